@@ -1,0 +1,1 @@
+"""Entry points: what people and schedulers start."""

@@ -1,0 +1,1 @@
+"""Winnow's library: what happens to text between raw files and training shards."""

@@ -1,0 +1,1 @@
+"""Kernels of near-duplicate removal: signatures, bands, components, keepers."""

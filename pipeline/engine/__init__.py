@@ -1,0 +1,1 @@
+"""Catalogue, units, commit records, exchange, fan-out, ledger: knows nothing of text."""

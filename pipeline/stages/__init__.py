@@ -1,0 +1,1 @@
+"""One file a stage: plan(units) and run(unit); the only place where kernels meet storage."""

@@ -1,0 +1,1 @@
+"""Kernels on Arrow string columns: normalise, words, signals, rules, language."""

@@ -1,0 +1,1 @@
+"""Vocabularies, the tokeniser and the packing of token streams into rows."""
