@@ -1,0 +1,121 @@
+"""The list of input files, each with a number that is never used for another file.
+
+``doc`` identities hold the file number, so it must not depend on the machine or on the order of arrival: new files
+get numbers in order of (source, path), after all numbers ever given in this run folder. A file whose size or time
+changed is another file: it gets a new number, and the old number is retired.
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+import orjson
+
+from pipeline.engine.store import Store
+
+CATALOGUE = "catalogue.json"
+MAX_FILES = 1 << 32
+
+
+class InputError(ValueError):
+    """The inputs that the config names are not there or cannot be used."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One catalogued input file."""
+
+    number: int
+    source: str
+    path: str
+    bytes: int
+    modified_ns: int
+
+    @property
+    def identity(self) -> tuple[str, str, int, int]:
+        """What makes it the same file as before."""
+        return (self.source, self.path, self.bytes, self.modified_ns)
+
+
+def list_paths(pattern: str) -> list[str]:
+    """Files that one ``path`` entry of a source names: a file, a folder (searched through), or a glob (``**`` too).
+
+    Names that begin with a dot are passed over in folders and globs, as shells do.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    root = Path(pattern)
+    if root.is_file():
+        return [pattern]
+    if root.is_dir():
+        found = [
+            str(Path(folder) / name)
+            for folder, folders, names in os.walk(root)
+            for name in names
+            if not name.startswith(".") and not _hide(folders)
+        ]
+        if not found:
+            raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`")
+        return sorted(found)
+    if has_magic(pattern):
+        found = [path for path in glob(pattern, recursive=True) if Path(path).is_file()]
+        if not found:
+            raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders)")
+        return sorted(found)
+    raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
+
+
+def _hide(folders: list[str]) -> bool:
+    """Drop hidden folders from a walk, in place; always False, so that it can stand in a condition."""
+    folders[:] = [folder for folder in folders if not folder.startswith(".")]
+    return False
+
+
+def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -> list[InputFile]:
+    """The files of this run in order of their numbers.
+
+    Args:
+        store: the run folder, which keeps the numbers of earlier runs.
+        inputs: for every source, in config order, its path entries.
+        save: False looks only (``winnow plan``).
+
+    Raises:
+        InputError: a path names nothing, or one file belongs to two sources.
+    """
+    known: list[InputFile] = []
+    if store.exists(CATALOGUE):
+        known = [InputFile(**entry) for entry in orjson.loads(store.read(CATALOGUE))["files"]]
+    by_identity = {file.identity: file for file in known}
+    next_number = 1 + max((file.number for file in known), default=-1)
+
+    current: list[InputFile] = []
+    owner: dict[str, str] = {}
+    for source, patterns in inputs.items():
+        for path in sorted({path for pattern in patterns for path in list_paths(pattern)}):
+            if path in owner:
+                raise InputError(
+                    f"{path} belongs to two sources, {owner[path]!r} and {source!r}; "
+                    "its documents would count twice: give it to one"
+                )
+            owner[path] = source
+            status = Path(path).stat()
+            file = by_identity.get((source, path, status.st_size, status.st_mtime_ns))
+            if file is None:
+                file = InputFile(next_number, source, path, status.st_size, status.st_mtime_ns)
+                next_number += 1
+                known.append(file)
+            current.append(file)
+    if next_number > MAX_FILES:
+        raise InputError(f"{next_number:,} files are more than a run can number ({MAX_FILES:,}); join small files")
+    if save:
+        listing = {"files": [asdict(file) for file in sorted(known, key=_number)]}
+        store.replace(CATALOGUE, orjson.dumps(listing, option=orjson.OPT_INDENT_2))
+    return sorted(current, key=_number)
+
+
+def _number(file: InputFile) -> int:
+    return file.number
+
+

@@ -1,0 +1,163 @@
+"""Walks one stage: what is committed stays, what is missing is run, what fails is tried again and then named."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
+from pipeline.engine.progress import StageProgress
+from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash
+from pipeline.engine.stage import Stage
+from pipeline.engine.store import Store
+
+log = logging.getLogger("winnow")
+
+TINY_STAGE_BYTES = 4_000_000
+"""A stage with less work than this runs in the driver: the trip to a worker would cost more than the work."""
+
+
+class StageFailedError(RuntimeError):
+    """Some units of a stage failed for good; everything else is committed."""
+
+    def __init__(self, stage: str, failures: list[Failure], units: int) -> None:
+        listed = "\n".join(f"  unit {failure.number}: {failure.message}" for failure in failures[:20])
+        more = f"\n  ... and {len(failures) - 20} more" if len(failures) > 20 else ""
+        super().__init__(
+            f"stage {stage}: {len(failures)} of {units} units failed, everything else is committed; "
+            f"mend the cause and run the same command\n{listed}{more}"
+        )
+        self.failures = failures
+
+
+class NotReadyError(Exception):
+    """A dry walk met a stage with units still to run; nothing after it can be planned."""
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What one stage did in this run."""
+
+    name: str
+    units: int
+    reused: int
+    seconds: float
+    cpu_seconds: float
+    work_bytes: int
+    output_bytes: int
+    peak_memory_mb: float
+
+
+@dataclass
+class Engine:
+    """Runs stages over one run folder."""
+
+    store: Store
+    compute: ComputeConfig
+    dry: bool = False
+    summaries: list[StageSummary] = field(default_factory=list)
+    committed: dict[str, list[Record]] = field(default_factory=dict)
+
+    def run(self, stage: Stage, units: list[Unit]) -> list[Record]:
+        """Records of all units, in unit order.
+
+        Raises:
+            StageFailedError: units failed in every attempt.
+            NotReadyError: the engine is dry and units are missing.
+        """
+        started = time.perf_counter()
+        keys = {stage.key(unit): unit for unit in units}
+        if len(keys) != len(units):
+            raise ValueError(f"stage {stage.name}: two units have the same description; planning is wrong")
+        records = {key: record for key, record in self._load(stage).items() if key in keys}
+        reused = len(records)
+        missing = [unit for key, unit in keys.items() if key not in records]
+        if self.dry and missing:
+            self._summarise(stage, list(records.values()), len(units), reused, 0.0)
+            raise NotReadyError(stage.name)
+        failures: dict[int, Failure] = {}
+        with StageProgress(stage.name, units, missing) as progress:
+            for round_number in range(self.compute.attempts):
+                failures = {}
+                for result in self._execute(stage, missing):
+                    if isinstance(result, Failure):
+                        failures[result.number] = result
+                        log.warning("%s unit %d failed: %s", stage.name, result.number, result.message)
+                        log.debug("%s", result.trace)
+                    else:
+                        records[result.key] = result
+                    progress.advance(result)
+                missing = [unit for key, unit in keys.items() if key not in records]
+                if not missing:
+                    break
+                if round_number + 1 < self.compute.attempts:
+                    log.warning("%s: trying %d units again", stage.name, len(missing))
+        if missing:
+            lost = [failures.get(u.number, Failure(u.number, "its worker died", "")) for u in missing]
+            raise StageFailedError(stage.name, lost, len(units))
+        ordered = sorted(records.values(), key=lambda record: record.number)
+        self.committed[stage.name] = ordered
+        self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started)
+        return ordered
+
+    def listing(self, stage: Stage, records: list[Record], output: str) -> Json:
+        """Publish the list of one output of all units, and return a reference to it.
+
+        Reduce units name their inputs by this one file, so that their descriptions stay small.
+        """
+        files = [
+            {"number": r.number, **r.outputs[output].reference(), "bytes": r.outputs[output].bytes} for r in records
+        ]
+        digest = content_hash(files)
+        path = f"{stage.folder}/{output}-{digest[:12]}.listing"
+        if not self.dry and not self.store.exists(path):
+            self.store.replace(path, canonical(files))
+        return {"path": path, "hash": digest, "files": len(files)}
+
+    def _load(self, stage: Stage) -> dict[str, Record]:
+        """Committed records of the stage; one whose outputs are gone or have another size does not count."""
+        records = {}
+        for name in self.store.list(stage.folder, ".json"):
+            record = Record.from_json(self.store.read(f"{stage.folder}/{name}"))
+            if all(self._is_there(output) for output in record.outputs.values()):
+                records[record.key] = record
+            elif not self.dry:
+                log.warning("%s unit %d: an output is gone or changed; it is computed again", stage.name, record.number)
+                self.store.remove(f"{stage.folder}/{name}")
+        return records
+
+    def _is_there(self, output: Output) -> bool:
+        path = self.store.path(output.path)
+        return path.exists() and path.stat().st_size == output.bytes
+
+    def _execute(self, stage: Stage, units: list[Unit]) -> Iterator[Record | Failure]:
+        if not units:
+            return
+        largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
+        tiny = sum(unit.work_bytes for unit in units) < TINY_STAGE_BYTES
+        if self.compute.executor == "inline" or tiny:
+            yield from run_inline(stage, largest_first, self.store.root)
+            return
+        try:
+            yield from run_on_ray(stage, largest_first, self.store.root, self.compute)
+        except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
+            log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
+            for record in self._load(stage).values():
+                yield record
+
+    def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:
+        def measured(name: str) -> list[float]:
+            return [record.measures.get(name, 0.0) for record in records]
+
+        self.summaries.append(
+            StageSummary(
+                stage.name,
+                units,
+                reused,
+                seconds,
+                sum(measured("cpu_seconds")),
+                int(sum(measured("work_bytes"))),
+                sum(output.bytes for record in records for output in record.outputs.values()),
+                max(measured("peak_memory_mb"), default=0.0),
+            )
+        )

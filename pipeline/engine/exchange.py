@@ -1,0 +1,163 @@
+"""The only all-to-all: rows go from every map unit to the reduce unit that owns their partition, through storage.
+
+A map unit writes ONE file, its rows sorted by partition, with an offset index; a reduce unit reads its range from
+every map file in unit order. Nothing lies in Ray's object store, memory is bounded by a partition, and either side
+restarts unit by unit. The number of partitions follows from the data size alone.
+
+File layout, little-endian::
+
+    b"WINNOWX1" | uint32 header bytes | header JSON {columns: [[name, dtype, width]], partitions, rows, payload}
+    int64 row_start[partitions + 1]
+    int64 payload_start[partitions + 1]      (items; only where there is a payload)
+    for each partition: its rows, column after column
+    payload: one flat array, rows in file order  (only where there is a payload; its column `length` counts items)
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from pipeline.engine.store import Draft
+
+MAGIC = b"WINNOWX1"
+Columns = dict[str, NDArray[np.generic]]
+
+
+def write_exchange(
+    draft: Draft,
+    partition: NDArray[np.int64],
+    columns: Columns,
+    num_partitions: int,
+    payload: NDArray[np.generic] | None = None,
+) -> None:
+    """Write one map unit's rows.
+
+    Args:
+        draft: where to.
+        partition: int64[N], rising, each in [0, num_partitions).
+        columns: arrays [N] or [N, width] of fixed-width numbers, in the same order.
+        num_partitions: P.
+        payload: flat array of all rows' items in row order; ``columns["length"]`` says how many each row has.
+
+    Raises:
+        ValueError: the rows are not sorted by partition.
+    """
+    if len(partition) and (np.any(np.diff(partition) < 0) or partition[0] < 0 or partition[-1] >= num_partitions):
+        raise ValueError(f"rows must be sorted by partition and lie in [0, {num_partitions})")
+    row_start = np.searchsorted(partition, np.arange(num_partitions + 1)).astype("<i8")
+    described = [[name, column.dtype.newbyteorder("<").str, _width(column)] for name, column in columns.items()]
+    header = orjson.dumps(
+        {
+            "columns": described,
+            "partitions": num_partitions,
+            "rows": len(partition),
+            "payload": None if payload is None else payload.dtype.newbyteorder("<").str,
+        }
+    )
+    draft.write(MAGIC + struct.pack("<I", len(header)) + header)
+    draft.write(row_start)
+    if payload is not None:
+        items = np.concatenate([[0], np.cumsum(columns["length"], dtype=np.int64)]).astype("<i8")
+        draft.write(np.ascontiguousarray(items[row_start]))
+    for number in np.flatnonzero(np.diff(row_start)):
+        start, stop = row_start[number], row_start[number + 1]
+        for column in columns.values():
+            draft.write(np.ascontiguousarray(column[start:stop]))
+    if payload is not None:
+        draft.write(np.ascontiguousarray(payload))
+
+
+def _width(column: NDArray[np.generic]) -> int:
+    return 1 if column.ndim == 1 else column.shape[1]
+
+
+@dataclass(frozen=True)
+class ExchangeFile:
+    """An open exchange file; only the index of the partitions asked for is read."""
+
+    file: BinaryIO
+    columns: tuple[tuple[str, np.dtype[np.generic], int], ...]
+    num_partitions: int
+    num_rows: int
+    payload_dtype: np.dtype[np.generic] | None
+    index_at: int
+
+    @staticmethod
+    def open(file: BinaryIO) -> "ExchangeFile":
+        """Read the header.
+
+        Raises:
+            ValueError: not an exchange file.
+        """
+        start = file.read(len(MAGIC) + 4)
+        if start[: len(MAGIC)] != MAGIC:
+            raise ValueError(f"{getattr(file, 'name', 'file')}: not an exchange file (begins with {start[:8]!r})")
+        (size,) = struct.unpack("<I", start[len(MAGIC) :])
+        header = orjson.loads(file.read(size))
+        payload = header["payload"]
+        return ExchangeFile(
+            file,
+            tuple((name, np.dtype(kind), width) for name, kind, width in header["columns"]),
+            header["partitions"],
+            header["rows"],
+            None if payload is None else np.dtype(payload),
+            len(MAGIC) + 4 + size,
+        )
+
+    @property
+    def _row_bytes(self) -> int:
+        return sum(dtype.itemsize * width for _, dtype, width in self.columns)
+
+    @property
+    def _rows_at(self) -> int:
+        indexes = 1 if self.payload_dtype is None else 2
+        return self.index_at + indexes * 8 * (self.num_partitions + 1)
+
+    def row_starts(self, first: int, last: int) -> NDArray[np.int64]:
+        """int64[last - first + 1]: row numbers at which partitions first .. last begin."""
+        return self._read_index(self.index_at, first, last)
+
+    def payload_starts(self, first: int, last: int) -> NDArray[np.int64]:
+        """int64[last - first + 1]: payload items before partitions first .. last."""
+        return self._read_index(self.index_at + 8 * (self.num_partitions + 1), first, last)
+
+    def _read_index(self, at: int, first: int, last: int) -> NDArray[np.int64]:
+        self.file.seek(at + 8 * first)
+        return np.frombuffer(self.file.read(8 * (last - first + 1)), "<i8")
+
+    def read(self, first: int, last: int) -> Columns:
+        """All rows of partitions [first, last), column by column, in file order."""
+        starts = self.row_starts(first, last)
+        begin, end = int(starts[0]), int(starts[-1])
+        self.file.seek(self._rows_at + begin * self._row_bytes)
+        data = self.file.read((end - begin) * self._row_bytes)
+        parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name, _, _ in self.columns}
+        at = 0
+        for rows in np.diff(starts):
+            for name, dtype, width in self.columns:
+                values = np.frombuffer(data, dtype, int(rows) * width, at)
+                parts[name].append(values.reshape(-1, width) if width > 1 else values)
+                at += values.nbytes
+        return {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
+
+    def read_payload(self, begin: int, end: int) -> NDArray[np.generic]:
+        """Payload items [begin, end)."""
+        if self.payload_dtype is None:
+            raise ValueError(f"{getattr(self.file, 'name', 'file')}: this exchange has no payload")
+        size = self.payload_dtype.itemsize
+        self.file.seek(self._rows_at + self.num_rows * self._row_bytes + begin * size)
+        return np.frombuffer(self.file.read((end - begin) * size), self.payload_dtype)
+
+
+def partitions_for(total_bytes: int, partition_mb: int) -> int:
+    """Number of partitions: from the data size alone, at least one."""
+    return max(1, -(-total_bytes // (partition_mb * 1_000_000)))
+
+
+def partition_of_hash(keys: NDArray[np.uint64], num_partitions: int) -> NDArray[np.int64]:
+    """Partition int64[N] of uniformly spread keys uint64[N]: rises with the key, so key order is partition order."""
+    return (((keys >> np.uint64(32)) * np.uint64(num_partitions)) >> np.uint64(32)).astype(np.int64)

@@ -1,0 +1,144 @@
+"""Fan-out: the same function over units, on Ray Data or in this process.
+
+Only descriptions, records and counters travel. A unit that raises comes back as a failure, not as an exception, so
+that the others go on.
+"""
+
+import os
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from pipeline.engine.records import Record, Unit
+from pipeline.engine.stage import Stage, run_unit
+from pipeline.section import Section
+
+
+class ComputeConfig(Section):
+    """How and where the work is done. Nothing here changes a byte of the result."""
+
+    executor: Literal["ray", "inline"] = "ray"
+    """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
+    workers: int | Literal["auto"] = "auto"
+    """Units at the same time; `auto` is one a core of the cluster."""
+    worker_memory_mb: int = Field(2048, ge=256)
+    """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
+    unit_mb: int = Field(64, ge=1)
+    """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better."""
+    partition_mb: int = Field(256, ge=1)
+    """Target size of one exchange partition, in MB; a reduce unit holds one in memory."""
+    attempts: int = Field(3, ge=1)
+    """How often a failing unit is tried before the run fails."""
+    max_unreadable_share: float = Field(0.01, ge=0, le=1)
+    """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that raised: what to tell the user, and where it happened."""
+
+    number: int
+    message: str
+    trace: str
+
+
+def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
+    """Run one unit; an exception becomes a Failure."""
+    try:
+        return run_unit(stage, unit, store_root)
+    except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
+        return Failure(unit.number, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def run_inline(stage: Stage, units: list[Unit], store_root: str) -> Iterator[Record | Failure]:
+    """Units one after another in this process."""
+    for unit in units:
+        yield attempt(stage, unit, store_root)
+
+
+def quiet_ray_environment() -> None:
+    """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
+    for name, value in {
+        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # our own bars count units and MB
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` uploads the folder and restarts every worker through uv
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def connect_ray(config: ComputeConfig) -> None:
+    """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine."""
+    quiet_ray_environment()
+    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
+
+    if ray.is_initialized():
+        return
+    options: dict[str, Any] = {"configure_logging": True, "logging_level": "ERROR", "log_to_driver": False}
+    if not os.environ.get("RAY_ADDRESS"):
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
+        workers = config.workers if isinstance(config.workers, int) else os.cpu_count() or 1
+        options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 200_000_000}
+    ray.init(**options)
+
+
+def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: ComputeConfig) -> Iterator[Record | Failure]:
+    """Units as one-row blocks through Ray Data; results in order of completion.
+
+    A worker that dies (kill -9, out of memory) is retried by Ray; after that the Dataset fails and with it this
+    attempt: what was committed stays, the engine plans the rest again.
+    """
+    import ray  # noqa: PLC0415
+    import ray.data  # noqa: PLC0415
+
+    connect_ray(config)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = 0
+    context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
+    rows = [{"unit": orjson.dumps(unit)} for unit in units]
+    slots = config.workers if isinstance(config.workers, int) else max(1, int(ray.cluster_resources().get("CPU", 1)))
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        _RunBatch(stage, store_root),
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=slots),
+        num_cpus=1,
+    )
+    for row in dataset.iter_rows():
+        yield _outcome(orjson.loads(row["outcome"]))
+
+
+class _RunBatch:
+    """The function that Ray Data maps: one row, one unit."""
+
+    def __init__(self, stage: Stage, store_root: str) -> None:
+        self.stage = stage
+        self.store_root = store_root
+
+    @property
+    def __name__(self) -> str:
+        return f"winnow_{self.stage.name}"
+
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+
+        pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
+        outcomes = []
+        for encoded in batch.column("unit").to_pylist():
+            result = attempt(self.stage, Unit(**orjson.loads(encoded)), self.store_root)
+            kind = "record" if isinstance(result, Record) else "failure"
+            outcomes.append(orjson.dumps({"kind": kind, "value": result}))
+        return pa.table({"outcome": pa.array(outcomes, pa.binary())})
+
+
+def _outcome(encoded: dict[str, Any]) -> Record | Failure:
+    if encoded["kind"] == "record":
+        return Record.from_json(orjson.dumps(encoded["value"]))
+    return Failure(**encoded["value"])

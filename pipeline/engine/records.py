@@ -1,0 +1,101 @@
+"""Units of work and the commit records that say what came of them.
+
+A unit is a deterministic slice of a stage's input. Its key is a hash of the stage's fingerprint and of the unit's
+own description, which names every input by content hash. So the same work always has the same key, and a record
+under that key means: never compute this again.
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+Json = dict[str, Any]
+
+
+def canonical(value: Any) -> bytes:
+    """JSON bytes with sorted keys: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_DATACLASS)
+
+
+def content_hash(value: Any, digits: int = 24) -> str:
+    """Hex BLAKE2b of a JSON value, shortened to ``digits`` (24 = 96 bits)."""
+    return hashlib.blake2b(canonical(value), digest_size=32).hexdigest()[:digits]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of a stage's work.
+
+    ``description`` is JSON, holds all that ``run`` needs besides the stage's settings, and names inputs by path
+    and hash. ``work_bytes`` orders units (largest first) and drives the progress bar; it is not part of the key.
+    """
+
+    number: int
+    description: Json
+    work_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Output:
+    """A published file of a unit."""
+
+    path: str
+    bytes: int
+    rows: int
+    hash: str
+
+    def reference(self) -> Json:
+        """What a unit of a later stage says of this file in its description."""
+        return {"path": self.path, "rows": self.rows, "hash": self.hash}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A unit's commit record: without it, nothing that the unit wrote exists.
+
+    ``counters`` are exact and reach the books. ``measures`` (seconds, memory) are observations of one attempt and
+    reach nothing but the summary.
+    """
+
+    stage: str
+    fingerprint: str
+    key: str
+    number: int
+    outputs: dict[str, Output]
+    counters: dict[str, int] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    notes: Json = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The record as it is stored."""
+        return orjson.dumps(dataclasses.asdict(self), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+
+    @staticmethod
+    def from_json(data: bytes) -> "Record":
+        """Read a stored record.
+
+        Raises:
+            ValueError: the bytes are no record.
+        """
+        fields = orjson.loads(data)
+        fields["outputs"] = {name: Output(**output) for name, output in fields["outputs"].items()}
+        return Record(**fields)
+
+
+def total(records: list[Record], counter: str) -> int:
+    """Sum of one counter over records."""
+    return sum(record.counters.get(counter, 0) for record in records)
+
+
+def totals_under(records: list[Record], prefix: str) -> dict[str, int]:
+    """Sums of all counters named ``prefix.x``, keyed by ``x``, sorted by name."""
+    sums: dict[str, int] = {}
+    for record in records:
+        for name, value in record.counters.items():
+            if name.startswith(prefix + "."):
+                key = name[len(prefix) + 1 :]
+                sums[key] = sums.get(key, 0) + value
+    return dict(sorted(sums.items()))

@@ -1,0 +1,117 @@
+"""What the engine knows of a stage: a name, what its results depend on, and the function that does one unit."""
+
+import platform
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pipeline.engine.records import Json, Output, Record, Unit, content_hash
+from pipeline.engine.store import DigestName, Draft, Store
+
+
+@dataclass
+class Workspace:
+    """Where one unit leaves its results: files by name, counters, notes.
+
+    Nothing of it exists for others before the engine commits the record.
+    """
+
+    store: Store
+    folder: str
+    stem: str
+    settings: Json
+    outputs: dict[str, Output] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    notes: Json = field(default_factory=dict)
+
+    def output_path(self, name: str) -> str:
+        """Path of an output inside the store, e.g. ``work/measure/<fingerprint>/00003-<key>.documents.parquet``."""
+        return f"{self.folder}/{self.stem}.{name}"
+
+    def published(self, name: str, path: str, draft: Draft, rows: int) -> None:
+        """Note a file that the store has just published under ``path``."""
+        self.outputs[name.split(".", maxsplit=1)[0]] = Output(path, draft.bytes, rows, draft.hash)
+
+    def write(self, name: str, write: Callable[[Draft], int], digest: DigestName = "xxh3_128") -> None:
+        """Write one output: ``write(draft)`` fills it and returns its number of rows."""
+        path = self.output_path(name)
+        with self.store.create(path, digest) as draft:
+            rows = write(draft)
+        self.published(name, path, draft, rows)
+
+    def count(self, name: str, value: int) -> None:
+        """Add to a counter of the record."""
+        self.counters[name] = self.counters.get(name, 0) + int(value)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run.
+
+    ``settings`` is JSON and holds everything that reaches the stage's results: its config section, seeds, versions
+    of libraries. ``version`` is raised by hand when the code gives other results for the same settings. ``run`` is
+    a module-level function, so that workers find it by name.
+    """
+
+    name: str
+    version: int
+    settings: Json
+    run: Callable[[Unit, Workspace], None]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the stage's folder: another value where results may differ."""
+        return content_hash([self.name, self.version, self.settings], 16)
+
+    @property
+    def folder(self) -> str:
+        """Folder of this stage's records and outputs."""
+        return f"work/{self.name}/{self.fingerprint}"
+
+    def key(self, unit: Unit) -> str:
+        """Content address of one unit's work."""
+        return content_hash([self.fingerprint, unit.description])
+
+    def record_path(self, key: str) -> str:
+        """Where the record of the unit with this key stands."""
+        return f"{self.folder}/{key}.json"
+
+
+def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
+    """Do one unit and commit it: outputs first, the record last. Runs on workers and in-process alike.
+
+    If somebody else committed the same unit meanwhile, theirs is returned: the outputs are the same.
+    """
+    store = Store(store_root)
+    key = stage.key(unit)
+    workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings)
+    started, cpu_started = time.perf_counter(), time.process_time()
+    stage.run(unit, workspace)
+    measures = {
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
+        "work_bytes": float(unit.work_bytes),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    record = Record(
+        stage.name,
+        stage.fingerprint,
+        key,
+        unit.number,
+        workspace.outputs,
+        dict(sorted(workspace.counters.items())),
+        measures,
+        workspace.notes,
+    )
+    path = stage.record_path(key)
+    if not store.create_exclusive(path, record.to_json()):
+        return Record.from_json(store.read(path))
+    return record
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

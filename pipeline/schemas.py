@@ -1,0 +1,125 @@
+"""Arrow schemas of every table that crosses a stage: the contracts between stages.
+
+``doc`` is a document's identity everywhere: ``file number << 32 | row number in the file``. It never depends on
+order of arrival, unit sizes or workers.
+"""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+NO_DOC = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+"""Stands where a table has no document to name (a keeper of a kept document)."""
+
+KEPT = "kept"
+FILTERED = "filtered"
+EMPTY = "empty"
+EXACT_DUPLICATE = "exact_duplicate"
+NEAR_DUPLICATE = "near_duplicate"
+SAMPLED_OUT = "sampled_out"
+UNREADABLE = "unreadable"
+
+DECIDED_OUTCOMES = (KEPT, FILTERED, EMPTY, EXACT_DUPLICATE, NEAR_DUPLICATE, SAMPLED_OUT)
+"""Outcomes of readable documents, in the order of the stages that decide them."""
+
+OUTCOMES = (*DECIDED_OUTCOMES, UNREADABLE)
+"""Every input record ends with exactly one of these."""
+
+_name = pa.dictionary(pa.int32(), pa.string())
+
+
+def documents(keep: tuple[str, ...] = ()) -> pa.Schema:
+    """One row a readable document, as ``measure`` leaves it; ``keep`` are columns the user carries along."""
+    return pa.schema(
+        [
+            ("doc", pa.uint64()),
+            ("id", pa.string()),
+            ("text", pa.large_string()),
+            ("source", _name),
+            *((f"keep.{column}", pa.string()) for column in keep),
+        ]
+    )
+
+
+UNREADABLE_RECORDS = pa.schema(
+    [
+        ("doc", pa.uint64()),  # NO_DOC for a fault of the whole file
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("position", pa.int64()),  # byte in the file as stored (compressed bytes for compressed files)
+        ("bytes", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+"""One row a record, or rest of a file, that could not be read."""
+
+FAILURES = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("rule", _name),
+        ("value", pa.float32()),
+        ("threshold", pa.float32()),
+    ]
+)
+"""One row a failed rule, in both modes of the filter: *all* rules that a document fails."""
+
+VERDICTS = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("passed", pa.bool_()),  # goes on to dedup
+        ("outcome", _name),  # FILTERED or EMPTY where it does not pass
+        ("failed_rules", pa.uint16()),
+        ("characters", pa.uint32()),
+        ("source", pa.uint16()),  # position of the source in the config
+    ]
+)
+"""One row a readable document: what the filter decided, and what ranks it among its duplicates."""
+
+DECISIONS = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("outcome", _name),
+        ("rule", _name),  # the first failed rule, or null
+        ("value", pa.float32()),
+        ("threshold", pa.float32()),
+        ("keeper", pa.uint64()),  # the kept document that a duplicate repeats, or null
+        ("similarity", pa.float32()),  # verified similarity to the keeper, or null
+        ("split", _name),  # null unless kept
+        ("copies", pa.uint16()),  # how often the document enters an epoch (source weight)
+    ]
+)
+"""The ledger: one row, one terminal outcome, for every readable document."""
+
+EDGES = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
+"""Candidate pairs as star edges: ``a`` is the smallest document that shares a band with ``b``."""
+
+COMPONENTS = pa.schema([("doc", pa.uint64()), ("component", pa.uint64())])
+"""Documents with at least one candidate, sorted by doc; a component is named by its smallest document."""
+
+
+def signatures(num_perm: int) -> pa.Schema:
+    """MinHash signature, number of shingles and exact hash of every readable document, in document order."""
+    return pa.schema(
+        [
+            ("doc", pa.uint64()),
+            ("exact_high", pa.uint64()),
+            ("exact_low", pa.uint64()),
+            ("shingles", pa.uint32()),
+            ("signature", pa.list_(pa.uint32(), num_perm)),
+        ]
+    )
+
+
+def tokens(ids: pa.DataType) -> pa.Schema:
+    """Token ids of every kept document, without end-of-text tokens."""
+    return pa.schema([("doc", pa.uint64()), ("ids", pa.large_list(ids))])
+
+
+def document_numbers(file: int, rows: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """``doc`` uint64[N] of rows uint32[N] of one catalogued file."""
+    return (np.uint64(file) << np.uint64(32)) | rows.astype(np.uint64)
+
+
+def split_document_number(doc: int) -> tuple[int, int]:
+    """The file number and row number that a ``doc`` is made of."""
+    return doc >> 32, doc & 0xFFFF_FFFF
