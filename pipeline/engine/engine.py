@@ -103,16 +103,17 @@ class Engine:
     def listing(self, stage: Stage, records: list[Record], output: str) -> Json:
         """Publish the list of one output of all units, and return a reference to it.
 
-        Reduce units name their inputs by this one file, so that their descriptions stay small.
+        Reduce units name their inputs by this one file, so that their own descriptions stay small.
         """
-        files = [
-            {"number": r.number, **r.outputs[output].reference(), "bytes": r.outputs[output].bytes} for r in records
-        ]
-        digest = content_hash(files)
-        path = f"{stage.folder}/{output}-{digest[:12]}.listing"
+        return self.publish_list(stage, output, [record.outputs[output].reference() for record in records])
+
+    def publish_list(self, stage: Stage, name: str, entries: list[Json]) -> Json:
+        """Publish a list under the stage's folder, named by its content; returns ``{path, hash}``."""
+        digest = content_hash(entries)
+        path = f"{stage.folder}/{name}-{digest[:12]}.listing"
         if not self.dry and not self.store.exists(path):
-            self.store.replace(path, canonical(files))
-        return {"path": path, "hash": digest, "files": len(files)}
+            self.store.replace(path, canonical(entries))
+        return {"path": path, "hash": digest}
 
     def _load(self, stage: Stage) -> dict[str, Record]:
         """Committed records of the stage; one whose outputs are gone or have another size does not count."""

@@ -22,6 +22,7 @@ class Workspace:
     folder: str
     stem: str
     settings: Json
+    runtime: Json = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     notes: Json = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Workspace:
 
     def published(self, name: str, path: str, draft: Draft, rows: int) -> None:
         """Note a file that the store has just published under ``path``."""
-        self.outputs[name.split(".", maxsplit=1)[0]] = Output(path, draft.bytes, rows, draft.hash)
+        self.outputs[name.partition(".")[0]] = Output(path, draft.bytes, rows, draft.hash)
 
     def write(self, name: str, write: Callable[[Draft], int], digest: DigestName = "xxh3_128") -> None:
         """Write one output: ``write(draft)`` fills it and returns its number of rows."""
@@ -52,13 +53,15 @@ class Stage:
 
     ``settings`` is JSON and holds everything that reaches the stage's results: its config section, seeds, versions
     of libraries. ``version`` is raised by hand when the code gives other results for the same settings. ``run`` is
-    a module-level function, so that workers find it by name.
+    a module-level function, so that workers find it by name. ``runtime`` holds what may differ between runs without
+    changing results (batch sizes); it is not part of the fingerprint.
     """
 
     name: str
     version: int
     settings: Json
     run: Callable[[Unit, Workspace], None]
+    runtime: Json = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,7 +89,7 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
     """
     store = Store(store_root)
     key = stage.key(unit)
-    workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings)
+    workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings, stage.runtime)
     started, cpu_started = time.perf_counter(), time.process_time()
     stage.run(unit, workspace)
     measures = {

@@ -148,6 +148,11 @@ class Store:
         """The file for reading, seekable."""
         return self.path(relative).open("rb")
 
+    @staticmethod
+    def open_input(path: str) -> BinaryIO:
+        """An input file, wherever the user says it is, for reading, seekable."""
+        return Path(path).open("rb")
+
     def exists(self, relative: str) -> bool:
         """Whether a file stands there."""
         return self.path(relative).exists()

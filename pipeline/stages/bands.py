@@ -1,0 +1,87 @@
+"""Bands and edges: documents that share a band of their signature, or their whole text, meet in one partition."""
+
+import numpy as np
+
+from pipeline import schemas
+from pipeline.dedup.bands import band_keys, group_edges
+from pipeline.dedup.minhash import MinHashConfig
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.records import Json, Record, Unit, total
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.stages.measure import Part
+from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing, read_parquet
+
+KEY_BYTES = 16  # a band key and a document number
+
+
+def bands_stage(minhash: MinHashConfig) -> Stage:
+    """Map side: band keys of every document that the filter passed."""
+    return Stage("bands", 1, {"minhash": minhash.model_dump()}, run_bands)
+
+
+def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int) -> list[Unit]:
+    """One unit a part. The number of partitions follows from the number of keys alone."""
+    passed = total(filtered, "passed")
+    partitions = partitions_for(passed * (minhash.bands + 1) * KEY_BYTES, partition_mb)
+    return [
+        Unit(
+            part.number,
+            {
+                "signatures": part.signatures,
+                "verdicts": record.outputs["verdicts"].reference(),
+                "partitions": partitions,
+            },
+            part.rows * minhash.num_perm * 4,
+        )
+        for part, record in zip(parts, filtered, strict=True)
+    ]
+
+
+def run_bands(unit: Unit, workspace: Workspace) -> None:
+    """Write (key, doc) for every band of every passed document, and one key for its exact text."""
+    minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
+    table = read_ipc(workspace.store, unit.description["signatures"])
+    passed = numbers(read_parquet(workspace.store, unit.description["verdicts"], ["passed"]), "passed")
+    docs = numbers(table, "doc")[passed]
+    exact = numbers(table, "exact_high")[passed]
+    signed = numbers(table, "shingles")[passed] > 0  # a text without words has no signature, only its exact hash
+    signatures = fixed_width(table, "signature", minhash.num_perm)[np.flatnonzero(passed)[signed]]
+
+    keys = np.concatenate([band_keys(signatures, minhash).reshape(-1), exact])
+    owners = np.concatenate([np.repeat(docs[signed], minhash.bands), docs])
+    order = np.argsort(keys, kind="stable")
+    partition = partition_of_hash(keys[order], unit.description["partitions"])
+    columns = {"key": keys[order], "doc": owners[order]}
+    workspace.write("bands.exchange", lambda draft: _write(draft, partition, columns, unit.description["partitions"]))
+    workspace.count("keys", len(keys))
+
+
+def _write(draft, partition, columns, partitions) -> int:  # type: ignore[no-untyped-def]
+    write_exchange(draft, partition, columns, partitions)
+    return len(partition)
+
+
+def edges_stage() -> Stage:
+    """Reduce side: equal keys form a group, a group gives star edges."""
+    return Stage("edges", 1, {}, run_edges)
+
+
+def plan_edges(listing: Json, banded: list[Record], partitions: int) -> list[Unit]:
+    """One unit a partition."""
+    size = total(banded, "keys") * KEY_BYTES // partitions
+    return [Unit(number, {"bands": listing, "partition": number}, size) for number in range(partitions)]
+
+
+def run_edges(unit: Unit, workspace: Workspace) -> None:
+    """Read one partition from every map file and emit its edges."""
+    partition = unit.description["partition"]
+    keys, docs = [], []
+    for entry in read_listing(workspace.store, unit.description["bands"]):
+        with workspace.store.open(entry["path"]) as file:
+            columns = ExchangeFile.open(file).read(partition, partition + 1)
+        keys.append(columns["key"])
+        docs.append(columns["doc"])
+    edges = group_edges(np.concatenate(keys).astype(np.uint64), np.concatenate(docs).astype(np.uint64))
+    with ipc_output(workspace, "edges", schemas.EDGES) as table:
+        table.write({"a": np.ascontiguousarray(edges[:, 0]), "b": np.ascontiguousarray(edges[:, 1])})
+    workspace.count("edges", len(edges))

@@ -1,0 +1,129 @@
+"""Decide: the ledger. One row, one terminal outcome, for every readable document; and its split.
+
+Writes two tables a part: ``decisions`` (everything), and ``survivors`` (only which documents go on), so that a new
+seed or split share does not change what the tokeniser's work is named by.
+"""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import schemas
+from pipeline.engine.exchange import ExchangeFile
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.shards.order import draw_copies, draw_splits
+from pipeline.stages.measure import Part
+from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_listing, read_parquet
+from pipeline.text.rules import RULE_NAMES
+
+SURVIVORS = pa.schema([("doc", pa.uint64())])
+_OUTCOMES = list(schemas.DECIDED_OUTCOMES)
+_KEPT, _EXACT, _NEAR, _SAMPLED = (
+    _OUTCOMES.index(name)
+    for name in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE, schemas.SAMPLED_OUT)
+)
+
+
+def stage(seed: int, splits: dict[str, float], weights: dict[str, float]) -> Stage:
+    """The stage: everything that turns verdicts and duplicates into outcomes."""
+    settings = {"seed": seed, "splits": list(splits.items()), "weights": list(weights.items())}
+    return Stage("decide", 1, settings, run)
+
+
+def plan(parts: list[Part], filtered: list[Record], fates: Json | None) -> list[Unit]:
+    """One unit a part; ``fates`` is None where dedup is off."""
+    return [
+        Unit(
+            part.number,
+            {
+                "verdicts": record.outputs["verdicts"].reference(),
+                "failures": record.outputs["failures"].reference(),
+                "fates": fates,
+                "part": part.number,
+            },
+            part.rows * 64,
+        )
+        for part, record in zip(parts, filtered, strict=True)
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Join verdicts and duplicate decisions; draw splits and copies."""
+    store, settings, description = workspace.store, workspace.settings, unit.description
+    verdicts = read_parquet(store, description["verdicts"]).combine_chunks()
+    docs = numbers(verdicts, "doc")
+    outcome_column = verdicts.column("outcome").combine_chunks()
+    codes = np.array([_OUTCOMES.index(name) for name in outcome_column.dictionary.to_pylist()] or [0])
+    passed = numbers(verdicts, "passed")
+    outcome = np.where(passed, _KEPT, codes[outcome_column.indices.fill_null(0).to_numpy()])
+
+    keeper = np.full(len(docs), schemas.NO_DOC)
+    similarity = np.full(len(docs), np.nan, np.float32)
+    group = docs.copy()
+    if description["fates"] is not None:
+        fates = _read_fates(workspace, description["fates"], description["part"])
+        row = np.searchsorted(docs, fates["doc"])
+        group[row] = fates["component"]
+        removed = fates["keeper"] != schemas.NO_DOC
+        keeper[row[removed]] = fates["keeper"][removed]
+        similarity[row[removed]] = fates["similarity"][removed]
+        outcome[row[removed]] = np.where(fates["exact"][removed] == 1, _EXACT, _NEAR)
+
+    weights = np.array([weight for _, weight in settings["weights"]])
+    copies = draw_copies(docs, weights[numbers(verdicts, "source")], settings["seed"])
+    outcome[(outcome == _KEPT) & (copies == 0)] = _SAMPLED
+    kept = outcome == _KEPT
+    split_names = ["train", *(name for name, _ in settings["splits"])]
+    split = draw_splits(group, np.array([share for _, share in settings["splits"]]), settings["seed"])
+    rule, value, threshold = _first_failures(workspace, description["failures"], docs)
+
+    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
+        table.write(
+            {
+                "doc": docs,
+                "outcome": coded(outcome, _OUTCOMES),
+                "rule": coded(rule, RULE_NAMES, missing=-1),
+                "value": pa.array(value, pa.float32(), mask=rule < 0),
+                "threshold": pa.array(threshold, pa.float32(), mask=rule < 0),
+                "keeper": pa.array(keeper, pa.uint64(), mask=keeper == schemas.NO_DOC),
+                "similarity": pa.array(similarity, pa.float32(), mask=np.isnan(similarity)),
+                "split": coded(np.where(kept, split, -1), split_names, missing=-1),
+                "copies": np.where(kept, copies, 0).astype(np.uint16),
+            }
+        )
+    with ipc_output(workspace, "survivors", SURVIVORS) as table:
+        table.write({"doc": docs[kept]})
+    source = numbers(verdicts, "source")
+    for index, (name, _) in enumerate(settings["weights"]):
+        for code, number in enumerate(np.bincount(outcome[source == index], minlength=len(_OUTCOMES))):
+            if number:
+                workspace.count(f"outcome.{_OUTCOMES[code]}", number)
+                workspace.count(f"source.{name}.{_OUTCOMES[code]}", number)
+    workspace.count("copies", copies[kept].sum())
+
+
+def _read_fates(workspace: Workspace, listing: Json, part: int) -> dict[str, NDArray[np.generic]]:
+    pieces = []
+    for entry in read_listing(workspace.store, listing):
+        with workspace.store.open(entry["path"]) as file:
+            pieces.append(ExchangeFile.open(file).read(part, part + 1))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _first_failures(
+    workspace: Workspace, reference: Json, docs: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """First failed rule of each document as an index into RULE_NAMES (-1: none), its value and threshold."""
+    failures = read_parquet(workspace.store, reference).combine_chunks()
+    rule = np.full(len(docs), -1)
+    value, threshold = np.zeros(len(docs), np.float32), np.zeros(len(docs), np.float32)
+    if failures.num_rows:
+        failed, first = np.unique(numbers(failures, "doc"), return_index=True)
+        row = np.searchsorted(docs, failed)
+        names = failures.column("rule").combine_chunks()
+        codes = np.array([RULE_NAMES.index(name) for name in names.dictionary.to_pylist()])
+        rule[row] = codes[names.indices.to_numpy()][first]
+        value[row] = numbers(failures, "value")[first]
+        threshold[row] = numbers(failures, "threshold")[first]
+    return rule, value, threshold

@@ -1,0 +1,118 @@
+"""Keepers: inside every component, who stays, and for whom each removed document makes room.
+
+No document is removed unless a kept one has verified similarity >= threshold to it.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline import schemas
+from pipeline.dedup.keepers import choose_keepers
+from pipeline.dedup.minhash import MinHashConfig
+from pipeline.engine.exchange import Columns, ExchangeFile, write_exchange
+from pipeline.engine.records import Json, Record, Unit, total
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Draft
+from pipeline.section import Section
+from pipeline.stages.measure import Part
+from pipeline.stages.tables import read_listing
+
+KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
+
+
+class DedupConfig(Section):
+    """Exact and near-duplicates."""
+
+    minhash: MinHashConfig = MinHashConfig()
+    threshold: float = Field(0.8, gt=0, le=1)
+    """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
+    verify: Literal["signature"] = "signature"
+    """How candidates are verified: share of equal MinHash values (standard error 0.025 at 0.8)."""
+    keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
+    """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
+    rules; longest = most characters; first = earliest file and row. Ties go to the next entry, and at last to `first`."""
+
+
+def stage(config: DedupConfig) -> Stage:
+    """The stage. Bands are settled upstream; here count threshold and ranking."""
+    settings = {"threshold": config.threshold, "keep": list(config.keep), "minhash": config.minhash.model_dump()}
+    return Stage("keepers", 1, settings, run)
+
+
+def plan(candidates: Json, records: list[Record], partitions: int, starts: Json, num_perm: int) -> list[Unit]:
+    """One unit a partition of components. ``starts`` lists the first document of every part."""
+    size = total(records, "candidates") * (num_perm * 4 + 64) // partitions
+    return [
+        Unit(number, {"candidates": candidates, "partition": number, "starts": starts}, size)
+        for number in range(partitions)
+    ]
+
+
+def part_starts(parts: list[Part]) -> list[Json]:
+    """First document of each part, for sending decisions back to where the documents are."""
+    return [{"first_doc": part.first_doc} for part in parts]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Choose keepers in one partition and send every member's fate back to its part."""
+    settings, partition = workspace.settings, unit.description["partition"]
+    columns = _read_partition(workspace, unit.description["candidates"], partition)
+    order = _ranking(columns, settings["keep"])
+    columns = {name: values[order] for name, values in columns.items()}
+    component = columns["component"]
+    offsets = np.concatenate([np.flatnonzero(np.diff(component, prepend=~component[:1])), [len(component)]])
+    chosen = choose_keepers(
+        np.arange(len(component)),
+        offsets.astype(np.int64),
+        columns["signature"],
+        columns["shingles"],
+        np.stack([columns["exact_high"], columns["exact_low"]], axis=1),
+        settings["threshold"],
+        np.zeros(len(component), bool),
+        MinHashConfig.model_validate(settings["minhash"]),
+    )
+    removed = chosen.keeper >= 0
+    keeper = np.full(len(component), schemas.NO_DOC)
+    keeper[removed] = columns["doc"][chosen.keeper[removed]]
+
+    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
+    part = np.searchsorted(starts, columns["doc"], side="right") - 1
+    back = np.lexsort((columns["doc"], part))
+    fates: dict[str, NDArray[Any]] = {
+        "doc": columns["doc"][back],
+        "component": component[back],
+        "keeper": keeper[back],
+        "similarity": chosen.similarity[back].astype(np.float32),
+        "exact": chosen.exact[back].astype(np.uint8),
+    }
+
+    def write(draft: Draft) -> int:
+        write_exchange(draft, part[back], fates, len(starts))
+        return len(back)
+
+    workspace.write("fates.exchange", write)
+    workspace.count("members", len(component))
+    workspace.count("removed", removed.sum())
+
+
+def _read_partition(workspace: Workspace, listing: Json, partition: int) -> dict[str, NDArray[Any]]:
+    pieces: list[Columns] = []
+    for entry in read_listing(workspace.store, listing):
+        with workspace.store.open(entry["path"]) as file:
+            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
+    """Order by component, and inside a component best first."""
+    sort_keys = {
+        "source_priority": columns["source"],
+        "highest_quality": columns["failed_rules"],
+        "longest": np.iinfo(np.uint32).max - columns["characters"],
+        "first": columns["doc"],
+    }
+    ranked = [sort_keys[rule] for rule in keep]
+    return np.lexsort((columns["doc"], *reversed(ranked), columns["component"]))

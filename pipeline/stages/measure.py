@@ -1,0 +1,235 @@
+"""Measure: read every input once; keep the text of every readable document, its signals and its signature.
+
+A unit is a run of file slices in catalogue order. It streams: memory is bounded by a batch (and by the largest
+single document). Its results are cut into *parts* of about ``unit_mb`` of text, which are the units of every later
+stage, so that one huge compressed file does not make one huge unit further down.
+"""
+
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.dedup.exact import text_hashes
+from pipeline.dedup.minhash import MinHashConfig, signatures
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.section import Section
+from pipeline.sources.read import read_slice
+from pipeline.sources.records import RecordBatch
+from pipeline.sources.slices import FileSlice
+from pipeline.sources.source import SourceConfig
+from pipeline.stages.tables import TableOutput, ipc_output, parquet_output
+from pipeline.stages.versions import library_versions
+from pipeline.text.language import LanguageConfig, LanguageIdentifier
+from pipeline.text.normalise import NormaliseConfig, Normaliser
+from pipeline.text.signals import SIGNALS, measure
+
+
+class MeasureConfig(Section):
+    """What is done to the text before anything is decided."""
+
+    normalise: NormaliseConfig = NormaliseConfig()
+    language: LanguageConfig = LanguageConfig()
+
+
+def stage(config: MeasureConfig, minhash: MinHashConfig, sources: list[SourceConfig], runtime: Json) -> Stage:
+    """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``."""
+    settings = {
+        "normalise": config.normalise.model_dump(),
+        "language": config.language.model_dump(),
+        "minhash": minhash.model_dump(),
+        "sources": {source.name: source.model_dump(exclude={"path", "weight", "licence"}) for source in sources},
+        "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
+    }
+    return Stage("measure", 1, settings, run, runtime)
+
+
+@cache
+def _kernels(settings: bytes) -> tuple[Normaliser, LanguageIdentifier, MinHashConfig]:
+    """Built once a process: tables and models take a moment to load."""
+    parsed = orjson.loads(settings)
+    return (
+        Normaliser(NormaliseConfig.model_validate(parsed["normalise"])),
+        LanguageIdentifier(LanguageConfig.model_validate(parsed["language"])),
+        MinHashConfig.model_validate(parsed["minhash"]),
+    )
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Read the unit's slices, measure every document, write the parts and the list of unreadable records."""
+    settings = workspace.settings
+    normalise, identify, minhash = _kernels(orjson.dumps(settings))
+    sources = {name: _source(name, fields) for name, fields in settings["sources"].items()}
+    keep = tuple(dict.fromkeys(column for source in sources.values() for column in source.keep))
+    with (
+        parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
+        _Parts(workspace, keep, minhash.num_perm) as parts,
+    ):
+        for fields in unit.description["slices"]:
+            source = sources[fields["source"]]
+            file_slice = FileSlice(**{k: v for k, v in fields.items() if k != "modified_ns"})
+            for batch in read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"]):
+                _note_unreadable(unreadable, workspace, file_slice, batch)
+                if len(batch.rows) == 0:
+                    continue
+                docs = schemas.document_numbers(file_slice.file, batch.rows)
+                normalised = normalise(batch.texts)
+                texts = normalised.texts
+                languages = identify(texts)
+                measured = measure(texts)
+                hashes, offsets = measured.words.hashes, measured.words.offsets
+                exact = text_hashes(texts)
+                signed = signatures(hashes, offsets, minhash)
+                parts.write(
+                    texts.nbytes,
+                    {
+                        "doc": docs,
+                        "id": _ids(batch.ids, source, file_slice, batch.rows),
+                        "text": texts,
+                        "source": _constant(source.name, len(docs)),
+                        **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
+                    },
+                    {
+                        "doc": docs,
+                        "source": _constant(source.name, len(docs)),
+                        "language": languages,
+                        **{name: measured.signals.column(name) for name in measured.signals.schema.names},
+                    },
+                    {
+                        "doc": docs,
+                        "exact_high": exact[:, 0],
+                        "exact_low": exact[:, 1],
+                        "shingles": signed.shingles,
+                        "signature": signed.signatures,
+                    },
+                )
+                workspace.count(f"readable.{source.name}", len(docs))
+                workspace.count("text_bytes", texts.nbytes)
+                workspace.count("replaced_characters_documents", batch.replaced)
+                for name, value in dataclasses.asdict(normalised.counts).items():
+                    workspace.count(f"normalise.{name}", value)
+
+
+def _source(name: str, fields: Json) -> SourceConfig:
+    return SourceConfig.model_validate({**fields, "path": "-"})
+
+
+def _constant(name: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([name], pa.string()))
+
+
+def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.ndarray[Any, Any]) -> pa.Array:
+    """The user's ids; where there is none, one derived from source, path and row."""
+    if ids.null_count == 0:
+        return ids.cast(pa.string())
+    derived = pa.array([f"{source.name}:{file_slice.path}:{row}" for row in rows.tolist()], pa.string())
+    return pa.compute.coalesce(ids.cast(pa.string()), derived)
+
+
+def _note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, batch: RecordBatch) -> None:
+    if not batch.unreadable:
+        return
+    source = file_slice.source
+    table.write(
+        {
+            "doc": np.array(
+                [
+                    schemas.NO_DOC if bad.row is None else np.uint64(file_slice.file << 32 | bad.row)
+                    for bad in batch.unreadable
+                ],
+                np.uint64,
+            ),
+            "source": [source] * len(batch.unreadable),
+            "path": [file_slice.path] * len(batch.unreadable),
+            "position": [bad.position for bad in batch.unreadable],
+            "bytes": [bad.bytes for bad in batch.unreadable],
+            "reason": [bad.reason for bad in batch.unreadable],
+        }
+    )
+    workspace.count(f"unreadable.{source}", len(batch.unreadable))
+    workspace.count("unread_bytes", sum(bad.bytes for bad in batch.unreadable if bad.row is None))
+    for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
+        workspace.count(f"unreadable_reason.{kind}", number)
+
+
+class _Parts(contextlib.AbstractContextManager["_Parts"]):
+    """The unit's three tables, begun anew whenever a part is full."""
+
+    def __init__(self, workspace: Workspace, keep: tuple[str, ...], num_perm: int) -> None:
+        self._workspace = workspace
+        self._documents = schemas.documents(keep)
+        self._signals = pa.schema(
+            [("doc", pa.uint64()), ("source", self._documents.field("source").type), ("language", pa.dictionary(pa.int32(), pa.string()))]
+            + [pa.field(name, kind) for name, kind in SIGNALS.items()]
+        )
+        self._signatures = schemas.signatures(num_perm)
+        self._open = contextlib.ExitStack()
+        self._tables: tuple[TableOutput, TableOutput, TableOutput] | None = None
+        self._bytes = 0
+        self._number = 0
+        workspace.notes["parts"] = []
+
+    def write(self, text_bytes: int, documents: Json, signals: Json, signatures: Json) -> None:
+        """Append one batch to the current part."""
+        if self._tables is None:
+            part = f"{self._number:03d}"
+            self._tables = (
+                self._open.enter_context(
+                    parquet_output(self._workspace, f"documents-{part}", self._documents, plain=("text", "id", "doc"))
+                ),
+                self._open.enter_context(parquet_output(self._workspace, f"signals-{part}", self._signals)),
+                self._open.enter_context(ipc_output(self._workspace, f"signatures-{part}", self._signatures)),
+            )
+            self._workspace.notes["parts"].append({"first_doc": int(documents["doc"][0]), "text_bytes": 0})
+        for table, columns in zip(self._tables, (documents, signals, signatures), strict=True):
+            table.write(columns)
+        self._bytes += text_bytes
+        self._workspace.notes["parts"][-1]["text_bytes"] = self._bytes
+        if self._bytes >= self._workspace.runtime["part_bytes"]:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        self._open.close()
+        self._open = contextlib.ExitStack()
+        self._tables = None
+        self._bytes = 0
+        self._number += 1
+
+    def __exit__(self, *exception: Any) -> None:
+        self._open.__exit__(*exception)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A stretch of measured documents: the unit of every later stage."""
+
+    number: int
+    first_doc: int
+    text_bytes: int
+    rows: int
+    documents: Json
+    signals: Json
+    signatures: Json
+
+
+def parts_of(records: list[Record]) -> list[Part]:
+    """All parts of the measured units, in document order."""
+    return list(_number_parts(records))
+
+
+def _number_parts(records: list[Record]) -> Iterator[Part]:
+    number = 0
+    for record in records:
+        for index, note in enumerate(record.notes["parts"]):
+            outputs = [record.outputs[f"{kind}-{index:03d}"] for kind in ("documents", "signals", "signatures")]
+            references = [output.reference() for output in outputs]
+            yield Part(number, note["first_doc"], note["text_bytes"], outputs[0].rows, *references)
+            number += 1

@@ -1,0 +1,111 @@
+"""Shuffle: every kept document gets its place in the global order, and goes to the partition of that place."""
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.records import Json, Record, Unit, total
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Draft
+from pipeline.shards.order import order_keys
+from pipeline.stages.tables import ipc_output, numbers, read_ipc, read_listing, read_parquet
+from pipeline.tokens.packing import gather_documents
+
+LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
+"""For each split, for each partition and one more: stream tokens (end-of-text included) before it."""
+
+
+def stage(seed: int, epoch: int, splits: list[str]) -> Stage:
+    """Map side of the global shuffle."""
+    return Stage("shuffle", 1, {"seed": seed, "epoch": epoch, "splits": splits}, run)
+
+
+def plan(tokenised: list[Record], decided: list[Record], id_bytes: int, partition_mb: int) -> list[Unit]:
+    """One unit a part. Partitions (in each split) follow from the number of tokens alone."""
+    partitions = partitions_for(total(tokenised, "tokens") * id_bytes, partition_mb)
+    return [
+        Unit(
+            tokens.number,
+            {
+                "tokens": tokens.outputs["tokens"].reference(),
+                "decisions": decisions.outputs["decisions"].reference(),
+                "partitions": partitions,
+            },
+            tokens.outputs["tokens"].bytes,
+        )
+        for tokens, decisions in zip(tokenised, decided, strict=True)
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Sort the part's documents (and their copies) into the global order, split by split."""
+    store, settings, partitions = workspace.store, workspace.settings, unit.description["partitions"]
+    tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()
+    decisions = read_parquet(store, unit.description["decisions"], ["doc", "split", "copies"]).combine_chunks()
+    docs = numbers(tokens, "doc")
+    row = np.searchsorted(numbers(decisions, "doc"), docs)
+    split_column = decisions.column("split").combine_chunks()
+    codes = np.array([settings["splits"].index(name) for name in split_column.dictionary.to_pylist()] or [0])
+    split = codes[split_column.indices.fill_null(0).to_numpy()[row]]
+    copies = numbers(decisions, "copies")[row].astype(np.int64)
+
+    place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
+    copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
+    high, low = order_keys(
+        docs[place], copy.astype(np.uint64), copies[place].astype(np.uint64), settings["seed"], settings["epoch"]
+    )
+    order = np.lexsort((copy, docs[place], low, high, split[place]))
+    place, copy, high, low = place[order], copy[order], high[order], low[order]
+
+    ids = tokens.column("ids").combine_chunks()
+    if isinstance(ids, pa.ChunkedArray):  # an empty table keeps a chunked column
+        ids = pa.concat_arrays(ids.chunks) if ids.num_chunks else pa.array([], ids.type)
+    starts = ids.offsets.to_numpy()
+    flat = ids.values.to_numpy()
+    lengths = np.diff(starts)[place]
+    columns = {
+        "key_high": high,
+        "key_low": low,
+        "doc": docs[place],
+        "copy": copy.astype(np.uint16),
+        "length": lengths.astype(np.uint32),
+    }
+    payload = gather_documents(flat, starts[:-1][place], lengths)
+    partition = split[place] * partitions + partition_of_hash(high, partitions)
+
+    def write(draft: Draft) -> int:
+        write_exchange(draft, partition, columns, partitions * len(settings["splits"]), payload)
+        return len(place)
+
+    workspace.write("rows.exchange", write)
+    workspace.count("documents", len(place))
+    workspace.count("tokens", len(payload) + len(place))
+    for index, name in enumerate(settings["splits"]):
+        chosen = split[place] == index
+        workspace.count(f"documents.{name}", chosen.sum())
+        workspace.count(f"tokens.{name}", int(lengths[chosen].sum()) + int(chosen.sum()))
+
+
+def layout_stage(splits: list[str]) -> Stage:
+    """The barrier: sums of all index tables, so that every token's global position is known."""
+    return Stage("layout", 1, {"splits": splits}, run_layout)
+
+
+def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
+    """A single unit."""
+    return [Unit(0, {"rows": listing, "partitions": partitions}, files * partitions * 16)]
+
+
+def run_layout(unit: Unit, workspace: Workspace) -> None:
+    """Add up tokens of every partition over all map files."""
+    splits, partitions = len(workspace.settings["splits"]), unit.description["partitions"]
+    tokens = np.zeros(splits * partitions, np.int64)
+    for entry in read_listing(workspace.store, unit.description["rows"]):
+        with workspace.store.open(entry["path"]) as file:
+            exchange = ExchangeFile.open(file)
+            tokens += np.diff(exchange.payload_starts(0, splits * partitions))
+            tokens += np.diff(exchange.row_starts(0, splits * partitions))  # an end-of-text for each
+    with ipc_output(workspace, "layout", LAYOUT) as table:
+        for split in range(splits):
+            first = np.concatenate([[0], np.cumsum(tokens[split * partitions : (split + 1) * partitions])])
+            table.write({"split": np.full(len(first), split, np.uint16), "first_token": first})

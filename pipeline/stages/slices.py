@@ -1,0 +1,149 @@
+"""Plan of the reading: which slices of which files make a unit.
+
+Plain JSONL larger than a unit is split by byte range, after a counting pass that gives each range its first row;
+Parquet larger than a unit by row groups. Everything else is read as a whole, small files many to a unit.
+"""
+
+import pyarrow.parquet as pq
+
+from pipeline.engine.catalogue import InputFile
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.sources.jsonl import count_lines
+from pipeline.sources.read import format_of
+from pipeline.sources.slices import FileSlice
+from pipeline.sources.source import SourceConfig
+
+COMPRESSED_RATIO = 4
+"""Text grows about this much when decompressed; only plans and progress bars rely on it."""
+COMPRESSED_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
+MAX_FILES_IN_UNIT = 2_000
+
+
+def estimated_bytes(file: InputFile) -> int:
+    """Raw bytes that a file probably holds."""
+    return file.bytes * (COMPRESSED_RATIO if file.path.endswith(COMPRESSED_SUFFIXES) else 1)
+
+
+def count_stage() -> Stage:
+    """The counting pass over files that will be split."""
+    return Stage("count", 1, {}, run_count)
+
+
+def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_bytes: int) -> list[Unit]:
+    """One unit for each range of each file that is larger than a unit and can be split."""
+    units: list[Unit] = []
+    for file in files:
+        kind = format_of(file.path, sources[file.source])
+        if file.bytes <= unit_bytes or file.path.endswith(COMPRESSED_SUFFIXES):
+            continue
+        if kind == "parquet":
+            description = {"path": file.path, "modified_ns": file.modified_ns, "bytes": file.bytes, "format": kind}
+            units.append(Unit(len(units), description, 1))
+        elif kind == "jsonl":
+            for start in range(0, file.bytes, unit_bytes):
+                stop = min(start + unit_bytes, file.bytes)
+                description = {
+                    "path": file.path,
+                    "modified_ns": file.modified_ns,
+                    "format": kind,
+                    "start": start,
+                    "stop": stop,
+                }
+                units.append(Unit(len(units), description, stop - start))
+    return units
+
+
+def run_count(unit: Unit, workspace: Workspace) -> None:
+    """Count the lines of a byte range, or list the sizes of a Parquet file's row groups."""
+    description = unit.description
+    workspace.notes["path"] = description["path"]
+    if description["format"] == "jsonl":
+        file_slice = FileSlice(
+            path=description["path"],
+            file=0,
+            source="",
+            format="jsonl",
+            size=description["stop"],
+            start=description["start"],
+            stop=description["stop"],
+        )
+        workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
+        workspace.notes |= {"start": description["start"], "stop": description["stop"]}
+        return
+    try:
+        with workspace.store.open_input(description["path"]) as file:
+            metadata = pq.ParquetFile(file).metadata
+            groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+            workspace.notes["row_groups"] = [[group.num_rows, group.total_byte_size] for group in groups]
+    except (OSError, ValueError) as error:  # measure reads the file whole and records what is wrong with it
+        workspace.notes["row_groups"] = []
+        workspace.notes["fault"] = str(error)
+
+
+def plan_measure(
+    files: list[InputFile], sources: dict[str, SourceConfig], counted: list[Record], unit_bytes: int
+) -> list[Unit]:
+    """Slices in document order, gathered into units of about ``unit_bytes`` of raw input."""
+    by_path: dict[str, list[Record]] = {}
+    for record in counted:
+        by_path.setdefault(record.notes["path"], []).append(record)
+    units: list[Unit] = []
+    slices: list[Json] = []
+    size = 0
+
+    def close_unit() -> None:
+        nonlocal slices, size
+        if slices:
+            units.append(Unit(len(units), {"slices": slices}, size))
+        slices, size = [], 0
+
+    for file in files:
+        kind = format_of(file.path, sources[file.source])
+        for fields, slice_bytes in _slices_of(file, kind, by_path.get(file.path, []), unit_bytes):
+            if size and size + slice_bytes > unit_bytes:
+                close_unit()
+            slices.append(fields)
+            size += slice_bytes
+            if size >= unit_bytes or len(slices) >= MAX_FILES_IN_UNIT:
+                close_unit()
+    close_unit()
+    return units
+
+
+def _slices_of(file: InputFile, kind: str, counted: list[Record], unit_bytes: int) -> list[tuple[Json, int]]:
+    whole = {
+        "path": file.path,
+        "file": file.number,
+        "source": file.source,
+        "format": kind,
+        "size": file.bytes,
+        "modified_ns": file.modified_ns,
+        "start": 0,
+        "stop": None,
+        "first_row": 0,
+    }
+    if kind == "jsonl" and counted:
+        slices = []
+        first_row = 0
+        for record in counted:
+            start, stop = record.notes["start"], record.notes["stop"]
+            slices.append(({**whole, "start": start, "stop": stop, "first_row": first_row}, stop - start))
+            first_row += record.counters["lines"]
+        return slices
+    if kind == "parquet" and counted and counted[0].notes["row_groups"]:
+        return _row_group_slices(whole, counted[0].notes["row_groups"], unit_bytes)
+    return [(whole, estimated_bytes(file))]
+
+
+def _row_group_slices(whole: Json, groups: list[list[int]], unit_bytes: int) -> list[tuple[Json, int]]:
+    slices: list[tuple[Json, int]] = []
+    start = first_row = rows = size = 0
+    for number, (group_rows, group_bytes) in enumerate(groups):
+        if size and size + group_bytes > unit_bytes:
+            slices.append(({**whole, "start": start, "stop": number, "first_row": first_row}, size))
+            start, first_row, rows, size = number, first_row + rows, 0, 0
+        rows += group_rows
+        size += group_bytes
+    slices.append(({**whole, "start": start, "stop": len(groups), "first_row": first_row}, size))
+    return slices

@@ -1,0 +1,119 @@
+"""Reading and writing the tables between stages: Parquet where people look, Arrow IPC where only stages do.
+
+Arrow IPC is mapped, not read: a table is there at once, and only the columns and rows touched cost memory.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.engine.records import Json
+from pipeline.engine.stage import Workspace
+from pipeline.engine.store import Store
+
+
+
+class TableOutput:
+    """An output table being written, batch by batch."""
+
+    def __init__(self, writer: Any, schema: pa.Schema) -> None:
+        self._writer = writer
+        self.schema = schema
+        self.rows = 0
+
+    def write(self, columns: dict[str, Any] | pa.RecordBatch) -> None:
+        """Append rows; columns are matched to the schema by name."""
+        if isinstance(columns, dict):
+            batch = pa.record_batch([_column(columns[f.name], f.type) for f in self.schema], schema=self.schema)
+        else:
+            batch = columns.select(self.schema.names).cast(self.schema)
+        if batch.num_rows:
+            self._writer.write_batch(batch)
+            self.rows += batch.num_rows
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if isinstance(values, pa.Array):
+        return values if values.type == kind else values.cast(kind)
+    if pa.types.is_fixed_size_list(kind):
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
+        return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+    return pa.array(values, kind)
+
+
+@contextlib.contextmanager
+def parquet_output(workspace: Workspace, name: str, schema: pa.Schema, plain: tuple[str, ...] = ()) -> Iterator[TableOutput]:
+    """A Parquet output of the unit; one row group a batch; ``plain`` columns get no dictionary and no statistics."""
+    path = workspace.output_path(f"{name}.parquet")
+    with workspace.store.create(path) as draft:
+        encoded = [field.name for field in schema if field.name not in plain]
+        with pq.ParquetWriter(
+            draft.arrow(), schema, compression="lz4", use_dictionary=encoded, write_statistics=encoded
+        ) as writer:
+            table = TableOutput(writer, schema)
+            yield table
+    workspace.published(name, path, draft, table.rows)
+
+
+@contextlib.contextmanager
+def ipc_output(workspace: Workspace, name: str, schema: pa.Schema) -> Iterator[TableOutput]:
+    """An Arrow IPC output of the unit, uncompressed, one record batch a write."""
+    path = workspace.output_path(f"{name}.arrow")
+    with workspace.store.create(path) as draft:
+        with pa.ipc.new_file(draft.arrow(), schema) as writer:
+            table = TableOutput(writer, schema)
+            yield table
+    workspace.published(name, path, draft, table.rows)
+
+
+def read_parquet(store: Store, reference: Json, columns: list[str] | None = None) -> pa.Table:
+    """A whole Parquet table, or some of its columns."""
+    return pq.read_table(store.path(reference["path"]), columns=columns, use_threads=False, memory_map=True)
+
+
+def parquet_batches(store: Store, reference: Json, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """A Parquet table row group by row group, in order."""
+    with pq.ParquetFile(store.path(reference["path"])) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
+            yield from table.to_batches()
+
+
+def read_ipc(store: Store, reference: Json) -> pa.Table:
+    """A mapped Arrow IPC table."""
+    source = pa.memory_map(str(store.path(reference["path"])))
+    return pa.ipc.open_file(source).read_all()
+
+
+def read_listing(store: Store, reference: Json) -> list[Json]:
+    """The entries of a listing that the engine published."""
+    entries: list[Json] = orjson.loads(store.read(reference["path"]))
+    return entries
+
+
+def numbers(table: pa.Table, column: str) -> NDArray[Any]:
+    """A numeric or boolean column without nulls as a numpy array."""
+    array: NDArray[Any] = table.column(column).to_numpy()
+    return array
+
+
+def fixed_width(table: pa.Table, column: str, width: int) -> NDArray[Any]:
+    """A fixed_size_list column as an array [N, width]."""
+    chunks = [chunk.flatten().to_numpy() for chunk in table.column(column).chunks]
+    flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks) if chunks else np.empty(0, np.uint32)
+    return np.asarray(flat).reshape(-1, width)
+
+
+def coded(values: NDArray[Any], names: tuple[str, ...] | list[str], missing: int | None = None) -> pa.Array:
+    """A dictionary column from codes [N] into ``names``; codes equal to ``missing`` become null."""
+    mask = None if missing is None else values == missing
+    indices = pa.array(np.where(mask, 0, values) if mask is not None else values, pa.int32(), mask=mask)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))

@@ -1,0 +1,80 @@
+"""Tokenise: ids of every kept document, checked against the reference tokeniser on a sample of every unit."""
+
+from functools import cache
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.engine.records import Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.stages.measure import Part
+from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
+from pipeline.stages.versions import library_versions
+from pipeline.tokens.tokeniser import Tokeniser
+from pipeline.tokens.vocabulary import TokeniserConfig, Vocabulary
+
+
+def stage(config: TokeniserConfig, vocabulary: Vocabulary) -> Stage:
+    """The stage; the vocabulary's hash is part of what its results depend on."""
+    settings = {
+        "config": config.model_dump(),
+        "vocabulary": vocabulary.sha256,
+        "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
+    }
+    return Stage("tokenise", 1, settings, run)
+
+
+def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
+    """One unit a part; only its text and who survived name the work."""
+    return [
+        Unit(
+            part.number,
+            {"documents": part.documents, "survivors": record.outputs["survivors"].reference()},
+            part.text_bytes,
+        )
+        for part, record in zip(parts, decided, strict=True)
+    ]
+
+
+@cache
+def _tokeniser(config: bytes) -> Tokeniser:
+    return Tokeniser(TokeniserConfig.model_validate_json(config))
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Encode the part's surviving documents."""
+    tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"]))
+    survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
+    ids_type = pa.from_numpy_dtype(tokeniser.vocabulary.dtype)
+    with ipc_output(workspace, "tokens", schemas.tokens(ids_type)) as table:
+        if len(survivors) == 0:
+            return
+        for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text", "source"]):
+            docs = batch.column("doc").to_numpy()
+            place = np.minimum(np.searchsorted(survivors, docs), len(survivors) - 1)
+            rows = np.flatnonzero(survivors[place] == docs)
+            if len(rows) == 0:
+                continue
+            chosen = batch if len(rows) == len(docs) else batch.take(pa.array(rows))
+            texts = chosen.column("text")
+            encoded = tokeniser.encode(texts)
+            checked = tokeniser.check(texts, encoded)
+            if checked.mismatches:
+                encoded = tokeniser.encode_with_reference(texts)
+            ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
+            table.write({"doc": docs[rows], "ids": ids})
+            workspace.count("documents", len(rows))
+            workspace.count("tokens", len(encoded.ids))
+            workspace.count("text_bytes", texts.nbytes)
+            workspace.count("checked", checked.documents)
+            workspace.count("mismatches", len(checked.mismatches))
+            _count_sources(workspace, chosen.column("source"), np.diff(encoded.offsets))
+
+
+def _count_sources(workspace: Workspace, source: pa.DictionaryArray, lengths: np.ndarray) -> None:  # type: ignore[type-arg]
+    sums = np.bincount(source.indices.to_numpy(), weights=lengths, minlength=len(source.dictionary))
+    for name, value in zip(source.dictionary.to_pylist(), sums, strict=True):
+        if value:
+            workspace.count(f"source_tokens.{name}", int(value))
