@@ -1,24 +1,27 @@
 """ftfy's mojibake heuristic as bit masks over three neighbouring characters.
 
-``ftfy.badness.BADNESS_RE`` decides whether the encoding step may act at all. It is a union of short sequences of
-character sets. Every alternative gets one bit. From it we keep a window of at most three sets (x, y, z) whose middle
-set holds no ASCII, so a scanner has to look only where a non-ASCII character y stands, at its neighbours x and z::
+``ftfy.badness.BADNESS_RE`` decides whether the encoding step may act at all. It is a union of short sequences
+of character sets. Every alternative gets one bit. From it we keep a window of at most three sets (x, y, z)
+whose middle set holds no ASCII, so a scanner has to look only where a non-ASCII character y stands, at its
+neighbours x and z::
 
     before[x] & here[y] & after[z] != 0    is necessary for a match of the regular expression
 
-Necessary, not sufficient: a longer alternative is cut to its window, ``^`` is ignored, and ``\\s``, ``\\w``, ``.``
-and negated sets accept every non-ASCII character that the expression does not name. A false alarm costs a call of
-ftfy; a miss is impossible. The masks are read from the installed ftfy's own expression, so they cannot drift from it.
+Necessary, not sufficient: a longer alternative is cut to its window, ``^`` is ignored, and ``\\s``, ``\\w``,
+``.`` and negated sets accept every non-ASCII character that the expression does not name. A false alarm costs
+a call of ftfy; a miss is impossible. The masks are read from the installed ftfy's own expression, so they
+cannot drift from it.
 """
 
-from re import _parser  # type: ignore[attr-defined]  # the parse tree of a regular expression; an unknown node raises below
+from re import _parser  # type: ignore[attr-defined]  # private: an unknown node raises below
 from typing import Any, NamedTuple
 
 from ftfy.badness import BADNESS_RE
 
 
 class BadnessMasks(NamedTuple):
-    """One bit an alternative of ``BADNESS_RE``; dictionaries from code point to bits (Python integers below 2**64)."""
+    """One bit an alternative of ``BADNESS_RE``; dictionaries from code point to bits (Python integers below
+    2**64)."""
 
     before: dict[int, int]
     here: dict[int, int]
@@ -104,7 +107,9 @@ def _window(sequence: list[_CharacterSet]) -> list[_CharacterSet | None]:
     padded: list[_CharacterSet | None] = [_ANYTHING, *sequence, _ANYTHING]
     inner = [at for at in range(1, len(padded) - 1) if sequence[at - 1].without_ascii()]
     if not inner:
-        raise ValueError("ftfy's BADNESS_RE holds an alternative of ASCII alone; the proof needs a non-ASCII one")
+        raise ValueError(
+            "ftfy's BADNESS_RE holds an alternative of ASCII alone; the proof needs a non-ASCII one"
+        )
     # The window with the fewest open places rejects most.
     best = min(inner, key=lambda at: (padded[at - 1] is _ANYTHING) + (padded[at + 1] is _ANYTHING))
     return padded[best - 1 : best + 2]
@@ -121,7 +126,9 @@ def badness_masks() -> BadnessMasks:
         raise ValueError("ftfy's BADNESS_RE is no longer a plain union; pin ftfy to a tested version (6.3)")
     windows = [_window(sequence) for branch in tree[0][1][1] for sequence in _sequences(list(branch))]
     if len(windows) > 64:
-        raise ValueError(f"ftfy's BADNESS_RE has {len(windows)} alternatives, the masks hold 64; widen the masks")
+        raise ValueError(
+            f"ftfy's BADNESS_RE has {len(windows)} alternatives, the masks hold 64; widen the masks"
+        )
     named = set(range(0x80)).union(*(element.named for window in windows for element in window if element))
     places: tuple[dict[int, int], ...] = ({}, {}, {})
     unnamed = [0, 0, 0]
@@ -144,4 +151,4 @@ def badness_masks() -> BadnessMasks:
             }
         )
     edge[1] = 0
-    return BadnessMasks(*places, tuple(unnamed), tuple(edge))  # type: ignore[arg-type]
+    return BadnessMasks(*places, tuple(unnamed), tuple(edge))  # type: ignore[call-arg, arg-type]
