@@ -1,0 +1,227 @@
+"""Search among the keepers of one component for the best-ranked one that a document reaches the threshold with.
+
+Three filters, none of which can miss a pair:
+
+1. *Pieces.* Two signatures of P entries that agree in at least ``need`` differ in at most d = P - need; cut into
+   d + 1 pieces, at least one piece is equal (pigeonhole). So an index from pieces to keepers finds every keeper that
+   can match. It serves from `INDEX_FROM` keepers on. Where keepers resemble each other (pages of one template just
+   under the threshold) most share a piece: a look-up that meets too many gives way to a scan, and a component in
+   which that is the rule drops its index.
+2. *Sketches.* The low byte of each entry, 8 to a word: bytes that differ are entries that differ. P bytes a keeper
+   are read instead of 4 P, in runs of 64, up to the run in which too many differ.
+3. The signatures themselves (then the shingle sets, if the caller verifies by those).
+
+Memory a keeper: P bytes of sketch, and at most 24 (d + 1) bytes of index (1.2 KB at 256 permutations and 0.8).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiled import kernel
+
+INDEX_FROM = 256
+"""Keepers in a component from which the index is built; below, a scan over the sketches is as fast."""
+
+_GIVE_UP_SHARE = (
+    16  # a look-up is given up after meeting one sixteenth of the keepers: a scan costs about as much
+)
+_TRIALS = 1024  # look-ups after which a component whose look-ups are mostly given up drops its index
+
+_ONES = np.uint64(0x0101010101010101)
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+_HALF = np.uint64(32)
+
+# An index is the tuple (heads, nexts, stamps, tally): heads int64[slots] the newest entry of each slot or -1;
+# nexts int64[keepers it holds room for * pieces] the entry inserted before; entry = row * pieces + piece;
+# stamps int64[keepers] the member that met the keeper last; tally = [indexed rows, look-ups, given up].
+Index = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+@kernel
+def make_index() -> Index:
+    """An empty index, which finds nothing until `insert_keeper` builds it."""
+    return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(3, np.int64)
+
+
+@kernel
+def clear_index(index: Index) -> Index:
+    """An empty index for the next component."""
+    if len(index[0]) == 0 and index[3][1] == 0:
+        return index
+    return make_index()
+
+
+@kernel
+def write_sketch(signature: NDArray[np.uint32], sketch: NDArray[np.uint64]) -> None:
+    """Pack the low bytes of uint32[P] into uint64[>= P / 8]; bytes past the end are zero in every sketch."""
+    for word in range(len(sketch)):
+        packed = np.uint64(0)
+        for entry in range(word * 8, min(word * 8 + 8, len(signature))):
+            packed |= (np.uint64(signature[entry]) & np.uint64(0xFF)) << np.uint64(8 * (entry & 7))
+        sketch[word] = packed
+
+
+@kernel
+def _can_match(a: NDArray[np.uint64], b: NDArray[np.uint64], allowed: int) -> bool:
+    """Whether at most ``allowed`` bytes differ. In: uint64[a multiple of 8] twice."""
+    differing = 0
+    for run in range(0, len(a), 8):
+        total = np.uint64(0)
+        for word in range(run, run + 8):
+            x = a[word] ^ b[word]
+            x |= x >> np.uint64(4)  # gather the bits of each byte in its lowest bit
+            x |= x >> np.uint64(2)
+            x |= x >> np.uint64(1)
+            total += x & _ONES
+        differing += np.int64((total * _ONES) >> np.uint64(56))  # at most 64 in all: the sum fits its byte
+        if differing > allowed:
+            return False
+    return True
+
+
+@kernel
+def _agreeing(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> int:
+    count = 0
+    for entry in range(len(a)):
+        count += a[entry] == b[entry]
+    return count
+
+
+@kernel
+def exact_similarity(shingles_a: NDArray[np.uint32], shingles_b: NDArray[np.uint32]) -> float:
+    """Jaccard similarity of two sets of shingles, given sorted and without repeats; 0 if both are empty."""
+    i, j, common = 0, 0, 0
+    while i < len(shingles_a) and j < len(shingles_b):
+        a, b = shingles_a[i], shingles_b[j]
+        common += a == b
+        i += a <= b
+        j += b <= a
+    union = len(shingles_a) + len(shingles_b) - common
+    return common / union if union else 0.0
+
+
+@kernel
+def _verify(
+    member: int,
+    other: int,
+    signed: NDArray[np.uint32],
+    need: int,
+    threshold: float,
+    shingles: NDArray[np.uint32],
+    shingle_offsets: NDArray[np.int64],
+) -> float:
+    """Verified similarity of two members, or -1 if it is below the threshold."""
+    agreeing = _agreeing(signed[member], signed[other])
+    if agreeing < need:
+        return -1.0
+    if len(shingle_offsets) == 1:
+        return agreeing / signed.shape[1]
+    share = exact_similarity(
+        shingles[shingle_offsets[member] : shingle_offsets[member + 1]],
+        shingles[shingle_offsets[other] : shingle_offsets[other + 1]],
+    )
+    return share if share >= threshold else -1.0
+
+
+@kernel
+def _hash_piece(signature: NDArray[np.uint32], piece: int, pieces: int) -> np.uint64:
+    h = np.uint64(piece + 1)
+    for entry in range(piece * len(signature) // pieces, (piece + 1) * len(signature) // pieces):
+        h = (h ^ np.uint64(signature[entry])) * _MIX
+        h ^= h >> _HALF
+    return h
+
+
+@kernel
+def insert_keeper(
+    index: Index, num_keepers: int, keepers: NDArray[np.int64], signed: NDArray[np.uint32], need: int
+) -> Index:
+    """Make the index hold the first ``num_keepers`` of ``keepers``; builds it at `INDEX_FROM`, doubles it when full.
+
+    Returns the index to go on with, which may share arrays with the old one.
+    """
+    heads, nexts, stamps, tally = index
+    if num_keepers < INDEX_FROM or tally[0] < 0:
+        return index
+    pieces = signed.shape[1] - need + 1
+    if num_keepers > len(stamps):
+        room = 2 * num_keepers
+        slots = 1
+        while slots < room * pieces:
+            slots *= 2
+        heads = np.full(slots, -1, np.int64)
+        nexts = np.empty(room * pieces, np.int64)
+        stamps = np.full(room, -1, np.int64)
+        tally[0] = 0
+    for row in range(tally[0], num_keepers):
+        for piece in range(pieces):
+            slot = np.int64(_hash_piece(signed[keepers[row]], piece, pieces) & np.uint64(len(heads) - 1))
+            nexts[row * pieces + piece] = heads[slot]
+            heads[slot] = row * pieces + piece
+    tally[0] = num_keepers
+    return heads, nexts, stamps, tally
+
+
+@kernel
+def find_keeper(
+    member: int,
+    rows: int,
+    num_keepers: int,
+    keepers: NDArray[np.int64],
+    sketches: NDArray[np.uint64],
+    signed: NDArray[np.uint32],
+    need: int,
+    threshold: float,
+    shingles: NDArray[np.uint32],
+    shingle_offsets: NDArray[np.int64],
+    index: Index,
+) -> tuple[int, float, Index]:
+    """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with.
+
+    In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree.
+    Out: row (-1 if none), similarity (0 if none), and the index to go on with.
+    """
+    allowed = signed.shape[1] - need
+    own = sketches[num_keepers]
+    heads, nexts, stamps, tally = index
+    best, best_share = rows, 0.0
+    complete = False
+    if rows >= INDEX_FROM and tally[0] >= rows:
+        pieces = allowed + 1
+        patience = rows // _GIVE_UP_SHARE + 4 * pieces
+        for piece in range(pieces):
+            slot = np.int64(_hash_piece(signed[member], piece, pieces) & np.uint64(len(heads) - 1))
+            entry = heads[slot]
+            while entry >= 0 and patience > 0:
+                patience -= 1
+                row = entry // pieces
+                entry = nexts[entry]
+                if row < best and stamps[row] != member:
+                    stamps[row] = member
+                    if _can_match(own, sketches[row], allowed):
+                        share = _verify(
+                            member, keepers[row], signed, need, threshold, shingles, shingle_offsets
+                        )
+                        if share >= 0.0:
+                            best, best_share = row, share
+            if patience <= 0:
+                break
+        complete = patience > 0
+        tally[1] += 1
+        tally[2] += not complete
+        if tally[1] == _TRIALS:
+            if 2 * tally[2] > _TRIALS:
+                heads, nexts, stamps = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+                tally[0] = -1  # dropped for the rest of the component
+            else:
+                tally[1], tally[2] = 1, 0
+    if not complete:
+        for row in range(best):
+            if _can_match(own, sketches[row], allowed):
+                share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
+                if share >= 0.0:
+                    best, best_share = row, share
+                    break
+    if best == rows:
+        best = -1
+    return best, best_share, (heads, nexts, stamps, tally)
