@@ -1,0 +1,281 @@
+"""Vocabularies: which token ids there are, and where their definition was read from. Nothing is downloaded.
+
+Three kinds of source: a tiktoken encoding by name, a ``.tiktoken`` rank file, and a ``tokenizer.json``.
+"""
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.section import Section
+from pipeline.tokens.patterns import ENCODINGS, Pattern, find_pattern
+
+_RANK_URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
+_END_OF_TEXT_NAMES = (
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<｜end▁of▁sentence｜>",
+    "[EOS]",
+    "[SEP]",
+)
+
+
+class TokeniserConfig(Section):
+    """How text becomes token ids."""
+
+    encoding: str = "o200k_base"
+    """A tiktoken encoding's name, or the path of a ``.tiktoken`` file or of a ``tokenizer.json``."""
+    pattern: str | None = None
+    """Split pattern of a ``.tiktoken`` file: gpt2, r50k, p50k, cl100k, gpt4, o200k, or a regular expression.
+    None = known from the file's content or name."""
+    engine: Literal["gigatoken", "tiktoken"] = "gigatoken"
+    """gigatoken (fast), or the reference: tiktoken, and for a ``tokenizer.json`` tokenizers."""
+    end_of_text: str | None = None
+    """Name of the token that ends a document. None = ``<|endoftext|>`` or the vocabulary's counterpart."""
+    check_share: float = Field(default=1 / 256, ge=0.0, le=1.0)
+    """Share of documents whose ids are compared with the reference, chosen by hash of their text. The first
+    document of a batch is always compared. Raising it costs about 80 ms a MB compared."""
+    cache_mb: int = Field(default=512, ge=64)
+    """The fast engine remembers every word that it has seen; beyond this growth, in MB, it starts anew."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Token ids and their source.
+
+    ``ranks`` (bytes of a token -> id) and ``pattern`` are set for rank files, ``tokenizer_json`` for the other kind.
+    """
+
+    name: str
+    sha256: str
+    """Hash of the source's bytes: of the rank file as published, or of the tokenizer.json."""
+    size: int
+    """Largest id + 1, special tokens included."""
+    end_of_text: int
+    """Id of the token that ends a document."""
+    special_tokens: Mapping[str, int]
+    pattern: Pattern | None = None
+    rank_file: bytes = field(default=b"", repr=False)
+    tokenizer_json: bytes = field(default=b"", repr=False)
+
+    @property
+    def dtype(self) -> type[np.uint16] | type[np.uint32]:
+        """uint16 where every id fits, else uint32."""
+        return np.uint16 if self.size <= 1 << 16 else np.uint32
+
+    @cached_property
+    def ranks(self) -> dict[bytes, int]:
+        """Token bytes -> id, without special tokens (rank files only)."""
+        return _parse_ranks(self.rank_file, self.name)
+
+    @cached_property
+    def token_bytes(self) -> list[bytes]:
+        """Bytes of every id (rank files only); ids that mean nothing are empty."""
+        table = [b""] * self.size
+        for token, rank in self.ranks.items():
+            table[rank] = token
+        for text, rank in self.special_tokens.items():
+            table[rank] = text.encode()
+        return table
+
+    @cached_property
+    def _json_tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.tokenizer_json.decode())
+
+    def decode(self, ids: Any) -> bytes:
+        """The bytes that ids stand for. ids: a sequence or uint16/uint32[T]. A ``tokenizer.json`` decodes by its own rules."""
+        numbers = np.asarray(ids).tolist()
+        if self.tokenizer_json:
+            text: str = self._json_tokenizer.decode(numbers, skip_special_tokens=False)
+            return text.encode()
+        return b"".join(map(self.token_bytes.__getitem__, numbers))
+
+
+def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
+    """Read a vocabulary from the installed packages, tiktoken's cache or a file.
+
+    Raises:
+        ValueError: an unknown name, a file of the wrong kind or with a wrong hash, no pattern, or no such
+            end-of-text token.
+        FileNotFoundError: no such file, or the named encoding's rank file is not on this machine.
+    """
+    encoding = config.encoding
+    if encoding in ENCODINGS:
+        if config.pattern is not None:
+            raise ValueError(
+                f"tokenise.pattern must be left out for the encoding {encoding}, which has its own"
+            )
+        return _named(encoding, _published_ranks(encoding), config.end_of_text)
+    path = Path(encoding)
+    if path.suffix not in (".tiktoken", ".json"):
+        raise ValueError(
+            f"tokenise.encoding ({encoding!r}) must be one of {', '.join(ENCODINGS)}, "
+            "or the path of a .tiktoken file or of a tokenizer.json"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"tokenise.encoding ({encoding}): there is no such file")
+    content = path.read_bytes()
+    if path.suffix == ".json":
+        if config.pattern is not None:
+            raise ValueError(
+                f"tokenise.pattern must be left out for {encoding}: a tokenizer.json has its own"
+            )
+        return _from_tokenizer_json(path, content, config.end_of_text)
+    return _from_rank_file(path, content, config)
+
+
+def _published_ranks(encoding: str) -> bytes:
+    """The rank file of a named encoding, its hash checked."""
+    known = ENCODINGS[encoding]
+    content = None
+    package = find_spec("bpe_openai")
+    if package is not None and package.submodule_search_locations:
+        packed = Path(package.submodule_search_locations[0]) / "data" / f"{known.ranks}.tiktoken.gz"
+        if packed.is_file():
+            content, found = gzip.decompress(packed.read_bytes()), packed
+    if content is None:
+        found = _tiktoken_cache() / hashlib.sha1(_RANK_URL.format(known.ranks).encode()).hexdigest()  # noqa: S324 - tiktoken's name for a cached file
+        if not found.is_file():
+            raise FileNotFoundError(
+                f"the ranks of {encoding} ({known.ranks}.tiktoken) are neither in the package bpe-openai nor in "
+                f"tiktoken's cache ({found}), and nothing is downloaded; give the path of a .tiktoken file as "
+                "tokenise.encoding, or set TIKTOKEN_CACHE_DIR to a filled cache"
+            )
+        content = found.read_bytes()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != known.sha256:
+        raise ValueError(
+            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; replace the file"
+        )
+    return content
+
+
+def _tiktoken_cache() -> Path:
+    """The folder where tiktoken keeps what it downloaded (source: tiktoken/load.py)."""
+    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        if os.environ.get(variable):
+            return Path(os.environ[variable])
+    return Path(tempfile.gettempdir()) / "data-gym-cache"
+
+
+def _named(encoding: str, content: bytes, end_of_text: str | None) -> Vocabulary:
+    known = ENCODINGS[encoding]
+    largest = max(known.special_tokens.values())
+    if not known.special_tokens.keys() - {
+        "<|endoftext|>"
+    }:  # p50k_base has ordinary ids above its only special one
+        largest = max(largest, max(_parse_ranks(content, encoding).values()))
+    return Vocabulary(
+        name=encoding,
+        sha256=known.sha256,
+        size=largest + 1,
+        end_of_text=_special(known.special_tokens, end_of_text, encoding),
+        special_tokens=known.special_tokens,
+        pattern=find_pattern(known.pattern),
+        rank_file=content,
+    )
+
+
+def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Vocabulary:
+    """A file whose content or name is a published encoding's is that encoding; any other needs a pattern."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    if config.pattern is None:
+        by_content = [name for name, known in ENCODINGS.items() if known.sha256 == sha256]
+        if by_content:
+            return _named(
+                path.stem if path.stem in by_content else by_content[0], content, config.end_of_text
+            )
+        if path.stem in ENCODINGS:
+            raise ValueError(
+                f"{path}: sha256 is {sha256}, {ENCODINGS[path.stem].sha256} was published for {path.name}; "
+                "replace the file, or set tokenise.pattern if it is a vocabulary of your own"
+            )
+        raise ValueError(
+            f"{path}: a .tiktoken file does not say how text is split, and this is none that is known by its content; "
+            "set tokenise.pattern (gpt2, cl100k, o200k or a regular expression)"
+        )
+    pattern = find_pattern(config.pattern)
+    ranks = _parse_ranks(content, str(path))
+    # Such a file has no special tokens, so the one that ends a document takes the first free id.
+    first_free = max(ranks.values()) + 1
+    name = config.end_of_text or _END_OF_TEXT_NAMES[0]
+    return Vocabulary(
+        name=path.stem,
+        sha256=sha256,
+        size=first_free + 1,
+        end_of_text=first_free,
+        special_tokens={name: first_free},
+        pattern=pattern,
+        rank_file=content,
+    )
+
+
+def _from_tokenizer_json(path: Path, content: bytes, end_of_text: str | None) -> Vocabulary:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+        added = json.loads(content).get("added_tokens") or []
+    except Exception as error:  # noqa: BLE001 - the Rust side raises plain Exception
+        raise ValueError(f"{path} must be a tokenizer.json of Hugging Face tokenizers: {error}") from error
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    special = {str(token["content"]): int(token["id"]) for token in added if token.get("special")}
+    if end_of_text in vocabulary:  # any token may end a document when it is named
+        special = special | {end_of_text: vocabulary[end_of_text]}
+    return Vocabulary(
+        name=path.stem,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=max(vocabulary.values()) + 1,
+        end_of_text=_special(special, end_of_text, str(path)),
+        special_tokens=special,
+        tokenizer_json=content,
+    )
+
+
+def _special(special_tokens: Mapping[str, int], wanted: str | None, source: str) -> int:
+    """Id of the end-of-text token."""
+    names = (wanted,) if wanted is not None else _END_OF_TEXT_NAMES
+    for name in names:
+        if name in special_tokens:
+            return special_tokens[name]
+    known = ", ".join(list(special_tokens)[:20]) or "none"
+    asked = (
+        f"tokenise.end_of_text ({wanted}) is not" if wanted is not None else f"none of {', '.join(names)} is"
+    )
+    raise ValueError(
+        f"{source}: {asked} among its special tokens ({known}); set tokenise.end_of_text to one of them"
+    )
+
+
+def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
+    """Lines of ``base64(token) rank``."""
+    try:
+        ranks = {
+            base64.b64decode(token): int(rank)
+            for token, rank in (line.split() for line in content.splitlines() if line)
+        }
+    except (ValueError, binascii.Error) as error:
+        raise ValueError(f"{source} must hold lines of 'base64 rank' (a .tiktoken file): {error}") from error
+    missing = [value for value in range(256) if bytes([value]) not in ranks]
+    if missing:
+        raise ValueError(
+            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); not every text could be encoded"
+        )
+    return ranks
