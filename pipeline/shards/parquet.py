@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.engine.store import Draft
+
 
 ROWS_A_GROUP = 1024
 """Rows of a row group: the unit of random access for readers (16 MB at 4,096 tokens of 4 bytes)."""
@@ -30,16 +30,15 @@ def shard_schema(row_tokens: int, dtype: np.dtype[Any]) -> pa.Schema:
 class ParquetShardWriter:
     """Appends packed rows to one shard; row groups are equal whatever the calls."""
 
-    def __init__(self, draft: Draft, row_tokens: int, dtype: np.dtype[Any], compression: Literal["none", "zstd"]) -> None:
+    def __init__(self, sink: pa.NativeFile, row_tokens: int, dtype: np.dtype[Any], compression: Literal["none", "zstd"]) -> None:
         self._schema = shard_schema(row_tokens, dtype)
         self._writer = pq.ParquetWriter(
-            draft.arrow(),
+            sink,
             self._schema,
             compression=compression,
             use_dictionary=False,
             write_statistics=False,
             store_schema=True,
-            column_encoding=None,
         )
 
     def write(self, rows: NDArray[Any], pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:

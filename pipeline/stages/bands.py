@@ -3,8 +3,9 @@
 import numpy as np
 
 from pipeline import schemas
-from pipeline.dedup.bands import band_keys, group_edges
+from pipeline.dedup.bands import exchange_rows, group_edges
 from pipeline.dedup.minhash import MinHashConfig
+from pipeline.dedup.radix import sort_pairs
 from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
@@ -22,7 +23,7 @@ def bands_stage(minhash: MinHashConfig) -> Stage:
 def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int) -> list[Unit]:
     """One unit a part. The number of partitions follows from the number of keys alone."""
     passed = total(filtered, "passed")
-    partitions = partitions_for(passed * (minhash.bands + 1) * KEY_BYTES, partition_mb)
+    partitions = partitions_for(passed * minhash.bands * KEY_BYTES, partition_mb)
     return [
         Unit(
             part.number,
@@ -38,20 +39,15 @@ def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig
 
 
 def run_bands(unit: Unit, workspace: Workspace) -> None:
-    """Write (key, doc) for every band of every passed document, and one key for its exact text."""
+    """Write (key, doc) for every band of every passed document, and one of its text where it has no words."""
     minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
     table = read_ipc(workspace.store, unit.description["signatures"])
-    passed = numbers(read_parquet(workspace.store, unit.description["verdicts"], ["passed"]), "passed")
-    docs = numbers(table, "doc")[passed]
-    exact = numbers(table, "exact_high")[passed]
-    signed = numbers(table, "shingles")[passed] > 0  # a text without words has no signature, only its exact hash
-    signatures = fixed_width(table, "signature", minhash.num_perm)[np.flatnonzero(passed)[signed]]
-
-    keys = np.concatenate([band_keys(signatures, minhash).reshape(-1), exact])
-    owners = np.concatenate([np.repeat(docs[signed], minhash.bands), docs])
-    order = np.argsort(keys, kind="stable")
-    partition = partition_of_hash(keys[order], unit.description["partitions"])
-    columns = {"key": keys[order], "doc": owners[order]}
+    passed = np.flatnonzero(numbers(read_parquet(workspace.store, unit.description["verdicts"], ["passed"]), "passed"))
+    hashes = np.stack([numbers(table, "exact_high")[passed], numbers(table, "exact_low")[passed]], axis=1)
+    signed = fixed_width(table, "signature", minhash.num_perm)[passed]
+    keys, owners = sort_pairs(*exchange_rows(signed, hashes, numbers(table, "doc")[passed], minhash), False)
+    partition = partition_of_hash(keys, unit.description["partitions"])
+    columns = {"key": keys, "doc": owners}
     workspace.write("bands.exchange", lambda draft: _write(draft, partition, columns, unit.description["partitions"]))
     workspace.count("keys", len(keys))
 

@@ -38,7 +38,7 @@ class DedupConfig(Section):
 
 def stage(config: DedupConfig) -> Stage:
     """The stage. Bands are settled upstream; here count threshold and ranking."""
-    settings = {"threshold": config.threshold, "keep": list(config.keep), "minhash": config.minhash.model_dump()}
+    settings = {"threshold": config.threshold, "keep": list(config.keep)}
     return Stage("keepers", 1, settings, run)
 
 
@@ -64,19 +64,18 @@ def run(unit: Unit, workspace: Workspace) -> None:
     columns = {name: values[order] for name, values in columns.items()}
     component = columns["component"]
     offsets = np.concatenate([np.flatnonzero(np.diff(component, prepend=~component[:1])), [len(component)]])
-    chosen = choose_keepers(
+    kept_by, similarity, exact = choose_keepers(
         np.arange(len(component)),
         offsets.astype(np.int64),
         columns["signature"],
-        columns["shingles"],
+        columns["shingles"].astype(np.int64),
         np.stack([columns["exact_high"], columns["exact_low"]], axis=1),
         settings["threshold"],
         np.zeros(len(component), bool),
-        MinHashConfig.model_validate(settings["minhash"]),
     )
-    removed = chosen.keeper >= 0
+    removed = kept_by >= 0
     keeper = np.full(len(component), schemas.NO_DOC)
-    keeper[removed] = columns["doc"][chosen.keeper[removed]]
+    keeper[removed] = columns["doc"][kept_by[removed]]
 
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
     part = np.searchsorted(starts, columns["doc"], side="right") - 1
@@ -85,8 +84,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
         "doc": columns["doc"][back],
         "component": component[back],
         "keeper": keeper[back],
-        "similarity": chosen.similarity[back].astype(np.float32),
-        "exact": chosen.exact[back].astype(np.uint8),
+        "similarity": similarity[back],
+        "exact": exact[back].astype(np.uint8),
     }
 
     def write(draft: Draft) -> int:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pipeline import schemas
 from pipeline.dedup.exact import text_hashes
 from pipeline.dedup.minhash import MinHashConfig, signatures
+from pipeline.dedup.shingles import shingle_counts
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
@@ -87,7 +88,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 measured = measure(texts)
                 hashes, offsets = measured.words.hashes, measured.words.offsets
                 exact = text_hashes(texts)
-                signed = signatures(hashes, offsets, minhash)
                 parts.write(
                     texts.nbytes,
                     {
@@ -107,15 +107,17 @@ def run(unit: Unit, workspace: Workspace) -> None:
                         "doc": docs,
                         "exact_high": exact[:, 0],
                         "exact_low": exact[:, 1],
-                        "shingles": signed.shingles,
-                        "signature": signed.signatures,
+                        "shingles": shingle_counts(offsets, minhash.ngram).astype(np.uint32),
+                        "signature": signatures(hashes, offsets, minhash),
                     },
                 )
                 workspace.count(f"readable.{source.name}", len(docs))
                 workspace.count("text_bytes", texts.nbytes)
                 workspace.count("replaced_characters_documents", batch.replaced)
-                for name, value in dataclasses.asdict(normalised.counts).items():
-                    workspace.count(f"normalise.{name}", value)
+                workspace.count("normalise.documents_changed", normalised.documents_changed)
+                workspace.count("normalise.identical_bytes", normalised.identical_bytes)
+                workspace.count("normalise.substituted_bytes", normalised.substituted_bytes)
+                workspace.count("normalise.ftfy_bytes", normalised.ftfy_bytes)
 
 
 def _source(name: str, fields: Json) -> SourceConfig:

@@ -127,7 +127,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     )
     path = f"shards/{workspace.folder.rpartition('/')[2]}/{description['name']}.parquet"
     with workspace.store.create(path, "sha256") as draft:
-        writer = ParquetShardWriter(draft, row_tokens, rows.dtype, settings["compression"])
+        writer = ParquetShardWriter(draft.arrow(), row_tokens, rows.dtype, settings["compression"])
         writer.write(rows, pieces, offsets)
         writer.close()
     workspace.published("shard", path, draft, len(rows))

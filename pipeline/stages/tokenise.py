@@ -47,7 +47,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Encode the part's surviving documents."""
     tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"]))
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
-    ids_type = pa.from_numpy_dtype(tokeniser.vocabulary.dtype)
+    ids_type = pa.from_numpy_dtype(np.dtype(tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type)) as table:
         if len(survivors) == 0:
             return
@@ -59,10 +59,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 continue
             chosen = batch if len(rows) == len(docs) else batch.take(pa.array(rows))
             texts = chosen.column("text")
-            encoded = tokeniser.encode(texts)
-            checked = tokeniser.check(texts, encoded)
-            if checked.mismatches:
-                encoded = tokeniser.encode_with_reference(texts)
+            encoded, checked = tokeniser.encode_checked(texts)
             ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
             table.write({"doc": docs[rows], "ids": ids})
             workspace.count("documents", len(rows))
@@ -70,6 +67,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count("text_bytes", texts.nbytes)
             workspace.count("checked", checked.documents)
             workspace.count("mismatches", len(checked.mismatches))
+            workspace.count("lossy", checked.lossy)
+            for mismatch in checked.mismatches:
+                number = int(docs[rows][mismatch.row])
+                workspace.notes.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, chosen.column("source"), np.diff(encoded.offsets))
 
 

@@ -1,0 +1,30 @@
+"""The ``winnow`` command; the same as ``python -m jobs``. Heavy imports wait until a command really runs."""
+
+import typer
+
+from jobs.init import init
+from jobs.plan import plan
+from jobs.run import run
+from jobs.schema import schema
+from jobs.verify import verify
+from jobs.why import why
+
+app = typer.Typer(
+    name="winnow",
+    help="Raw text to clean, deduplicated, tokenised, globally shuffled training shards, on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, plan, why, verify, init, schema):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Exit codes, and how errors become messages. Schedulers rely on them: they are documented in the README."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+OK = 0
+FAILED = 1
+"""Units failed for good, storage refused, or the books did not close."""
+REFUSED = 2
+"""The config or the input cannot be used as it is (also: too much of the input is unreadable)."""
+HELD = 3
+"""Another run owns the run folder."""
+INTERRUPTED = 130
+"""Ctrl-C; committed units stay, the same command goes on."""
+
+
+@contextmanager
+def true_exit_codes() -> Iterator[None]:
+    """Run a command; every error ends the process with a message and the code that belongs to it."""
+    # imported late so that `winnow --help` stays quick
+    from pipeline.config import ConfigError
+    from pipeline.engine.catalogue import InputError
+    from pipeline.engine.engine import StageFailedError
+    from pipeline.engine.lease import LeaseHeldError
+    from pipeline.engine.ledger import BooksError
+    from pipeline.run import UnreadableShareError
+
+    try:
+        yield
+    except (ConfigError, InputError, UnreadableShareError) as error:
+        _end(error, REFUSED)
+    except LeaseHeldError as error:
+        _end(error, HELD)
+    except (StageFailedError, BooksError, OSError) as error:
+        _end(error, FAILED)
+    except KeyboardInterrupt:
+        _end("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
+    except Exception as error:
+        traceback.print_exc()
+        _end(f"{type(error).__name__}: {error}\nthis is a fault in winnow: please report it with the trace above", FAILED)
+
+
+def _end(message: object, code: int) -> None:
+    sys.stdout.flush()
+    print(f"winnow: {printable(str(message))}", file=sys.stderr)
+    sys.exit(code)
+
+
+def printable(text: str, *, lines: bool = True) -> str:
+    """Text that is safe on a terminal: control characters (but line ends, if ``lines``) are shown, not obeyed."""
+    return "".join(c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode() for c in text)
+
+
+def log_to_stderr() -> None:
+    """Plain log lines for runs without a terminal, and for warnings everywhere."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("winnow")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)

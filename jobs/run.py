@@ -1,0 +1,46 @@
+"""``winnow run``: do what is missing, and end with shards. Also ``python -m jobs.run`` for ``ray job submit``."""
+
+import time
+from typing import Annotated, Literal
+
+import typer
+
+ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; `winnow init` writes one to begin with.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="a.b=c", help="Override one setting, e.g. --set shards.seed=8. May be repeated."),
+]
+
+
+def run(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    executor: Annotated[
+        Literal["ray", "inline"] | None,
+        typer.Option(help="`ray` uses the cluster or all cores; `inline` runs in this process, for debugging."),
+    ] = None,
+) -> None:
+    """Run what is missing: raw text in, shuffled training shards out.
+
+    Committed work is never computed again: after a kill, the same command goes on; after a changed setting, only
+    the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
+    2: config or input refused. 3: another run owns the folder.
+    """
+    from jobs.exits import log_to_stderr, true_exit_codes
+
+    log_to_stderr()
+    with true_exit_codes():
+        from rich.console import Console
+
+        from jobs.summary import print_summary
+        from pipeline.config import load_config
+        from pipeline.run import run as run_pipeline
+
+        started = time.perf_counter()
+        settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
+        walk = run_pipeline(load_config(config, settings))
+        print_summary(walk, time.perf_counter() - started, Console())
+
+
+if __name__ == "__main__":
+    typer.run(run)

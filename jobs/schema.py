@@ -1,0 +1,16 @@
+"""``winnow schema``: the config's JSON Schema, for editors."""
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON Schema of the config; editors check and complete YAML with it."""
+    import json
+
+    from pipeline.config import Config
+
+    print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(schema)

@@ -1,0 +1,107 @@
+"""The table at the end of a run."""
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import schemas
+from pipeline.engine.engine import StageSummary
+from pipeline.engine.records import total, totals_under
+from pipeline.run import Walk, shards_folder
+
+
+def print_summary(walk: Walk, seconds: float, console: Console) -> None:
+    """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is."""
+    outcomes = totals_under(walk.decided, "outcome")
+    outcomes[schemas.UNREADABLE] = sum(totals_under(walk.measured, "unreadable").values())
+    records = sum(outcomes.values())
+    text_bytes = total(walk.measured, "text_bytes")
+    files = len(walk.files)
+    stored = sum(file.bytes for file in walk.files)
+    console.print()
+    console.print(
+        f"[bold]{records:,}[/bold] records from {files:,} files: {stored / 1e6:,.1f} MB stored, "
+        f"{text_bytes / 1e6:,.1f} MB of text"
+    )
+    console.print(_outcomes(walk, outcomes, records))
+    rules = totals_under(walk.filtered, "failed")
+    if rules:
+        top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
+        console.print("most failed rules: " + ", ".join(f"{name} {number:,}" for name, number in top))
+    console.print(_stages(walk.engine.summaries))
+    console.print(_splits(walk))
+    measured = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
+    console.print(
+        f"tokeniser checked against its reference on {measured[0]:,} documents: {measured[1]:,} differences; "
+        "the books close"
+    )
+    rate = text_bytes / seconds / 1e6
+    console.print(f"{seconds:,.1f} s, {rate:,.1f} MB/s of text, peak memory of a worker {_peak(walk):,.0f} MB")
+    root = walk.engine.store
+    console.print(f"shards and manifest: {root.path(shards_folder(walk))}", markup=False, highlight=False)
+    console.print(
+        f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _peak(walk: Walk) -> float:
+    return max((summary.peak_memory_mb for summary in walk.engine.summaries), default=0.0)
+
+
+def _outcomes(walk: Walk, outcomes: dict[str, int], records: int) -> Table:
+    table = Table("outcome", title="outcomes", title_justify="left")
+    table.add_column("documents", justify="right")
+    table.add_column("share", justify="right")
+    sources = [source.name for source in walk.config.sources]
+    shown = sources if 1 < len(sources) <= 4 else []
+    for name in shown:
+        table.add_column(name, justify="right")
+    unreadable = totals_under(walk.measured, "unreadable")
+    by_source = {
+        name: {**totals_under(walk.decided, f"source.{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
+        for name in shown
+    }
+    for outcome in schemas.OUTCOMES:
+        number = outcomes.get(outcome, 0)
+        if number:
+            share = f"{number / records:.2%}"
+            table.add_row(outcome, f"{number:,}", share, *(f"{by_source[n].get(outcome, 0):,}" for n in shown))
+    table.add_section()
+    table.add_row("records in", f"{records:,}", "", *(f"{sum(by_source[n].values()):,}" for n in shown))
+    return table
+
+
+def _stages(summaries: list[StageSummary]) -> Table:
+    table = Table("stage", title="stages", title_justify="left")
+    for column in ("units", "reused", "seconds", "MB/s", "CPU s", "written MB"):
+        table.add_column(column, justify="right")
+    for summary in summaries:
+        rate = summary.work_bytes / summary.seconds / 1e6 if summary.seconds and summary.units > summary.reused else 0
+        table.add_row(
+            summary.name,
+            f"{summary.units:,}",
+            f"{summary.reused:,}",
+            f"{summary.seconds:,.1f}",
+            f"{rate:,.1f}" if rate else "",
+            f"{summary.cpu_seconds:,.1f}",
+            f"{summary.output_bytes / 1e6:,.1f}",
+        )
+    return table
+
+
+def _splits(walk: Walk) -> Table:
+    table = Table("split", title="shards", title_justify="left")
+    for column in ("documents", "tokens", "rows", "shards", "MB"):
+        table.add_column(column, justify="right")
+    for number, name in enumerate(walk.config.shards.split_names):
+        records = [record for record in walk.sharded if record.notes["split"] == number]
+        table.add_row(
+            name,
+            f"{total(walk.shuffled, f'documents.{name}'):,}",
+            f"{total(walk.shuffled, f'tokens.{name}'):,}",
+            f"{total(records, 'rows'):,}",
+            f"{len(records):,}",
+            f"{sum(record.outputs['shard'].bytes for record in records) / 1e6:,.1f}",
+        )
+    return table

@@ -1,0 +1,67 @@
+"""``winnow why``: one document's story."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.exits import REFUSED, printable, true_exit_codes
+
+if TYPE_CHECKING:
+    from pipeline.explain import Story
+
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The run folder (`run` in the config).")]
+
+
+def why(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The document's id, its number, or a path of an unreadable file.")],
+    run: RunFolder,
+    text: Annotated[int, typer.Option(help="Characters of the text to show.")] = 300,
+) -> None:
+    """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
+    with true_exit_codes():
+        from pipeline.explain import explain, find, unreadable
+        from pipeline.finished import load_finished
+
+        finished = load_finished(run)
+        found = find(finished, name)
+        for number, doc in enumerate(found):
+            if number:
+                print()
+            tell(explain(finished, doc), text)
+        lost = unreadable(finished, name)
+        for record in lost:
+            row = "rest of the file" if record.row is None else f"row {record.row}"
+            print(printable(f"unreadable: {record.path}, {row}, byte {record.position:,}: {record.reason}"))
+        if not found and not lost:
+            print(printable(f"winnow: no document or unreadable record {name!r} in {run}; ids are exact and case-sensitive"))
+            raise typer.Exit(REFUSED)
+
+
+def tell(story: "Story", characters: int) -> None:
+    """Print a story; text from the corpus is shown with its control characters escaped."""
+    lines = [
+        f"document   {story.id}  (number {story.doc})",
+        f"source     {story.source}: {story.path}, row {story.row}",
+        f"outcome    {story.outcome}",
+    ]
+    lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
+    if story.keeper is not None:
+        lines += [
+            f"keeper     {story.keeper.id}  (number {story.keeper.doc}), similarity {story.similarity:.4f}",
+            f"           {story.keeper.source}: {story.keeper.path}, row {story.keeper.row}",
+        ]
+    for place in story.places:
+        rows = f"row {place.first_row:,}" if place.first_row == place.last_row else f"rows {place.first_row:,} to {place.last_row:,}"
+        copy = f" (copy {place.copy})" if place.copy else ""
+        lines.append(f"went to    split {place.split}{copy}, {rows}, {', '.join(place.shards)}")
+    if story.tokens is not None:
+        lines.append(f"tokens     {story.tokens:,}")
+    for line in lines:
+        print(printable(line, lines=False))
+    print(f"text       {printable(story.text[:characters], lines=False)}")
+    if story.keeper is not None:
+        print(f"kept text  {printable(story.keeper.text[:characters], lines=False)}")
+
+
+if __name__ == "__main__":
+    typer.run(why)

@@ -1,0 +1,117 @@
+"""Composes the whole YAML from the sections of its owners, and turns mistakes into messages.
+
+Every default stands in the section it belongs to; this file only says which sections there are.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from pipeline.engine.execute import ComputeConfig
+from pipeline.section import Section
+from pipeline.sources.source import SourceConfig
+from pipeline.stages.filter import FilterConfig
+from pipeline.stages.keepers import DedupConfig
+from pipeline.stages.measure import MeasureConfig
+from pipeline.stages.shards import ShardsConfig
+from pipeline.tokens.vocabulary import TokeniserConfig
+
+
+class ConfigError(ValueError):
+    """The config cannot be used; the message lists every mistake with its setting."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    run: str = Field(min_length=1)
+    """Folder of this run: work, ledger, shards and manifest live here."""
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    """Where the text is; the order is the order of `source_priority`."""
+    measure: MeasureConfig = MeasureConfig()
+    filter: FilterConfig = FilterConfig()
+    dedup: DedupConfig | None = DedupConfig()
+    """`off` keeps duplicates."""
+    tokenise: TokeniserConfig = TokeniserConfig()
+    select: Literal["none"] = "none"
+    """Embedding and sampling; `none` takes every document."""
+    shards: ShardsConfig = ShardsConfig()
+    compute: ComputeConfig = ComputeConfig()
+
+    @field_validator("dedup", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value == "off" else {} if value is True else value
+
+    @field_validator("sources")
+    @classmethod
+    def _unique_names(cls, sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}; names must differ")
+        return sources
+
+
+def load_config(path: str, overrides: list[str] | None = None) -> Config:
+    """Read a YAML config; ``overrides`` are ``a.b=value`` pairs, values in YAML.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a setting is wrong.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
+    for override in overrides or []:
+        _override(values, override)
+    return parse_config(values, path)
+
+
+def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
+    """Check settings given as plain values.
+
+    Raises:
+        ConfigError: a setting is wrong; all mistakes are listed.
+    """
+    try:
+        # through JSON: lists may stand for tuples there, while everything else stays strict
+        return Config.model_validate_json(orjson.dumps(values))
+    except TypeError as error:
+        raise ConfigError(f"{origin}: {error}; quote values such as dates so that they are text") from error
+    except ValidationError as error:
+        mistakes = [
+            f"  {'.'.join(map(str, mistake['loc'])) or 'top level'}: {mistake['msg'].removeprefix('Value error, ')}"
+            for mistake in error.errors(include_url=False)
+        ]
+        raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override!r}: expected `section.setting=value`")
+    *parents, last = name.split(".")
+    at: Any = values
+    for parent in parents:
+        if isinstance(at, list) and parent.isdigit() and int(parent) < len(at):
+            at = at[int(parent)]
+            continue
+        if not isinstance(at, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} lies under something that has no settings")
+        if not isinstance(at.get(parent), dict | list):
+            at[parent] = {}
+        at = at[parent]
+    if not isinstance(at, dict):
+        raise ConfigError(f"--set {override!r}: {last!r} lies under something that has no settings")
+    try:
+        at[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error

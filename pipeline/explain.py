@@ -1,0 +1,196 @@
+"""Why: one document's story, from the tables alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import schemas
+from pipeline.engine.catalogue import CATALOGUE
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash
+from pipeline.engine.records import Json
+from pipeline.finished import FinishedRun
+from pipeline.shards.order import order_keys
+from pipeline.stages.measure import Part
+from pipeline.stages.shards import stream_order
+from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_listing, read_parquet
+
+
+@dataclass(frozen=True)
+class FailedRule:
+    """A rule that the document failed."""
+
+    rule: str
+    value: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a copy of the document went: rows (counted through the split) and shard files."""
+
+    split: str
+    copy: int
+    first_row: int
+    last_row: int
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that the run knows about one document."""
+
+    doc: int
+    id: str
+    source: str
+    path: str
+    row: int
+    text: str
+    outcome: str
+    failed_rules: tuple[FailedRule, ...]
+    keeper: "Story | None"
+    similarity: float | None
+    tokens: int | None
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class UnreadableRecord:
+    """A record that could not be read."""
+
+    path: str
+    row: int | None
+    position: int
+    reason: str
+
+
+def find(run: FinishedRun, name: str) -> list[int]:
+    """Numbers of all documents with this id (ids need not be unique), or the one with this document number."""
+    found: list[int] = []
+    for part in run.parts:
+        for batch in parquet_batches(run.store, part.documents, ["doc", "id"]):
+            hits = pc.equal(batch.column("id"), pa.scalar(name, batch.column("id").type))
+            found += batch.column("doc").filter(hits).to_pylist()
+    if not found and name.isdigit() and int(name) < int(schemas.NO_DOC):
+        part_number = _part_of(run, int(name))
+        if part_number is not None:
+            found.append(int(name))
+    return found
+
+
+def unreadable(run: FinishedRun, name: str) -> list[UnreadableRecord]:
+    """Unreadable records with this document number, or of files whose path ends with ``name``."""
+    records = []
+    for record in run.records["measure"]:
+        for row in read_parquet(run.store, record.outputs["unreadable"].reference()).to_pylist():
+            if str(row["doc"]) == name or row["path"].endswith(name):
+                number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
+                records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"]))
+    return records
+
+
+def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
+    """The story of one document that :func:`find` found."""
+    number = _part_of(run, doc)
+    assert number is not None, f"document {doc} is in no part"
+    part = run.parts[number]
+    decided, filtered = run.records["decide"][number], run.records["filter"][number]
+    file, row = schemas.split_document_number(doc)
+    path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
+    document = _row(read_document(run, part, doc), doc)
+    decision = _row(read_parquet(run.store, decided.outputs["decisions"].reference()), doc)
+    failures = read_parquet(run.store, filtered.outputs["failures"].reference())
+    failed = failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    keeper = decision["keeper"]
+    kept = decision["outcome"] == schemas.KEPT
+    tokens, places = _places(run, number, doc, decision) if kept and with_keeper else (None, ())
+    return Story(
+        doc,
+        document["id"],
+        document["source"],
+        path,
+        row,
+        document["text"],
+        decision["outcome"],
+        tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
+        explain(run, keeper, with_keeper=False) if keeper is not None and with_keeper else None,
+        decision["similarity"],
+        tokens,
+        places,
+    )
+
+
+def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
+    """The row group that holds a document."""
+    for batch in parquet_batches(run.store, part.documents, ["doc", "id", "text", "source"]):
+        docs = batch.column("doc").to_numpy()
+        if len(docs) and docs[0] <= doc <= docs[-1]:
+            return pa.Table.from_batches([batch])
+    raise LookupError(f"document {doc} is not in {part.documents['path']}")
+
+
+def examples(run: FinishedRun, outcome: str) -> Iterator[int]:
+    """Document numbers with this outcome, in order."""
+    for decided in run.records["decide"]:
+        table = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome"])
+        yield from table.filter(pc.equal(table.column("outcome"), outcome)).column("doc").to_pylist()
+
+
+def _part_of(run: FinishedRun, doc: int) -> int | None:
+    starts = np.array([part.first_doc for part in run.parts], np.uint64)
+    number = int(np.searchsorted(starts, np.uint64(doc), side="right")) - 1
+    if number < 0:
+        return None
+    docs = numbers(read_parquet(run.store, run.parts[number].documents, ["doc"]), "doc")
+    return number if doc in docs else None
+
+
+def _row(table: pa.Table, doc: int) -> Json:
+    row: Json = table.filter(pc.equal(table.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
+    return row
+
+
+def _places(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
+    """Positions of every copy in the global stream, from the exchange's index alone."""
+    config = run.config.shards
+    tokens = read_ipc(run.store, run.records["tokenise"][part].outputs["tokens"].reference())
+    ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
+    length = len(ids[0].as_py())
+    split = config.split_names.index(decision["split"])
+    copies = decision["copies"]
+    partitions = run.layout["partitions"]
+    layout = read_ipc(run.store, run.layout["layout"])
+    starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
+    row_tokens = config.sequence_tokens + 1
+    shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
+    places = []
+    for copy in range(copies):
+        key, _ = order_keys(*(np.array([v], np.uint64) for v in (doc, copy, copies)), config.seed, config.epoch)
+        partition = int(partition_of_hash(key, partitions)[0])
+        columns = _read_partition(run, split * partitions + partition)
+        order = stream_order(columns)
+        mine = np.flatnonzero((columns["doc"][order] == doc) & (columns["copy"][order] == copy))[0]
+        first = int(starts[partition]) + int((columns["length"][order][:mine].astype(np.int64) + 1).sum())
+        first_row, last_row = first // row_tokens, (first + length) // row_tokens
+        places.append(Place(decision["split"], copy, first_row, last_row, _shards_of(shards, first_row, last_row)))
+    return length, tuple(places)
+
+
+def _read_partition(run: FinishedRun, partition: int) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    pieces = []
+    for entry in read_listing(run.store, run.layout["rows"]):
+        with run.store.open(entry["path"]) as file:
+            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _shards_of(shards: list[Json], first_row: int, last_row: int) -> tuple[str, ...]:
+    names, begin = [], 0
+    for shard in shards:
+        if begin <= last_row and first_row < begin + shard["rows"]:
+            names.append(shard["path"])
+        begin += shard["rows"]
+    return tuple(names)

@@ -1,0 +1,50 @@
+"""A finished run, read back from its folder: what ``why`` and ``verify`` begin with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import yaml
+
+from pipeline.config import Config, ConfigError, parse_config
+from pipeline.engine.records import Json, Record
+from pipeline.engine.store import Store
+from pipeline.run import STATE
+from pipeline.stages.measure import Part, parts_of
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Records and settings of the latest finished run of a folder."""
+
+    store: Store
+    config: Config
+    records: dict[str, list[Record]]
+    parts: list[Part]
+    layout: Json
+    shards: str
+
+    @property
+    def manifest(self) -> Json:
+        """The current shard set's manifest."""
+        manifest: Json = orjson.loads(self.store.read(f"{self.shards}/manifest.json"))
+        return manifest
+
+
+def load_finished(run: str) -> FinishedRun:
+    """Read a run folder.
+
+    Raises:
+        ConfigError: the folder is not there, or no run has finished in it.
+    """
+    store = Store(run)
+    if not Path(run).is_dir():
+        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    if not store.exists(STATE):
+        raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
+    state = orjson.loads(store.read(STATE))
+    records = {
+        stage: [Record.from_json(store.read(path)) for path in paths] for stage, paths in state["records"].items()
+    }
+    config = parse_config(yaml.safe_load(store.read("config.yaml")), f"{run}/config.yaml")
+    return FinishedRun(store, config, records, parts_of(records["measure"]), state["layout"], state["shards"])

@@ -1,0 +1,90 @@
+"""Plan: walk the stages without doing or writing anything."""
+
+import os
+from dataclasses import dataclass
+
+from pipeline.config import Config
+from pipeline.engine.engine import Engine, NotReadyError
+from pipeline.engine.records import total
+from pipeline.engine.store import Store
+from pipeline.run import Walk, walk_stages
+from pipeline.stages.slices import estimated_bytes
+
+STAGES = (
+    "count",
+    "measure",
+    "filter",
+    "bands",
+    "edges",
+    "components",
+    "candidates",
+    "keepers",
+    "decide",
+    "tokenise",
+    "shuffle",
+    "layout",
+    "shards",
+)
+_DEDUP_STAGES = STAGES[3:8]
+TOKENS_A_BYTE = 0.27
+"""Tokens a byte of text, o200k_base on mixed text (shared test corpus: 0.27); for estimates only."""
+WORK_BYTES_A_BYTE = 0.55
+"""Text and signals in work files, a byte of text, after lz4; for estimates only."""
+SIGNATURE_BYTES_A_DOCUMENT = 1_600
+"""Signature and band keys of a document at 256 permutations and 32 bands; for estimates only."""
+MEAN_DOCUMENT_BYTES = 4_500
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage: ``units`` is None while the stages before it have work left."""
+
+    name: str
+    units: int | None
+    done: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do and need."""
+
+    files: int
+    stored_bytes: int
+    text_bytes: int
+    stages: list[PlannedStage]
+    work_bytes: int
+    shard_bytes: int
+    worker_memory_mb: int
+    workers: int
+
+
+def plan_run(config: Config) -> Planned:
+    """Look at inputs and records; nothing is written.
+
+    Raises:
+        InputError: an input is missing.
+    """
+    engine = Engine(Store(config.run), config.compute, dry=True)
+    walk = Walk(config, engine)
+    try:
+        walk_stages(walk, save=False)
+    except NotReadyError:
+        pass
+    known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
+    names = [name for name in STAGES if config.dedup or name not in _DEDUP_STAGES]
+    text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
+    tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)
+    id_bytes = walk.id_dtype.itemsize
+    shard_bytes = tokens * id_bytes
+    signatures = text // MEAN_DOCUMENT_BYTES * SIGNATURE_BYTES_A_DOCUMENT
+    workers = config.compute.workers if isinstance(config.compute.workers, int) else os.cpu_count() or 1
+    return Planned(
+        len(walk.files),
+        sum(file.bytes for file in walk.files),
+        text,
+        [known.get(name, PlannedStage(name, None, 0)) for name in names],
+        int(text * WORK_BYTES_A_BYTE) + signatures + 3 * shard_bytes,
+        shard_bytes,
+        config.compute.worker_memory_mb,
+        workers,
+    )

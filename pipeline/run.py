@@ -1,0 +1,314 @@
+"""The stages in order: what is missing is run, the books are closed, the shard set is published.
+
+Reads top to bottom as the data flows. Every stage gets the records of the stages before it, never their data.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import yaml
+
+from pipeline import schemas
+from pipeline.config import Config, ConfigError
+from pipeline.engine.catalogue import InputFile, build_catalogue
+from pipeline.engine.engine import Engine
+from pipeline.engine.lease import hold_lease
+from pipeline.engine.ledger import Balance, close_books
+from pipeline.engine.records import Json, Record, total, totals_under
+from pipeline.engine.store import Store
+from pipeline.shards.manifest import manifest_bytes, shard_entry
+from pipeline.sources.read import format_of
+from pipeline.stages import bands, components, decide, keepers, measure, shards, shuffle, slices, tokenise
+from pipeline.stages import filter as filtering
+from pipeline.stages.versions import library_versions
+from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
+
+log = logging.getLogger("winnow")
+
+STATE = "state.json"
+"""Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
+
+
+class UnreadableShareError(RuntimeError):
+    """More of the input could not be read than the config allows."""
+
+
+@dataclass
+class Walk:
+    """Everything one walk over the stages has learned; fields fill up from top to bottom."""
+
+    config: Config
+    engine: Engine
+    files: list[InputFile] = field(default_factory=list)
+    measured: list[Record] = field(default_factory=list)
+    parts: list[measure.Part] = field(default_factory=list)
+    filtered: list[Record] = field(default_factory=list)
+    clustered: list[Record] = field(default_factory=list)
+    decided: list[Record] = field(default_factory=list)
+    tokenised: list[Record] = field(default_factory=list)
+    shuffled: list[Record] = field(default_factory=list)
+    sharded: list[Record] = field(default_factory=list)
+    layout: Json = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def id_dtype(self) -> np.dtype[Any]:
+        """Type of token ids: uint16 where the vocabulary allows, else uint32."""
+        assert self.vocabulary is not None
+        return np.dtype(self.vocabulary.dtype)
+
+
+def run(config: Config) -> Walk:
+    """Do what is missing, close the books, publish the shard set.
+
+    Raises:
+        InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError: each with a
+            message that says what to do.
+    """
+    store = Store(config.run)
+    with hold_lease(store):
+        store.remove_drafts()
+        store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+        walk = Walk(config, Engine(store, config.compute))
+        walk_stages(walk, save=True)
+        manifest = close_and_describe(walk)
+        folder = shards_folder(walk)
+        store.replace(f"{folder}/manifest.json", manifest)
+        _save_state(walk, folder)
+    return walk
+
+
+def walk_stages(walk: Walk, *, save: bool) -> None:
+    """All stages in order of the data flow. A dry engine raises NotReadyError at the first one with work left."""
+    config, engine = walk.config, walk.engine
+    compute = config.compute
+    sources = {source.name: source for source in config.sources}
+    unit_bytes = compute.unit_mb * 1_000_000
+
+    walk.vocabulary = usable_vocabulary(config)
+    walk.files = build_catalogue(
+        engine.store, {source.name: list(source.paths) for source in config.sources}, save=save
+    )
+    for file in walk.files:
+        format_of(file.path, sources[file.source])  # an unknown suffix is a mistake in the config: say so now
+
+    counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
+    minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
+    runtime = {"batch_bytes": batch_bytes(compute.worker_memory_mb), "part_bytes": unit_bytes}
+    measuring = measure.stage(config.measure, minhash, list(config.sources), runtime)
+    walk.measured = engine.run(measuring, slices.plan_measure(walk.files, sources, counted, unit_bytes))
+    walk.parts = measure.parts_of(walk.measured)
+    check_unreadable(walk)
+
+    walk.filtered = engine.run(filtering.stage(config.filter, list(sources)), filtering.plan(walk.parts))
+    fates = _find_duplicates(walk) if config.dedup and walk.parts else None
+
+    weights = {source.name: source.weight for source in config.sources}
+    deciding = decide.stage(config.shards.seed, config.shards.splits, weights)
+    walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
+
+    tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
+    walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
+    _shuffle_and_shard(walk, walk.vocabulary)
+
+
+def usable_vocabulary(config: Config) -> Vocabulary:
+    """The vocabulary, before any work is done.
+
+    Raises:
+        ConfigError: it is not there or cannot be used.
+    """
+    try:
+        return load_vocabulary(config.tokenise)
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _find_duplicates(walk: Walk) -> Json:
+    """Bands, edges, components, candidates, keepers; returns where every member's fate is listed."""
+    engine, parts, config = walk.engine, walk.parts, walk.config.dedup
+    assert config is not None
+    partition_mb = walk.config.compute.partition_mb
+    banding = bands.bands_stage(config.minhash)
+    band_units = bands.plan_bands(parts, walk.filtered, config.minhash, partition_mb)
+    banded = engine.run(banding, band_units)
+    listing = engine.listing(banding, banded, "bands")
+    edging = bands.edges_stage()
+    edged = engine.run(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"]))
+
+    connecting = components.components_stage()
+    connected = engine.run(connecting, components.plan_components(engine.listing(edging, edged, "edges"), edged))
+    gathering = components.candidates_stage(config.minhash.num_perm)
+    gather_units = components.plan_candidates(
+        parts, walk.filtered, connected, config.minhash.num_perm, partition_mb
+    )
+    gathered = engine.run(gathering, gather_units)
+
+    choosing = keepers.stage(config)
+    starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
+    candidates = engine.listing(gathering, gathered, "candidates")
+    partitions = gather_units[0].description["partitions"]
+    walk.clustered = engine.run(
+        choosing, keepers.plan(candidates, gathered, partitions, starts, config.minhash.num_perm)
+    )
+    return engine.listing(choosing, walk.clustered, "fates")
+
+
+def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
+    engine, config = walk.engine, walk.config.shards
+    id_bytes = walk.id_dtype.itemsize
+    shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
+    units = shuffle.plan(walk.tokenised, walk.decided, id_bytes, walk.config.compute.partition_mb)
+    walk.shuffled = engine.run(shuffling, units)
+    if not units:
+        return
+    partitions = units[0].description["partitions"]
+    rows = engine.listing(shuffling, walk.shuffled, "rows")
+    laying_out = shuffle.layout_stage(config.split_names)
+    laid_out = engine.run(laying_out, shuffle.plan_layout(rows, partitions, len(walk.shuffled)))
+    layout = laid_out[0].outputs["layout"].reference()
+    walk.layout = {"rows": rows, "layout": layout, "partitions": partitions}
+    tokens = [total(walk.shuffled, f"tokens.{name}") for name in config.split_names]
+    sharding = shards.stage(config, vocabulary)
+    walk.sharded = engine.run(sharding, shards.plan(config, tokens, id_bytes, rows, layout, partitions))
+
+
+def batch_bytes(worker_memory_mb: int) -> int:
+    """Text of one batch: a 64th of the worker's memory, because a batch exists in about 20 forms at once."""
+    return min(32_000_000, worker_memory_mb * 1_000_000 // 64)
+
+
+def check_unreadable(walk: Walk) -> None:
+    """Stop before anything is decided on a broken input.
+
+    Two shares count: unreadable records among all records, and bytes of files that could not be read to their end
+    among all input bytes (a file that breaks early is one record, however much it held).
+
+    Raises:
+        UnreadableShareError: either share is over ``compute.max_unreadable_share``.
+    """
+    limit = walk.config.compute.max_unreadable_share
+    bad = sum(totals_under(walk.measured, "unreadable").values())
+    records = bad + sum(totals_under(walk.measured, "readable").values())
+    unread, size = total(walk.measured, "unread_bytes"), sum(file.bytes for file in walk.files)
+    for part, whole, what in ((bad, records, "records"), (unread, size, "input bytes")):
+        if whole and part / whole > limit:
+            reasons = totals_under(walk.measured, "unreadable_reason")
+            listed = "\n".join(f"  {number:,} x {reason}" for reason, number in reasons.items())
+            raise UnreadableShareError(
+                f"{part:,} of {whole:,} {what} ({part / whole:.2%}) cannot be read, and "
+                f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
+                f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {walk.config.run}; "
+                "mend the input or raise the share, then run the same command: what was read stays"
+            )
+
+
+def close_and_describe(walk: Walk) -> bytes:
+    """Close the books over all stages and write the manifest's bytes.
+
+    Raises:
+        BooksError: a document or token is missing, or one too many.
+    """
+    config = walk.config
+    readable = totals_under(walk.measured, "readable")
+    unreadable = totals_under(walk.measured, "unreadable")
+    outcomes = totals_under(walk.decided, "outcome")
+    kept = outcomes.get(schemas.KEPT, 0)
+    copies = total(walk.decided, "copies")
+    tokens = total(walk.shuffled, "tokens")
+    balances = [
+        Balance("rows of all parts against readable documents", sum(readable.values()), sum(p.rows for p in walk.parts)),
+        Balance("documents filtered against readable", sum(readable.values()), total(walk.filtered, "documents")),
+        Balance("outcomes against readable documents", sum(readable.values()), sum(outcomes.values())),
+        Balance(
+            "duplicates decided against duplicates found",
+            total(walk.clustered, "removed"),
+            outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0),
+        ),
+        Balance("documents tokenised against kept", kept, total(walk.tokenised, "documents")),
+        Balance("documents shuffled against copies of kept", copies, total(walk.shuffled, "documents")),
+        Balance("tokens in shards against tokens shuffled", tokens, total(walk.sharded, "tokens")),
+    ]
+    for source in config.sources:
+        decided = totals_under(walk.decided, f"source.{source.name}")
+        balances.append(
+            Balance(f"outcomes of source {source.name}", readable.get(source.name, 0), sum(decided.values()))
+        )
+    close_books(balances)
+    return manifest_bytes(_manifest(walk, {**outcomes, schemas.UNREADABLE: sum(unreadable.values())}))
+
+
+def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
+    config = walk.config
+    vocabulary = walk.vocabulary
+    assert vocabulary is not None
+    splits = {}
+    for number, name in enumerate(config.shards.split_names):
+        records = [record for record in walk.sharded if record.notes["split"] == number]
+        splits[name] = {
+            "documents": total(walk.shuffled, f"documents.{name}"),
+            "tokens": total(walk.shuffled, f"tokens.{name}"),
+            "rows": total(records, "rows"),
+            "shards": [
+                shard_entry(o.path, o.rows, o.bytes, o.hash, record.counters["tokens"])
+                for record in records
+                for o in (record.outputs["shard"],)
+            ],
+        }
+    unreadable = totals_under(walk.measured, "unreadable")
+    sources = {
+        source.name: {
+            "licence": source.licence,
+            "weight": source.weight,
+            "outcomes": {
+                **totals_under(walk.decided, f"source.{source.name}"),
+                schemas.UNREADABLE: unreadable.get(source.name, 0),
+            },
+            "tokens": total(walk.tokenised, f"source_tokens.{source.name}"),
+        }
+        for source in config.sources
+    }
+    return {
+        "shards": {
+            "format": "parquet",
+            "row": config.shards.row,
+            "sequence_tokens": config.shards.sequence_tokens,
+            "row_tokens": config.shards.sequence_tokens + 1,
+            "dtype": walk.id_dtype.name,
+            "splits": splits,
+        },
+        "vocabulary": {
+            "name": vocabulary.name,
+            "size": vocabulary.size,
+            "sha256": vocabulary.sha256,
+            "end_of_text": vocabulary.end_of_text,
+        },
+        "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
+        "sources": sources,
+        "config": config.model_dump(mode="json", exclude={"run", "compute"}),
+        "versions": library_versions("winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"),
+    }
+
+
+def shards_folder(walk: Walk) -> str:
+    """Folder of the shard set; named by the shards stage, and by its inputs where there are no shards."""
+    if walk.sharded:
+        return walk.sharded[0].outputs["shard"].path.rpartition("/")[0]
+    return "shards/empty"
+
+
+def _save_state(walk: Walk, folder: str) -> None:
+    """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
+    state = {
+        "shards": folder,
+        "layout": walk.layout,
+        "records": {
+            name: [f"work/{name}/{record.fingerprint}/{record.key}.json" for record in records]
+            for name, records in walk.engine.committed.items()
+        },
+    }
+    walk.engine.store.replace(STATE, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+

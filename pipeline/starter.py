@@ -1,0 +1,73 @@
+"""The starter config: every setting with its default and its meaning, written from the sections themselves."""
+
+import textwrap
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+
+from pipeline.config import Config
+from pipeline.section import Section
+from pipeline.sources.source import SourceConfig
+
+_HEAD = """\
+# A whole run of winnow. Start it with `winnow run {name}`; look first with `winnow plan {name}`.
+# Lines that begin with "# " show defaults: take the mark away to change one.
+"""
+WIDTH = 110
+
+
+def starter_config(name: str) -> str:
+    """YAML text; valid as it is once the source's path exists."""
+    lines = [_HEAD.format(name=name)]
+    lines += _comment(Config.model_fields["run"].description)
+    lines += ["run: runs/first", "", *_comment(Config.model_fields["sources"].description), "sources:"]
+    lines += ["  - name: web", "    path: data/**/*.jsonl.zst"]
+    for field in ("name", "path"):
+        lines += _comment(SourceConfig.model_fields[field].description, "    ")
+    lines += _settings(SourceConfig, "    ", skip=("name", "path"))
+    for field, info in Config.model_fields.items():
+        if field in ("run", "sources"):
+            continue
+        section = _section_of(info.annotation)
+        lines += ["", *_comment(info.description)]
+        if section is None:
+            lines.append(f"# {field}: {_inline(info.get_default(call_default_factory=True))}")
+        else:
+            lines += [f"# {field}:", *_settings(section, "  ")]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -> Iterator[str]:
+    for name, info in section.model_fields.items():
+        if name in skip:
+            continue
+        yield from _comment(info.description, indent)
+        inner = _section_of(info.annotation)
+        if inner is not None:
+            yield f"# {indent}{name}:"
+            yield from _settings(inner, indent + "  ")
+        else:
+            yield f"# {indent}{name}: {_inline(info.get_default(call_default_factory=True))}"
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, Section):
+            return option
+    return None
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = list(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000).removesuffix("...\n").strip()
+
+
+def _comment(text: str | None, indent: str = "") -> list[str]:
+    if not text:
+        return []
+    joined = " ".join(text.split())
+    return [f"# {indent}# {line}" for line in textwrap.wrap(joined, WIDTH - len(indent))]

@@ -1,0 +1,91 @@
+"""Verify: hash every shard against the manifest, and close the books again from the tables themselves."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline import schemas
+from pipeline.engine.ledger import Balance
+from pipeline.engine.store import Store
+from pipeline.finished import FinishedRun
+from pipeline.stages.tables import numbers, read_ipc, read_parquet
+
+
+def sha256_of(store: Store, path: str) -> str:
+    """Hex SHA-256 of a stored file, read in pieces."""
+    with store.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_shards(run: FinishedRun) -> list[str]:
+    """Faults of the shard set: files missing, altered, or not counting what the manifest says."""
+    faults = []
+    for name, split in run.manifest["shards"]["splits"].items():
+        for shard in split["shards"]:
+            path = f"{run.shards}/{shard['path']}"
+            if not run.store.exists(path):
+                faults.append(f"{path}: missing; the manifest names it in split {name}")
+                continue
+            found = sha256_of(run.store, path)
+            if found != shard["sha256"]:
+                faults.append(f"{path}: altered; sha256 is {found}, the manifest says {shard['sha256']}")
+                continue
+            faults += _check_rows(run, path, shard["rows"], shard["tokens"])
+    return faults
+
+
+def _check_rows(run: FinishedRun, path: str, rows: int, tokens: int) -> list[str]:
+    table = pq.read_table(run.store.path(path), columns=["doc_lens"])
+    faults = []
+    if table.num_rows != rows:
+        faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")
+    found = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
+    if found != tokens:
+        faults.append(f"{path}: document pieces hold {found:,} tokens, the manifest says {tokens:,}")
+    return faults
+
+
+def recount(run: FinishedRun) -> list[Balance]:
+    """The books, from the rows of every table rather than from counters."""
+    outcomes: Counter[str] = Counter()
+    documents = kept = tokens = token_documents = 0
+    twice = 0
+    previous_last = -1
+    for part, decided, tokenised in zip(run.parts, run.records["decide"], run.records["tokenise"], strict=True):
+        docs = numbers(read_parquet(run.store, part.documents, ["doc"]), "doc")
+        decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "copies"])
+        decided_docs = numbers(decisions, "doc")
+        documents += len(docs)
+        twice += int((np.diff(docs.astype(np.int64)) <= 0).sum()) + int(len(docs) > 0 and docs[0] <= previous_last)
+        previous_last = int(docs[-1]) if len(docs) else previous_last
+        if not np.array_equal(docs, decided_docs):
+            twice += 1
+        outcomes.update(decisions.column("outcome").to_pylist())
+        ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
+        token_documents += ids.num_rows
+        copies = numbers(decisions, "copies")[np.searchsorted(decided_docs, numbers(ids, "doc"))]
+        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
+        tokens += int(((np.concatenate(lengths) + 1) * copies).sum()) if lengths else 0
+        kept += int((numbers(decisions, "copies") > 0).sum())
+    unreadable = sum(
+        read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.records["measure"]
+    )
+    outcomes[schemas.UNREADABLE] += unreadable
+    books = run.manifest["books"]
+    balances = [
+        Balance("records in the books", books["records"], documents + unreadable),
+        Balance("documents out of order, twice, or without exactly one decision", 0, twice),
+        Balance("documents with tokens against kept documents", kept, token_documents),
+        Balance(
+            "tokens in the shards",
+            sum(split["tokens"] for split in run.manifest["shards"]["splits"].values()),
+            tokens,
+        ),
+    ]
+    balances += [
+        Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
+        for name in schemas.OUTCOMES
+    ]
+    return balances

@@ -1,0 +1,40 @@
+"""What all tests share: one Ray for the session, and where the shared test data may be."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not (SHARED / "corpus").is_dir():
+        pytest.skip("needs the shared test corpus in a folder `shared` beside the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def local_ray():
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="wr", dir="/tmp") as folder:  # short: Unix socket paths are limited
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=100 * 2**20,
+            configure_logging=False,
+            _temp_dir=folder,
+        )
+        yield
+        ray.shutdown()

@@ -1,0 +1,101 @@
+import os
+import signal
+
+import pytest
+
+from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
+from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.records import Record, Unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.store import Store
+
+BIG = 10_000_000  # over the size at which a stage runs in the driver
+
+
+def work(unit: Unit, workspace) -> None:
+    """A stage for tests: leaves a mark for each attempt, fails or dies as its description says."""
+    marks = workspace.store.path("marks")
+    marks.mkdir(parents=True, exist_ok=True)
+    number = unit.description["n"]
+    attempts = len(list(marks.glob(f"{number}-*")))
+    (marks / f"{number}-{attempts}").touch()
+    if attempts < unit.description.get("fails", 0):
+        raise ValueError(f"unit {number} cannot work yet")
+    if attempts < unit.description.get("dies", 0):
+        os.kill(os.getpid(), signal.SIGKILL)
+    workspace.write("out.txt", lambda draft: draft.write(str(number * unit.description.get("by", 1)).encode()) and 1)
+    workspace.count("n", number)
+
+
+def marks(store: Store) -> int:
+    return len(list(store.path("marks").iterdir()))
+
+
+def units(count: int, **more) -> list[Unit]:
+    return [Unit(n, {"n": n, **more}, BIG) for n in range(count)]
+
+
+def engine(tmp_path, executor: str = "inline", **compute) -> Engine:
+    return Engine(Store(str(tmp_path)), ComputeConfig(executor=executor, **compute))
+
+
+def test_committed_units_are_never_computed_again(tmp_path):
+    first = engine(tmp_path).run(Stage("s", 1, {}, work), units(3))
+    assert [record.counters["n"] for record in first] == [0, 1, 2]
+    again = engine(tmp_path).run(Stage("s", 1, {}, work), units(4))
+    assert marks(Store(str(tmp_path))) == 4
+    assert again[:3] == first
+
+
+@pytest.mark.parametrize("changed", [{"settings": {"x": 1}}, {"version": 2}, {"name": "t"}])
+def test_another_fingerprint_is_another_result(tmp_path, changed):
+    engine(tmp_path).run(Stage("s", 1, {}, work), units(2))
+    stage = {"name": "s", "version": 1, "settings": {}, "run": work} | changed
+    engine(tmp_path).run(Stage(**stage), units(2))
+    assert marks(Store(str(tmp_path))) == 4
+
+
+def test_a_lost_or_cut_output_is_computed_again(tmp_path):
+    run = engine(tmp_path)
+    records = run.run(Stage("s", 1, {}, work), units(3))
+    run.store.path(records[0].outputs["out"].path).unlink()
+    run.store.path(records[1].outputs["out"].path).write_bytes(b"")
+    assert engine(tmp_path).run(Stage("s", 1, {}, work), units(3)) != []
+    assert marks(run.store) == 5
+    assert run.store.read(records[1].outputs["out"].path) == b"1"
+
+
+def test_failing_units_are_tried_again_and_then_named(tmp_path):
+    assert len(engine(tmp_path).run(Stage("s", 1, {}, work), units(2, fails=2))) == 2
+    with pytest.raises(StageFailedError, match=r"(?s)2 of 2 units failed.*unit 1: ValueError: unit 1 cannot work yet") as e:
+        engine(tmp_path, attempts=2).run(Stage("t", 1, {}, work), units(2, fails=9))
+    assert "everything else is committed" in str(e.value).replace("\n", " ")
+
+
+def test_a_dry_engine_writes_nothing(tmp_path):
+    dry = Engine(Store(str(tmp_path / "run")), ComputeConfig(), dry=True)
+    with pytest.raises(NotReadyError):
+        dry.run(Stage("s", 1, {}, work), units(2))
+    assert not (tmp_path / "run").exists()
+    assert dry.summaries[0].units == 2
+    assert dry.summaries[0].reused == 0
+
+
+def test_a_record_survives_its_json():
+    record = Record("s", "f", "k", 3, {}, {"a": 1}, {"seconds": 0.5}, {"x": [1, 2]})
+    assert Record.from_json(record.to_json()) == record
+
+
+@pytest.mark.ray
+def test_ray_gives_what_inline_gives(tmp_path, local_ray):
+    inline = engine(tmp_path / "inline").run(Stage("s", 1, {}, work), units(5, by=7))
+    on_ray = engine(tmp_path / "ray", "ray").run(Stage("s", 1, {}, work), units(5, by=7))
+    assert [(r.key, r.outputs, r.counters) for r in inline] == [(r.key, r.outputs, r.counters) for r in on_ray]
+
+
+@pytest.mark.ray
+def test_ray_reports_failures_and_survives_dead_workers(tmp_path, local_ray):
+    records = engine(tmp_path, "ray").run(Stage("s", 1, {}, work), units(3, dies=1))
+    assert len(records) == 3
+    with pytest.raises(StageFailedError, match="unit 0: ValueError"):
+        engine(tmp_path / "t", "ray", attempts=1).run(Stage("t", 1, {}, work), units(2, fails=9))
