@@ -1,31 +1,30 @@
 """Where a long document can be cut so that its parts can be encoded one after the other.
 
-An engine needs about 25 bytes of memory, and time that grows faster than the text, for a run that the split pattern does
-not split (a megabyte of one letter is *one* word), and tiktoken's regular expression overflows its stack on a
-megabyte of white space. So long documents are encoded in parts. There are two kinds of cut; both hold for the
-patterns r50k, cl100k and o200k alone.
+An engine needs about 25 bytes of memory, and time that grows faster than the text, for a run that the split
+pattern does not split (a megabyte of one letter is *one* word), and tiktoken's regular expression overflows
+its stack on a megabyte of white space. So long documents are encoded in parts. There are two kinds of cut;
+both hold for the patterns r50k, cl100k and o200k alone.
 
-*Hard*: a place where all three patterns always end a word, and where nothing that they look ahead to matters, so
-that ids(A + B) = ids(A) + ids(B):
-letter|digit, digit|letter, letter or digit|ASCII other than an apostrophe, letter|、。，, and any character that is no
-white space|space. (Letters here: ASCII, Han, kana, Hangul. An apostrophe may begin a contraction that belongs to the
-word before it in o200k.)
+*Hard*: a place where all three patterns always end a word, and where nothing that they look ahead to matters,
+so that ids(A + B) = ids(A) + ids(B): letter|digit, digit|letter, letter or digit|ASCII other than an
+apostrophe, letter|、。，, and any character that is no white space|space. (Letters here: ASCII, Han, kana,
+Hangul. An apostrophe may begin a contraction that belongs to the word before it in o200k.)
 
-*Soft*: inside a run of one class (letters, CJK letters, punctuation, white space) that may be one long word. The part
-after the cut is encoded together with the last tokens before it; where the first of these comes out unchanged the two
-encodings can be joined there. Proof: merging takes the lowest rank first, leftmost first. Let e1 .. en be tokens of
-which each neighbouring pair is the encoding of its own text. Suppose that encoding the whole merges across some
-e_i | e_(i+1), and take the first time that it does. Until then every merge was inside one token, so restricted to the
-text of that pair the merges were those of encoding the pair alone, and so is this one; but that encoding does not
-merge across. So the whole encodes to e1 .. en. A pair of the join lies within one of the two encodings, whence it is the
-encoding of its own text by the same argument.
+*Soft*: inside a run of one class (letters, CJK letters, punctuation, white space) that may be one long word.
+The part after the cut is encoded together with the last tokens before it; where the first of these comes out
+unchanged the two encodings can be joined there. Proof: merging takes the lowest rank first, leftmost first.
+Let e1 .. en be tokens of which each neighbouring pair is the encoding of its own text. Suppose that encoding
+the whole merges across some e_i | e_(i+1), and take the first time that it does. Until then every merge was
+inside one token, so restricted to the text of that pair the merges were those of encoding the pair alone, and
+so is this one; but that encoding does not merge across. So the whole encodes to e1 .. en. A pair of the join
+lies within one of the two encodings, whence it is the encoding of its own text by the same argument.
 
 Conditions on soft cuts keep the words themselves (what the pattern splits) the same in both parts:
 - the run is long enough that the tokens taken along lie inside it;
 - letters: a lower-case letter before the cut, for o200k looks for one after capitals;
 - punctuation is without apostrophe (contractions) and slash (o200k lets slashes follow line breaks);
-- white space follows a letter, a digit or a hard cut (o200k joins line breaks to punctuation), and the cut is behind a line
-  break, or no line break came before it (a line break takes the blanks before it along).
+- white space follows a letter, a digit or a hard cut (o200k joins line breaks to punctuation), and the cut is
+  behind a line break, or no line break came before it (a line break takes the blanks before it along).
 
 Legend: B bytes, P parts.
 """
@@ -51,20 +50,20 @@ def _is_digit(byte: int) -> bool:
 @kernel
 def _code_point(data: NDArray[np.uint8], at: int) -> int:
     """The character that begins at ``at``."""
-    byte = np.int64(data[at])
+    byte = int(data[at])
     if byte < 0x80:
         return byte
     if byte < 0xE0:
-        return (byte & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F
+        return (byte & 0x1F) << 6 | int(data[at + 1]) & 0x3F
     if byte < 0xF0:
-        return (byte & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F
-    high = (byte & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
-    return high | (np.int64(data[at + 2]) & 0x3F) << 6 | np.int64(data[at + 3]) & 0x3F
+        return (byte & 0x0F) << 12 | (int(data[at + 1]) & 0x3F) << 6 | int(data[at + 2]) & 0x3F
+    high = (byte & 0x07) << 18 | (int(data[at + 1]) & 0x3F) << 12
+    return high | (int(data[at + 2]) & 0x3F) << 6 | int(data[at + 3]) & 0x3F
 
 
 @inline_kernel
 def _is_cjk_letter(code: int) -> bool:
-    """Han, kana and Hangul syllables of general category Lo in every version of Unicode that a regex may know."""
+    """Han, kana and Hangul syllables that are letters (Lo) in every version of Unicode in use."""
     return (
         0x4E00 <= code <= 0x9FA5
         or 0x3041 <= code <= 0x3096
@@ -99,7 +98,9 @@ def _is_hard(data: NDArray[np.uint8], start: int, at: int) -> bool:
         return False
     if current >= 0x80:
         code = _code_point(data, at)
-        return letter and code in (0x3001, 0x3002, 0xFF0C) or digit and _is_cjk_letter(code)
+        if digit:
+            return _is_cjk_letter(code)
+        return code == 0x3001 or code == 0x3002 or code == 0xFF0C  # noqa: PLR1714 - a plain bool for mypy
     if _is_ascii_letter(current):
         return digit
     if _is_digit(current):
@@ -111,15 +112,15 @@ def _is_hard(data: NDArray[np.uint8], start: int, at: int) -> bool:
 def _class_of(code: int) -> int:
     if _is_ascii_letter(code):
         return _LETTER
-    if code == 32 or code == 9 or code == 10 or code == 13:
+    if code in (9, 10, 13, 32):
         return _SPACE
     if 33 <= code <= 126:
-        return _NONE if _is_digit(code) or code == 39 or code == 47 else _PUNCTUATION
+        return _NONE if _is_digit(code) or code in (39, 47) else _PUNCTUATION
     return _CJK if _is_cjk_letter(code) else _NONE
 
 
 @kernel
-def cut_long(
+def cut_long(  # noqa: PLR0917 - compiled functions are called by position
     data: NDArray[np.uint8], start: int, end: int, part_bytes: int, soft_bytes: int, min_run: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut one document into parts.
@@ -133,8 +134,8 @@ def cut_long(
         min_run: a soft cut has a run of at least this many bytes before it.
 
     Returns:
-        ends int64[P] of the parts, and floors int64[P]: -1 for a hard cut (or the end), else where the run of a soft
-        cut begins: the tokens taken along must begin behind it.
+        ends int64[P] of the parts, and floors int64[P]: -1 for a hard cut (or the end), else where the run of
+        a soft cut begins: the tokens taken along must begin behind it.
     """
     room = 4 * (end - start) // min(part_bytes, soft_bytes) + 4
     ends = np.empty(room, np.int64)
@@ -165,7 +166,7 @@ def cut_long(
                 break
             if kind != run_class:
                 # what stands before a run decides whether it may be cut where its words depend on that
-                clean = at == begin or last_hard == at or (kind == _SPACE and run_class in (_LETTER, _CJK))
+                clean = at in (begin, last_hard) or (kind == _SPACE and run_class in (_LETTER, _CJK))
                 clean = clean or (kind == _LETTER and previous < 0x80 and previous != 39)
                 run_class, run_start, newline, lower = kind, at, False, False
             elif (
@@ -174,17 +175,16 @@ def cut_long(
                 and last_hard <= begin
                 and at - run_start >= min_run
             ):
-                after_break = previous == 10 or previous == 13
+                after_break = previous in (10, 13)
                 if (
-                    kind == _CJK
-                    or kind == _PUNCTUATION
+                    kind in (_CJK, _PUNCTUATION)
                     or (kind == _LETTER and (97 <= previous <= 122 or (clean and not lower)))
                     or (kind == _SPACE and clean and (after_break or not newline))
                 ):
                     ends[count], floors[count] = at, run_start
                     count += 1
                     begin = at
-            if code == 10 or code == 13:
+            if code in (10, 13):
                 newline = True
             if 97 <= code <= 122:
                 lower = True

@@ -21,6 +21,10 @@ _REBUILD_AFTER_BYTES = 512 << 20
 """Where the process's memory cannot be read: start anew after this much text."""
 
 
+class EngineError(RuntimeError):
+    """An engine gave up on a text (tiktoken: a regular expression that overflows its stack)."""
+
+
 class Engine(Protocol):
     """Text in flat buffers -> ids in flat buffers."""
 
@@ -44,8 +48,9 @@ class Engine(Protocol):
 class Gigatoken:
     """gigatoken: the fast engine.
 
-    It remembers every word that it has encoded and never forgets, which makes it fast and lets its memory grow
-    without limit on text of ever new words; so it starts anew once the process has grown by ``cache_mb``.
+    It remembers every word that it has encoded and never forgets, which makes it fast and lets its memory
+    grow without limit on text of ever new words; so it starts anew once the process has grown by
+    ``cache_mb``.
     """
 
     name = "gigatoken"
@@ -86,7 +91,7 @@ class Tiktoken:
     name = "tiktoken"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        from tiktoken import Encoding
+        from tiktoken import Encoding  # noqa: PLC0415 - only where it encodes or checks
 
         if vocabulary.pattern is None:
             raise ValueError(f"{vocabulary.name}: tiktoken needs a rank file and a split pattern")
@@ -101,14 +106,16 @@ class Tiktoken:
         self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """See Engine."""
-        rows = [
-            # with no special token allowed and none refused this is encode_ordinary, without a list of Python ints
-            self._encoding.encode_to_numpy(
-                _text(data, bounds, piece), allowed_special=set(), disallowed_special=()
-            )
-            for piece in range(len(bounds) - 1)
-        ]
-        return _flat(rows)
+        return _flat([self._ids(_text(data, bounds, piece)) for piece in range(len(bounds) - 1)])
+
+    def _ids(self, text: str) -> NDArray[np.uint32]:
+        try:
+            # With no special token allowed and none refused: encode_ordinary, without a list of Python ints.
+            return self._encoding.encode_to_numpy(text, allowed_special=set(), disallowed_special=())
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # what its Rust side raises; no Exception
+                raise
+            raise EngineError(f"tiktoken cannot encode a text of {len(text)} characters: {error}") from error
 
 
 class Tokenizers:
@@ -117,7 +124,7 @@ class Tokenizers:
     name = "tokenizers"
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
 
         self._tokenizer = Tokenizer.from_str(vocabulary.tokenizer_json.decode())
         self._tokenizer.encode_special_tokens = True  # special tokens in text are ordinary text
@@ -145,7 +152,8 @@ def reference_engine(vocabulary: Vocabulary) -> Engine:
 
 
 def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
-    """gigatoken, or the reference for a kind of tokenizer.json that gigatoken does not know (such as WordPiece).
+    """gigatoken, or the reference for a kind of tokenizer.json that gigatoken does not know (such as
+    WordPiece).
 
     Raises:
         ValueError: a split pattern of one's own, which gigatoken does not know.
@@ -164,7 +172,7 @@ def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
 
 
 def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
-    from gigatoken.gigatoken_rs import BPETokenizer, load_hf_json
+    from gigatoken.gigatoken_rs import BPETokenizer, load_hf_json  # noqa: PLC0415 - for this engine only
 
     if vocabulary.tokenizer_json:
         # It has no switch like encode_special_tokens, but knows only the special tokens that it is told of.
@@ -176,7 +184,8 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
             return load_hf_json(json.dumps(definition, ensure_ascii=False))
         except RuntimeError as error:
             raise ValueError(
-                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; set tokenise.engine to tiktoken"
+                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; "
+                "set tokenise.engine to tiktoken"
             ) from error
     if vocabulary.pattern is None:
         raise ValueError(f"{vocabulary.name}: gigatoken needs a rank file and a split pattern")
@@ -184,7 +193,7 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(vocabulary.rank_file)
-        return BPETokenizer.from_tiktoken(path, vocabulary.pattern.gigatoken, {})
+        return BPETokenizer.from_tiktoken(path, str(vocabulary.pattern.gigatoken), {})
     finally:
         Path(path).unlink()
 

@@ -2,7 +2,7 @@
 
 A byte-pair vocabulary file holds ranks only: the regular expression that splits text before merging, and the
 special tokens, live in the code that defines the encoding. These are OpenAI's published constants
-(source: tiktoken, ``tiktoken_ext/openai_public.py``; a test compares every entry with the installed tiktoken).
+(source: tiktoken, ``tiktoken_ext/openai_public.py``; a test compares every entry with it).
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ CL100K = (
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
 O200K = (
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 
@@ -108,14 +108,14 @@ ENCODINGS = {
         _HARMONY | {f"<|reserved_{number}|>": number for number in _HARMONY_RESERVED},
     ),
 }
-"""Encodings by their tiktoken names. (gpt2 is published as a merge list; its ranks are those of r50k_base.)"""
+"""Encodings by their tiktoken names. gpt2 is published as a merge list; its ranks are r50k_base's."""
 
 
 def find_pattern(name_or_regex: str) -> Pattern:
     """The pattern behind a config's ``pattern``: a known name, or a regular expression.
 
     Raises:
-        ValueError: a bare word that is no known name (a regular expression of letters alone would split nothing).
+        ValueError: a bare word that is no known name (as a regular expression it would split nothing).
     """
     if name_or_regex in PATTERNS:
         return PATTERNS[name_or_regex]
@@ -124,6 +124,7 @@ def find_pattern(name_or_regex: str) -> Pattern:
             return pattern
     if name_or_regex.replace("_", "").replace("-", "").isalnum():
         raise ValueError(
-            f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, or a regular expression"
+            f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, "
+            "or a regular expression"
         )
     return Pattern(name_or_regex, None)

@@ -4,6 +4,7 @@ Legend: N documents, T tokens.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +13,21 @@ from numpy.typing import NDArray
 
 from pipeline.arrow_strings import string_buffers
 from pipeline.tokens.cuts import cut_long
-from pipeline.tokens.engines import Engine, fast_engine, reference_engine
+from pipeline.tokens.engines import Engine, EngineError, fast_engine, reference_engine
 from pipeline.tokens.vocabulary import TokeniserConfig, Vocabulary, load_vocabulary
 
 _GROUP_BYTES = 16 << 20
-"""Text handed to the engine at a time: its own results are twice as wide as ours and exist once more beside them."""
+"""Text handed to the engine at a time: its own results are twice as wide as ours and exist once more
+beside them."""
 _PART_BYTES = 1 << 20
+_MAX_CHECKED_BYTES = 4 << 20
 _SOFT_BYTES = 1 << 15
-"""The engine's time for an unsplit run grows faster than the run: 32 KB keeps it inside the processor's cache."""
+"""The engine's time for an unsplit run grows faster than the run: 32 KB keeps it inside the processor's
+cache."""
 _OVERLAP_TOKENS = 16
 """Tokens taken along over a soft cut; the last few before a cut are the ones that what follows can change."""
 
-TokenIds = NDArray[np.uint16] | NDArray[np.uint32]
+TokenIds = NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,19 @@ class Checked:
     mismatches: list[Mismatch] = field(default_factory=list)
     """Documents whose ids differ from the reference's or, for rank files, do not decode to the text."""
     lossy: int = 0
-    """Documents that a ``tokenizer.json`` does not give back byte for byte (it may normalise): counted, no fault."""
+    """Documents that a ``tokenizer.json`` does not give back byte for byte (it may normalise): counted, no
+    fault."""
     unchecked: int = 0
-    """Documents of the sample that the reference cannot encode: no cut in their first megabyte."""
+    """Documents of the sample that the reference cannot encode: megabytes without a place to cut."""
 
 
 class Tokeniser:
-    """Encodes text columns. One for each process: the engine remembers words, so it becomes faster as it works.
+    """Encodes text columns. One for each process: the engine remembers words, so it becomes faster as it
+    works.
 
     Raises:
-        ValueError, FileNotFoundError: as ``load_vocabulary``, and where the engine does not know the split pattern.
+        ValueError, FileNotFoundError: as ``load_vocabulary``, and where the engine does not know the split
+        pattern.
     """
 
     def __init__(self, config: TokeniserConfig) -> None:
@@ -94,8 +101,8 @@ class Tokeniser:
     def encode(self, texts: pa.Array) -> TokenisedTexts:
         """Ids of every document.
 
-        In: large_string[N] without nulls. Out: ids of the N documents in row order, special tokens in the text encoded
-        as ordinary text, no token added at either end.
+        In: large_string[N] without nulls. Out: ids of the N documents in row order, special tokens in the
+        text encoded as ordinary text, no token added at either end.
         Invariant: a document's ids do not depend on the other documents.
         Raises: TypeError, ValueError for another type or nulls.
         """
@@ -104,10 +111,10 @@ class Tokeniser:
     def check(self, texts: pa.Array, tokenised: TokenisedTexts) -> Checked:
         """Compare a sample of documents with the reference: same ids, and ids that decode to the text.
 
-        The sample is the first document and those whose xxh3_64 falls into ``check_share``, so a fault of the engine
-        that touches only other documents is not seen. Of a document of more than a megabyte the first part is
-        compared. A ``tokenizer.json`` may normalise text (lower case, spaces ...), so there a decoding that differs is
-        counted as ``lossy`` and is no mismatch.
+        The sample is the first document and those whose xxh3_64 falls into ``check_share``, so a fault of the
+        engine that touches only other documents is not seen. Of a document of more than a megabyte the first
+        part is compared. A ``tokenizer.json`` may normalise text (lower case, spaces ...), so there a
+        decoding that differs is counted as ``lossy`` and is no mismatch.
         """
         data, offsets = string_buffers(texts)
         rows = self._sample(data, offsets)
@@ -117,11 +124,14 @@ class Tokeniser:
             start, end = int(offsets[row]), int(offsets[row + 1])
             ids = tokenised.ids[tokenised.offsets[row] : tokenised.offsets[row + 1]]
             stop = self._end_of_first_part(data, start, end)
-            if stop - start > 4 * _PART_BYTES:
+            try:
+                if stop - start > _MAX_CHECKED_BYTES:
+                    raise EngineError("too long a stretch without a cut")
+                expected = self._encode_one(data, start, stop, self.reference)
+            except EngineError:
                 unchecked += 1
                 continue
             text = data[start:stop].tobytes()
-            expected, _ = self.reference.encode(data, np.array([start, stop], np.int64))
             if stop < end:
                 ids = ids[: len(expected)]
             if not np.array_equal(ids, expected):
@@ -137,7 +147,8 @@ class Tokeniser:
         return Checked(len(rows) - unchecked, mismatches, lossy, unchecked)
 
     def encode_checked(self, texts: pa.Array) -> tuple[TokenisedTexts, Checked]:
-        """Encode and check. A batch with a mismatch is encoded again by the reference, and the mismatch reported."""
+        """Encode and check. A batch with a mismatch is encoded again by the reference, and the mismatch
+        reported."""
         tokenised = self.encode(texts)
         checked = self.check(texts, tokenised)
         if checked.mismatches:
@@ -146,7 +157,7 @@ class Tokeniser:
 
     def _sample(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[int]:
         limit = int(self.config.check_share * 2.0**64)
-        view = memoryview(data)
+        view = memoryview(data)  # type: ignore[arg-type]  # numpy arrays are buffers
         bounds = offsets.tolist()
         return [
             row
@@ -195,6 +206,9 @@ class Tokeniser:
                 stop = row + int(long[0])
         return stop
 
+    def _encode_one(self, data: NDArray[np.uint8], start: int, end: int, engine: Engine) -> TokenIds:
+        return np.concatenate(self._encode_long(data, start, end, engine))
+
     def _encode_long(self, data: NDArray[np.uint8], start: int, end: int, engine: Engine) -> list[TokenIds]:
         """One document in parts (see cuts.py)."""
         dtype = self.vocabulary.dtype
@@ -239,7 +253,9 @@ class Tokeniser:
         """Parts between soft cuts, each encoded with the last tokens of the one before it."""
         assert self._token_bytes is not None
         dtype = self.vocabulary.dtype
-        parts = [engine.encode(data, np.array([start, ends[0]], np.int64))[0].astype(dtype, copy=False)]
+        parts: list[TokenIds] = [
+            engine.encode(data, np.array([start, ends[0]], np.int64))[0].astype(dtype, copy=False)
+        ]
         for part in range(1, len(ends)):
             before = parts[-1]
             # Places where the tokens of the part before begin, last first, as far as the run reaches back.

@@ -58,7 +58,8 @@ class TokeniserConfig(Section):
 class Vocabulary:
     """Token ids and their source.
 
-    ``ranks`` (bytes of a token -> id) and ``pattern`` are set for rank files, ``tokenizer_json`` for the other kind.
+    ``ranks`` (bytes of a token -> id) and ``pattern`` are set for rank files, ``tokenizer_json`` for the
+    other kind.
     """
 
     name: str
@@ -95,12 +96,13 @@ class Vocabulary:
 
     @cached_property
     def _json_tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
 
         return Tokenizer.from_str(self.tokenizer_json.decode())
 
     def decode(self, ids: Any) -> bytes:
-        """The bytes that ids stand for. ids: a sequence or uint16/uint32[T]. A ``tokenizer.json`` decodes by its own rules."""
+        """The bytes that ids stand for. ids: a sequence or uint16/uint32[T]. A ``tokenizer.json`` decodes
+        by its own rules."""
         numbers = np.asarray(ids).tolist()
         if self.tokenizer_json:
             text: str = self._json_tokenizer.decode(numbers, skip_special_tokens=False)
@@ -151,18 +153,20 @@ def _published_ranks(encoding: str) -> bytes:
         if packed.is_file():
             content, found = gzip.decompress(packed.read_bytes()), packed
     if content is None:
-        found = _tiktoken_cache() / hashlib.sha1(_RANK_URL.format(known.ranks).encode()).hexdigest()  # noqa: S324 - tiktoken's name for a cached file
+        url = _RANK_URL.format(known.ranks)
+        found = _tiktoken_cache() / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
         if not found.is_file():
             raise FileNotFoundError(
-                f"the ranks of {encoding} ({known.ranks}.tiktoken) are neither in the package bpe-openai nor in "
-                f"tiktoken's cache ({found}), and nothing is downloaded; give the path of a .tiktoken file as "
-                "tokenise.encoding, or set TIKTOKEN_CACHE_DIR to a filled cache"
+                f"the ranks of {encoding} ({known.ranks}.tiktoken) are neither in the package bpe-openai nor "
+                f"in tiktoken's cache ({found}), and nothing is downloaded; give a .tiktoken file's path "
+                "as tokenise.encoding, or set TIKTOKEN_CACHE_DIR to a filled cache"
             )
         content = found.read_bytes()
     actual = hashlib.sha256(content).hexdigest()
     if actual != known.sha256:
         raise ValueError(
-            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; replace the file"
+            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; "
+            "replace the file"
         )
     return content
 
@@ -178,10 +182,8 @@ def _tiktoken_cache() -> Path:
 def _named(encoding: str, content: bytes, end_of_text: str | None) -> Vocabulary:
     known = ENCODINGS[encoding]
     largest = max(known.special_tokens.values())
-    if not known.special_tokens.keys() - {
-        "<|endoftext|>"
-    }:  # p50k_base has ordinary ids above its only special one
-        largest = max(largest, max(_parse_ranks(content, encoding).values()))
+    if len(known.special_tokens) == 1:  # p50k_base has ordinary ids above its only special one
+        largest = max(largest, *_parse_ranks(content, encoding).values())
     return Vocabulary(
         name=encoding,
         sha256=known.sha256,
@@ -208,8 +210,8 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
                 "replace the file, or set tokenise.pattern if it is a vocabulary of your own"
             )
         raise ValueError(
-            f"{path}: a .tiktoken file does not say how text is split, and this is none that is known by its content; "
-            "set tokenise.pattern (gpt2, cl100k, o200k or a regular expression)"
+            f"{path}: a .tiktoken file does not say how text is split, and this one is not known by its "
+            "content; set tokenise.pattern (gpt2, cl100k, o200k or a regular expression)"
         )
     pattern = find_pattern(config.pattern)
     ranks = _parse_ranks(content, str(path))
@@ -228,12 +230,12 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
 
 
 def _from_tokenizer_json(path: Path, content: bytes, end_of_text: str | None) -> Vocabulary:
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
 
     try:
         tokenizer = Tokenizer.from_str(content.decode())
         added = json.loads(content).get("added_tokens") or []
-    except Exception as error:  # noqa: BLE001 - the Rust side raises plain Exception
+    except Exception as error:
         raise ValueError(f"{path} must be a tokenizer.json of Hugging Face tokenizers: {error}") from error
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     special = {str(token["content"]): int(token["id"]) for token in added if token.get("special")}
@@ -276,6 +278,7 @@ def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     missing = [value for value in range(256) if bytes([value]) not in ranks]
     if missing:
         raise ValueError(
-            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); not every text could be encoded"
+            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); "
+            "not every text could be encoded"
         )
     return ranks

@@ -16,6 +16,7 @@ import tokenizers
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pipeline.tokens.tokeniser import Checked, TokenisedTexts, Tokeniser
 from pipeline.tokens.vocabulary import TokeniserConfig
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiktoken_ext.openai_public as published
+
 from pipeline.tokens.patterns import ENCODINGS, PATTERNS, find_pattern
 from pipeline.tokens.vocabulary import TokeniserConfig, load_vocabulary
 
