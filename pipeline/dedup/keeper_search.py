@@ -7,8 +7,8 @@ Three filters, none of which can miss a pair:
    can match. It serves from `INDEX_FROM` keepers on. Where keepers resemble each other (pages of one template just
    under the threshold) most share a piece: a look-up that meets too many gives way to a scan, and a component in
    which that is the rule drops its index.
-2. *Sketches.* The low byte of each entry, 8 to a word: bytes that differ are entries that differ. P bytes a keeper
-   are read instead of 4 P, in runs of 64, up to the run in which too many differ.
+2. *Sketches.* The low byte of each entry: bytes that differ are entries that differ. P bytes a keeper are read
+   instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
 3. The signatures themselves (then the shingle sets, if the caller verifies by those).
 
 Memory a keeper: P bytes of sketch, and at most 24 (d + 1) bytes of index (1.2 KB at 256 permutations and 0.8).
@@ -17,7 +17,7 @@ Memory a keeper: P bytes of sketch, and at most 24 (d + 1) bytes of index (1.2 K
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import kernel
+from pipeline.compiled import inline_kernel, kernel
 
 INDEX_FROM = 256
 """Keepers in a component from which the index is built; below, a scan over the sketches is as fast."""
@@ -27,7 +27,6 @@ _GIVE_UP_SHARE = (
 )
 _TRIALS = 1024  # look-ups after which a component whose look-ups are mostly given up drops its index
 
-_ONES = np.uint64(0x0101010101010101)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
@@ -53,30 +52,55 @@ def clear_index(index: Index) -> Index:
 
 @kernel
 def write_sketch(signature: NDArray[np.uint32], sketch: NDArray[np.uint64]) -> None:
-    """Pack the low bytes of uint32[P] into uint64[>= P / 8]; bytes past the end are zero in every sketch."""
-    for word in range(len(sketch)):
-        packed = np.uint64(0)
-        for entry in range(word * 8, min(word * 8 + 8, len(signature))):
-            packed |= (np.uint64(signature[entry]) & np.uint64(0xFF)) << np.uint64(8 * (entry & 7))
-        sketch[word] = packed
+    """Store the low 8 bits of each entry of uint32[P] as bit planes, 64 entries (8 words) after another.
+
+    Out: sketch uint64[8 * ceil(P / 64)]; word ``8 * run + bit`` holds that bit of 64 entries. Bits past the end are
+        zero in every sketch.
+    """
+    for run in range(len(sketch) // 8):
+        for bit in range(8):
+            plane = np.uint64(0)
+            for entry in range(run * 64, min(run * 64 + 64, len(signature))):
+                plane |= ((np.uint64(signature[entry]) >> np.uint64(bit)) & np.uint64(1)) << np.uint64(entry & 63)
+            sketch[run * 8 + bit] = plane
+
+
+@inline_kernel
+def _count_bits(x: np.uint64) -> int:
+    """Set bits of a word, in the form that compilers turn into one instruction."""
+    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @kernel
-def _can_match(a: NDArray[np.uint64], b: NDArray[np.uint64], allowed: int) -> bool:
-    """Whether at most ``allowed`` bytes differ. In: uint64[a multiple of 8] twice."""
-    differing = 0
-    for run in range(0, len(a), 8):
-        total = np.uint64(0)
-        for word in range(run, run + 8):
-            x = a[word] ^ b[word]
-            x |= x >> np.uint64(4)  # gather the bits of each byte in its lowest bit
-            x |= x >> np.uint64(2)
-            x |= x >> np.uint64(1)
-            total += x & _ONES
-        differing += np.int64((total * _ONES) >> np.uint64(56))  # at most 64 in all: the sum fits its byte
-        if differing > allowed:
-            return False
-    return True
+def _next_possible(sketches: NDArray[np.uint64], own: int, row: int, end: int, allowed: int) -> int:
+    """First row of ``row .. end - 1`` that differs from row ``own`` in at most ``allowed`` sketched entries, or ``end``.
+
+    In: sketches uint64[rows, 8 * runs].
+    """
+    words = sketches.shape[1]
+    while row < end:
+        differing = 0
+        run = 0
+        while run < words and differing <= allowed:
+            x = (
+                (sketches[row, run] ^ sketches[own, run])
+                | (sketches[row, run + 1] ^ sketches[own, run + 1])
+                | (sketches[row, run + 2] ^ sketches[own, run + 2])
+                | (sketches[row, run + 3] ^ sketches[own, run + 3])
+                | (sketches[row, run + 4] ^ sketches[own, run + 4])
+                | (sketches[row, run + 5] ^ sketches[own, run + 5])
+                | (sketches[row, run + 6] ^ sketches[own, run + 6])
+                | (sketches[row, run + 7] ^ sketches[own, run + 7])
+            )
+            differing += _count_bits(x)
+            run += 8
+        if differing <= allowed:
+            return row
+        row += 1
+    return end
 
 
 @kernel
@@ -182,7 +206,6 @@ def find_keeper(
     Out: row (-1 if none), similarity (0 if none), and the index to go on with.
     """
     allowed = signed.shape[1] - need
-    own = sketches[num_keepers]
     heads, nexts, stamps, tally = index
     best, best_share = rows, 0.0
     complete = False
@@ -198,7 +221,7 @@ def find_keeper(
                 entry = nexts[entry]
                 if row < best and stamps[row] != member:
                     stamps[row] = member
-                    if _can_match(own, sketches[row], allowed):
+                    if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
                         share = _verify(
                             member, keepers[row], signed, need, threshold, shingles, shingle_offsets
                         )
@@ -216,12 +239,13 @@ def find_keeper(
             else:
                 tally[1], tally[2] = 1, 0
     if not complete:
-        for row in range(best):
-            if _can_match(own, sketches[row], allowed):
-                share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
-                if share >= 0.0:
-                    best, best_share = row, share
-                    break
+        row = _next_possible(sketches, num_keepers, 0, best, allowed)
+        while row < best:
+            share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
+            if share >= 0.0:
+                best, best_share = row, share
+                break
+            row = _next_possible(sketches, num_keepers, row + 1, best, allowed)
     if best == rows:
         best = -1
     return best, best_share, (heads, nexts, stamps, tally)
