@@ -1,0 +1,79 @@
+"""What the user says about one source of text."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from pipeline.section import Section
+
+Format = Literal["jsonl", "parquet", "text"]
+"""Kinds of file that can be read."""
+
+
+class SourceConfig(Section):
+    """One source: where its files are, what they hold, and which fields matter."""
+
+    name: str = Field(min_length=1)
+    """Name of the source in tables and reports: letters, digits and - _ . only."""
+    path: str | tuple[str, ...]
+    """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
+    format: Literal["auto", "jsonl", "parquet", "text"] = "auto"
+    """What the files hold; `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, each
+    of them (but Parquet) also with .gz .zst .bz2 .xz behind it."""
+    text: str = Field(default="text", min_length=1)
+    """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
+    `a.b`."""
+    id: str | None = Field(default=None, min_length=1)
+    """Field or column that holds the document's id; None derives one from source, path and row."""
+    keep: tuple[str, ...] = ()
+    """Fields or columns to carry along. Strings stay as they are, everything else becomes its JSON text
+    (columns of Parquet: their Arrow text form); a document without the field gets null."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of this source in the mixture, relative to the other sources; 1.0 is as found."""
+    licence: str | None = None
+    """Licence of the texts, for the datasheet."""
+    separator: str | None = Field(default=None, min_length=1)
+    """Plain text only: documents of a file are separated by this; None makes every file one document."""
+    invalid_utf8: Literal["replace", "reject"] = "replace"
+    """What to do with bytes that are not UTF-8: put U+FFFD in their place (counted), or leave the record
+    unread."""
+    max_document_mb: int = Field(default=512, ge=1, le=1024)
+    """A larger record (line, cell, piece) is unreadable, in 10^6 bytes. Reading one takes about four times as
+    much."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise ValueError(f"name ({name!r}) must consist of letters, digits and - _ . only")
+        return name
+
+    @field_validator("path", "keep", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("path")
+    @classmethod
+    def _some_path(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not path or (not isinstance(path, str) and not all(path)):
+            raise ValueError(f"path ({path!r}) must name at least one file, folder or glob")
+        return path
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_once(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(keep)) != len(keep) or not all(keep):
+            raise ValueError(f"keep ({', '.join(keep)}) must name each field once")
+        return keep
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """``path`` as a tuple."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def max_document_bytes(self) -> int:
+        """``max_document_mb`` in bytes."""
+        return self.max_document_mb * 1_000_000
