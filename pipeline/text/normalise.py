@@ -153,10 +153,19 @@ class Normaliser:
         ftfy."""
         if self._tables is None or len(texts) == 0:
             return texts, 0, 0
-        out = np.empty(offsets[-1] - offsets[0], np.uint8)
+        num_bytes = int(offsets[-1] - offsets[0])
+        # A substitute has at most twice the bytes; pages that are not written cost nothing.
+        out = np.empty(2 * num_bytes, np.uint8)
         out_offsets = np.empty(len(offsets), np.int64)
         holes, substituted_bytes, written = scan(
-            data, offsets, self._html_mode, self.config.max_decode_length, *self._tables, out, out_offsets
+            data,
+            offsets,
+            self._html_mode,
+            self.config.max_decode_length,
+            *self._tables,
+            self.config.replace_lossy_sequences,
+            out,
+            out_offsets,
         )
         if substituted_bytes == 0 and len(holes) == 0:
             return texts, 0, 0

@@ -19,18 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import inline_kernel, kernel
+from pipeline.text.normalise_encoding import encoding_is_idle
 from pipeline.text.normalise_tables import (
     AMPERSAND,
     BEGIN_CLASS,
     CAN_BEGIN,
     CARRIAGE_RETURN,
     CONTROL,
+    DECOMPOSES,
     END_CLASS,
     INERT,
     MAKES_ASCII,
     MAY_COMPOSE,
     NEWLINE,
     PLAIN,
+    STARTS_ANEW,
     SUBSTITUTE,
     TO_FTFY,
 )
@@ -47,7 +50,11 @@ DOCUMENT = 3
 UNESCAPE = 4
 """1 where HTML entities are still decoded."""
 
-_SAW_AMPERSAND = 1
+_NO_ENTITY = 0
+_ENTITY = 1
+_OPEN = 2
+
+_SAW_OPEN_ENTITY = 1
 _SAW_ASCII_MADE = 2
 _SAW_CONTROL = 4
 _SAW_NON_ASCII = 8
@@ -133,19 +140,42 @@ def _segment_end(data, start, end, max_decode_length):  # type: ignore[no-untype
 
 
 @kernel
-def _is_entity(data, at, end):  # type: ignore[no-untyped-def]
-    """Whether the "&" at ``at`` begins ``&#?[0-9A-Za-z]{1,24};``, the form that ftfy looks up."""
+def _entity_at(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether the "&" at ``at`` begins ``&#?[0-9A-Za-z]{1,24};``, the form that ftfy looks up.
+
+    Returns:
+        _NO_ENTITY, _ENTITY, or _OPEN: that depends on what becomes of a control or non-ASCII character.
+    """
     at += 1
     if at < end and data[at] == 0x23:
         at += 1
     length = 0
     while at < end and length <= 24:
         byte = data[at]
+        if byte < 0x20 or byte >= 0x7F:
+            return _OPEN
         if not (0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A):
-            return byte == 0x3B and length > 0
+            if byte == 0x3B and length > 0:
+                return _ENTITY
+            return _NO_ENTITY
         length += 1
         at += 1
-    return False
+    return _NO_ENTITY
+
+
+@kernel
+def _composes(first, second, compositions):  # type: ignore[no-untyped-def]
+    """Whether two characters, the first not a composition itself, are a canonical composition."""
+    wanted = (first << 21) | second
+    low = 0
+    high = len(compositions)
+    while low < high:
+        middle = (low + high) >> 1
+        if compositions[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low < len(compositions) and compositions[low] == wanted
 
 
 @kernel
@@ -159,7 +189,10 @@ def scan(  # noqa: PLR0917
     masks: NDArray[np.uint64],
     flags: NDArray[np.uint8],
     combining: NDArray[np.uint8],
-    substitutes: NDArray[np.uint32],
+    substitutes: NDArray[np.int64],
+    compositions: NDArray[np.int64],
+    evidence: NDArray[np.uint64],
+    lossy_is_restored: bool,
     out: NDArray[np.uint8],
     out_offsets: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], int, int]:
@@ -170,8 +203,9 @@ def scan(  # noqa: PLR0917
         offsets: int64[N + 1] into ``data``.
         html_mode: HTML_OFF, HTML_ON or HTML_AUTO.
         max_decode_length: code points of the longest segment.
-        ascii_kind, code_class, masks, flags, combining, substitutes: see ``Tables``.
-        out: uint8[>= B], is written only from the first change on.
+        ascii_kind, code_class, masks, flags, combining, substitutes, compositions, evidence: see ``Tables``.
+        lossy_is_restored: ftfy's ``replace_lossy_sequences``.
+        out: uint8[>= 2 B], is written only from the first change on.
         out_offsets: int64[N + 1], filled with the documents' places in ``out``, holes taken as empty.
 
     Returns:
@@ -208,10 +242,12 @@ def scan(  # noqa: PLR0917
             written_before = written
             copied_before = copied
             edited = False
+            idle = False  # the encoding step was proven to do nothing
             hole = False
             saw = 0
             last_end = start if at == start else -1  # end of the last non-ASCII character
             last_class = np.int64(BEGIN_CLASS)
+            last_code_point = np.int64(0)
             last_combining = np.int64(0)
             starter_can_begin = False
             while at < limit:
@@ -232,15 +268,18 @@ def scan(  # noqa: PLR0917
                             written += 1
                         edited = True
                     elif kind == AMPERSAND:
-                        if unescape and _is_entity(data, at, limit):
-                            if html_mode == HTML_AUTO:
-                                segment_end = min(_find(data, at, limit, 0x0A) + 1, limit)
-                                unescape = _find(data, angle_checked, segment_end, 0x3C) == segment_end
-                                angle_checked = segment_end
-                            if unescape:
-                                hole = True
-                                break
-                        saw |= _SAW_AMPERSAND
+                        if unescape:
+                            entity = _entity_at(data, at, limit)
+                            if entity == _ENTITY:
+                                if html_mode == HTML_AUTO:
+                                    segment_end = min(_find(data, at, limit, 0x0A) + 1, limit)
+                                    unescape = _find(data, angle_checked, segment_end, 0x3C) == segment_end
+                                    angle_checked = segment_end
+                                if unescape:
+                                    hole = True
+                                    break
+                            elif entity == _OPEN:
+                                saw |= _SAW_OPEN_ENTITY
                     elif kind == CONTROL:
                         written = _copy(data, copied, at, out, written)
                         copied = at + 1
@@ -258,13 +297,14 @@ def scan(  # noqa: PLR0917
                     at += length
                     last_end = at
                     last_class = np.int64(INERT)
+                    last_code_point = code_point
                     last_combining = np.int64(0)
                     starter_can_begin = False
                     continue
                 before = np.int64(last_class if last_end == at else code_class[data[at - 1]])
                 doubt = masks[before, 0] & masks[this, 1]
                 following = at + length
-                if doubt != 0:
+                if doubt != 0 and not idle:
                     if following >= limit:
                         after = np.int64(END_CLASS)
                     elif data[following] < 0x80:
@@ -272,8 +312,12 @@ def scan(  # noqa: PLR0917
                     else:
                         after = np.int64(code_class[_decode(data, following)[0]])
                     if doubt & masks[after, 2] != 0:
-                        hole = True
-                        break
+                        idle = encoding_is_idle(
+                            data, start, limit, evidence[0], lossy_is_restored
+                        ) and encoding_is_idle(data, start, limit, evidence[1], lossy_is_restored)
+                        if not idle:
+                            hole = True
+                            break
                 flag = flags[this]
                 if flag & TO_FTFY:
                     hole = True
@@ -283,18 +327,32 @@ def scan(  # noqa: PLR0917
                     starter_can_begin = True
                     last_combining = np.int64(0)
                 if flag & MAY_COMPOSE and starter_can_begin:
-                    hole = True
-                    break
-                if this_combining == 0:
+                    simple = last_combining == 0 and flag & SUBSTITUTE == 0
+                    first = np.int64(data[at - 1])
+                    if last_end == at:
+                        simple &= flags[last_class] & (SUBSTITUTE | DECOMPOSES | MAY_COMPOSE) == 0
+                        first = last_code_point
+                    if not simple or first >= 0x1100 or _composes(first, code_point, compositions):
+                        hole = True
+                        break
+                if this_combining == 0 or flag & STARTS_ANEW:
                     starter_can_begin = (flag & CAN_BEGIN) != 0
                 elif last_combining > this_combining:
                     hole = True
                     break
                 last_combining = this_combining
                 if flag & SUBSTITUTE:
+                    packed = substitutes[code_point]
+                    # Where a character vanishes, its neighbours meet: only ASCII may.
+                    if (
+                        packed == 0
+                        and at != start
+                        and (following >= limit or data[at - 1] | data[following] >= 0x80)
+                    ):
+                        hole = True
+                        break
                     written = _copy(data, copied, at, out, written)
-                    packed = np.int64(substitutes[code_point])
-                    for index in range(packed >> 24):
+                    for index in range(packed >> 56):
                         out[written] = (packed >> (8 * index)) & 0xFF
                         written += 1
                     copied = following
@@ -304,11 +362,12 @@ def scan(  # noqa: PLR0917
                 at = following
                 last_end = at
                 last_class = np.int64(this)
+                last_code_point = code_point
             # A removed control character or a new ASCII one may complete an entity or bring strangers
             # together.
-            if saw & _SAW_CONTROL and saw & (_SAW_NON_ASCII | _SAW_AMPERSAND):
+            if saw & _SAW_CONTROL and saw & (_SAW_NON_ASCII | _SAW_OPEN_ENTITY):
                 hole = True
-            if saw & _SAW_ASCII_MADE and saw & _SAW_AMPERSAND:
+            if saw & _SAW_ASCII_MADE and saw & _SAW_OPEN_ENTITY:
                 hole = True
             if not hole:
                 if edited:

@@ -21,6 +21,7 @@ from ftfy import chardata, fixes
 from numpy.typing import NDArray
 
 from pipeline.text.normalise_badness import BadnessMasks, badness_masks
+from pipeline.text.normalise_encoding import evidence, named_characters
 
 INERT = 0
 BEGIN_CLASS = 1
@@ -38,6 +39,11 @@ SUBSTITUTE = 8
 """The character has a plain substitute of at most as many bytes."""
 MAKES_ASCII = 16
 """The substitute could become part of an HTML entity."""
+DECOMPOSES = 32
+"""The character is a composition itself (or vanishes), so a mark after it may do more than compose with
+it."""
+STARTS_ANEW = 64
+"""The substitute is a starter with marks: the class holds the combining class of its end."""
 
 PLAIN = 0
 NEWLINE = 1
@@ -60,13 +66,22 @@ class Tables(NamedTuple):
     """uint8[C]: CAN_BEGIN .. MAKES_ASCII."""
     combining: NDArray[np.uint8]
     """uint8[C]: canonical combining class, 0 for a starter."""
-    substitutes: NDArray[np.uint32]
-    """uint32[0x10000]: number of bytes << 24 | the bytes of the substitute, first byte lowest."""
+    substitutes: NDArray[np.int64]
+    """int64[0x10000]: number of bytes << 56 | the bytes of the substitute, first byte lowest. A substitute
+    of no bytes is for the begin of a segment only."""
+    compositions: NDArray[np.int64]
+    """int64[P], rising: first << 21 | second of every canonical composition."""
+    evidence: NDArray[np.uint64]
+    """uint64[2, 0x10000]: what a character tells about encodings, see ``normalise_encoding``: before and
+    after the plain substitutions."""
 
 
 class _NormalForm(NamedTuple):
     changed: frozenset[int]
     combining: dict[int, int]
+    compositions: frozenset[tuple[int, int]]
+    """Without Hangul."""
+    decomposing: frozenset[int]
     can_begin: frozenset[int]
     may_compose: frozenset[int]
 
@@ -96,21 +111,29 @@ def _normal_form(form: Literal["NFC", "NFD", "NFKC", "NFKD"]) -> _NormalForm:
         if (combining := unicodedata.combining(chr(code_point)))
     }
     if form in ("NFD", "NFKD"):
-        return _NormalForm(frozenset(changed), combining, frozenset(), frozenset())
+        return _NormalForm(frozenset(changed), combining, frozenset(), frozenset(), frozenset(), frozenset())
+    compositions: set[tuple[int, int]] = set()
+    decomposing: set[int] = set()
     can_begin = set(range(0x1100, 0x1113)) | set(range(0xAC00, 0xD7A4, 28))  # Hangul L, LV
     may_compose = set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))  # Hangul V, T
     for code_point in range(0x80, _LAST_PLANE_WITH_MARKS):
         decomposed = unicodedata.decomposition(chr(code_point))
         if not decomposed or decomposed[0] == "<":
             continue
-        can_begin.add(code_point)  # a lower mark after it goes between its parts: e-acute, dot below
+        decomposing.add(code_point)  # a lower mark after it goes between its parts: e-acute, dot below
         if " " not in decomposed:
             continue
         first, second = (int(part, 16) for part in decomposed.split())
         if unicodedata.normalize("NFC", chr(first) + chr(second)) == chr(code_point):
-            can_begin.add(first)
-            may_compose.add(second)
-    return _NormalForm(frozenset(changed), combining, frozenset(can_begin), frozenset(may_compose))
+            compositions.add((first, second))
+    return _NormalForm(
+        frozenset(changed),
+        combining,
+        frozenset(compositions),
+        frozenset(decomposing),
+        frozenset(can_begin.union(decomposing, (first for first, _ in compositions))),
+        frozenset(may_compose.union(second for _, second in compositions)),
+    )
 
 
 def _plain_steps(config: ftfy.TextFixerConfig) -> Callable[[str], str]:
@@ -142,8 +165,16 @@ def _substitutes(apply: Callable[[str], str]) -> dict[int, str]:
     return {
         code_point: after
         for code_point in sorted(candidates)
-        if code_point >= 0x80 and (after := apply(chr(code_point))) != chr(code_point)
+        if code_point >= 0xA0 and (after := apply(chr(code_point))) != chr(code_point)
     }
+
+
+def _c1_substitutes(config: ftfy.TextFixerConfig) -> dict[int, str]:
+    """The C1 controls that the encoding step reads as Windows-1252; the five that it lacks stay with ftfy."""
+    if not (config.fix_encoding and config.fix_c1_controls):
+        return {}
+    fixed = {code_point: fixes.fix_c1_controls(chr(code_point)) for code_point in range(0x80, 0xA0)}
+    return {code_point: after for code_point, after in fixed.items() if after >= "\xa0"}
 
 
 def _ascii_kinds(config: ftfy.TextFixerConfig) -> NDArray[np.uint8]:
@@ -164,9 +195,10 @@ class _Builder:
     def __init__(self, config: ftfy.TextFixerConfig) -> None:
         self.config = config
         self.bad: BadnessMasks = badness_masks()
+        self.encodable = named_characters()
         form = config.normalization
         empty: frozenset[int] = frozenset()
-        self.form = _normal_form(form) if form else _NormalForm(empty, {}, empty, empty)
+        self.form = _normal_form(form) if form else _NormalForm(empty, {}, frozenset(), empty, empty, empty)
         self.classes: dict[tuple[int, int, int, int, int], int] = {}
         bad = self.bad
         self.number(bad.unnamed, 0, 0)  # INERT
@@ -190,6 +222,7 @@ class _Builder:
         """Flags and combining class that follow from the normal form."""
         form = self.form
         flags = CAN_BEGIN if code_point in form.can_begin or code_point < 0x80 else 0
+        flags |= DECOMPOSES if code_point in form.decomposing else 0
         flags |= MAY_COMPOSE if code_point in form.may_compose else 0
         flags |= TO_FTFY if code_point in form.changed else 0
         return flags, form.combining.get(code_point, 0)
@@ -200,22 +233,39 @@ class _Builder:
             flags |= TO_FTFY  # C1 controls are mojibake by themselves
         return self.number(self.masks_of(code_point), flags, combining)
 
-    def substituted(self, code_point: int, substitute: str, stable: bool) -> tuple[int, int]:
-        """Class and packed bytes. Both the character and its substitute must be harmless where they stand."""
+    def unnamed(self, text: str) -> bool:
+        """Whether no character of the text has to do with mojibake."""
+        return not any(ord(c) in self.bad.here or c in self.encodable for c in text)
+
+    def substituted(self, versions: list[str]) -> tuple[int, int]:
+        """Class and packed bytes of a character that the steps change, given as it stands and after each
+        step.
+
+        All versions must be harmless where they stand, for ftfy looks for mojibake before and after each.
+        """
+        character, substitute = versions[0], versions[-1]
         encoded = substitute.encode()
-        plain = len(substitute) == 1 or (len(substitute) > 1 and substitute.isascii())
-        # An ampersand could begin an entity that ftfy would decode in its second round.
-        if not plain or not stable or len(encoded) > len(chr(code_point).encode()) or "&" in substitute:
-            return self.number(self.masks_of(code_point), TO_FTFY, 0), 0
-        here, first, last = (self.masks_of(ord(c)) for c in (chr(code_point), substitute[0], substitute[-1]))
-        # ftfy looks for mojibake before and after the substitution: join the masks of both texts.
-        masks = (here[0] | last[0], here[1] | first[1], here[2] | first[2])
-        flags, combining = self.form_flags(ord(substitute[-1]))
-        flags |= SUBSTITUTE
+        flags, combining = CAN_BEGIN | DECOMPOSES, 0
+        if substitute:
+            flags, combining = self.form_flags(ord(substitute[-1]))
+        plain = len(substitute) == 1 or substitute.isascii()
+        if not plain and self.unnamed(character + substitute) and not self.form_flags(ord(substitute[0]))[1]:
+            # A starter with marks, none of them of use in mojibake: Indic letters with a nukta.
+            plain = all(unicodedata.combining(mark) for mark in substitute[1:])
+            flags = STARTS_ANEW | DECOMPOSES | self.form_flags(ord(substitute[0]))[0]
+            plain &= not flags & MAY_COMPOSE
+        # At most seven bytes are packed, and the output has twice the room of the input. An ampersand could
+        # begin an entity that ftfy would decode in its second round.
+        if not plain or len(encoded) > min(7, 2 * len(character.encode())) or "&" in substitute:
+            return self.number(self.masks_of(ord(character)), TO_FTFY, 0), 0
+        masks = (0, 0, 0)
+        for version in filter(None, versions):
+            ends = self.masks_of(ord(version[-1])), self.masks_of(ord(version[0]))
+            masks = (masks[0] | ends[0][0], masks[1] | ends[1][1], masks[2] | ends[1][2])
         if substitute.isascii() and substitute not in ("'", '"', "\n"):
             flags |= MAKES_ASCII
-        packed = len(encoded) << 24 | int.from_bytes(encoded, "little")
-        return self.number(masks, flags, combining), packed
+        packed = len(encoded) << 56 | int.from_bytes(encoded, "little")
+        return self.number(masks, flags | SUBSTITUTE, combining), packed
 
 
 def build_tables(config: ftfy.TextFixerConfig) -> Tables:
@@ -228,13 +278,26 @@ def build_tables(config: ftfy.TextFixerConfig) -> Tables:
     # A carriage return may become a newline: both must be harmless.
     both = zip(build.masks_of(0x0D), build.masks_of(0x0A), strict=True)
     numbers[0x0D] = build.number(tuple(a | b for a, b in both), CAN_BEGIN, 0)  # type: ignore[arg-type]
-    substitutes = np.zeros(0x10000, np.uint32)
+    substitutes = np.zeros(0x10000, np.int64)
+    known = np.zeros((2, 0x10000), np.uint64)
+    for character in build.encodable:
+        known[:, ord(character)] = evidence([character])
     apply = _plain_steps(config)
-    for code_point, substitute in _substitutes(apply).items():
-        if 0x80 <= code_point < 0xA0:
-            continue
-        stable = apply(substitute) == substitute
-        numbers[code_point], substitutes[code_point] = build.substituted(code_point, substitute, stable)
+    versions = {code_point: [chr(code_point), after] for code_point, after in _substitutes(apply).items()}
+    for code_point, after in _c1_substitutes(config).items():
+        versions[code_point] = [chr(code_point), after, apply(after)]
+    if config.normalization == "NFC":
+        for code_point in sorted(form.changed - set(versions)):
+            if 0xA0 <= code_point < 0x10000:
+                versions[code_point] = [chr(code_point), unicodedata.normalize("NFC", chr(code_point))]
+    for code_point, steps in versions.items():
+        if apply(steps[-1]) == steps[-1]:
+            numbers[code_point], substitutes[code_point] = build.substituted(steps)
+            if not build.unnamed("".join(steps)) or "" in steps:
+                known[0, code_point] = evidence(steps[:-1])
+                known[1, code_point] = evidence(steps[-1:])
+        else:
+            numbers[code_point] = build.number(build.masks_of(code_point), TO_FTFY, 0)
     if len(build.classes) > 256:
         raise ValueError(f"{len(build.classes)} character classes, a byte holds 256; widen code_class")
     code_class[list(numbers)] = list(numbers.values())
@@ -246,4 +309,6 @@ def build_tables(config: ftfy.TextFixerConfig) -> Tables:
         flags=np.array([column[3] for column in columns], np.uint8),
         combining=np.array([column[4] for column in columns], np.uint8),
         substitutes=substitutes,
+        compositions=np.array(sorted(a << 21 | b for a, b in form.compositions), np.int64),
+        evidence=known,
     )
