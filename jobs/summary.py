@@ -59,7 +59,7 @@ def _outcomes(walk: Walk, outcomes: dict[str, int], records: int) -> Table:
         table.add_column(name, justify="right")
     unreadable = totals_under(walk.measured, "unreadable")
     by_source = {
-        name: {**totals_under(walk.decided, f"source.{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
+        name: {**totals_under(walk.decided, f"source/{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
         for name in shown
     }
     for outcome in schemas.OUTCOMES:
@@ -98,8 +98,8 @@ def _splits(walk: Walk) -> Table:
         records = [record for record in walk.sharded if record.notes["split"] == number]
         table.add_row(
             name,
-            f"{total(walk.shuffled, f'documents.{name}'):,}",
-            f"{total(walk.shuffled, f'tokens.{name}'):,}",
+            f"{total(walk.shuffled, f'documents/{name}'):,}",
+            f"{total(walk.shuffled, f'tokens/{name}'):,}",
             f"{total(records, 'rows'):,}",
             f"{len(records):,}",
             f"{sum(record.outputs['shard'].bytes for record in records) / 1e6:,.1f}",

@@ -7,7 +7,7 @@ from pipeline.config import Config
 from pipeline.engine.engine import Engine, NotReadyError
 from pipeline.engine.records import total
 from pipeline.engine.store import Store
-from pipeline.run import Walk, walk_stages
+from pipeline.run import Walk, usable_inputs, usable_vocabulary, walk_stages
 from pipeline.stages.slices import estimated_bytes
 
 STAGES = (
@@ -65,9 +65,9 @@ def plan_run(config: Config) -> Planned:
         InputError: an input is missing.
     """
     engine = Engine(Store(config.run), config.compute, dry=True)
-    walk = Walk(config, engine)
+    walk = Walk(config, engine, usable_inputs(config), usable_vocabulary(config))
     try:
-        walk_stages(walk, save=False)
+        walk_stages(walk)
     except NotReadyError:
         pass
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}

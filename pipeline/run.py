@@ -13,7 +13,7 @@ import yaml
 
 from pipeline import schemas
 from pipeline.config import Config, ConfigError
-from pipeline.engine.catalogue import InputFile, build_catalogue
+from pipeline.engine.catalogue import InputError, InputFile, build_catalogue, list_inputs
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
 from pipeline.engine.ledger import Balance, close_books
@@ -42,6 +42,8 @@ class Walk:
 
     config: Config
     engine: Engine
+    inputs: dict[str, list[str]]
+    vocabulary: Vocabulary
     files: list[InputFile] = field(default_factory=list)
     measured: list[Record] = field(default_factory=list)
     parts: list[measure.Part] = field(default_factory=list)
@@ -52,12 +54,10 @@ class Walk:
     shuffled: list[Record] = field(default_factory=list)
     sharded: list[Record] = field(default_factory=list)
     layout: Json = field(default_factory=dict)
-    vocabulary: Vocabulary | None = None
 
     @property
     def id_dtype(self) -> np.dtype[Any]:
         """Type of token ids: uint16 where the vocabulary allows, else uint32."""
-        assert self.vocabulary is not None
         return np.dtype(self.vocabulary.dtype)
 
 
@@ -69,11 +69,13 @@ def run(config: Config) -> Walk:
             message that says what to do.
     """
     store = Store(config.run)
+    inputs = usable_inputs(config)
+    vocabulary = usable_vocabulary(config)
     with hold_lease(store):
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-        walk = Walk(config, Engine(store, config.compute))
-        walk_stages(walk, save=True)
+        walk = Walk(config, Engine(store, config.compute), inputs, vocabulary)
+        walk_stages(walk)
         manifest = close_and_describe(walk)
         folder = shards_folder(walk)
         store.replace(f"{folder}/manifest.json", manifest)
@@ -81,19 +83,14 @@ def run(config: Config) -> Walk:
     return walk
 
 
-def walk_stages(walk: Walk, *, save: bool) -> None:
+def walk_stages(walk: Walk) -> None:
     """All stages in order of the data flow. A dry engine raises NotReadyError at the first one with work left."""
     config, engine = walk.config, walk.engine
     compute = config.compute
     sources = {source.name: source for source in config.sources}
     unit_bytes = compute.unit_mb * 1_000_000
 
-    walk.vocabulary = usable_vocabulary(config)
-    walk.files = build_catalogue(
-        engine.store, {source.name: list(source.paths) for source in config.sources}, save=save
-    )
-    for file in walk.files:
-        format_of(file.path, sources[file.source])  # an unknown suffix is a mistake in the config: say so now
+    walk.files = build_catalogue(engine.store, walk.inputs, save=not engine.dry)
 
     counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
     minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
@@ -113,6 +110,22 @@ def walk_stages(walk: Walk, *, save: bool) -> None:
     tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
     walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
     _shuffle_and_shard(walk, walk.vocabulary)
+
+
+def usable_inputs(config: Config) -> dict[str, list[str]]:
+    """The files of every source, before any work is done.
+
+    Raises:
+        InputError: a path names nothing, a file belongs to two sources, or nobody can tell what a file holds.
+    """
+    inputs = list_inputs({source.name: list(source.paths) for source in config.sources})
+    for source in config.sources:
+        for path in inputs[source.name]:
+            try:
+                format_of(path, source)
+            except ValueError as error:
+                raise InputError(str(error)) from error
+    return inputs
 
 
 def usable_vocabulary(config: Config) -> Vocabulary:
@@ -171,7 +184,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     laid_out = engine.run(laying_out, shuffle.plan_layout(rows, partitions, len(walk.shuffled)))
     layout = laid_out[0].outputs["layout"].reference()
     walk.layout = {"rows": rows, "layout": layout, "partitions": partitions}
-    tokens = [total(walk.shuffled, f"tokens.{name}") for name in config.split_names]
+    tokens = [total(walk.shuffled, f"tokens/{name}") for name in config.split_names]
     sharding = shards.stage(config, vocabulary)
     walk.sharded = engine.run(sharding, shards.plan(config, tokens, id_bytes, rows, layout, partitions))
 
@@ -233,7 +246,7 @@ def close_and_describe(walk: Walk) -> bytes:
         Balance("tokens in shards against tokens shuffled", tokens, total(walk.sharded, "tokens")),
     ]
     for source in config.sources:
-        decided = totals_under(walk.decided, f"source.{source.name}")
+        decided = totals_under(walk.decided, f"source/{source.name}")
         balances.append(
             Balance(f"outcomes of source {source.name}", readable.get(source.name, 0), sum(decided.values()))
         )
@@ -244,13 +257,12 @@ def close_and_describe(walk: Walk) -> bytes:
 def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     config = walk.config
     vocabulary = walk.vocabulary
-    assert vocabulary is not None
     splits = {}
     for number, name in enumerate(config.shards.split_names):
         records = [record for record in walk.sharded if record.notes["split"] == number]
         splits[name] = {
-            "documents": total(walk.shuffled, f"documents.{name}"),
-            "tokens": total(walk.shuffled, f"tokens.{name}"),
+            "documents": total(walk.shuffled, f"documents/{name}"),
+            "tokens": total(walk.shuffled, f"tokens/{name}"),
             "rows": total(records, "rows"),
             "shards": [
                 shard_entry(o.path, o.rows, o.bytes, o.hash, record.counters["tokens"])
@@ -264,10 +276,10 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "licence": source.licence,
             "weight": source.weight,
             "outcomes": {
-                **totals_under(walk.decided, f"source.{source.name}"),
+                **totals_under(walk.decided, f"source/{source.name}"),
                 schemas.UNREADABLE: unreadable.get(source.name, 0),
             },
-            "tokens": total(walk.tokenised, f"source_tokens.{source.name}"),
+            "tokens": total(walk.tokenised, f"source_tokens/{source.name}"),
         }
         for source in config.sources
     }

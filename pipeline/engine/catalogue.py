@@ -73,16 +73,36 @@ def _hide(folders: list[str]) -> bool:
     return False
 
 
+def list_inputs(patterns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Files of every source, sorted, from its path entries.
+
+    Raises:
+        InputError: a path names nothing, or one file belongs to two sources.
+    """
+    owner: dict[str, str] = {}
+    listed: dict[str, list[str]] = {}
+    for source, entries in patterns.items():
+        listed[source] = sorted({path for entry in entries for path in list_paths(entry)})
+        for path in listed[source]:
+            if path in owner:
+                raise InputError(
+                    f"{path} belongs to two sources, {owner[path]!r} and {source!r}; "
+                    "its documents would count twice: give it to one"
+                )
+            owner[path] = source
+    return listed
+
+
 def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -> list[InputFile]:
     """The files of this run in order of their numbers.
 
     Args:
         store: the run folder, which keeps the numbers of earlier runs.
-        inputs: for every source, in config order, its path entries.
+        inputs: for every source, in config order, its files.
         save: False looks only (``winnow plan``).
 
     Raises:
-        InputError: a path names nothing, or one file belongs to two sources.
+        InputError: a file went away, or there are too many.
     """
     known: list[InputFile] = []
     if store.exists(CATALOGUE):
@@ -91,16 +111,12 @@ def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -
     next_number = 1 + max((file.number for file in known), default=-1)
 
     current: list[InputFile] = []
-    owner: dict[str, str] = {}
-    for source, patterns in inputs.items():
-        for path in sorted({path for pattern in patterns for path in list_paths(pattern)}):
-            if path in owner:
-                raise InputError(
-                    f"{path} belongs to two sources, {owner[path]!r} and {source!r}; "
-                    "its documents would count twice: give it to one"
-                )
-            owner[path] = source
-            status = Path(path).stat()
+    for source, paths in inputs.items():
+        for path in paths:
+            try:
+                status = Path(path).stat()
+            except OSError as error:
+                raise InputError(f"{path}: listed a moment ago, now: {error.strerror}") from error
             file = by_identity.get((source, path, status.st_size, status.st_mtime_ns))
             if file is None:
                 file = InputFile(next_number, source, path, status.st_size, status.st_mtime_ns)

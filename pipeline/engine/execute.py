@@ -4,6 +4,7 @@ Only descriptions, records and counters travel. A unit that raises comes back as
 that the others go on.
 """
 
+import logging
 import os
 import traceback
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ class ComputeConfig(Section):
     """How often a failing unit is tried before the run fails."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
+
+
+DEAD_WORKER_RETRIES = 2
+"""How often Ray starts a unit again whose worker died; its own default is for ever, so a unit that kills its worker
+each time would never end."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,8 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
 
     connect_ray(config)
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
     rows = [{"unit": orjson.dumps(unit)} for unit in units]
@@ -110,6 +116,7 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
         batch_format="pyarrow",
         compute=ray.data.TaskPoolStrategy(size=slots),
         num_cpus=1,
+        max_retries=DEAD_WORKER_RETRIES,
     )
     for row in dataset.iter_rows():
         yield _outcome(orjson.loads(row["outcome"]))

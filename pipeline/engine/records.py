@@ -91,11 +91,11 @@ def total(records: list[Record], counter: str) -> int:
 
 
 def totals_under(records: list[Record], prefix: str) -> dict[str, int]:
-    """Sums of all counters named ``prefix.x``, keyed by ``x``, sorted by name."""
+    """Sums of all counters named ``prefix/x``, keyed by ``x``, sorted by name."""
     sums: dict[str, int] = {}
     for record in records:
         for name, value in record.counters.items():
-            if name.startswith(prefix + "."):
+            if name.startswith(prefix + "/"):
                 key = name[len(prefix) + 1 :]
                 sums[key] = sums.get(key, 0) + value
     return dict(sorted(sums.items()))

@@ -98,8 +98,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
     for index, (name, _) in enumerate(settings["weights"]):
         for code, number in enumerate(np.bincount(outcome[source == index], minlength=len(_OUTCOMES))):
             if number:
-                workspace.count(f"outcome.{_OUTCOMES[code]}", number)
-                workspace.count(f"source.{name}.{_OUTCOMES[code]}", number)
+                workspace.count(f"outcome/{_OUTCOMES[code]}", number)
+                workspace.count(f"source/{name}/{_OUTCOMES[code]}", number)
     workspace.count("copies", copies[kept].sum())
 
 

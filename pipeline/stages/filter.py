@@ -73,4 +73,4 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("passed", passed.sum())
     for rule, number in enumerate(np.bincount(failures.rule, minlength=len(RULE_NAMES))):
         if number:
-            workspace.count(f"failed.{RULE_NAMES[rule]}", number)
+            workspace.count(f"failed/{RULE_NAMES[rule]}", number)

@@ -111,13 +111,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
                         "signature": signatures(hashes, offsets, minhash),
                     },
                 )
-                workspace.count(f"readable.{source.name}", len(docs))
+                workspace.count(f"readable/{source.name}", len(docs))
                 workspace.count("text_bytes", texts.nbytes)
                 workspace.count("replaced_characters_documents", batch.replaced)
-                workspace.count("normalise.documents_changed", normalised.documents_changed)
-                workspace.count("normalise.identical_bytes", normalised.identical_bytes)
-                workspace.count("normalise.substituted_bytes", normalised.substituted_bytes)
-                workspace.count("normalise.ftfy_bytes", normalised.ftfy_bytes)
+                workspace.count("normalise_documents_changed", normalised.documents_changed)
+                workspace.count("normalise_identical_bytes", normalised.identical_bytes)
+                workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
+                workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
 
 
 def _source(name: str, fields: Json) -> SourceConfig:
@@ -156,10 +156,10 @@ def _note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileS
             "reason": [bad.reason for bad in batch.unreadable],
         }
     )
-    workspace.count(f"unreadable.{source}", len(batch.unreadable))
+    workspace.count(f"unreadable/{source}", len(batch.unreadable))
     workspace.count("unread_bytes", sum(bad.bytes for bad in batch.unreadable if bad.row is None))
     for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
-        workspace.count(f"unreadable_reason.{kind}", number)
+        workspace.count(f"unreadable_reason/{kind}", number)
 
 
 class _Parts(contextlib.AbstractContextManager["_Parts"]):

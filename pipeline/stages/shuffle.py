@@ -82,8 +82,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("tokens", len(payload) + len(place))
     for index, name in enumerate(settings["splits"]):
         chosen = split[place] == index
-        workspace.count(f"documents.{name}", chosen.sum())
-        workspace.count(f"tokens.{name}", int(lengths[chosen].sum()) + int(chosen.sum()))
+        workspace.count(f"documents/{name}", chosen.sum())
+        workspace.count(f"tokens/{name}", int(lengths[chosen].sum()) + int(chosen.sum()))
 
 
 def layout_stage(splits: list[str]) -> Stage:

@@ -78,4 +78,4 @@ def _count_sources(workspace: Workspace, source: pa.DictionaryArray, lengths: np
     sums = np.bincount(source.indices.to_numpy(), weights=lengths, minlength=len(source.dictionary))
     for name, value in zip(source.dictionary.to_pylist(), sums, strict=True):
         if value:
-            workspace.count(f"source_tokens.{name}", int(value))
+            workspace.count(f"source_tokens/{name}", int(value))

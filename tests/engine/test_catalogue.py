@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from pipeline.engine.catalogue import InputError, build_catalogue, list_paths
+from pipeline.engine.catalogue import InputError, build_catalogue, list_inputs, list_paths
 from pipeline.engine.store import Store
 
 
@@ -15,14 +15,14 @@ def test_numbers_are_kept_and_never_given_again(tmp_path):
     data.mkdir()
     for name in ("c.jsonl", "a.jsonl"):
         (data / name).write_text("x")
-    inputs = {"web": [str(data)]}
-    assert numbers(build_catalogue(store, inputs, save=True)) == {"a.jsonl": 0, "c.jsonl": 1}
+    patterns = {"web": [str(data)]}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1}
     (data / "b.jsonl").write_text("y")
-    assert numbers(build_catalogue(store, inputs, save=True)) == {"a.jsonl": 0, "c.jsonl": 1, "b.jsonl": 2}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1, "b.jsonl": 2}
     (data / "a.jsonl").write_text("changed")  # another size: another file
-    assert numbers(build_catalogue(store, inputs, save=True)) == {"c.jsonl": 1, "b.jsonl": 2, "a.jsonl": 3}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"c.jsonl": 1, "b.jsonl": 2, "a.jsonl": 3}
     (data / "c.jsonl").unlink()
-    assert numbers(build_catalogue(store, inputs, save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
 
 
 def test_looking_only_writes_nothing(tmp_path):
@@ -59,4 +59,4 @@ def test_a_file_cannot_have_two_sources(tmp_path):
     (tmp_path / "a.jsonl").write_text("x")
     path = str(tmp_path / "a.jsonl")
     with pytest.raises(InputError, match="two sources, 'one' and 'two'"):
-        build_catalogue(Store(str(tmp_path / "run")), {"one": [path], "two": [path]}, save=False)
+        list_inputs({"one": [path], "two": [path]})

@@ -99,3 +99,10 @@ def test_ray_reports_failures_and_survives_dead_workers(tmp_path, local_ray):
     assert len(records) == 3
     with pytest.raises(StageFailedError, match="unit 0: ValueError"):
         engine(tmp_path / "t", "ray", attempts=1).run(Stage("t", 1, {}, work), units(2, fails=9))
+
+
+@pytest.mark.ray
+def test_a_unit_that_kills_its_worker_every_time_ends_the_run_and_spares_the_others(tmp_path, local_ray):
+    poisoned = [Unit(n, {"n": n, **({"dies": 99} if n == 1 else {})}, BIG) for n in range(4)]
+    with pytest.raises(StageFailedError, match="1 of 4 units failed(?s:.*)unit 1: its worker died"):
+        engine(tmp_path, "ray", attempts=2).run(Stage("s", 1, {}, work), poisoned)

@@ -1,0 +1,44 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-all check format bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+## Main job on real text of this machine: all stages on Ray, ends with shards, a story and a decoded row.
+demo: $(READY)
+	$(BIN)/python -m jobs.demo
+
+## Fast tests (under 5 minutes on 2 cores).
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+## Everything: end-to-end, multi-process and fault tests too.
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+## Lint, format and types.
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## Speed tables of the kernels and of a whole run.
+bench: $(READY)
+	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
+
+clean:
+	rm -rf demo-run demo-text .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,123 @@
+"""``make demo``: the whole road on real text that every machine with Python has.
+
+Gathers documentation, licences and sources of the Python installation (thousands of documents, with the
+near-duplicates that licences and READMEs naturally are), runs all stages on Ray, tells the story of one removed
+near-duplicate, and decodes one row of a shard.
+"""
+
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+TEXT = "demo-text"
+RUN = "demo-run"
+MAX_FILE_BYTES = 400_000
+MAX_SOURCE_BYTES = {"documentation": 30_000_000, "sources": 40_000_000}
+DOCUMENTATION_SUFFIXES = {".md", ".rst", ".txt", ".html"}
+DOCUMENTATION_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "METADATA", "AUTHORS", "CHANGELOG", "copyright")
+
+
+def demo() -> None:
+    """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
+    from jobs.exits import log_to_stderr, true_exit_codes
+
+    log_to_stderr()
+    with true_exit_codes():
+        from rich.console import Console
+
+        from jobs.summary import print_summary
+        from jobs.why import tell
+        from pipeline import schemas
+        from pipeline.config import parse_config
+        from pipeline.explain import examples, explain
+        from pipeline.finished import load_finished
+        from pipeline.run import run
+
+        config = parse_config(
+            {
+                "run": RUN,
+                "sources": [
+                    {"name": "documentation", "path": f"{TEXT}/documentation.jsonl.gz", "id": "path", "licence": "various"},
+                    {"name": "sources", "path": f"{TEXT}/sources.parquet", "id": "path", "licence": "various"},
+                ],
+                "filter": {"mode": "annotate"},
+                "shards": {"sequence_tokens": 1024, "shard_mb": 8, "splits": {"val": 0.01}},
+                "compute": {"unit_mb": 16},
+            }
+        )
+        gather()
+        started = time.perf_counter()
+        walk = run(config)
+        console = Console()
+        print_summary(walk, time.perf_counter() - started, console)
+        finished = load_finished(RUN)
+        duplicate = next(examples(finished, schemas.NEAR_DUPLICATE), None)
+        if duplicate is not None:
+            console.print("\n[bold]why was this one removed?[/bold]")
+            tell(explain(finished, duplicate), 160)
+        console.print("\n[bold]one row of a shard, decoded[/bold]")
+        print(decoded_row())
+
+
+def gather() -> None:
+    """Write the machine's own text as JSONL.gz and Parquet, unless an earlier demo did."""
+    import gzip
+
+    import orjson
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = Path(TEXT)
+    if (folder / "sources.parquet").exists():
+        return
+    folder.mkdir(exist_ok=True)
+    print("gathering documentation, licences and sources of this Python installation ...", file=sys.stderr)
+    roots = sorted({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")} | {Path("/usr/share/doc")})
+    paths = sorted({path for root in roots if root.is_dir() for path in root.rglob("*")})
+    with gzip.open(folder / "documentation.jsonl.gz", "wb", compresslevel=3) as file:
+        for name, text in _texts(paths, "documentation", _is_documentation):
+            file.write(orjson.dumps({"path": name, "text": text}) + b"\n")
+    rows = list(_texts(paths, "sources", lambda path: path.suffix == ".py"))
+    table = pa.table({"path": [name for name, _ in rows], "text": [text for _, text in rows]})
+    pq.write_table(table, folder / "sources.parquet", row_group_size=1000)
+
+
+def _is_documentation(path: Path) -> bool:
+    return path.suffix in DOCUMENTATION_SUFFIXES or path.name.startswith(DOCUMENTATION_NAMES)
+
+
+def _texts(paths: list[Path], source: str, wanted) -> Iterator[tuple[str, str]]:  # type: ignore[no-untyped-def]
+    """(path, text) of wanted files, every k-th where there are too many, so that all packages are seen."""
+    chosen = [p for p in paths if wanted(p) and p.is_file() and 0 < p.stat().st_size <= MAX_FILE_BYTES]
+    step = -(-sum(p.stat().st_size for p in chosen) // MAX_SOURCE_BYTES[source]) or 1
+    for path in chosen[::step]:
+        try:
+            yield str(path), path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, OSError):
+            continue  # other encodings are no part of the demo
+
+
+def decoded_row() -> str:
+    """The first row of the first training shard as text, control characters escaped."""
+    import pyarrow.parquet as pq
+
+    from jobs.exits import printable
+    from pipeline.finished import load_finished
+    from pipeline.run import usable_vocabulary
+
+    finished = load_finished(RUN)
+    shard = finished.manifest["shards"]["splits"]["train"]["shards"][0]["path"]
+    row = pq.ParquetFile(finished.store.path(f"{finished.shards}/{shard}")).read_row_group(0)
+    ids = row.column("input_ids")[0].as_py()
+    text = usable_vocabulary(finished.config).decode(ids).decode("utf-8", "replace")
+    return f"{shard}, row 0, {len(ids)} tokens, document pieces of {row.column('doc_lens')[0].as_py()}:\n" + printable(
+        text[:600]
+    )
+
+
+if __name__ == "__main__":
+    typer.run(demo)

@@ -1,0 +1,134 @@
+"""The command line as users and schedulers meet it: messages and exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from jobs.__main__ import app
+from jobs.exits import printable
+from tests.e2e.sample import settings, write_sample
+
+
+def winnow(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("commands")
+    write_sample(folder / "data", 40)
+    (folder / "c.yaml").write_text(yaml.safe_dump(settings(folder / "data", folder / "run")))
+    code, output = winnow("run", str(folder / "c.yaml"))
+    assert code == 0, output
+    return folder / "c.yaml", folder / "run"
+
+
+def test_run_ends_with_a_table(finished):
+    code, output = winnow("run", str(finished[0]))
+    assert code == 0
+    for part in ("records from", "kept", "near_duplicate", "unreadable", "tokenise", "train", "the books close", "MB/s"):
+        assert part in output, part
+
+
+def test_plan_says_what_is_done_and_touches_nothing(finished, tmp_path):
+    code, output = winnow("plan", str(finished[0]))
+    assert code == 0
+    assert "shards" in output
+    code, output = winnow("plan", str(finished[0]), "--set", f"run={tmp_path}/other")
+    assert code == 0
+    assert "after the stage before it" in output
+    assert not (tmp_path / "other").exists()
+
+
+def test_why_and_verify(finished):
+    _, run = finished
+    code, output = winnow("why", "web/0", str(run))
+    assert code == 0
+    assert "outcome    kept" in output
+    assert "split" in output
+    code, output = winnow("why", "web-0.jsonl", str(run))
+    assert code == 0
+    assert "malformed" in output.lower() or "json" in output.lower()
+    code, output = winnow("why", "no such id", str(run))
+    assert code == 2
+    code, output = winnow("verify", str(run))
+    assert code == 0
+    assert "shards match the manifest" in output
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("run: r\nsorces: []", 2, "did you mean 'sources'"),
+        ("run: r\nsources: [{name: a, path: nowhere/*.jsonl}]", 2, "no file matches"),
+        ("run: r\nsources: [{name: a, path: .}]\ntokenise: {encoding: o300k}", 2, "o300k"),
+    ],
+)
+def test_mistakes_end_with_code_2_and_a_message(tmp_path, text, code, message):
+    (tmp_path / "c.yaml").write_text(text)
+    result = subprocess.run(
+        [sys.executable, "-m", "jobs", "run", "c.yaml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == code
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_too_much_unreadable_ends_with_code_2(finished, tmp_path):
+    code, output = winnow("run", str(finished[0]), "--set", "compute.max_unreadable_share=0", "--set", f"run={tmp_path}/r")
+    assert code == 2
+    assert "cannot be read" in output
+
+
+def test_an_unwritable_output_is_named(finished, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, output = winnow("run", str(finished[0]), "--set", f"run={tmp_path}/file/run")
+    assert code == 1
+    assert "file/run" in output
+
+
+def test_init_writes_a_config_once(tmp_path):
+    path = tmp_path / "winnow.yaml"
+    assert winnow("init", str(path))[0] == 0
+    assert "sequence_tokens: 4096" in path.read_text()
+    assert winnow("init", str(path))[0] == 2
+    assert winnow("schema")[0] == 0
+
+
+def test_help_is_there_for_every_command():
+    for command in ("run", "plan", "why", "verify", "init", "schema"):
+        code, output = winnow(command, "--help")
+        assert code == 0
+        assert len(output) > 200
+
+
+def test_hostile_text_does_not_reach_the_terminal():
+    assert printable("a\x1b[31mred\x07\u202e\nline") == "a\\x1b[31mred\\x07\\u202e\nline"
+    assert printable("a\nb", lines=False) == "a\\nb"
+
+
+def test_help_needs_no_heavy_imports():
+    code = (
+        "import sys; from jobs.__main__ import app\n"
+        "heavy = {'ray', 'numba', 'pyarrow', 'numpy', 'pydantic'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_kernels_leave_ray_alone():
+    code = (
+        "import sys, pkgutil, importlib\n"
+        "for package in ('text', 'dedup', 'tokens', 'shards', 'sources'):\n"
+        "    module = importlib.import_module(f'pipeline.{package}')\n"
+        "    for info in pkgutil.iter_modules(module.__path__):\n"
+        "        importlib.import_module(f'pipeline.{package}.{info.name}')\n"
+        "loaded = [m for m in sys.modules if m == 'ray' or m.startswith(('pipeline.engine', 'pipeline.stages'))]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

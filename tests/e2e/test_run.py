@@ -1,0 +1,293 @@
+"""The promises, on a small corpus: books close, same bytes, resume, explain."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tiktoken
+import yaml
+from ftfy import fix_text
+
+from pipeline import schemas
+from pipeline.config import parse_config
+from pipeline.explain import examples, explain, find
+from pipeline.finished import load_finished
+from pipeline.run import UnreadableShareError, run
+from pipeline.verify import check_shards, recount
+from tests.e2e.sample import settings, write_sample
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "data"
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(sample, tmp_path_factory):
+    """One finished run, in this process."""
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    walk = run(parse_config(settings(sample, folder)))
+    return walk, load_finished(str(folder))
+
+
+def shard_hashes(run_folder: Path) -> dict[str, str]:
+    manifest = load_finished(str(run_folder)).manifest
+    return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
+
+
+def rows_of(finished, split: str) -> list[list[int]]:
+    """Every row of a split with its padding cut off."""
+    rows = []
+    for shard in finished.manifest["shards"]["splits"][split]["shards"]:
+        table = pq.read_table(finished.store.path(f"{finished.shards}/{shard['path']}"))
+        for ids, lens in zip(table.column("input_ids").to_pylist(), table.column("doc_lens").to_pylist(), strict=True):
+            rows.append(ids[: sum(lens)])
+    return rows
+
+
+def decisions(finished) -> list[dict]:
+    paths = [record.outputs["decisions"].path for record in finished.records["decide"]]
+    return [row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()]
+
+
+def documents(finished) -> dict[int, dict]:
+    paths = [part.documents["path"] for part in finished.parts]
+    return {row["doc"]: row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()}
+
+
+def test_every_record_has_one_outcome(sample, reference):
+    walk, finished = reference
+    expected = write_sample(sample)
+    books = finished.manifest["books"]
+    assert books["records"] == sum(expected.values())
+    assert sum(books["outcomes"].values()) == books["records"]
+    assert books["outcomes"][schemas.UNREADABLE] == 2
+    for outcome in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE, schemas.EMPTY):
+        assert books["outcomes"][outcome] > 0, outcome
+    by_source = {name: sum(source["outcomes"].values()) for name, source in finished.manifest["sources"].items()}
+    assert by_source == expected
+
+
+def test_shards_decode_to_exactly_the_kept_documents(reference):
+    _, finished = reference
+    encoding = tiktoken.get_encoding("gpt2") if False else None
+    from pipeline.run import usable_vocabulary
+
+    vocabulary = usable_vocabulary(finished.config)
+    texts = documents(finished)
+    for split in ("train", "val"):
+        kept = Counter(
+            texts[row["doc"]]["text"] for row in decisions(finished) if row["split"] == split and row["outcome"] == "kept"
+        )
+        stream = [token for row in rows_of(finished, split) for token in row]
+        ends = np.flatnonzero(np.array(stream) == vocabulary.end_of_text)
+        pieces = np.split(np.array(stream), ends + 1)
+        assert len(pieces[-1]) == 0  # the stream ends with an end-of-text
+        decoded = Counter(vocabulary.decode(piece[:-1]).decode() for piece in pieces[:-1])
+        assert decoded == kept
+    assert encoding is None
+
+
+def test_texts_are_what_ftfy_makes_of_the_input(sample, reference):
+    _, finished = reference
+    raw = {
+        record["url"]: record["text"]
+        for line in (sample / "web-0.jsonl").read_text().split("\n")
+        if line.endswith("}")
+        for record in [json.loads(line)]
+        if isinstance(record["text"], str)
+    }
+    found = {row["id"]: row["text"] for row in documents(finished).values() if row["id"] in raw}
+    assert found == {name: fix_text(text) for name, text in raw.items()}
+
+
+def test_every_removed_document_has_a_kept_keeper_at_the_threshold(reference):
+    _, finished = reference
+    outcome = {row["doc"]: row for row in decisions(finished)}
+    removed = [row for row in outcome.values() if row["outcome"] in (schemas.NEAR_DUPLICATE, schemas.EXACT_DUPLICATE)]
+    texts = documents(finished)
+    assert removed
+    for row in removed:
+        assert outcome[row["keeper"]]["outcome"] == schemas.KEPT
+        assert row["similarity"] >= 0.8
+        if row["outcome"] == schemas.EXACT_DUPLICATE:
+            assert texts[row["doc"]]["text"] == texts[row["keeper"]]["text"]
+
+
+def test_near_duplicates_stay_in_one_split(reference):
+    """A removed document and its keeper would have gone to the same split: the keeper's component draws it."""
+    walk, finished = reference
+    assert {row["split"] for row in decisions(finished) if row["outcome"] == "kept"} == {"train", "val"}
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [{"unit_mb": 1, "worker_memory_mb": 256}, {"partition_mb": 1}],
+    ids=["small units", "small partitions"],
+)
+def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_path, compute):
+    walk, _ = reference
+    run(parse_config(settings(sample, tmp_path / "run", compute=compute)))
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
+
+
+@pytest.mark.ray
+def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    walk, _ = reference
+    run(parse_config(settings(sample, tmp_path / "run", compute={"executor": "ray", "workers": 2})))
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
+
+
+def test_a_second_run_computes_nothing(reference, sample):
+    walk, finished = reference
+    before = {path: path.stat().st_mtime_ns for path in Path(walk.config.run).rglob("*.parquet")}
+    again = run(parse_config(settings(sample, Path(walk.config.run))))
+    assert all(summary.reused == summary.units for summary in again.engine.summaries)
+    assert {path: path.stat().st_mtime_ns for path in Path(walk.config.run).rglob("*.parquet")} == before
+
+
+def rerun(sample, tmp_path, **sections) -> dict[str, int]:
+    """Units computed by each stage when a finished run is run again with other settings."""
+    walk = run(parse_config(settings(sample, tmp_path / "run", **sections)))
+    return {s.name: s.units - s.reused for s in walk.engine.summaries}
+
+
+def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
+    rerun(sample, tmp_path)
+    threshold = {"mode": "annotate", "gopher_quality": {"min_words": 60}}
+    computed = rerun(sample, tmp_path, filter=threshold)
+    assert computed["measure"] == 0
+    assert computed["filter"] > 0
+    assert computed["tokenise"] == 0  # in annotate mode the same documents survive
+    shards = {"sequence_tokens": 63, "shard_mb": 1, "splits": {"val": 0.1}}
+    computed = rerun(sample, tmp_path, filter=threshold, shards=shards)
+    assert [name for name, units in computed.items() if units] == ["shards"]
+    computed = rerun(sample, tmp_path, filter=threshold, shards=shards | {"seed": 8})
+    assert [name for name, units in computed.items() if units] == ["decide", "shuffle", "layout", "shards"]
+    computed = rerun(sample, tmp_path, filter=threshold, shards=shards | {"seed": 8}, dedup={"threshold": 0.9})
+    assert computed["measure"] == computed["filter"] == computed["bands"] == computed["candidates"] == 0
+    assert computed["keepers"] > 0
+
+
+def test_new_files_keep_the_numbers_of_old_ones(tmp_path):
+    write_sample(tmp_path / "data")
+    config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
+    run(config)
+    (tmp_path / "data" / "notes" / "000.txt").write_text("A new note, long after the others. " * 20)
+    walk = run(config)
+    assert max(file.number for file in walk.files if file.path.endswith("000.txt")) == len(walk.files) - 1
+    assert recount(load_finished(str(tmp_path / "run"))) and not check_shards(load_finished(str(tmp_path / "run")))
+
+
+def test_why_tells_the_truth(reference):
+    _, finished = reference
+    by_doc = {row["doc"]: row for row in decisions(finished)}
+    removed = next(examples(finished, schemas.NEAR_DUPLICATE))
+    story = explain(finished, removed)
+    assert story.outcome == schemas.NEAR_DUPLICATE
+    assert story.keeper.doc == by_doc[removed]["keeper"]
+    assert story.similarity == pytest.approx(by_doc[removed]["similarity"])
+    assert story.places == ()
+    assert find(finished, story.id) == [removed]
+
+
+def test_why_names_the_rows_that_hold_the_document(reference):
+    from pipeline.run import usable_vocabulary
+
+    _, finished = reference
+    vocabulary = usable_vocabulary(finished.config)
+    kept = [row for row in decisions(finished) if row["outcome"] == "kept"]
+    for row in kept[::7]:
+        story = explain(finished, row["doc"])
+        (place,) = story.places
+        stream = [t for r in rows_of(finished, place.split)[place.first_row : place.last_row + 1] for t in r]
+        assert story.text in vocabulary.decode(stream).decode("utf-8", "replace")
+        assert place.shards
+
+
+def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
+    walk = run(parse_config(settings(sample, tmp_path / "run", filter={"mode": "filter"})))
+    finished = load_finished(walk.config.run)
+    filtered = next(examples(finished, schemas.FILTERED))
+    story = explain(finished, filtered)
+    assert story.failed_rules
+    rows = {row["doc"]: row for row in decisions(finished)}
+    assert rows[filtered]["rule"] == story.failed_rules[0].rule
+
+
+def test_verify_finds_an_altered_and_a_missing_shard(sample, tmp_path):
+    run(parse_config(settings(sample, tmp_path / "run")))
+    finished = load_finished(str(tmp_path / "run"))
+    assert check_shards(finished) == []
+    assert all(balance.expected == balance.found for balance in recount(finished))
+    shards = [s["path"] for split in finished.manifest["shards"]["splits"].values() for s in split["shards"]]
+    path = finished.store.path(f"{finished.shards}/{shards[0]}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    finished.store.path(f"{finished.shards}/{shards[1]}").unlink()
+    faults = check_shards(finished)
+    assert len(faults) == 2
+    assert "altered" in faults[0]
+    assert "missing" in faults[1]
+
+
+def test_weights_make_copies_and_leave_out(sample, tmp_path):
+    config = settings(sample, tmp_path / "run")
+    config["sources"][0]["weight"] = 2.5
+    config["sources"][1]["weight"] = 0.5
+    finished = load_finished(run(parse_config(config)).config.run)
+    manifest = finished.manifest
+    assert 0 < manifest["sources"]["books"]["outcomes"][schemas.SAMPLED_OUT]
+    assert schemas.SAMPLED_OUT not in manifest["sources"]["web"]["outcomes"]
+    copies = sum(row["copies"] for row in decisions(finished))
+    assert copies == sum(split["documents"] for split in manifest["shards"]["splits"].values())
+    assert copies > manifest["books"]["outcomes"]["kept"]
+
+
+def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
+    config = settings(sample, tmp_path / "run", compute={"max_unreadable_share": 0.001})
+    with pytest.raises(UnreadableShareError, match=r"2 of \d+ records"):
+        run(parse_config(config))
+    run(parse_config(settings(sample, tmp_path / "run")))  # a higher share goes on with what was read
+
+
+def command(config: dict, path: Path, *more: str) -> list[str]:
+    path.write_text(yaml.safe_dump(config))
+    return [sys.executable, "-m", "jobs", "run", str(path), *more]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_path, executor):
+    walk, _ = reference
+    config = settings(sample, tmp_path / "run", compute={"executor": executor, "unit_mb": 1})
+    line = command(config, tmp_path / "c.yaml")
+    kills = 0
+    for pattern in ("work/measure/*/*.json", "work/bands/*/*.json", "work/tokenise/*/*.json"):
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if list((tmp_path / "run").glob(pattern)):
+                break
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills > 0
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
+    assert all(b.expected == b.found for b in recount(load_finished(str(tmp_path / "run"))))
+    assert not list((tmp_path / "run").rglob(".draft-*"))

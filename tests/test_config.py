@@ -1,0 +1,104 @@
+import json
+
+import pytest
+import yaml
+
+from pipeline.config import ConfigError, load_config, parse_config
+from pipeline.starter import starter_config
+
+MINIMAL = {"run": "runs/x", "sources": [{"name": "web", "path": "data/*.jsonl"}]}
+
+
+def load(tmp_path, text: str, overrides=None):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    return load_config(str(path), overrides)
+
+
+def test_the_config_of_the_design_is_valid(tmp_path):
+    config = load(
+        tmp_path,
+        """
+run: s3://acme/runs/web-2026-11
+sources:
+  - {name: web,   path: "s3://acme/raw/web/**/*.jsonl.zst", text: text, id: url, licence: CC-BY-4.0}
+  - {name: books, path: "s3://acme/raw/books/*.parquet", weight: 2.0}
+measure: {normalise: {lowercase: false}}
+filter:  {mode: filter, languages: [en, de, zh], gopher_quality: {min_words: 50}, fineweb: off}
+dedup:   {threshold: 0.8, verify: signature, keep: [source_priority, highest_quality, longest, first]}
+tokenise: {encoding: o200k_base}
+select:  none
+shards:  {row: concat, sequence_tokens: 4096, formats: [parquet], splits: {val: 0.005}, shard_mb: 256, seed: 7}
+compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
+""",
+    )
+    assert config.filter.fineweb is None
+    assert config.filter.gopher_quality.min_words == 50
+    assert config.filter.languages == ("en", "de", "zh")
+    assert config.sources[1].weight == 2.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filtr": {}}, "unknown setting 'filtr'; did you mean 'filter'?"),
+        ({"filter": {"gopher_qualty": {}}}, "filter: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?"),
+        ({"shards": {"shard_mb": "256"}}, "shards.shard_mb: Input should be a valid integer"),
+        ({"shards": {"splits": {"val": 1.5}}}, "share 1.5; it must lie between 0 and 1"),
+        ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),
+        ({"dedup": {"minhash": {"bands": 64}}}, r"64 x 8 = 512\) must not exceed num_perm"),
+        ({"sources": []}, "sources"),
+        ({"sources": [MINIMAL["sources"][0]] * 2}, "two sources are named 'web'"),
+    ],
+)
+def test_mistakes_name_the_setting(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(MINIMAL | changes)
+
+
+def test_all_mistakes_are_listed_at_once():
+    with pytest.raises(ConfigError) as error:
+        parse_config(MINIMAL | {"shards": {"shard_mb": 0, "seed": -1}})
+    assert "2 mistake(s)" in str(error.value)
+
+
+def test_off_and_on():
+    assert parse_config(MINIMAL | {"dedup": False}).dedup is None
+    assert parse_config(MINIMAL | {"dedup": True}).dedup == parse_config(MINIMAL).dedup
+
+
+def test_overrides(tmp_path):
+    text = yaml.safe_dump(MINIMAL)
+    config = load(tmp_path, text, ["shards.seed=9", "filter.c4=off", "sources.0.weight=0.5"])
+    assert config.shards.seed == 9
+    assert config.filter.c4 is None
+    assert config.sources[0].weight == 0.5
+    with pytest.raises(ConfigError, match=r"expected `section.setting=value`"):
+        load(tmp_path, text, ["shards.seed"])
+    with pytest.raises(ConfigError, match="unknown setting 'sead'; did you mean 'seed'"):
+        load(tmp_path, text, ["shards.sead=9"])
+
+
+def test_missing_and_broken_files(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(str(tmp_path / "nowhere.yaml"))
+    with pytest.raises(ConfigError, match="not readable as YAML"):
+        load(tmp_path, "a: [")
+    with pytest.raises(ConfigError, match="expected settings at the top level"):
+        load(tmp_path, "- a")
+
+
+def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path):
+    text = starter_config("winnow.yaml")
+    starter = load(tmp_path, text)
+    shown = [line[2:] if line.startswith("# ") and not line.lstrip("# ").startswith("#") else line for line in text.splitlines()]
+    settings = [line for line in shown if not line.lstrip().startswith("#") and "A whole run" not in line and "Lines that begin" not in line]
+    everything = load(tmp_path, "\n".join(settings))
+    assert everything == starter
+
+
+def test_the_schema_is_json():
+    from pipeline.config import Config
+
+    schema = json.loads(json.dumps(Config.model_json_schema()))
+    assert "sources" in schema["properties"]
