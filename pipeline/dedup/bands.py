@@ -1,8 +1,8 @@
 """Bands: documents that agree in all rows of at least one band become candidates.
 
-A signature is cut into ``bands`` runs of ``rows`` entries; two documents of similarity s share at least one run
-with probability ``1 - (1 - s^rows)^bands``. Each run is hashed to a 64-bit key; equal keys are brought together by
-the exchange, and every group becomes a star of edges around its smallest document.
+A signature is cut into ``bands`` runs of ``rows`` entries; two documents of similarity s share at least one
+run with probability ``1 - (1 - s^rows)^bands``. Each run is hashed to a 64-bit key; equal keys are brought
+together by the exchange, and every group becomes a star of edges around its smallest document.
 
 Source: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", section 3.4.
 
@@ -36,8 +36,9 @@ def _hash_bands(signed: NDArray[np.uint32], bands: int, rows: int, keys: NDArray
 def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.uint64]:
     """Key of each band of each signature: uint64[N, bands].
 
-    Equal keys mean the same band with equal rows (but for a chance of 2^-64 a pair). Rows of documents without
-    shingles are all alike and must not be exchanged: mask them with `has_shingles`, or use `exchange_rows`.
+    Equal keys mean the same band with equal rows (but for a chance of 2^-64 a pair). Rows of documents
+    without shingles are all alike and must not be exchanged: mask them with `has_shingles`, or use
+    `exchange_rows`.
 
     Args:
         signed: uint32[N, num_perm], C order.
@@ -61,8 +62,8 @@ def exchange_rows(
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """The (key, document) pairs that a batch of documents sends to the exchange.
 
-    A document with shingles sends its bands (equal texts have equal bands, so exact duplicates meet there too); one
-    without sends a single key made of its text hash, so that it can meet only equal texts.
+    A document with shingles sends its bands (equal texts have equal bands, so exact duplicates meet there
+    too); one without sends a single key made of its text hash, so that it can meet only equal texts.
 
     Args:
         signed: uint32[N, num_perm].
@@ -76,7 +77,8 @@ def exchange_rows(
     signs = has_shingles(signed)
     keys = band_keys(signed[signs], config)
     alone = ~signs
-    # Mixed once more: a text hash is well spread, but it must not be mistaken for a band key made of the same bits.
+    # Mixed once more: a text hash is well spread, but it must not be mistaken for a band key made of the same
+    # bits.
     text_keys = (hashes[alone, 0] ^ (hashes[alone, 1] * _STEP)) * _MIX
     return (
         np.concatenate([keys.ravel(), text_keys]),
@@ -136,8 +138,8 @@ def group_edges(keys: NDArray[np.uint64], docs: NDArray[np.uint64]) -> NDArray[n
         docs: uint64[K], the document of each key.
 
     Returns:
-        uint64[E, 2]: (smallest document of the group, other document), distinct, sorted by both columns. The result
-        depends on the set of pairs alone, not on their order.
+        uint64[E, 2]: (smallest document of the group, other document), distinct, sorted by both columns. The
+        result depends on the set of pairs alone, not on their order.
     """
     sorted_keys, sorted_docs = sort_pairs(keys, docs, False)
     smallest, others = np.empty_like(sorted_docs), np.empty_like(sorted_docs)

@@ -1,13 +1,13 @@
 """Connected components of the candidate edges: union-find over the documents that occur in an edge.
 
-Edges are consumed chunk by chunk and not kept, so memory depends on the documents alone: a hash table of 16 bytes a
-slot, at most two thirds full and at least one third full after growth, is 24 to 48 bytes a document (0 bytes an
-edge; while the table doubles, the old one and a map of 8 bytes a slot live beside the new one: up to 96 bytes a
-document for that moment).
+Edges are consumed chunk by chunk and not kept, so memory depends on the documents alone: 0 bytes an edge, and
+a hash table of 16 bytes a slot that is one to two thirds full, 24 to 48 bytes a document. While the table
+doubles, the old one and a map of 8 bytes a slot live beside the new one: 84 bytes a document for that moment.
+The result takes 48 bytes a document while it is sorted, 16 after.
 
-The smaller document always becomes the root, so a component is named by its smallest document and the result depends
-on the set of edges alone. Source: R. Tarjan and J. van Leeuwen, "Worst-case analysis of set union algorithms" (1984),
-path halving.
+The smaller document always becomes the root, so a component is named by its smallest document and the result
+depends on the set of edges alone. Source: R. Tarjan and J. van Leeuwen, "Worst-case analysis of set union
+algorithms" (1984), path halving.
 
 Legend: E edges, M documents that occur in an edge.
 """
@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 from pipeline.compiled import inline_kernel, kernel
 from pipeline.dedup.radix import sort_pairs
 
-# A table is uint64[slots, 2]; column 0 is the document, column 1 is 1 + the slot of its parent, or 0 in a free slot.
-# Both lie in one cache line: the table is larger than every cache, and a line costs more than all the arithmetic.
+# A table is uint64[slots, 2]; column 0 is the document, column 1 is 1 + the slot of its parent, or 0 in a
+# free slot. Both lie in one cache line: the table is larger than every cache, and a line costs more than all
+# the arithmetic.
 
 _FIRST_SLOTS = 1 << 10
 
 
 @inline_kernel
 def _find_slot(table: NDArray[np.uint64], doc: np.uint64) -> int:
-    """The slot that holds ``doc``, or the free slot where it belongs. The number of slots is a power of two."""
+    """The slot that holds ``doc``, or the free slot where it belongs. The slots are a power of two."""
     mask = np.uint64(len(table) - 1)
     # Document numbers are file << 32 | row, far from random: mix them (finaliser of D. Stafford, variant 13).
     h = (doc ^ (doc >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -36,7 +37,7 @@ def _find_slot(table: NDArray[np.uint64], doc: np.uint64) -> int:
     slot = (h ^ (h >> np.uint64(31))) & mask
     while table[np.int64(slot), 1] != 0 and table[np.int64(slot), 0] != doc:
         slot = (slot + np.uint64(1)) & mask
-    return np.int64(slot)
+    return np.int64(slot)  # type: ignore[return-value]
 
 
 @inline_kernel
@@ -45,7 +46,7 @@ def _find_root(table: NDArray[np.uint64], slot: int) -> int:
     parent = np.int64(table[slot, 1]) - 1
     while parent != slot:
         table[slot, 1] = table[parent, 1]
-        slot = np.int64(table[slot, 1]) - 1
+        slot = np.int64(table[slot, 1]) - 1  # type: ignore[assignment]
         parent = np.int64(table[slot, 1]) - 1
     return slot
 
@@ -115,11 +116,11 @@ def connected_components(
     """Group the documents that edges join.
 
     Args:
-        edge_chunks: arrays uint64[E, 2] of document pairs (``[edges]`` for a single one). Repeats, either direction
-            and edges from a document to itself are allowed.
+        edge_chunks: arrays uint64[E, 2] of document pairs (``[edges]`` for a single one). Repeats, either
+            direction and edges from a document to itself are allowed.
 
     Returns:
-        docs uint64[M], sorted, every document that occurs in an edge; and component uint64[M], the smallest document
+        docs uint64[M], sorted, every document that occurs in an edge; and component uint64[M], the smallest
         of the component each belongs to. Independent of the order and the cutting of the edges.
     """
     table = np.zeros((_FIRST_SLOTS, 2), np.uint64)

@@ -1,17 +1,18 @@
-"""Search among the keepers of one component for the best-ranked one that a document reaches the threshold with.
+"""Search the keepers of one component for the best-ranked one that a document reaches the threshold with.
 
 Three filters, none of which can miss a pair:
 
-1. *Pieces.* Two signatures of P entries that agree in at least ``need`` differ in at most d = P - need; cut into
-   d + 1 pieces, at least one piece is equal (pigeonhole). So an index from pieces to keepers finds every keeper that
-   can match. It serves from `INDEX_FROM` keepers on. Where keepers resemble each other (pages of one template just
-   under the threshold) most share a piece: a look-up that meets too many gives way to a scan, and a component in
-   which that is the rule drops its index.
-2. *Sketches.* The low byte of each entry: bytes that differ are entries that differ. P bytes a keeper are read
-   instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
+1. *Pieces.* Two signatures of P entries that agree in at least ``need`` differ in at most d = P - need; cut
+   into d + 1 pieces, at least one piece is equal (pigeonhole). So an index from pieces to keepers finds every
+   keeper that can match. It serves from `INDEX_FROM` keepers on. Where keepers resemble each other (pages of
+   one template just under the threshold) most share a piece: a look-up that meets too many gives way to a
+   scan, and a component in which that is the rule drops its index.
+2. *Sketches.* The low byte of each entry: bytes that differ are entries that differ. P bytes a keeper are
+   read instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
 3. The signatures themselves (then the shingle sets, if the caller verifies by those).
 
-Memory a keeper: P bytes of sketch, and at most 24 (d + 1) bytes of index (1.2 KB at 256 permutations and 0.8).
+Memory a keeper: P bytes of sketch, and 8 to 24 (d + 1) bytes of index: 0.4 to 1.2 KB at 256
+permutations and threshold 0.8.
 """
 
 import numpy as np
@@ -30,16 +31,16 @@ _TRIALS = 1024  # look-ups after which a component whose look-ups are mostly giv
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
-# An index is the tuple (heads, nexts, stamps, tally): heads int64[slots] the newest entry of each slot or -1;
-# nexts int64[keepers it holds room for * pieces] the entry inserted before; entry = row * pieces + piece;
+# An index is the tuple (heads, nexts, stamps, tally): heads int32[slots] the newest entry of each slot or -1;
+# nexts int32[keepers it holds room for * pieces] the entry inserted before; entry = row * pieces + piece;
 # stamps int64[keepers] the member that met the keeper last; tally = [indexed rows, look-ups, given up].
-Index = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Index = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]
 
 
 @kernel
 def make_index() -> Index:
     """An empty index, which finds nothing until `insert_keeper` builds it."""
-    return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(3, np.int64)
+    return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), np.zeros(3, np.int64)
 
 
 @kernel
@@ -54,14 +55,16 @@ def clear_index(index: Index) -> Index:
 def write_sketch(signature: NDArray[np.uint32], sketch: NDArray[np.uint64]) -> None:
     """Store the low 8 bits of each entry of uint32[P] as bit planes, 64 entries (8 words) after another.
 
-    Out: sketch uint64[8 * ceil(P / 64)]; word ``8 * run + bit`` holds that bit of 64 entries. Bits past the end are
-        zero in every sketch.
+    Out: sketch uint64[8 * ceil(P / 64)]; word ``8 * run + bit`` holds that bit of 64 entries. Bits past the
+        end are zero in every sketch.
     """
     for run in range(len(sketch) // 8):
         for bit in range(8):
             plane = np.uint64(0)
             for entry in range(run * 64, min(run * 64 + 64, len(signature))):
-                plane |= ((np.uint64(signature[entry]) >> np.uint64(bit)) & np.uint64(1)) << np.uint64(entry & 63)
+                plane |= ((np.uint64(signature[entry]) >> np.uint64(bit)) & np.uint64(1)) << np.uint64(
+                    entry & 63
+                )
             sketch[run * 8 + bit] = plane
 
 
@@ -71,12 +74,13 @@ def _count_bits(x: np.uint64) -> int:
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))  # type: ignore[return-value]
 
 
 @kernel
 def _next_possible(sketches: NDArray[np.uint64], own: int, row: int, end: int, allowed: int) -> int:
-    """First row of ``row .. end - 1`` that differs from row ``own`` in at most ``allowed`` sketched entries, or ``end``.
+    """First row of ``row .. end - 1`` that differs from row ``own`` in at most ``allowed`` sketched entries,
+    or ``end``.
 
     In: sketches uint64[rows, 8 * runs].
     """
@@ -125,7 +129,7 @@ def exact_similarity(shingles_a: NDArray[np.uint32], shingles_b: NDArray[np.uint
 
 
 @kernel
-def _verify(
+def _verify(  # noqa: PLR0917 - compiled functions are called by position
     member: int,
     other: int,
     signed: NDArray[np.uint32],
@@ -139,12 +143,12 @@ def _verify(
     if agreeing < need:
         return -1.0
     if len(shingle_offsets) == 1:
-        return agreeing / signed.shape[1]
+        return float(agreeing / signed.shape[1])
     share = exact_similarity(
         shingles[shingle_offsets[member] : shingle_offsets[member + 1]],
         shingles[shingle_offsets[other] : shingle_offsets[other + 1]],
     )
-    return share if share >= threshold else -1.0
+    return float(share) if share >= threshold else -1.0
 
 
 @kernel
@@ -160,7 +164,8 @@ def _hash_piece(signature: NDArray[np.uint32], piece: int, pieces: int) -> np.ui
 def insert_keeper(
     index: Index, num_keepers: int, keepers: NDArray[np.int64], signed: NDArray[np.uint32], need: int
 ) -> Index:
-    """Make the index hold the first ``num_keepers`` of ``keepers``; builds it at `INDEX_FROM`, doubles it when full.
+    """Make the index hold the first ``num_keepers`` of ``keepers``; builds it at `INDEX_FROM`, doubles it
+    when full.
 
     Returns the index to go on with, which may share arrays with the old one.
     """
@@ -170,11 +175,14 @@ def insert_keeper(
     pieces = signed.shape[1] - need + 1
     if num_keepers > len(stamps):
         room = 2 * num_keepers
+        if room * pieces >= 2**31:  # tens of millions of keepers in one component: the entries do not fit
+            tally[0] = -1
+            return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64), tally
         slots = 1
         while slots < room * pieces:
             slots *= 2
-        heads = np.full(slots, -1, np.int64)
-        nexts = np.empty(room * pieces, np.int64)
+        heads = np.full(slots, -1, np.int32)
+        nexts = np.empty(room * pieces, np.int32)
         stamps = np.full(room, -1, np.int64)
         tally[0] = 0
     for row in range(tally[0], num_keepers):
@@ -187,7 +195,7 @@ def insert_keeper(
 
 
 @kernel
-def find_keeper(
+def find_keeper(  # noqa: PLR0917 - compiled functions are called by position
     member: int,
     rows: int,
     num_keepers: int,
@@ -234,7 +242,7 @@ def find_keeper(
         tally[2] += not complete
         if tally[1] == _TRIALS:
             if 2 * tally[2] > _TRIALS:
-                heads, nexts, stamps = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+                heads, nexts, stamps = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
                 tally[0] = -1  # dropped for the rest of the component
             else:
                 tally[1], tally[2] = 1, 0

@@ -1,9 +1,9 @@
 """Keepers: inside one component of candidates, which documents stay and which go.
 
-The rule: documents kept by earlier runs stay. Then, best-ranked first, a document goes if a document that stays
-equals its text or reaches the threshold with it, and stays otherwise. So every removed document has a kept one at
-verified similarity >= threshold (no chains), and its recorded keeper is the best-ranked such document (earlier runs'
-documents rank before this run's).
+The rule: documents kept by earlier runs stay. Then, best-ranked first, a document goes if a document that
+stays equals its text or reaches the threshold with it, and stays otherwise. So every removed document has a
+kept one at verified similarity >= threshold (no chains), and its recorded keeper is the best-ranked such
+document (earlier runs' documents rank before this run's).
 
 How the work is bounded, without changing the outcome (search in `keeper_search`):
 
@@ -55,7 +55,7 @@ def _order_members(
 
 
 @kernel
-def _choose(
+def _choose(  # noqa: PLR0917 - compiled functions are called by position
     ordered: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
     signed: NDArray[np.uint32],
@@ -70,7 +70,7 @@ def _choose(
     similarity: NDArray[np.float32],
     exact: NDArray[np.bool_],
 ) -> None:
-    """Decide every member of every component. ``need``: entries that must agree before a pair is considered."""
+    """Decide every member of every component; ``need`` entries must agree for a pair to be considered."""
     num_perm = signed.shape[1]
     largest = 1
     for component in range(len(component_offsets) - 1):
@@ -109,8 +109,8 @@ def _choose(
                     similarity[member] = similarity[copy]
                     exact[member] = exact[copy]
                     continue
-                # A kept copy removes this one, unless it was kept before this run and an earlier run's document of
-                # better rank reaches the threshold too.
+                # A kept copy removes this one, unless it was kept before this run and an earlier run's
+                # document of better rank reaches the threshold too.
                 search = has_shingles[member] and (copy < 0 or already_kept[copy])
                 if search:
                     write_sketch(signed[member], sketches[num_keepers])
@@ -150,7 +150,7 @@ def _least_agreeing(share: float, num_perm: int) -> int:
     return count
 
 
-def choose_keepers(
+def choose_keepers(  # noqa: PLR0917 - arrays of one table, in its order
     rank: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
     signed: NDArray[np.uint32],
@@ -162,11 +162,12 @@ def choose_keepers(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
     """Decide which members of each component stay.
 
-    The similarity of two documents is the share of equal signature entries or, when ``shingles`` are given, the
-    Jaccard similarity of their shingle sets (``verify: exact``; signatures then only rule out pairs whose share is
-    more than five standard errors below the threshold, which a true pair is with a chance below 1 in 10^6).
-    Documents of equal text hash count as 1.0 and are flagged, unless a better-ranked keeper was recorded for the
-    first of them. Documents without shingles match equal texts only. Never quadratic in copies of one document.
+    The similarity of two documents is the share of equal signature entries or, when ``shingles`` are given,
+    the Jaccard similarity of their shingle sets (``verify: exact``; signatures then only rule out pairs whose
+    share is more than five standard errors below the threshold, which a true pair is with a chance below 1 in
+    10^6). Documents of equal text hash count as 1.0 and are flagged, unless a better-ranked keeper was
+    recorded for the first of them. Documents without shingles match equal texts only. Never quadratic in
+    copies of one document.
 
     Args:
         rank: int64[M], position in the ranking, 0 is best; unique.
@@ -176,11 +177,11 @@ def choose_keepers(
         hashes: uint64[M, 2] from `text_hashes`; equal hashes must have equal signatures.
         threshold: least similarity that removes, above 0, at most 1. Shares are compared in float64.
         already_kept: bool[M], documents of earlier runs: never removed, ranked before all others.
-        shingles: sorted distinct shingles uint32[S] of all members, and int64[M + 1] where each member's start.
+        shingles: sorted distinct shingles uint32[S] of all members; int64[M + 1], where each member's start.
 
     Returns:
-        keeper int64[M]: member that stays in its stead, or -1 where the member stays itself; similarity float32[M]
-        to that keeper (0 where it stays); exact bool[M]: removed by a keeper of equal text.
+        keeper int64[M]: member that stays in its stead, or -1 where the member stays itself; similarity
+        float32[M] to that keeper (0 where it stays); exact bool[M]: removed by a keeper of equal text.
 
     Raises:
         ValueError: the threshold is not in (0, 1], or the offsets do not cover the members.

@@ -1,8 +1,8 @@
 """MinHash signatures, equal to the bit to ``datasketch.MinHash(num_perm, seed, scheme="affine32")``.
 
-Permutation k maps a mixed 32-bit shingle h to ``a[k] * h + b[k] mod 2^32`` (a odd, so a bijection); entry k of a
-signature is the least value over the document's shingles. Two signatures agree in entry k with a probability equal
-to the Jaccard similarity of the two shingle sets.
+Permutation k maps a mixed 32-bit shingle h to ``a[k] * h + b[k] mod 2^32`` (a odd, so a bijection); entry k
+of a signature is the least value over the document's shingles. Two signatures agree in entry k with a
+probability equal to the Jaccard similarity of the two shingle sets.
 
 Sources: A. Broder, "On the resemblance and containment of documents" (1997); the permutations are those of
 datasketch 2.0 (``affine32``: MurmurHash3's 32-bit finaliser, then an affine map).
@@ -34,7 +34,7 @@ class MinHashConfig(Section):
     """Signatures and bands of near-duplicate removal."""
 
     num_perm: int = Field(default=256, ge=1, le=65536)
-    """Entries of a signature (4 bytes each). More gives a finer estimate: standard error 0.025 at 0.8 with 256."""
+    """Entries a signature, 4 bytes each. More is a finer estimate: standard error 0.025 at 0.8 for 256."""
 
     bands: int = Field(default=32, ge=1)
     """Bands exchanged a document. More bands find less similar pairs, and cost exchange volume."""
@@ -52,8 +52,8 @@ class MinHashConfig(Section):
     def _bands_fit(self) -> Self:
         if self.bands * self.rows > self.num_perm:
             raise ValueError(
-                f"bands x rows ({self.bands} x {self.rows} = {self.bands * self.rows}) must not exceed num_perm "
-                f"({self.num_perm}); raise num_perm or lower bands or rows"
+                f"bands x rows ({self.bands} x {self.rows} = {self.bands * self.rows}) must not exceed "
+                f"num_perm ({self.num_perm}); raise num_perm or lower bands or rows"
             )
         return self
 
@@ -90,8 +90,8 @@ def _fold(
 ) -> None:
     """Lower ``least`` uint32[P] by the permuted values of ``mixed[:count]``; count is a multiple of 8.
 
-    The inner loop runs over permutations: it becomes multiply-add-min on whole vectors, with eight shingles in
-    registers for each load of the parameters, and needs no reduction across lanes.
+    The inner loop runs over permutations: it becomes multiply-add-min on whole vectors, with eight shingles
+    in registers for each load of the parameters, and needs no reduction across lanes.
     """
     for s in range(0, count, _TOGETHER):
         h0, h1, h2, h3 = mixed[s], mixed[s + 1], mixed[s + 2], mixed[s + 3]
@@ -109,7 +109,7 @@ def _fold(
 
 
 @kernel
-def _sign_documents(
+def _sign_documents(  # noqa: PLR0917 - compiled functions are called by position
     word_hashes: NDArray[np.uint64],
     word_offsets: NDArray[np.int64],
     ngram: int,
@@ -150,8 +150,8 @@ def signatures(
         config: num_perm, ngram and seed are used.
 
     Returns:
-        uint32[N, num_perm], C order. A document without words has ``EMPTY`` in every entry: ask `has_shingles`.
-        Row i depends on document i alone, so batches may be cut anywhere.
+        uint32[N, num_perm], C order. A document without words has ``EMPTY`` in every entry: ask
+        `has_shingles`. Row i depends on document i alone, so batches may be cut anywhere.
     """
     factors, addends = permutations(config.num_perm, config.seed)
     out = np.empty((len(word_offsets) - 1, config.num_perm), np.uint32)
@@ -163,7 +163,8 @@ def signatures(
 def has_shingles(signed: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Which signatures uint32[N, P] come from a document with at least one shingle: bool[N].
 
-    A real document would have to reach the greatest value in all P permutations to be mistaken for an empty one.
+    A real document would have to reach the greatest value in all P permutations to be mistaken for an empty
+    one.
     """
     found = np.zeros(len(signed), np.bool_)
     for doc in range(len(signed)):

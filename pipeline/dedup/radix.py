@@ -42,11 +42,13 @@ def sort_pairs(
                 starts[np.int64((keys[i] >> shift) & mask)] += 1
             total = 0
             for digit in range(_DIGITS):
-                total, starts[digit] = total + starts[digit], total
+                size = starts[digit]
+                starts[digit] = total
+                total += size
             for i in range(count):
-                digit = np.int64((keys[i] >> shift) & mask)
-                place = starts[digit]
-                starts[digit] = place + 1
+                bucket = np.int64((keys[i] >> shift) & mask)
+                place = starts[bucket]
+                starts[bucket] = place + 1
                 a_next[place] = a[i]
                 b_next[place] = b[i]
             a, a_next = a_next, a

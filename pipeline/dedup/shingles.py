@@ -9,8 +9,8 @@ while it stays as it is. For the words with hashes ``w[0] .. w[n-1]`` of one run
     h = (h ^ (h >> 32)) * 0xD6E8FEB86659FD93
     shingle = h >> 32
 
-The polynomial is a sum of word hashes times odd constants, so two runs that differ in one word always differ in
-``h``; the two rounds after it spread all 64 bits over the upper 32, which are kept.
+The polynomial is a sum of word hashes times odd constants, so two runs that differ in one word always differ
+in ``h``; the two rounds after it spread all 64 bits over the upper 32, which are kept.
 
 Legend: N documents, W words, S shingles.
 """
@@ -25,11 +25,11 @@ _MIX = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
 BLOCK_SHINGLES = 512
-"""Shingles hashed at a time: the block, its 64-bit sums and 256 permutations stay in the first-level cache."""
+"""Shingles hashed at a time: the block, its sums and 256 permutations stay in the first-level cache."""
 
 
 @kernel
-def hash_block(
+def hash_block(  # noqa: PLR0917 - compiled functions are called by position
     word_hashes: NDArray[np.uint64],
     first_word: int,
     width: int,
@@ -76,8 +76,8 @@ def _hash_documents(
 def shingle_counts(word_offsets: NDArray[np.int64], ngram: int) -> NDArray[np.int64]:
     """Shingles (with repeats) of each document: int64[N].
 
-    A document of at least ``ngram`` words has words - ngram + 1; a shorter one has one, made of what it has; a
-    document without words has none.
+    A document of at least ``ngram`` words has words - ngram + 1; a shorter one has one, made of what it has;
+    a document without words has none.
 
     Raises:
         ValueError: ``ngram`` is below 1.

@@ -1,5 +1,7 @@
 """Keepers against a slow statement of the rule."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +9,14 @@ from hypothesis import strategies as st
 
 from pipeline.dedup import keeper_search
 from pipeline.dedup.keepers import choose_keepers, exact_similarity
-from pipeline.dedup.minhash import EMPTY
+from pipeline.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations
 
 
 def slow_keepers(rank, offsets, signed, counts, hashes, threshold, already_kept, similar=None):
-    """The rule as a person would say it; ``similar(a, others)`` gives verified similarities to several documents."""
+    """The rule as a person would say it; ``similar(a, others)`` gives the verified similarities."""
     keeper, similarity, exact = [-1] * len(rank), [0.0] * len(rank), [False] * len(rank)
     similar = similar or (lambda a, others: (signed[others] == signed[a]).mean(axis=1))
-    for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, end in pairwise(offsets):
         kept = []
         for member in sorted(range(start, end), key=lambda m: (not already_kept[m], rank[m])):
             if kept and not already_kept[member]:
@@ -24,16 +26,22 @@ def slow_keepers(rank, offsets, signed, counts, hashes, threshold, already_kept,
                 reached = np.flatnonzero(shares >= threshold)
                 if len(reached):
                     first = reached[0]
-                    keeper[member], similarity[member], exact[member] = kept[first], shares[first], equal[first]
+                    keeper[member], similarity[member], exact[member] = (
+                        kept[first],
+                        shares[first],
+                        equal[first],
+                    )
                     continue
             kept.append(member)
     return keeper, similarity, exact
 
 
 def make_case(seed, members, texts, families, noise, num_perm, empty=0.05, prior=0.1):
-    """Members drawn from texts, which are noisy copies of a few families: many similarities near the threshold."""
+    """Members drawn from texts that are noisy copies of a few families: many are near the threshold."""
     draws = np.random.default_rng(seed)
-    signed = draws.integers(0, 2**32, (families, num_perm), dtype=np.uint32)[draws.integers(0, families, texts)]
+    signed = draws.integers(0, 2**32, (families, num_perm), dtype=np.uint32)[
+        draws.integers(0, families, texts)
+    ]
     changed = draws.random(signed.shape) < draws.random((texts, 1)) * noise
     signed[changed] = draws.integers(0, 2**32, changed.sum(), dtype=np.uint32)
     is_empty = draws.random(texts) < empty
@@ -127,7 +135,13 @@ def test_earlier_runs_documents_stay_and_rank_first():
 def test_the_share_at_the_threshold_removes():
     signed = np.zeros((2, 10), np.uint32)
     signed[1, :3] = 1
-    args = (np.arange(2), np.array([0, 2]), signed, np.ones(2, np.int64), np.arange(4, dtype=np.uint64).reshape(2, 2))
+    args = (
+        np.arange(2),
+        np.array([0, 2]),
+        signed,
+        np.ones(2, np.int64),
+        np.arange(4, dtype=np.uint64).reshape(2, 2),
+    )
     assert choose_keepers(*args, 0.7, np.zeros(2, bool))[0].tolist() == [-1, 0]
     assert choose_keepers(*args, 0.70001, np.zeros(2, bool))[0].tolist() == [-1, -1]
 
@@ -141,8 +155,6 @@ def sets_of(draws, members):
 
 
 def test_exact_verification_follows_the_rule_with_true_jaccard():
-    from pipeline.dedup.minhash import MinHashConfig, _premix, permutations
-
     draws = np.random.default_rng(3)
     sets, shingles = sets_of(draws, 120)
     factors, addends = permutations(MinHashConfig().num_perm, 1)
@@ -153,8 +165,8 @@ def test_exact_verification_follows_the_rule_with_true_jaccard():
         row[:] = (mixed[:, None] * factors + addends).min(axis=0)
     hashes = np.stack([np.arange(120), np.arange(120)], axis=1).astype(np.uint64)
     args = (
-        draws.permutation(120).astype(np.int64), np.array([0, 50, 120]), signed, np.ones(120, np.int64), hashes, 0.8,
-        draws.random(120) < 0.1,
+        draws.permutation(120).astype(np.int64), np.array([0, 50, 120]), signed, np.ones(120, np.int64),
+        hashes, 0.8, draws.random(120) < 0.1,
     )  # fmt: skip
 
     def jaccard(member, others):

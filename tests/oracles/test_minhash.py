@@ -1,0 +1,167 @@
+"""Near-duplicates from text to keepers: expected clusters of the oracle, and planted near-duplicates.
+
+The clusters are those of another project (text windows with known exact similarities); words, hashes and
+permutations are our own, so the pairs must agree, not the hash values.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+from pathlib import Path
+
+import datasketch
+import numpy as np
+import pyarrow as pa
+import pytest
+import zstandard
+
+from pipeline.dedup.bands import chance_to_meet, exchange_rows, group_edges
+from pipeline.dedup.components import connected_components
+from pipeline.dedup.exact import text_hashes
+from pipeline.dedup.keepers import choose_keepers, exact_similarity
+from pipeline.dedup.minhash import MinHashConfig, signatures
+from pipeline.dedup.shingles import shingle_counts, shingle_hashes
+from pipeline.text.words import hash_words
+
+ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracles" / "oracle_minhash.json"
+
+
+def split(texts):
+    return hash_words(pa.array(texts, pa.large_string()))
+
+
+def find_duplicates(texts, config, threshold, verify="signature"):
+    """The road of a corpus in one process: edges, keeper of each document (-1 where it stays), similarity."""
+    words, offsets = split(texts)
+    signed = signatures(words, offsets, config)
+    counts = shingle_counts(offsets, config.ngram)
+    hashes = text_hashes(pa.array(texts, pa.large_string()))
+    edges = group_edges(*exchange_rows(signed, hashes, np.arange(len(texts), dtype=np.uint64), config))
+    docs, components = connected_components([edges])
+    members = docs[np.argsort(components, kind="stable")].astype(np.int64)
+    _, sizes = np.unique(components, return_counts=True)
+    bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    sets = exact_sets(words, offsets, config.ngram)
+    own = [sets[member] for member in members]
+    shingles = (np.concatenate(own), np.concatenate([[0], np.cumsum([len(s) for s in own])]).astype(np.int64))
+    found, share, _ = choose_keepers(
+        members, bounds, signed[members], counts[members], hashes[members], threshold, np.zeros(len(members),
+        bool), shingles if verify == "exact" else None,
+    )  # fmt: skip
+    keeper, similarity = np.full(len(texts), -1), np.zeros(len(texts))
+    keeper[members] = np.where(found >= 0, members[found], -1)
+    similarity[members] = share
+    return edges, keeper, similarity
+
+
+def exact_sets(words, offsets, ngram):
+    shingles, starts = shingle_hashes(words, offsets, ngram)
+    return [np.unique(shingles[start:end]) for start, end in itertools.pairwise(starts)]
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    if not ORACLE.exists():
+        pytest.skip(f"{ORACLE} is not there: the folder of shared oracles is needed")
+    return json.loads(ORACLE.read_text())
+
+
+def test_clusters_of_the_oracle(oracle):
+    text = oracle["lorem_ipsum"]
+    assert hashlib.sha1(text.encode()).hexdigest() == oracle["lorem_sha1"]
+    clusters = oracle["clusters_offsets"]
+    starts = [start for cluster in clusters for start in cluster]
+    cluster_of = np.array([number for number, cluster in enumerate(clusters) for _ in cluster])
+    texts = [text[start : start + oracle["doc_len"]] for start in starts]
+    # The oracle's clusters come from bands alone (14 bands of 8 rows, so a meeting is likely from 0.72 on),
+    # and take whole components: one survivor each. Within a cluster the exact similarity to the first window
+    # goes down to 0.5.
+    edges, keeper, _ = find_duplicates(texts, MinHashConfig(), threshold=0.3)
+    pairs = {tuple(sorted(edge)) for edge in edges.tolist()}
+    assert pairs
+    assert all(cluster_of[a] == cluster_of[b] for a, b in pairs)
+    assert [int((keeper[cluster_of == number] == -1).sum()) for number in range(len(clusters))] == [1] * len(
+        clusters
+    )
+    assert (keeper == -1).sum() == 6
+    # Every pair that the oracle's own run emitted lies in one of our components.
+    docs, components = connected_components([edges])
+    component_of = dict(zip(docs.tolist(), components.tolist(), strict=True))
+    for a, b in oracle["configs"]["xxhash64"]["emitted_pairs"]:
+        assert component_of[a] == component_of[b]
+
+
+def test_exact_similarities_of_the_oracle(oracle):
+    """The oracle's matrix of exact Jaccard similarities between the 16 windows, to the digits given."""
+    text = oracle["lorem_ipsum"]
+    starts = [start for cluster in oracle["clusters_offsets"] for start in cluster]
+    windows = [text[start : start + oracle["doc_len"]] for start in starts]
+    # The oracle's words come from an English tokeniser that reads the Latin word "id" as "i'd", two words.
+    words, offsets = split([re.sub(r"\bid\b", "i d", window) for window in windows])
+    sets = exact_sets(words, offsets, 5)
+    found = [[exact_similarity(a, b) for b in sets] for a in sets]
+    np.testing.assert_allclose(found, oracle["configs"]["xxhash64"]["jaccard"], atol=5.1e-5)
+
+
+def corpus_texts(limit):
+    folder = ORACLE.parents[1] / "corpus"
+    if not folder.exists():
+        pytest.skip(f"{folder} is not there: the shared corpus is needed")
+    texts = []
+    for path in sorted(folder.glob("[0-9]*.jsonl.zst")):
+        with zstandard.open(path, "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"] for line in itertools.islice(lines, limit)]
+    return texts
+
+
+def test_signatures_of_the_corpus_equal_datasketch():
+    texts = corpus_texts(12)
+    config = MinHashConfig()
+    words, offsets = split(texts)
+    signed = signatures(words, offsets, config)
+    shingles, starts = shingle_hashes(words, offsets, config.ngram)
+    for doc, (start, end) in enumerate(itertools.pairwise(starts)):
+        if end - start < 50_000:  # datasketch would take 1 KB a shingle
+            sketch = datasketch.MinHash(config.num_perm, seed=config.seed, hashfunc=int)
+            sketch.update_batch(shingles[start:end].tolist())
+            np.testing.assert_array_equal(signed[doc], sketch.hashvalues, err_msg=f"document {doc}")
+    assert len(texts) > 100
+
+
+def planted(seed, families, words_each=300):
+    """Texts of random words, each with one copy in which some words were replaced."""
+    draws = np.random.default_rng(seed)
+    vocabulary = np.array([f"w{i}" for i in range(5000)])
+    texts = []
+    for family in range(families):
+        words = vocabulary[draws.integers(0, 5000, words_each)]
+        changed = words.copy()
+        spots = draws.choice(words_each, family % 16, replace=False)
+        changed[spots] = vocabulary[draws.integers(0, 5000, len(spots))]
+        texts += [" ".join(words), " ".join(changed)]
+    return texts
+
+
+@pytest.mark.parametrize("verify", ["signature", "exact"])
+def test_planted_near_duplicates(verify):
+    config, threshold = MinHashConfig(), 0.8
+    texts = planted(11, 600)
+    _, keeper, similarity = find_duplicates(texts, config, threshold, verify)
+    words, offsets = split(texts)
+    sets = exact_sets(words, offsets, config.ngram)
+    truth = np.array([exact_similarity(sets[i], sets[i + 1]) for i in range(0, len(texts), 2)])
+    removed = keeper[1::2] >= 0
+    assert (keeper[::2] == -1).all()
+    assert (keeper[1::2][removed] == np.flatnonzero(removed) * 2).all()  # only ever by its own original
+    assert 100 < removed.sum() < 500
+    if verify == "exact":
+        assert (truth[removed] >= threshold).all()  # precision 1
+        np.testing.assert_allclose(similarity[1::2][removed], truth[removed], rtol=1e-6)
+        similar = truth >= threshold
+        assert removed[similar].mean() >= chance_to_meet(threshold, config) - 0.02
+    else:  # the estimate has a standard error of 0.025 at the threshold: sure 4 of them away
+        assert removed[truth >= 0.9].mean() >= 0.999
+        assert not removed[truth < 0.7].any()
+        assert np.abs(similarity[1::2][removed] - truth[removed]).max() < 0.13
+        assert np.abs((similarity[1::2] - truth)[removed & (truth > 0.85)].mean()) < 0.01  # no bias
