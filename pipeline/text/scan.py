@@ -1,0 +1,357 @@
+"""One pass over the characters and lines of each text: every count that is not about words.
+
+Four kinds of line occur in the published rules, and each is kept apart:
+
+- text line: between runs of line feeds (``re.split("\\n+", text)``); a leading or trailing run adds an empty one
+- filled line: between line feeds, with a character that is not white space
+- printed line: as ``str.splitlines`` has it (also vertical tab, form feed, NEL, U+2028 ...)
+- paragraph: of the stripped text, between two or more line feeds
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.arrow_strings import string_buffers
+from pipeline.compiled import kernel
+from pipeline.text.characters import BREAK, MARK, SPACE, TERMINAL, WORD, character_tables, class_of
+from pipeline.text.scan_bits import load_eight, trailing_zeros
+from pipeline.text.scan_c4 import (
+    C4_COUNTS,
+    CURLY,
+    begin_line,
+    count_printed_line,
+    end_sentence,
+    last_class,
+    note_letter,
+)
+from pipeline.text.scan_tables import add_key, grown, slots_for
+from pipeline.text.words import code_point_at
+
+SCAN_COUNTS = (
+    "bytes",
+    "characters",
+    "marks",
+    "hash_signs",
+    "ellipses",
+    "line_feeds",
+    "filled_lines",
+    "terminal_lines",
+    "short_lines",
+    "repeated_line_characters",
+    "text_lines",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    "paragraphs",
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+    "printed_lines",
+    "bullet_lines",
+    "ellipsis_lines",
+    *C4_COUNTS,
+)
+"""What is counted, in the order of the rows; meanings in ``signals.py``."""
+
+(
+    _BYTES, _CHARACTERS, _MARKS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL, _SHORT, _REPEATED, _TEXT_LINES,
+    _DUPLICATE_LINES, _DUPLICATE_LINE_CHARACTERS, _PARAGRAPHS, _DUPLICATE_PARAGRAPHS, _DUPLICATE_PARAGRAPH_CHARACTERS,
+    _PRINTED, _BULLETS, _ELLIPSIS_LINES,
+) = range(19)  # fmt: skip
+_C4 = 19
+
+SHORT_LINE_CHARACTERS = 30
+"""A line of at most so many characters is short (FineWeb)."""
+
+# What the scan stops at, a byte
+_PLAIN, _MARK, _FULL_STOP, _QUOTE, _EXCLAIM, _HASH, _BRACKET, _LETTER, _CONTROL, _NOT_ASCII = range(10)
+
+_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
+_ONES = np.uint64(0x0101010101010101)
+_HIGH = np.uint64(0x8080808080808080)
+_START = np.uint64(0x9E3779B97F4A7C15)
+_CHUNK = np.uint64(0xD6E8FEB86659FD93)
+
+
+def scan(texts: pa.Array) -> NDArray[np.uint32]:
+    """Count characters, marks, lines and paragraphs of each text.
+
+    Args:
+        texts: large_string[N] without nulls.
+
+    Returns:
+        uint32[len(SCAN_COUNTS), N].
+
+    Raises:
+        TypeError, ValueError: another type, or nulls.
+    """
+    data, offsets = string_buffers(texts)
+    out = np.zeros((len(SCAN_COUNTS), len(offsets) - 1), np.uint32)
+    _scan(data, offsets, character_tables(), _byte_kinds(), out)
+    return out
+
+
+def _byte_kinds() -> NDArray[np.uint8]:
+    kinds = np.full(256, _PLAIN, np.uint8)
+    kinds[:32] = _CONTROL
+    kinds[9] = _PLAIN
+    kinds[list(b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")] = _MARK
+    kinds[list(b"jJkKmMvV")] = _LETTER
+    kinds[list(b"!?")] = _EXCLAIM
+    kinds[ord(".")], kinds[ord("'")], kinds[ord("#")], kinds[ord("{")] = _FULL_STOP, _QUOTE, _HASH, _BRACKET
+    kinds[128:] = _NOT_ASCII
+    return kinds
+
+
+@kernel
+def _find_line(data: Any, i: int, end: int) -> tuple[int, Any, bool]:
+    """The end of the line that starts at byte i, the hash of its bytes, and whether one of them is not ASCII."""
+    start = i
+    value = _START
+    high = np.uint64(0)
+    while i < end:
+        if i + 8 <= len(data):
+            chunk = load_eight(data, i)
+        else:
+            chunk = np.uint64(0)
+            for k in range(end - i):
+                chunk |= np.uint64(data[i + k]) << np.uint64(8 * k)
+        other = chunk ^ _FEEDS
+        size = min(trailing_zeros((other - _ONES) & ~other & _HIGH) >> 3, end - i)
+        if size < 8:
+            chunk &= (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1)
+        if size:
+            high |= chunk
+            value = (value ^ chunk) * _CHUNK
+            value ^= value >> np.uint64(32)
+            i += size
+        if size < 8:
+            break
+    return i, value ^ np.uint64(i - start), high & _HIGH != 0
+
+
+@kernel
+def _count_characters(data: Any, i: int, end: int) -> int:
+    count = 0
+    for k in range(i, end):
+        count += data[k] & 0xC0 != 0x80
+    return count
+
+
+@kernel
+def _skip_space(data: Any, i: int, end: int, tables: Any) -> int:
+    """The first byte from i on that is not white space, or ``end``."""
+    while i < end:
+        code_point, size = code_point_at(data, i)
+        if not class_of(tables, code_point) & SPACE:
+            break
+        i += size
+    return i
+
+
+@kernel
+def _strip_end(data: Any, start: int, end: int, tables: Any) -> int:
+    """The byte after the last one that is not white space, or ``start``."""
+    while end > start:
+        i = end - 1
+        while i > start and data[i] & 0xC0 == 0x80:
+            i -= 1
+        if not class_of(tables, code_point_at(data, i)[0]) & SPACE:
+            break
+        end = i
+    return end
+
+
+@kernel
+def _between_words(data: Any, i: int, after: int, start: int, end: int, tables: Any) -> bool:
+    """Whether word characters stand directly before byte i and at byte ``after``."""
+    if i == start or after >= end or not last_class(data, start, i, tables) & WORD:
+        return False
+    return class_of(tables, code_point_at(data, after)[0]) & WORD != 0
+
+
+@kernel
+def _ends_sentence(data: Any, i: int, start: int, end: int, tables: Any) -> bool:
+    """Whether the ASCII mark at byte i ends a sentence."""
+    if i + 1 < end and class_of(tables, code_point_at(data, i + 1)[0]) & WORD:
+        return False
+    initial = data[i] == 46 and i > start and 65 <= data[i - 1] <= 90
+    return not (initial and (i - 1 == start or not last_class(data, start, i - 1, tables) & WORD))
+
+
+@kernel
+def _close_printed_line(data: Any, start: int, end: int, tables: Any, found: Any, counts: Any) -> None:
+    counts[_PRINTED] += 1
+    start = _skip_space(data, start, end, tables)
+    end = _strip_end(data, start, end, tables)
+    if start < end:
+        first = code_point_at(data, start)[0]
+        counts[_BULLETS] += first in (0x2D, 0x2022)
+        if data[end - 1] == 46:
+            counts[_ELLIPSIS_LINES] += end - start >= 3 and data[end - 2] == 46 and data[end - 3] == 46
+        elif end - start >= 3:
+            counts[_ELLIPSIS_LINES] += (
+                data[end - 3] == 0xE2 and data[end - 2] == 0x80 and data[end - 1] == 0xA6
+            )
+        count_printed_line(data, start, end, tables, found, counts[_C4:])
+    begin_line(found)
+
+
+@kernel
+def _scan_line(
+    data: Any, i: int, line_end: int, start: int, end: int, tables: Any, kinds: Any, found: Any, counts: Any
+) -> None:
+    """Count the marks of one line, and its printed lines. ``start`` and ``end`` bound the text."""
+    fed = line_end < end
+    if fed and line_end > i and data[line_end - 1] == 13:
+        line_end -= 1  # CR LF is one break
+    begun = i
+    marks = 0
+    while i < line_end:
+        kind = kinds[data[i]]
+        if kind == _PLAIN:
+            i += 1
+            continue
+        if kind == _NOT_ASCII:
+            code_point, size = code_point_at(data, i)
+            classes = class_of(tables, code_point)
+            if classes & (MARK | BREAK):
+                if classes & BREAK:
+                    _close_printed_line(data, begun, i, tables, found, counts)
+                    begun = i + size
+                else:
+                    apostrophe = code_point == 0x2019 and _between_words(
+                        data, i, i + size, start, end, tables
+                    )
+                    marks += not apostrophe
+                    counts[_ELLIPSES] += code_point == 0x2026
+                    if classes & TERMINAL:
+                        end_sentence(data, i + size, line_end, tables, found)
+            i += size
+            continue
+        if kind == _LETTER:
+            note_letter(data, i, start, end, found)
+        elif kind == _MARK:
+            marks += 1
+        elif kind == _FULL_STOP:
+            first = i
+            while i + 1 < line_end and data[i + 1] == 46:
+                i += 1
+            marks += 1
+            counts[_ELLIPSES] += (i + 1 - first) // 3
+            if i == first and _ends_sentence(data, i, start, end, tables):
+                end_sentence(data, i + 1, line_end, tables, found)
+        elif kind == _QUOTE:
+            marks += not _between_words(data, i, i + 1, start, end, tables)
+        elif kind == _EXCLAIM:
+            marks += 1
+            if _ends_sentence(data, i, start, end, tables):
+                end_sentence(data, i + 1, line_end, tables, found)
+        elif kind == _HASH:
+            marks += 1
+            counts[_HASH_SIGNS] += 1
+        elif kind == _BRACKET:
+            marks += 1
+            found[CURLY] = 1
+        elif class_of(tables, np.int64(data[i])) & BREAK:
+            _close_printed_line(data, begun, i, tables, found, counts)
+            begun = i + 1
+        i += 1
+    counts[_MARKS] += marks
+    if fed or begun < line_end:
+        _close_printed_line(data, begun, line_end, tables, found, counts)
+
+
+@kernel
+def _scan_paragraphs(data: Any, start: int, end: int, tables: Any, keys: Any, counts: Any) -> None:
+    i = _skip_space(data, start, end, tables)
+    end = _strip_end(data, i, end, tables)
+    used = 0
+    while i < end:
+        begun = i
+        value = np.uint64(0)
+        not_ascii = False
+        while True:
+            line_end, line_hash, high = _find_line(data, i, end)
+            value = value * _CHUNK + line_hash
+            not_ascii |= high
+            i = line_end + 1
+            if line_end >= end or data[i] == 10:  # the text is stripped: a byte follows every line feed
+                break
+        while i < end and data[i] == 10:
+            i += 1
+        counts[_PARAGRAPHS] += 1
+        if add_key(keys, value):
+            used += 1
+            if 2 * used >= len(keys):
+                keys = grown(keys)
+        else:
+            counts[_DUPLICATE_PARAGRAPHS] += 1
+            length = _count_characters(data, begun, line_end) if not_ascii else line_end - begun
+            counts[_DUPLICATE_PARAGRAPH_CHARACTERS] += length
+
+
+@kernel
+def _scan(data: Any, offsets: Any, tables: Any, kinds: Any, out: Any) -> None:
+    room = np.zeros(4096, np.uint64)
+    found = np.zeros(8, np.int64)
+    counts = np.zeros(out.shape[0], np.int64)
+    for document in range(len(offsets) - 1):
+        start, end = offsets[document], offsets[document + 1]
+        counts[:] = 0
+        begin_line(found)
+        slots = min(slots_for((end - start) // 32), len(room))
+        keys = room[:slots]
+        keys[:] = 0
+        used = 0
+        characters, text_lines, filled, terminal, short = 0, 0, 0, 0, 0
+        gap = False  # two line feeds in a row
+        i = start
+        while i < end:
+            line_end, value, high = _find_line(data, i, end)
+            length = _count_characters(data, i, line_end) if high else line_end - i
+            characters += length
+            if line_end > i:
+                text_lines += 1
+                new = add_key(keys, value)
+                if new:
+                    used += 1
+                    if 2 * used >= len(keys):
+                        keys = grown(keys)
+                else:
+                    counts[_DUPLICATE_LINES] += 1
+                    counts[_DUPLICATE_LINE_CHARACTERS] += length
+                if _skip_space(data, i, line_end, tables) < line_end:
+                    filled += 1
+                    terminal += last_class(data, i, line_end, tables) & TERMINAL != 0
+                    short += length <= SHORT_LINE_CHARACTERS
+                    if not new:
+                        counts[_REPEATED] += length
+                _scan_line(data, i, line_end, start, end, tables, kinds, found, counts)
+            else:
+                counts[_PRINTED] += 1
+                gap = True
+            if line_end < end:
+                characters += 1
+                counts[_LINE_FEEDS] += 1
+            i = line_end + 1
+        if start == end:
+            text_lines = 1
+        elif data[start] == 10 or data[end - 1] == 10:
+            text_lines += np.int64(data[start] == 10) + np.int64(data[end - 1] == 10)
+            counts[_DUPLICATE_LINES] += data[start] == 10 and data[end - 1] == 10
+        if gap:
+            keys = room[:slots]
+            keys[:] = 0
+            _scan_paragraphs(data, start, end, tables, keys, counts)
+        if counts[_PARAGRAPHS] == 0:
+            counts[_PARAGRAPHS] = 1
+        counts[_BYTES] = end - start
+        counts[_CHARACTERS] = characters
+        counts[_TEXT_LINES] = text_lines
+        counts[_FILLED] = filled
+        counts[_TERMINAL] = terminal
+        counts[_SHORT] = short
+        for k in range(len(counts)):
+            out[k, document] = min(counts[k], 0xFFFFFFFF)

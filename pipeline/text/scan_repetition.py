@@ -1,0 +1,222 @@
+"""Repeated word n-grams of each text (Gopher: Rae et al. 2021, table A1), from word hashes alone.
+
+Top n-gram (n = 2, 3, 4): characters of the most frequent n-gram, its words joined by a space, times its occurrences; of
+equally frequent ones the first. Duplicated n-grams (n = 5 ... 10): a walk over the words; an n-gram that was met before
+adds its characters (joined without a space) and is stepped over as a whole, another is noted and stepped over by a word.
+
+Most n-grams of a text occur once. So occurrences are first counted in small sketches that may only count too many
+(different n-grams share a slot); only n-grams whose slot could matter are counted exactly.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiled import kernel
+from pipeline.text.scan_tables import add_key, grown
+from pipeline.text.words import WordHashes
+
+REPETITION_COUNTS = (
+    *(f"top_{n}_gram_characters" for n in (2, 3, 4)),
+    *(f"duplicate_{n}_gram_characters" for n in range(5, 11)),
+)
+"""What is counted, in the order of the rows."""
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_SPREAD = np.uint64(0xD6E8FEB86659FD93)
+_LARGEST_SKETCH = 1 << 17  # half a megabyte: stays in a core's second cache
+_LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time
+
+
+def count_repetition(words: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Count the characters of repeated n-grams.
+
+    Args:
+        words: of N documents.
+        lengths: uint32[W] code points of each word.
+
+    Returns:
+        uint32[len(REPETITION_COUNTS), N].
+    """
+    out = np.zeros((len(REPETITION_COUNTS), len(words.offsets) - 1), np.uint32)
+    _repetition(words.hashes, words.offsets, lengths, out)
+    return out
+
+
+@kernel
+def _gram(hashes: Any, i: int, n: int) -> Any:
+    """The hash of the n words from word i on."""
+    value = hashes[i]
+    for k in range(1, n):
+        value = value * _STEP + hashes[i + k]
+    return value
+
+
+@kernel
+def _slot(value: Any, mask: int) -> int:
+    return np.int64((value * _SPREAD) >> np.uint64(32)) & mask
+
+
+@kernel
+def _top_gram(hashes: Any, first: int, last: int, n: int, sketch: Any) -> tuple[int, int]:
+    """The most frequent n-gram of words first to last: its first position and its occurrences."""
+    positions = last - first - n + 1
+    slots = 64
+    while slots < 2 * positions and (slots < _LARGEST_SKETCH or 8 * slots < positions):
+        slots *= 2
+    counts = sketch[:slots] if slots <= len(sketch) else np.empty(slots, np.uint32)
+    counts[:] = 0
+    mask = slots - 1
+    most = np.uint32(0)
+    for i in range(first, first + positions):
+        slot = _slot(_gram(hashes, i, n), mask)
+        counts[slot] += np.uint32(1)
+        most = max(most, counts[slot])
+    if most == 1:
+        return first, 1
+    at_least = np.int64(max(2, most // 2))
+    while True:
+        found, occurrences = _exact_top(hashes, first, positions, n, counts, at_least)
+        if occurrences >= at_least:
+            return found, occurrences
+        if at_least == 2:  # nothing occurs twice
+            return first, 1
+        at_least = max(2, occurrences)
+
+
+@kernel
+def _exact_top(
+    hashes: Any, first: int, positions: int, n: int, counts: Any, at_least: int
+) -> tuple[int, int]:
+    """The most frequent among the n-grams whose slot of the sketch reached ``at_least``."""
+    mask = len(counts) - 1
+    candidates = 0
+    for count in counts:
+        if count >= at_least:
+            candidates += count
+    parts = candidates // _LARGEST_TABLE + 1
+    slots = 64
+    while slots < 2 * (candidates // parts + 1):
+        slots *= 2
+    keys = np.zeros(slots, np.uint64)
+    occurrences = np.zeros(slots, np.uint32)
+    where = np.zeros(slots, np.uint32)
+    best, best_position = 0, first
+    for part in range(parts):
+        if part:
+            keys[:] = 0
+        used = 0
+        for i in range(first, first + positions):
+            value = _gram(hashes, i, n)
+            spread = value * _SPREAD
+            if counts[np.int64(spread >> np.uint64(32)) & mask] < at_least:
+                continue
+            if (
+                parts > 1
+                and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part
+            ):
+                continue
+            key = value if value != 0 else np.uint64(1)
+            slot = np.int64(spread >> np.uint64(20)) & (slots - 1)
+            while keys[slot] != 0 and keys[slot] != key:
+                slot = (slot + 1) & (slots - 1)
+            if keys[slot] == 0:
+                if used + 1 == slots:
+                    continue  # cannot happen but for a text built against this hash
+                used += 1
+                keys[slot] = key
+                occurrences[slot] = 0
+                where[slot] = i - first
+            occurrences[slot] += np.uint32(1)
+        for slot in range(slots):
+            if keys[slot] != 0:
+                position = first + np.int64(where[slot])
+                count = np.int64(occurrences[slot])
+                if count > best or (count == best and position < best_position):
+                    best, best_position = count, position
+    return best_position, best
+
+
+@kernel
+def _repeated_positions(hashes: Any, first: int, last: int, bits: Any, ahead: Any) -> int:
+    """Fill ``ahead``: of how many n-grams, n = 5 ... 10, every 5-gram from this word on may occur twice (0 to 6)."""
+    positions = last - first - 4
+    mask = 1024 - 1
+    while mask < 8 * positions:
+        mask = 2 * mask + 1
+    size = (mask + 1) // 64
+    if 2 * size > len(bits):
+        bits = np.empty(2 * size, np.uint64)
+    bits[: 2 * size] = 0
+    for i in range(first, first + positions):
+        slot = _slot(_gram(hashes, i, 5), mask)
+        bit = np.uint64(1) << np.uint64(slot & 63)
+        bits[2 * (slot >> 6) + 1] |= bits[2 * (slot >> 6)] & bit
+        bits[2 * (slot >> 6)] |= bit
+    repeated = 0
+    run = 0
+    for i in range(positions - 1, -1, -1):
+        slot = _slot(_gram(hashes, first + i, 5), mask)
+        twice = bits[2 * (slot >> 6) + 1] >> np.uint64(slot & 63) & np.uint64(1)
+        run = min(run + 1, 6) if twice else 0
+        ahead[i] = run
+        repeated += run > 0
+    return repeated
+
+
+@kernel
+def _duplicate_characters(
+    hashes: Any, lengths: Any, first: int, positions: int, n: int, candidates: Any, ahead: Any, room: Any
+) -> int:
+    keys = room[:256]
+    keys[:] = 0
+    used = 0
+    total = 0
+    free = 0
+    for i in candidates:
+        if i < free or i >= positions or ahead[i] < n - 4:
+            continue
+        if add_key(keys, _gram(hashes, first + i, n)):
+            used += 1
+            if 2 * used >= len(keys):
+                keys = grown(keys)
+        else:
+            for k in range(n):
+                total += np.int64(lengths[first + i + k])
+            free = i + n
+    return total
+
+
+@kernel
+def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
+    sketch = np.empty(_LARGEST_SKETCH, np.uint32)
+    bits = np.empty(1 << 15, np.uint64)
+    room = np.empty(256, np.uint64)
+    small = np.empty(1 << 16, np.uint8)
+    for document in range(len(offsets) - 1):
+        first, last = offsets[document], offsets[document + 1]
+        words = last - first
+        for n in range(2, 5):
+            if words < n:
+                break
+            position, occurrences = _top_gram(hashes, first, last, n, sketch)
+            length = n - 1
+            for k in range(n):
+                length += np.int64(lengths[position + k])
+            out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
+        if words < 6:
+            continue
+        ahead = small[: words - 4] if words - 4 <= len(small) else np.empty(words - 4, np.uint8)
+        repeated = _repeated_positions(hashes, first, last, bits, ahead)
+        if repeated == 0:
+            continue
+        candidates = np.empty(repeated, np.uint32)
+        number = 0
+        for i in range(words - 4):
+            if ahead[i]:
+                candidates[number] = i
+                number += 1
+        for n in range(5, 11):
+            total = _duplicate_characters(hashes, lengths, first, words - n + 1, n, candidates, ahead, room)
+            out[n - 2, document] = min(total, 0xFFFFFFFF)
