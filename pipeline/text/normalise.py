@@ -23,10 +23,9 @@ from pipeline.text.normalise_prove import (
     SOURCE_END,
     SOURCE_START,
     UNESCAPE,
-    count_changed,
     scan,
-    splice,
 )
+from pipeline.text.normalise_splice import count_changed, splice
 from pipeline.text.normalise_steps import OwnSteps
 from pipeline.text.normalise_tables import build_tables
 

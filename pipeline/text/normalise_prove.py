@@ -9,7 +9,7 @@ of three things:
 - substituted: line breaks, quotes, widths, ligatures and control characters are replaced here, and neither
   the text before nor the text after the replacement can trigger another step (ftfy repeats its steps until
   nothing changes);
-- a hole: anything else. Its bytes go to ftfy itself, and the result is spliced in by ``splice``.
+- a hole: anything else. Its bytes go to ftfy itself, and the result is spliced in by ``normalise_splice``.
 
 False doubts cost time only; the tables (``normalise_tables``) are made so that no doubt is missed.
 Legend: N documents, B bytes of UTF-8, H holes.
@@ -18,8 +18,19 @@ Legend: N documents, B bytes of UTF-8, H holes.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import inline_kernel, kernel
+from pipeline.compiled import kernel
+from pipeline.text.normalise_bytes import (
+    ENTITY,
+    OPEN,
+    copy_bytes,
+    decode_at,
+    entity_at,
+    find_byte,
+    next_special,
+    segment_end_from,
+)
 from pipeline.text.normalise_encoding import encoding_is_idle
+from pipeline.text.normalise_form import composes
 from pipeline.text.normalise_tables import (
     AMPERSAND,
     BEGIN_CLASS,
@@ -50,132 +61,10 @@ DOCUMENT = 3
 UNESCAPE = 4
 """1 where HTML entities are still decoded."""
 
-_NO_ENTITY = 0
-_ENTITY = 1
-_OPEN = 2
-
 _SAW_OPEN_ENTITY = 1
 _SAW_ASCII_MADE = 2
 _SAW_CONTROL = 4
 _SAW_NON_ASCII = 8
-
-
-@inline_kernel
-def _decode(data, at):  # type: ignore[no-untyped-def]
-    """Code point and number of bytes of the non-ASCII character at ``at``."""
-    lead = np.int64(data[at])
-    if lead < 0xE0:
-        return ((lead & 0x1F) << 6) | (np.int64(data[at + 1]) & 0x3F), 2
-    if lead < 0xF0:
-        low = ((np.int64(data[at + 1]) & 0x3F) << 6) | (np.int64(data[at + 2]) & 0x3F)
-        return ((lead & 0x0F) << 12) | low, 3
-    high = ((lead & 0x07) << 18) | ((np.int64(data[at + 1]) & 0x3F) << 12)
-    low = ((np.int64(data[at + 2]) & 0x3F) << 6) | (np.int64(data[at + 3]) & 0x3F)
-    return min(high | low, 0x10FFFF), 4
-
-
-@kernel
-def _copy(source, start, end, target, at):  # type: ignore[no-untyped-def]
-    for index in range(end - start):
-        target[at + index] = source[start + index]
-    return at + end - start
-
-
-@kernel
-def _next_special(data, at, end, ampersand, ascii_kind):  # type: ignore[no-untyped-def]
-    """The first byte from ``at`` that is not plain ASCII, or ``end``. ``ampersand`` is the byte "&" or
-    0x80."""
-    while at < end:
-        while at + 64 <= end:  # no early exit inside a block, so that it compiles to vector instructions
-            doubt = False
-            for index in range(64):
-                byte = data[at + index]
-                doubt |= byte >= 0x7F
-                doubt |= (byte < 0x20) & (byte != 0x0A) & (byte != 0x09)
-                doubt |= byte == ampersand
-            if doubt:
-                break
-            at += 64
-        block_end = min(at + 64, end)
-        while at < block_end:
-            byte = data[at]
-            kind = ascii_kind[byte]
-            if byte >= 0x80 or (kind > NEWLINE and (kind != AMPERSAND or ampersand == 0x26)):
-                return at
-            at += 1
-    return end
-
-
-@kernel
-def _find(data, at, end, wanted):  # type: ignore[no-untyped-def]
-    """The first place of a byte from ``at``, or ``end``."""
-    while at < end:
-        while at + 64 <= end:
-            found = False
-            for index in range(64):
-                found |= data[at + index] == wanted
-            if found:
-                break
-            at += 64
-        block_end = min(at + 64, end)
-        while at < block_end:
-            if data[at] == wanted:
-                return at
-            at += 1
-    return end
-
-
-@kernel
-def _segment_end(data, start, end, max_decode_length):  # type: ignore[no-untyped-def]
-    """The end of the segment that begins at ``start``: after a newline or after so many code points."""
-    at = start
-    for _ in range(max_decode_length):
-        if at >= end:
-            break
-        lead = data[at]
-        at += 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
-        if lead == 0x0A:
-            break
-    return min(at, end)
-
-
-@kernel
-def _entity_at(data, at, end):  # type: ignore[no-untyped-def]
-    """Whether the "&" at ``at`` begins ``&#?[0-9A-Za-z]{1,24};``, the form that ftfy looks up.
-
-    Returns:
-        _NO_ENTITY, _ENTITY, or _OPEN: that depends on what becomes of a control or non-ASCII character.
-    """
-    at += 1
-    if at < end and data[at] == 0x23:
-        at += 1
-    length = 0
-    while at < end and length <= 24:
-        byte = data[at]
-        if byte < 0x20 or byte >= 0x7F:
-            return _OPEN
-        if not (0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A):
-            if byte == 0x3B and length > 0:
-                return _ENTITY
-            return _NO_ENTITY
-        length += 1
-        at += 1
-    return _NO_ENTITY
-
-
-@kernel
-def _composes(first, second, compositions):  # type: ignore[no-untyped-def]
-    """Whether two characters, the first not a composition itself, are a canonical composition."""
-    wanted = (first << 21) | second
-    low = 0
-    high = len(compositions)
-    while low < high:
-        middle = (low + high) >> 1
-        if compositions[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low < len(compositions) and compositions[low] == wanted
 
 
 @kernel
@@ -226,7 +115,7 @@ def scan(  # noqa: PLR0917
         angle_checked = at  # no "<" between the document's begin and here
         floor = at  # a segment begins here or later
         while True:
-            at = _next_special(data, at, end, 0x26 if unescape else 0x80, ascii_kind)
+            at = next_special(data, at, end, 0x26 if unescape else 0x80, ascii_kind)
             if at >= end:
                 break
             start = at
@@ -234,10 +123,10 @@ def scan(  # noqa: PLR0917
                 start -= 1
             limit = end
             if end - start > max_decode_length:
-                limit = _segment_end(data, start, end, max_decode_length)
+                limit = segment_end_from(data, start, end, max_decode_length)
                 while limit <= at:
                     start = limit
-                    limit = _segment_end(data, start, end, max_decode_length)
+                    limit = segment_end_from(data, start, end, max_decode_length)
             # Where to return to if the segment turns out to be a hole.
             written_before = written
             copied_before = copied
@@ -261,7 +150,7 @@ def scan(  # noqa: PLR0917
                         at += 1
                         break
                     if kind == CARRIAGE_RETURN:
-                        written = _copy(data, copied, at, out, written)
+                        written = copy_bytes(data, copied, at, out, written)
                         copied = at + 1
                         if not (copied < limit and data[copied] == 0x0A):
                             out[written] = 0x0A
@@ -269,19 +158,21 @@ def scan(  # noqa: PLR0917
                         edited = True
                     elif kind == AMPERSAND:
                         if unescape:
-                            entity = _entity_at(data, at, limit)
-                            if entity == _ENTITY:
+                            entity = entity_at(data, at, limit)
+                            if entity == ENTITY:
                                 if html_mode == HTML_AUTO:
-                                    segment_end = min(_find(data, at, limit, 0x0A) + 1, limit)
-                                    unescape = _find(data, angle_checked, segment_end, 0x3C) == segment_end
+                                    segment_end = min(find_byte(data, at, limit, 0x0A) + 1, limit)
+                                    unescape = (
+                                        find_byte(data, angle_checked, segment_end, 0x3C) == segment_end
+                                    )
                                     angle_checked = segment_end
                                 if unescape:
                                     hole = True
                                     break
-                            elif entity == _OPEN:
+                            elif entity == OPEN:
                                 saw |= _SAW_OPEN_ENTITY
                     elif kind == CONTROL:
-                        written = _copy(data, copied, at, out, written)
+                        written = copy_bytes(data, copied, at, out, written)
                         copied = at + 1
                         saw |= _SAW_CONTROL
                         edited = True
@@ -290,7 +181,7 @@ def scan(  # noqa: PLR0917
                         break
                     at += 1
                     continue
-                code_point, length = _decode(data, at)
+                code_point, length = decode_at(data, at)
                 this = code_class[code_point]
                 saw |= _SAW_NON_ASCII
                 if this == INERT:
@@ -310,7 +201,7 @@ def scan(  # noqa: PLR0917
                     elif data[following] < 0x80:
                         after = np.int64(code_class[data[following]])
                     else:
-                        after = np.int64(code_class[_decode(data, following)[0]])
+                        after = np.int64(code_class[decode_at(data, following)[0]])
                     if doubt & masks[after, 2] != 0:
                         idle = encoding_is_idle(
                             data, start, limit, evidence[0], lossy_is_restored
@@ -332,7 +223,7 @@ def scan(  # noqa: PLR0917
                     if last_end == at:
                         simple &= flags[last_class] & (SUBSTITUTE | DECOMPOSES | MAY_COMPOSE) == 0
                         first = last_code_point
-                    if not simple or first >= 0x1100 or _composes(first, code_point, compositions):
+                    if not simple or first >= 0x1100 or composes(first, code_point, compositions):
                         hole = True
                         break
                 if this_combining == 0 or flag & STARTS_ANEW:
@@ -351,7 +242,7 @@ def scan(  # noqa: PLR0917
                     ):
                         hole = True
                         break
-                    written = _copy(data, copied, at, out, written)
+                    written = copy_bytes(data, copied, at, out, written)
                     for index in range(packed >> 56):
                         out[written] = (packed >> (8 * index)) & 0xFF
                         written += 1
@@ -375,14 +266,18 @@ def scan(  # noqa: PLR0917
                     substituted_bytes += at - start
                 floor = at
                 continue
-            at = min(_find(data, at, limit, 0x0A) + 1, limit) if at == start or data[at - 1] != 0x0A else at
+            at = (
+                min(find_byte(data, at, limit, 0x0A) + 1, limit)
+                if at == start or data[at - 1] != 0x0A
+                else at
+            )
             if html_mode == HTML_AUTO and unescape:
-                unescape = _find(data, angle_checked, at, 0x3C) == at
+                unescape = find_byte(data, angle_checked, at, 0x3C) == at
                 angle_checked = at
             changed = True
             written = written_before
             copied = copied_before
-            written = _copy(data, copied, start, out, written)
+            written = copy_bytes(data, copied, start, out, written)
             copied = at
             floor = at
             if num_holes == len(holes):
@@ -398,69 +293,5 @@ def scan(  # noqa: PLR0917
         out_offsets[document + 1] = written + end - copied
     out_offsets[0] = 0
     if changed:
-        written = _copy(data, copied, offsets[-1], out, written)
+        written = copy_bytes(data, copied, offsets[-1], out, written)
     return holes[:num_holes], substituted_bytes, written
-
-
-@kernel
-def splice(  # noqa: PLR0917
-    out: NDArray[np.uint8],
-    out_offsets: NDArray[np.int64],
-    holes: NDArray[np.int64],
-    fixed: NDArray[np.uint8],
-    fixed_offsets: NDArray[np.int64],
-    target: NDArray[np.uint8],
-    target_offsets: NDArray[np.int64],
-) -> None:
-    """Put ftfy's results into the holes.
-
-    Args:
-        out: uint8[W], the scanner's output.
-        out_offsets: int64[N + 1], the documents in it.
-        holes: int64[H, 5] from ``scan``.
-        fixed: uint8, ftfy's results one after the other.
-        fixed_offsets: int64[H + 1], the results in it.
-        target: uint8[W + len(fixed)], filled.
-        target_offsets: int64[N + 1], filled.
-    """
-    copied = 0
-    written = 0
-    hole = 0
-    target_offsets[0] = 0
-    for document in range(len(out_offsets) - 1):
-        while hole < len(holes) and holes[hole, DOCUMENT] == document:
-            written = _copy(out, copied, holes[hole, WRITTEN], target, written)
-            copied = holes[hole, WRITTEN]
-            written = _copy(fixed, fixed_offsets[hole], fixed_offsets[hole + 1], target, written)
-            hole += 1
-        target_offsets[document + 1] = written + out_offsets[document + 1] - copied
-    _copy(out, copied, out_offsets[-1], target, written)
-
-
-@kernel
-def count_changed(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    other_data: NDArray[np.uint8],
-    other_offsets: NDArray[np.int64],
-) -> int:
-    """How many documents of two columns of the same length differ."""
-    changed = 0
-    for document in range(len(offsets) - 1):
-        start = offsets[document]
-        length = offsets[document + 1] - start
-        other_start = other_offsets[document]
-        if other_offsets[document + 1] - other_start != length:
-            changed += 1
-            continue
-        at = 0
-        differs = False
-        while at < length and not differs:
-            stop = min(at + 4096, length)
-            for index in range(
-                at, stop
-            ):  # no early exit inside a block, so that it compiles to vector instructions
-                differs |= data[start + index] != other_data[other_start + index]
-            at = stop
-        changed += differs
-    return changed

@@ -3,17 +3,11 @@
 Everything is read from ftfy's own functions and from ``unicodedata``; nothing is a copied list. A character's
 class is a byte; per class stand the mojibake masks (``normalise_badness``), its canonical combining class and
 the flags below. Class 0 is the inert character: nothing can happen to it, whatever stands beside it.
-
-Quick check of the normal form (Unicode Standard Annex 15, section 9), made sharper: a character that may
-compose with the one before it (``MAY_COMPOSE``) does so only if the last starter can be the first of a
-composition (``CAN_BEGIN``). So Bengali or Thai text is proven, and a letter followed by its combining accent
-is not.
 """
 
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import ftfy
 import numpy as np
@@ -22,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.text.normalise_badness import BadnessMasks, badness_masks
 from pipeline.text.normalise_encoding import evidence, named_characters
+from pipeline.text.normalise_form import NormalForm, normal_form
 
 INERT = 0
 BEGIN_CLASS = 1
@@ -36,12 +31,11 @@ MAY_COMPOSE = 2
 TO_FTFY = 4
 """The segment needs ftfy."""
 SUBSTITUTE = 8
-"""The character has a plain substitute of at most as many bytes."""
+"""The character has a plain substitute."""
 MAKES_ASCII = 16
 """The substitute could become part of an HTML entity."""
 DECOMPOSES = 32
-"""The character is a composition itself (or vanishes), so a mark after it may do more than compose with
-it."""
+"""The character is a composition itself (or vanishes): a mark after it may do more than compose with it."""
 STARTS_ANEW = 64
 """The substitute is a starter with marks: the class holds the combining class of its end."""
 
@@ -63,77 +57,17 @@ class Tables(NamedTuple):
     masks: NDArray[np.uint64]
     """uint64[C, 3]: the bits of the class before, at and after the middle of a mojibake window."""
     flags: NDArray[np.uint8]
-    """uint8[C]: CAN_BEGIN .. MAKES_ASCII."""
+    """uint8[C]: CAN_BEGIN .. STARTS_ANEW."""
     combining: NDArray[np.uint8]
     """uint8[C]: canonical combining class, 0 for a starter."""
     substitutes: NDArray[np.int64]
     """int64[0x10000]: number of bytes << 56 | the bytes of the substitute, first byte lowest. A substitute
-    of no bytes is for the begin of a segment only."""
+    of no bytes is for the begin of a segment, or between ASCII characters."""
     compositions: NDArray[np.int64]
     """int64[P], rising: first << 21 | second of every canonical composition."""
     evidence: NDArray[np.uint64]
     """uint64[2, 0x10000]: what a character tells about encodings, see ``normalise_encoding``: before and
     after the plain substitutions."""
-
-
-class _NormalForm(NamedTuple):
-    changed: frozenset[int]
-    combining: dict[int, int]
-    compositions: frozenset[tuple[int, int]]
-    """Without Hangul."""
-    decomposing: frozenset[int]
-    can_begin: frozenset[int]
-    may_compose: frozenset[int]
-
-
-_BLOCK = 128
-_LAST_PLANE_WITH_MARKS = 0x20000
-"""Above it Unicode has no combining mark (a test holds this against ``unicodedata``)."""
-
-
-@lru_cache(maxsize=8)
-def _normal_form(form: Literal["NFC", "NFD", "NFKC", "NFKD"]) -> _NormalForm:
-    """What ``unicodedata.normalize(form, text)`` may do, a character."""
-    changed: set[int] = set()
-    for start in range(0x80, 0x110000, _BLOCK):
-        if 0xD800 <= start < 0xE000:
-            continue  # surrogates do not occur in UTF-8
-        # The separator keeps neighbours from composing; most blocks hold nothing that changes.
-        if not unicodedata.is_normalized(form, "\n".join(map(chr, range(start, start + _BLOCK)))):
-            changed.update(
-                code_point
-                for code_point in range(start, start + _BLOCK)
-                if unicodedata.normalize(form, chr(code_point)) != chr(code_point)
-            )
-    combining = {
-        code_point: combining
-        for code_point in range(0x80, _LAST_PLANE_WITH_MARKS)
-        if (combining := unicodedata.combining(chr(code_point)))
-    }
-    if form in ("NFD", "NFKD"):
-        return _NormalForm(frozenset(changed), combining, frozenset(), frozenset(), frozenset(), frozenset())
-    compositions: set[tuple[int, int]] = set()
-    decomposing: set[int] = set()
-    can_begin = set(range(0x1100, 0x1113)) | set(range(0xAC00, 0xD7A4, 28))  # Hangul L, LV
-    may_compose = set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))  # Hangul V, T
-    for code_point in range(0x80, _LAST_PLANE_WITH_MARKS):
-        decomposed = unicodedata.decomposition(chr(code_point))
-        if not decomposed or decomposed[0] == "<":
-            continue
-        decomposing.add(code_point)  # a lower mark after it goes between its parts: e-acute, dot below
-        if " " not in decomposed:
-            continue
-        first, second = (int(part, 16) for part in decomposed.split())
-        if unicodedata.normalize("NFC", chr(first) + chr(second)) == chr(code_point):
-            compositions.add((first, second))
-    return _NormalForm(
-        frozenset(changed),
-        combining,
-        frozenset(compositions),
-        frozenset(decomposing),
-        frozenset(can_begin.union(decomposing, (first for first, _ in compositions))),
-        frozenset(may_compose.union(second for _, second in compositions)),
-    )
 
 
 def _plain_steps(config: ftfy.TextFixerConfig) -> Callable[[str], str]:
@@ -198,7 +132,7 @@ class _Builder:
         self.encodable = named_characters()
         form = config.normalization
         empty: frozenset[int] = frozenset()
-        self.form = _normal_form(form) if form else _NormalForm(empty, {}, frozenset(), empty, empty, empty)
+        self.form = normal_form(form) if form else NormalForm(empty, {}, frozenset(), empty, empty, empty)
         self.classes: dict[tuple[int, int, int, int, int], int] = {}
         bad = self.bad
         self.number(bad.unnamed, 0, 0)  # INERT
