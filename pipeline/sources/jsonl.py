@@ -16,7 +16,8 @@ from pipeline.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, Rec
 from pipeline.sources.slices import FileSlice, OpenBinary
 from pipeline.sources.source import SourceConfig
 from pipeline.sources.split import Group, split_chunks
-from pipeline.sources.streams import CHUNK_BYTES, Chunk, StoredFile, compression_of, read_chunks
+from pipeline.sources.stored_file import StoredFile, compression_of
+from pipeline.sources.streams import CHUNK_BYTES, Chunk, read_chunks
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
@@ -62,11 +63,12 @@ def read_jsonl(
     at_front = file_slice.start == 0
     for group in split_chunks(chunks, b"\n", maximum):
         records = group.records
+        shift = 0
         if at_front:
             at_front = False
             if records[0].startswith(BYTE_ORDER_MARK):
                 records[0] = records[0][len(BYTE_ORDER_MARK) :]
-                first_byte += len(BYTE_ORDER_MARK)
+                shift = len(BYTE_ORDER_MARK)
         if row + len(records) > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(
@@ -101,7 +103,7 @@ def read_jsonl(
                 batch.replaced += replaced
             except _BadRecordError as bad:
                 if offsets is None:
-                    offsets = _offsets(group, first_byte)
+                    offsets = _offsets(group, first_byte + shift)
                 position = group.position if compression else offsets[index]
                 reason = str(bad)
                 if group.fault is not None:
@@ -198,7 +200,7 @@ def _until_line_end(file: StoredFile, carried: bytes, stop: int) -> Iterator[Chu
 
 
 def _offsets(group: Group, first_byte: int) -> list[int]:
-    """Offset of each record of a group of a plain file whose first record begins at ``first_byte``."""
+    """Offset of each record of a group, in a plain file whose stream begins at ``first_byte``."""
     lengths = [len(record) + 1 for record in group.records]
     if group.dropped_bytes:
         lengths[0] = group.dropped_bytes + 1

@@ -3,8 +3,9 @@
 Legend: N rows of a batch.
 """
 
+import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
-from pipeline.sources.streams import fault_of
+from pipeline.sources.stored_file import fault_of
 
 MAX_BATCH_ROWS = 16_384
 """Rows decoded at once, however short the texts seem: a dictionary may hide how long they are."""
@@ -27,7 +28,7 @@ _BINARIES = (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def read_parquet(
-    file_slice: FileSlice, source: SourceConfig, file: Any, batch_bytes: int
+    file_slice: FileSlice, source: SourceConfig, file: BinaryIO, batch_bytes: int
 ) -> Iterator[RecordBatch]:
     """Read the row groups [start, stop) of a file.
 
@@ -40,18 +41,13 @@ def read_parquet(
     Raises:
         FileFaultError: after the batches before it have been yielded.
     """
-    try:
-        parquet = pq.ParquetFile(file, buffer_size=STREAM_BUFFER_BYTES)
+    watched = _WatchedFile(file)
+    with _noted(watched, "Parquet footer", 0):
+        parquet = pq.ParquetFile(watched, buffer_size=STREAM_BUFFER_BYTES)
         schema = parquet.schema_arrow
-    except OSError as error:
-        raise (
-            fault_of(error, 0) if error.errno else FileFaultError(f"corrupt file: Parquet: {_line(error)}", 0)
-        ) from error
-    except (pa.ArrowException, ValueError) as error:
-        raise FileFaultError(f"corrupt file: Parquet footer: {_line(error)}", 0) from error
+        metadata = parquet.metadata
     wanted = [name for name in dict.fromkeys([source.text, source.id, *source.keep]) if name is not None]
     _check_columns(schema, source.text, wanted)
-    metadata = parquet.metadata
     groups = range(file_slice.start, metadata.num_row_groups if file_slice.stop is None else file_slice.stop)
     if groups.stop > metadata.num_row_groups:
         raise FileFaultError(
@@ -60,35 +56,70 @@ def read_parquet(
     columns = [name for name in wanted if _type_of(schema, name) is not None]
     row = file_slice.first_row
     for number in groups:
-        group = metadata.row_group(number)
-        position, stored, decoded = _extent(group, columns)
+        with _noted(watched, f"Parquet row group {number}", 0):
+            group = metadata.row_group(number)
+            position, stored, decoded = _extent(group, columns)
         if row + group.num_rows > MAX_ROWS:
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,}; split it", position)
         batch_rows = max(1, min(MAX_BATCH_ROWS, batch_bytes * group.num_rows // max(1, decoded)))
         end = row + group.num_rows
-        try:
+        with _noted(watched, f"Parquet row group {number}", position):
             for table in parquet.iter_batches(
                 batch_rows, row_groups=[number], columns=columns, use_threads=False
             ):
                 yield _to_batch(table, source, row, position, stored)
                 row += table.num_rows
                 stored = 0
-        except OSError as error:
-            if error.errno:
-                raise fault_of(error, position) from error
-            raise FileFaultError(
-                f"corrupt file: Parquet row group {number}: {_line(error)}", position
-            ) from error
-        except MemoryError:
-            raise
-        except (pa.ArrowException, ValueError) as error:
-            raise FileFaultError(
-                f"corrupt file: Parquet row group {number}: {_line(error)}", position
-            ) from error
         if row != end:
             raise FileFaultError(
                 f"corrupt file: Parquet row group {number} lacks {end - row} of its rows", position
             )
+
+
+class _WatchedFile:
+    """Remembers the system's error, of which the Parquet reader passes on only the message."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
+    """Turns errors of the reader into ``FileFaultError``."""
+    try:
+        yield
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, MemoryError):
+            raise
+        if file.error is not None:
+            raise fault_of(file.error, position) from error
+        raise FileFaultError(f"corrupt file: {part}: {_line(error)}", position) from error
 
 
 def _to_batch(

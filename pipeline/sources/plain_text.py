@@ -6,7 +6,8 @@ from pipeline.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, Rec
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
 from pipeline.sources.split import Group, split_chunks
-from pipeline.sources.streams import Chunk, StoredFile, compression_of, read_chunks
+from pipeline.sources.stored_file import StoredFile, compression_of
+from pipeline.sources.streams import Chunk, read_chunks
 
 
 def read_text(

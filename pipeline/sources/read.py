@@ -12,7 +12,7 @@ from pipeline.sources.plain_text import read_text
 from pipeline.sources.records import FileFaultError, RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice, OpenBinary
 from pipeline.sources.source import Format, SourceConfig
-from pipeline.sources.streams import COMPRESSIONS, StoredFile, compression_of, fault_of
+from pipeline.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
 
 SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -47,7 +47,7 @@ def format_of(path: str, config: SourceConfig) -> Format:
     if config.format == "text":
         return "text"
     wanted = found
-    if config.format != "auto" and config.format != found:  # noqa: PLR1714 - mypy narrows the type by it
+    if config.format != "auto" and config.format != found:  # noqa: PLR1714 (types)
         name = PurePosixPath(path).name
         last_parts = [PurePosixPath(entry).name for entry in config.paths]
         named = any(part == name or (suffix and part.endswith(suffix + compression)) for part in last_parts)
@@ -56,8 +56,8 @@ def format_of(path: str, config: SourceConfig) -> Format:
         expected = "a known suffix" if config.format == "auto" else f"a suffix of format {config.format}"
         raise ValueError(
             f"{path}: source {config.name!r} cannot tell what this file holds: suffix {suffix or '(none)'!r} "
-            f"is not {expected} ({', '.join(SUFFIXES)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` with "
-            "a glob such as folder/**/*.jsonl.zst, name the file itself, or set `format`"
+            f"is not {expected} ({', '.join(SUFFIXES)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
+            "with a glob such as folder/**/*.jsonl.zst, name the file itself, or set `format`"
         )
     if wanted == "parquet" and compression:
         raise ValueError(f"{path}: a Parquet file cannot be read through {compression}; decompress it first")

@@ -48,8 +48,8 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
             offset += len(chunk.data)
             if len(parts) == 1:
                 unfinished += chunk.data
-                if len(unfinished) > max_record_bytes:
-                    excess = len(unfinished) - overlap
+                excess = len(unfinished) - overlap  # the rest may be the front of a separator
+                if excess > max_record_bytes or (dropped and excess > 0):
                     dropped += excess
                     del unfinished[:excess]
                 continue

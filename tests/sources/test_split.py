@@ -1,0 +1,42 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sources.split import split_chunks
+from pipeline.sources.streams import Chunk
+
+
+def _chunks(pieces):
+    offset = 0
+    for piece in pieces:
+        yield Chunk(piece, offset)
+        offset += len(piece)
+
+
+few_bytes = st.lists(st.sampled_from([b"a", b"b", b"\n", b"\n\n", b"ab", b"", b"aab\n"]), max_size=30)
+
+
+@given(few_bytes, st.sampled_from([b"\n", b"\n\n", b"aa", b"ab", b"aba", b"\n\n\n"]))
+def test_equals_bytes_split_of_the_whole_whatever_the_chunks(pieces, separator):
+    found, starts = [], []
+    for group in split_chunks(_chunks([p for p in pieces if p]), separator, 10**6):
+        start = group.start
+        for record in group.records:
+            found.append(bytes(record))
+            starts.append(start)
+            start += len(record) + len(separator)
+    whole = b"".join(pieces)
+    assert found == whole.split(separator)
+    for start, record in zip(starts, found, strict=True):
+        assert whole[start : start + len(record)] == record
+
+
+@given(few_bytes, st.integers(1, 5), st.sampled_from([b"\n", b"ab", b"\n\n"]))
+def test_oversize_records_are_counted_to_the_byte(pieces, limit, separator):
+    lengths = []
+    for group in split_chunks(_chunks([p for p in pieces if p]), separator, limit):
+        own = [len(record) for record in group.records]
+        if group.dropped_bytes:
+            assert own[0] == 0 and group.dropped_bytes > limit
+            own[0] = group.dropped_bytes
+        lengths += own
+    assert lengths == [len(record) for record in b"".join(pieces).split(separator)]
