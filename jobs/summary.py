@@ -34,8 +34,10 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         f"tokeniser checked against its reference on {measured[0]:,} documents: {measured[1]:,} differences; "
         "the books close"
     )
-    rate = text_bytes / seconds / 1e6
-    console.print(f"{seconds:,.1f} s, {rate:,.1f} MB/s of text, peak memory of a worker {_peak(walk):,.0f} MB")
+    computed = sum(summary.units - summary.reused for summary in walk.engine.summaries)
+    whole = all(summary.reused == 0 for summary in walk.engine.summaries)
+    rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
+    console.print(f"{seconds:,.1f} s, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
     root = walk.engine.store
     console.print(f"shards and manifest: {root.path(shards_folder(walk))}", markup=False, highlight=False)
     console.print(

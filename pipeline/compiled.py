@@ -1,11 +1,46 @@
 """The one decorator of all compiled kernels.
 
-Compiled code is kept on disk beside the source (or in numba's user cache where that is read-only), so a node
-compiles once. ``nogil`` lets a reader thread decode the next batch meanwhile; ``fastmath`` stays off because
-results must not depend on the machine.
+Compiled code is kept on disk, so a node compiles once. ``nogil`` lets a reader thread decode the next batch
+meanwhile; ``fastmath`` stays off because results must not depend on the machine.
+
+numba files a kernel under its own source file alone: after a change in a kernel that others call, the callers would go
+on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
 """
 
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numba
 from numba import njit
+
+_KERNEL_PACKAGES = ("text", "dedup", "tokens", "shards")
+
+
+def _cache_folder() -> str:
+    """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
+    digest = hashlib.blake2b(digest_size=8)
+    here = Path(__file__).parent
+    for folder in _KERNEL_PACKAGES:
+        for source in sorted((here / folder).glob("*.py")):
+            digest.update(source.read_bytes())
+    name = f"winnow-kernels-{digest.hexdigest()}"
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    for parent in (os.environ.get("NUMBA_CACHE_DIR"), user_cache):
+        if not parent:
+            continue
+        folder = Path(parent) / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return str(folder)
+    return str(Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}")
+
+
+numba.config.CACHE_DIR = _cache_folder()
 
 kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
 """Compile a kernel on first call with the types it is called with."""

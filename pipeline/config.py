@@ -3,6 +3,7 @@
 Every default stands in the section it belongs to; this file only says which sections there are.
 """
 
+import difflib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from pipeline.engine.execute import ComputeConfig
-from pipeline.section import Section
+from pipeline.section import Section, section_of
 from pipeline.sources.source import SourceConfig
 from pipeline.stages.filter import FilterConfig
 from pipeline.stages.keepers import DedupConfig
@@ -87,11 +88,24 @@ def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
     except TypeError as error:
         raise ConfigError(f"{origin}: {error}; quote values such as dates so that they are text") from error
     except ValidationError as error:
-        mistakes = [
-            f"  {'.'.join(map(str, mistake['loc'])) or 'top level'}: {mistake['msg'].removeprefix('Value error, ')}"
-            for mistake in error.errors(include_url=False)
-        ]
+        mistakes = [_mistake(mistake) for mistake in error.errors(include_url=False)]
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
+
+
+def _mistake(mistake: Any) -> str:
+    """One line about one mistake; for an unknown setting, the nearest known one."""
+    location = mistake["loc"]
+    name = ".".join(map(str, location)) or "top level"
+    if mistake["type"] != "extra_forbidden":
+        return f"  {name}: {mistake['msg'].removeprefix('Value error, ')}"
+    section: type[Section] | None = Config
+    for part in location[:-1]:
+        field = section.model_fields.get(part) if section else None
+        section = section_of(field.annotation) if field else section
+    known = list(section.model_fields) if section else []
+    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"  {name}: unknown setting {str(location[-1])!r}; {hint}known here: {', '.join(known)}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -1,9 +1,8 @@
-"""The base of every config section: frozen, typed, unknown keys refused with the nearest known name."""
+"""The base of every config section: frozen, typed, unknown keys refused."""
 
-import difflib
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -13,13 +12,10 @@ class Section(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, strict=True
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_settings_only(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            for key in values:
-                if key not in cls.model_fields:
-                    near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
-                    hint = f"did you mean {near[0]!r}? " if near else ""
-                    raise ValueError(f"unknown setting {key!r}; {hint}known here: {', '.join(cls.model_fields)}")
-        return values
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """The section class inside a field's type (``Section``, ``Section | None``, ``tuple[Section, ...]``), or None."""
+    for option in (annotation, *get_args(annotation)):
+        if isinstance(option, type) and issubclass(option, Section):
+            return option
+    return None

@@ -2,13 +2,12 @@
 
 import textwrap
 from collections.abc import Iterator
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
 
 from pipeline.config import Config
-from pipeline.section import Section
+from pipeline.section import Section, section_of
 from pipeline.sources.source import SourceConfig
 
 _HEAD = """\
@@ -30,7 +29,7 @@ def starter_config(name: str) -> str:
     for field, info in Config.model_fields.items():
         if field in ("run", "sources"):
             continue
-        section = _section_of(info.annotation)
+        section = section_of(info.annotation)
         lines += ["", *_comment(info.description)]
         if section is None:
             lines.append(f"# {field}: {_inline(info.get_default(call_default_factory=True))}")
@@ -44,20 +43,12 @@ def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -
         if name in skip:
             continue
         yield from _comment(info.description, indent)
-        inner = _section_of(info.annotation)
+        inner = section_of(info.annotation)
         if inner is not None:
             yield f"# {indent}{name}:"
             yield from _settings(inner, indent + "  ")
         else:
             yield f"# {indent}{name}: {_inline(info.get_default(call_default_factory=True))}"
-
-
-def _section_of(annotation: Any) -> type[Section] | None:
-    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    for option in options:
-        if isinstance(option, type) and issubclass(option, Section):
-            return option
-    return None
 
 
 def _inline(value: Any) -> str:

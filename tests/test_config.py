@@ -42,7 +42,7 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
     ("changes", "message"),
     [
         ({"filtr": {}}, "unknown setting 'filtr'; did you mean 'filter'?"),
-        ({"filter": {"gopher_qualty": {}}}, "filter: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?"),
+        ({"filter": {"gopher_qualty": {}}}, "filter.gopher_qualty: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?"),
         ({"shards": {"shard_mb": "256"}}, "shards.shard_mb: Input should be a valid integer"),
         ({"shards": {"splits": {"val": 1.5}}}, "share 1.5; it must lie between 0 and 1"),
         ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),

@@ -35,7 +35,7 @@ class ShardsConfig(Section):
     splits: dict[str, float] = {"val": 0.005}
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
     shard_mb: int = Field(256, ge=1)
-    """Size of a shard's token payload, in MB; shards of a split differ by one row at most."""
+    """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
     compression: Literal["none", "zstd"] = "none"
     """Compression inside the shards; token ids shrink by about 40 % and readers spend CPU on it."""
     seed: int = Field(7, ge=0)
@@ -84,8 +84,9 @@ def plan(
     units: list[Unit] = []
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
         num_rows = -(-tokens // row_tokens)
-        shards = max(1, round(tokens * id_bytes / (config.shard_mb * 1_000_000))) if tokens else 0
-        for shard in range(min(shards, num_rows)):
+        shards = -(-tokens * id_bytes // (config.shard_mb * 1_000_000))
+        shards = min(shards, num_rows)
+        for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
             description = {
                 "name": f"{name}-{shard:05d}-of-{shards:05d}",
