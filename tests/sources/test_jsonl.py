@@ -169,7 +169,10 @@ def test_a_byte_order_mark_is_skipped_once_and_offsets_stay_exact(tmp_path):
     assert [(bad.row, bad.position) for bad in found.unreadable] == [(1, 16), (2, 20)]
 
 
-SMALL = b'{"text":"one"}\n{"text":"caf\xc3\xa9"}\n\nbad\n{"text":""}\r\n\n\n{"text":"long long long"}\n{"text":"end"}'
+SMALL = (
+    b'{"text":"one"}\n{"text":"caf\xc3\xa9"}\n\nbad\n{"text":""}\r\n'
+    b'\n\n{"text":"long long long"}\n{"text":"end"}'
+)
 
 
 WHOLE_FILES = [SMALL, SMALL + b"\n", b"\xef\xbb\xbf" + SMALL, b"\n" * 5, b'{"text":"only"}']
