@@ -40,9 +40,9 @@ def test_too_large_texts_are_unreadable(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"x" * 9_000_000)
     found = read(tmp_path / "a.txt", max_document_mb=2)
     assert found.kinds == [(0, "too large")] and found.unreadable[0].bytes == 9_000_000
-    (tmp_path / "a.txt").write_bytes(b"a|" + b"x" * 9_000_000 + b"|b|" + b"y" * 1_000_001)
+    (tmp_path / "a.txt").write_bytes(b"a|" + b"x" * 9_000_000 + b"|b|" + b"y" * 1_000_001 + b"|c")
     found = read(tmp_path / "a.txt", max_document_mb=1, separator="|")
-    assert found.texts == ["a", "b"] and found.rows == [0, 2]
+    assert found.texts == ["a", "b", "c"] and found.rows == [0, 2, 4]
     assert [(bad.row, bad.bytes) for bad in found.unreadable] == [(1, 9_000_000), (3, 1_000_001)]
     assert found.unreadable[1].position == 9_000_005
 
