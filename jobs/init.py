@@ -1,5 +1,6 @@
 """``winnow init``: a commented starter config."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -24,7 +25,7 @@ def init(
                 file.write(starter_config(path))
         except FileExistsError:
             typer.echo(f"winnow: {path} exists already; name another file", err=True)
-            raise typer.Exit(REFUSED) from None
+            sys.exit(REFUSED)
         print(f"wrote {path}: set `run` and `sources`, then `winnow plan {path}` and `winnow run {path}`")
 
 

@@ -17,34 +17,31 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     text_bytes = total(walk.measured, "text_bytes")
     files = len(walk.files)
     stored = sum(file.bytes for file in walk.files)
-    console.print()
-    console.print(
-        f"[bold]{records:,}[/bold] records from {files:,} files: {stored / 1e6:,.1f} MB stored, "
-        f"{text_bytes / 1e6:,.1f} MB of text"
+    def say(line: str) -> None:  # not wrapped, so that it can be searched for and copied
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    say("")
+    say(
+        f"{records:,} records from {files:,} files: {stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
     )
     console.print(_outcomes(walk, outcomes, records))
     rules = totals_under(walk.filtered, "failed")
     if rules:
         top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
-        console.print("most failed rules: " + ", ".join(f"{name} {number:,}" for name, number in top))
+        say("rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top))
     console.print(_stages(walk.engine.summaries))
     console.print(_splits(walk))
-    measured = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
-    console.print(
-        f"tokeniser checked against its reference on {measured[0]:,} documents: {measured[1]:,} differences; "
+    checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
+    say(
+        f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences; "
         "the books close"
     )
     computed = sum(summary.units - summary.reused for summary in walk.engine.summaries)
     whole = all(summary.reused == 0 for summary in walk.engine.summaries)
     rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
-    console.print(f"{seconds:,.1f} s, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
-    root = walk.engine.store
-    console.print(f"shards and manifest: {root.path(shards_folder(walk))}", markup=False, highlight=False)
-    console.print(
-        f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}",
-        markup=False,
-        highlight=False,
-    )
+    say(f"{seconds:,.1f} s, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
+    say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
+    say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
 
 
 def _peak(walk: Walk) -> float:
@@ -79,6 +76,8 @@ def _stages(summaries: list[StageSummary]) -> Table:
     for column in ("units", "reused", "seconds", "MB/s", "CPU s", "written MB"):
         table.add_column(column, justify="right")
     for summary in summaries:
+        if not summary.units:
+            continue
         rate = summary.work_bytes / summary.seconds / 1e6 if summary.seconds and summary.units > summary.reused else 0
         table.add_row(
             summary.name,

@@ -1,5 +1,6 @@
 """``winnow why``: one document's story."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,7 +35,7 @@ def why(
             print(printable(f"unreadable: {record.path}, {row}, byte {record.position:,}: {record.reason}"))
         if not found and not lost:
             print(printable(f"winnow: no document or unreadable record {name!r} in {run}; ids are exact and case-sensitive"))
-            raise typer.Exit(REFUSED)
+            sys.exit(REFUSED)
 
 
 def tell(story: "Story", characters: int) -> None:

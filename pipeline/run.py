@@ -186,7 +186,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     walk.layout = {"rows": rows, "layout": layout, "partitions": partitions}
     tokens = [total(walk.shuffled, f"tokens/{name}") for name in config.split_names]
     sharding = shards.stage(config, vocabulary)
-    walk.sharded = engine.run(sharding, shards.plan(config, tokens, id_bytes, rows, layout, partitions))
+    walk.sharded = engine.run(sharding, shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions))
 
 
 def batch_bytes(worker_memory_mb: int) -> int:

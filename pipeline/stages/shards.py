@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.engine.exchange import ExchangeFile
-from pipeline.engine.records import Json, Unit
+from pipeline.engine.records import Json, Unit, content_hash
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
 from pipeline.shards.parquet import ParquetShardWriter
@@ -77,11 +77,19 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
 
 
 def plan(
-    config: ShardsConfig, split_tokens: list[int], id_bytes: int, rows: Json, layout: Json, partitions: int
+    sharding: Stage,
+    config: ShardsConfig,
+    split_tokens: list[int],
+    id_bytes: int,
+    rows: Json,
+    layout: Json,
+    partitions: int,
 ) -> list[Unit]:
     """One unit a shard. The number of shards follows from the tokens of the split and ``shard_mb``."""
     row_tokens = config.sequence_tokens + 1
     units: list[Unit] = []
+    # A shard set has a folder of its own: another config or other input never writes over a published set.
+    shard_set = content_hash([sharding.fingerprint, rows["hash"], layout["hash"], config.shard_mb], 16)
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
         num_rows = -(-tokens // row_tokens)
         shards = -(-tokens * id_bytes // (config.shard_mb * 1_000_000))
@@ -89,7 +97,7 @@ def plan(
         for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
             description = {
-                "name": f"{name}-{shard:05d}-of-{shards:05d}",
+                "path": f"shards/{shard_set}/{name}-{shard:05d}-of-{shards:05d}.parquet",
                 "split": split,
                 "first_row": first,
                 "rows": last - first,
@@ -126,7 +134,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         row_tokens,
         settings["end_of_text"],
     )
-    path = f"shards/{workspace.folder.rpartition('/')[2]}/{description['name']}.parquet"
+    path = description["path"]
     with workspace.store.create(path, "sha256") as draft:
         writer = ParquetShardWriter(draft.arrow(), row_tokens, rows.dtype, settings["compression"])
         writer.write(rows, pieces, offsets)

@@ -1,5 +1,6 @@
 """The command line as users and schedulers meet it: messages and exit codes."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.e2e.sample import settings, write_sample
 
 def winnow(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, list(arguments))
+    logging.getLogger("winnow").handlers = []  # they write to the runner's stream, which is closed now
     return result.exit_code, result.output
 
 
@@ -47,7 +49,7 @@ def test_plan_says_what_is_done_and_touches_nothing(finished, tmp_path):
 
 def test_why_and_verify(finished):
     _, run = finished
-    code, output = winnow("why", "web/0", str(run))
+    code, output = winnow("why", "web/1", str(run))
     assert code == 0
     assert "outcome    kept" in output
     assert "split" in output
@@ -66,7 +68,8 @@ def test_why_and_verify(finished):
     [
         ("run: r\nsorces: []", 2, "did you mean 'sources'"),
         ("run: r\nsources: [{name: a, path: nowhere/*.jsonl}]", 2, "no file matches"),
-        ("run: r\nsources: [{name: a, path: .}]\ntokenise: {encoding: o300k}", 2, "o300k"),
+        ("run: r\nsources: [{name: a, path: c.yaml, format: text}]\ntokenise: {encoding: o300k}", 2, "o300k"),
+        ("run: r\nsources: [{name: a, path: .}]", 2, "c.yaml: source 'a' cannot tell what this file holds"),
     ],
 )
 def test_mistakes_end_with_code_2_and_a_message(tmp_path, text, code, message):

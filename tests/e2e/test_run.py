@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import tiktoken
 import yaml
 from ftfy import fix_text
 
@@ -26,10 +25,14 @@ from tests.e2e.sample import settings, write_sample
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
+def sample_records(tmp_path_factory) -> tuple[Path, dict[str, int]]:
     folder = tmp_path_factory.mktemp("sample") / "data"
-    write_sample(folder)
-    return folder
+    return folder, write_sample(folder)
+
+
+@pytest.fixture(scope="module")
+def sample(sample_records) -> Path:
+    return sample_records[0]
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +68,9 @@ def documents(finished) -> dict[int, dict]:
     return {row["doc"]: row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()}
 
 
-def test_every_record_has_one_outcome(sample, reference):
-    walk, finished = reference
-    expected = write_sample(sample)
+def test_every_record_has_one_outcome(sample_records, reference):
+    _, finished = reference
+    expected = sample_records[1]
     books = finished.manifest["books"]
     assert books["records"] == sum(expected.values())
     assert sum(books["outcomes"].values()) == books["records"]
@@ -80,7 +83,6 @@ def test_every_record_has_one_outcome(sample, reference):
 
 def test_shards_decode_to_exactly_the_kept_documents(reference):
     _, finished = reference
-    encoding = tiktoken.get_encoding("gpt2") if False else None
     from pipeline.run import usable_vocabulary
 
     vocabulary = usable_vocabulary(finished.config)
@@ -95,7 +97,6 @@ def test_shards_decode_to_exactly_the_kept_documents(reference):
         assert len(pieces[-1]) == 0  # the stream ends with an end-of-text
         decoded = Counter(vocabulary.decode(piece[:-1]).decode() for piece in pieces[:-1])
         assert decoded == kept
-    assert encoding is None
 
 
 def test_texts_are_what_ftfy_makes_of_the_input(sample, reference):
@@ -164,20 +165,34 @@ def rerun(sample, tmp_path, **sections) -> dict[str, int]:
 
 
 def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
-    rerun(sample, tmp_path)
+    by_length = {"keep": ["longest", "first"]}  # keepers that do not depend on the number of failed rules
+    rerun(sample, tmp_path, dedup=by_length)
     threshold = {"mode": "annotate", "gopher_quality": {"min_words": 60}}
-    computed = rerun(sample, tmp_path, filter=threshold)
+    computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length)
     assert computed["measure"] == 0
     assert computed["filter"] > 0
     assert computed["tokenise"] == 0  # in annotate mode the same documents survive
     shards = {"sequence_tokens": 63, "shard_mb": 1, "splits": {"val": 0.1}}
-    computed = rerun(sample, tmp_path, filter=threshold, shards=shards)
+    computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards)
     assert [name for name, units in computed.items() if units] == ["shards"]
-    computed = rerun(sample, tmp_path, filter=threshold, shards=shards | {"seed": 8})
+    computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards | {"seed": 8})
     assert [name for name, units in computed.items() if units] == ["decide", "shuffle", "layout", "shards"]
-    computed = rerun(sample, tmp_path, filter=threshold, shards=shards | {"seed": 8}, dedup={"threshold": 0.9})
+    computed = rerun(sample, tmp_path, filter=threshold, shards=shards | {"seed": 8}, dedup=by_length | {"threshold": 0.9})
     assert computed["measure"] == computed["filter"] == computed["bands"] == computed["candidates"] == 0
     assert computed["keepers"] > 0
+
+
+def test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there(tmp_path):
+    write_sample(tmp_path / "data", 40)
+    config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
+    run(config)
+    before = load_finished(str(tmp_path / "run"))
+    (tmp_path / "data" / "notes" / "new.txt").write_text("Something else was written here. " * 30)
+    run(config)
+    assert check_shards(before) == []  # readers of the old set go on undisturbed
+    after = load_finished(str(tmp_path / "run"))
+    assert after.shards != before.shards
+    assert check_shards(after) == []
 
 
 def test_new_files_keep_the_numbers_of_old_ones(tmp_path):
