@@ -108,7 +108,14 @@ class Normaliser:
 
     def __init__(self, config: NormaliseConfig) -> None:
         self.config = config
-        self._ftfy_config = config.ftfy_config()
+        refining = (
+            config.restore_byte_a0,
+            config.replace_lossy_sequences,
+            config.decode_inconsistent_utf8,
+            config.fix_c1_controls,
+        )
+        # Where none of them is off, ftfy's shorter way without explanations gives the same text.
+        self._ftfy_config = config.ftfy_config()._replace(explain=not all(refining))
         self._ftfy_config_without_html = self._ftfy_config._replace(unescape_html=False)
         self._html_mode = {"auto": HTML_AUTO, True: HTML_ON, False: HTML_OFF}[config.unescape_html]
         self._tables = build_tables(self._ftfy_config) if config.ftfy else None
@@ -171,10 +178,14 @@ class Normaliser:
         ftfy_bytes = int((holes[:, SOURCE_END] - holes[:, SOURCE_START]).sum())
         if len(holes) == 0:
             return strings_from_buffers(out[:written], out_offsets), substituted_bytes, 0
-        fixed = [
-            self._fix_segment(data[start:end].tobytes(), bool(unescape))
-            for start, end, unescape in holes[:, [SOURCE_START, SOURCE_END, UNESCAPE]].tolist()
-        ]
+        fixed = []
+        left_alone = substituted_bytes == 0
+        for start, end, unescape in holes[:, [SOURCE_START, SOURCE_END, UNESCAPE]].tolist():
+            segment = data[start:end].tobytes()
+            fixed.append(self._fix_segment(segment, bool(unescape)))
+            left_alone &= fixed[-1] == segment
+        if left_alone:
+            return texts, 0, ftfy_bytes
         fixed_offsets = np.zeros(len(fixed) + 1, np.int64)
         np.cumsum([len(segment) for segment in fixed], out=fixed_offsets[1:])
         target = np.empty(written + fixed_offsets[-1], np.uint8)

@@ -64,6 +64,23 @@ def test_hostile_lines_equal_ftfy() -> None:
     assert result.ftfy_bytes < sum(len(line.encode()) for line in lines)
 
 
+def test_spaces_that_were_no_break_spaces() -> None:
+    # In code page 437 lead bytes are box drawings, unknown to the detector; ftfy restores A0 after them.
+    choose = random.Random(4)
+    leads = [bytes([byte]).decode("cp437") for byte in range(0xC2, 0xE4)]
+    continuations = [bytes([byte]).decode("cp437") for byte in range(0x80, 0xC0)]
+    lines = []
+    for _ in range(4000):
+        parts = [
+            choose.choice(leads) + choose.choice([*continuations, *" " * 40])
+            for _ in range(choose.randint(1, 4))
+        ]
+        lines.append(choose.choice(["", "a"]).join(parts))
+    changed = [line for line in lines if ftfy.fix_encoding(line) != line]
+    assert len(changed) > 200
+    assert not any(map(is_idle, changed))
+
+
 def test_what_can_be_repaired_is_not_called_idle() -> None:
     for text in (
         "sÃ³",
