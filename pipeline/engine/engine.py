@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
 from pipeline.engine.progress import StageProgress
-from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash
+from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
 
@@ -109,8 +109,8 @@ class Engine:
 
     def publish_list(self, stage: Stage, name: str, entries: list[Json]) -> Json:
         """Publish a list under the stage's folder, named by its content; returns ``{path, hash}``."""
-        digest = content_hash(entries)
-        path = f"{stage.folder}/{name}-{digest[:12]}.listing"
+        digest = content_hash(identity(entries))
+        path = f"{stage.folder}/{name}-{content_hash(entries, 12)}.listing"
         if not self.dry and not self.store.exists(path):
             self.store.replace(path, canonical(entries))
         return {"path": path, "hash": digest}

@@ -25,6 +25,15 @@ def content_hash(value: Any, digits: int = 24) -> str:
     return hashlib.blake2b(canonical(value), digest_size=32).hexdigest()[:digits]
 
 
+def identity(value: Any) -> Any:
+    """A description without the paths of files that it also names by hash: equal content is the same work."""
+    if isinstance(value, dict):
+        return {k: identity(v) for k, v in value.items() if not (k == "path" and "hash" in value)}
+    if isinstance(value, list):
+        return [identity(item) for item in value]
+    return value
+
+
 @dataclass(frozen=True)
 class Unit:
     """One piece of a stage's work.

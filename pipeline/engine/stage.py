@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline.engine.records import Json, Output, Record, Unit, content_hash
+from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
 from pipeline.engine.store import DigestName, Draft, Store
 
 
@@ -75,7 +75,7 @@ class Stage:
 
     def key(self, unit: Unit) -> str:
         """Content address of one unit's work."""
-        return content_hash([self.fingerprint, unit.description])
+        return content_hash([self.fingerprint, identity(unit.description)])
 
     def record_path(self, key: str) -> str:
         """Where the record of the unit with this key stands."""
