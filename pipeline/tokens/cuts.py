@@ -22,7 +22,8 @@ lies within one of the two encodings, whence it is the encoding of its own text 
 Conditions on soft cuts keep the words themselves (what the pattern splits) the same in both parts:
 - the run is long enough that the tokens taken along lie inside it;
 - letters: a lower-case letter before the cut, for o200k looks for one after capitals;
-- punctuation is without apostrophe (contractions) and slash (o200k lets slashes follow line breaks);
+- CJK letters follow no other letter (o200k ends a word before a capital if a small letter is in it);
+- punctuation with a slash does not follow a line break (o200k joins slashes to line breaks before them);
 - white space follows a letter, a digit or a hard cut (o200k joins line breaks to punctuation), and the cut is
   behind a line break, or no line break came before it (a line break takes the blanks before it along).
 
@@ -73,6 +74,11 @@ def _is_cjk_letter(code: int) -> bool:
 
 
 @inline_kernel
+def _is_cjk_stop(code: int) -> bool:
+    return code in (0x3001, 0x3002, 0xFF0C)
+
+
+@inline_kernel
 def _is_wide_space(code: int) -> bool:
     """White_Space outside ASCII."""
     return code in (0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000) or 0x2000 <= code <= 0x200A
@@ -99,13 +105,13 @@ def _is_hard(data: NDArray[np.uint8], start: int, at: int) -> bool:
     if current >= 0x80:
         code = _code_point(data, at)
         if digit:
-            return _is_cjk_letter(code)
-        return code == 0x3001 or code == 0x3002 or code == 0xFF0C  # noqa: PLR1714 - a plain bool for mypy
+            return bool(_is_cjk_letter(code))
+        return _is_cjk_stop(code)
     if _is_ascii_letter(current):
         return digit
     if _is_digit(current):
         return letter
-    return current != 39
+    return bool(current != 39)
 
 
 @inline_kernel
@@ -115,7 +121,9 @@ def _class_of(code: int) -> int:
     if code in (9, 10, 13, 32):
         return _SPACE
     if 33 <= code <= 126:
-        return _NONE if _is_digit(code) or code in (39, 47) else _PUNCTUATION
+        return _NONE if _is_digit(code) else _PUNCTUATION
+    if 0x1F300 <= code <= 0x1F64F:
+        return _PUNCTUATION  # pictographs: neither letters nor numbers nor white space
     return _CJK if _is_cjk_letter(code) else _NONE
 
 
@@ -135,7 +143,7 @@ def cut_long(  # noqa: PLR0917 - compiled functions are called by position
 
     Returns:
         ends int64[P] of the parts, and floors int64[P]: -1 for a hard cut (or the end), else where the run of
-        a soft cut begins: the tokens taken along must begin behind it.
+        a soft cut begins (and one more): the tokens taken along must begin behind that.
     """
     room = 4 * (end - start) // min(part_bytes, soft_bytes) + 4
     ends = np.empty(room, np.int64)
@@ -154,7 +162,8 @@ def cut_long(  # noqa: PLR0917 - compiled functions are called by position
             begin = at
             continue
         # No such luck: look at every character until the next hard cut.
-        run_class, run_start, clean, newline, lower, previous = _NONE, begin, True, False, False, 0
+        run_class, run_start, clean, previous = _NONE, begin, True, 0
+        newline = lower = slash = False  # seen in this run
         last_hard = -1
         at = begin
         while at < end:
@@ -165,29 +174,34 @@ def cut_long(  # noqa: PLR0917 - compiled functions are called by position
             if last_hard > begin and at - begin >= part_bytes:
                 break
             if kind != run_class:
-                # what stands before a run decides whether it may be cut where its words depend on that
-                clean = at in (begin, last_hard) or (kind == _SPACE and run_class in (_LETTER, _CJK))
-                clean = clean or (kind == _LETTER and previous < 0x80 and previous != 39)
-                run_class, run_start, newline, lower = kind, at, False, False
-            elif (
-                kind != _NONE
-                and at - begin >= soft_bytes
-                and last_hard <= begin
-                and at - run_start >= min_run
-            ):
-                after_break = previous in (10, 13)
+                # What stands before a run decides whether it may be cut where its words depend on that.
+                plain = previous < 0x80 and run_class != _LETTER and previous != 39
+                clean = (
+                    at in (begin, last_hard)
+                    or (kind == _LETTER and plain)
+                    or (kind == _CJK and (plain or _is_cjk_stop(previous)))
+                    or (kind == _PUNCTUATION and previous not in (10, 13))
+                    or (kind == _SPACE and run_class in (_LETTER, _CJK))
+                )
+                run_class, run_start = kind, at
+                newline = lower = slash = False
+            elif last_hard <= begin and at - begin >= soft_bytes and at - run_start >= min_run:  # noqa: SIM102 - first the cheap half, which nearly always fails
                 if (
-                    kind in (_CJK, _PUNCTUATION)
+                    (kind == _CJK and clean)
+                    or (kind == _PUNCTUATION and (clean or not slash))
                     or (kind == _LETTER and (97 <= previous <= 122 or (clean and not lower)))
-                    or (kind == _SPACE and clean and (after_break or not newline))
+                    or (kind == _SPACE and clean and (previous in (10, 13) or not newline))
                 ):
-                    ends[count], floors[count] = at, run_start
+                    # one more, for the run may begin with the two letters of a contraction
+                    ends[count], floors[count] = at, run_start + 1
                     count += 1
                     begin = at
             if code in (10, 13):
                 newline = True
             if 97 <= code <= 122:
                 lower = True
+            if code == 47:
+                slash = True
             previous = code
             at += 1 if code < 0x80 else (2 if code < 0x800 else (3 if code < 0x10000 else 4))
         if last_hard <= begin:
