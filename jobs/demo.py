@@ -8,7 +8,7 @@ near-duplicate, and decodes one row of a shard.
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
@@ -18,7 +18,17 @@ RUN = "demo-run"
 MAX_FILE_BYTES = 400_000
 MAX_SOURCE_BYTES = {"documentation": 30_000_000, "sources": 40_000_000}
 DOCUMENTATION_SUFFIXES = {".md", ".rst", ".txt", ".html"}
-DOCUMENTATION_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "METADATA", "AUTHORS", "CHANGELOG", "copyright")
+DOCUMENTATION_NAMES = (
+    "LICENSE",
+    "LICENCE",
+    "COPYING",
+    "NOTICE",
+    "README",
+    "METADATA",
+    "AUTHORS",
+    "CHANGELOG",
+    "copyright",
+)
 
 
 def demo() -> None:
@@ -41,8 +51,18 @@ def demo() -> None:
             {
                 "run": RUN,
                 "sources": [
-                    {"name": "documentation", "path": f"{TEXT}/documentation.jsonl.gz", "id": "path", "licence": "various"},
-                    {"name": "sources", "path": f"{TEXT}/sources.parquet", "id": "path", "licence": "various"},
+                    {
+                        "name": "documentation",
+                        "path": f"{TEXT}/documentation.jsonl.gz",
+                        "id": "path",
+                        "licence": "various",
+                    },
+                    {
+                        "name": "sources",
+                        "path": f"{TEXT}/sources.parquet",
+                        "id": "path",
+                        "licence": "various",
+                    },
                 ],
                 "filter": {"mode": "annotate"},
                 "shards": {"sequence_tokens": 1024, "shard_mb": 8, "splits": {"val": 0.01}},
@@ -76,7 +96,9 @@ def gather() -> None:
         return
     folder.mkdir(exist_ok=True)
     print("gathering documentation, licences and sources of this Python installation ...", file=sys.stderr)
-    roots = sorted({Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")} | {Path("/usr/share/doc")})
+    roots = sorted(
+        {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")} | {Path("/usr/share/doc")}
+    )
     paths = sorted({path for root in roots if root.is_dir() for path in root.rglob("*")})
     with gzip.open(folder / "documentation.jsonl.gz", "wb", compresslevel=3) as file:
         for name, text in _texts(paths, "documentation", _is_documentation):
@@ -90,7 +112,7 @@ def _is_documentation(path: Path) -> bool:
     return path.suffix in DOCUMENTATION_SUFFIXES or path.name.startswith(DOCUMENTATION_NAMES)
 
 
-def _texts(paths: list[Path], source: str, wanted) -> Iterator[tuple[str, str]]:  # type: ignore[no-untyped-def]
+def _texts(paths: list[Path], source: str, wanted: Callable[[Path], bool]) -> Iterator[tuple[str, str]]:
     """(path, text) of wanted files, every k-th where there are too many, so that all packages are seen."""
     chosen = [p for p in paths if wanted(p) and p.is_file() and 0 < p.stat().st_size <= MAX_FILE_BYTES]
     step = -(-sum(p.stat().st_size for p in chosen) // MAX_SOURCE_BYTES[source]) or 1

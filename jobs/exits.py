@@ -38,9 +38,12 @@ def true_exit_codes() -> Iterator[None]:
         _end(error, FAILED)
     except KeyboardInterrupt:
         _end("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: told with its trace, and exit code 1
         traceback.print_exc()
-        _end(f"{type(error).__name__}: {error}\nthis is a fault in winnow: please report it with the trace above", FAILED)
+        _end(
+            f"{type(error).__name__}: {error}\nthis is a fault in winnow: please report it with the trace above",
+            FAILED,
+        )
 
 
 def _end(message: object, code: int) -> None:

@@ -18,15 +18,23 @@ def plan(config: ConfigPath, overrides: Overrides = None) -> None:
 
         console = Console()
         planned = plan_run(load_config(config, overrides))
-        console.print(f"{planned.files:,} files, {planned.stored_bytes / 1e6:,.1f} MB, about {planned.text_bytes / 1e6:,.1f} MB of text")
+        console.print(
+            f"{planned.files:,} files, {planned.stored_bytes / 1e6:,.1f} MB, "
+            f"about {planned.text_bytes / 1e6:,.1f} MB of text"
+        )
         table = Table("stage", "units", "done", "to run")
         for stage in planned.stages:
             units = "after the stage before it" if stage.units is None else f"{stage.units:,}"
             left = "" if stage.units is None else f"{stage.units - stage.done:,}"
             table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
         console.print(table)
-        console.print(f"disk for work files: about {planned.work_bytes / 1e6:,.0f} MB, of which shards about {planned.shard_bytes / 1e6:,.0f} MB")
-        console.print(f"memory a worker: up to {planned.worker_memory_mb:,} MB (compute.worker_memory_mb), {planned.workers} workers")
+        console.print(
+            f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
+            f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
+        )
+        console.print(
+            f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers"
+        )
 
 
 if __name__ == "__main__":

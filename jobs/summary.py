@@ -17,13 +17,12 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     text_bytes = total(walk.measured, "text_bytes")
     files = len(walk.files)
     stored = sum(file.bytes for file in walk.files)
+
     def say(line: str) -> None:  # not wrapped, so that it can be searched for and copied
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     say("")
-    say(
-        f"{records:,} records from {files:,} files: {stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
-    )
+    say(f"{records:,} records from {files:,} files: {stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text")
     console.print(_outcomes(walk, outcomes, records))
     rules = totals_under(walk.filtered, "failed")
     if rules:
@@ -33,8 +32,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     console.print(_splits(walk))
     checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
     say(
-        f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences; "
-        "the books close"
+        f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences; the books close"
     )
     computed = sum(summary.units - summary.reused for summary in walk.engine.summaries)
     whole = all(summary.reused == 0 for summary in walk.engine.summaries)

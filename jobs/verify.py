@@ -1,6 +1,7 @@
 """``winnow verify``: hash every shard against the manifest and close the books again."""
 
 import sys
+
 import typer
 
 from jobs.exits import FAILED, printable, true_exit_codes

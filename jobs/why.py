@@ -14,7 +14,10 @@ RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The run folder (`
 
 
 def why(
-    name: Annotated[str, typer.Argument(metavar="ID", help="The document's id, its number, or a path of an unreadable file.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The document's id, its number, or a path of an unreadable file."),
+    ],
     run: RunFolder,
     text: Annotated[int, typer.Option(help="Characters of the text to show.")] = 300,
 ) -> None:
@@ -34,7 +37,11 @@ def why(
             row = "rest of the file" if record.row is None else f"row {record.row}"
             print(printable(f"unreadable: {record.path}, {row}, byte {record.position:,}: {record.reason}"))
         if not found and not lost:
-            print(printable(f"winnow: no document or unreadable record {name!r} in {run}; ids are exact and case-sensitive"))
+            print(
+                printable(
+                    f"winnow: no document or unreadable record {name!r} in {run}; ids are exact and case-sensitive"
+                )
+            )
             sys.exit(REFUSED)
 
 
@@ -52,7 +59,11 @@ def tell(story: "Story", characters: int) -> None:
             f"           {story.keeper.source}: {story.keeper.path}, row {story.keeper.row}",
         ]
     for place in story.places:
-        rows = f"row {place.first_row:,}" if place.first_row == place.last_row else f"rows {place.first_row:,} to {place.last_row:,}"
+        rows = (
+            f"row {place.first_row:,}"
+            if place.first_row == place.last_row
+            else f"rows {place.first_row:,} to {place.last_row:,}"
+        )
         copy = f" (copy {place.copy})" if place.copy else ""
         lines.append(f"went to    split {place.split}{copy}, {rows}, {', '.join(place.shards)}")
     if story.tokens is not None:

@@ -7,9 +7,11 @@ numba files a kernel under its own source file alone: after a change in a kernel
 on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
 """
 
+import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -41,6 +43,26 @@ def _cache_folder() -> str:
 
 
 numba.config.CACHE_DIR = _cache_folder()
+
+
+def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
+    """Compile a set of kernels in one process of this node while the others wait for the result.
+
+    Args:
+        name: of the set; each set is compiled once for one state of the sources.
+        use_kernels: calls every kernel of the set with the types of real work.
+    """
+    folder = Path(numba.config.CACHE_DIR)
+    done = folder / f"{name}.compiled"
+    if done.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also when the process dies
+        if not done.exists():
+            use_kernels()
+            done.touch()
+
 
 kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
 """Compile a kernel on first call with the types it is called with."""

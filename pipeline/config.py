@@ -66,7 +66,9 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`") from error
+        raise ConfigError(
+            f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(values, dict):

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.engine.catalogue import CATALOGUE
@@ -168,7 +170,8 @@ def _places(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int,
     shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
     places = []
     for copy in range(copies):
-        key, _ = order_keys(*(np.array([v], np.uint64) for v in (doc, copy, copies)), config.seed, config.epoch)
+        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, copies))
+        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
         partition = int(partition_of_hash(key, partitions)[0])
         columns = _read_partition(run, split * partitions + partition)
         order = stream_order(columns)
@@ -179,7 +182,7 @@ def _places(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int,
     return length, tuple(places)
 
 
-def _read_partition(run: FinishedRun, partition: int) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _read_partition(run: FinishedRun, partition: int) -> dict[str, NDArray[Any]]:
     pieces = []
     for entry in read_listing(run.store, run.layout["rows"]):
         with run.store.open(entry["path"]) as file:

@@ -1,5 +1,6 @@
 """Plan: walk the stages without doing or writing anything."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -66,10 +67,8 @@ def plan_run(config: Config) -> Planned:
     """
     engine = Engine(Store(config.run), config.compute, dry=True)
     walk = Walk(config, engine, usable_inputs(config), usable_vocabulary(config))
-    try:
+    with contextlib.suppress(NotReadyError):
         walk_stages(walk)
-    except NotReadyError:
-        pass
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
     names = [name for name in STAGES if config.dedup or name not in _DEDUP_STAGES]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)

@@ -155,9 +155,7 @@ def _find_duplicates(walk: Walk) -> Json:
     connecting = components.components_stage()
     connected = engine.run(connecting, components.plan_components(engine.listing(edging, edged, "edges"), edged))
     gathering = components.candidates_stage(config.minhash.num_perm)
-    gather_units = components.plan_candidates(
-        parts, walk.filtered, connected, config.minhash.num_perm, partition_mb
-    )
+    gather_units = components.plan_candidates(parts, walk.filtered, connected, config.minhash.num_perm, partition_mb)
     gathered = engine.run(gathering, gather_units)
 
     choosing = keepers.stage(config)
@@ -233,7 +231,11 @@ def close_and_describe(walk: Walk) -> bytes:
     copies = total(walk.decided, "copies")
     tokens = total(walk.shuffled, "tokens")
     balances = [
-        Balance("rows of all parts against readable documents", sum(readable.values()), sum(p.rows for p in walk.parts)),
+        Balance(
+            "rows of all parts against readable documents",
+            sum(readable.values()),
+            sum(p.rows for p in walk.parts),
+        ),
         Balance("documents filtered against readable", sum(readable.values()), total(walk.filtered, "documents")),
         Balance("outcomes against readable documents", sum(readable.values()), sum(outcomes.values())),
         Balance(
@@ -301,7 +303,9 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
         "sources": sources,
         "config": config.model_dump(mode="json", exclude={"run", "compute"}),
-        "versions": library_versions("winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"),
+        "versions": library_versions(
+            "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
+        ),
     }
 
 
@@ -323,4 +327,3 @@ def _save_state(walk: Walk, folder: str) -> None:
         },
     }
     walk.engine.store.replace(STATE, orjson.dumps(state, option=orjson.OPT_INDENT_2))
-

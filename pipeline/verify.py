@@ -15,8 +15,11 @@ from pipeline.stages.tables import numbers, read_ipc, read_parquet
 
 def sha256_of(store: Store, path: str) -> str:
     """Hex SHA-256 of a stored file, read in pieces."""
+    digest = hashlib.sha256()
     with store.open(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def check_shards(run: FinishedRun) -> list[str]:

@@ -42,7 +42,10 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
     ("changes", "message"),
     [
         ({"filtr": {}}, "unknown setting 'filtr'; did you mean 'filter'?"),
-        ({"filter": {"gopher_qualty": {}}}, "filter.gopher_qualty: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?"),
+        (
+            {"filter": {"gopher_qualty": {}}},
+            "filter.gopher_qualty: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?",
+        ),
         ({"shards": {"shard_mb": "256"}}, "shards.shard_mb: Input should be a valid integer"),
         ({"shards": {"splits": {"val": 1.5}}}, "share 1.5; it must lie between 0 and 1"),
         ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),
@@ -91,8 +94,15 @@ def test_missing_and_broken_files(tmp_path):
 def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path):
     text = starter_config("winnow.yaml")
     starter = load(tmp_path, text)
-    shown = [line[2:] if line.startswith("# ") and not line.lstrip("# ").startswith("#") else line for line in text.splitlines()]
-    settings = [line for line in shown if not line.lstrip().startswith("#") and "A whole run" not in line and "Lines that begin" not in line]
+    shown = [
+        line[2:] if line.startswith("# ") and not line.lstrip("# ").startswith("#") else line
+        for line in text.splitlines()
+    ]
+    settings = [
+        line
+        for line in shown
+        if not line.lstrip().startswith("#") and "A whole run" not in line and "Lines that begin" not in line
+    ]
     everything = load(tmp_path, "\n".join(settings))
     assert everything == starter
 

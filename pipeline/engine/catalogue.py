@@ -60,7 +60,7 @@ def list_paths(pattern: str) -> list[str]:
             raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`")
         return sorted(found)
     if has_magic(pattern):
-        found = [path for path in glob(pattern, recursive=True) if Path(path).is_file()]
+        found = [path for path in glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps "a//b" as the user wrote it
         if not found:
             raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders)")
         return sorted(found)
@@ -133,5 +133,3 @@ def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -
 
 def _number(file: InputFile) -> int:
     return file.number
-
-

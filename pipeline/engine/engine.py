@@ -123,7 +123,11 @@ class Engine:
             if all(self._is_there(output) for output in record.outputs.values()):
                 records[record.key] = record
             elif not self.dry:
-                log.warning("%s unit %d: an output is gone or changed; it is computed again", stage.name, record.number)
+                log.warning(
+                    "%s unit %d: an output is gone or changed; it is computed again",
+                    stage.name,
+                    record.number,
+                )
                 self.store.remove(f"{stage.folder}/{name}")
         return records
 
@@ -143,8 +147,7 @@ class Engine:
             yield from run_on_ray(stage, largest_first, self.store.root, self.compute)
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
-            for record in self._load(stage).values():
-                yield record
+            yield from self._load(stage).values()
 
     def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:
         def measured(name: str) -> list[float]:

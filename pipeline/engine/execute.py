@@ -109,7 +109,7 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
     rows = [{"unit": orjson.dumps(unit)} for unit in units]
-    slots = config.workers if isinstance(config.workers, int) else max(1, int(ray.cluster_resources().get("CPU", 1)))
+    slots = config.workers if isinstance(config.workers, int) else max(1, _cluster_cores())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _RunBatch(stage, store_root),
         batch_size=1,
@@ -120,6 +120,13 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
     )
     for row in dataset.iter_rows():
         yield _outcome(orjson.loads(row["outcome"]))
+
+
+def _cluster_cores() -> int:
+    import ray  # noqa: PLC0415
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 1))
 
 
 class _RunBatch:

@@ -28,4 +28,6 @@ def close_books(balances: list[Balance]) -> None:
     open_books = [balance for balance in balances if balance.expected != balance.found]
     if open_books:
         listed = "\n".join(f"  {balance}" for balance in open_books)
-        raise BooksError(f"the books do not close; nothing was published. This is a fault in winnow, please report:\n{listed}")
+        raise BooksError(
+            f"the books do not close; nothing was published. This is a fault in winnow, please report:\n{listed}"
+        )

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -42,7 +42,7 @@ class StageProgress:
             # zero-byte units still have to move the bar
             self._task = self._bar.add_task(stage, total=max(1, self._bytes_total), **self._fields())
 
-    def _fields(self) -> dict[str, str]:
+    def _fields(self) -> dict[str, Any]:
         seconds = max(1e-9, time.perf_counter() - self._started)
         return {
             "units": f"{self.done}/{self.total}",
@@ -68,7 +68,14 @@ class StageProgress:
         left = self._bytes_total - self._bytes_done
         seconds = time.perf_counter() - self._started
         remaining = f"{seconds * left / self._bytes_done:,.0f} s left" if self._bytes_done else "time left unknown"
-        log.info("%s: %s units, %s, %s, %d failed", self.stage, fields["units"], fields["rate"], remaining, self.failed)
+        log.info(
+            "%s: %s units, %s, %s, %d failed",
+            self.stage,
+            fields["units"],
+            fields["rate"],
+            remaining,
+            self.failed,
+        )
 
     def __enter__(self) -> Self:
         if self._bar is not None:

@@ -160,7 +160,7 @@ class Store:
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Names (sorted) of published files directly in ``folder``; empty where there is no such folder."""
         try:
-            names = os.listdir(self.path(folder))
+            names = [entry.name for entry in self.path(folder).iterdir()]
         except FileNotFoundError:
             return []
         return sorted(n for n in names if n.endswith(suffix) and not n.startswith(TEMPORARY_PREFIX))

@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-
-
 ROWS_A_GROUP = 1024
 """Rows of a row group: the unit of random access for readers (16 MB at 4,096 tokens of 4 bytes)."""
 
@@ -21,7 +19,10 @@ def shard_schema(row_tokens: int, dtype: np.dtype[Any]) -> pa.Schema:
     """Arrow schema of a shard with rows of ``row_tokens`` ids."""
     return pa.schema(
         [
-            pa.field("input_ids", pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), row_tokens)),
+            pa.field(
+                "input_ids",
+                pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), row_tokens),
+            ),
             pa.field("doc_lens", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
         ]
     )
@@ -30,7 +31,9 @@ def shard_schema(row_tokens: int, dtype: np.dtype[Any]) -> pa.Schema:
 class ParquetShardWriter:
     """Appends packed rows to one shard; row groups are equal whatever the calls."""
 
-    def __init__(self, sink: pa.NativeFile, row_tokens: int, dtype: np.dtype[Any], compression: Literal["none", "zstd"]) -> None:
+    def __init__(
+        self, sink: pa.NativeFile, row_tokens: int, dtype: np.dtype[Any], compression: Literal["none", "zstd"]
+    ) -> None:
         self._schema = shard_schema(row_tokens, dtype)
         self._writer = pq.ParquetWriter(
             sink,
@@ -53,7 +56,9 @@ class ParquetShardWriter:
                 pa.array(pieces[first:last]),
                 type=self._schema.field("doc_lens").type,
             )
-            self._writer.write_table(pa.Table.from_arrays([ids, lens], schema=self._schema), row_group_size=ROWS_A_GROUP)
+            self._writer.write_table(
+                pa.Table.from_arrays([ids, lens], schema=self._schema), row_group_size=ROWS_A_GROUP
+            )
 
     def close(self) -> None:
         """Write the footer."""

@@ -1,14 +1,16 @@
 """Bands and edges: documents that share a band of their signature, or their whole text, meet in one partition."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.dedup.bands import exchange_rows, group_edges
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.dedup.radix import sort_pairs
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import Columns, ExchangeFile, partition_of_hash, partitions_for, write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Draft
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing, read_parquet
 
@@ -52,7 +54,7 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
     workspace.count("keys", len(keys))
 
 
-def _write(draft, partition, columns, partitions) -> int:  # type: ignore[no-untyped-def]
+def _write(draft: Draft, partition: NDArray[np.int64], columns: Columns, partitions: int) -> int:
     write_exchange(draft, partition, columns, partitions)
     return len(partition)
 

@@ -33,7 +33,7 @@ class DedupConfig(Section):
     """How candidates are verified: share of equal MinHash values (standard error 0.025 at 0.8)."""
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
-    rules; longest = most characters; first = earliest file and row. Ties go to the next entry, and at last to `first`."""
+    rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
 
 
 def stage(config: DedupConfig) -> Stage:

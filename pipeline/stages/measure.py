@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from pipeline import schemas
+from pipeline.compiled import compile_once
 from pipeline.dedup.exact import text_hashes
 from pipeline.dedup.minhash import MinHashConfig, signatures
 from pipeline.dedup.shingles import shingle_counts
@@ -53,15 +54,30 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, sources: list[SourceCon
     return Stage("measure", 1, settings, run, runtime)
 
 
+_SAMPLE_TEXTS = (
+    "A line.\r\n\u201cAnother\u201d one, \u00e9t\u00e9.\n\nAnd \u65e5\u672c\u8a9e. " * 3,
+    "caf\u00c3\u00a9",
+    "",
+)
+"""Takes every kernel through its paths once, so that all are compiled."""
+
+
 @cache
 def _kernels(settings: bytes) -> tuple[Normaliser, LanguageIdentifier, MinHashConfig]:
     """Built once a process: tables and models take a moment to load."""
     parsed = orjson.loads(settings)
-    return (
-        Normaliser(NormaliseConfig.model_validate(parsed["normalise"])),
-        LanguageIdentifier(LanguageConfig.model_validate(parsed["language"])),
-        MinHashConfig.model_validate(parsed["minhash"]),
-    )
+    normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
+    identify = LanguageIdentifier(LanguageConfig.model_validate(parsed["language"]))
+    minhash = MinHashConfig.model_validate(parsed["minhash"])
+
+    def use_kernels() -> None:
+        texts = normalise(pa.array(_SAMPLE_TEXTS, pa.large_string())).texts
+        identify(texts)
+        words = measure(texts).words
+        signatures(words.hashes, words.offsets, minhash)
+
+    compile_once("measure", use_kernels)
+    return normalise, identify, minhash
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -169,7 +185,11 @@ class _Parts(contextlib.AbstractContextManager["_Parts"]):
         self._workspace = workspace
         self._documents = schemas.documents(keep)
         self._signals = pa.schema(
-            [("doc", pa.uint64()), ("source", self._documents.field("source").type), ("language", pa.dictionary(pa.int32(), pa.string()))]
+            [
+                ("doc", pa.uint64()),
+                ("source", self._documents.field("source").type),
+                ("language", pa.dictionary(pa.int32(), pa.string())),
+            ]
             + [pa.field(name, kind) for name, kind in SIGNALS.items()]
         )
         self._signatures = schemas.signatures(num_perm)

@@ -32,7 +32,7 @@ class ShardsConfig(Section):
     """Tokens a training step sees in a row; a stored row has one more, so that inputs and targets both fit."""
     formats: tuple[Literal["parquet"], ...] = Field(("parquet",), strict=False)
     """Shard formats to write."""
-    splits: dict[str, float] = {"val": 0.005}
+    splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
     shard_mb: int = Field(256, ge=1)
     """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
@@ -167,7 +167,8 @@ def _read_window(workspace: Workspace, description: Json, first_token: int, toke
             columns = exchange.read(split * partitions + low, split * partitions + high)
             first_item = int(exchange.payload_starts(split * partitions + low, split * partitions + low)[0])
         index.append(columns)
-        item_starts.append(first_item + np.cumsum(columns["length"], dtype=np.int64) - columns["length"])
+        lengths = columns["length"].astype(np.int64)
+        item_starts.append(first_item + np.cumsum(lengths) - lengths)
 
     joined = {name: np.concatenate([columns[name] for columns in index]) for name in index[0]}
     file_of = np.repeat(np.arange(len(index)), [len(columns["doc"]) for columns in index])
@@ -192,6 +193,4 @@ def _read_window(workspace: Workspace, description: Json, first_token: int, toke
             payloads.append(ExchangeFile.open(file).read_payload(begin, end))
         source_starts[mine] = held + items - begin
         held += end - begin
-    return _Window(
-        np.concatenate(payloads), source_starts, lengths[inside], int(begins[inside[0]]) - first_token
-    )
+    return _Window(np.concatenate(payloads), source_starts, lengths[inside], int(begins[inside[0]]) - first_token)

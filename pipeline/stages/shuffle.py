@@ -52,7 +52,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
     copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
     high, low = order_keys(
-        docs[place], copy.astype(np.uint64), copies[place].astype(np.uint64), settings["seed"], settings["epoch"]
+        docs[place],
+        copy.astype(np.uint64),
+        copies[place].astype(np.uint64),
+        settings["seed"],
+        settings["epoch"],
     )
     order = np.lexsort((copy, docs[place], low, high, split[place]))
     place, copy, high, low = place[order], copy[order], high[order], low[order]

@@ -38,7 +38,12 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         if file.bytes <= unit_bytes or file.path.endswith(COMPRESSED_SUFFIXES):
             continue
         if kind == "parquet":
-            description = {"path": file.path, "modified_ns": file.modified_ns, "bytes": file.bytes, "format": kind}
+            description = {
+                "path": file.path,
+                "modified_ns": file.modified_ns,
+                "bytes": file.bytes,
+                "format": kind,
+            }
             units.append(Unit(len(units), description, 1))
         elif kind == "jsonl":
             for start in range(0, file.bytes, unit_bytes):
@@ -68,15 +73,18 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
             start=description["start"],
             stop=description["stop"],
         )
-        workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
         workspace.notes |= {"start": description["start"], "stop": description["stop"]}
+        try:
+            workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
+        except OSError as error:  # measure reads the file whole and records what is wrong with it
+            workspace.notes["fault"] = str(error)
         return
     try:
         with workspace.store.open_input(description["path"]) as file:
             metadata = pq.ParquetFile(file).metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
             workspace.notes["row_groups"] = [[group.num_rows, group.total_byte_size] for group in groups]
-    except (OSError, ValueError) as error:  # measure reads the file whole and records what is wrong with it
+    except (OSError, ValueError) as error:  # as above
         workspace.notes["row_groups"] = []
         workspace.notes["fault"] = str(error)
 
@@ -123,7 +131,7 @@ def _slices_of(file: InputFile, kind: str, counted: list[Record], unit_bytes: in
         "stop": None,
         "first_row": 0,
     }
-    if kind == "jsonl" and counted:
+    if kind == "jsonl" and counted and not any("fault" in record.notes for record in counted):
         slices = []
         first_row = 0
         for record in counted:

@@ -18,7 +18,6 @@ from pipeline.engine.stage import Workspace
 from pipeline.engine.store import Store
 
 
-
 class TableOutput:
     """An output table being written, batch by batch."""
 
@@ -50,7 +49,9 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 @contextlib.contextmanager
-def parquet_output(workspace: Workspace, name: str, schema: pa.Schema, plain: tuple[str, ...] = ()) -> Iterator[TableOutput]:
+def parquet_output(
+    workspace: Workspace, name: str, schema: pa.Schema, plain: tuple[str, ...] = ()
+) -> Iterator[TableOutput]:
     """A Parquet output of the unit; one row group a batch; ``plain`` columns get no dictionary and no statistics."""
     path = workspace.output_path(f"{name}.parquet")
     with workspace.store.create(path) as draft:
@@ -67,10 +68,9 @@ def parquet_output(workspace: Workspace, name: str, schema: pa.Schema, plain: tu
 def ipc_output(workspace: Workspace, name: str, schema: pa.Schema) -> Iterator[TableOutput]:
     """An Arrow IPC output of the unit, uncompressed, one record batch a write."""
     path = workspace.output_path(f"{name}.arrow")
-    with workspace.store.create(path) as draft:
-        with pa.ipc.new_file(draft.arrow(), schema) as writer:
-            table = TableOutput(writer, schema)
-            yield table
+    with workspace.store.create(path) as draft, pa.ipc.new_file(draft.arrow(), schema) as writer:
+        table = TableOutput(writer, schema)
+        yield table
     workspace.published(name, path, draft, table.rows)
 
 

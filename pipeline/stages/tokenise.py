@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.engine.records import Record, Unit
@@ -74,7 +75,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             _count_sources(workspace, chosen.column("source"), np.diff(encoded.offsets))
 
 
-def _count_sources(workspace: Workspace, source: pa.DictionaryArray, lengths: np.ndarray) -> None:  # type: ignore[type-arg]
+def _count_sources(workspace: Workspace, source: pa.DictionaryArray, lengths: NDArray[np.int64]) -> None:
     sums = np.bincount(source.indices.to_numpy(), weights=lengths, minlength=len(source.dictionary))
     for name, value in zip(source.dictionary.to_pylist(), sums, strict=True):
         if value:

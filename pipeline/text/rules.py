@@ -27,9 +27,8 @@ from pipeline.text.stop_words import STOP_WORDS
 
 LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo", "dz", "yue", "wuu"})
 """Languages written without spaces between words (ISO 639)."""
-LANGUAGES_WITH_SHORT_WORDS = frozenset({"ko", "vi"})
-"""Languages whose written words have under three code points on average: syllables are one code point (Korean) or one
-word (Vietnamese)."""
+LANGUAGES_OF_SYLLABLES = frozenset({"ko", "vi"})
+"""Written with spaces, but in syllables: one code point each (Korean) or one word each (Vietnamese)."""
 LANGUAGES_WITHOUT_SENTENCE_MARKS = frozenset({"th", "lo"})
 """Languages that end a sentence with a space."""
 
@@ -180,7 +179,7 @@ def _scopes(counts: Counts, language: _Languages, rows: int) -> dict[Scope, NDAr
     return {
         Scope.ALL: np.ones(rows, bool),
         Scope.SPACED: spaced,
-        Scope.LONG_WORDS: spaced & ~language.among(LANGUAGES_WITH_SHORT_WORDS),
+        Scope.ALPHABETIC: spaced & ~language.among(LANGUAGES_OF_SYLLABLES),
         Scope.SENTENCE_MARKS: ~language.among(LANGUAGES_WITHOUT_SENTENCE_MARKS),
         Scope.STOP_WORDS: language.among(tuple(STOP_WORDS)),
     }

@@ -13,7 +13,7 @@ class FineWebConfig(RuleSet):
     min_terminal_line_ratio: float | None = Field(0.12, ge=0)
     """Share of lines that end in terminal punctuation, of any script. Not for Thai and Lao, which have none."""
     max_short_line_ratio: float | None = Field(0.67, ge=0)
-    """Share of lines of at most 30 characters. Not for scripts written without spaces, which need fewer characters."""
+    """Share of lines of at most 30 characters. Only for alphabets: others need fewer characters."""
     max_repeated_line_character_ratio: float | None = Field(0.01, ge=0)
     """Share of characters (line feeds apart) in lines that occurred before."""
     max_line_feeds_per_word: float | None = Field(0.3, ge=0)
@@ -29,8 +29,8 @@ def _repeated(counts: Counts, _config: FineWebConfig) -> NDArray[np.float64]:
 
 FINEWEB_RULES = (
     Rule("min_terminal_line_ratio", Scope.SENTENCE_MARKS, ratio("terminal_lines", "filled_lines")),
-    Rule("max_short_line_ratio", Scope.SPACED, ratio("short_lines", "filled_lines")),
+    Rule("max_short_line_ratio", Scope.ALPHABETIC, ratio("short_lines", "filled_lines")),
     Rule("max_repeated_line_character_ratio", Scope.ALL, _repeated),
-    Rule("max_line_feeds_per_word", Scope.SPACED, ratio("line_feeds", "words", "marks")),
+    Rule("max_line_feeds_per_word", Scope.SPACED, ratio("line_feeds", "words", "mark_runs")),
 )
 """In the published order."""

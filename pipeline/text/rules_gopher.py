@@ -18,7 +18,7 @@ class GopherQualityConfig(RuleSet):
     max_words: int | None = Field(100_000, ge=0)
     """Words."""
     min_mean_word_length: float | None = Field(3.0, ge=0)
-    """Code points a word. Not for scripts without spaces, nor for Korean (a syllable is one code point)."""
+    """Code points a word. Not for scripts without spaces, nor for those written in syllables."""
     max_mean_word_length: float | None = Field(10.0, ge=0)
     """Code points a word. Not for scripts without spaces."""
     max_hash_ratio: float | None = Field(0.1, ge=0)
@@ -69,13 +69,13 @@ class GopherRepetitionConfig(RuleSet):
 GOPHER_QUALITY_RULES = (
     Rule("min_words", Scope.ALL, count("words")),
     Rule("max_words", Scope.ALL, count("words")),
-    Rule("min_mean_word_length", Scope.LONG_WORDS, ratio("word_characters", "words")),
+    Rule("min_mean_word_length", Scope.ALPHABETIC, ratio("word_characters", "words")),
     Rule("max_mean_word_length", Scope.SPACED, ratio("word_characters", "words")),
-    Rule("max_hash_ratio", Scope.ALL, ratio("hash_signs", "words", "marks")),
-    Rule("max_ellipsis_ratio", Scope.ALL, ratio("ellipses", "words", "marks")),
+    Rule("max_hash_ratio", Scope.ALL, ratio("hash_signs", "words", "mark_runs")),
+    Rule("max_ellipsis_ratio", Scope.ALL, ratio("ellipses", "words", "mark_runs")),
     Rule("max_bullet_line_ratio", Scope.ALL, ratio("bullet_lines", "printed_lines")),
     Rule("max_ellipsis_line_ratio", Scope.ALL, ratio("ellipsis_lines", "printed_lines")),
-    Rule("min_words_with_letter_ratio", Scope.ALL, ratio("words_with_letter", "words", "marks")),
+    Rule("min_words_with_letter_ratio", Scope.ALL, ratio("words_with_letter", "words", "mark_runs")),
     Rule("min_stop_words", Scope.STOP_WORDS, count("stop_words")),
 )
 """In the published order. `stop_words` is the count of the document's language (rules.py picks it)."""

@@ -34,6 +34,7 @@ SCAN_COUNTS = (
     "bytes",
     "characters",
     "marks",
+    "mark_runs",
     "hash_signs",
     "ellipses",
     "line_feeds",
@@ -55,11 +56,11 @@ SCAN_COUNTS = (
 """What is counted, in the order of the rows; meanings in ``signals.py``."""
 
 (
-    _BYTES, _CHARACTERS, _MARKS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL, _SHORT, _REPEATED, _TEXT_LINES,
+    _BYTES, _CHARACTERS, _MARKS, _MARK_RUNS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL, _SHORT, _REPEATED, _TEXT_LINES,
     _DUPLICATE_LINES, _DUPLICATE_LINE_CHARACTERS, _PARAGRAPHS, _DUPLICATE_PARAGRAPHS, _DUPLICATE_PARAGRAPH_CHARACTERS,
     _PRINTED, _BULLETS, _ELLIPSIS_LINES,
-) = range(19)  # fmt: skip
-_C4 = 19
+) = range(20)  # fmt: skip
+_C4 = 20
 
 SHORT_LINE_CHARACTERS = 30
 """A line of at most so many characters is short (FineWeb)."""
@@ -207,58 +208,59 @@ def _scan_line(
     if fed and line_end > i and data[line_end - 1] == 13:
         line_end -= 1  # CR LF is one break
     begun = i
-    marks = 0
+    marks, runs, mark_end = 0, 0, -1
     while i < line_end:
         kind = kinds[data[i]]
         if kind == _PLAIN:
             i += 1
             continue
+        size = 1
+        mark = True
+        counted = True
         if kind == _NOT_ASCII:
             code_point, size = code_point_at(data, i)
             classes = class_of(tables, code_point)
-            if classes & (MARK | BREAK):
-                if classes & BREAK:
-                    _close_printed_line(data, begun, i, tables, found, counts)
-                    begun = i + size
-                else:
-                    apostrophe = code_point == 0x2019 and _between_words(
-                        data, i, i + size, start, end, tables
-                    )
-                    marks += not apostrophe
-                    counts[_ELLIPSES] += code_point == 0x2026
-                    if classes & TERMINAL:
-                        end_sentence(data, i + size, line_end, tables, found)
-            i += size
-            continue
-        if kind == _LETTER:
+            mark = classes & MARK != 0
+            if mark:
+                if code_point == 0x2019:
+                    counted = not _between_words(data, i, i + size, start, end, tables)
+                counts[_ELLIPSES] += code_point == 0x2026
+                if classes & TERMINAL:
+                    end_sentence(data, i + size, line_end, tables, found)
+            elif classes & BREAK:
+                _close_printed_line(data, begun, i, tables, found, counts)
+                begun = i + size
+        elif kind == _LETTER:
+            mark = False
             note_letter(data, i, start, end, found)
-        elif kind == _MARK:
-            marks += 1
         elif kind == _FULL_STOP:
-            first = i
-            while i + 1 < line_end and data[i + 1] == 46:
-                i += 1
-            marks += 1
-            counts[_ELLIPSES] += (i + 1 - first) // 3
-            if i == first and _ends_sentence(data, i, start, end, tables):
+            while i + size < line_end and data[i + size] == 46:
+                size += 1
+            marks += size - 1
+            counts[_ELLIPSES] += size // 3
+            if size == 1 and _ends_sentence(data, i, start, end, tables):
                 end_sentence(data, i + 1, line_end, tables, found)
         elif kind == _QUOTE:
-            marks += not _between_words(data, i, i + 1, start, end, tables)
+            counted = not _between_words(data, i, i + 1, start, end, tables)
         elif kind == _EXCLAIM:
-            marks += 1
             if _ends_sentence(data, i, start, end, tables):
                 end_sentence(data, i + 1, line_end, tables, found)
         elif kind == _HASH:
-            marks += 1
             counts[_HASH_SIGNS] += 1
         elif kind == _BRACKET:
-            marks += 1
             found[CURLY] = 1
-        elif class_of(tables, np.int64(data[i])) & BREAK:
-            _close_printed_line(data, begun, i, tables, found, counts)
-            begun = i + 1
-        i += 1
+        elif kind == _CONTROL:
+            mark = False
+            if class_of(tables, np.int64(data[i])) & BREAK:
+                _close_printed_line(data, begun, i, tables, found, counts)
+                begun = i + 1
+        if mark:
+            marks += 1
+            runs += counted and mark_end != i
+            mark_end = i + size
+        i += size
     counts[_MARKS] += marks
+    counts[_MARK_RUNS] += runs
     if fed or begun < line_end:
         _close_printed_line(data, begun, line_end, tables, found, counts)
 

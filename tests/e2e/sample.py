@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-SUBJECTS = "The river, A committee, My neighbour, The old library, Every engineer, The second edition, Nobody".split(", ")
+SUBJECTS = "The river, A committee, My neighbour, The old library, Every engineer, The second edition, Nobody".split(
+    ", "
+)
 VERBS = "describes, carries, measures, remembers, rebuilds, explains, ignores, collects, translates".split(", ")
 OBJECTS = (
     "the long winter, a set of tools, its own history, the price of bread, several maps of the coast, what was said, "
@@ -75,7 +77,13 @@ def settings(folder: Path, run: Path, **sections) -> dict:
         "run": str(run),
         "sources": [
             {"name": "web", "path": [f"{folder}/web-0.jsonl", f"{folder}/web-*.zst"], "id": "url"},
-            {"name": "books", "path": f"{folder}/books.parquet", "text": "body", "id": "id", "licence": "CC0-1.0"},
+            {
+                "name": "books",
+                "path": f"{folder}/books.parquet",
+                "text": "body",
+                "id": "id",
+                "licence": "CC0-1.0",
+            },
             {"name": "notes", "path": f"{folder}/notes"},
         ],
         "filter": {"mode": "annotate"},

@@ -33,7 +33,16 @@ def finished(tmp_path_factory) -> tuple[Path, Path]:
 def test_run_ends_with_a_table(finished):
     code, output = winnow("run", str(finished[0]))
     assert code == 0
-    for part in ("records from", "kept", "near_duplicate", "unreadable", "tokenise", "train", "the books close", "MB/s"):
+    for part in (
+        "records from",
+        "kept",
+        "near_duplicate",
+        "unreadable",
+        "tokenise",
+        "train",
+        "the books close",
+        "MB/s",
+    ):
         assert part in output, part
 
 
@@ -84,7 +93,9 @@ def test_mistakes_end_with_code_2_and_a_message(tmp_path, text, code, message):
 
 
 def test_too_much_unreadable_ends_with_code_2(finished, tmp_path):
-    code, output = winnow("run", str(finished[0]), "--set", "compute.max_unreadable_share=0", "--set", f"run={tmp_path}/r")
+    code, output = winnow(
+        "run", str(finished[0]), "--set", "compute.max_unreadable_share=0", "--set", f"run={tmp_path}/r"
+    )
     assert code == 2
     assert "cannot be read" in output
 

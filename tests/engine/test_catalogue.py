@@ -18,9 +18,17 @@ def test_numbers_are_kept_and_never_given_again(tmp_path):
     patterns = {"web": [str(data)]}
     assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1}
     (data / "b.jsonl").write_text("y")
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1, "b.jsonl": 2}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {
+        "a.jsonl": 0,
+        "c.jsonl": 1,
+        "b.jsonl": 2,
+    }
     (data / "a.jsonl").write_text("changed")  # another size: another file
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"c.jsonl": 1, "b.jsonl": 2, "a.jsonl": 3}
+    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {
+        "c.jsonl": 1,
+        "b.jsonl": 2,
+        "a.jsonl": 3,
+    }
     (data / "c.jsonl").unlink()
     assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
 

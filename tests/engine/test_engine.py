@@ -67,7 +67,9 @@ def test_a_lost_or_cut_output_is_computed_again(tmp_path):
 
 def test_failing_units_are_tried_again_and_then_named(tmp_path):
     assert len(engine(tmp_path).run(Stage("s", 1, {}, work), units(2, fails=2))) == 2
-    with pytest.raises(StageFailedError, match=r"(?s)2 of 2 units failed.*unit 1: ValueError: unit 1 cannot work yet") as e:
+    with pytest.raises(
+        StageFailedError, match=r"(?s)2 of 2 units failed.*unit 1: ValueError: unit 1 cannot work yet"
+    ) as e:
         engine(tmp_path, attempts=2).run(Stage("t", 1, {}, work), units(2, fails=9))
     assert "everything else is committed" in str(e.value).replace("\n", " ")
 

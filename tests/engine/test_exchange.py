@@ -36,7 +36,10 @@ def test_reading_any_range_gives_the_rows_of_a_plain_sort(partitions, rows, rand
         assert starts[-1] - starts[0] == length[chosen].sum()
         ends = np.cumsum(length)
         begin = int((ends - length)[chosen][0]) if chosen.any() else int(starts[0])
-        assert file.read_payload(int(starts[0]), int(starts[-1])).tolist() == payload[begin : begin + int(starts[-1] - starts[0])].tolist()
+        assert (
+            file.read_payload(int(starts[0]), int(starts[-1])).tolist()
+            == payload[begin : begin + int(starts[-1] - starts[0])].tolist()
+        )
 
 
 def test_unsorted_rows_are_refused():
