@@ -33,7 +33,8 @@ def plan(config: ConfigPath, overrides: Overrides = None) -> None:
             f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
         )
         console.print(
-            f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers"
+            f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), "
+            f"{planned.workers} workers"
         )
 
 

@@ -24,8 +24,8 @@ def _cache_folder() -> str:
     """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
     digest = hashlib.blake2b(digest_size=8)
     here = Path(__file__).parent
-    for folder in _KERNEL_PACKAGES:
-        for source in sorted((here / folder).glob("*.py")):
+    for package in _KERNEL_PACKAGES:
+        for source in sorted((here / package).glob("*.py")):
             digest.update(source.read_bytes())
     name = f"winnow-kernels-{digest.hexdigest()}"
     user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -42,7 +42,9 @@ def _cache_folder() -> str:
     return str(Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}")
 
 
-numba.config.CACHE_DIR = _cache_folder()
+CACHE_FOLDER = _cache_folder()
+"""Where this node keeps compiled kernels."""
+numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
 
 
 def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
@@ -52,7 +54,7 @@ def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
         name: of the set; each set is compiled once for one state of the sources.
         use_kernels: calls every kernel of the set with the types of real work.
     """
-    folder = Path(numba.config.CACHE_DIR)
+    folder = Path(CACHE_FOLDER)
     done = folder / f"{name}.compiled"
     if done.exists():
         return

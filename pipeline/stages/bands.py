@@ -49,7 +49,7 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
     signed = fixed_width(table, "signature", minhash.num_perm)[passed]
     keys, owners = sort_pairs(*exchange_rows(signed, hashes, numbers(table, "doc")[passed], minhash), False)
     partition = partition_of_hash(keys, unit.description["partitions"])
-    columns = {"key": keys, "doc": owners}
+    columns: Columns = {"key": keys, "doc": owners}
     workspace.write("bands.exchange", lambda draft: _write(draft, partition, columns, unit.description["partitions"]))
     workspace.count("keys", len(keys))
 

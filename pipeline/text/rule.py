@@ -19,9 +19,7 @@ class Scope(Enum):
 
     ALL = "every language"
     SPACED = "languages written with spaces between words"
-    LONG_WORDS = (
-        "languages written with spaces, in which a written word has three characters or more on average"
-    )
+    ALPHABETIC = "languages written with spaces and letters for sounds: lengths compare with English"
     SENTENCE_MARKS = "languages that end sentences with a mark"
     STOP_WORDS = "languages with a list of stop words"
 
