@@ -7,6 +7,7 @@ that the others go on.
 import logging
 import os
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -106,6 +107,8 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # map_batches has no named argument for max_retries yet; 2.60 only announces the end of the present way
+    warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
     rows = [{"unit": orjson.dumps(unit)} for unit in units]
@@ -114,7 +117,7 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
         _RunBatch(stage, store_root),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=slots),
+        compute=ray.data.TaskPoolStrategy(size=min(slots, len(rows))),
         num_cpus=1,
         max_retries=DEAD_WORKER_RETRIES,
     )
