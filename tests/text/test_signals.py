@@ -1,0 +1,127 @@
+"""Every signal equals the slow statement: on literal cases, real documents and anything hypothesis finds."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.text.specification import hash_word, signals, words
+
+from pipeline.text.characters import TERMINAL_PUNCTUATION
+from pipeline.text.scan_repetition import count_repetition
+from pipeline.text.signals import MEANINGS, SIGNALS, measure
+from pipeline.text.words import WordHashes
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+CORPUS = sorted((SHARED / "corpus").glob("[01]*.jsonl.zst"))
+NEEDS_SHARED = pytest.mark.skipif(not CORPUS, reason=f"needs the shared corpus in {SHARED}")
+
+
+def terminal_punctuation() -> set[str]:
+    spans = [span.partition("-") for span in TERMINAL_PUNCTUATION.split()]
+    return {chr(c) for first, _, last in spans for c in range(int(first, 16), int(last or first, 16) + 1)}
+
+
+TERMINAL = terminal_punctuation()
+
+
+def check(texts: list[str]) -> None:
+    measured = measure(pa.array(texts, pa.large_string()))
+    rows = measured.signals.to_pylist()
+    hashes, offsets = measured.words
+    assert len(rows) == len(texts)
+    for i, text in enumerate(texts):
+        expected = signals(text, TERMINAL)
+        differing = {name: (rows[i][name], expected[name]) for name in expected if rows[i][name] != expected[name]}
+        assert not differing, (text[:200], "signal: (kernel, specification)", differing)
+        assert hashes[offsets[i] : offsets[i + 1]].tolist() == [hash_word(word) for word in words(text)]
+
+
+def test_columns_are_the_declared_ones() -> None:
+    measured = measure(pa.array(["a"], pa.large_string()))
+    assert measured.signals.schema == pa.schema(list(SIGNALS.items()))
+    assert list(MEANINGS) != [] and set(MEANINGS) == set(SIGNALS) == set(signals("a", TERMINAL))
+    assert measure(pa.array([], pa.large_string())).signals.num_rows == 0
+
+
+@NEEDS_SHARED
+def test_terminal_punctuation_is_the_published_list() -> None:
+    sets = json.loads((SHARED / "oracles" / "oracle_charsets.json").read_text())
+    assert {ord(c) for c in TERMINAL} == set(sets["TERMINAL_PUNCTUATION_codepoints"])
+
+
+@NEEDS_SHARED
+def test_oracle_texts() -> None:
+    lines = (SHARED / "oracles" / "oracle_filters.jsonl").read_text().strip().split("\n")
+    check([text for text in (json.loads(line)["text"] for line in lines) if text is not None])
+
+
+@NEEDS_SHARED
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name[:12])
+def test_real_documents(path: Path) -> None:
+    texts = []
+    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
+        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8")):
+            if number % 16 == 0:
+                texts.append(json.loads(line)["text"][:12_000].encode("utf-8", "replace").decode())
+            if len(texts) == 20:
+                break
+    check(texts)
+
+
+ATOMS = [
+    *"abcXYZ019 .,!?'\"-#{[]•…。！？「」’的人カなไทยກខမ한국ёЖñéßİſK½²€🎉",
+    *"\u0301\u200b\u00a0\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\x1f\r\n\t\0",
+    *("\r\n", "\n\n", "...", "..", "lorem ipsum", "Javascript", "PRIVACY policy", "terms of use", "uses cookies"),
+    *("use of cookies", "use cookies", "cookie policy", "cookies", "[12]", "[]", "[edit]", "[citation needed]"),
+    *("the ", "The ", "and ", "de la ", "не ", "a b c. ", "J. Smith ", "isn't ", "Yes! ", "x" * 1001, "字" * 40),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(ATOMS), max_size=60).map("".join), min_size=1, max_size=3))
+def test_mixed_text(texts: list[str]) -> None:
+    check(texts)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["a ", "b ", "the ", " c", "\n", "\n\n", ". ", "x1 ", "éa "]), max_size=300))
+def test_repetitive_text(parts: list[str]) -> None:
+    check(["".join(parts)])
+
+
+def test_scratch_grows_and_is_clean_for_the_next_document() -> None:
+    rng = np.random.default_rng(5)
+    big = " ".join(f"w{n}" for n in rng.integers(0, 900, 70_000)) + "\n" * 5
+    lines = "\n".join(f"line {n}" for n in rng.integers(0, 4_000, 9_000))
+    paragraphs = "\n\n".join(f"part {n}" for n in rng.integers(0, 3_000, 6_000))
+    check(["a b a b a b", big, "a b a b a b", lines, paragraphs, "a\na\n\na", "a b c d e f a b c d e f"])
+
+
+@pytest.mark.parametrize("distinct", [2**62, 40_000, 30])
+def test_long_documents_against_sorting(distinct: int) -> None:
+    rng = np.random.default_rng(9)
+    number = 2_300_000  # more than one table of exact counts holds
+    hashes = rng.integers(1, distinct, number).astype(np.uint64)
+    lengths = np.full(number, 3, np.uint32)
+    found = count_repetition(WordHashes(hashes, np.array([0, number])), lengths)
+    for n in (2, 3):
+        code = np.unique(hashes, return_inverse=True)[1].astype(np.uint64)
+        grams = code[: number - n + 1].copy()
+        for k in range(1, n):
+            grams = np.unique(grams * np.uint64(number) + code[k : number - n + 1 + k], return_inverse=True)[1]
+            grams = grams.astype(np.uint64)
+        assert found[n - 2, 0] == np.bincount(grams.astype(np.int64)).max() * (3 * n + n - 1)
+    assert (found[3:] > 0).any() == (distinct < 1000)
+
+
+def test_batches_do_not_matter() -> None:
+    texts = pa.array(["one two. Three\nfour", "", "五 六。七\n\n八", "one two. Three\nfour"], pa.large_string())
+    whole = measure(texts).signals
+    for i in range(len(texts)):
+        assert measure(texts.slice(i, 1)).signals.to_pylist() == whole.slice(i, 1).to_pylist()
