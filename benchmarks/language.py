@@ -39,9 +39,7 @@ def main() -> None:
     print(f"first call (compiles once a machine) {time.process_time() - start:.2f} s")
     reference = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
 
-    print(
-        f"{'file':24}{'documents':>10}{'MB':>8}{'us/doc':>8}{'MB/s':>8}{'py3langid us':>14}{'different':>10}"
-    )
+    print(f"{'file':24}{'documents':>10}{'MB':>8}{'us/doc':>8}{'MB/s':>8}{'py3langid us':>14}{'different':>10}")
     documents = compared = different = 0
     megabytes = spent = reference_spent = 0.0
     for file in sorted(options.corpus.glob("*.jsonl.zst")):

@@ -118,10 +118,7 @@ def main() -> None:
                     different += 1
                     print(f"DIFFERENT: {name} row {row}")
             documents += len(texts)
-        print(
-            f"{documents} documents, {different} differ from {reference.name}, "
-            f"which ran at {mb / spent:.1f} MB/s"
-        )
+        print(f"{documents} documents, {different} differ from {reference.name}, which ran at {mb / spent:.1f} MB/s")
 
     if options.long_mb:
         print(f"{'one document':24}{'MB':>8}{'tokens':>12}{'MB/s':>8}{'peak MB':>9}")

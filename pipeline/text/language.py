@@ -75,9 +75,7 @@ class LanguageIdentifier:
         numbers = {label: number for number, label in enumerate(self.labels)}
         self._label_of_column = np.array([numbers[label] for label in reference.nb_classes], np.int16)
         # A character is 4 bytes at most, and composing or lower-casing makes 3 times as many of them at most.
-        self._log_counts = np.log1p(np.arange(12 * config.characters + 2, dtype=np.float32)).astype(
-            np.float64
-        )
+        self._log_counts = np.log1p(np.arange(12 * config.characters + 2, dtype=np.float32)).astype(np.float64)
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Label every document."""
@@ -90,9 +88,7 @@ class LanguageIdentifier:
         rows = np.flatnonzero(~plain)
         if len(rows):
             # py3langid lower-cases text that is all capitals and composes accents; Python's tables know how.
-            encoded = [
-                reference_encode(data[starts[row] : ends[row]].tobytes().decode()) for row in rows.tolist()
-            ]
+            encoded = [reference_encode(data[starts[row] : ends[row]].tobytes().decode()) for row in rows.tolist()]
             bounds = np.zeros(len(rows) + 1, np.int64)
             np.cumsum([len(text) for text in encoded], out=bounds[1:])
             labels[rows] = self._identify(np.frombuffer(b"".join(encoded), np.uint8), bounds[:-1], bounds[1:])

@@ -96,9 +96,7 @@ def _prefixes(
                 code = (byte & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F
                 at += 2
             elif byte < 0xF0:
-                code = (
-                    (byte & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F
-                )
+                code = (byte & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F
                 at += 3
             else:
                 code = (byte & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
@@ -113,7 +111,7 @@ def _prefixes(
 
 
 @kernel
-def best_columns(  # noqa: PLR0917 - compiled functions are called by position
+def best_columns(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],

@@ -65,12 +65,7 @@ def _code_point(data: NDArray[np.uint8], at: int) -> int:
 @inline_kernel
 def _is_cjk_letter(code: int) -> bool:
     """Han, kana and Hangul syllables that are letters (Lo) in every version of Unicode in use."""
-    return (
-        0x4E00 <= code <= 0x9FA5
-        or 0x3041 <= code <= 0x3096
-        or 0x30A1 <= code <= 0x30FA
-        or 0xAC00 <= code <= 0xD7A3
-    )
+    return 0x4E00 <= code <= 0x9FA5 or 0x3041 <= code <= 0x3096 or 0x30A1 <= code <= 0x30FA or 0xAC00 <= code <= 0xD7A3
 
 
 @inline_kernel
@@ -128,7 +123,7 @@ def _class_of(code: int) -> int:
 
 
 @kernel
-def cut_long(  # noqa: PLR0917 - compiled functions are called by position
+def cut_long(
     data: NDArray[np.uint8], start: int, end: int, part_bytes: int, soft_bytes: int, min_run: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut one document into parts.

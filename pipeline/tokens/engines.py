@@ -163,10 +163,7 @@ def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
             "tokenise.engine (gigatoken) knows only the named patterns; "
             "for a regular expression of your own set tokenise.engine to tiktoken"
         )
-    if (
-        vocabulary.tokenizer_json
-        and json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE"
-    ):
+    if vocabulary.tokenizer_json and json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE":
         return Tokenizers(vocabulary)
     return Gigatoken(vocabulary, cache_mb)
 
@@ -184,8 +181,7 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
             return load_hf_json(json.dumps(definition, ensure_ascii=False))
         except RuntimeError as error:
             raise ValueError(
-                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; "
-                "set tokenise.engine to tiktoken"
+                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; set tokenise.engine to tiktoken"
             ) from error
     if vocabulary.pattern is None:
         raise ValueError(f"{vocabulary.name}: gigatoken needs a rank file and a split pattern")

@@ -98,9 +98,7 @@ ENCODINGS = {
             "<|endofprompt|>": 100276,
         },
     ),
-    "o200k_base": Encoding(
-        "o200k_base", _O200K_SHA, "o200k", {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
-    ),
+    "o200k_base": Encoding("o200k_base", _O200K_SHA, "o200k", {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}),
     "o200k_harmony": Encoding(
         "o200k_base",
         _O200K_SHA,
@@ -124,7 +122,6 @@ def find_pattern(name_or_regex: str) -> Pattern:
             return pattern
     if name_or_regex.replace("_", "").replace("-", "").isalnum():
         raise ValueError(
-            f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, "
-            "or a regular expression"
+            f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, or a regular expression"
         )
     return Pattern(name_or_regex, None)

@@ -136,9 +136,7 @@ class Tokeniser:
                 ids = ids[: len(expected)]
             if not np.array_equal(ids, expected):
                 at = _first_difference(ids, expected)
-                mismatches.append(
-                    Mismatch(row, f"token {at} of {len(ids)} differs from {self.reference.name}")
-                )
+                mismatches.append(Mismatch(row, f"token {at} of {len(ids)} differs from {self.reference.name}"))
             elif self.vocabulary.decode(ids) != text:
                 if self.vocabulary.tokenizer_json:
                     lossy += 1
@@ -191,9 +189,7 @@ class Tokeniser:
             joined.append(ids.astype(self.vocabulary.dtype, copy=False))
             lengths[row + 1 : stop + 1] = np.diff(token_offsets)
             row = stop
-        ids = (
-            np.concatenate(joined) if len(joined) > 1 else (joined or [np.empty(0, self.vocabulary.dtype)])[0]
-        )
+        ids = np.concatenate(joined) if len(joined) > 1 else (joined or [np.empty(0, self.vocabulary.dtype)])[0]
         return TokenisedTexts(ids, np.cumsum(lengths))
 
     def _group_end(self, offsets: NDArray[np.int64], row: int) -> int:
@@ -224,20 +220,14 @@ class Tokeniser:
         while first < len(ends):
             if floors[first] < 0:  # independent parts go to the engine together
                 last = first
-                while (
-                    last + 1 < len(ends)
-                    and floors[last + 1] < 0
-                    and ends[last + 1] - part_start <= _GROUP_BYTES
-                ):
+                while last + 1 < len(ends) and floors[last + 1] < 0 and ends[last + 1] - part_start <= _GROUP_BYTES:
                     last += 1
                 bounds = np.concatenate(([part_start], ends[first : last + 1]))
                 parts.append(engine.encode(data, bounds)[0].astype(dtype, copy=False))
             else:
                 last = first + int(np.argmax(floors[first:] < 0))
                 parts.extend(
-                    self._encode_joined(
-                        data, part_start, ends[first : last + 1], floors[first : last + 1], engine
-                    )
+                    self._encode_joined(data, part_start, ends[first : last + 1], floors[first : last + 1], engine)
                 )
             part_start, first = int(ends[last]), last + 1
         return parts
@@ -253,9 +243,7 @@ class Tokeniser:
         """Parts between soft cuts, each encoded with the last tokens of the one before it."""
         assert self._token_bytes is not None
         dtype = self.vocabulary.dtype
-        parts: list[TokenIds] = [
-            engine.encode(data, np.array([start, ends[0]], np.int64))[0].astype(dtype, copy=False)
-        ]
+        parts: list[TokenIds] = [engine.encode(data, np.array([start, ends[0]], np.int64))[0].astype(dtype, copy=False)]
         for part in range(1, len(ends)):
             before = parts[-1]
             # Places where the tokens of the part before begin, last first, as far as the run reaches back.

@@ -121,9 +121,7 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
     encoding = config.encoding
     if encoding in ENCODINGS:
         if config.pattern is not None:
-            raise ValueError(
-                f"tokenise.pattern must be left out for the encoding {encoding}, which has its own"
-            )
+            raise ValueError(f"tokenise.pattern must be left out for the encoding {encoding}, which has its own")
         return _named(encoding, _published_ranks(encoding), config.end_of_text)
     path = Path(encoding)
     if path.suffix not in (".tiktoken", ".json"):
@@ -136,9 +134,7 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
     content = path.read_bytes()
     if path.suffix == ".json":
         if config.pattern is not None:
-            raise ValueError(
-                f"tokenise.pattern must be left out for {encoding}: a tokenizer.json has its own"
-            )
+            raise ValueError(f"tokenise.pattern must be left out for {encoding}: a tokenizer.json has its own")
         return _from_tokenizer_json(path, content, config.end_of_text)
     return _from_rank_file(path, content, config)
 
@@ -165,8 +161,7 @@ def _published_ranks(encoding: str) -> bytes:
     actual = hashlib.sha256(content).hexdigest()
     if actual != known.sha256:
         raise ValueError(
-            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; "
-            "replace the file"
+            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; replace the file"
         )
     return content
 
@@ -201,9 +196,7 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
     if config.pattern is None:
         by_content = [name for name, known in ENCODINGS.items() if known.sha256 == sha256]
         if by_content:
-            return _named(
-                path.stem if path.stem in by_content else by_content[0], content, config.end_of_text
-            )
+            return _named(path.stem if path.stem in by_content else by_content[0], content, config.end_of_text)
         if path.stem in ENCODINGS:
             raise ValueError(
                 f"{path}: sha256 is {sha256}, {ENCODINGS[path.stem].sha256} was published for {path.name}; "
@@ -258,12 +251,8 @@ def _special(special_tokens: Mapping[str, int], wanted: str | None, source: str)
         if name in special_tokens:
             return special_tokens[name]
     known = ", ".join(list(special_tokens)[:20]) or "none"
-    asked = (
-        f"tokenise.end_of_text ({wanted}) is not" if wanted is not None else f"none of {', '.join(names)} is"
-    )
-    raise ValueError(
-        f"{source}: {asked} among its special tokens ({known}); set tokenise.end_of_text to one of them"
-    )
+    asked = f"tokenise.end_of_text ({wanted}) is not" if wanted is not None else f"none of {', '.join(names)} is"
+    raise ValueError(f"{source}: {asked} among its special tokens ({known}); set tokenise.end_of_text to one of them")
 
 
 def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
@@ -278,7 +267,6 @@ def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     missing = [value for value in range(256) if bytes([value]) not in ranks]
     if missing:
         raise ValueError(
-            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); "
-            "not every text could be encoded"
+            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); not every text could be encoded"
         )
     return ranks

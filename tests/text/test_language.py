@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from py3langid import langid
 
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
-from pipeline.text.language_kernel import CHARACTER_FLAGS, COMPOSED, prefixes
+from pipeline.text.language_kernel import CHARACTER_FLAGS, COMPOSED, NOT_SURE, best_columns, prefixes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 CORPUS = sorted(SHARED.glob("[0-9]*.jsonl.zst"))
@@ -97,9 +97,7 @@ def test_corpus_sample(file):
     assert labels(texts) == expected(texts)
 
 
-ALPHABETS = st.sampled_from(SENTENCES + HOSTILE).flatmap(
-    lambda text: st.text(alphabet=text or " ", max_size=80)
-)
+ALPHABETS = st.sampled_from(SENTENCES + HOSTILE).flatmap(lambda text: st.text(alphabet=text or " ", max_size=80))
 
 
 @settings(max_examples=300, deadline=None)
@@ -182,3 +180,24 @@ def test_a_model_of_another_kind_is_refused(monkeypatch):
     monkeypatch.setattr(langid.LanguageIdentifier, "from_model_file", lambda path: model)
     with pytest.raises(ValueError, match=r"install py3langid 0\.4"):
         LanguageIdentifier(LanguageConfig())
+
+
+@pytest.mark.parametrize(("difference", "label"), [(0, NOT_SURE), (1, 1), (-1, 0)])
+def test_the_kernel_is_sure_only_beyond_rounding(difference, label):
+    # One state that emits feature 0 at every byte, and two labels whose weights differ by so many 1/512.
+    weights = np.zeros((2, 32), np.int16)
+    weights[0, :2] = [-5000, -5000 + difference]
+    found = best_columns(
+        np.frombuffer(b"xxx", np.uint8),
+        np.array([0]),
+        np.array([3]),
+        np.zeros(256, np.uint32),
+        np.zeros(256, np.uint16),
+        0,
+        np.zeros(1, np.int32),
+        weights,
+        np.zeros(2),
+        np.log1p(np.arange(5.0)),
+        np.array([0, 1], np.int16),
+    )
+    assert found.tolist() == [label]

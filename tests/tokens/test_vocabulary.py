@@ -123,9 +123,7 @@ def test_tokenizer_json(name, size, end_of_text, dtype):
 
 @needs_vocab
 def test_end_of_text_must_be_in_the_vocabulary():
-    with pytest.raises(
-        ValueError, match=r"tokenise\.end_of_text \(<eos>\).*<\|endoftext\|>, <\|endofprompt\|>"
-    ):
+    with pytest.raises(ValueError, match=r"tokenise\.end_of_text \(<eos>\).*<\|endoftext\|>, <\|endofprompt\|>"):
         load_vocabulary(TokeniserConfig(end_of_text="<eos>"))
     llama = str(SHARED / "llama-tokenizer.json")
     with pytest.raises(ValueError, match="<unk>, <s>, </s>"):
