@@ -81,9 +81,9 @@ class CharacterTables(NamedTuple):
 
 
 @kernel
-def class_of(tables: Any, code_point: int) -> int:
-    """The class bits of a code point."""
-    return int(tables.classes[np.int64(tables.class_pages[code_point >> 8]) << 8 | code_point & 255])
+def class_of(pages: Any, classes: Any, code_point: int) -> int:
+    """The class bits of a code point; ``pages`` and ``classes`` as in ``CharacterTables``."""
+    return classes[(np.int64(pages[code_point >> 8]) << 8) | (code_point & 255)]  # type: ignore[no-any-return]
 
 
 @cache

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.arrow_strings import string_buffers
 from pipeline.compiled import kernel
-from pipeline.text.characters import BREAK, MARK, SPACE, TERMINAL, WORD, character_tables, class_of
+from pipeline.text.characters import BREAK, MARK, SPACE, TERMINAL, WORD, CharacterTables, character_tables, class_of
 from pipeline.text.scan_bits import load_eight, trailing_zeros
 from pipeline.text.scan_c4 import (
     C4_COUNTS,
@@ -24,6 +24,7 @@ from pipeline.text.scan_c4 import (
     begin_line,
     count_printed_line,
     end_sentence,
+    is_ascii_space,
     last_class,
     note_letter,
 )
@@ -88,12 +89,13 @@ def scan(texts: pa.Array) -> NDArray[np.uint32]:
         TypeError, ValueError: another type, or nulls.
     """
     data, offsets = string_buffers(texts)
+    tables = character_tables()
     out = np.zeros((len(SCAN_COUNTS), len(offsets) - 1), np.uint32)
-    _scan(data, offsets, character_tables(), _byte_kinds(), out)
+    _scan(data, offsets, tables.class_pages, tables.classes, _byte_kinds(tables), out)
     return out
 
 
-def _byte_kinds() -> NDArray[np.uint8]:
+def _byte_kinds(tables: CharacterTables) -> NDArray[np.uint8]:
     kinds = np.full(256, _PLAIN, np.uint8)
     kinds[:32] = _CONTROL
     kinds[9] = _PLAIN
@@ -101,7 +103,12 @@ def _byte_kinds() -> NDArray[np.uint8]:
     kinds[list(b"jJkKmMvV")] = _LETTER
     kinds[list(b"!?")] = _EXCLAIM
     kinds[ord(".")], kinds[ord("'")], kinds[ord("#")], kinds[ord("{")] = _FULL_STOP, _QUOTE, _HASH, _BRACKET
-    kinds[128:] = _NOT_ASCII
+    # a lead byte under which no mark and no line break lies (Cyrillic, most of Han and Hangul) is plain too
+    basic = tables.classes.reshape(-1, 256)[tables.class_pages[:256]].reshape(-1)
+    for lead in range(0xC2, 0xF5):
+        first, last = ((lead & 31) << 6, 63) if lead < 0xE0 else ((lead & 15) << 12, 4095)
+        if lead >= 0xF0 or (basic[first : first + last + 1] & (MARK | BREAK)).any():
+            kinds[lead] = _NOT_ASCII
     return kinds
 
 
@@ -141,67 +148,85 @@ def _count_characters(data: Any, i: int, end: int) -> int:
 
 
 @kernel
-def _skip_space(data: Any, i: int, end: int, tables: Any) -> int:
+def _skip_space(data: Any, i: int, end: int, pages: Any, classes: Any) -> int:
     """The first byte from i on that is not white space, or ``end``."""
     while i < end:
+        byte = data[i]
+        if byte < 128:
+            if not is_ascii_space(byte):
+                break
+            i += 1
+            continue
         code_point, size = code_point_at(data, i)
-        if not class_of(tables, code_point) & SPACE:
+        if not class_of(pages, classes, code_point) & SPACE:
             break
         i += size
     return i
 
 
 @kernel
-def _strip_end(data: Any, start: int, end: int, tables: Any) -> int:
+def _strip_end(data: Any, start: int, end: int, pages: Any, classes: Any) -> int:
     """The byte after the last one that is not white space, or ``start``."""
     while end > start:
         i = end - 1
+        if data[i] < 128:
+            if not is_ascii_space(data[i]):
+                break
+            end = i
+            continue
         while i > start and data[i] & 0xC0 == 0x80:
             i -= 1
-        if not class_of(tables, code_point_at(data, i)[0]) & SPACE:
+        if not class_of(pages, classes, code_point_at(data, i)[0]) & SPACE:
             break
         end = i
     return end
 
 
 @kernel
-def _between_words(data: Any, i: int, after: int, start: int, end: int, tables: Any) -> bool:
+def _between_words(data: Any, i: int, after: int, start: int, end: int, pages: Any, classes: Any) -> bool:
     """Whether word characters stand directly before byte i and at byte ``after``."""
-    if i == start or after >= end or not last_class(data, start, i, tables) & WORD:
+    if i == start or after >= end or not last_class(data, start, i, pages, classes) & WORD:
         return False
-    return class_of(tables, code_point_at(data, after)[0]) & WORD != 0
+    return class_of(pages, classes, code_point_at(data, after)[0]) & WORD != 0
 
 
 @kernel
-def _ends_sentence(data: Any, i: int, start: int, end: int, tables: Any) -> bool:
+def _ends_sentence(data: Any, i: int, start: int, end: int, pages: Any, classes: Any) -> bool:
     """Whether the ASCII mark at byte i ends a sentence."""
-    if i + 1 < end and class_of(tables, code_point_at(data, i + 1)[0]) & WORD:
+    if i + 1 < end and class_of(pages, classes, code_point_at(data, i + 1)[0]) & WORD:
         return False
     initial = data[i] == 46 and i > start and 65 <= data[i - 1] <= 90
-    return not (initial and (i - 1 == start or not last_class(data, start, i - 1, tables) & WORD))
+    return not (initial and (i - 1 == start or not last_class(data, start, i - 1, pages, classes) & WORD))
 
 
 @kernel
-def _close_printed_line(data: Any, start: int, end: int, tables: Any, found: Any, counts: Any) -> None:
+def _close_printed_line(data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any) -> None:
     counts[_PRINTED] += 1
-    start = _skip_space(data, start, end, tables)
-    end = _strip_end(data, start, end, tables)
+    start = _skip_space(data, start, end, pages, classes)
+    end = _strip_end(data, start, end, pages, classes)
     if start < end:
         first = code_point_at(data, start)[0]
-        counts[_BULLETS] += first in (0x2D, 0x2022)
+        counts[_BULLETS] += first == 0x2D or first == 0x2022
         if data[end - 1] == 46:
             counts[_ELLIPSIS_LINES] += end - start >= 3 and data[end - 2] == 46 and data[end - 3] == 46
         elif end - start >= 3:
-            counts[_ELLIPSIS_LINES] += (
-                data[end - 3] == 0xE2 and data[end - 2] == 0x80 and data[end - 1] == 0xA6
-            )
-        count_printed_line(data, start, end, tables, found, counts[_C4:])
+            counts[_ELLIPSIS_LINES] += data[end - 3] == 0xE2 and data[end - 2] == 0x80 and data[end - 1] == 0xA6
+        count_printed_line(data, start, end, pages, classes, found, counts, _C4)
     begin_line(found)
 
 
 @kernel
 def _scan_line(
-    data: Any, i: int, line_end: int, start: int, end: int, tables: Any, kinds: Any, found: Any, counts: Any
+    data: Any,
+    i: int,
+    line_end: int,
+    start: int,
+    end: int,
+    pages: Any,
+    classes: Any,
+    kinds: Any,
+    found: Any,
+    counts: Any,
 ) -> None:
     """Count the marks of one line, and its printed lines. ``start`` and ``end`` bound the text."""
     fed = line_end < end
@@ -214,45 +239,55 @@ def _scan_line(
         if kind == _PLAIN:
             i += 1
             continue
+        if kind == _MARK:
+            marks += 1
+            runs += mark_end != i
+            i += 1
+            mark_end = i
+            continue
         size = 1
         mark = True
         counted = True
         if kind == _NOT_ASCII:
             code_point, size = code_point_at(data, i)
-            classes = class_of(tables, code_point)
-            mark = classes & MARK != 0
+            bits = class_of(pages, classes, code_point)
+            mark = bits & MARK != 0
             if mark:
                 if code_point == 0x2019:
-                    counted = not _between_words(data, i, i + size, start, end, tables)
+                    counted = not _between_words(data, i, i + size, start, end, pages, classes)
                 counts[_ELLIPSES] += code_point == 0x2026
-                if classes & TERMINAL:
-                    end_sentence(data, i + size, line_end, tables, found)
-            elif classes & BREAK:
-                _close_printed_line(data, begun, i, tables, found, counts)
+                if bits & TERMINAL:
+                    end_sentence(data, i + size, line_end, pages, classes, found)
+            elif bits & BREAK:
+                _close_printed_line(data, begun, i, pages, classes, found, counts)
                 begun = i + size
         elif kind == _LETTER:
-            mark = False
-            note_letter(data, i, start, end, found)
+            i += 1
+            if i < line_end:
+                follows = data[i] | 32  # jA, vA, kI, mS, m and a space: the others begin no phrase
+                if follows == 97 or follows == 105 or follows == 115 or follows == 32:
+                    note_letter(data, i - 1, start, end, found)
+            continue
         elif kind == _FULL_STOP:
             while i + size < line_end and data[i + size] == 46:
                 size += 1
             marks += size - 1
             counts[_ELLIPSES] += size // 3
-            if size == 1 and _ends_sentence(data, i, start, end, tables):
-                end_sentence(data, i + 1, line_end, tables, found)
+            if size == 1 and _ends_sentence(data, i, start, end, pages, classes):
+                end_sentence(data, i + 1, line_end, pages, classes, found)
         elif kind == _QUOTE:
-            counted = not _between_words(data, i, i + 1, start, end, tables)
+            counted = not _between_words(data, i, i + 1, start, end, pages, classes)
         elif kind == _EXCLAIM:
-            if _ends_sentence(data, i, start, end, tables):
-                end_sentence(data, i + 1, line_end, tables, found)
+            if _ends_sentence(data, i, start, end, pages, classes):
+                end_sentence(data, i + 1, line_end, pages, classes, found)
         elif kind == _HASH:
             counts[_HASH_SIGNS] += 1
         elif kind == _BRACKET:
             found[CURLY] = 1
         elif kind == _CONTROL:
             mark = False
-            if class_of(tables, np.int64(data[i])) & BREAK:
-                _close_printed_line(data, begun, i, tables, found, counts)
+            if class_of(pages, classes, np.int64(data[i])) & BREAK:
+                _close_printed_line(data, begun, i, pages, classes, found, counts)
                 begun = i + 1
         if mark:
             marks += 1
@@ -262,13 +297,13 @@ def _scan_line(
     counts[_MARKS] += marks
     counts[_MARK_RUNS] += runs
     if fed or begun < line_end:
-        _close_printed_line(data, begun, line_end, tables, found, counts)
+        _close_printed_line(data, begun, line_end, pages, classes, found, counts)
 
 
 @kernel
-def _scan_paragraphs(data: Any, start: int, end: int, tables: Any, keys: Any, counts: Any) -> None:
-    i = _skip_space(data, start, end, tables)
-    end = _strip_end(data, i, end, tables)
+def _scan_paragraphs(data: Any, start: int, end: int, pages: Any, classes: Any, keys: Any, counts: Any) -> None:
+    i = _skip_space(data, start, end, pages, classes)
+    end = _strip_end(data, i, end, pages, classes)
     used = 0
     while i < end:
         begun = i
@@ -295,7 +330,7 @@ def _scan_paragraphs(data: Any, start: int, end: int, tables: Any, keys: Any, co
 
 
 @kernel
-def _scan(data: Any, offsets: Any, tables: Any, kinds: Any, out: Any) -> None:
+def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, out: Any) -> None:
     room = np.zeros(4096, np.uint64)
     found = np.zeros(8, np.int64)
     counts = np.zeros(out.shape[0], np.int64)
@@ -324,13 +359,13 @@ def _scan(data: Any, offsets: Any, tables: Any, kinds: Any, out: Any) -> None:
                 else:
                     counts[_DUPLICATE_LINES] += 1
                     counts[_DUPLICATE_LINE_CHARACTERS] += length
-                if _skip_space(data, i, line_end, tables) < line_end:
+                if _skip_space(data, i, line_end, pages, classes) < line_end:
                     filled += 1
-                    terminal += last_class(data, i, line_end, tables) & TERMINAL != 0
+                    terminal += last_class(data, i, line_end, pages, classes) & TERMINAL != 0
                     short += length <= SHORT_LINE_CHARACTERS
                     if not new:
                         counts[_REPEATED] += length
-                _scan_line(data, i, line_end, start, end, tables, kinds, found, counts)
+                _scan_line(data, i, line_end, start, end, pages, classes, kinds, found, counts)
             else:
                 counts[_PRINTED] += 1
                 gap = True
@@ -346,7 +381,7 @@ def _scan(data: Any, offsets: Any, tables: Any, kinds: Any, out: Any) -> None:
         if gap:
             keys = room[:slots]
             keys[:] = 0
-            _scan_paragraphs(data, start, end, tables, keys, counts)
+            _scan_paragraphs(data, start, end, pages, classes, keys, counts)
         if counts[_PARAGRAPHS] == 0:
             counts[_PARAGRAPHS] = 1
         counts[_BYTES] = end - start

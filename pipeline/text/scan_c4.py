@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compiled import kernel
+from pipeline.compiled import inline_kernel, kernel
 from pipeline.text.characters import BREAK, SPACE, SPACELESS, TERMINAL, WORD, class_of
 from pipeline.text.words import code_point_at
 
@@ -89,13 +89,13 @@ def note_letter(data: Any, i: int, start: int, end: int, found: Any) -> None:
 
 
 @kernel
-def end_sentence(data: Any, i: int, end: int, tables: Any, found: Any) -> None:
+def end_sentence(data: Any, i: int, end: int, pages: Any, classes: Any, found: Any) -> None:
     """A sentence ends before byte i; count the one that the next word of the line begins, once."""
     if found[NEXT_WORD] < i:
         kind = 0
         while i < end:
             code_point, size = code_point_at(data, i)
-            kind = class_of(tables, code_point)
+            kind = class_of(pages, classes, code_point)
             if kind & (WORD | BREAK):
                 break
             i += size
@@ -106,33 +106,58 @@ def end_sentence(data: Any, i: int, end: int, tables: Any, found: Any) -> None:
         found[SENTENCES] += 1
 
 
+@inline_kernel
+def is_ascii_space(byte: int) -> bool:
+    """White space as ``str.isspace`` has it, of a byte below 128."""
+    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
+
+
 @kernel
-def _has_three_words(data: Any, i: int, end: int, tables: Any) -> bool:
+def _has_three_words(data: Any, i: int, end: int, pages: Any, classes: Any) -> bool:
     words = 0
     inside = False
     while i < end:
-        code_point, size = code_point_at(data, i)
-        kind = class_of(tables, code_point)
-        i += size
-        if kind & SPACE:
-            inside = False
-        elif kind & SPACELESS:
-            words += 1
-            inside = False
-        elif not inside:
-            words += 1
+        byte = data[i]
+        if byte < 128:
+            i += 1
+            if is_ascii_space(byte):
+                inside = False
+                continue
+            if inside:
+                continue
             inside = True
+            words += 1
+        else:
+            code_point, size = code_point_at(data, i)
+            kind = class_of(pages, classes, code_point)
+            i += size
+            if kind & SPACE:
+                inside = False
+            elif kind & SPACELESS:
+                words += 1
+                inside = False
+            elif not inside:
+                words += 1
+                inside = True
         if words >= _WORDS_A_LINE:
             return True
     return False
 
 
 @kernel
-def _has_long_word(data: Any, i: int, end: int, tables: Any) -> bool:
+def _has_long_word(data: Any, i: int, end: int, pages: Any, classes: Any) -> bool:
+    while end - i > _LONGEST_WORD:
+        # a white space in the next 1,000 bytes: no longer word begins before it
+        space = i + _LONGEST_WORD
+        while space >= i and data[space] != 32:
+            space -= 1
+        if space < i:
+            break
+        i = space + 1
     length = 0
-    while i < end:
+    while i < end and (length or end - i > _LONGEST_WORD):
         code_point, size = code_point_at(data, i)
-        length = 0 if class_of(tables, code_point) & (SPACE | SPACELESS) else length + 1
+        length = 0 if class_of(pages, classes, code_point) & (SPACE | SPACELESS) else length + 1
         if length > _LONGEST_WORD:
             return True
         i += size
@@ -168,38 +193,44 @@ def _same(data: Any, at: int, start: int, phrase: Any) -> bool:
 
 
 @kernel
-def last_class(data: Any, start: int, end: int, tables: Any) -> int:
+def last_class(data: Any, start: int, end: int, pages: Any, classes: Any) -> int:
     """The class bits of the last code point before ``end``; 0 if there is none."""
     if end <= start:
         return 0
     i = end - 1
     while i > start and data[i] & 0xC0 == 0x80:
         i -= 1
-    return class_of(tables, code_point_at(data, i)[0])
+    return class_of(pages, classes, code_point_at(data, i)[0])
 
 
 @kernel
-def count_printed_line(data: Any, start: int, end: int, tables: Any, found: Any, counts: Any) -> None:
-    """Add one stripped, non-blank printed line to counts int64[8] (``C4_COUNTS``)."""
-    if end - start > _LONGEST_WORD and _has_long_word(data, start, end, tables):
+def count_printed_line(
+    data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any, base: int
+) -> None:
+    """Add one stripped, non-blank printed line to counts[base : base + 8] (``C4_COUNTS``)."""
+    if end - start > _LONGEST_WORD and _has_long_word(data, start, end, pages, classes):
         return
-    if not _has_three_words(data, start, end, tables):
+    if not _has_three_words(data, start, end, pages, classes):
         return
+    _add_line(found, counts, base)
     close = _without_citations(data, start, end)
-    terminal = False
     if close > start:
         last = data[close - 1]
-        if last < 128:
-            dots = close - start >= 3 and last == 46 and data[close - 2] == 46 and data[close - 3] == 46
-            terminal = (last in (33, 34, 39, 46, 63)) and not dots
+        if last >= 128:
+            terminal = last_class(data, start, close, pages, classes) & TERMINAL != 0
+        elif last == 46:
+            terminal = not (close - start >= 3 and data[close - 2] == 46 and data[close - 3] == 46)
         else:
-            terminal = last_class(data, start, close, tables) & TERMINAL != 0
-    for base in range(0, 5 if terminal else 1, 4):
-        counts[base + 2] += found[LOREM]
-        if found[SCRIPT]:
-            continue
+            terminal = last == 33 or last == 63 or last == 34 or last == 39
+        if terminal:
+            _add_line(found, counts, base + 4)
+
+
+@inline_kernel
+def _add_line(found: Any, counts: Any, base: int) -> None:
+    counts[base + 2] += found[LOREM]
+    if not found[SCRIPT]:
         counts[base + 3] += found[CURLY]
-        if found[POLICY]:
-            continue
-        counts[base] += 1
-        counts[base + 1] += 1 + found[SENTENCES]
+        if not found[POLICY]:
+            counts[base] += 1
+            counts[base + 1] += 1 + found[SENTENCES]

@@ -54,14 +54,15 @@ def _gram(hashes: Any, i: int, n: int) -> Any:
 
 
 @kernel
-def _slot(value: Any, mask: int) -> int:
-    return np.int64((value * _SPREAD) >> np.uint64(32)) & mask
+def _extend(grams: Any, hashes: Any, first: int, n: int, positions: int) -> None:
+    """Make the hashes of n - 1 words in ``grams`` those of n words."""
+    for i in range(positions):
+        grams[i] = grams[i] * _STEP + hashes[first + i + n - 1]
 
 
 @kernel
-def _top_gram(hashes: Any, first: int, last: int, n: int, sketch: Any) -> tuple[int, int]:
-    """The most frequent n-gram of words first to last: its first position and its occurrences."""
-    positions = last - first - n + 1
+def _top_gram(grams: Any, positions: int, sketch: Any) -> tuple[int, int]:
+    """The most frequent of the n-grams at 0 to ``positions``: its first position and its occurrences."""
     slots = 64
     while slots < 2 * positions and (slots < _LARGEST_SKETCH or 8 * slots < positions):
         slots *= 2
@@ -69,32 +70,30 @@ def _top_gram(hashes: Any, first: int, last: int, n: int, sketch: Any) -> tuple[
     counts[:] = 0
     mask = slots - 1
     most = np.uint32(0)
-    for i in range(first, first + positions):
-        slot = _slot(_gram(hashes, i, n), mask)
-        counts[slot] += np.uint32(1)
-        most = max(most, counts[slot])
+    for i in range(positions):
+        slot = np.int64(grams[i] >> np.uint64(32)) & mask
+        count = counts[slot] + np.uint32(1)
+        counts[slot] = count
+        most = max(most, count)
     if most == 1:
-        return first, 1
-    at_least = np.int64(max(2, most // 2))
+        return 0, 1
+    at_least = np.int64(max(2, most - most // 4))
     while True:
-        found, occurrences = _exact_top(hashes, first, positions, n, counts, at_least)
+        found, occurrences = _exact_top(grams, positions, counts, at_least)
         if occurrences >= at_least:
             return found, occurrences
         if at_least == 2:  # nothing occurs twice
-            return first, 1
+            return 0, 1
         at_least = max(2, occurrences)
 
 
 @kernel
-def _exact_top(
-    hashes: Any, first: int, positions: int, n: int, counts: Any, at_least: int
-) -> tuple[int, int]:
+def _exact_top(grams: Any, positions: int, counts: Any, at_least: int) -> tuple[int, int]:
     """The most frequent among the n-grams whose slot of the sketch reached ``at_least``."""
     mask = len(counts) - 1
     candidates = 0
     for count in counts:
-        if count >= at_least:
-            candidates += count
+        candidates += count if count >= at_least else np.uint32(0)
     parts = candidates // _LARGEST_TABLE + 1
     slots = 64
     while slots < 2 * (candidates // parts + 1):
@@ -102,20 +101,17 @@ def _exact_top(
     keys = np.zeros(slots, np.uint64)
     occurrences = np.zeros(slots, np.uint32)
     where = np.zeros(slots, np.uint32)
-    best, best_position = 0, first
+    best, best_position = 0, 0
     for part in range(parts):
         if part:
             keys[:] = 0
         used = 0
-        for i in range(first, first + positions):
-            value = _gram(hashes, i, n)
-            spread = value * _SPREAD
-            if counts[np.int64(spread >> np.uint64(32)) & mask] < at_least:
+        for i in range(positions):
+            value = grams[i]
+            if counts[np.int64(value >> np.uint64(32)) & mask] < at_least:
                 continue
-            if (
-                parts > 1
-                and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part
-            ):
+            spread = value * _SPREAD
+            if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
                 continue
             key = value if value != 0 else np.uint64(1)
             slot = np.int64(spread >> np.uint64(20)) & (slots - 1)
@@ -127,11 +123,11 @@ def _exact_top(
                 used += 1
                 keys[slot] = key
                 occurrences[slot] = 0
-                where[slot] = i - first
+                where[slot] = i
             occurrences[slot] += np.uint32(1)
         for slot in range(slots):
             if keys[slot] != 0:
-                position = first + np.int64(where[slot])
+                position = np.int64(where[slot])
                 count = np.int64(occurrences[slot])
                 if count > best or (count == best and position < best_position):
                     best, best_position = count, position
@@ -139,29 +135,27 @@ def _exact_top(
 
 
 @kernel
-def _repeated_positions(hashes: Any, first: int, last: int, bits: Any, ahead: Any) -> int:
-    """Fill ``ahead``: of how many n-grams, n = 5 ... 10, every 5-gram from this word on may occur twice (0 to 6)."""
-    positions = last - first - 4
+def _repeated_positions(grams: Any, positions: int, room: Any, ahead: Any) -> int:
+    """Fill ``ahead`` from the hashes of 5 words: how many 5-grams in a row from here may all occur twice (0 to 6)."""
     mask = 1024 - 1
     while mask < 8 * positions:
         mask = 2 * mask + 1
-    size = (mask + 1) // 64
-    if 2 * size > len(bits):
-        bits = np.empty(2 * size, np.uint64)
-    bits[: 2 * size] = 0
-    for i in range(first, first + positions):
-        slot = _slot(_gram(hashes, i, 5), mask)
-        bit = np.uint64(1) << np.uint64(slot & 63)
-        bits[2 * (slot >> 6) + 1] |= bits[2 * (slot >> 6)] & bit
-        bits[2 * (slot >> 6)] |= bit
+    size = (mask + 1) // 32  # a bit for once, a bit for twice
+    bits = room[:size] if size <= len(room) else np.empty(size, np.uint64)
+    bits[:] = 0
+    for i in range(positions):
+        slot = np.int64(grams[i] >> np.uint64(32)) & mask
+        bit = np.uint64(1) << np.uint64(2 * (slot & 31))
+        word = bits[slot >> 5]
+        bits[slot >> 5] = word | bit | ((word & bit) << np.uint64(1))
     repeated = 0
     run = 0
     for i in range(positions - 1, -1, -1):
-        slot = _slot(_gram(hashes, first + i, 5), mask)
-        twice = bits[2 * (slot >> 6) + 1] >> np.uint64(slot & 63) & np.uint64(1)
-        run = min(run + 1, 6) if twice else 0
+        slot = np.int64(grams[i] >> np.uint64(32)) & mask
+        twice = np.int64(bits[slot >> 5] >> np.uint64(2 * (slot & 31) + 1)) & 1
+        run = min(run + 1, 6) * twice
         ahead[i] = run
-        repeated += run > 0
+        repeated += twice
     return repeated
 
 
@@ -191,29 +185,36 @@ def _duplicate_characters(
 @kernel
 def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
     sketch = np.empty(_LARGEST_SKETCH, np.uint32)
-    bits = np.empty(1 << 15, np.uint64)
-    room = np.empty(256, np.uint64)
-    small = np.empty(1 << 16, np.uint8)
+    room = np.empty(1 << 15, np.uint64)
+    small_grams = np.empty(1 << 16, np.uint64)
+    small_ahead = np.empty(1 << 16, np.uint8)
     for document in range(len(offsets) - 1):
         first, last = offsets[document], offsets[document + 1]
         words = last - first
+        fits = words <= len(small_grams)
+        grams = small_grams[:words] if fits else np.empty(words, np.uint64)
+        grams[:] = hashes[first:last]
         for n in range(2, 5):
-            if words < n:
+            positions = words - n + 1
+            if positions <= 0:
                 break
-            position, occurrences = _top_gram(hashes, first, last, n, sketch)
+            _extend(grams, hashes, first, n, positions)
+            position, occurrences = _top_gram(grams, positions, sketch)
             length = n - 1
             for k in range(n):
-                length += np.int64(lengths[position + k])
+                length += np.int64(lengths[first + position + k])
             out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
-        if words < 6:
+        positions = words - 4
+        if positions < 2:
             continue
-        ahead = small[: words - 4] if words - 4 <= len(small) else np.empty(words - 4, np.uint8)
-        repeated = _repeated_positions(hashes, first, last, bits, ahead)
+        _extend(grams, hashes, first, 5, positions)
+        ahead = small_ahead[:positions] if fits else np.empty(positions, np.uint8)
+        repeated = _repeated_positions(grams, positions, room, ahead)
         if repeated == 0:
             continue
         candidates = np.empty(repeated, np.uint32)
         number = 0
-        for i in range(words - 4):
+        for i in range(positions):
             if ahead[i]:
                 candidates[number] = i
                 number += 1

@@ -145,7 +145,7 @@ def _general_word(data: Any, i: int, end: int, tables: Any) -> tuple[int, Any, i
     spaceless = False
     while i < end:
         code_point, size = code_point_at(data, i)
-        kind = class_of(tables, code_point)
+        kind = class_of(tables.class_pages, tables.classes, code_point)
         if not kind & WORD or (kind & SPACELESS and characters):
             break
         fold = tables.folds[np.int64(tables.fold_pages[code_point >> 8]) << 8 | code_point & 255]

@@ -189,7 +189,7 @@ def test_a_full_disk_ends_with_a_message_and_the_same_command_goes_on(folder, sm
     assert "cannot write" in full.stderr
     assert "free space or point `run` at a larger disk" in full.stderr
     assert "Traceback" not in full.stderr
-    assert not list((small_disk / "run").rglob("*.documents-*"))  # nothing half-written stays
+    assert not list((small_disk / "run").rglob(".draft-*"))  # nothing half-written stays
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
