@@ -56,9 +56,7 @@ def read_jsonl(
         chunks, first_byte, lines_skipped = _line_range(file, file_slice)
         row += lines_skipped
     maximum = source.max_document_bytes
-    read_id = _reader_of(source.id) if source.id is not None else None
-    read_kept = [_reader_of(name) for name in source.keep]
-    read_text = _reader_of(source.text)
+    parse = _parser_of(source)
     batch = BatchBuilder(source.keep, position=file.position)
     at_front = file_slice.start == 0
     for group in split_chunks(chunks, b"\n", maximum):
@@ -71,11 +69,10 @@ def read_jsonl(
                 shift = len(BYTE_ORDER_MARK)
         if row + len(records) > MAX_ROWS:
             yield batch.take(file.position)
-            raise FileFaultError(
-                f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position
-            )
+            raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position)
         offsets: list[int] | None = None
-        for index, line in enumerate(records):
+        for index in range(len(records)):
+            line = records[index]
             dropped = group.dropped_bytes if index == 0 else 0
             if not line and not dropped:
                 continue
@@ -84,23 +81,12 @@ def read_jsonl(
                     raise _BadRecordError(
                         f"too large: a line of {dropped or len(line):,} bytes; max_document_mb is less"
                     )
-                replaced = False
-                try:
-                    value = orjson.loads(line)
-                except orjson.JSONDecodeError as error:
-                    if not line.strip(_BLANK):
-                        continue
-                    value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
-                if type(value) is not dict:
-                    raise _BadRecordError(f"not an object: the line is {_kind(value)}")
-                text = read_text(value)
-                if type(text) is not str:
-                    raise _BadRecordError(_no_text(text, source.text, value))
-                identity = _as_text(read_id(value)) if read_id is not None else None
-                batch.add(
-                    row + index, text, identity, [_as_text(read(value)) for read in read_kept], len(line)
-                )
-                batch.replaced += replaced
+                parsed = parse(line)
+                if parsed is None:
+                    continue
+                batch.add(row + index, *parsed[:3], len(line))
+                batch.replaced += parsed[3]
+                parsed = None
             except _BadRecordError as bad:
                 if offsets is None:
                     offsets = _offsets(group, first_byte + shift)
@@ -110,12 +96,43 @@ def read_jsonl(
                     reason = f"cut off: the file ends within the line ({group.fault.reason.split(':')[0]})"
                 batch.refuse(Unreadable(row + index, position, reason, dropped or len(line)))
             if batch.size >= batch_bytes:
+                if len(line) >= batch_bytes:  # let go of a huge record while its batch is worked on
+                    offsets = offsets or _offsets(group, first_byte + shift)
+                    records[index] = line = b""
                 yield batch.take(file.position)
         row += len(records)
         if group.unended and (batch or file.position > batch.position):
             yield batch.take(file.position)
         if group.fault is not None:
             raise group.fault
+
+
+_Parsed = tuple[str, str | None, list[str | None], bool]
+
+
+def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | None]:
+    """What turns a line into text, id, kept fields, and whether something was replaced; None for a blank line."""
+    read_id = _reader_of(source.id) if source.id is not None else None
+    read_kept = [_reader_of(name) for name in source.keep]
+    read_text = _reader_of(source.text)
+
+    def parse(line: bytes | bytearray) -> _Parsed | None:
+        replaced = False
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            if not line.strip(_BLANK):
+                return None
+            value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
+        if type(value) is not dict:
+            raise _BadRecordError(f"not an object: the line is {_kind(value)}")
+        text = read_text(value)
+        if type(text) is not str:
+            raise _BadRecordError(_no_text(text, source.text, value))
+        identity = _as_text(read_id(value)) if read_id is not None else None
+        return text, identity, [_as_text(read(value)) for read in read_kept], replaced
+
+    return parse
 
 
 def count_lines(file_slice: FileSlice, open_binary: OpenBinary) -> int:

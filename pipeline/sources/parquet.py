@@ -64,16 +64,12 @@ def read_parquet(
         batch_rows = max(1, min(MAX_BATCH_ROWS, batch_bytes * group.num_rows // max(1, decoded)))
         end = row + group.num_rows
         with _noted(watched, f"Parquet row group {number}", position):
-            for table in parquet.iter_batches(
-                batch_rows, row_groups=[number], columns=columns, use_threads=False
-            ):
+            for table in parquet.iter_batches(batch_rows, row_groups=[number], columns=columns, use_threads=False):
                 yield _to_batch(table, source, row, position, stored)
                 row += table.num_rows
                 stored = 0
         if row != end:
-            raise FileFaultError(
-                f"corrupt file: Parquet row group {number} lacks {end - row} of its rows", position
-            )
+            raise FileFaultError(f"corrupt file: Parquet row group {number} lacks {end - row} of its rows", position)
 
 
 class _WatchedFile:
@@ -122,9 +118,7 @@ def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
         raise FileFaultError(f"corrupt file: {part}: {_line(error)}", position) from error
 
 
-def _to_batch(
-    table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int, stored: int
-) -> RecordBatch:
+def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int, stored: int) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     column = _column(table, source.text)
     raw = _binary(column)
@@ -159,11 +153,7 @@ def _to_batch(
                 replaced += 1
             values.append(text)
         texts = pa.array(values, pa.large_string())
-    ids = (
-        pa.nulls(len(rows), pa.string())
-        if source.id is None
-        else _as_strings(_column(table, source.id), len(rows))
-    )
+    ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
     keep = {name: _as_strings(_column(table, name), len(rows)) for name in source.keep}
     if unreadable:
         unreadable.sort(key=lambda bad: bad.row or 0)
@@ -214,9 +204,7 @@ def _as_strings(column: pa.Array | None, rows: int) -> pa.Array:
             return pa.array([v if v is None else _decode(v)[0] for v in raw.to_pylist()], pa.string())
     if pa.types.is_nested(column.type):
         values = column.to_pylist()
-        return pa.array(
-            [v if v is None else orjson.dumps(v, default=_plain).decode() for v in values], pa.string()
-        )
+        return pa.array([v if v is None else orjson.dumps(v, default=_plain).decode() for v in values], pa.string())
     return column.cast(pa.string())
 
 

@@ -10,9 +10,7 @@ from pipeline.sources.stored_file import StoredFile, compression_of
 from pipeline.sources.streams import Chunk, read_chunks
 
 
-def read_text(
-    file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
-) -> Iterator[RecordBatch]:
+def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
     """Read a text file; always whole, in order.
 
     Without a separator the file is one record, row 0, even when it is empty. With one, each piece is a row,
@@ -33,9 +31,7 @@ def read_text(
     for group in groups:
         if row + len(group.records) > MAX_ROWS:
             yield batch.take(file.position)
-            raise FileFaultError(
-                f"too many rows: a file may have {MAX_ROWS:,} pieces; split it", group.position
-            )
+            raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} pieces; split it", group.position)
         offset = group.start
         for index, piece in enumerate(group.records):
             length = (group.dropped_bytes if index == 0 else 0) or len(piece)

@@ -83,9 +83,7 @@ def read_slice(
     if (file_slice.start or file_slice.stop is not None) and (
         file_slice.format == "text" or (file_slice.format == "jsonl" and compression_of(file_slice.path))
     ):
-        raise ValueError(
-            f"{file_slice.path}: only uncompressed JSONL and Parquet can be read in parts; read it whole"
-        )
+        raise ValueError(f"{file_slice.path}: only uncompressed JSONL and Parquet can be read in parts; read it whole")
     try:
         yield from _read(file_slice, source, open_binary, batch_bytes)
     except FileFaultError as fault:

@@ -42,9 +42,7 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
             if not unfinished and not dropped:
                 position = chunk.position
             seam = bytes(unfinished[len(unfinished) - overlap :]) if overlap and unfinished else b""
-            parts: list[bytes | bytearray] = list(
-                (seam + chunk.data if seam else chunk.data).split(separator)
-            )
+            parts: list[bytes | bytearray] = list((seam + chunk.data if seam else chunk.data).split(separator))
             offset += len(chunk.data)
             if len(parts) == 1:
                 unfinished += chunk.data
@@ -62,10 +60,12 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
                 if dropped:
                     dropped += len(unfinished)
                     parts[0] = b""
-            yield Group(parts, start, position, dropped)
+            group = Group(parts, start, position, dropped)
+            # before the yield: a huge record must not be held here while its batch is worked on
             unfinished, dropped = bytearray(last), 0
             start = offset - len(last)
             position = chunk.position
+            yield group
     except FileFaultError as error:
         fault = error
     if dropped:

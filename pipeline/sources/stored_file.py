@@ -88,9 +88,7 @@ class StoredFile:
         if found != name:
             says = f"{name} data" if name else "plain text"
             holds = f"begins like {found} data" if found else f"does not begin like {name} data"
-            raise FileFaultError(
-                f"wrong format: the name says {says}, but the file {holds}; rename or convert it", 0
-            )
+            raise FileFaultError(f"wrong format: the name says {says}, but the file {holds}; rename or convert it", 0)
 
     def check_size(self) -> None:
         """Compare the end of the file with the catalogue.

@@ -10,7 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -62,8 +62,14 @@ _SAMPLE_TEXTS = (
 """Takes every kernel through its paths once, so that all are compiled."""
 
 
+class _Kernels(NamedTuple):
+    normalise: Normaliser
+    identify: LanguageIdentifier
+    minhash: MinHashConfig
+
+
 @cache
-def _kernels(settings: bytes) -> tuple[Normaliser, LanguageIdentifier, MinHashConfig]:
+def _kernels(settings: bytes) -> _Kernels:
     """Built once a process: tables and models take a moment to load."""
     parsed = orjson.loads(settings)
     normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
@@ -77,63 +83,63 @@ def _kernels(settings: bytes) -> tuple[Normaliser, LanguageIdentifier, MinHashCo
         signatures(words.hashes, words.offsets, minhash)
 
     compile_once("measure", use_kernels)
-    return normalise, identify, minhash
+    return _Kernels(normalise, identify, minhash)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the unit's slices, measure every document, write the parts and the list of unreadable records."""
     settings = workspace.settings
-    normalise, identify, minhash = _kernels(orjson.dumps(settings))
+    kernels = _kernels(orjson.dumps(settings))
     sources = {name: _source(name, fields) for name, fields in settings["sources"].items()}
     keep = tuple(dict.fromkeys(column for source in sources.values() for column in source.keep))
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
-        _Parts(workspace, keep, minhash.num_perm) as parts,
+        _Parts(workspace, keep, kernels.minhash.num_perm) as parts,
     ):
         for fields in unit.description["slices"]:
             source = sources[fields["source"]]
             file_slice = FileSlice(**{k: v for k, v in fields.items() if k != "modified_ns"})
-            for batch in read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"]):
+            batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
+            while (batch := next(batches, None)) is not None:
                 _note_unreadable(unreadable, workspace, file_slice, batch)
                 if len(batch.rows) == 0:
                     continue
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
-                normalised = normalise(batch.texts)
-                texts = normalised.texts
-                languages = identify(texts)
-                measured = measure(texts)
-                hashes, offsets = measured.words.hashes, measured.words.offsets
-                exact = text_hashes(texts)
-                parts.write(
-                    texts.nbytes,
-                    {
-                        "doc": docs,
-                        "id": _ids(batch.ids, source, file_slice, batch.rows),
-                        "text": texts,
-                        "source": _constant(source.name, len(docs)),
-                        **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
-                    },
-                    {
-                        "doc": docs,
-                        "source": _constant(source.name, len(docs)),
-                        "language": languages,
-                        **{name: measured.signals.column(name) for name in measured.signals.schema.names},
-                    },
-                    {
-                        "doc": docs,
-                        "exact_high": exact[:, 0],
-                        "exact_low": exact[:, 1],
-                        "shingles": shingle_counts(offsets, minhash.ngram).astype(np.uint32),
-                        "signature": signatures(hashes, offsets, minhash),
-                    },
-                )
+                described = {
+                    "doc": docs,
+                    "id": _ids(batch.ids, source, file_slice, batch.rows),
+                    "source": _constant(source.name, len(docs)),
+                    **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
+                }
                 workspace.count(f"readable/{source.name}", len(docs))
-                workspace.count("text_bytes", texts.nbytes)
                 workspace.count("replaced_characters_documents", batch.replaced)
-                workspace.count("normalise_documents_changed", normalised.documents_changed)
-                workspace.count("normalise_identical_bytes", normalised.identical_bytes)
-                workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
-                workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
+                raw = batch.texts
+                del batch  # a batch of one huge document exists as few times at once as can be
+                texts, signals, signed = _measure(raw, kernels, workspace)
+                del raw
+                parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
+                workspace.count("text_bytes", texts.nbytes)
+
+
+def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa.Array, Json, Json]:
+    """Normalised texts, columns of the signals table, columns of the signatures table."""
+    normalised = kernels.normalise(raw)
+    workspace.count("normalise_documents_changed", normalised.documents_changed)
+    workspace.count("normalise_identical_bytes", normalised.identical_bytes)
+    workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
+    workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
+    texts = normalised.texts
+    measured = measure(texts)
+    words, offsets = measured.words.hashes, measured.words.offsets
+    exact = text_hashes(texts)
+    signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
+    signed = {
+        "exact_high": exact[:, 0],
+        "exact_low": exact[:, 1],
+        "shingles": shingle_counts(offsets, kernels.minhash.ngram).astype(np.uint32),
+        "signature": signatures(words, offsets, kernels.minhash),
+    }
+    return texts, signals | {"language": kernels.identify(texts)}, signed
 
 
 def _source(name: str, fields: Json) -> SourceConfig:
