@@ -1,4 +1,4 @@
-"""Everything that input can be: nothing kills the run, nothing vanishes, and each fault is named with file and reason."""
+"""Everything that input can be: nothing kills the run, nothing vanishes, each fault is named with file and reason."""
 
 import gzip
 import json

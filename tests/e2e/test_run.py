@@ -1,18 +1,13 @@
 """The promises, on a small corpus: books close, same bytes, resume, explain."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from ftfy import fix_text
 
 from pipeline import schemas
@@ -21,6 +16,7 @@ from pipeline.explain import examples, explain, find
 from pipeline.finished import load_finished
 from pipeline.run import UnreadableShareError, run
 from pipeline.verify import check_shards, recount
+from tests.e2e.processes import command, kill_when
 from tests.e2e.sample import settings, write_sample
 
 
@@ -282,31 +278,16 @@ def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
     run(parse_config(settings(sample, tmp_path / "run")))  # a higher share goes on with what was read
 
 
-def command(config: dict, path: Path, *more: str) -> list[str]:
-    path.write_text(yaml.safe_dump(config))
-    return [sys.executable, "-m", "jobs", "run", str(path), *more]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_path, executor):
     walk, _ = reference
-    config = settings(sample, tmp_path / "run", compute={"executor": executor, "unit_mb": 1})
-    line = command(config, tmp_path / "c.yaml")
-    kills = 0
-    for pattern in ("work/measure/*/*.json", "work/bands/*/*.json", "work/tokenise/*/*.json"):
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            if list((tmp_path / "run").glob(pattern)):
-                break
-            time.sleep(0.005)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills > 0
+    run_folder = tmp_path / "run"
+    line = command(settings(sample, run_folder, compute={"executor": executor, "unit_mb": 1}), tmp_path / "c.yaml")
+    moments = ("work/measure/*/*.json", "work/bands/*/*.json", "work/tokenise/*/*.json")
+    kills = [kill_when(line, lambda pattern=pattern: any(run_folder.glob(pattern))) for pattern in moments]
+    assert any(kills)
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
-    assert all(b.expected == b.found for b in recount(load_finished(str(tmp_path / "run"))))
-    assert not list((tmp_path / "run").rglob(".draft-*"))
+    assert shard_hashes(run_folder) == shard_hashes(Path(walk.config.run))
+    assert all(b.expected == b.found for b in recount(load_finished(str(run_folder))))
+    assert not list(run_folder.rglob(".draft-*"))
