@@ -66,6 +66,9 @@ TERMINAL_PUNCTUATION = (
 
 _UNIFORM = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0x17000, 0x187F7), (0x20000, 0x3FFFF))
 _EMPTY = ((0xD800, 0xF8FF), (0x1FC00, 0x1FFFF), (0x40000, 0xDFFFF), (0xE0200, 0x10FFFF))
+_CATEGORIES = tuple(
+    "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()  # noqa: SIM905
+)
 _FOLDED_BELOW = 0x1E944  # no cased letter lies above; checked by the tests
 
 
@@ -75,9 +78,7 @@ class CharacterTables(NamedTuple):
     class_pages: NDArray[np.uint16]  # [0x1100] page of 256 code points -> page in `classes`
     classes: NDArray[np.uint16]  # [pages * 256] the class bits
     fold_pages: NDArray[np.uint16]  # [0x1100]
-    folds: NDArray[
-        np.uint64
-    ]  # [pages * 256] 0: folds to itself; else UTF-8 bytes, first lowest, length on top
+    folds: NDArray[np.uint64]  # [pages * 256] 0: folds to itself; else UTF-8 bytes, first lowest, length on top
 
 
 @kernel
@@ -91,9 +92,7 @@ def character_tables() -> CharacterTables:
     """Build the tables once a process (some 20 ms)."""
     classes = _classes()
     folds = np.zeros(0x110000, np.uint64)
-    for code_point in np.flatnonzero(
-        classes[:_FOLDED_BELOW] & LETTER | classes[:_FOLDED_BELOW] & WORD
-    ).tolist():
+    for code_point in np.flatnonzero(classes[:_FOLDED_BELOW] & LETTER | classes[:_FOLDED_BELOW] & WORD).tolist():
         if 0x3400 <= code_point < 0xA000 or 0xAC00 <= code_point < 0xD7A4:
             continue
         character = chr(code_point)
@@ -107,10 +106,7 @@ def character_tables() -> CharacterTables:
 def _classes() -> NDArray[np.uint16]:
     classes = np.zeros(0x110000, np.uint16)
     bits = {"L": WORD | LETTER, "M": WORD, "Nd": WORD, "P": MARK, "S": MARK, "Nl": MARK, "No": MARK}
-    by_category = {
-        category: bits.get(category, bits.get(category[0], np.uint16(0)))
-        for category in "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()
-    }
+    by_category = {category: bits.get(category, bits.get(category[0], np.uint16(0))) for category in _CATEGORIES}
     category = unicodedata.category
     for page in range(0, 0x110000, 256):
         if any(first <= page and page + 255 <= last for first, last in _EMPTY):
@@ -129,8 +125,8 @@ def _classes() -> NDArray[np.uint16]:
             classes[code_point] |= SPACE
     classes[list(LINE_BREAKS)] |= BREAK
     for span in TERMINAL_PUNCTUATION.split():
-        first, _, last = span.partition("-")
-        classes[int(first, 16) : int(last or first, 16) + 1] |= TERMINAL
+        start, _, end = span.partition("-")
+        classes[int(start, 16) : int(end or start, 16) + 1] |= TERMINAL
     return classes
 
 

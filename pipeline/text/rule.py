@@ -29,9 +29,7 @@ class Rule(NamedTuple):
 
     setting: str
     scope: Scope
-    value: Callable[
-        [Counts, Any], NDArray[np.float64]
-    ]  # (counts, the set's config) -> [N]; NaN where undefined
+    value: Callable[[Counts, Any], NDArray[np.float64]]  # (counts, the set's config) -> [N]; NaN where undefined
 
 
 class RuleSet(Section):
@@ -52,7 +50,8 @@ def ratio(above: str, *below: str) -> Callable[[Counts, Any], NDArray[np.float64
     def value(counts: Counts, _config: Any) -> NDArray[np.float64]:
         total = sum((counts[name] for name in below[1:]), counts[below[0]])
         result = np.full(len(total), np.nan)
-        return np.divide(counts[above], total, out=result, where=total > 0)
+        np.divide(counts[above], total, out=result, where=total > 0)
+        return result
 
     return value
 

@@ -102,18 +102,14 @@ def evaluate(
     missing = [name for name in SIGNALS if name not in signals.schema.names]
     if missing:
         raise ValueError(f"signals lack the columns {missing}; measure the texts again with this version")
-    counts = {
-        name: signals.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in SIGNALS
-    }
+    counts = {name: signals.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in SIGNALS}
     language = _Languages(languages)
     counts["stop_words"] = _stop_words(counts, language, rows)
     scopes = _scopes(counts, language, rows)
 
     failed = [_failed(0, counts["words"] + counts["marks"], "min_", 1.0, np.ones(rows, bool))]
     if config.languages is not None:
-        failed.append(
-            _failed(1, language.among(config.languages).astype(np.float64), "min_", 1.0, np.ones(rows, bool))
-        )
+        failed.append(_failed(1, language.among(config.languages).astype(np.float64), "min_", 1.0, np.ones(rows, bool)))
     index = 2
     for name, rules in _RULES.items():
         rule_set: RuleSet | None = getattr(config, name)
@@ -123,9 +119,7 @@ def evaluate(
                 applies = scopes[rule.scope]
                 if rule_set.languages is not None:
                     applies = applies & language.among(rule_set.languages)
-                failed.append(
-                    _failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies)
-                )
+                failed.append(_failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies))
             index += 1
     row, number, value, bound = (np.concatenate(part) for part in zip(*failed, strict=True))
     order = np.argsort(row, kind="stable")

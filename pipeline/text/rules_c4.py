@@ -28,9 +28,7 @@ class C4Config(RuleSet):
 
 
 def _kept(name: str) -> Callable[[Counts, C4Config], NDArray[np.float64]]:
-    return lambda counts, config: counts[
-        f"c4_terminal_{name}" if config.require_terminal_punctuation else f"c4_{name}"
-    ]
+    return lambda counts, config: counts[f"c4_terminal_{name}" if config.require_terminal_punctuation else f"c4_{name}"]
 
 
 C4_RULES = (

@@ -22,9 +22,9 @@ class FineWebConfig(RuleSet):
 
 def _repeated(counts: Counts, _config: FineWebConfig) -> NDArray[np.float64]:
     below = counts["characters"] - counts["line_feeds"]
-    return np.divide(
-        counts["repeated_line_characters"], below, out=np.full(len(below), np.nan), where=below > 0
-    )
+    result = np.full(len(below), np.nan)
+    np.divide(counts["repeated_line_characters"], below, out=result, where=below > 0)
+    return result
 
 
 FINEWEB_RULES = (

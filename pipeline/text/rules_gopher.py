@@ -89,14 +89,9 @@ GOPHER_REPETITION_RULES = (
     ),
     Rule("max_duplicate_line_ratio", Scope.ALL, ratio("duplicate_lines", "text_lines")),
     Rule("max_duplicate_line_character_ratio", Scope.ALL, ratio("duplicate_line_characters", "characters")),
+    *(Rule(f"max_top_{n}_gram_ratio", Scope.ALL, ratio(f"top_{n}_gram_characters", "characters")) for n in (2, 3, 4)),
     *(
-        Rule(f"max_top_{n}_gram_ratio", Scope.ALL, ratio(f"top_{n}_gram_characters", "characters"))
-        for n in (2, 3, 4)
-    ),
-    *(
-        Rule(
-            f"max_duplicate_{n}_gram_ratio", Scope.ALL, ratio(f"duplicate_{n}_gram_characters", "characters")
-        )
+        Rule(f"max_duplicate_{n}_gram_ratio", Scope.ALL, ratio(f"duplicate_{n}_gram_characters", "characters"))
         for n in range(5, 11)
     ),
 )

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from pipeline.arrow_strings import string_buffers
 from pipeline.compiled import kernel
-from pipeline.text.characters import BREAK, MARK, SPACE, TERMINAL, WORD, CharacterTables, character_tables, class_of
-from pipeline.text.scan_bits import load_eight, trailing_zeros
+from pipeline.text.characters import BREAK, MARK, TERMINAL, WORD, CharacterTables, character_tables, class_of
+from pipeline.text.scan_bits import borrowed
 from pipeline.text.scan_c4 import (
     C4_COUNTS,
     CURLY,
     begin_line,
     count_printed_line,
     end_sentence,
-    is_ascii_space,
     last_class,
     note_letter,
 )
+from pipeline.text.scan_lines import count_characters, find_line, skip_space, strip_end
 from pipeline.text.scan_tables import add_key, grown, slots_for
 from pipeline.text.words import code_point_at
 
@@ -57,23 +57,19 @@ SCAN_COUNTS = (
 """What is counted, in the order of the rows; meanings in ``signals.py``."""
 
 (
-    _BYTES, _CHARACTERS, _MARKS, _MARK_RUNS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL, _SHORT, _REPEATED, _TEXT_LINES,
-    _DUPLICATE_LINES, _DUPLICATE_LINE_CHARACTERS, _PARAGRAPHS, _DUPLICATE_PARAGRAPHS, _DUPLICATE_PARAGRAPH_CHARACTERS,
-    _PRINTED, _BULLETS, _ELLIPSIS_LINES,
+    _BYTES, _CHARACTERS, _MARKS, _MARK_RUNS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL,
+    _SHORT, _REPEATED, _TEXT_LINES, _DUPLICATE_LINES, _DUPLICATE_LINE_CHARACTERS, _PARAGRAPHS,
+    _DUPLICATE_PARAGRAPHS, _DUPLICATE_PARAGRAPH_CHARACTERS, _PRINTED, _BULLETS, _ELLIPSIS_LINES,
 ) = range(20)  # fmt: skip
 _C4 = 20
 
 SHORT_LINE_CHARACTERS = 30
 """A line of at most so many characters is short (FineWeb)."""
 
+_NEXT_LINE = np.uint64(0xD6E8FEB86659FD93)
+
 # What the scan stops at, a byte
 _PLAIN, _MARK, _FULL_STOP, _QUOTE, _EXCLAIM, _HASH, _BRACKET, _LETTER, _CONTROL, _NOT_ASCII = range(10)
-
-_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
-_ONES = np.uint64(0x0101010101010101)
-_HIGH = np.uint64(0x8080808080808080)
-_START = np.uint64(0x9E3779B97F4A7C15)
-_CHUNK = np.uint64(0xD6E8FEB86659FD93)
 
 
 def scan(texts: pa.Array) -> NDArray[np.uint32]:
@@ -91,7 +87,8 @@ def scan(texts: pa.Array) -> NDArray[np.uint32]:
     data, offsets = string_buffers(texts)
     tables = character_tables()
     out = np.zeros((len(SCAN_COUNTS), len(offsets) - 1), np.uint32)
-    _scan(data, offsets, tables.class_pages, tables.classes, _byte_kinds(tables), out)
+    found, counts = np.zeros(8, np.int64), np.zeros(len(SCAN_COUNTS), np.int64)
+    _scan(data, offsets, tables.class_pages, tables.classes, _byte_kinds(tables), found, counts, out)
     return out
 
 
@@ -113,81 +110,11 @@ def _byte_kinds(tables: CharacterTables) -> NDArray[np.uint8]:
 
 
 @kernel
-def _find_line(data: Any, i: int, end: int) -> tuple[int, Any, bool]:
-    """The end of the line that starts at byte i, the hash of its bytes, and whether one of them is not ASCII."""
-    start = i
-    value = _START
-    high = np.uint64(0)
-    while i < end:
-        if i + 8 <= len(data):
-            chunk = load_eight(data, i)
-        else:
-            chunk = np.uint64(0)
-            for k in range(end - i):
-                chunk |= np.uint64(data[i + k]) << np.uint64(8 * k)
-        other = chunk ^ _FEEDS
-        size = min(trailing_zeros((other - _ONES) & ~other & _HIGH) >> 3, end - i)
-        if size < 8:
-            chunk &= (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1)
-        if size:
-            high |= chunk
-            value = (value ^ chunk) * _CHUNK
-            value ^= value >> np.uint64(32)
-            i += size
-        if size < 8:
-            break
-    return i, value ^ np.uint64(i - start), high & _HIGH != 0
-
-
-@kernel
-def _count_characters(data: Any, i: int, end: int) -> int:
-    count = 0
-    for k in range(i, end):
-        count += data[k] & 0xC0 != 0x80
-    return count
-
-
-@kernel
-def _skip_space(data: Any, i: int, end: int, pages: Any, classes: Any) -> int:
-    """The first byte from i on that is not white space, or ``end``."""
-    while i < end:
-        byte = data[i]
-        if byte < 128:
-            if not is_ascii_space(byte):
-                break
-            i += 1
-            continue
-        code_point, size = code_point_at(data, i)
-        if not class_of(pages, classes, code_point) & SPACE:
-            break
-        i += size
-    return i
-
-
-@kernel
-def _strip_end(data: Any, start: int, end: int, pages: Any, classes: Any) -> int:
-    """The byte after the last one that is not white space, or ``start``."""
-    while end > start:
-        i = end - 1
-        if data[i] < 128:
-            if not is_ascii_space(data[i]):
-                break
-            end = i
-            continue
-        while i > start and data[i] & 0xC0 == 0x80:
-            i -= 1
-        if not class_of(pages, classes, code_point_at(data, i)[0]) & SPACE:
-            break
-        end = i
-    return end
-
-
-@kernel
 def _between_words(data: Any, i: int, after: int, start: int, end: int, pages: Any, classes: Any) -> bool:
     """Whether word characters stand directly before byte i and at byte ``after``."""
     if i == start or after >= end or not last_class(data, start, i, pages, classes) & WORD:
         return False
-    return class_of(pages, classes, code_point_at(data, after)[0]) & WORD != 0
+    return bool(class_of(pages, classes, code_point_at(data, after)[0]) & WORD)
 
 
 @kernel
@@ -202,11 +129,11 @@ def _ends_sentence(data: Any, i: int, start: int, end: int, pages: Any, classes:
 @kernel
 def _close_printed_line(data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any) -> None:
     counts[_PRINTED] += 1
-    start = _skip_space(data, start, end, pages, classes)
-    end = _strip_end(data, start, end, pages, classes)
+    start = skip_space(data, start, end, pages, classes)
+    end = strip_end(data, start, end, pages, classes)
     if start < end:
         first = code_point_at(data, start)[0]
-        counts[_BULLETS] += first == 0x2D or first == 0x2022
+        counts[_BULLETS] += first in (0x2D, 0x2022)
         if data[end - 1] == 46:
             counts[_ELLIPSIS_LINES] += end - start >= 3 and data[end - 2] == 46 and data[end - 3] == 46
         elif end - start >= 3:
@@ -265,7 +192,7 @@ def _scan_line(
             i += 1
             if i < line_end:
                 follows = data[i] | 32  # jA, vA, kI, mS, m and a space: the others begin no phrase
-                if follows == 97 or follows == 105 or follows == 115 or follows == 32:
+                if follows in (97, 105, 115, 32):
                     note_letter(data, i - 1, start, end, found)
             continue
         elif kind == _FULL_STOP:
@@ -286,7 +213,7 @@ def _scan_line(
             found[CURLY] = 1
         elif kind == _CONTROL:
             mark = False
-            if class_of(pages, classes, np.int64(data[i])) & BREAK:
+            if class_of(pages, classes, int(data[i])) & BREAK:
                 _close_printed_line(data, begun, i, pages, classes, found, counts)
                 begun = i + 1
         if mark:
@@ -302,16 +229,16 @@ def _scan_line(
 
 @kernel
 def _scan_paragraphs(data: Any, start: int, end: int, pages: Any, classes: Any, keys: Any, counts: Any) -> None:
-    i = _skip_space(data, start, end, pages, classes)
-    end = _strip_end(data, i, end, pages, classes)
+    i = skip_space(data, start, end, pages, classes)
+    end = strip_end(data, i, end, pages, classes)
     used = 0
     while i < end:
         begun = i
         value = np.uint64(0)
         not_ascii = False
         while True:
-            line_end, line_hash, high = _find_line(data, i, end)
-            value = value * _CHUNK + line_hash
+            line_end, line_hash, high = find_line(data, i, end)
+            value = value * _NEXT_LINE + line_hash
             not_ascii |= high
             i = line_end + 1
             if line_end >= end or data[i] == 10:  # the text is stripped: a byte follows every line feed
@@ -325,15 +252,16 @@ def _scan_paragraphs(data: Any, start: int, end: int, pages: Any, classes: Any, 
                 keys = grown(keys)
         else:
             counts[_DUPLICATE_PARAGRAPHS] += 1
-            length = _count_characters(data, begun, line_end) if not_ascii else line_end - begun
+            length = count_characters(data, begun, line_end) if not_ascii else line_end - begun
             counts[_DUPLICATE_PARAGRAPH_CHARACTERS] += length
 
 
 @kernel
-def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, out: Any) -> None:
+def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, found: Any, counts: Any, out: Any) -> None:
+    data, offsets, kinds = borrowed(data), borrowed(offsets), borrowed(kinds)
+    pages, classes = borrowed(pages), borrowed(classes)
+    found, counts = borrowed(found), borrowed(counts)
     room = np.zeros(4096, np.uint64)
-    found = np.zeros(8, np.int64)
-    counts = np.zeros(out.shape[0], np.int64)
     for document in range(len(offsets) - 1):
         start, end = offsets[document], offsets[document + 1]
         counts[:] = 0
@@ -346,8 +274,8 @@ def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, out: An
         gap = False  # two line feeds in a row
         i = start
         while i < end:
-            line_end, value, high = _find_line(data, i, end)
-            length = _count_characters(data, i, line_end) if high else line_end - i
+            line_end, value, high = find_line(data, i, end)
+            length = count_characters(data, i, line_end) if high else line_end - i
             characters += length
             if line_end > i:
                 text_lines += 1
@@ -359,7 +287,7 @@ def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, out: An
                 else:
                     counts[_DUPLICATE_LINES] += 1
                     counts[_DUPLICATE_LINE_CHARACTERS] += length
-                if _skip_space(data, i, line_end, pages, classes) < line_end:
+                if skip_space(data, i, line_end, pages, classes) < line_end:
                     filled += 1
                     terminal += last_class(data, i, line_end, pages, classes) & TERMINAL != 0
                     short += length <= SHORT_LINE_CHARACTERS
@@ -376,7 +304,7 @@ def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, out: An
         if start == end:
             text_lines = 1
         elif data[start] == 10 or data[end - 1] == 10:
-            text_lines += np.int64(data[start] == 10) + np.int64(data[end - 1] == 10)
+            text_lines += int(data[start] == 10) + int(data[end - 1] == 10)
             counts[_DUPLICATE_LINES] += data[start] == 10 and data[end - 1] == 10
         if gap:
             keys = room[:slots]

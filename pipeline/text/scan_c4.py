@@ -186,7 +186,7 @@ def _without_citations(data: Any, start: int, end: int) -> int:
 def _same(data: Any, at: int, start: int, phrase: Any) -> bool:
     if at < start:
         return False
-    for k in range(len(phrase)):
+    for k in range(len(phrase)):  # noqa: SIM110 - a generator does not compile
         if data[at + k] != phrase[k]:
             return False
     return True
@@ -221,7 +221,7 @@ def count_printed_line(
         elif last == 46:
             terminal = not (close - start >= 3 and data[close - 2] == 46 and data[close - 3] == 46)
         else:
-            terminal = last == 33 or last == 63 or last == 34 or last == 39
+            terminal = last in (33, 63, 34, 39)
         if terminal:
             _add_line(found, counts, base + 4)
 

@@ -2,7 +2,7 @@
 
 Top n-gram (n = 2, 3, 4): characters of the most frequent n-gram, its words joined by a space, times its occurrences; of
 equally frequent ones the first. Duplicated n-grams (n = 5 ... 10): a walk over the words; an n-gram that was met before
-adds its characters (joined without a space) and is stepped over as a whole, another is noted and stepped over by a word.
+adds its characters (joined without a space) and is stepped over as a whole, another is noted and passed by a word.
 
 Most n-grams of a text occur once. So occurrences are first counted in small sketches that may only count too many
 (different n-grams share a slot); only n-grams whose slot could matter are counted exactly.
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import kernel
-from pipeline.text.scan_tables import add_key, grown
 from pipeline.text.words import WordHashes
 
 REPETITION_COUNTS = (
@@ -26,7 +25,7 @@ REPETITION_COUNTS = (
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _LARGEST_SKETCH = 1 << 17  # half a megabyte: stays in a core's second cache
-_LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time
+_LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time; an eighth of them where there are more
 
 
 def count_repetition(words: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -45,39 +44,29 @@ def count_repetition(words: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[
 
 
 @kernel
-def _gram(hashes: Any, i: int, n: int) -> Any:
-    """The hash of the n words from word i on."""
-    value = hashes[i]
-    for k in range(1, n):
-        value = value * _STEP + hashes[i + k]
-    return value
+def _top_gram(grams: Any, later: Any, sketch: Any) -> tuple[int, int]:
+    """The most frequent n-gram: its first position and its occurrences.
 
-
-@kernel
-def _extend(grams: Any, hashes: Any, first: int, n: int, positions: int) -> None:
-    """Make the hashes of n - 1 words in ``grams`` those of n words."""
-    for i in range(positions):
-        grams[i] = grams[i] * _STEP + hashes[first + i + n - 1]
-
-
-@kernel
-def _top_gram(grams: Any, positions: int, sketch: Any) -> tuple[int, int]:
-    """The most frequent of the n-grams at 0 to ``positions``: its first position and its occurrences."""
+    ``grams`` holds the hashes of n - 1 words and gets those of n; ``later`` are the words n - 1 further on.
+    """
+    positions = len(later)
     slots = 64
     while slots < 2 * positions and (slots < _LARGEST_SKETCH or 8 * slots < positions):
         slots *= 2
     counts = sketch[:slots] if slots <= len(sketch) else np.empty(slots, np.uint32)
     counts[:] = 0
     mask = slots - 1
-    most = np.uint32(0)
+    most: Any = np.uint32(0)
     for i in range(positions):
-        slot = np.int64(grams[i] >> np.uint64(32)) & mask
+        value = grams[i] * _STEP + later[i]
+        grams[i] = value
+        slot = np.int64(value >> np.uint64(32)) & mask
         count = counts[slot] + np.uint32(1)
         counts[slot] = count
         most = max(most, count)
     if most == 1:
         return 0, 1
-    at_least = np.int64(max(2, most - most // 4))
+    at_least: Any = np.int64(max(2, most - most // 4))
     while True:
         found, occurrences = _exact_top(grams, positions, counts, at_least)
         if occurrences >= at_least:
@@ -91,18 +80,19 @@ def _top_gram(grams: Any, positions: int, sketch: Any) -> tuple[int, int]:
 def _exact_top(grams: Any, positions: int, counts: Any, at_least: int) -> tuple[int, int]:
     """The most frequent among the n-grams whose slot of the sketch reached ``at_least``."""
     mask = len(counts) - 1
-    candidates = 0
+    candidates: Any = 0
     for count in counts:
         candidates += count if count >= at_least else np.uint32(0)
-    parts = candidates // _LARGEST_TABLE + 1
+    parts = candidates // max(_LARGEST_TABLE, positions // 8) + 1
     slots = 64
     while slots < 2 * (candidates // parts + 1):
         slots *= 2
     keys = np.zeros(slots, np.uint64)
-    occurrences = np.zeros(slots, np.uint32)
+    times = np.zeros(slots, np.uint32)
     where = np.zeros(slots, np.uint32)
-    best, best_position = 0, 0
-    for part in range(parts):
+    best: Any = 0
+    best_position: Any = 0
+    for part in range(parts):  # of the n-grams, so that the table is bounded
         if part:
             keys[:] = 0
         used = 0
@@ -122,21 +112,25 @@ def _exact_top(grams: Any, positions: int, counts: Any, at_least: int) -> tuple[
                     continue  # cannot happen but for a text built against this hash
                 used += 1
                 keys[slot] = key
-                occurrences[slot] = 0
+                times[slot] = 0
                 where[slot] = i
-            occurrences[slot] += np.uint32(1)
-        for slot in range(slots):
-            if keys[slot] != 0:
-                position = np.int64(where[slot])
-                count = np.int64(occurrences[slot])
-                if count > best or (count == best and position < best_position):
-                    best, best_position = count, position
+            times[slot] += np.uint32(1)
+        for at in range(slots):
+            if keys[at] != 0:
+                position: Any = np.int64(where[at])
+                number: Any = np.int64(times[at])
+                if number > best or (number == best and position < best_position):
+                    best, best_position = number, position
     return best_position, best
 
 
 @kernel
-def _repeated_positions(grams: Any, positions: int, room: Any, ahead: Any) -> int:
-    """Fill ``ahead`` from the hashes of 5 words: how many 5-grams in a row from here may all occur twice (0 to 6)."""
+def _repeated_positions(grams: Any, later: Any, room: Any, ahead: Any) -> Any:
+    """Fill ``ahead``: how many 5-grams in a row from here may all occur twice (0 to 6); returns how many are not 0.
+
+    ``grams`` holds the hashes of 4 words and gets those of 5; ``later`` are the words 4 further on.
+    """
+    positions = len(later)
     mask = 1024 - 1
     while mask < 8 * positions:
         mask = 2 * mask + 1
@@ -144,12 +138,14 @@ def _repeated_positions(grams: Any, positions: int, room: Any, ahead: Any) -> in
     bits = room[:size] if size <= len(room) else np.empty(size, np.uint64)
     bits[:] = 0
     for i in range(positions):
-        slot = np.int64(grams[i] >> np.uint64(32)) & mask
+        value = grams[i] * _STEP + later[i]
+        grams[i] = value
+        slot = np.int64(value >> np.uint64(32)) & mask
         bit = np.uint64(1) << np.uint64(2 * (slot & 31))
         word = bits[slot >> 5]
         bits[slot >> 5] = word | bit | ((word & bit) << np.uint64(1))
-    repeated = 0
-    run = 0
+    repeated: Any = 0
+    run: Any = 0
     for i in range(positions - 1, -1, -1):
         slot = np.int64(grams[i] >> np.uint64(32)) & mask
         twice = np.int64(bits[slot >> 5] >> np.uint64(2 * (slot & 31) + 1)) & 1
@@ -161,25 +157,62 @@ def _repeated_positions(grams: Any, positions: int, room: Any, ahead: Any) -> in
 
 @kernel
 def _duplicate_characters(
-    hashes: Any, lengths: Any, first: int, positions: int, n: int, candidates: Any, ahead: Any, room: Any
-) -> int:
-    keys = room[:256]
+    grams: Any, later: Any, lengths: Any, n: int, candidates: Any, ahead: Any, room: Any
+) -> tuple[int, int]:
+    """Walk over the n-grams that may occur twice: their characters, and how many candidates are left.
+
+    ``grams`` holds the hashes of n - 1 words (n = 5: of 5) at the candidates and gets those of n; candidates that
+    cannot begin a longer repetition are dropped from the list.
+    """
+    slots = 64
+    while slots < len(candidates) and slots < len(room):
+        slots *= 2
+    keys = room[:slots]
     keys[:] = 0
     used = 0
-    total = 0
+    total: Any = 0
     free = 0
+    left = 0
     for i in candidates:
-        if i < free or i >= positions or ahead[i] < n - 4:
+        if ahead[i] < n - 4:
             continue
-        if add_key(keys, _gram(hashes, first + i, n)):
-            used += 1
-            if 2 * used >= len(keys):
-                keys = grown(keys)
-        else:
-            for k in range(n):
-                total += np.int64(lengths[first + i + k])
+        candidates[left] = i
+        left += 1
+        value = grams[i]
+        if n > 5:
+            value = value * _STEP + later[i]
+            grams[i] = value
+        if i < free:
+            continue
+        key = value if value != 0 else np.uint64(1)
+        slot = np.int64((key * _SPREAD) >> np.uint64(32)) & (slots - 1)
+        while keys[slot] != 0 and keys[slot] != key:
+            slot = (slot + 1) & (slots - 1)
+        if keys[slot] != 0:
+            for k in range(i, i + n):
+                total += np.int64(lengths[k])
             free = i + n
-    return total
+            continue
+        keys[slot] = key
+        used += 1
+        if 3 * used >= 2 * slots:
+            keys = _grown(keys)
+            slots = len(keys)
+    return total, left
+
+
+@kernel
+def _grown(keys: Any) -> Any:
+    """The same set with twice the room."""
+    mask = 2 * len(keys) - 1
+    larger = np.zeros(mask + 1, np.uint64)
+    for key in keys:
+        if key != 0:
+            slot = np.int64((key * _SPREAD) >> np.uint64(32)) & mask
+            while larger[slot] != 0:
+                slot = (slot + 1) & mask
+            larger[slot] = key
+    return larger
 
 
 @kernel
@@ -198,18 +231,16 @@ def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
             positions = words - n + 1
             if positions <= 0:
                 break
-            _extend(grams, hashes, first, n, positions)
-            position, occurrences = _top_gram(grams, positions, sketch)
-            length = n - 1
+            position, occurrences = _top_gram(grams, hashes[first + n - 1 : last], sketch)
+            length: Any = n - 1
             for k in range(n):
                 length += np.int64(lengths[first + position + k])
             out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
         positions = words - 4
         if positions < 2:
             continue
-        _extend(grams, hashes, first, 5, positions)
         ahead = small_ahead[:positions] if fits else np.empty(positions, np.uint8)
-        repeated = _repeated_positions(grams, positions, room, ahead)
+        repeated = _repeated_positions(grams, hashes[first + 4 : last], room, ahead)
         if repeated == 0:
             continue
         candidates = np.empty(repeated, np.uint32)
@@ -219,5 +250,9 @@ def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
                 candidates[number] = i
                 number += 1
         for n in range(5, 11):
-            total = _duplicate_characters(hashes, lengths, first, words - n + 1, n, candidates, ahead, room)
+            if number == 0:
+                break
+            total, number = _duplicate_characters(
+                grams, hashes[first + n - 1 : last], lengths[first:last], n, candidates[:number], ahead, room
+            )
             out[n - 2, document] = min(total, 0xFFFFFFFF)

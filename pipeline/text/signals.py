@@ -63,17 +63,14 @@ MEANINGS: dict[str, str] = {
     "c4_terminal_lorem_ipsum_lines": "lines with 'lorem ipsum', the rule on terminal punctuation included",
     "c4_terminal_curly_bracket_lines": "lines with '{', the rule on terminal punctuation included",
     **{
-        f"top_{n}_gram_characters": f"characters of the most frequent {n} words in a row, joined by spaces, in all places"
+        f"top_{n}_gram_characters": f"characters of the commonest {n} words in a row, joined by spaces, in all places"
         for n in (2, 3, 4)
     },
     **{
         f"duplicate_{n}_gram_characters": f"characters of {n} words in a row that occurred before, spaces apart"
         for n in range(5, 11)
     },
-    **{
-        f"stop_words_{language}": f"different stop words of the list {language!r} (0 to 8)"
-        for language in STOP_WORDS
-    },
+    **{f"stop_words_{language}": f"different stop words of the list {language!r} (0 to 8)" for language in STOP_WORDS},
 }
 """Name -> what is counted."""
 

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from pipeline.arrow_strings import string_buffers
 from pipeline.compiled import inline_kernel, kernel
 from pipeline.text.characters import LETTER, SPACELESS, WORD, character_tables, class_of
-from pipeline.text.scan_bits import load_eight, trailing_zeros
-from pipeline.text.stop_words import no_stop_words
+from pipeline.text.scan_bits import borrowed, load_eight, trailing_zeros
 
 _START = np.uint64(0x9E3779B97F4A7C15)
 _CHUNK = np.uint64(0xD6E8FEB86659FD93)
@@ -46,15 +45,24 @@ class WordHashes(NamedTuple):
     offsets: NDArray[np.int64]  # [N + 1] the words of document i are hashes[offsets[i] : offsets[i + 1]]
 
 
+class StopTable(NamedTuple):
+    """Stop words by word hash, for the kernel that reads words."""
+
+    keys: NDArray[np.uint64]  # [1024] word hash in slot `hash >> 54` or the next free one; 0 = free
+    masks: NDArray[np.uint64]  # [1024, 2] bit `word` of byte `list`, over both numbers
+    exact: np.uint64  # bits of masks[:, 0] that count only for a word that case folding leaves as it is
+
+
 class ReadWords(NamedTuple):
     """What one pass over the words yields."""
 
     words: WordHashes
     lengths: NDArray[np.uint32]  # [W] code points of each word
-    counts: NDArray[
-        np.uint32
-    ]  # [3, N] code points in words; words with a letter; words of scripts without spaces
+    counts: NDArray[np.uint32]  # [3, N] code points in words; words with a letter; words of scripts without spaces
     stop_words: NDArray[np.uint64]  # [2, N] the stop words that occur: bits of StopTable.masks
+
+
+_NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
 
 
 def hash_words(texts: pa.Array) -> WordHashes:
@@ -66,23 +74,22 @@ def hash_words(texts: pa.Array) -> WordHashes:
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
-    return read_words(texts, no_stop_words()).words
+    return read_words(texts, _NO_STOP_WORDS).words
 
 
-def read_words(texts: pa.Array, stop: Any) -> ReadWords:
-    """Hash, measure and look up the words of each text in one pass; ``stop`` is a ``StopTable``.
+def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
+    """Hash, measure and look up the words of each text in one pass.
 
     Args:
         texts: large_string[N] without nulls.
+        stop: the stop words to look up.
 
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
     data, offsets = string_buffers(texts)
     documents = len(offsets) - 1
-    room = (
-        int(offsets[-1] - offsets[0]) // 2 + documents + 1
-    )  # a word takes a byte and a separator, or three bytes
+    room = int(offsets[-1] - offsets[0]) // 2 + documents + 1  # a word takes a byte and a separator, or three bytes
     hashes = np.empty(room, np.uint64)  # pages that are never written cost no memory
     lengths = np.empty(room, np.uint32)
     counts = np.zeros((3, documents), np.uint32)
@@ -96,7 +103,7 @@ def read_words(texts: pa.Array, stop: Any) -> ReadWords:
 @inline_kernel
 def code_point_at(data: Any, i: int) -> tuple[int, int]:
     """The code point that starts at byte i, and the number of its bytes. Valid UTF-8 is taken for granted."""
-    lead = np.int64(data[i])
+    lead: Any = np.int64(data[i])
     code_point = lead
     size = 1
     if lead >= 0xF0:
@@ -134,7 +141,9 @@ def _eight_bytes(data: Any, i: int, end: int) -> Any:
 
 
 @kernel
-def _general_word(data: Any, i: int, end: int, tables: Any) -> tuple[int, Any, int, bool, bool, bool]:
+def _general_word(
+    data: Any, i: int, end: int, pages: Any, classes: Any, fold_pages: Any, folds: Any
+) -> tuple[int, Any, int, bool, bool, bool]:
     """The word at byte i, whatever its script: next byte, hash, code points, has a letter, was folded, is spaceless."""
     value = _START
     chunk = np.uint64(0)
@@ -145,10 +154,10 @@ def _general_word(data: Any, i: int, end: int, tables: Any) -> tuple[int, Any, i
     spaceless = False
     while i < end:
         code_point, size = code_point_at(data, i)
-        kind = class_of(tables.class_pages, tables.classes, code_point)
+        kind = class_of(pages, classes, code_point)
         if not kind & WORD or (kind & SPACELESS and characters):
             break
-        fold = tables.folds[np.int64(tables.fold_pages[code_point >> 8]) << 8 | code_point & 255]
+        fold = folds[np.int64(fold_pages[code_point >> 8]) << 8 | code_point & 255]
         changed |= fold != 0
         count = size if fold == 0 else np.int64(fold >> np.uint64(56))
         for k in range(count):
@@ -182,6 +191,10 @@ def _read_words(
     counts: Any,
     masks: Any,
 ) -> None:
+    data, offsets = borrowed(data), borrowed(offsets)
+    pages, classes = borrowed(tables.class_pages), borrowed(tables.classes)
+    fold_pages, folds = borrowed(tables.fold_pages), borrowed(tables.folds)
+    keys, stop_masks = borrowed(stop.keys), borrowed(stop.masks)
     word_byte = np.zeros(256, np.uint8)  # 1: ASCII word character, 2: not ASCII
     word_byte[48:58] = 1
     word_byte[65:91] = 1
@@ -209,10 +222,7 @@ def _read_words(
                 digit = (low + _FROM_0) & ~(low + _PAST_9)
                 outside = ~((letter | digit) & ~chunk) & _HIGH
                 size = min(trailing_zeros(outside) >> 3, end - i)
-                if size == 8:
-                    keep = ~np.uint64(0)
-                else:
-                    keep = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1)
+                keep = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1) if size < 8 else ~np.uint64(0)
                 folded = (chunk | _CASE) & keep
                 letters |= letter & keep & _HIGH
                 differs |= folded ^ (chunk & keep)
@@ -225,7 +235,9 @@ def _read_words(
             has_letter, changed = letters != 0, differs != 0
             spaceless = False
             if kind == 2 or (i < end and data[i] >= 128):
-                i, value, characters, has_letter, changed, spaceless = _general_word(data, start, end, tables)
+                i, value, characters, has_letter, changed, spaceless = _general_word(
+                    data, start, end, pages, classes, fold_pages, folds
+                )
                 if characters == 0:  # a character that is not of a word
                     i = start + code_point_at(data, start)[1]
                     continue
@@ -238,11 +250,11 @@ def _read_words(
             with_letter += has_letter
             without_spaces += spaceless
             slot = np.int64(value >> np.uint64(54))
-            while stop.keys[slot] != 0:
-                if stop.keys[slot] == value:
+            while keys[slot] != 0:
+                if keys[slot] == value:
                     exact = stop.exact if changed else np.uint64(0)
-                    mask_low |= stop.masks[slot, 0] & ~exact
-                    mask_high |= stop.masks[slot, 1]
+                    mask_low |= stop_masks[slot, 0] & ~exact
+                    mask_high |= stop_masks[slot, 1]
                     break
                 slot = (slot + 1) & 1023
         ends[document + 1] = number

@@ -155,7 +155,7 @@ def c4(text: str, required: bool, terminal: set[str]) -> list[int]:
         if any(len(word) > 1000 for word in line_words):
             continue
         cut = re.sub(r"(?:\[[0-9]*\]|\[edit\]|\[citation needed\])+\Z", "", line)
-        ends = cut[-1:] in ('.', '?', '!', '"', "'") or (cut[-1:] in terminal and cut[-1:] != "")
+        ends = cut[-1:] in (".", "?", "!", '"', "'") or (cut[-1:] in terminal and cut[-1:] != "")
         if required and (not ends or cut.endswith("...")):
             continue
         if len(line_words) < 3:

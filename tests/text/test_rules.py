@@ -25,9 +25,7 @@ def rules(**settings: Any) -> RulesConfig:
 
 
 def failed(text: str, config: RulesConfig, language: str | None = "en") -> list[str]:
-    found = evaluate(
-        measure(pa.array([text], pa.large_string())).signals, pa.array([language], pa.string()), config
-    )
+    found = evaluate(measure(pa.array([text], pa.large_string())).signals, pa.array([language], pa.string()), config)
     return [RULE_NAMES[rule].rpartition(".")[2] for rule in found.rule]
 
 

@@ -10,12 +10,12 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.text.specification import hash_word, signals, words
 
 from pipeline.text.characters import TERMINAL_PUNCTUATION
 from pipeline.text.scan_repetition import count_repetition
 from pipeline.text.signals import MEANINGS, SIGNALS, measure
 from pipeline.text.words import WordHashes
+from tests.text.specification import hash_word, signals, words
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CORPUS = sorted((SHARED / "corpus").glob("[01]*.jsonl.zst"))
