@@ -121,9 +121,7 @@ def main() -> None:
     some = range(0, len(texts), max(1, len(texts) // 300))
     given = [shingles[starts[doc] : starts[doc + 1]].tolist() for doc in some]
     some_mb = sum(len(texts[doc].as_py().encode()) for doc in some) / 1e6
-    seconds = median_seconds(
-        lambda: datasketch.MinHash.bulk(given, num_perm=config.num_perm, hashfunc=int), 3
-    )
+    seconds = median_seconds(lambda: datasketch.MinHash.bulk(given, num_perm=config.num_perm, hashfunc=int), 3)
     print(f"{'datasketch, given the shingle hashes':42} {some_mb / seconds:10.1f} MB/s")
 
     count = 4_000_000
@@ -141,9 +139,7 @@ def main() -> None:
     members = arguments.members
     own = np.arange(members, dtype=np.uint64)
     print_keepers("compile and warm up", noisy_copies(100, 0.3), own[:100])
-    print_keepers(
-        "exact copies", np.repeat(signed[:1], 10 * members, axis=0), np.zeros(10 * members, np.uint64)
-    )
+    print_keepers("exact copies", np.repeat(signed[:1], 10 * members, axis=0), np.zeros(10 * members, np.uint64))
     print_keepers("near copies of one", noisy_copies(members, 0.05), own)
     print_keepers("chain, 13 entries a step", drifting(members, 13), own)
     print_keepers("strangers", DRAWS.integers(0, 2**32, (members, 256), dtype=np.uint32), own)

@@ -57,9 +57,7 @@ def ftfy_rate(texts: pa.LargeStringArray) -> float:
 
 def main() -> int:
     """Print the table; 1 if a document differs from ftfy's result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--verify", action="store_true")
     arguments = parser.parse_args()
@@ -106,9 +104,7 @@ def main() -> int:
     texts = pa.array(clean, pa.large_string())
     size = sum(map(len, map(str.encode, clean))) / 1e6
     clean_seconds, _ = timed(lambda: normaliser(texts))
-    print(
-        f"{'documents that do not change':32} {size:6.1f} {size / clean_seconds:6.0f} {ftfy_rate(texts):5.1f}"
-    )
+    print(f"{'documents that do not change':32} {size:6.1f} {size / clean_seconds:6.0f} {ftfy_rate(texts):5.1f}")
     return 1 if differ else 0
 
 

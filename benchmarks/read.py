@@ -77,9 +77,7 @@ def write_all(data: bytes, folder: Path) -> dict[str, Path]:
         paths[suffix] = folder / f"records.{suffix}"
         paths[suffix].write_bytes(content)
     paths["parquet"] = folder / "records.parquet"
-    table = pa.table(
-        {"id": [str(r.get("id")) for r in records], "text": pa.array([r["text"] for r in records])}
-    )
+    table = pa.table({"id": [str(r.get("id")) for r in records], "text": pa.array([r["text"] for r in records])})
     pq.write_table(table, paths["parquet"], compression="zstd", row_group_size=5_000)
     return paths
 
@@ -106,12 +104,8 @@ def main() -> None:
         for suffix, path in paths.items():
             settings = {"separator": "\0\0\0\n"} if suffix == "txt.zst" else {}
             settings |= {"id": "id"} if suffix != "txt.zst" else {}
-            seconds = median_seconds(
-                lambda path=path, settings=settings: read(path, **settings), arguments.repeats
-            )
-            print(
-                f"{suffix:34}{text_bytes / seconds / 1e6:8.0f}   {path.stat().st_size / 1e6:7.1f} MB stored"
-            )
+            seconds = median_seconds(lambda path=path, settings=settings: read(path, **settings), arguments.repeats)
+            print(f"{suffix:34}{text_bytes / seconds / 1e6:8.0f}   {path.stat().st_size / 1e6:7.1f} MB stored")
         stored = paths["jsonl.zst"].read_bytes()
         references: dict[str, Callable[[], object]] = {
             "zstd decompression alone": lambda: zstandard.decompress(stored),

@@ -148,8 +148,6 @@ def group_edges(keys: NDArray[np.uint64], docs: NDArray[np.uint64]) -> NDArray[n
     return edges
 
 
-def chance_to_meet(
-    similarity: float | NDArray[np.float64], config: MinHashConfig
-) -> float | NDArray[np.float64]:
+def chance_to_meet(similarity: float | NDArray[np.float64], config: MinHashConfig) -> float | NDArray[np.float64]:
     """Probability that two documents of this Jaccard similarity (0 to 1) share at least one band."""
     return 1.0 - (1.0 - similarity**config.rows) ** config.bands

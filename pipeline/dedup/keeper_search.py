@@ -23,9 +23,7 @@ from pipeline.compiled import inline_kernel, kernel
 INDEX_FROM = 256
 """Keepers in a component from which the index is built; below, a scan over the sketches is as fast."""
 
-_GIVE_UP_SHARE = (
-    16  # a look-up is given up after meeting one sixteenth of the keepers: a scan costs about as much
-)
+_GIVE_UP_SHARE = 16  # a look-up is given up after meeting one sixteenth of the keepers: a scan costs about as much
 _TRIALS = 1024  # look-ups after which a component whose look-ups are mostly given up drops its index
 
 _MIX = np.uint64(0xD6E8FEB86659FD93)
@@ -62,9 +60,7 @@ def write_sketch(signature: NDArray[np.uint32], sketch: NDArray[np.uint64]) -> N
         for bit in range(8):
             plane = np.uint64(0)
             for entry in range(run * 64, min(run * 64 + 64, len(signature))):
-                plane |= ((np.uint64(signature[entry]) >> np.uint64(bit)) & np.uint64(1)) << np.uint64(
-                    entry & 63
-                )
+                plane |= ((np.uint64(signature[entry]) >> np.uint64(bit)) & np.uint64(1)) << np.uint64(entry & 63)
             sketch[run * 8 + bit] = plane
 
 
@@ -129,7 +125,7 @@ def exact_similarity(shingles_a: NDArray[np.uint32], shingles_b: NDArray[np.uint
 
 
 @kernel
-def _verify(  # noqa: PLR0917 - compiled functions are called by position
+def _verify(
     member: int,
     other: int,
     signed: NDArray[np.uint32],
@@ -195,7 +191,7 @@ def insert_keeper(
 
 
 @kernel
-def find_keeper(  # noqa: PLR0917 - compiled functions are called by position
+def find_keeper(
     member: int,
     rows: int,
     num_keepers: int,
@@ -230,9 +226,7 @@ def find_keeper(  # noqa: PLR0917 - compiled functions are called by position
                 if row < best and stamps[row] != member:
                     stamps[row] = member
                     if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
-                        share = _verify(
-                            member, keepers[row], signed, need, threshold, shingles, shingle_offsets
-                        )
+                        share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
                         if share >= 0.0:
                             best, best_share = row, share
             if patience <= 0:

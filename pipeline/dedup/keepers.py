@@ -55,7 +55,7 @@ def _order_members(
 
 
 @kernel
-def _choose(  # noqa: PLR0917 - compiled functions are called by position
+def _choose(
     ordered: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
     signed: NDArray[np.uint32],
@@ -95,8 +95,7 @@ def _choose(  # noqa: PLR0917 - compiled functions are called by position
         for member in ordered[start:end]:
             slot = np.int64((hashes[member, 0] ^ (hashes[member, 1] >> np.uint64(7))) & np.uint64(slots - 1))
             while first_copy[slot] >= 0 and (
-                hashes[first_copy[slot], 0] != hashes[member, 0]
-                or hashes[first_copy[slot], 1] != hashes[member, 1]
+                hashes[first_copy[slot], 0] != hashes[member, 0] or hashes[first_copy[slot], 1] != hashes[member, 1]
             ):
                 slot = (slot + 1) & (slots - 1)
             copy = first_copy[slot]
@@ -150,7 +149,7 @@ def _least_agreeing(share: float, num_perm: int) -> int:
     return count
 
 
-def choose_keepers(  # noqa: PLR0917 - arrays of one table, in its order
+def choose_keepers(
     rank: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
     signed: NDArray[np.uint32],

@@ -25,9 +25,7 @@ EMPTY = np.uint32(0xFFFFFFFF)
 
 _MURMUR_1 = np.uint32(0x85EBCA6B)
 _MURMUR_2 = np.uint32(0xC2B2AE35)
-_TOGETHER = (
-    8  # shingles folded per pass over the permutations: 8 broadcasts fit the registers of AVX2 and AVX-512
-)
+_TOGETHER = 8  # shingles folded per pass over the permutations: 8 broadcasts fit the registers of AVX2 and AVX-512
 
 
 class MinHashConfig(Section):
@@ -109,7 +107,7 @@ def _fold(
 
 
 @kernel
-def _sign_documents(  # noqa: PLR0917 - compiled functions are called by position
+def _sign_documents(
     word_hashes: NDArray[np.uint64],
     word_offsets: NDArray[np.int64],
     ngram: int,

@@ -29,7 +29,7 @@ BLOCK_SHINGLES = 512
 
 
 @kernel
-def hash_block(  # noqa: PLR0917 - compiled functions are called by position
+def hash_block(
     word_hashes: NDArray[np.uint64],
     first_word: int,
     width: int,

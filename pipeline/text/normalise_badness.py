@@ -88,9 +88,7 @@ def _sequences(nodes: list[tuple[Any, Any]]) -> list[list[_CharacterSet]]:
         if name == "AT":
             continue
         if name == "MAX_REPEAT" and argument[:2] == (0, 1):
-            sequences += [
-                [*sequence, *rest] for sequence in sequences for rest in _sequences(list(argument[2]))
-            ]
+            sequences += [[*sequence, *rest] for sequence in sequences for rest in _sequences(list(argument[2]))]
             continue
         if name == "IN":
             element = _CharacterSet(argument)
@@ -107,9 +105,7 @@ def _window(sequence: list[_CharacterSet]) -> list[_CharacterSet | None]:
     padded: list[_CharacterSet | None] = [_ANYTHING, *sequence, _ANYTHING]
     inner = [at for at in range(1, len(padded) - 1) if sequence[at - 1].without_ascii()]
     if not inner:
-        raise ValueError(
-            "ftfy's BADNESS_RE holds an alternative of ASCII alone; the proof needs a non-ASCII one"
-        )
+        raise ValueError("ftfy's BADNESS_RE holds an alternative of ASCII alone; the proof needs a non-ASCII one")
     # The window with the fewest open places rejects most.
     best = min(inner, key=lambda at: (padded[at - 1] is _ANYTHING) + (padded[at + 1] is _ANYTHING))
     return padded[best - 1 : best + 2]
@@ -126,9 +122,7 @@ def badness_masks() -> BadnessMasks:
         raise ValueError("ftfy's BADNESS_RE is no longer a plain union; pin ftfy to a tested version (6.3)")
     windows = [_window(sequence) for branch in tree[0][1][1] for sequence in _sequences(list(branch))]
     if len(windows) > 64:
-        raise ValueError(
-            f"ftfy's BADNESS_RE has {len(windows)} alternatives, the masks hold 64; widen the masks"
-        )
+        raise ValueError(f"ftfy's BADNESS_RE has {len(windows)} alternatives, the masks hold 64; widen the masks")
     named = set(range(0x80)).union(*(element.named for window in windows for element in window if element))
     places: tuple[dict[int, int], ...] = ({}, {}, {})
     unnamed = [0, 0, 0]

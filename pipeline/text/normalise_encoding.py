@@ -45,9 +45,7 @@ _REPLACEMENT = 0xFFFD
 # ASCII bytes that ftfy may turn into part of a sequence; in these encodings it does not.
 _SPACE_IS_SAFE = 1 << chardata.CHARMAP_ENCODINGS.index("macroman")
 _LOSSY_IS_SAFE = sum(
-    1 << number
-    for number, encoding in enumerate(chardata.CHARMAP_ENCODINGS)
-    if not encoding.startswith("sloppy")
+    1 << number for number, encoding in enumerate(chardata.CHARMAP_ENCODINGS) if not encoding.startswith("sloppy")
 )
 
 
@@ -176,9 +174,7 @@ def encoding_is_idle(
                     invalid |= this >> _CONTINUATION
             elif before not in (0x3F, 0x1A):
                 invalid |= this >> _CONTINUATION
-        if this & _FOLLOWS and (
-            previous & _FIRST_OF_2 or (before_previous & _FIRST_OF_3_OR_4 and previous & _FOLLOWS)
-        ):
+        if this & _FOLLOWS and (previous & _FIRST_OF_2 or (before_previous & _FIRST_OF_3_OR_4 and previous & _FOLLOWS)):
             return False
         before_previous = previous
         previous = this

@@ -68,7 +68,7 @@ _SAW_NON_ASCII = 8
 
 
 @kernel
-def scan(  # noqa: PLR0917
+def scan(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     html_mode: int,
@@ -162,9 +162,7 @@ def scan(  # noqa: PLR0917
                             if entity == ENTITY:
                                 if html_mode == HTML_AUTO:
                                     segment_end = min(find_byte(data, at, limit, 0x0A) + 1, limit)
-                                    unescape = (
-                                        find_byte(data, angle_checked, segment_end, 0x3C) == segment_end
-                                    )
+                                    unescape = find_byte(data, angle_checked, segment_end, 0x3C) == segment_end
                                     angle_checked = segment_end
                                 if unescape:
                                     hole = True
@@ -235,11 +233,7 @@ def scan(  # noqa: PLR0917
                 if flag & SUBSTITUTE:
                     packed = substitutes[code_point]
                     # Where a character vanishes, its neighbours meet: only ASCII may.
-                    if (
-                        packed == 0
-                        and at != start
-                        and (following >= limit or data[at - 1] | data[following] >= 0x80)
-                    ):
+                    if packed == 0 and at != start and (following >= limit or data[at - 1] | data[following] >= 0x80):
                         hole = True
                         break
                     written = copy_bytes(data, copied, at, out, written)
@@ -266,11 +260,7 @@ def scan(  # noqa: PLR0917
                     substituted_bytes += at - start
                 floor = at
                 continue
-            at = (
-                min(find_byte(data, at, limit, 0x0A) + 1, limit)
-                if at == start or data[at - 1] != 0x0A
-                else at
-            )
+            at = min(find_byte(data, at, limit, 0x0A) + 1, limit) if at == start or data[at - 1] != 0x0A else at
             if html_mode == HTML_AUTO and unescape:
                 unescape = find_byte(data, angle_checked, at, 0x3C) == at
                 angle_checked = at

@@ -9,7 +9,7 @@ from pipeline.text.normalise_prove import DOCUMENT, WRITTEN
 
 
 @kernel
-def splice(  # noqa: PLR0917
+def splice(
     out: NDArray[np.uint8],
     out_offsets: NDArray[np.int64],
     holes: NDArray[np.int64],
@@ -63,9 +63,7 @@ def count_changed(
         differs = False
         while at < length and not differs:
             stop = min(at + 4096, length)
-            for index in range(
-                at, stop
-            ):  # no early exit inside a block, so that it compiles to vector instructions
+            for index in range(at, stop):  # no early exit inside a block, so that it compiles to vector instructions
                 differs |= data[start + index] != other_data[other_start + index]
             at = stop
         changed += differs

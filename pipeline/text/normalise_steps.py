@@ -20,9 +20,7 @@ _URL_RE = re.compile(
     rf"""(?<!\w)(?:(?:https?|ftp)://|www\.)[^\s<>"]*[^\s<>"{_CLOSING}]""",
     re.IGNORECASE,
 )
-_EMAIL_RE = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])"
-)
+_EMAIL_RE = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])")
 
 
 @lru_cache(maxsize=1)

@@ -39,9 +39,7 @@ def slow_keepers(rank, offsets, signed, counts, hashes, threshold, already_kept,
 def make_case(seed, members, texts, families, noise, num_perm, empty=0.05, prior=0.1):
     """Members drawn from texts that are noisy copies of a few families: many are near the threshold."""
     draws = np.random.default_rng(seed)
-    signed = draws.integers(0, 2**32, (families, num_perm), dtype=np.uint32)[
-        draws.integers(0, families, texts)
-    ]
+    signed = draws.integers(0, 2**32, (families, num_perm), dtype=np.uint32)[draws.integers(0, families, texts)]
     changed = draws.random(signed.shape) < draws.random((texts, 1)) * noise
     signed[changed] = draws.integers(0, 2**32, changed.sum(), dtype=np.uint32)
     is_empty = draws.random(texts) < empty

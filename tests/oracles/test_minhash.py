@@ -81,9 +81,7 @@ def test_clusters_of_the_oracle(oracle):
     pairs = {tuple(sorted(edge)) for edge in edges.tolist()}
     assert pairs
     assert all(cluster_of[a] == cluster_of[b] for a, b in pairs)
-    assert [int((keeper[cluster_of == number] == -1).sum()) for number in range(len(clusters))] == [1] * len(
-        clusters
-    )
+    assert [int((keeper[cluster_of == number] == -1).sum()) for number in range(len(clusters))] == [1] * len(clusters)
     assert (keeper == -1).sum() == 6
     # Every pair that the oracle's own run emitted lies in one of our components.
     docs, components = connected_components([edges])

@@ -52,9 +52,7 @@ def read(path: Path, batch_bytes: int = 1 << 20, opener: Any = open_binary, **se
     where = {name: settings.pop(name) for name in ("start", "stop", "first_row", "size") if name in settings}
     source = SourceConfig(name="s", path=str(path), **settings)
     size = where.pop("size", path.stat().st_size if path.exists() else 100)
-    file_slice = FileSlice(
-        path=str(path), file=3, source="s", format=format_of(str(path), source), size=size, **where
-    )
+    file_slice = FileSlice(path=str(path), file=3, source="s", format=format_of(str(path), source), size=size, **where)
     found = Gathered()
     for batch in read_slice(file_slice, source, opener, batch_bytes):
         found.add(batch)

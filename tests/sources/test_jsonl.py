@@ -43,9 +43,7 @@ def test_an_empty_file_holds_no_records_and_no_fault(tmp_path):
 
 def test_ids_and_kept_fields_become_text_without_loss(tmp_path):
     values = ["007", 7, 7.5, True, None, {"a": [1, "é"]}, 2**63, "\ud83d\ude00"]
-    path = _write(
-        tmp_path / "a.jsonl", *({"text": "x", "id": v, "m": {"k": v}} for v in values), {"text": "x"}
-    )
+    path = _write(tmp_path / "a.jsonl", *({"text": "x", "id": v, "m": {"k": v}} for v in values), {"text": "x"})
     found = read(path, id="id", keep=("m.k", "m"))
     expected = ["007", "7", "7.5", "true", None, '{"a":[1,"é"]}', str(2**63), "😀", None]
     assert found.ids == expected
@@ -54,9 +52,7 @@ def test_ids_and_kept_fields_become_text_without_loss(tmp_path):
 
 
 def test_dotted_fields_reach_inside_and_a_field_with_a_dot_goes_first(tmp_path):
-    path = _write(
-        tmp_path / "a.jsonl", {"a": {"b": "in"}}, {"a.b": "flat", "a": {"b": "in"}}, {"a": "no"}, {"a": {}}
-    )
+    path = _write(tmp_path / "a.jsonl", {"a": {"b": "in"}}, {"a.b": "flat", "a": {"b": "in"}}, {"a": "no"}, {"a": {}})
     found = read(path, text="a.b")
     assert found.texts == ["in", "flat"]
     assert found.kinds == [(2, "missing text"), (3, "missing text")]
@@ -152,9 +148,7 @@ def test_lone_surrogates_become_replacement_characters_as_python_reads_them(piec
     found = Gathered()
     data = literal.encode()
     file_slice = FileSlice(path="a.jsonl", file=0, source="s", format="jsonl", size=len(data))
-    for batch in read_slice(
-        file_slice, SourceConfig(name="s", path="a.jsonl"), lambda _: io.BytesIO(data), 100
-    ):
+    for batch in read_slice(file_slice, SourceConfig(name="s", path="a.jsonl"), lambda _: io.BytesIO(data), 100):
         found.add(batch)
     expected = re.sub("[\ud800-\udfff]", "\ufffd", python)
     assert found.texts == [expected]
@@ -169,10 +163,7 @@ def test_a_byte_order_mark_is_skipped_once_and_offsets_stay_exact(tmp_path):
     assert [(bad.row, bad.position) for bad in found.unreadable] == [(1, 16), (2, 20)]
 
 
-SMALL = (
-    b'{"text":"one"}\n{"text":"caf\xc3\xa9"}\n\nbad\n{"text":""}\r\n'
-    b'\n\n{"text":"long long long"}\n{"text":"end"}'
-)
+SMALL = b'{"text":"one"}\n{"text":"caf\xc3\xa9"}\n\nbad\n{"text":""}\r\n\n\n{"text":"long long long"}\n{"text":"end"}'
 
 
 WHOLE_FILES = [SMALL, SMALL + b"\n", b"\xef\xbb\xbf" + SMALL, b"\n" * 5, b'{"text":"only"}']

@@ -33,9 +33,7 @@ def _file(tmp_path, columns, rows_in_group=1_000, **options):
 def test_every_kind_of_text_column(tmp_path, kind):
     expected = [TEXTS[number % 100] for number in range(1_000)]
     column = (
-        pa.array(expected).dictionary_encode().cast(kind)
-        if "dictionary" in str(kind)
-        else pa.array(expected, kind)
+        pa.array(expected).dictionary_encode().cast(kind) if "dictionary" in str(kind) else pa.array(expected, kind)
     )
     found = read(_file(tmp_path, {"other": range(1_000), "text": column}))
     assert found.texts == expected and found.rows == list(range(1_000)) and not found.unreadable
@@ -100,9 +98,7 @@ def test_bytes_that_are_not_utf8_whatever_the_column_claims(tmp_path, kind):
     raw = pa.array([b"good", b"a\xe9b", None, b"\xed\xa0\x80"], pa.binary())
     path = _file(tmp_path, {"text": raw.view(kind)})
     found = read(path)
-    assert (
-        found.texts == ["good", "a\ufffdb", "\ufffd" * 3] and found.rows == [0, 1, 3] and found.replaced == 2
-    )
+    assert found.texts == ["good", "a\ufffdb", "\ufffd" * 3] and found.rows == [0, 1, 3] and found.replaced == 2
     found = read(path, invalid_utf8="reject")
     assert found.texts == ["good"] and found.replaced == 0
     assert found.kinds == [(1, "invalid UTF-8"), (2, "null text"), (3, "invalid UTF-8")]
@@ -160,9 +156,7 @@ def test_a_corrupt_row_group_ends_the_file_after_those_before_it(tmp_path):
 
 
 def test_random_damage_never_raises(tmp_path):
-    path = _file(
-        tmp_path, {"text": TEXTS[:200], "id": range(200)}, rows_in_group=50, write_page_checksum=False
-    )
+    path = _file(tmp_path, {"text": TEXTS[:200], "id": range(200)}, rows_in_group=50, write_page_checksum=False)
     data = path.read_bytes()
     chance = random.Random(7)
     for _ in range(150):

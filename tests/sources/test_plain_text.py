@@ -73,9 +73,7 @@ def test_equals_str_split(tmp_path_factory, parts, separator, batch_bytes):
     text = "".join(parts)
     path.write_bytes(text.encode())
     found = read(path, batch_bytes, separator=separator)
-    expected = [
-        (row, piece) for row, piece in enumerate(text.split(separator)) if piece and not piece.isspace()
-    ]
+    expected = [(row, piece) for row, piece in enumerate(text.split(separator)) if piece and not piece.isspace()]
     assert list(zip(found.rows, found.texts, strict=True)) == expected
 
 

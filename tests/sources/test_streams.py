@@ -14,9 +14,7 @@ import zstandard
 
 from tests.sources.reading import read
 
-LINES = [
-    json.dumps({"text": f"{number} " + "word " * (number % 50)}).encode() + b"\n" for number in range(3_000)
-]
+LINES = [json.dumps({"text": f"{number} " + "word " * (number % 50)}).encode() + b"\n" for number in range(3_000)]
 TEXTS = [json.loads(line)["text"] for line in LINES]
 DATA = b"".join(LINES)
 COMPRESS = {
@@ -38,12 +36,7 @@ def _file(tmp_path, suffix, data):
 def test_one_stream_and_many_read_the_same(tmp_path, suffix):
     compress = COMPRESS[suffix]
     third = len(DATA) // 3
-    many = (
-        compress(DATA[:third])
-        + compress(b"")
-        + compress(DATA[third : 2 * third])
-        + compress(DATA[2 * third :])
-    )
+    many = compress(DATA[:third]) + compress(b"") + compress(DATA[third : 2 * third]) + compress(DATA[2 * third :])
     for stored in (compress(DATA), many):
         found = read(_file(tmp_path, suffix, stored))
         assert found.texts == TEXTS and found.rows == list(range(3_000)) and not found.unreadable
@@ -59,9 +52,7 @@ def test_zeros_between_and_behind_members_are_padding(tmp_path, suffix):
 
 def test_zstd_long_windows_and_skippable_frames(tmp_path):
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, enable_ldm=True)
-    long = zstandard.ZstdCompressor(
-        compression_params=parameters
-    ).compressobj()  # unknown size: window stays 2 GiB
+    long = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # unknown size: window stays 2 GiB
     stored = long.compress(DATA) + long.flush()
     assert zstandard.get_frame_parameters(stored).window_size == 1 << 31
     skippable = struct.pack("<II", 0x184D2A53, 100) + bytes(100)
@@ -193,9 +184,7 @@ def test_a_failing_disk_ends_the_file_but_a_lost_connection_is_for_the_caller(tm
     path = _file(tmp_path, suffix, stored)
     good = len(stored) - 500
     found = read(path, opener=lambda _: _Failing(stored, good, OSError(errno.EIO, "Input/output error")))
-    assert found.texts == TEXTS[: len(found.texts)] and (
-        len(found.texts) > 1_000 or suffix in (".bz2", ".xz")
-    )
+    assert found.texts == TEXTS[: len(found.texts)] and (len(found.texts) > 1_000 or suffix in (".bz2", ".xz"))
     assert found.unreadable[-1].reason == "failed to read: Input/output error"
     assert found.unreadable[-1].position == good
     for error in (
@@ -218,9 +207,7 @@ def test_bytes_that_expand_a_thousandfold_stay_in_bounds(tmp_path):
         found = read(_file(tmp_path, suffix, stored), batch_bytes=1 << 20, max_document_mb=1)
         assert len(found.texts) == 60_000 and found.batches > 40
         del found
-        assert (
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 130_000
-        )  # kB; the texts alone are 60 MB
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 130_000  # kB; the texts alone are 60 MB
 
 
 def test_gzip_header_fields_are_understood(tmp_path):

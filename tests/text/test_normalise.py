@@ -278,9 +278,7 @@ def test_normal_form_of_marks() -> None:
     decompositions = {chr(c): unicodedata.normalize("NFD", chr(c)) for c in range(0x80, 0x11A00)}
     parts = {part for whole, parts in decompositions.items() if whole != parts for part in parts}
     marks = {unicodedata.combining(chr(c)): chr(c) for c in range(0x80, 0x20000)}
-    wholes = sorted(
-        whole for whole, parts in decompositions.items() if whole != parts and not "가" <= whole <= "힣"
-    )
+    wholes = sorted(whole for whole, parts in decompositions.items() if whole != parts and not "가" <= whole <= "힣")
     alphabet = [*sorted(parts), *sorted(marks.values()), "가", "각", "힣", "a", "e", " ", "中"]
     choose = random.Random(5)
     texts = [
@@ -289,9 +287,7 @@ def test_normal_form_of_marks() -> None:
         for _ in range(30_000)
     ]
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        options = dict.fromkeys(
-            ("fix_encoding", "fix_latin_ligatures", "fix_character_width", "uncurl_quotes"), False
-        )
+        options = dict.fromkeys(("fix_encoding", "fix_latin_ligatures", "fix_character_width", "uncurl_quotes"), False)
         result = Normaliser(NormaliseConfig(**options, normalization=form))(column(texts))
         assert result.texts.to_pylist() == [unicodedata.normalize(form, text) for text in texts]
         assert result.identical_bytes > 0
@@ -342,10 +338,7 @@ def test_slices_and_empty_columns() -> None:
     texts = column(["one\r", "two“", "", "â€™", "three\r\n"])
     for start in range(6):
         for stop in range(start, 6):
-            assert (
-                DEFAULT(texts[start:stop]).texts.to_pylist()
-                == ["one\n", 'two"', "", "'", "three\n"][start:stop]
-            )
+            assert DEFAULT(texts[start:stop]).texts.to_pylist() == ["one\n", 'two"', "", "'", "three\n"][start:stop]
 
 
 def test_a_document_does_not_depend_on_its_batch() -> None:

@@ -17,9 +17,7 @@ def alarm(masks: BadnessMasks, text: str) -> bool:
             return masks.edge[place]
         return masks[place].get(ord(text[at]), masks.unnamed[place])
 
-    return any(
-        bits(0, at - 1) & bits(1, at) & bits(2, at + 1) for at in range(len(text)) if ord(text[at]) >= 0x80
-    )
+    return any(bits(0, at - 1) & bits(1, at) & bits(2, at + 1) for at in range(len(text)) if ord(text[at]) >= 0x80)
 
 
 def test_no_match_is_missed_and_alarms_are_few() -> None:

@@ -71,10 +71,7 @@ def test_spaces_that_were_no_break_spaces() -> None:
     continuations = [bytes([byte]).decode("cp437") for byte in range(0x80, 0xC0)]
     lines = []
     for _ in range(4000):
-        parts = [
-            choose.choice(leads) + choose.choice([*continuations, *" " * 40])
-            for _ in range(choose.randint(1, 4))
-        ]
+        parts = [choose.choice(leads) + choose.choice([*continuations, *" " * 40]) for _ in range(choose.randint(1, 4))]
         lines.append(choose.choice(["", "a"]).join(parts))
     changed = [line for line in lines if ftfy.fix_encoding(line) != line]
     assert len(changed) > 200
