@@ -37,7 +37,9 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     computed = sum(summary.units - summary.reused for summary in walk.engine.summaries)
     whole = all(summary.reused == 0 for summary in walk.engine.summaries)
     rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
-    say(f"{seconds:,.1f} s, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
+    start = walk.engine.start_seconds
+    begun = f" ({start:,.1f} s of it to start Ray)" if start else ""
+    say(f"{seconds:,.1f} s{begun}, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
     say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
+from pipeline.engine.execute import ComputeConfig, Failure, connect_ray, run_inline, run_on_ray
 from pipeline.engine.progress import StageProgress
 from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
@@ -57,6 +57,7 @@ class Engine:
     dry: bool = False
     summaries: list[StageSummary] = field(default_factory=list)
     committed: dict[str, list[Record]] = field(default_factory=dict)
+    start_seconds: float = 0.0
 
     def run(self, stage: Stage, units: list[Unit]) -> list[Record]:
         """Records of all units, in unit order.
@@ -65,16 +66,18 @@ class Engine:
             StageFailedError: units failed in every attempt.
             NotReadyError: the engine is dry and units are missing.
         """
-        started = time.perf_counter()
         keys = {stage.key(unit): unit for unit in units}
         if len(keys) != len(units):
             raise ValueError(f"stage {stage.name}: two units have the same description; planning is wrong")
         records = {key: record for key, record in self._load(stage).items() if key in keys}
         reused = len(records)
         missing = [unit for key, unit in keys.items() if key not in records]
+        if missing and not self.dry and self._needs_workers(missing):
+            self._start_workers()
         if self.dry and missing:
             self._summarise(stage, list(records.values()), len(units), reused, 0.0)
             raise NotReadyError(stage.name)
+        started = time.perf_counter()
         failures: dict[int, Failure] = {}
         with StageProgress(stage.name, units, missing) as progress:
             for round_number in range(self.compute.attempts):
@@ -139,8 +142,7 @@ class Engine:
         if not units:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
-        tiny = sum(unit.work_bytes for unit in units) < TINY_STAGE_BYTES
-        if self.compute.executor == "inline" or tiny:
+        if not self._needs_workers(units):
             yield from run_inline(stage, largest_first, self.store.root)
             return
         try:
@@ -148,6 +150,16 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
             yield from self._load(stage).values()
+
+    def _needs_workers(self, units: list[Unit]) -> bool:
+        return self.compute.executor == "ray" and sum(unit.work_bytes for unit in units) >= TINY_STAGE_BYTES
+
+    def _start_workers(self) -> None:
+        """Join or start Ray, once; how long it takes is told apart from the stages."""
+        if self.start_seconds == 0:
+            started = time.perf_counter()
+            connect_ray(self.compute)
+            self.start_seconds = time.perf_counter() - started
 
     def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:
         def measured(name: str) -> list[float]:

@@ -1,9 +1,10 @@
 """What the engine knows of a stage: a name, what its results depend on, and the function that does one unit."""
 
+import contextlib
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,6 +27,16 @@ class Workspace:
     outputs: dict[str, Output] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     notes: Json = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add this block's wall seconds to the record, as ``seconds.part``: where the time of a stage goes."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
 
     def output_path(self, name: str) -> str:
         """Path of an output inside the store, e.g. ``work/measure/<fingerprint>/00003-<key>.documents.parquet``."""
@@ -97,6 +108,7 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
         "cpu_seconds": time.process_time() - cpu_started,
         "work_bytes": float(unit.work_bytes),
         "peak_memory_mb": peak_memory_mb(),
+        **{f"seconds.{part}": seconds for part, seconds in workspace.seconds.items()},
     }
     record = Record(
         stage.name,

@@ -89,7 +89,8 @@ def _kernels(settings: bytes) -> _Kernels:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the unit's slices, measure every document, write the parts and the list of unreadable records."""
     settings = workspace.settings
-    kernels = _kernels(orjson.dumps(settings))
+    with workspace.timed("load kernels"):
+        kernels = _kernels(orjson.dumps(settings))
     sources = {name: _source(name, fields) for name, fields in settings["sources"].items()}
     keep = tuple(dict.fromkeys(column for source in sources.values() for column in source.keep))
     with (
@@ -100,7 +101,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             source = sources[fields["source"]]
             file_slice = FileSlice(**{k: v for k, v in fields.items() if k != "modified_ns"})
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
-            while (batch := next(batches, None)) is not None:
+            while (batch := _next(batches, workspace)) is not None:
                 _note_unreadable(unreadable, workspace, file_slice, batch)
                 if len(batch.rows) == 0:
                     continue
@@ -117,29 +118,41 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 del batch  # a batch of one huge document exists as few times at once as can be
                 texts, signals, signed = _measure(raw, kernels, workspace)
                 del raw
-                parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
+                with workspace.timed("write"):
+                    parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
+
+
+def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch | None:
+    with workspace.timed("read"):
+        return next(batches, None)
 
 
 def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa.Array, Json, Json]:
     """Normalised texts, columns of the signals table, columns of the signatures table."""
-    normalised = kernels.normalise(raw)
+    with workspace.timed("normalise"):
+        normalised = kernels.normalise(raw)
     workspace.count("normalise_documents_changed", normalised.documents_changed)
     workspace.count("normalise_identical_bytes", normalised.identical_bytes)
     workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
     workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
     texts = normalised.texts
-    measured = measure(texts)
+    with workspace.timed("language"):
+        languages = kernels.identify(texts)
+    with workspace.timed("signals"):
+        measured = measure(texts)
     words, offsets = measured.words.hashes, measured.words.offsets
-    exact = text_hashes(texts)
+    with workspace.timed("exact hash"):
+        exact = text_hashes(texts)
+    with workspace.timed("minhash"):
+        signed = {
+            "exact_high": exact[:, 0],
+            "exact_low": exact[:, 1],
+            "shingles": shingle_counts(offsets, kernels.minhash.ngram).astype(np.uint32),
+            "signature": signatures(words, offsets, kernels.minhash),
+        }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
-    signed = {
-        "exact_high": exact[:, 0],
-        "exact_low": exact[:, 1],
-        "shingles": shingle_counts(offsets, kernels.minhash.ngram).astype(np.uint32),
-        "signature": signatures(words, offsets, kernels.minhash),
-    }
-    return texts, signals | {"language": kernels.identify(texts)}, signed
+    return texts, signals | {"language": languages}, signed
 
 
 def _source(name: str, fields: Json) -> SourceConfig:

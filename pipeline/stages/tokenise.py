@@ -1,5 +1,6 @@
 """Tokenise: ids of every kept document, checked against the reference tokeniser on a sample of every unit."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -46,33 +47,43 @@ def _tokeniser(config: bytes) -> Tokeniser:
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Encode the part's surviving documents."""
-    tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"]))
+    with workspace.timed("load kernels"):
+        tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"]))
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
     ids_type = pa.from_numpy_dtype(np.dtype(tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type)) as table:
-        if len(survivors) == 0:
-            return
-        for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text", "source"]):
-            docs = batch.column("doc").to_numpy()
-            place = np.minimum(np.searchsorted(survivors, docs), len(survivors) - 1)
-            rows = np.flatnonzero(survivors[place] == docs)
-            if len(rows) == 0:
-                continue
-            chosen = batch if len(rows) == len(docs) else batch.take(pa.array(rows))
-            texts = chosen.column("text")
-            encoded, checked = tokeniser.encode_checked(texts)
+        batches = parquet_batches(workspace.store, unit.description["documents"], ["doc", "text", "source"])
+        while (batch := _next_survivors(batches, survivors, workspace)) is not None:
+            docs, texts = batch.column("doc").to_numpy(), batch.column("text")
+            with workspace.timed("tokenise and check"):
+                encoded, checked = tokeniser.encode_checked(texts)
             ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
-            table.write({"doc": docs[rows], "ids": ids})
-            workspace.count("documents", len(rows))
+            with workspace.timed("write"):
+                table.write({"doc": docs, "ids": ids})
+            workspace.count("documents", len(docs))
             workspace.count("tokens", len(encoded.ids))
             workspace.count("text_bytes", texts.nbytes)
             workspace.count("checked", checked.documents)
             workspace.count("mismatches", len(checked.mismatches))
             workspace.count("lossy", checked.lossy)
             for mismatch in checked.mismatches:
-                number = int(docs[rows][mismatch.row])
+                number = int(docs[mismatch.row])
                 workspace.notes.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
-            _count_sources(workspace, chosen.column("source"), np.diff(encoded.offsets))
+            _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
+
+
+def _next_survivors(
+    batches: Iterator[pa.RecordBatch], survivors: NDArray[np.uint64], workspace: Workspace
+) -> pa.RecordBatch | None:
+    """The next batch's surviving documents; None at the end."""
+    with workspace.timed("read"):
+        for batch in batches if len(survivors) else ():
+            docs = batch.column("doc").to_numpy()
+            place = np.minimum(np.searchsorted(survivors, docs), len(survivors) - 1)
+            rows = np.flatnonzero(survivors[place] == docs)
+            if len(rows):
+                return batch if len(rows) == len(docs) else batch.take(pa.array(rows))
+    return None
 
 
 def _count_sources(workspace: Workspace, source: pa.DictionaryArray, lengths: NDArray[np.int64]) -> None:
