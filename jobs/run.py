@@ -28,6 +28,7 @@ def run(
     """
     from jobs.exits import log_to_stderr, true_exit_codes
 
+    started = time.perf_counter()
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
@@ -36,7 +37,6 @@ def run(
         from pipeline.config import load_config
         from pipeline.run import run as run_pipeline
 
-        started = time.perf_counter()
         settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
         walk = run_pipeline(load_config(config, settings))
         print_summary(walk, time.perf_counter() - started, Console())

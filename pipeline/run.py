@@ -4,7 +4,7 @@ Reads top to bottom as the data flows. Every stage gets the records of the stage
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def run(config: Config) -> Walk:
         folder = shards_folder(walk)
         store.replace(f"{folder}/manifest.json", manifest)
         _save_state(walk, folder)
+        _save_observations(walk)
     return walk
 
 
@@ -314,6 +315,16 @@ def shards_folder(walk: Walk) -> str:
     if walk.sharded:
         return walk.sharded[0].outputs["shard"].path.rpartition("/")[0]
     return "shards/empty"
+
+
+def _save_observations(walk: Walk) -> None:
+    """What this run took: seconds, CPU and memory of each stage. Reaches nothing but reports and benchmarks."""
+    observed = {
+        "start_seconds": walk.engine.start_seconds,
+        "text_bytes": total(walk.measured, "text_bytes"),
+        "stages": [asdict(summary) for summary in walk.engine.summaries],
+    }
+    walk.engine.store.replace("observed.json", orjson.dumps(observed, option=orjson.OPT_INDENT_2))
 
 
 def _save_state(walk: Walk, folder: str) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline.engine.execute import ComputeConfig, Failure, connect_ray, run_inline, run_on_ray
+from pipeline.engine.execute import ComputeConfig, Failure, connect_ray, prestart_workers, run_inline, run_on_ray
 from pipeline.engine.progress import StageProgress
 from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
@@ -73,7 +73,7 @@ class Engine:
         reused = len(records)
         missing = [unit for key, unit in keys.items() if key not in records]
         if missing and not self.dry and self._needs_workers(missing):
-            self._start_workers()
+            self._start_workers(stage)
         if self.dry and missing:
             self._summarise(stage, list(records.values()), len(units), reused, 0.0)
             raise NotReadyError(stage.name)
@@ -154,11 +154,12 @@ class Engine:
     def _needs_workers(self, units: list[Unit]) -> bool:
         return self.compute.executor == "ray" and sum(unit.work_bytes for unit in units) >= TINY_STAGE_BYTES
 
-    def _start_workers(self) -> None:
+    def _start_workers(self, stage: Stage) -> None:
         """Join or start Ray, once; how long it takes is told apart from the stages."""
         if self.start_seconds == 0:
             started = time.perf_counter()
             connect_ray(self.compute)
+            prestart_workers(stage, self.compute)
             self.start_seconds = time.perf_counter() - started
 
     def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:

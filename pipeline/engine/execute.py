@@ -94,6 +94,26 @@ def connect_ray(config: ComputeConfig) -> None:
     ray.init(**options)
 
 
+def prestart_workers(stage: Stage, config: ComputeConfig) -> None:
+    """Let workers start and load what the stage needs while the driver still prepares the work. Does not wait."""
+    import ray  # noqa: PLC0415
+
+    if stage.prepare is not None:
+        prepare = ray.remote(num_cpus=1)(stage.prepare)
+        for _ in range(slots(config)):
+            prepare.remote(stage.settings)
+
+
+def slots(config: ComputeConfig) -> int:
+    """Units at the same time: as configured, or one a core of the cluster."""
+    import ray  # noqa: PLC0415
+
+    if isinstance(config.workers, int):
+        return config.workers
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
+
+
 def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: ComputeConfig) -> Iterator[Record | Failure]:
     """Units as one-row blocks through Ray Data; results in order of completion.
 
@@ -112,24 +132,16 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
     rows = [{"unit": orjson.dumps(unit)} for unit in units]
-    slots = config.workers if isinstance(config.workers, int) else max(1, _cluster_cores())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         _RunBatch(stage, store_root),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=min(slots, len(rows))),
+        compute=ray.data.TaskPoolStrategy(size=min(slots(config), len(rows))),
         num_cpus=1,
         max_retries=DEAD_WORKER_RETRIES,
     )
     for row in dataset.iter_rows():
         yield _outcome(orjson.loads(row["outcome"]))
-
-
-def _cluster_cores() -> int:
-    import ray  # noqa: PLC0415
-
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return int(resources.get("CPU", 1))
 
 
 class _RunBatch:

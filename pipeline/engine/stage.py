@@ -65,7 +65,8 @@ class Stage:
     ``settings`` is JSON and holds everything that reaches the stage's results: its config section, seeds, versions
     of libraries. ``version`` is raised by hand when the code gives other results for the same settings. ``run`` is
     a module-level function, so that workers find it by name. ``runtime`` holds what may differ between runs without
-    changing results (batch sizes); it is not part of the fingerprint.
+    changing results (batch sizes); it is not part of the fingerprint. ``prepare(settings)`` loads what ``run`` needs,
+    so that a worker can do it before its first unit comes.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage:
     settings: Json
     run: Callable[[Unit, Workspace], None]
     runtime: Json = field(default_factory=dict)
+    prepare: Callable[[Json], object] | None = None
 
     @cached_property
     def fingerprint(self) -> str:

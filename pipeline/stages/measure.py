@@ -51,7 +51,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, sources: list[SourceCon
         "sources": {source.name: source.model_dump(exclude={"path", "weight", "licence"}) for source in sources},
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
-    return Stage("measure", 1, settings, run, runtime)
+    return Stage("measure", 1, settings, run, runtime, prepare)
 
 
 _SAMPLE_TEXTS = (
@@ -86,11 +86,16 @@ def _kernels(settings: bytes) -> _Kernels:
     return _Kernels(normalise, identify, minhash)
 
 
+def prepare(settings: Json) -> _Kernels:
+    """Load kernels and models; once a process."""
+    return _kernels(orjson.dumps(settings))
+
+
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the unit's slices, measure every document, write the parts and the list of unreadable records."""
     settings = workspace.settings
     with workspace.timed("load kernels"):
-        kernels = _kernels(orjson.dumps(settings))
+        kernels = prepare(settings)
     sources = {name: _source(name, fields) for name, fields in settings["sources"].items()}
     keep = tuple(dict.fromkeys(column for source in sources.values() for column in source.keep))
     with (

@@ -1,0 +1,183 @@
+"""A whole run, timed from outside: wall and marginal MB/s a core, where the time goes, and how it grows.
+
+    python -m benchmarks.end_to_end [CORPUS] [--scales 1 3] [--workers 2] [--runs 1] [--work FOLDER]
+
+Annotate mode, so that every document goes all the way. Copies of the corpus have their words swapped in pairs or turned
+in threes and fours: the same bytes, words and tokens to read, but other 5-grams, so that dedup keeps them. The marginal rate is
+(bytes of the largest scale - bytes of the smallest) / (its seconds - theirs): start-up apart.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import orjson
+import yaml
+import zstandard
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
+WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
+KERNELS = ("normalise", "language", "signals", "minhash", "exact hash", "tokenise and check", "order", "pack")
+STORAGE = ("read", "write")
+
+
+def distinct(text: str, copy: int) -> str:
+    """The same words in another order: groups of ``copy + 1`` words turned by one, characters of Han and kana too."""
+    size = copy + 1
+    lines = []
+    for line in text.split("\n"):
+        words = WITHOUT_SPACES.sub(lambda run: "".join(turned(list(run[0]), size)), line).split(" ")
+        lines.append(" ".join(turned(words, size)))
+    return "\n".join(lines)
+
+
+def turned(items: list[str], size: int) -> list[str]:
+    out: list[str] = []
+    for at in range(0, len(items), size):
+        group = items[at : at + size]
+        out += group[1:] + group[:1]
+    return out
+
+
+def prepare(corpus: Path, folder: Path, copies: int) -> None:
+    """Write copies 1 .. copies - 1 beside links to the originals."""
+    for copy in range(copies):
+        target = folder / f"copy-{copy}"
+        if (target / "done").exists():
+            continue
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for path in sorted(corpus.glob("[01]*.jsonl.zst")):
+            if copy == 0:
+                (target / path.name).symlink_to(path)
+                continue
+            lines = zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read().split(b"\n")
+            records = [orjson.loads(line) for line in lines if line]
+            for record in records:
+                record |= {"id": f"{copy}:{record['id']}", "text": distinct(record["text"], copy)}
+            data = b"".join(orjson.dumps(record) + b"\n" for record in records)
+            (target / path.name).write_bytes(zstandard.ZstdCompressor(level=6).compress(data))
+        (target / "done").touch()
+
+
+def run_once(work: Path, scale: int, workers: int) -> dict:
+    """One fresh run in a process of its own; what it and its records say."""
+    run = work / f"run-{scale}"
+    shutil.rmtree(run, ignore_errors=True)
+    config = {
+        "run": str(run),
+        "sources": [{"name": "corpus", "path": [f"{work}/copy-{n}/*.zst" for n in range(scale)], "id": "id"}],
+        "filter": {"mode": "annotate"},
+        "compute": {"workers": workers},
+    }
+    (work / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "jobs", "run", str(work / "config.yaml")]
+    started = time.perf_counter()
+    finished = subprocess.run(["/usr/bin/time", "-f", "%M", *command], capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    if finished.returncode != 0:
+        sys.exit(f"the run failed:\n{finished.stderr}")
+    observed = json.loads((run / "observed.json").read_text())
+    parts: dict[str, float] = defaultdict(float)
+    worker_seconds = 0.0
+    state = json.loads((run / "state.json").read_text())
+    for paths in state["records"].values():
+        for path in paths:
+            measures = json.loads((run / path).read_text())["measures"]
+            worker_seconds += measures["seconds"]
+            for name, value in measures.items():
+                if name.startswith("seconds."):
+                    parts[name.removeprefix("seconds.")] += value
+    manifest = json.loads((run / state["shards"] / "manifest.json").read_text())
+    return {
+        "seconds": seconds,
+        "megabytes": observed["text_bytes"] / 1e6,
+        "documents": manifest["books"]["records"],
+        "kept": manifest["books"]["outcomes"]["kept"],
+        "start": observed["start_seconds"],
+        "stages": observed["stages"],
+        "parts": dict(parts),
+        "worker_seconds": worker_seconds,
+        "driver_mb": int(finished.stderr.strip().splitlines()[-1]) * 1024 / 1e6,
+        "worker_mb": max(stage["peak_memory_mb"] for stage in observed["stages"]),
+        "written_mb": sum(stage["output_bytes"] for stage in observed["stages"]) / 1e6,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
+    parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--runs", type=int, default=1, help="runs a scale; the median of the wall time counts")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "winnow-end-to-end")
+    options = parser.parse_args()
+    if not options.corpus.is_dir():
+        sys.exit(f"{options.corpus}: no such folder; name a folder of JSONL.zst files with fields id and text")
+    prepare(options.corpus.resolve(), options.work, max(options.scales))
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.workers} workers")
+    run_once(options.work, min(options.scales), options.workers)  # compiles kernels, fills the page cache
+    medians = []
+    for scale in options.scales:
+        results = sorted((run_once(options.work, scale, options.workers) for _ in range(options.runs)), key=seconds_of)
+        medians.append(results[len(results) // 2])
+        medians[-1]["seconds"] = statistics.median(map(seconds_of, results))
+    report(options.scales, medians, options.workers)
+
+
+def seconds_of(result: dict) -> float:
+    return result["seconds"]
+
+
+def report(scales: list[int], results: list[dict], workers: int) -> None:
+    """Tables: growth, stages, parts, and the two rates."""
+    names = [f"{scale}x" for scale in scales]
+
+    def line(what: str, values: list[str]) -> None:
+        print(f"{what:<34}" + "".join(f"{value:>14}" for value in values))
+
+    line("", names)
+    line("MB of text", [f"{r['megabytes']:,.1f}" for r in results])
+    line("documents", [f"{r['documents']:,}" for r in results])
+    line("kept", [f"{r['kept']:,}" for r in results])
+    line("seconds, whole process", [f"{r['seconds']:.1f}" for r in results])
+    line("  of them to start Ray", [f"{r['start']:.1f}" for r in results])
+    line("MB/s a core, wall", [f"{r['megabytes'] / r['seconds'] / workers:.1f}" for r in results])
+    line("MB/s a core, seconds of workers", [f"{r['megabytes'] / r['worker_seconds']:.1f}" for r in results])
+    line("peak MB of a worker", [f"{r['worker_mb']:,.0f}" for r in results])
+    line("peak MB of the driver", [f"{r['driver_mb']:,.0f}" for r in results])
+    line("MB written", [f"{r['written_mb']:,.0f}" for r in results])
+    print()
+    line("stage: wall seconds", names)
+    for index, stage in enumerate(results[0]["stages"]):
+        if stage["units"]:
+            line(f"  {stage['name']}", [f"{r['stages'][index]['seconds']:.2f}" for r in results])
+    print()
+    line("part: seconds of all workers", names)
+    for name in sorted(results[0]["parts"]):
+        line(f"  {name}", [f"{r['parts'].get(name, 0):.2f}" for r in results])
+    told = [sum(r["parts"].get(name, 0) for name in (*KERNELS, *STORAGE)) for r in results]
+    line("  neither kernel nor I/O", [f"{r['worker_seconds'] - t:.2f}" for r, t in zip(results, told, strict=True)])
+    line(
+        "  share of the workers' seconds",
+        [f"{1 - t / r['worker_seconds']:.1%}" for r, t in zip(results, told, strict=True)],
+    )
+    if len(results) > 1:
+        first, last = results[0], results[-1]
+        rate = (last["megabytes"] - first["megabytes"]) / (last["seconds"] - first["seconds"]) / workers
+        print(f"\nmarginal: {rate:.1f} MB/s a core ({names[0]} to {names[-1]}); wall at {names[0]}: ", end="")
+        print(f"{first['megabytes'] / first['seconds'] / workers:.1f} MB/s a core")
+
+
+if __name__ == "__main__":
+    main()
