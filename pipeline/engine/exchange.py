@@ -14,8 +14,9 @@ File layout, little-endian::
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from pipeline.engine.store import Draft
 
 MAGIC = b"WINNOWX1"
+STRETCH_BYTES = 1 << 20
+"""Payload read at a time: it is still in the processor's cache when it is used."""
 Columns = dict[str, NDArray[np.generic]]
 
 
@@ -32,7 +35,8 @@ def write_exchange(
     partition: NDArray[np.int64],
     columns: Columns,
     num_partitions: int,
-    payload: NDArray[np.generic] | None = None,
+    payload: Iterable[NDArray[Any]] | None = None,
+    payload_dtype: np.dtype[Any] | None = None,
 ) -> None:
     """Write one map unit's rows.
 
@@ -41,10 +45,12 @@ def write_exchange(
         partition: int64[N], rising, each in [0, num_partitions).
         columns: arrays [N] or [N, width] of fixed-width numbers, in the same order.
         num_partitions: P.
-        payload: flat array of all rows' items in row order; ``columns["length"]`` says how many each row has.
+        payload: all rows' items in row order, in flat arrays of any length, each done with when the next is asked
+            for; ``columns["length"]`` says how many items each row has.
+        payload_dtype: of the items; only where there is a payload.
 
     Raises:
-        ValueError: the rows are not sorted by partition.
+        ValueError: the rows are not sorted by partition, or the payload is not as long as they say.
     """
     if len(partition) and (np.any(np.diff(partition) < 0) or partition[0] < 0 or partition[-1] >= num_partitions):
         raise ValueError(f"rows must be sorted by partition and lie in [0, {num_partitions})")
@@ -55,20 +61,25 @@ def write_exchange(
             "columns": described,
             "partitions": num_partitions,
             "rows": len(partition),
-            "payload": None if payload is None else payload.dtype.newbyteorder("<").str,
+            "payload": None if payload_dtype is None else payload_dtype.newbyteorder("<").str,
         }
     )
     draft.write(MAGIC + struct.pack("<I", len(header)) + header)
     draft.write(row_start)
-    if payload is not None:
+    items = np.zeros(1, "<i8")
+    if payload_dtype is not None:
         items = np.concatenate([[0], np.cumsum(columns["length"], dtype=np.int64)]).astype("<i8")
         draft.write(np.ascontiguousarray(items[row_start]))
     for number in np.flatnonzero(np.diff(row_start)):
         start, stop = row_start[number], row_start[number + 1]
         for column in columns.values():
             draft.write(np.ascontiguousarray(column[start:stop]))
-    if payload is not None:
-        draft.write(np.ascontiguousarray(payload))
+    written = 0
+    for stretch in payload or ():
+        draft.write(np.ascontiguousarray(stretch, payload_dtype))
+        written += len(stretch)
+    if written != items[-1]:
+        raise ValueError(f"the payload has {written} items, but the rows' lengths add up to {items[-1]}")
 
 
 def _width(column: NDArray[np.generic]) -> int:
@@ -117,6 +128,21 @@ class ExchangeFile:
         indexes = 1 if self.payload_dtype is None else 2
         return self.index_at + indexes * 8 * (self.num_partitions + 1)
 
+    @property
+    def item_dtype(self) -> np.dtype[Any]:
+        """Of the payload's items.
+
+        Raises:
+            ValueError: there is no payload.
+        """
+        if self.payload_dtype is None:
+            raise ValueError(f"{self._name}: this exchange has no payload")
+        return self.payload_dtype
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.file, "name", "file"))
+
     def row_starts(self, first: int, last: int) -> NDArray[np.int64]:
         """int64[last - first + 1]: row numbers at which partitions first .. last begin."""
         return self._read_index(self.index_at, first, last)
@@ -144,13 +170,21 @@ class ExchangeFile:
                 at += values.nbytes
         return {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
 
-    def read_payload(self, begin: int, end: int) -> NDArray[np.generic]:
-        """Payload items [begin, end)."""
-        if self.payload_dtype is None:
-            raise ValueError(f"{getattr(self.file, 'name', 'file')}: this exchange has no payload")
-        size = self.payload_dtype.itemsize
+    def read_payload(self, begin: int, end: int) -> Iterator[NDArray[Any]]:
+        """Payload items [begin, end), stretch by stretch in one buffer that is used again.
+
+        Raises:
+            ValueError: there is no payload, or the file ends before ``end``.
+        """
+        size = self.item_dtype.itemsize
+        buffer = np.empty(min(end - begin, STRETCH_BYTES // size), self.item_dtype)
         self.file.seek(self._rows_at + self.num_rows * self._row_bytes + begin * size)
-        return np.frombuffer(self.file.read((end - begin) * size), self.payload_dtype)
+        while begin < end:
+            stretch = buffer[: end - begin]
+            if self.file.readinto(stretch.view(np.uint8)) != stretch.nbytes:  # type: ignore[attr-defined]
+                raise ValueError(f"{self._name}: the payload ends before item {end}; the file was cut short, remove it")
+            yield stretch
+            begin += len(stretch)
 
 
 def partitions_for(total_bytes: int, partition_mb: int) -> int:

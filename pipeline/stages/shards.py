@@ -5,8 +5,8 @@ file, because each is sorted by the same key: a shard reads what it needs and no
 its neighbour.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from pipeline.section import Section
 from pipeline.shards.parquet import ParquetShardWriter
 from pipeline.stages.tables import numbers, read_ipc, read_listing
 from pipeline.stages.versions import library_versions
-from pipeline.tokens.packing import pack_rows
+from pipeline.tokens.packing import Stretch, TokenIds, pack_rows
 from pipeline.tokens.vocabulary import Vocabulary
 
 
@@ -110,40 +110,38 @@ def plan(
     return units
 
 
-@dataclass(frozen=True)
-class _Window:
-    """The documents that fill a shard, in global order."""
+class PackedRows(NamedTuple):
+    """The rows of a shard."""
 
-    payload: NDArray[Any]
-    source_starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    first_token: int
+    rows: TokenIds
+    """ids[R, L]."""
+    pieces: NDArray[np.uint32]
+    """uint32[P], lengths of the document pieces, row after row."""
+    offsets: NDArray[np.int64]
+    """int64[R + 1] into ``pieces``."""
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the shard's stretch of every map file, put it in order, pack it and write it."""
-    description, settings = unit.description, workspace.settings
-    row_tokens = settings["row_tokens"]
-    window = _read_window(workspace, description, description["first_row"] * row_tokens, description["tokens"])
-    rows, pieces, offsets = pack_rows(
-        window.payload,
-        window.source_starts,
-        window.lengths,
-        window.first_token,
-        description["tokens"],
-        row_tokens,
-        settings["end_of_text"],
-    )
-    path = description["path"]
-    with workspace.store.create(path, "sha256") as draft:
-        writer = ParquetShardWriter(draft.arrow(), row_tokens, rows.dtype, settings["compression"])
-        writer.write(rows, pieces, offsets)
-        writer.close()
-    workspace.published("shard", path, draft, len(rows))
+    description = unit.description
+    with workspace.timed("read and pack"):
+        packed = read_rows(workspace, description)
+    with workspace.timed("write"):
+        write_rows(workspace, description["path"], packed)
     workspace.notes["split"] = description["split"]
-    workspace.count("rows", len(rows))
+    workspace.count("rows", len(packed.rows))
     workspace.count("tokens", description["tokens"])
-    workspace.count("pieces", len(pieces))
+    workspace.count("pieces", len(packed.pieces))
+
+
+def write_rows(workspace: Workspace, path: str, packed: PackedRows) -> None:
+    """Write a shard and publish it."""
+    row_tokens = packed.rows.shape[1]
+    with workspace.store.create(path, "sha256") as draft:
+        writer = ParquetShardWriter(draft.arrow(), row_tokens, packed.rows.dtype, workspace.settings["compression"])
+        writer.write(*packed)
+        writer.close()
+    workspace.published("shard", path, draft, len(packed.rows))
 
 
 def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
@@ -151,8 +149,11 @@ def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     return np.lexsort((columns["copy"], columns["doc"], columns["key_low"], columns["key_high"]))
 
 
-def _read_window(workspace: Workspace, description: Json, first_token: int, tokens: int) -> _Window:
+def read_rows(workspace: Workspace, description: Json) -> PackedRows:
+    """Rows of the shard that the unit describes, from the exchange."""
     store, split, partitions = workspace.store, description["split"], description["partitions"]
+    row_tokens, tokens = workspace.settings["row_tokens"], description["tokens"]
+    first_token = description["first_row"] * row_tokens
     layout = read_ipc(store, description["layout"])
     starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
     low = int(np.searchsorted(starts, first_token, side="right")) - 1
@@ -165,6 +166,7 @@ def _read_window(workspace: Workspace, description: Json, first_token: int, toke
         with store.open(path) as file:
             exchange = ExchangeFile.open(file)
             columns = exchange.read(split * partitions + low, split * partitions + high)
+            dtype = exchange.item_dtype
             first_item = int(exchange.payload_starts(split * partitions + low, split * partitions + low)[0])
         index.append(columns)
         lengths = columns["length"].astype(np.int64)
@@ -177,20 +179,34 @@ def _read_window(workspace: Workspace, description: Json, first_token: int, toke
     ends = int(starts[low]) + np.cumsum(lengths + 1)
     begins = ends - lengths - 1
     inside = np.flatnonzero((ends > first_token) & (begins < first_token + tokens))
-    chosen = order[inside]
+    chosen, lengths = order[inside], lengths[inside]
 
-    payloads, source_starts = [], np.empty(len(chosen), np.int64)
-    held = 0
-    all_starts = np.concatenate(item_starts)
-    for number, path in enumerate(paths):
-        mine = np.flatnonzero(file_of[chosen] == number)
-        if len(mine) == 0:
-            continue
-        items = all_starts[chosen[mine]]
-        begin = int(items.min())
-        end = int((items + joined["length"][chosen[mine]]).max())
-        with store.open(path) as file:
-            payloads.append(ExchangeFile.open(file).read_payload(begin, end))
-        source_starts[mine] = held + items - begin
-        held += end - begin
-    return _Window(np.concatenate(payloads), source_starts, lengths[inside], int(begins[inside[0]]) - first_token)
+    items, files = np.concatenate(item_starts)[chosen], file_of[chosen]
+    # What is read of each file, end to end, is the payload: file f gives items [begins_in[f], ends_in[f]).
+    begins_in = np.full(len(paths), np.iinfo(np.int64).max)
+    ends_in = np.zeros(len(paths), np.int64)
+    np.minimum.at(begins_in, files, items)
+    np.maximum.at(ends_in, files, items + lengths)
+    sizes = np.where(ends_in > begins_in, ends_in - begins_in, 0)
+    held = np.cumsum(sizes) - sizes
+
+    def stretches() -> Iterator[Stretch]:
+        for number in np.flatnonzero(sizes):
+            with store.open(paths[number]) as file:
+                at = int(held[number])
+                for ids in ExchangeFile.open(file).read_payload(int(begins_in[number]), int(ends_in[number])):
+                    yield at, ids
+                    at += len(ids)
+
+    return PackedRows(
+        *pack_rows(
+            stretches(),
+            held[files] + items - begins_in[files],
+            lengths,
+            int(begins[inside[0]]) - first_token,
+            tokens,
+            row_tokens,
+            workspace.settings["end_of_text"],
+            dtype,
+        )
+    )

@@ -74,16 +74,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
         "copy": copy.astype(np.uint16),
         "length": lengths.astype(np.uint32),
     }
-    payload = gather_documents(flat, starts[:-1][place], lengths)
     partition = split[place] * partitions + partition_of_hash(high, partitions)
 
     def write(draft: Draft) -> int:
-        write_exchange(draft, partition, columns, partitions * len(settings["splits"]), payload)
+        payload = gather_documents(flat, starts[:-1][place], lengths)
+        write_exchange(draft, partition, columns, partitions * len(settings["splits"]), payload, flat.dtype)
         return len(place)
 
     workspace.write("rows.exchange", write)
     workspace.count("documents", len(place))
-    workspace.count("tokens", len(payload) + len(place))
+    workspace.count("tokens", int(lengths.sum()) + len(place))
     for index, name in enumerate(settings["splits"]):
         chosen = split[place] == index
         workspace.count(f"documents/{name}", chosen.sum())

@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import STRETCH_BYTES, ExchangeFile, partition_of_hash, partitions_for, write_exchange
 from pipeline.engine.store import Draft
 
 
 def written(partition, columns, partitions, payload=None) -> ExchangeFile:
     file = io.BytesIO()
-    write_exchange(Draft(file, "xxh3_128"), partition, columns, partitions, payload)
+    pieces = None if payload is None else np.array_split(payload, 3)
+    dtype = None if payload is None else payload.dtype
+    write_exchange(Draft(file, "xxh3_128"), partition, columns, partitions, pieces, dtype)
     file.seek(0)
     return ExchangeFile.open(file)
 
@@ -36,10 +38,24 @@ def test_reading_any_range_gives_the_rows_of_a_plain_sort(partitions, rows, rand
         assert starts[-1] - starts[0] == length[chosen].sum()
         ends = np.cumsum(length)
         begin = int((ends - length)[chosen][0]) if chosen.any() else int(starts[0])
-        assert (
-            file.read_payload(int(starts[0]), int(starts[-1])).tolist()
-            == payload[begin : begin + int(starts[-1] - starts[0])].tolist()
-        )
+        stretches = [stretch.tolist() for stretch in file.read_payload(int(starts[0]), int(starts[-1]))]
+        read = [item for stretch in stretches for item in stretch]
+        assert read == payload[begin : begin + int(starts[-1] - starts[0])].tolist()
+
+
+def test_a_long_payload_is_read_in_stretches():
+    payload = np.arange(STRETCH_BYTES, dtype=np.uint32)
+    file = written(np.zeros(1, np.int64), {"length": np.array([len(payload)], np.uint32)}, 1, payload)
+    stretches = [stretch.copy() for stretch in file.read_payload(5, len(payload) - 3)]
+    assert len(stretches) == 4
+    assert (np.concatenate(stretches) == payload[5:-3]).all()
+    with pytest.raises(ValueError, match="cut short"):
+        list(file.read_payload(0, len(payload) + 1))
+
+
+def test_lengths_and_payload_must_agree():
+    with pytest.raises(ValueError, match=r"payload has 3 items, but .* add up to 4"):
+        written(np.zeros(1, np.int64), {"length": np.array([4])}, 1, np.zeros(3, np.uint16))
 
 
 def test_unsorted_rows_are_refused():

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,14 +26,16 @@ def test_any_window_equals_the_same_cut_of_the_whole_stream(lengths, row_tokens,
     starts = {n: sum(len(documents[m]) for m in order[: order.index(n)]) for n in order}
     ends = np.cumsum([n + 1 for n in lengths])
     chosen = [n for n in range(len(documents)) if ends[n] > begin and ends[n] - lengths[n] - 1 < end]
+    cuts = sorted({0, len(payload), *data.draw(st.lists(st.integers(0, len(payload)), max_size=4))})
     packed, pieces, offsets = pack_rows(
-        payload,
+        [(first, payload[first:stop]) for first, stop in pairwise(cuts)],
         np.array([starts[n] for n in chosen], np.int64),
         np.array([lengths[n] for n in chosen], np.int64),
         int(ends[chosen[0]] - lengths[chosen[0]] - 1 - begin),
         end - begin,
         row_tokens,
         END,
+        payload.dtype,
     )
     flat = packed.reshape(-1)
     assert flat[: end - begin].tolist() == stream[begin:end]
@@ -42,11 +46,29 @@ def test_any_window_equals_the_same_cut_of_the_whole_stream(lengths, row_tokens,
         assert pieces[offsets[row] : offsets[row + 1]].tolist() == expected
 
 
+def pack_two(payload, lengths, tokens):
+    stretches = [(0, np.array(payload, np.uint16))]
+    return pack_rows(stretches, np.array([0]), np.array(lengths), 0, tokens, 4, END, np.dtype(np.uint16))
+
+
 def test_too_few_documents_are_an_error():
     with pytest.raises(ValueError, match="fill stream positions 0 to 3, but the window needs 0 to 5"):
-        pack_rows(np.arange(2, dtype=np.uint16), np.array([0]), np.array([2]), 0, 5, 4, END)
+        pack_two([0, 1], [2], 5)
 
 
-def test_gather_puts_documents_in_the_order_given():
-    payload = np.arange(10, dtype=np.uint16)
-    assert gather_documents(payload, np.array([7, 0, 3]), np.array([3, 2, 0])).tolist() == [7, 8, 9, 0, 1]
+def test_a_payload_cut_short_is_an_error():
+    with pytest.raises(ValueError, match="the payload holds 2 of the 3 ids"):
+        pack_two([0, 1], [3], 4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 30), st.randoms())
+def test_gather_puts_documents_in_the_order_given_whatever_the_stretches(lengths, stretch_bytes, random):
+    payload = np.arange(sum(lengths), dtype=np.uint16)
+    documents = [range(sum(lengths[:n]), sum(lengths[: n + 1])) for n in range(len(lengths))]
+    random.shuffle(documents)
+    starts = np.array([document.start for document in documents], np.int64)
+    sizes = np.array([len(document) for document in documents], np.int64)
+    stretches = [stretch.tolist() for stretch in gather_documents(payload, starts, sizes, stretch_bytes)]
+    assert [i for stretch in stretches for i in stretch] == [i for document in documents for i in document]
+    assert all(len(stretch) <= max(1, stretch_bytes // 2) for stretch in stretches)
