@@ -2,9 +2,9 @@
 
     python -m benchmarks.end_to_end [CORPUS] [--scales 1 3] [--workers 2] [--runs 1] [--work FOLDER]
 
-Annotate mode, so that every document goes all the way. Copies of the corpus have their words swapped in pairs or turned
-in threes and fours: the same bytes, words and tokens to read, but other 5-grams, so that dedup keeps them. The marginal rate is
-(bytes of the largest scale - bytes of the smallest) / (its seconds - theirs): start-up apart.
+Annotate mode, so that every document goes all the way. Copies of the corpus have their words swapped in pairs or
+turned in threes and fours: the same bytes, words and tokens to read, but other 5-grams, so that dedup keeps them. The
+marginal rate is (bytes of the largest scale - bytes of the smallest) / (its seconds - theirs): start-up apart.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def distinct(text: str, copy: int) -> str:
 
 
 def turned(items: list[str], size: int) -> list[str]:
+    """Each group of ``size`` items with its first one last."""
     out: list[str] = []
     for at in range(0, len(items), size):
         group = items[at : at + size]
@@ -115,6 +116,7 @@ def run_once(work: Path, scale: int, workers: int) -> dict:
 
 
 def main() -> None:
+    """Prepare copies, run every scale, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
     parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
@@ -136,6 +138,7 @@ def main() -> None:
 
 
 def seconds_of(result: dict) -> float:
+    """Wall seconds of a run."""
     return result["seconds"]
 
 

@@ -24,13 +24,14 @@ def true_exit_codes() -> Iterator[None]:
     from pipeline.config import ConfigError
     from pipeline.engine.catalogue import InputError
     from pipeline.engine.engine import StageFailedError
+    from pipeline.engine.execute import ClusterError
     from pipeline.engine.lease import LeaseHeldError
     from pipeline.engine.ledger import BooksError
     from pipeline.run import UnreadableShareError
 
     try:
         yield
-    except (ConfigError, InputError, UnreadableShareError) as error:
+    except (ConfigError, InputError, ClusterError, UnreadableShareError) as error:
         _end(error, REFUSED)
     except LeaseHeldError as error:
         _end(error, HELD)

@@ -39,6 +39,10 @@ class ComputeConfig(Section):
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
 
 
+class ClusterError(RuntimeError):
+    """The cluster cannot run this config's workers."""
+
+
 DEAD_WORKER_RETRIES = 2
 """How often Ray starts a unit again whose worker died; its own default is for ever, so a unit that kills its worker
 each time would never end."""
@@ -92,6 +96,13 @@ def connect_ray(config: ComputeConfig) -> None:
         workers = config.workers if isinstance(config.workers, int) else os.cpu_count() or 1
         options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 200_000_000}
     ray.init(**options)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
+    if offered < config.worker_memory_mb * 1_000_000:
+        raise ClusterError(
+            f"compute.worker_memory_mb ({config.worker_memory_mb:,}) is more than any node offers to Ray "
+            f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
+        )
 
 
 def prestart_workers(stage: Stage, config: ComputeConfig) -> None:
@@ -138,6 +149,7 @@ def run_on_ray(stage: Stage, units: list[Unit], store_root: str, config: Compute
         batch_format="pyarrow",
         compute=ray.data.TaskPoolStrategy(size=min(slots(config), len(rows))),
         num_cpus=1,
+        memory=config.worker_memory_mb * 1_000_000,
         max_retries=DEAD_WORKER_RETRIES,
     )
     for row in dataset.iter_rows():
