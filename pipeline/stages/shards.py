@@ -124,7 +124,7 @@ class PackedRows(NamedTuple):
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the shard's stretch of every map file, put it in order, pack it and write it."""
     description = unit.description
-    with workspace.timed("read and pack"):
+    with workspace.timed("pack"):
         packed = read_rows(workspace, description)
     with workspace.timed("write"):
         write_rows(workspace, description["path"], packed)

@@ -40,8 +40,9 @@ def plan(tokenised: list[Record], decided: list[Record], id_bytes: int, partitio
 def run(unit: Unit, workspace: Workspace) -> None:
     """Sort the part's documents (and their copies) into the global order, split by split."""
     store, settings, partitions = workspace.store, workspace.settings, unit.description["partitions"]
-    tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()
-    decisions = read_parquet(store, unit.description["decisions"], ["doc", "split", "copies"]).combine_chunks()
+    with workspace.timed("read"):
+        tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()
+        decisions = read_parquet(store, unit.description["decisions"], ["doc", "split", "copies"]).combine_chunks()
     docs = numbers(tokens, "doc")
     row = np.searchsorted(numbers(decisions, "doc"), docs)
     split_column = decisions.column("split").combine_chunks()
@@ -49,17 +50,18 @@ def run(unit: Unit, workspace: Workspace) -> None:
     split = codes[split_column.indices.fill_null(0).to_numpy()[row]]
     copies = numbers(decisions, "copies")[row].astype(np.int64)
 
-    place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
-    copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
-    high, low = order_keys(
-        docs[place],
-        copy.astype(np.uint64),
-        copies[place].astype(np.uint64),
-        settings["seed"],
-        settings["epoch"],
-    )
-    order = np.lexsort((copy, docs[place], low, high, split[place]))
-    place, copy, high, low = place[order], copy[order], high[order], low[order]
+    with workspace.timed("order"):
+        place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
+        copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
+        high, low = order_keys(
+            docs[place],
+            copy.astype(np.uint64),
+            copies[place].astype(np.uint64),
+            settings["seed"],
+            settings["epoch"],
+        )
+        order = np.lexsort((copy, docs[place], low, high, split[place]))
+        place, copy, high, low = place[order], copy[order], high[order], low[order]
 
     ids = tokens.column("ids").combine_chunks()
     if isinstance(ids, pa.ChunkedArray):  # an empty table keeps a chunked column
@@ -81,7 +83,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
         write_exchange(draft, partition, columns, partitions * len(settings["splits"]), payload, flat.dtype)
         return len(place)
 
-    workspace.write("rows.exchange", write)
+    with workspace.timed("write"):
+        workspace.write("rows.exchange", write)
     workspace.count("documents", len(place))
     workspace.count("tokens", int(lengths.sum()) + len(place))
     for index, name in enumerate(settings["splits"]):
