@@ -6,6 +6,9 @@ Four kinds of line occur in the published rules, and each is kept apart:
 - filled line: between line feeds, with a character that is not white space
 - printed line: as ``str.splitlines`` has it (also vertical tab, form feed, NEL, U+2028 ...)
 - paragraph: of the stripped text, between two or more line feeds
+
+The text is read in blocks of 64 bytes. What needs no order is counted by the masks of a block; only where a line, a
+sentence, a phrase or a character of another script may begin or end does the scan stop and look (an event).
 """
 
 from typing import Any
@@ -17,59 +20,36 @@ from numpy.typing import NDArray
 from pipeline.arrow_strings import string_buffers
 from pipeline.compiled import kernel
 from pipeline.text.characters import BREAK, MARK, TERMINAL, WORD, CharacterTables, character_tables, class_of
-from pipeline.text.scan_bits import borrowed
-from pipeline.text.scan_c4 import (
-    C4_COUNTS,
-    CURLY,
-    begin_line,
-    count_printed_line,
-    end_sentence,
-    last_class,
-    note_letter,
+from pipeline.text.scan_bits import count_ones, pointer_to, trailing_zeros
+from pipeline.text.scan_blocks import BLOCK, READ_AHEAD, read_block
+from pipeline.text.scan_c4 import CURLY, begin_line, end_sentence, last_class, note_letter
+from pipeline.text.scan_counts import (
+    BYTES,
+    CHARACTERS,
+    DATA_END,
+    DUPLICATE_LINES,
+    ELLIPSES,
+    FOUND_NUMBERS,
+    HASH_SIGNS,
+    LINE_FEEDS,
+    LINE_SLOTS,
+    LINE_START,
+    LINES_KEPT,
+    MARK_RUNS,
+    MARKS,
+    PARAGRAPH_SLOTS,
+    PARAGRAPHS,
+    PARAGRAPHS_KEPT,
+    PRINTED_LINES,
+    PRINTED_START,
+    SCAN_COUNTS,
+    STRIPPED_END,
+    STRIPPED_START,
+    TEXT_LINES,
 )
-from pipeline.text.scan_lines import count_characters, find_line, skip_space, strip_end
-from pipeline.text.scan_tables import add_key, grown, slots_for
+from pipeline.text.scan_lines import close_line, close_paragraph, close_printed_line, skip_space, strip_end
+from pipeline.text.scan_tables import grown, slots_for
 from pipeline.text.words import code_point_at
-
-SCAN_COUNTS = (
-    "bytes",
-    "characters",
-    "marks",
-    "mark_runs",
-    "hash_signs",
-    "ellipses",
-    "line_feeds",
-    "filled_lines",
-    "terminal_lines",
-    "short_lines",
-    "repeated_line_characters",
-    "text_lines",
-    "duplicate_lines",
-    "duplicate_line_characters",
-    "paragraphs",
-    "duplicate_paragraphs",
-    "duplicate_paragraph_characters",
-    "printed_lines",
-    "bullet_lines",
-    "ellipsis_lines",
-    *C4_COUNTS,
-)
-"""What is counted, in the order of the rows; meanings in ``signals.py``."""
-
-(
-    _BYTES, _CHARACTERS, _MARKS, _MARK_RUNS, _HASH_SIGNS, _ELLIPSES, _LINE_FEEDS, _FILLED, _TERMINAL,
-    _SHORT, _REPEATED, _TEXT_LINES, _DUPLICATE_LINES, _DUPLICATE_LINE_CHARACTERS, _PARAGRAPHS,
-    _DUPLICATE_PARAGRAPHS, _DUPLICATE_PARAGRAPH_CHARACTERS, _PRINTED, _BULLETS, _ELLIPSIS_LINES,
-) = range(20)  # fmt: skip
-_C4 = 20
-
-SHORT_LINE_CHARACTERS = 30
-"""A line of at most so many characters is short (FineWeb)."""
-
-_NEXT_LINE = np.uint64(0xD6E8FEB86659FD93)
-
-# What the scan stops at, a byte
-_PLAIN, _MARK, _FULL_STOP, _QUOTE, _EXCLAIM, _HASH, _BRACKET, _LETTER, _CONTROL, _NOT_ASCII = range(10)
 
 
 def scan(texts: pa.Array) -> NDArray[np.uint32]:
@@ -85,28 +65,31 @@ def scan(texts: pa.Array) -> NDArray[np.uint32]:
         TypeError, ValueError: another type, or nulls.
     """
     data, offsets = string_buffers(texts)
+    data = data.view()
+    data.flags.writeable = False  # one type of array, so one compilation
     tables = character_tables()
     out = np.zeros((len(SCAN_COUNTS), len(offsets) - 1), np.uint32)
-    found, counts = np.zeros(8, np.int64), np.zeros(len(SCAN_COUNTS), np.int64)
-    _scan(data, offsets, tables.class_pages, tables.classes, _byte_kinds(tables), found, counts, out)
+    found, counts = np.zeros(FOUND_NUMBERS, np.int64), np.zeros(len(SCAN_COUNTS), np.int64)
+    _scan(data, _tail(data), offsets, tables.class_pages, tables.classes, _plain_leads(tables), found, counts, out)
     return out
 
 
-def _byte_kinds(tables: CharacterTables) -> NDArray[np.uint8]:
-    kinds = np.full(256, _PLAIN, np.uint8)
-    kinds[:32] = _CONTROL
-    kinds[9] = _PLAIN
-    kinds[list(b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")] = _MARK
-    kinds[list(b"jJkKmMvV")] = _LETTER
-    kinds[list(b"!?")] = _EXCLAIM
-    kinds[ord(".")], kinds[ord("'")], kinds[ord("#")], kinds[ord("{")] = _FULL_STOP, _QUOTE, _HASH, _BRACKET
-    # a lead byte under which no mark and no line break lies (Cyrillic, most of Han and Hangul) is plain too
+def _tail(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The last bytes and zeros after them, from where a block may be read that reaches past the end."""
+    last = data[-(BLOCK + READ_AHEAD) :]
+    tail = np.concatenate([last, np.zeros(2 * (BLOCK + READ_AHEAD) - len(last), np.uint8)])
+    tail.flags.writeable = False
+    return tail
+
+
+def _plain_leads(tables: CharacterTables) -> NDArray[np.uint8]:
+    """Lead bytes under which no mark and no line break lies: Cyrillic, most of Han and Hangul."""
+    plain = np.zeros(256, np.uint8)
     basic = tables.classes.reshape(-1, 256)[tables.class_pages[:256]].reshape(-1)
-    for lead in range(0xC2, 0xF5):
+    for lead in range(0xC2, 0xF0):
         first, last = ((lead & 31) << 6, 63) if lead < 0xE0 else ((lead & 15) << 12, 4095)
-        if lead >= 0xF0 or (basic[first : first + last + 1] & (MARK | BREAK)).any():
-            kinds[lead] = _NOT_ASCII
-    return kinds
+        plain[lead] = not (basic[first : first + last + 1] & (MARK | BREAK)).any()
+    return plain
 
 
 @kernel
@@ -127,196 +110,172 @@ def _ends_sentence(data: Any, i: int, start: int, end: int, pages: Any, classes:
 
 
 @kernel
-def _close_printed_line(data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any) -> None:
-    counts[_PRINTED] += 1
-    start = skip_space(data, start, end, pages, classes)
-    end = strip_end(data, start, end, pages, classes)
-    if start < end:
-        first = code_point_at(data, start)[0]
-        counts[_BULLETS] += first in (0x2D, 0x2022)
-        if data[end - 1] == 46:
-            counts[_ELLIPSIS_LINES] += end - start >= 3 and data[end - 2] == 46 and data[end - 3] == 46
-        elif end - start >= 3:
-            counts[_ELLIPSIS_LINES] += data[end - 3] == 0xE2 and data[end - 2] == 0x80 and data[end - 1] == 0xA6
-        count_printed_line(data, start, end, pages, classes, found, counts, _C4)
+def _event(data: Any, i: int, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any) -> None:
+    """What stands at byte i, line feeds apart, may end a sentence or a printed line or belong to a phrase."""
+    byte = data[i]
+    if byte == 46:
+        after = i + 1
+        while after < end and data[after] == 46:
+            after += 1
+        counts[ELLIPSES] += (after - i) // 3
+        if after == i + 1 and _ends_sentence(data, i, start, end, pages, classes):
+            end_sentence(data, after, end, pages, classes, found)
+    elif byte in (33, 63):
+        if _ends_sentence(data, i, start, end, pages, classes):
+            end_sentence(data, i + 1, end, pages, classes, found)
+    elif byte == 123:
+        found[CURLY] = 1
+    elif 32 < byte < 128:
+        note_letter(data, i, start, end, found)
+    else:
+        code_point, size = code_point_at(data, i)
+        if not class_of(pages, classes, code_point) & BREAK:
+            end_sentence(data, i + size, end, pages, classes, found)
+        elif byte != 13 or i + 1 == end or data[i + 1] != 10:
+            close_printed_line(data, found[PRINTED_START], i, pages, classes, found, counts)
+            found[PRINTED_START] = i + size
+
+
+@kernel
+def _read_leads(
+    data: Any, at: int, leads: Any, start: int, end: int, pages: Any, classes: Any, plain: Any, counts: Any
+) -> tuple[Any, Any, Any]:
+    """Look at each character of a block that is not ASCII, at the bits of ``leads`` from byte ``at`` on.
+
+    Returns masks: all bytes of marks, those of them that lie in the next block, and where sentences or printed lines
+    may end.
+    """
+    marks, next_marks, events = np.uint64(0), np.uint64(0), np.uint64(0)
+    while leads:
+        bit = np.uint64(trailing_zeros(leads))
+        leads &= leads - np.uint64(1)
+        i: Any = at + np.int64(bit)
+        if plain[data[i]]:
+            continue
+        code_point, size = code_point_at(data, i)
+        kind = class_of(pages, classes, code_point)
+        if kind & MARK:
+            counts[MARKS] += 1
+            shape = (np.uint64(1) << np.uint64(size)) - np.uint64(1)
+            marks |= shape << bit
+            if bit > 60:
+                next_marks = shape >> (np.uint64(BLOCK) - bit)
+            if code_point == 0x2026:
+                counts[ELLIPSES] += 1
+            elif code_point == 0x2019:
+                counts[MARK_RUNS] -= _between_words(data, i, i + size, start, end, pages, classes)
+        if kind & (BREAK | TERMINAL):
+            events |= np.uint64(1) << bit
+    return marks, next_marks, events
+
+
+@kernel
+def _scan_text(
+    data: Any, data_end: int, tail: Any, start: int, end: int, pages: Any, classes: Any, plain: Any, lines: Any,
+    paragraphs: Any, found: Any, counts: Any,
+) -> None:  # fmt: skip
+    """Count the text of bytes ``start`` to ``end`` out of ``data_end``.
+
+    ``lines`` and ``paragraphs`` are arrays, empty sets of 256 slots or more; all others are pointers.
+    """
+    one = np.uint64(1)
+    for k in range(FOUND_NUMBERS):
+        found[k] = 0
     begin_line(found)
-
-
-@kernel
-def _scan_line(
-    data: Any,
-    i: int,
-    line_end: int,
-    start: int,
-    end: int,
-    pages: Any,
-    classes: Any,
-    kinds: Any,
-    found: Any,
-    counts: Any,
-) -> None:
-    """Count the marks of one line, and its printed lines. ``start`` and ``end`` bound the text."""
-    fed = line_end < end
-    if fed and line_end > i and data[line_end - 1] == 13:
-        line_end -= 1  # CR LF is one break
-    begun = i
-    marks, runs, mark_end = 0, 0, -1
-    while i < line_end:
-        kind = kinds[data[i]]
-        if kind == _PLAIN:
-            i += 1
-            continue
-        if kind == _MARK:
-            marks += 1
-            runs += mark_end != i
-            i += 1
-            mark_end = i
-            continue
-        size = 1
-        mark = True
-        counted = True
-        if kind == _NOT_ASCII:
-            code_point, size = code_point_at(data, i)
-            bits = class_of(pages, classes, code_point)
-            mark = bits & MARK != 0
-            if mark:
-                if code_point == 0x2019:
-                    counted = not _between_words(data, i, i + size, start, end, pages, classes)
-                counts[_ELLIPSES] += code_point == 0x2026
-                if bits & TERMINAL:
-                    end_sentence(data, i + size, line_end, pages, classes, found)
-            elif bits & BREAK:
-                _close_printed_line(data, begun, i, pages, classes, found, counts)
-                begun = i + size
-        elif kind == _LETTER:
-            i += 1
-            if i < line_end:
-                follows = data[i] | 32  # jA, vA, kI, mS, m and a space: the others begin no phrase
-                if follows in (97, 105, 115, 32):
-                    note_letter(data, i - 1, start, end, found)
-            continue
-        elif kind == _FULL_STOP:
-            while i + size < line_end and data[i + size] == 46:
-                size += 1
-            marks += size - 1
-            counts[_ELLIPSES] += size // 3
-            if size == 1 and _ends_sentence(data, i, start, end, pages, classes):
-                end_sentence(data, i + 1, line_end, pages, classes, found)
-        elif kind == _QUOTE:
-            counted = not _between_words(data, i, i + 1, start, end, pages, classes)
-        elif kind == _EXCLAIM:
-            if _ends_sentence(data, i, start, end, pages, classes):
-                end_sentence(data, i + 1, line_end, pages, classes, found)
-        elif kind == _HASH:
-            counts[_HASH_SIGNS] += 1
-        elif kind == _BRACKET:
-            found[CURLY] = 1
-        elif kind == _CONTROL:
-            mark = False
-            if class_of(pages, classes, int(data[i])) & BREAK:
-                _close_printed_line(data, begun, i, pages, classes, found, counts)
-                begun = i + 1
-        if mark:
-            marks += 1
-            runs += counted and mark_end != i
-            mark_end = i + size
-        i += size
-    counts[_MARKS] += marks
-    counts[_MARK_RUNS] += runs
-    if fed or begun < line_end:
-        _close_printed_line(data, begun, line_end, pages, classes, found, counts)
-
-
-@kernel
-def _scan_paragraphs(data: Any, start: int, end: int, pages: Any, classes: Any, keys: Any, counts: Any) -> None:
-    i = skip_space(data, start, end, pages, classes)
-    end = strip_end(data, i, end, pages, classes)
-    used = 0
-    while i < end:
-        begun = i
-        value = np.uint64(0)
-        not_ascii = False
-        while True:
-            line_end, line_hash, high = find_line(data, i, end)
-            value = value * _NEXT_LINE + line_hash
-            not_ascii |= high
-            i = line_end + 1
-            if line_end >= end or data[i] == 10:  # the text is stripped: a byte follows every line feed
-                break
-        while i < end and data[i] == 10:
-            i += 1
-        counts[_PARAGRAPHS] += 1
-        if add_key(keys, value):
-            used += 1
-            if 2 * used >= len(keys):
-                keys = grown(keys)
+    found[DATA_END] = data_end
+    found[LINE_START] = found[PRINTED_START] = start
+    found[STRIPPED_START] = skip_space(data, start, end, pages, classes)
+    found[STRIPPED_END] = strip_end(data, found[STRIPPED_START], end, pages, classes)
+    inside: Any = 0  # bytes before the block that continue a character; those before the line
+    inside_before_line: Any = 0
+    marks_before = stops_before = words_before = wide_before = next_marks = np.uint64(0)  # the byte before the block
+    at = start
+    while at <= end:
+        line_keys, found[LINE_SLOTS] = pointer_to(lines), len(lines)
+        paragraph_keys, found[PARAGRAPH_SLOTS] = pointer_to(paragraphs), len(paragraphs)
+        size = min(BLOCK, end - at)
+        if at + BLOCK + READ_AHEAD <= data_end:
+            block = read_block(data, at, size)
         else:
-            counts[_DUPLICATE_PARAGRAPHS] += 1
-            length = count_characters(data, begun, line_end) if not_ascii else line_end - begun
-            counts[_DUPLICATE_PARAGRAPH_CHARACTERS] += length
+            block = read_block(tail, at - max(0, data_end - BLOCK - READ_AHEAD), size)
+        marks = block.marks | next_marks
+        next_marks = events = np.uint64(0)
+        wide = block.leads | block.inside
+        if block.leads:
+            wide_marks, next_marks, events = _read_leads(
+                data, at, block.leads, start, end, pages, classes, plain, counts
+            )
+            marks |= wide_marks
+        counts[MARKS] += count_ones(block.marks)
+        counts[MARK_RUNS] += count_ones(marks & ~(marks << one | marks_before))
+        counts[HASH_SIGNS] += count_ones(block.hashes)
+        if block.quotes:
+            before, after = block.word << one | words_before, block.word >> one
+            unsure = block.quotes & (wide << one | wide_before | wide >> one | one << np.uint64(BLOCK - 1))
+            counts[MARK_RUNS] -= count_ones(block.quotes & ~unsure & before & after)
+            while unsure:
+                i: Any = at + trailing_zeros(unsure)
+                unsure &= unsure - one
+                counts[MARK_RUNS] -= _between_words(data, i, i + 1, start, end, pages, classes)
+        events |= (block.stops & ~(block.stops << one | stops_before) | block.shouts) & ~(block.word >> one)
+        events |= block.feeds | block.breaks | block.curly | block.phrases
+        if size < BLOCK:
+            events |= one << np.uint64(size)  # the end of the text
+        while events:
+            bit: Any = trailing_zeros(events)
+            events &= events - one
+            i = at + bit
+            if i < end and data[i] != 10:
+                _event(data, i, start, end, pages, classes, found, counts)
+                continue
+            counts[LINE_FEEDS] += i < end
+            if i > found[LINE_START]:
+                inside_line = inside + count_ones(block.inside & ((one << np.uint64(bit)) - one)) - inside_before_line
+                length = i - found[LINE_START] - inside_line
+                close_line(data, i, end, length, pages, classes, line_keys, found, counts)
+                inside_before_line += inside_line
+                if i == end:
+                    close_paragraph(paragraph_keys, found, counts)
+            else:
+                counts[PRINTED_LINES] += i < end
+                close_paragraph(paragraph_keys, found, counts)
+            found[LINE_START] = found[PRINTED_START] = i + 1
+        inside += count_ones(block.inside)
+        last = np.uint64(BLOCK - 1)
+        marks_before, stops_before = marks >> last, block.stops >> last
+        words_before, wide_before = block.word >> last, wide >> last
+        at += BLOCK
+        if 2 * (found[LINES_KEPT] + BLOCK) > len(lines):
+            lines = grown(lines)
+        if 2 * (found[PARAGRAPHS_KEPT] + BLOCK) > len(paragraphs):
+            paragraphs = grown(paragraphs)
+    if counts[PARAGRAPHS] == 0:
+        counts[PARAGRAPHS] = 1
+    counts[BYTES] = end - start
+    counts[CHARACTERS] = end - start - inside
+    if start == end:
+        counts[TEXT_LINES] = 1
+    elif data[start] == 10 or data[end - 1] == 10:
+        counts[TEXT_LINES] += int(data[start] == 10) + int(data[end - 1] == 10)
+        counts[DUPLICATE_LINES] += data[start] == 10 and data[end - 1] == 10
 
 
 @kernel
-def _scan(data: Any, offsets: Any, pages: Any, classes: Any, kinds: Any, found: Any, counts: Any, out: Any) -> None:
-    data, offsets, kinds = borrowed(data), borrowed(offsets), borrowed(kinds)
-    pages, classes = borrowed(pages), borrowed(classes)
-    found, counts = borrowed(found), borrowed(counts)
-    room = np.zeros(4096, np.uint64)
+def _scan(
+    data: Any, tail: Any, offsets: Any, pages: Any, classes: Any, plain: Any, found: Any, counts: Any, out: Any
+) -> None:
+    data_end = len(data)
+    data, tail, plain = pointer_to(data), pointer_to(tail), pointer_to(plain)
+    pages, classes = pointer_to(pages), pointer_to(classes)
+    state, totals = pointer_to(found), pointer_to(counts)
+    line_room, paragraph_room = np.empty(4096, np.uint64), np.empty(4096, np.uint64)
     for document in range(len(offsets) - 1):
         start, end = offsets[document], offsets[document + 1]
+        slots = min(max(256, slots_for((end - start) // 32)), len(line_room))
+        lines, paragraphs = line_room[:slots], paragraph_room[: max(256, slots // 4)]
+        lines[:] = 0
+        paragraphs[:] = 0
         counts[:] = 0
-        begin_line(found)
-        slots = min(slots_for((end - start) // 32), len(room))
-        keys = room[:slots]
-        keys[:] = 0
-        used = 0
-        characters, text_lines, filled, terminal, short = 0, 0, 0, 0, 0
-        gap = False  # two line feeds in a row
-        i = start
-        while i < end:
-            line_end, value, high = find_line(data, i, end)
-            length = count_characters(data, i, line_end) if high else line_end - i
-            characters += length
-            if line_end > i:
-                text_lines += 1
-                new = add_key(keys, value)
-                if new:
-                    used += 1
-                    if 2 * used >= len(keys):
-                        keys = grown(keys)
-                else:
-                    counts[_DUPLICATE_LINES] += 1
-                    counts[_DUPLICATE_LINE_CHARACTERS] += length
-                if skip_space(data, i, line_end, pages, classes) < line_end:
-                    filled += 1
-                    terminal += last_class(data, i, line_end, pages, classes) & TERMINAL != 0
-                    short += length <= SHORT_LINE_CHARACTERS
-                    if not new:
-                        counts[_REPEATED] += length
-                _scan_line(data, i, line_end, start, end, pages, classes, kinds, found, counts)
-            else:
-                counts[_PRINTED] += 1
-                gap = True
-            if line_end < end:
-                characters += 1
-                counts[_LINE_FEEDS] += 1
-            i = line_end + 1
-        if start == end:
-            text_lines = 1
-        elif data[start] == 10 or data[end - 1] == 10:
-            text_lines += int(data[start] == 10) + int(data[end - 1] == 10)
-            counts[_DUPLICATE_LINES] += data[start] == 10 and data[end - 1] == 10
-        if gap:
-            keys = room[:slots]
-            keys[:] = 0
-            _scan_paragraphs(data, start, end, pages, classes, keys, counts)
-        if counts[_PARAGRAPHS] == 0:
-            counts[_PARAGRAPHS] = 1
-        counts[_BYTES] = end - start
-        counts[_CHARACTERS] = characters
-        counts[_TEXT_LINES] = text_lines
-        counts[_FILLED] = filled
-        counts[_TERMINAL] = terminal
-        counts[_SHORT] = short
+        _scan_text(data, data_end, tail, start, end, pages, classes, plain, lines, paragraphs, state, totals)
         for k in range(len(counts)):
             out[k, document] = min(counts[k], 0xFFFFFFFF)

@@ -1,6 +1,7 @@
-"""Three operations that numba does not offer: an unaligned eight-byte load, trailing zeros, and a borrowed array.
+"""What numba does not offer: unaligned loads, masks of 64 bytes at a time, bit counts, and pointers.
 
-Results do not depend on the machine: the load is little-endian by definition, and big-endian machines are refused.
+Masks are vector comparisons of 64 bytes, for which LLVM takes the widest registers of the machine. Results do
+not depend on the machine: the load is little-endian by definition, and big-endian machines are refused.
 """
 
 import sys
@@ -13,18 +14,44 @@ from numba.extending import intrinsic
 if sys.byteorder != "little":
     raise ImportError("the text kernels read eight bytes at a time and need a little-endian machine")
 
+_BLOCK = 64
+
 
 def _load_eight(_context: Any, data: Any, index: Any) -> Any:
-    """``data[index : index + 8]`` as a little-endian uint64. The caller checks that the bytes exist."""
+    """Eight bytes of a pointer to bytes from ``index`` on as a little-endian uint64. The caller checks these exist."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.gep(array.data, [arguments[1]])
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        address = builder.gep(arguments[0], [arguments[1]])
         loaded = builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()))
         loaded.align = 1
         return loaded
 
     return types.uint64(data, index), generate
+
+
+def _compared(folded: bool) -> Any:
+    def bytes_between(_context: Any, data: Any, index: Any, low: Any, high: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            lanes, byte = ir.VectorType(ir.IntType(8), _BLOCK), ir.IntType(8)
+
+            def everywhere(value: Any) -> Any:
+                one = builder.insert_element(ir.Constant(lanes, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+                zeros = ir.Constant(ir.VectorType(ir.IntType(32), _BLOCK), None)
+                return builder.shuffle_vector(one, ir.Constant(lanes, ir.Undefined), zeros)
+
+            address = builder.gep(arguments[0], [arguments[1]])
+            block = builder.load(builder.bitcast(address, lanes.as_pointer()))
+            block.align = 1
+            if folded:
+                block = builder.or_(block, ir.Constant(lanes, [0x20] * _BLOCK))
+            first, last = (builder.trunc(argument, byte) for argument in arguments[2:])
+            above = builder.sub(block, everywhere(first))
+            inside = builder.icmp_unsigned("<=", above, everywhere(builder.sub(last, first)))
+            return builder.bitcast(inside, ir.IntType(64))
+
+        return types.uint64(data, types.int64, types.int64, types.int64), generate
+
+    return bytes_between
 
 
 def _trailing_zeros(_context: Any, value: Any) -> Any:
@@ -36,21 +63,35 @@ def _trailing_zeros(_context: Any, value: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-def _borrowed(_context: Any, array: Any) -> Any:
-    """The same array without a reference count, for use while the caller holds the array.
+def _count_ones(_context: Any, value: Any) -> Any:
+    """The number of set bits of a uint64 as int64."""
 
-    Numba counts references, with an atomic operation, around most calls that pass an array: two thirds of the time
-    of a scan that calls small functions a million times a second. A borrowed array has no count to keep.
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+def _pointer_to(_context: Any, array: Any) -> Any:
+    """A pointer to the first item of a contiguous array, for use while the caller holds the array: ``pointer[i]``.
+
+    Numba counts references to arrays around most calls that pass one, by calls that it cannot drop: half of the time
+    of a scan that calls small functions a million times a second. A pointer has no count, no length and no negative
+    indices.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        view.meminfo = ir.Constant(view.meminfo.type, None)
-        return view._getvalue()
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return array(array), generate
+    return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
 
 
 load_eight: Any = intrinsic(_load_eight)
+bytes_between: Any = intrinsic(_compared(folded=False))
+"""(pointer to bytes, i, low, high): bit k is set where low <= byte i + k <= high, k from 0 to 63. The caller checks
+that the bytes exist."""
+folded_between: Any = intrinsic(_compared(folded=True))
+"""The same of byte i + k | 32: the lower case of an ASCII letter."""
+count_ones: Any = intrinsic(_count_ones)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
-borrowed: Any = intrinsic(_borrowed)
+pointer_to: Any = intrinsic(_pointer_to)

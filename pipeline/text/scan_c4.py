@@ -33,7 +33,7 @@ on terminal punctuation."""
 _LONGEST_WORD = 1000
 _WORDS_A_LINE = 3
 
-# What is known of the printed line so far: int64[7]
+# What is known of the printed line so far: the first numbers of an int64 array
 SENTENCES, NEXT_WORD, IS_WORD, LAST_BEGUN, CURLY, LOREM, SCRIPT, POLICY = range(8)
 
 _JAVASCRIPT, _COOKIE, _PRIVACY, _LOREM_IPSUM, _TERMS = (
@@ -52,7 +52,8 @@ _EDIT, _NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation n
 @kernel
 def begin_line(found: Any) -> None:
     """Forget the previous printed line."""
-    found[:] = 0
+    for k in range(8):
+        found[k] = 0
     found[NEXT_WORD] = -1
     found[LAST_BEGUN] = -1
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.compiled import kernel
+from pipeline.text.scan_bits import pointer_to
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -19,11 +20,11 @@ def slots_for(entries: int) -> int:
 
 
 @kernel
-def add_key(keys: Any, key: Any) -> bool:
-    """Add a hash to a set (uint64[power of two], 0 = free, never full); whether it was new."""
+def add_key(keys: Any, slots: int, key: Any) -> bool:
+    """Add a hash to a set (pointer to uint64[slots], a power of two; 0 = free, never full); whether it was new."""
     if key == 0:
         key = np.uint64(1)
-    mask = len(keys) - 1
+    mask = slots - 1
     slot = np.int64((key * _SPREAD) >> np.uint64(32)) & mask
     while keys[slot] != 0:
         if keys[slot] == key:
@@ -39,5 +40,5 @@ def grown(keys: Any) -> Any:
     larger = np.zeros(2 * len(keys), np.uint64)
     for key in keys:
         if key != 0:
-            add_key(larger, key)
+            add_key(pointer_to(larger), len(larger), key)
     return larger

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.text.scan import SCAN_COUNTS, scan
+from pipeline.text.scan import scan
+from pipeline.text.scan_counts import SCAN_COUNTS
 from pipeline.text.scan_repetition import REPETITION_COUNTS, count_repetition
 from pipeline.text.stop_words import STOP_WORDS, stop_table
 from pipeline.text.words import WordHashes, read_words

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipeline.arrow_strings import string_buffers
 from pipeline.compiled import inline_kernel, kernel
 from pipeline.text.characters import LETTER, SPACELESS, WORD, character_tables, class_of
-from pipeline.text.scan_bits import borrowed, load_eight, trailing_zeros
+from pipeline.text.scan_bits import load_eight, pointer_to, trailing_zeros
 
 _START = np.uint64(0x9E3779B97F4A7C15)
 _CHUNK = np.uint64(0xD6E8FEB86659FD93)
@@ -130,9 +130,9 @@ def _add_chunk(value: Any, chunk: Any) -> Any:
 
 
 @kernel
-def _eight_bytes(data: Any, i: int, end: int) -> Any:
-    """Bytes i to end, at most eight, as a little-endian number; reads nothing past ``data``."""
-    if i + 8 <= len(data):
+def _eight_bytes(data: Any, i: int, end: int, data_end: int) -> Any:
+    """Bytes i to end, at most eight, as a little-endian number; reads nothing past ``data_end``."""
+    if i + 8 <= data_end:
         return load_eight(data, i)
     chunk = np.uint64(0)
     for k in range(min(8, end - i)):
@@ -191,10 +191,11 @@ def _read_words(
     counts: Any,
     masks: Any,
 ) -> None:
-    data, offsets = borrowed(data), borrowed(offsets)
-    pages, classes = borrowed(tables.class_pages), borrowed(tables.classes)
-    fold_pages, folds = borrowed(tables.fold_pages), borrowed(tables.folds)
-    keys, stop_masks = borrowed(stop.keys), borrowed(stop.masks)
+    data_end = len(data)
+    data = pointer_to(data)
+    pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
+    fold_pages, folds = pointer_to(tables.fold_pages), pointer_to(tables.folds)
+    keys, stop_masks = pointer_to(stop.keys), pointer_to(stop.masks)
     word_byte = np.zeros(256, np.uint8)  # 1: ASCII word character, 2: not ASCII
     word_byte[48:58] = 1
     word_byte[65:91] = 1
@@ -215,7 +216,7 @@ def _read_words(
             letters = np.uint64(0)
             differs = np.uint64(0)
             while kind == 1:
-                chunk = _eight_bytes(data, i, end)
+                chunk = _eight_bytes(data, i, end, data_end)
                 low = chunk & _LOW
                 folded = (chunk | _CASE) & _LOW
                 letter = (folded + _FROM_A) & ~(folded + _PAST_Z)
@@ -253,8 +254,8 @@ def _read_words(
             while keys[slot] != 0:
                 if keys[slot] == value:
                     exact = stop.exact if changed else np.uint64(0)
-                    mask_low |= stop_masks[slot, 0] & ~exact
-                    mask_high |= stop_masks[slot, 1]
+                    mask_low |= stop_masks[2 * slot] & ~exact
+                    mask_high |= stop_masks[2 * slot + 1]
                     break
                 slot = (slot + 1) & 1023
         ends[document + 1] = number

@@ -95,6 +95,40 @@ def test_repetitive_text(parts: list[str]) -> None:
     check(["".join(parts)])
 
 
+@pytest.mark.parametrize("before", ["x", "字", "é", " "])
+def test_what_lies_across_the_blocks_of_64_bytes(before: str) -> None:
+    things = [
+        "isn't",
+        "isn’t",
+        "é'é",
+        "...",
+        "a.b",
+        "J. S",
+        "A! B",
+        "—",
+        "— —",
+        "x — y",
+        "…",
+        "a\r\nb",
+        "a\u2028b",
+        "。b",
+    ]
+    things += [
+        "javascript",
+        "use cookies",
+        "privacy policy",
+        "terms of use",
+        "lorem ipsum",
+        "{",
+        "#",
+        "\n\n",
+        " \n",
+        "٣.é",
+    ]
+    for thing in things:
+        check([before * (size // len(before.encode())) + " a b " + thing + " c d" for size in range(45, 64)])
+
+
 def test_scratch_grows_and_is_clean_for_the_next_document() -> None:
     rng = np.random.default_rng(5)
     big = " ".join(f"w{n}" for n in rng.integers(0, 900, 70_000)) + "\n" * 5
