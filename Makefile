@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# kernels first, the whole run last
+BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
 .PHONY: demo test test-all check format bench clean
 
@@ -38,7 +40,7 @@ format: $(READY)
 
 ## Speed tables of the kernels and of a whole run.
 bench: $(READY)
-	for table in benchmarks/*.py; do $(BIN)/python $$table || exit 1; done
+	for table in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$table || exit 1; done
 
 clean:
 	rm -rf demo-run demo-text .pytest_cache .mypy_cache .ruff_cache .hypothesis

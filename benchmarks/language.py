@@ -1,24 +1,21 @@
 """Speed of language identification on one core, against py3langid in the same run, and equality on every
 document.
 
-    python benchmarks/language.py CORPUS_FOLDER [--verify]
+    python -m benchmarks.language [CORPUS] [--verify]
 
-CORPUS_FOLDER holds ``*.jsonl.zst`` files with a field ``text``. Times are process time, the median of 3; MB/s
+CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. Times are process time, the median of 3; MB/s
 counts whole documents, of which the first 2,000 characters are looked at. ``--verify`` asks py3langid for
 every document (a minute for 50,000), otherwise for a sample.
 """
 
 import argparse
-import io
-import json
 import statistics
 import time
-from pathlib import Path
 
 import pyarrow as pa
-import zstandard
 from py3langid import langid
 
+from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
 
 SAMPLE = 200
@@ -26,10 +23,11 @@ SAMPLE = 200
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("corpus", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_corpus(parser)
     parser.add_argument("--verify", action="store_true")
     options = parser.parse_args()
+    one_core()
     config = LanguageConfig()
     start = time.process_time()
     identifier = LanguageIdentifier(config)
@@ -42,13 +40,11 @@ def main() -> None:
     print(f"{'file':24}{'documents':>10}{'MB':>8}{'us/doc':>8}{'MB/s':>8}{'py3langid us':>14}{'different':>10}")
     documents = compared = different = 0
     megabytes = spent = reference_spent = 0.0
-    for file in sorted(options.corpus.glob("*.jsonl.zst")):
-        with zstandard.open(file, "rb") as raw:
-            records = map(json.loads, io.TextIOWrapper(raw, "utf-8"))
-            texts = [record["text"] for record in records if record.get("text") is not None]
+    for file in corpus_files(options.corpus):
+        column = read_texts(file)
+        texts = column.to_pylist()
         if not texts:
             continue
-        column = pa.array(texts, pa.large_string())
         times = []
         for _ in range(3):
             start = time.process_time()

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute
 import zstandard
+from numpy.typing import NDArray
 
 CORPUS = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 """Where the corpus stands unless another folder is named."""
@@ -74,10 +76,15 @@ def text_bytes(texts: pa.LargeStringArray) -> int:
     return int(pa.compute.sum(bounds).as_py() or 0)
 
 
-def even_sample(texts: pa.LargeStringArray, sample_bytes: int) -> pa.LargeStringArray:
-    """Every k-th text, so that there are about this many bytes."""
+def even_rows(texts: pa.LargeStringArray, sample_bytes: float) -> NDArray[np.int64]:
+    """Every k-th row, so that there are about this many bytes."""
     step = max(1, round(text_bytes(texts) / sample_bytes))
-    return texts.take(pa.array(range(0, len(texts), step), pa.int64()))
+    return np.arange(0, len(texts), step)
+
+
+def even_sample(texts: pa.LargeStringArray, sample_bytes: float) -> pa.LargeStringArray:
+    """The texts of ``even_rows``."""
+    return texts.take(pa.array(even_rows(texts, sample_bytes)))
 
 
 def median_seconds(work: Callable[[], object], runs: int = 3, warm_up: bool = True) -> float:

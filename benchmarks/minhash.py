@@ -1,23 +1,20 @@
 """Speed of near-duplicate removal on one core, with datasketch in the same run.
 
-    python benchmarks/minhash.py CORPUS_FOLDER [--mb 40]
+    python -m benchmarks.minhash [CORPUS] [--mb 40]
 
-CORPUS_FOLDER holds ``*.jsonl.zst`` files with a ``text`` field. Times are process time, the median of five;
+CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. Times are process time, the median of five;
 the megabytes are 10^6 bytes of UTF-8 text.
 """
 
 import argparse
-import json
-import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 from numpy.typing import NDArray
 
+from benchmarks.measuring import add_corpus, corpus_files, median_seconds, one_core, read_records
 from pipeline.dedup.bands import band_keys, group_edges
 from pipeline.dedup.components import connected_components
 from pipeline.dedup.exact import text_hashes
@@ -31,28 +28,16 @@ DRAWS = np.random.default_rng(7)
 
 def read_texts(folder: Path, num_bytes: int) -> pa.Array:
     """Texts from all files in turn, until there are ``num_bytes`` of them."""
-    paths = sorted(folder.glob("[0-9]*.jsonl.zst"))
+    paths = corpus_files(folder)
     texts: list[str] = []
     for path in paths:
         left = num_bytes // len(paths)
-        with zstandard.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                texts.append(json.loads(line)["text"])
-                left -= len(texts[-1].encode())
-                if left <= 0:
-                    break
+        for record in read_records(path):
+            texts.append(record["text"])
+            left -= len(texts[-1].encode())
+            if left <= 0:
+                break
     return pa.array(texts, pa.large_string())
-
-
-def median_seconds(work: Callable[[], object], rounds: int = 5) -> float:
-    """Median process time after one call that is not counted."""
-    work()
-    taken = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        taken.append(time.process_time() - start)
-    return statistics.median(taken)
 
 
 def noisy_copies(members: int, share: float) -> NDArray[np.uint32]:
@@ -93,11 +78,12 @@ def print_keepers(name: str, signed: NDArray[np.uint32], texts: NDArray[np.uint6
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_corpus(parser)
     parser.add_argument("--mb", type=int, default=40, help="megabytes of text to sign")
     parser.add_argument("--members", type=int, default=100_000, help="members of the synthetic components")
     arguments = parser.parse_args()
+    one_core()
     config = MinHashConfig()
     texts = read_texts(arguments.corpus, arguments.mb * 10**6)
     words, offsets = hash_words(texts)
@@ -113,7 +99,7 @@ def main() -> None:
         ("text hashes (128 bit)", lambda: text_hashes(texts)),
         ("band keys", lambda: band_keys(signed, config)),
     ]:
-        print(f"{name:42} {size_mb / median_seconds(work):10.0f} MB/s")
+        print(f"{name:42} {size_mb / median_seconds(work, 5):10.0f} MB/s")
 
     import datasketch  # here, so that its import does not count above
 

@@ -1,6 +1,6 @@
 """Speed of text normalisation, one core, against ftfy itself in the same run.
 
-    python benchmarks/normalise.py CORPUS [--verify]
+    python -m benchmarks.normalise [CORPUS] [--verify]
 
 CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. The last row of the table takes the
 documents that do not change. ``--verify`` compares every document with ``ftfy.fix_text`` (two minutes for
@@ -8,31 +8,20 @@ documents that do not change. ``--verify`` compares every document with ``ftfy.f
 """
 
 import argparse
-import io
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import ftfy
-import orjson
 import pyarrow as pa
-import zstandard
 
+from benchmarks.measuring import add_corpus, corpus_files, even_sample, one_core, read_texts
 from pipeline.text.normalise import NormaliseConfig, NormalisedTexts, Normaliser
 
 REPEATS = 5
 REFERENCE_BYTES = 3_000_000
 """ftfy is timed on this much of a file, evenly spread; it is hundreds of times slower."""
-
-
-def read_texts(path: Path) -> pa.LargeStringArray:
-    """The texts of one file; lone surrogates are replaced, as the readers do."""
-    with path.open("rb") as file:
-        lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-        texts = [orjson.loads(line)["text"] for line in lines]
-    return pa.array(texts, pa.large_string())
 
 
 def timed(work: Callable[[], NormalisedTexts]) -> tuple[float, NormalisedTexts]:
@@ -47,8 +36,7 @@ def timed(work: Callable[[], NormalisedTexts]) -> tuple[float, NormalisedTexts]:
 
 def ftfy_rate(texts: pa.LargeStringArray) -> float:
     """MB/s of ``ftfy.fix_text`` on an even sample."""
-    step = max(1, texts.nbytes // REFERENCE_BYTES)
-    sample = texts.take(pa.array(range(0, len(texts), step))).to_pylist()
+    sample = even_sample(texts, REFERENCE_BYTES).to_pylist()
     start = time.process_time()
     for text in sample:
         ftfy.fix_text(text)
@@ -58,13 +46,11 @@ def ftfy_rate(texts: pa.LargeStringArray) -> float:
 def main() -> int:
     """Print the table; 1 if a document differs from ftfy's result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
+    add_corpus(parser)
     parser.add_argument("--verify", action="store_true")
     arguments = parser.parse_args()
-    paths = [path for path in sorted(arguments.corpus.glob("*.jsonl.zst")) if ".b64." not in path.name]
-    if not paths:
-        parser.error(f"{arguments.corpus} holds no *.jsonl.zst; name the folder of the corpus")
-
+    paths = corpus_files(arguments.corpus)
+    one_core()
     start = time.perf_counter()
     normaliser = Normaliser(NormaliseConfig())
     built = time.perf_counter()

@@ -1,7 +1,10 @@
-"""Speed of the readers, one core: ``python -m benchmarks.read FILE.jsonl[.zst|...] ... [--repeats 5]``.
+"""Speed of the readers, one core.
 
-Rewrites the given JSONL files in every format in a temporary folder, reads each, and prints MB of text a
-second of processor time (median), beside decompression, orjson line by line and pyarrow's JSON reader alone.
+    python -m benchmarks.read [FILE.jsonl[.zst] ...] [--repeats 5]
+
+Rewrites the given JSONL files (without any: three of the corpus) in every format in a temporary folder, reads each,
+and prints MB of text a second of processor time (median), beside decompression, orjson line by line and pyarrow's JSON
+reader alone.
 """
 
 import argparse
@@ -9,9 +12,7 @@ import bz2
 import gzip
 import io
 import lzma
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 import zstandard
 
+from benchmarks.measuring import CORPUS, corpus_files, median_seconds, one_core
 from pipeline.sources.read import format_of, read_slice
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
@@ -51,16 +53,6 @@ def read(path: Path, **settings: str) -> int:
     return text_bytes
 
 
-def median_seconds(call: Callable[[], object], repeats: int) -> float:
-    """Processor time of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
-
-
 def write_all(data: bytes, folder: Path) -> dict[str, Path]:
     """The same records in every format."""
     contents = {
@@ -84,12 +76,13 @@ def write_all(data: bytes, folder: Path) -> dict[str, Path]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
+    one_core()
     data = b""
-    for path in arguments.files:
+    for path in arguments.files or corpus_files(CORPUS, 3):
         if path.suffix == ".zst":
             with path.open("rb") as file:
                 decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)

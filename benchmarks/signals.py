@@ -1,16 +1,13 @@
 """How fast words and signals are measured and rules decided, on one core, and how much memory a huge document takes.
 
-    python -m benchmarks.signals FOLDER_OR_FILE [--huge-mb 200]
+    python -m benchmarks.signals [CORPUS] [--huge-mb 200]
 
-Reads JSONL (``.jsonl``, ``.jsonl.zst``; the text in the field ``text``). Each step is timed three times in processor
+CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. Each step is timed three times in processor
 time on batches of 32 MB; the median counts.
 """
 
 import argparse
-import io
-import json
 import multiprocessing
-import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,50 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
+from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 from pipeline.text.rules import RulesConfig, evaluate
 from pipeline.text.scan import scan
 from pipeline.text.scan_repetition import count_repetition
 from pipeline.text.signals import measure
 from pipeline.text.stop_words import stop_table
 from pipeline.text.words import read_words
-
-BATCH_BYTES = 32_000_000
-
-
-def read_texts(path: Path) -> list[pa.Array]:
-    """The texts of all files, in batches."""
-    batches, batch, size = [], [], 0
-    for file in sorted(path.glob("*.jsonl*")) if path.is_dir() else [path]:
-        with file.open("rb") as raw:
-            stream = (
-                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-                if file.suffix == ".zst"
-                else raw
-            )
-            for line in io.TextIOWrapper(stream, encoding="utf-8"):
-                text = json.loads(line).get("text")
-                if text is None:
-                    continue
-                batch.append(text.encode("utf-8", "replace").decode())
-                size += len(text)
-                if size >= BATCH_BYTES:
-                    batches.append(pa.array(batch, pa.large_string()))
-                    batch, size = [], 0
-    return [*batches, pa.array(batch, pa.large_string())] if batch else batches
-
-
-def seconds(step: Callable[[pa.Array], object], batches: list[pa.Array]) -> float:
-    """Median of three, processor time."""
-    step(batches[0].slice(0, 10))  # compiles
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        for batch in batches:
-            step(batch)
-        times.append(time.process_time() - start)
-    return statistics.median(times)
 
 
 def huge_document(kind: str, megabytes: int) -> str:
@@ -97,15 +58,16 @@ def _resident_peak(reset: bool = False) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
+    add_corpus(parser)
     parser.add_argument("--huge-mb", type=int, default=0)
     arguments = parser.parse_args()
-    batches = read_texts(arguments.path)
-    megabytes = sum(batch.nbytes for batch in batches) / 1e6
-    documents = sum(len(batch) for batch in batches)
+    one_core()
+    texts = [batch for path in corpus_files(arguments.corpus) for batch in batches(read_texts(path))]
+    megabytes = sum(batch.nbytes for batch in texts) / 1e6
+    documents = sum(len(batch) for batch in texts)
     print(f"{documents:,} documents, {megabytes:,.0f} MB")
-    words = {id(batch): read_words(batch, stop_table()) for batch in batches}
-    words[0] = read_words(batches[0].slice(0, 10), stop_table())
+    words = {id(batch): read_words(batch, stop_table()) for batch in texts}
+    words[0] = read_words(texts[0].slice(0, 10), stop_table())
 
     def repetition(batch: pa.Array) -> object:
         found = words.get(id(batch), words[0])
@@ -118,8 +80,8 @@ def main() -> None:
         "measure": measure,
     }
     for name, step in steps.items():
-        print(f"{name:<14} {megabytes / seconds(step, batches):8.0f} MB/s")
-    signals = [measure(batch).signals for batch in batches]
+        print(f"{name:<14} {megabytes / median_seconds(lambda step=step: [step(batch) for batch in texts]):8.0f} MB/s")
+    signals = [measure(batch).signals for batch in texts]
     start = time.process_time()
     for table in signals:
         evaluate(table, pa.array(["en"] * table.num_rows), RulesConfig())

@@ -1,16 +1,14 @@
 """Speed of the tokeniser on one core, against tiktoken in the same run, and equality on every document.
 
-    python benchmarks/tokenise.py CORPUS_FOLDER [--encoding o200k_base] [--verify] [--long-mb 64]
+    python -m benchmarks.tokenise [CORPUS] [--encoding o200k_base] [--verify] [--long-mb 64]
 
-CORPUS_FOLDER holds ``*.jsonl.zst`` files with a field ``text``. Times are process time. ``cold`` is the first
+CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. Times are process time. ``cold`` is the first
 pass of a new process, ``warm`` the second. ``--verify`` compares all documents with the reference and counts
 differences. ``--long-mb`` measures single documents of that size without any ordinary place to split.
 """
 
 import argparse
 import base64
-import io
-import json
 import resource
 import statistics
 import time
@@ -19,22 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
+from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
 from pipeline.tokens.tokeniser import Tokeniser
 from pipeline.tokens.vocabulary import TokeniserConfig
 
 
 def read(folder: Path) -> dict[str, pa.Array]:
     """One column a file."""
-    columns = {}
-    for file in sorted(folder.glob("*.jsonl.zst")):
-        with zstandard.open(file, "rb") as raw:
-            records = map(json.loads, io.TextIOWrapper(raw, "utf-8"))
-            texts = [record["text"] for record in records if record.get("text") is not None]
-        if texts:
-            columns[file.name.removesuffix(".jsonl.zst")] = pa.array(texts, pa.large_string())
-    return columns
+    columns = {file.name.removesuffix(".jsonl.zst"): read_texts(file) for file in corpus_files(folder)}
+    return {name: texts for name, texts in columns.items() if len(texts)}
 
 
 def size_mb(texts: pa.Array) -> float:
@@ -70,12 +62,13 @@ def long_documents(size: int) -> Iterator[tuple[str, bytes]]:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("corpus", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_corpus(parser)
     parser.add_argument("--encoding", default="o200k_base")
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--long-mb", type=int, default=0)
     options = parser.parse_args()
+    one_core()
     columns = read(options.corpus)
     encoder, seconds = timed(Tokeniser, TokeniserConfig(encoding=options.encoding))
     _, reference_seconds = timed(lambda: encoder.reference)

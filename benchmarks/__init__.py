@@ -1,0 +1,1 @@
+"""Speed, growth and other tools: each script prints a table."""
