@@ -25,6 +25,8 @@ REPETITION_COUNTS = (
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _LARGEST_SKETCH = 1 << 17  # half a megabyte: stays in a core's second cache
+_SPARSE_SKETCH = 1 << 11  # below, four times the slots cost less than n-grams that share one
+_CHOSEN = 256  # positions looked at together
 _LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time; an eighth of them where there are more
 
 
@@ -44,7 +46,7 @@ def count_repetition(words: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[
 
 
 @kernel
-def _top_gram(grams: Any, later: Any, sketch: Any) -> tuple[int, int]:
+def _top_gram(grams: Any, later: Any, sketch: Any, room: Any) -> tuple[int, int]:
     """The most frequent n-gram: its first position and its occurrences.
 
     ``grams`` holds the hashes of n - 1 words and gets those of n; ``later`` are the words n - 1 further on.
@@ -53,14 +55,16 @@ def _top_gram(grams: Any, later: Any, sketch: Any) -> tuple[int, int]:
     slots = 64
     while slots < 2 * positions and (slots < _LARGEST_SKETCH or 8 * slots < positions):
         slots *= 2
+    if slots < _SPARSE_SKETCH:
+        slots *= 4  # fewer share a slot
     counts = sketch[:slots] if slots <= len(sketch) else np.empty(slots, np.uint32)
     counts[:] = 0
-    mask = slots - 1
+    mask = np.uint64(slots - 1)
     most: Any = np.uint32(0)
     for i in range(positions):
         value = grams[i] * _STEP + later[i]
         grams[i] = value
-        slot = np.int64(value >> np.uint64(32)) & mask
+        slot = (value >> np.uint64(32)) & mask
         count = counts[slot] + np.uint32(1)
         counts[slot] = count
         most = max(most, count)
@@ -68,7 +72,7 @@ def _top_gram(grams: Any, later: Any, sketch: Any) -> tuple[int, int]:
         return 0, 1
     at_least: Any = np.int64(max(2, most - most // 4))
     while True:
-        found, occurrences = _exact_top(grams, positions, counts, at_least)
+        found, occurrences = _exact_top(grams, positions, counts, at_least, room)
         if occurrences >= at_least:
             return found, occurrences
         if at_least == 2:  # nothing occurs twice
@@ -77,51 +81,58 @@ def _top_gram(grams: Any, later: Any, sketch: Any) -> tuple[int, int]:
 
 
 @kernel
-def _exact_top(grams: Any, positions: int, counts: Any, at_least: int) -> tuple[int, int]:
-    """The most frequent among the n-grams whose slot of the sketch reached ``at_least``."""
-    mask = len(counts) - 1
+def _exact_top(grams: Any, positions: int, counts: Any, at_least: int, room: Any) -> tuple[int, int]:
+    """The most frequent among the n-grams whose slot of the sketch reached ``at_least``.
+
+    ``room`` is scratch: hashes, occurrences and first positions of a small table; positions looked at together.
+    """
+    mask = np.uint64(len(counts) - 1)
+    least = np.uint32(at_least)
     candidates: Any = 0
     for count in counts:
-        candidates += count if count >= at_least else np.uint32(0)
+        candidates += count if count >= least else np.uint32(0)
     parts = candidates // max(_LARGEST_TABLE, positions // 8) + 1
     slots = 64
     while slots < 2 * (candidates // parts + 1):
         slots *= 2
-    keys = np.zeros(slots, np.uint64)
-    times = np.zeros(slots, np.uint32)
-    where = np.zeros(slots, np.uint32)
-    best: Any = 0
-    best_position: Any = 0
+    small = slots <= len(room[0])
+    keys = room[0][:slots] if small else np.empty(slots, np.uint64)
+    times = room[1][:slots] if small else np.empty(slots, np.uint32)
+    where = room[2][:slots] if small else np.empty(slots, np.uint32)
+    table_mask = np.uint64(slots - 1)
+    chosen = room[3]
+    best: Any = np.uint32(0)
+    best_position: Any = np.uint32(0)
     for part in range(parts):  # of the n-grams, so that the table is bounded
-        if part:
-            keys[:] = 0
+        keys[:] = 0
         used = 0
-        for i in range(positions):
-            value = grams[i]
-            if counts[np.int64(value >> np.uint64(32)) & mask] < at_least:
-                continue
-            spread = value * _SPREAD
-            if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
-                continue
-            key = value if value != 0 else np.uint64(1)
-            slot = np.int64(spread >> np.uint64(20)) & (slots - 1)
-            while keys[slot] != 0 and keys[slot] != key:
-                slot = (slot + 1) & (slots - 1)
-            if keys[slot] == 0:
-                if used + 1 == slots:
-                    continue  # cannot happen but for a text built against this hash
-                used += 1
-                keys[slot] = key
-                times[slot] = 0
-                where[slot] = i
-            times[slot] += np.uint32(1)
-        for at in range(slots):
-            if keys[at] != 0:
-                position: Any = np.int64(where[at])
-                number: Any = np.int64(times[at])
-                if number > best or (number == best and position < best_position):
-                    best, best_position = number, position
-    return best_position, best
+        for begin in range(0, positions, _CHOSEN):
+            number = 0
+            for i in range(begin, min(begin + _CHOSEN, positions)):  # without a branch that nobody can predict
+                chosen[number] = i
+                number += counts[(grams[i] >> np.uint64(32)) & mask] >= least
+            for k in range(number):
+                i = chosen[k]
+                value = grams[i]
+                spread = value * _SPREAD
+                if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
+                    continue
+                key = value if value != 0 else np.uint64(1)
+                slot = (spread >> np.uint64(20)) & table_mask
+                while keys[slot] != 0 and keys[slot] != key:
+                    slot = (slot + np.uint64(1)) & table_mask
+                if keys[slot] == 0:
+                    if used + 1 == slots:
+                        continue  # cannot happen but for a text built against this hash
+                    used += 1
+                    keys[slot] = key
+                    times[slot] = 0
+                    where[slot] = i
+                occurrences = times[slot] + np.uint32(1)
+                times[slot] = occurrences
+                if occurrences > best or (occurrences == best and where[slot] < best_position):
+                    best, best_position = occurrences, where[slot]
+    return int(best_position), int(best)
 
 
 @kernel
@@ -137,18 +148,21 @@ def _repeated_positions(grams: Any, later: Any, room: Any, ahead: Any) -> Any:
     size = (mask + 1) // 32  # a bit for once, a bit for twice
     bits = room[:size] if size <= len(room) else np.empty(size, np.uint64)
     bits[:] = 0
+    unsigned_mask = np.uint64(mask)
     for i in range(positions):
         value = grams[i] * _STEP + later[i]
         grams[i] = value
-        slot = np.int64(value >> np.uint64(32)) & mask
-        bit = np.uint64(1) << np.uint64(2 * (slot & 31))
-        word = bits[slot >> 5]
-        bits[slot >> 5] = word | bit | ((word & bit) << np.uint64(1))
+        slot = (value >> np.uint64(32)) & unsigned_mask
+        bit = np.uint64(1) << (np.uint64(2) * (slot & np.uint64(31)))
+        word = bits[slot >> np.uint64(5)]
+        bits[slot >> np.uint64(5)] = word | bit | ((word & bit) << np.uint64(1))
     repeated: Any = 0
     run: Any = 0
     for i in range(positions - 1, -1, -1):
-        slot = np.int64(grams[i] >> np.uint64(32)) & mask
-        twice = np.int64(bits[slot >> 5] >> np.uint64(2 * (slot & 31) + 1)) & 1
+        slot = (grams[i] >> np.uint64(32)) & unsigned_mask
+        twice = np.int64(
+            (bits[slot >> np.uint64(5)] >> (np.uint64(2) * (slot & np.uint64(31)) + np.uint64(1))) & np.uint64(1)
+        )
         run = min(run + 1, 6) * twice
         ahead[i] = run
         repeated += twice
@@ -218,6 +232,8 @@ def _grown(keys: Any) -> Any:
 @kernel
 def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
     sketch = np.empty(_LARGEST_SKETCH, np.uint32)
+    keys, times, where = np.empty(1 << 12, np.uint64), np.empty(1 << 12, np.uint32), np.empty(1 << 12, np.uint32)
+    table = (keys, times, where, np.empty(_CHOSEN, np.uint32))
     room = np.empty(1 << 15, np.uint64)
     small_grams = np.empty(1 << 16, np.uint64)
     small_ahead = np.empty(1 << 16, np.uint8)
@@ -231,7 +247,7 @@ def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
             positions = words - n + 1
             if positions <= 0:
                 break
-            position, occurrences = _top_gram(grams, hashes[first + n - 1 : last], sketch)
+            position, occurrences = _top_gram(grams, hashes[first + n - 1 : last], sketch, table)
             length: Any = n - 1
             for k in range(n):
                 length += np.int64(lengths[first + position + k])
