@@ -1,6 +1,7 @@
 """Exit codes, and how errors become messages. Schedulers rely on them: they are documented in the README."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -49,7 +50,10 @@ def true_exit_codes() -> Iterator[None]:
 
 def _end(message: object, code: int) -> None:
     sys.stdout.flush()
-    print(f"winnow: {printable(str(message))}", file=sys.stderr)
+    print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)
+    if code == INTERRUPTED and "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+        os._exit(code)  # Ray's threads may still be at work, and the interpreter's own end can fall over them
     sys.exit(code)
 
 

@@ -88,9 +88,14 @@ def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
         # through JSON: lists may stand for tuples there, while everything else stays strict
         return Config.model_validate_json(orjson.dumps(values))
     except TypeError as error:
-        raise ConfigError(f"{origin}: {error}; quote values such as dates so that they are text") from error
+        raise ConfigError(
+            f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"
+        ) from error
     except ValidationError as error:
-        mistakes = [_mistake(mistake) for mistake in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        # a source that is wrong makes pydantic count it as missing as well
+        shown = [m for m in found if not (len(found) > 1 and m["type"] == "too_short" and m["loc"] == ("sources",))]
+        mistakes = [_mistake(mistake) for mistake in shown]
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-import yaml
 
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.engine.records import Json, Record
@@ -42,9 +41,15 @@ def load_finished(run: str) -> FinishedRun:
         raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
     if not store.exists(STATE):
         raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
-    state = orjson.loads(store.read(STATE))
-    records = {
-        stage: [Record.from_json(store.read(path)) for path in paths] for stage, paths in state["records"].items()
-    }
-    config = parse_config(yaml.safe_load(store.read("config.yaml")), f"{run}/config.yaml")
+    try:
+        state = orjson.loads(store.read(STATE))
+        records = {
+            stage: [Record.from_json(store.read(path)) for path in paths] for stage, paths in state["records"].items()
+        }
+    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        raise ConfigError(
+            f"{run}: {STATE} or a record under work/ is damaged or gone ({error}); run `winnow run` again: it computes "
+            "what is missing"
+        ) from error
+    config = parse_config({**state["config"], "run": run}, f"{run}/{STATE}")
     return FinishedRun(store, config, records, parts_of(records["measure"]), state["layout"], state["shards"])

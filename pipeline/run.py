@@ -101,10 +101,11 @@ def walk_stages(walk: Walk) -> None:
     walk.parts = measure.parts_of(walk.measured)
     check_unreadable(walk)
 
-    walk.filtered = engine.run(filtering.stage(config.filter, list(sources)), filtering.plan(walk.parts))
+    weights = {source.name: source.weight for source in config.sources}
+    filter_stage = filtering.stage(config.filter, weights, config.shards.seed)
+    walk.filtered = engine.run(filter_stage, filtering.plan(walk.parts))
     fates = _find_duplicates(walk) if config.dedup and walk.parts else None
 
-    weights = {source.name: source.weight for source in config.sources}
     deciding = decide.stage(config.shards.seed, config.shards.splits, weights)
     walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
 
@@ -330,6 +331,7 @@ def _save_observations(walk: Walk) -> None:
 def _save_state(walk: Walk, folder: str) -> None:
     """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
     state = {
+        "config": walk.config.model_dump(mode="json"),
         "shards": folder,
         "layout": walk.layout,
         "records": {

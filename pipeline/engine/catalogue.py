@@ -80,16 +80,20 @@ def list_inputs(patterns: dict[str, list[str]]) -> dict[str, list[str]]:
         InputError: a path names nothing, or one file belongs to two sources.
     """
     owner: dict[str, str] = {}
+    seen: set[str] = set()
     listed: dict[str, list[str]] = {}
     for source, entries in patterns.items():
-        listed[source] = sorted({path for entry in entries for path in list_paths(entry)})
-        for path in listed[source]:
-            if path in owner:
+        listed[source] = []
+        for path in sorted({path for entry in entries for path in list_paths(entry)}):
+            real = os.path.realpath(path)  # one file may be spelled in several ways, or linked
+            if owner.setdefault(real, source) != source:
                 raise InputError(
-                    f"{path} belongs to two sources, {owner[path]!r} and {source!r}; "
+                    f"{path} belongs to two sources, {owner[real]!r} and {source!r}; "
                     "its documents would count twice: give it to one"
                 )
-            owner[path] = source
+            if real not in seen:
+                seen.add(real)
+                listed[source].append(path)
     return listed
 
 

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from pipeline.engine.execute import ComputeConfig, Failure, connect_ray, prestart_workers, run_inline, run_on_ray
 from pipeline.engine.progress import StageProgress
@@ -58,9 +58,18 @@ class Engine:
     summaries: list[StageSummary] = field(default_factory=list)
     committed: dict[str, list[Record]] = field(default_factory=dict)
     start_seconds: float = 0.0
+    guard: Callable[[], None] = lambda: None
+    """Called after every unit; raises when this process must not go on (its lease is lost)."""
 
-    def run(self, stage: Stage, units: list[Unit]) -> list[Record]:
-        """Records of all units, in unit order.
+    def run(
+        self, stage: Stage, units: list[Unit], outdated: Callable[[Record], bool] = lambda _record: False
+    ) -> list[Record]:
+        """Records of all units, in unit order and with the numbers of these units.
+
+        Args:
+            stage: the stage.
+            units: all of its units.
+            outdated: committed records for which it holds are computed again.
 
         Raises:
             StageFailedError: units failed in every attempt.
@@ -69,7 +78,10 @@ class Engine:
         keys = {stage.key(unit): unit for unit in units}
         if len(keys) != len(units):
             raise ValueError(f"stage {stage.name}: two units have the same description; planning is wrong")
-        records = {key: record for key, record in self._load(stage).items() if key in keys}
+        records = self._load(stage, keys)
+        for key in [key for key, record in records.items() if not self.dry and outdated(record)]:
+            self.store.remove(stage.record_path(key))
+            del records[key]
         reused = len(records)
         missing = [unit for key, unit in keys.items() if key not in records]
         if missing and not self.dry and self._needs_workers(missing):
@@ -82,13 +94,14 @@ class Engine:
         with StageProgress(stage.name, units, missing) as progress:
             for round_number in range(self.compute.attempts):
                 failures = {}
-                for result in self._execute(stage, missing):
+                for result in self._execute(stage, missing, keys):
                     if isinstance(result, Failure):
                         failures[result.number] = result
                         log.warning("%s unit %d failed: %s", stage.name, result.number, result.message)
                         log.debug("%s", result.trace)
                     else:
                         records[result.key] = result
+                    self.guard()
                     progress.advance(result)
                 missing = [unit for key, unit in keys.items() if key not in records]
                 if not missing:
@@ -98,7 +111,8 @@ class Engine:
         if missing:
             lost = [failures.get(u.number, Failure(u.number, "its worker died", "")) for u in missing]
             raise StageFailedError(stage.name, lost, len(units))
-        ordered = sorted(records.values(), key=lambda record: record.number)
+        # a record keeps the number of the run that wrote it; this plan may count otherwise
+        ordered = [replace(records[key], number=unit.number) for key, unit in keys.items()]
         self.committed[stage.name] = ordered
         self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started)
         return ordered
@@ -114,31 +128,35 @@ class Engine:
         """Publish a list under the stage's folder, named by its content; returns ``{path, hash}``."""
         digest = content_hash(identity(entries))
         path = f"{stage.folder}/{name}-{content_hash(entries, 12)}.listing"
-        if not self.dry and not self.store.exists(path):
-            self.store.replace(path, canonical(entries))
+        content = canonical(entries)
+        if not self.dry and not (self.store.exists(path) and self.store.read(path) == content):
+            self.store.replace(path, content)
         return {"path": path, "hash": digest}
 
-    def _load(self, stage: Stage) -> dict[str, Record]:
-        """Committed records of the stage; one whose outputs are gone or have another size does not count."""
+    def _load(self, stage: Stage, keys: Iterable[str]) -> dict[str, Record]:
+        """Committed records with these keys; a damaged one, or one whose outputs are gone, does not count."""
+        there = set(self.store.list(stage.folder, ".json"))
         records = {}
-        for name in self.store.list(stage.folder, ".json"):
-            record = Record.from_json(self.store.read(f"{stage.folder}/{name}"))
-            if all(self._is_there(output) for output in record.outputs.values()):
-                records[record.key] = record
+        for key in keys:
+            if f"{key}.json" not in there:
+                continue
+            try:
+                record = Record.from_json(self.store.read(stage.record_path(key)))
+                complete = all(self._is_there(output) for output in record.outputs.values())
+            except (ValueError, TypeError, KeyError):
+                complete = False
+            if complete:
+                records[key] = record
             elif not self.dry:
-                log.warning(
-                    "%s unit %d: an output is gone or changed; it is computed again",
-                    stage.name,
-                    record.number,
-                )
-                self.store.remove(f"{stage.folder}/{name}")
+                log.warning("%s %s: the record is damaged or an output is gone; computed again", stage.name, key)
+                self.store.remove(stage.record_path(key))
         return records
 
     def _is_there(self, output: Output) -> bool:
         path = self.store.path(output.path)
         return path.exists() and path.stat().st_size == output.bytes
 
-    def _execute(self, stage: Stage, units: list[Unit]) -> Iterator[Record | Failure]:
+    def _execute(self, stage: Stage, units: list[Unit], keys: Iterable[str]) -> Iterator[Record | Failure]:
         if not units:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
@@ -149,7 +167,7 @@ class Engine:
             yield from run_on_ray(stage, largest_first, self.store.root, self.compute)
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
-            yield from self._load(stage).values()
+            yield from self._load(stage, keys).values()
 
     def _needs_workers(self, units: list[Unit]) -> bool:
         return self.compute.executor == "ray" and sum(unit.work_bytes for unit in units) >= TINY_STAGE_BYTES

@@ -6,11 +6,12 @@ that the others go on.
 
 import logging
 import os
+import socket
 import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field
@@ -25,7 +26,7 @@ class ComputeConfig(Section):
 
     executor: Literal["ray", "inline"] = "ray"
     """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
-    workers: int | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Units at the same time; `auto` is one a core of the cluster."""
     worker_memory_mb: int = Field(2048, ge=256)
     """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
@@ -95,6 +96,8 @@ def connect_ray(config: ComputeConfig) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
         workers = config.workers if isinstance(config.workers, int) else os.cpu_count() or 1
         options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 200_000_000}
+    else:
+        _reach(os.environ["RAY_ADDRESS"])
     ray.init(**options)
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
@@ -103,6 +106,20 @@ def connect_ray(config: ComputeConfig) -> None:
             f"compute.worker_memory_mb ({config.worker_memory_mb:,}) is more than any node offers to Ray "
             f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
         )
+
+
+def _reach(address: str) -> None:
+    """Say within seconds when nobody is at the cluster's address; Ray itself would try for a long time."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # `auto` and the like: Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=20).close()
+    except OSError as error:
+        raise ClusterError(
+            f"RAY_ADDRESS is {address}, but nobody answers there ({error}); start the cluster, correct the address, or "
+            "unset RAY_ADDRESS to use this machine"
+        ) from error
 
 
 def prestart_workers(stage: Stage, config: ComputeConfig) -> None:

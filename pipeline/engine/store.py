@@ -199,6 +199,8 @@ def _explained(target: Path) -> Iterator[None]:
             errno.EFBIG: "the file system or a limit forbids files of this size; lower `compute.unit_mb`",
             errno.EACCES: "make the folder writable for this user, or point `run` elsewhere",
             errno.EROFS: "the file system is read-only; point `run` elsewhere",
+            errno.EEXIST: "a file stands where a folder is needed; point `run` elsewhere",
+            errno.ENOENT: "its folder cannot be made there; point `run` elsewhere",
             errno.ENOTDIR: "a file stands where a folder is needed; point `run` elsewhere",
         }.get(error.errno or 0)
         if advice is None:

@@ -29,8 +29,8 @@ class SourceConfig(Section):
     keep: tuple[str, ...] = ()
     """Fields or columns to carry along. Strings stay as they are, everything else becomes its JSON text
     (columns of Parquet: their Arrow text form); a document without the field gets null."""
-    weight: float = Field(default=1.0, gt=0)
-    """Share of this source in the mixture, relative to the other sources; 1.0 is as found."""
+    weight: float = Field(default=1.0, gt=0, le=1000)
+    """Copies of each document in an epoch: 2.0 is twice, 0.5 is every second one by hash, 1.5 one or two."""
     licence: str | None = None
     """Licence of the texts, for the datasheet."""
     separator: str | None = Field(default=None, min_length=1)

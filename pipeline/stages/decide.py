@@ -19,9 +19,8 @@ from pipeline.text.rules import RULE_NAMES
 
 SURVIVORS = pa.schema([("doc", pa.uint64())])
 _OUTCOMES = list(schemas.DECIDED_OUTCOMES)
-_KEPT, _EXACT, _NEAR, _SAMPLED = (
-    _OUTCOMES.index(name)
-    for name in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE, schemas.SAMPLED_OUT)
+_KEPT, _EXACT, _NEAR = (
+    _OUTCOMES.index(name) for name in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 )
 
 
@@ -72,7 +71,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
     weights = np.array([weight for _, weight in settings["weights"]])
     copies = draw_copies(docs, weights[numbers(verdicts, "source")], settings["seed"])
-    outcome[(outcome == _KEPT) & (copies == 0)] = _SAMPLED
     kept = outcome == _KEPT
     split_names = ["train", *(name for name, _ in settings["splits"])]
     split = draw_splits(group, np.array([share for _, share in settings["splits"]]), settings["seed"])

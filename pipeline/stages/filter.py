@@ -5,10 +5,12 @@ from typing import Literal
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine.records import Unit
+from pipeline.engine.records import Json, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.shards.order import draw_copies
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import coded, numbers, parquet_output, read_parquet
 from pipeline.text.rules import RULE_NAMES, RulesConfig, evaluate
@@ -23,9 +25,15 @@ class FilterConfig(RulesConfig):
     """`filter` drops documents that fail a rule; `annotate` records the failures and lets them go on."""
 
 
-def stage(config: FilterConfig, source_names: list[str]) -> Stage:
-    """The stage; source names are here because verdicts hold a source's position in the config."""
-    return Stage("filter", 1, {"config": config.model_dump(), "sources": source_names}, run)
+def stage(config: FilterConfig, weights: dict[str, float], seed: int) -> Stage:
+    """The stage; ``weights`` by source, in config order, because verdicts hold a source's position in it.
+
+    Documents that a weight under 1 leaves out are left out here, before dedup, so that no duplicate is removed for
+    a keeper that is not kept. Weights of 1 and more, and then the seed, change nothing here.
+    """
+    fractions = {name: min(weight, 1.0) for name, weight in weights.items()}
+    sampling = {"fractions": list(fractions.items()), "seed": seed if min(fractions.values()) < 1 else None}
+    return Stage("filter", 1, {"config": config.model_dump(), "sampling": sampling}, run)
 
 
 def plan(parts: list[Part]) -> list[Unit]:
@@ -36,7 +44,7 @@ def plan(parts: list[Part]) -> list[Unit]:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Evaluate every rule on every document of the part."""
     config = FilterConfig.model_validate_json(orjson.dumps(workspace.settings["config"]))
-    names: list[str] = workspace.settings["sources"]
+    names = [name for name, _ in workspace.settings["sampling"]["fractions"]]
     signals = read_parquet(workspace.store, unit.description["signals"]).combine_chunks()
     docs = numbers(signals, "doc")
     failures = evaluate(signals, signals.column("language").combine_chunks(), config)
@@ -45,19 +53,23 @@ def run(unit: Unit, workspace: Workspace) -> None:
     empty = np.zeros(len(docs), bool)
     empty[failures.row[failures.rule == EMPTY_RULE]] = True
     passed = ~empty & (failed_rules == 0) if config.mode == "filter" else ~empty
-    outcome = np.where(empty, 1, 0)  # an empty text has nothing to train on, in either mode
     source = signals.column("source").combine_chunks()
     position = np.array([names.index(name) for name in source.dictionary.to_pylist()], np.uint16)
+    position = position[source.indices.to_numpy()]
+    sampled_out = passed & (_copies(docs, position, workspace.settings["sampling"]) == 0)
+    passed &= ~sampled_out
+    # an empty text has nothing to train on, in either mode
+    outcome = np.select([passed, empty, sampled_out], [-1, 1, 2], 0)
 
     with parquet_output(workspace, "verdicts", schemas.VERDICTS, plain=("doc",)) as verdicts:
         verdicts.write(
             {
                 "doc": docs,
                 "passed": passed,
-                "outcome": coded(np.where(passed, -1, outcome), (schemas.FILTERED, schemas.EMPTY), missing=-1),
+                "outcome": coded(outcome, (schemas.FILTERED, schemas.EMPTY, schemas.SAMPLED_OUT), missing=-1),
                 "failed_rules": failed_rules,
                 "characters": numbers(signals, "characters"),
-                "source": position[source.indices.to_numpy()],
+                "source": position,
             }
         )
     with parquet_output(workspace, "failures", schemas.FAILURES, plain=("doc",)) as table:
@@ -74,3 +86,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     for rule, number in enumerate(np.bincount(failures.rule, minlength=len(RULE_NAMES))):
         if number:
             workspace.count(f"failed/{RULE_NAMES[rule]}", number)
+
+
+def _copies(docs: NDArray[np.uint64], position: NDArray[np.uint16], sampling: Json) -> NDArray[np.int64]:
+    """1 or 0 for each document: whether its source's fraction takes it (weights over 1 are drawn by ``decide``)."""
+    if sampling["seed"] is None:
+        return np.ones(len(docs), np.int64)
+    fractions = np.array([fraction for _, fraction in sampling["fractions"]])
+    return draw_copies(docs, fractions[position], sampling["seed"])

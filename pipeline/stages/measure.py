@@ -10,6 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,7 +269,14 @@ class Part:
 
 def parts_of(records: list[Record]) -> list[Part]:
     """All parts of the measured units, in document order."""
-    return list(_number_parts(records))
+    parts = list(_number_parts(records))
+    for before, after in pairwise(parts):
+        if before.first_doc >= after.first_doc:
+            raise ValueError(
+                f"parts {before.number} and {after.number} are out of document order "
+                f"({before.first_doc} >= {after.first_doc}); planning is wrong"
+            )
+    return parts
 
 
 def _number_parts(records: list[Record]) -> Iterator[Part]:

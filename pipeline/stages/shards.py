@@ -38,9 +38,9 @@ class ShardsConfig(Section):
     """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
     compression: Literal["none", "zstd"] = "none"
     """Compression inside the shards; token ids shrink by about 40 % and readers spend CPU on it."""
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, lt=2**63)
     """Seed of order, splits and source sampling."""
-    epoch: int = Field(0, ge=0)
+    epoch: int = Field(0, ge=0, lt=2**63)
     """Which pass over the data: another epoch is another order of the same documents."""
 
     @field_validator("splits")
