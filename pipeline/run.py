@@ -21,6 +21,7 @@ from pipeline.engine.records import Json, Record, total, totals_under
 from pipeline.engine.store import Store
 from pipeline.shards.manifest import manifest_bytes, shard_entry
 from pipeline.sources.read import format_of
+from pipeline.sources.stored_file import PASSING_FAULTS
 from pipeline.stages import bands, components, decide, keepers, measure, shards, shuffle, slices, tokenise
 from pipeline.stages import filter as filtering
 from pipeline.stages.versions import library_versions
@@ -71,13 +72,14 @@ def run(config: Config) -> Walk:
     store = Store(config.run)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
-    with hold_lease(store):
+    with hold_lease(store) as lease:
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-        walk = Walk(config, Engine(store, config.compute), inputs, vocabulary)
+        walk = Walk(config, Engine(store, config.compute, guard=lease.check), inputs, vocabulary)
         walk_stages(walk)
         manifest = close_and_describe(walk)
         folder = shards_folder(walk)
+        lease.check()
         store.replace(f"{folder}/manifest.json", manifest)
         _save_state(walk, folder)
         _save_observations(walk)
@@ -96,8 +98,9 @@ def walk_stages(walk: Walk) -> None:
     counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
     minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
     runtime = {"batch_bytes": batch_bytes(compute.worker_memory_mb), "part_bytes": unit_bytes}
-    measuring = measure.stage(config.measure, minhash, list(config.sources), runtime)
-    walk.measured = engine.run(measuring, slices.plan_measure(walk.files, sources, counted, unit_bytes))
+    measuring = measure.stage(config.measure, minhash, runtime)
+    planned = slices.plan_measure(walk.files, sources, counted, unit_bytes)
+    walk.measured = engine.run(measuring, planned, outdated=met_passing_fault)
     walk.parts = measure.parts_of(walk.measured)
     check_unreadable(walk)
 
@@ -112,6 +115,11 @@ def walk_stages(walk: Walk) -> None:
     tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
     walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
     _shuffle_and_shard(walk, walk.vocabulary)
+
+
+def met_passing_fault(record: Record) -> bool:
+    """Whether a measured unit met a fault of the surroundings, which may be gone without a trace in the file."""
+    return any(record.counters.get(f"unreadable_reason/{kind}") for kind in PASSING_FAULTS)
 
 
 def usable_inputs(config: Config) -> dict[str, list[str]]:

@@ -6,11 +6,13 @@ on this very machine, is taken over: after ``kill -9`` the same command goes on 
 
 import contextlib
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -33,47 +35,114 @@ def _process_start(pid: int) -> str | None:
         return None
 
 
+class Lease:
+    """A held lease: renews itself, and knows when it is lost."""
+
+    def __init__(self, store: Store, owner: dict[str, object]) -> None:
+        self._store = store
+        self._owner = owner
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
+
+    def check(self) -> None:
+        """Return while the lease is held.
+
+        Raises:
+            LeaseHeldError: this process stood still for so long that another run has taken over.
+        """
+        if self._lost or not self._is_mine():
+            raise LeaseHeldError(
+                f"{self._store.path(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
+                "took the run folder over; what is committed stays"
+            )
+
+    def _is_mine(self) -> bool:
+        held = _read(self._store)
+        return held is not None and held.get("token") == self._owner["token"]
+
+    def _renew(self) -> None:
+        while not self._stop.wait(RENEW_EVERY_S):
+            if not self._is_mine():
+                self._lost = True
+                return
+            with contextlib.suppress(OSError):  # a full disk must not end the run here; the lease lasts a minute
+                self._store.replace(LEASE, _lease_bytes(self._owner))
+
+    def _release(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._is_mine():
+            self._store.remove(LEASE)
+
+
 @contextlib.contextmanager
-def hold_lease(store: Store) -> Iterator[None]:
+def hold_lease(store: Store) -> Iterator[Lease]:
     """Own the run folder inside this block.
 
     Raises:
         LeaseHeldError: a living run owns it.
     """
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _process_start(os.getpid())}
-    while not store.create_exclusive(LEASE, _lease_bytes(me)):
-        try:
-            held = orjson.loads(store.read(LEASE))
-        except FileNotFoundError:
+    owner: dict[str, object] = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _process_start(os.getpid()),
+        "token": secrets.token_hex(8),  # tells owners apart; reaches no result
+    }
+    while not store.create_exclusive(LEASE, _lease_bytes(owner)):
+        held = _read(store)
+        if held is None:
             continue  # released between the two looks
         if not _is_abandoned(held):
             raise LeaseHeldError(
-                f"{store.path(LEASE)}: the run folder belongs to process {held['pid']} on {held['host']}; "
+                f"{store.path(LEASE)}: the run folder belongs to process {held.get('pid')} on {held.get('host')}; "
                 f"wait for it or stop it (an owner that died is noticed within {EXPIRES_AFTER_S:.0f} s)"
             )
-        store.remove(LEASE)
-    stop = threading.Event()
-    thread = threading.Thread(target=_renew, args=(store, me, stop), daemon=True, name="lease")
-    thread.start()
+        _clear_away(store, held, str(owner["token"]))
+    lease = Lease(store, owner)
+    lease._thread.start()
     try:
-        yield
+        yield lease
     finally:
-        stop.set()
-        thread.join()
-        store.remove(LEASE)
+        lease._release()
+
+
+def _clear_away(store: Store, judged: dict[str, Any], token: str) -> None:
+    """Move an abandoned lease aside; put it back if somebody else has renewed or taken it meanwhile."""
+    aside = store.path(f"{LEASE}.{token}")
+    try:
+        store.path(LEASE).rename(aside)
+    except FileNotFoundError:
+        return
+    moved = aside.read_bytes()
+    if _parse(moved) != judged:
+        store.create_exclusive(LEASE, moved)
+    aside.unlink()
+
+
+def _read(store: Store) -> dict[str, Any] | None:
+    try:
+        return _parse(store.read(LEASE))
+    except FileNotFoundError:
+        return None
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    """A damaged lease counts as one that has expired."""
+    try:
+        held = orjson.loads(data)
+    except ValueError:
+        held = None
+    return held if isinstance(held, dict) else {}
 
 
 def _lease_bytes(owner: dict[str, object]) -> bytes:
     return orjson.dumps({**owner, "expires": time.time() + EXPIRES_AFTER_S})
 
 
-def _is_abandoned(held: dict[str, object]) -> bool:
-    if held["host"] == socket.gethostname() and _process_start(int(str(held["pid"]))) != held["started"]:
+def _is_abandoned(held: dict[str, Any]) -> bool:
+    if not held:
         return True
-    return float(str(held["expires"])) < time.time()
-
-
-def _renew(store: Store, owner: dict[str, object], stop: threading.Event) -> None:
-    while not stop.wait(RENEW_EVERY_S):
-        with contextlib.suppress(OSError):  # a full disk must not end the run here; the lease lasts a minute
-            store.replace(LEASE, _lease_bytes(owner))
+    if held.get("host") == socket.gethostname() and _process_start(int(held.get("pid", 0))) != held.get("started"):
+        return True
+    return float(held.get("expires", 0)) < time.time()

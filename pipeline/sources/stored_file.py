@@ -26,6 +26,10 @@ def compression_of(path: str) -> str:
     return next((suffix for suffix in COMPRESSIONS if path.lower().endswith(suffix)), "")
 
 
+PASSING_FAULTS = ("missing file", "no permission", "failed to read")
+"""Kinds of fault that lie in the surroundings (a mount, rights, a disk): worth another look in the next run."""
+
+
 def fault_of(error: OSError, position: int) -> FileFaultError:
     """What an error of the operating system says about the file.
 

@@ -43,13 +43,12 @@ class MeasureConfig(Section):
     language: LanguageConfig = LanguageConfig()
 
 
-def stage(config: MeasureConfig, minhash: MinHashConfig, sources: list[SourceConfig], runtime: Json) -> Stage:
+def stage(config: MeasureConfig, minhash: MinHashConfig, runtime: Json) -> Stage:
     """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``."""
     settings = {
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
         "minhash": minhash.model_dump(),
-        "sources": {source.name: source.model_dump(exclude={"path", "weight", "licence"}) for source in sources},
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
     return Stage("measure", 1, settings, run, runtime, prepare)
@@ -97,15 +96,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
     settings = workspace.settings
     with workspace.timed("load kernels"):
         kernels = prepare(settings)
-    sources = {name: _source(name, fields) for name, fields in settings["sources"].items()}
-    keep = tuple(dict.fromkeys(column for source in sources.values() for column in source.keep))
+    described_slices = unit.description["slices"]
+    keep = tuple(dict.fromkeys(column for fields in described_slices for column in fields["reader"]["keep"]))
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm) as parts,
     ):
-        for fields in unit.description["slices"]:
-            source = sources[fields["source"]]
-            file_slice = FileSlice(**{k: v for k, v in fields.items() if k != "modified_ns"})
+        for fields in described_slices:
+            source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
+            file_slice = FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "reader")})
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
                 _note_unreadable(unreadable, workspace, file_slice, batch)
@@ -159,10 +158,6 @@ def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
     return texts, signals | {"language": languages}, signed
-
-
-def _source(name: str, fields: Json) -> SourceConfig:
-    return SourceConfig.model_validate({**fields, "path": "-"})
 
 
 def _constant(name: str, rows: int) -> pa.Array:

@@ -11,8 +11,10 @@ from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.sources.jsonl import count_lines
 from pipeline.sources.read import format_of
+from pipeline.sources.records import FileFaultError
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
+from pipeline.sources.stored_file import StoredFile
 
 COMPRESSED_RATIO = 4
 """Text grows about this much when decompressed; only plans and progress bars rely on it."""
@@ -75,8 +77,10 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
         )
         workspace.notes |= {"start": description["start"], "stop": description["stop"]}
         try:
+            with workspace.store.open_input(description["path"]) as file:
+                StoredFile(file, description["stop"]).check_kind("")
             workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
-        except OSError as error:  # measure reads the file whole and records what is wrong with it
+        except (OSError, FileFaultError) as error:  # measure reads the file whole and records what is wrong with it
             workspace.notes["fault"] = str(error)
         return
     try:
@@ -107,8 +111,10 @@ def plan_measure(
         slices, size = [], 0
 
     for file in files:
-        kind = format_of(file.path, sources[file.source])
-        for fields, slice_bytes in _slices_of(file, kind, by_path.get(file.path, []), unit_bytes):
+        source = sources[file.source]
+        kind = format_of(file.path, source)
+        reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
+        for fields, slice_bytes in _slices_of(file, kind, reader, by_path.get(file.path, []), unit_bytes):
             if size and size + slice_bytes > unit_bytes:
                 close_unit()
             slices.append(fields)
@@ -119,8 +125,11 @@ def plan_measure(
     return units
 
 
-def _slices_of(file: InputFile, kind: str, counted: list[Record], unit_bytes: int) -> list[tuple[Json, int]]:
-    whole = {
+def _slices_of(
+    file: InputFile, kind: str, reader: Json, counted: list[Record], unit_bytes: int
+) -> list[tuple[Json, int]]:
+    whole: Json = {
+        "reader": reader,
         "path": file.path,
         "file": file.number,
         "source": file.source,

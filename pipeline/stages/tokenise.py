@@ -20,12 +20,13 @@ from pipeline.tokens.vocabulary import TokeniserConfig, Vocabulary
 
 def stage(config: TokeniserConfig, vocabulary: Vocabulary) -> Stage:
     """The stage; the vocabulary's hash is part of what its results depend on."""
+    how = {"check_share", "cache_mb"}  # they change no id
     settings = {
-        "config": config.model_dump(),
+        "config": config.model_dump(exclude=how),
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
     }
-    return Stage("tokenise", 1, settings, run)
+    return Stage("tokenise", 1, settings, run, config.model_dump(include=how))
 
 
 def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
@@ -48,7 +49,7 @@ def _tokeniser(config: bytes) -> Tokeniser:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Encode the part's surviving documents."""
     with workspace.timed("load kernels"):
-        tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"]))
+        tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"] | workspace.runtime))
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
     ids_type = pa.from_numpy_dtype(np.dtype(tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type)) as table:
