@@ -1,6 +1,7 @@
 """``winnow verify``: hash every shard against the manifest and close the books again."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -8,15 +9,20 @@ from jobs.exits import FAILED, printable, true_exit_codes
 from jobs.why import RunFolder
 
 
-def verify(run: RunFolder) -> None:
+def verify(
+    run: RunFolder,
+    work: Annotated[bool, typer.Option(help="Hash the work tables too: reads the whole run folder.")] = False,
+) -> None:
     """Check a finished run from its files alone. Exit code 1 when anything differs."""
     with true_exit_codes():
         from pipeline.finished import load_finished
-        from pipeline.verify import check_shards, recount
+        from pipeline.verify import check_shards, check_work, recount
 
         finished = load_finished(run)
         faults = check_shards(finished)
-        balances = recount(finished)
+        damaged = check_work(finished, hashes=work)
+        faults += damaged
+        balances = [] if damaged else recount(finished)  # the books cannot be read from damaged tables
         faults += [str(balance) for balance in balances if balance.expected != balance.found]
         shards = sum(len(split["shards"]) for split in finished.manifest["shards"]["splits"].values())
         for balance in balances:

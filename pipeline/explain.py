@@ -84,11 +84,11 @@ def find(run: FinishedRun, name: str) -> list[int]:
 
 
 def unreadable(run: FinishedRun, name: str) -> list[UnreadableRecord]:
-    """Unreadable records with this document number, or of files whose path ends with ``name``."""
+    """Unreadable records with this id or document number, or of the files with this name or path."""
     records = []
     for record in run.records["measure"]:
         for row in read_parquet(run.store, record.outputs["unreadable"].reference()).to_pylist():
-            if str(row["doc"]) == name or row["path"].endswith(name):
+            if name and (name in (row["id"], str(row["doc"])) or f"/{row['path']}".endswith(f"/{name}")):
                 number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
                 records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"]))
     return records

@@ -46,6 +46,7 @@ UNREADABLE_RECORDS = pa.schema(
         ("doc", pa.uint64()),  # NO_DOC for a fault of the whole file
         ("source", pa.string()),
         ("path", pa.string()),
+        ("id", pa.string()),  # the user's, where at least that could be read
         ("position", pa.int64()),  # byte in the file as stored (compressed bytes for compressed files)
         ("bytes", pa.int64()),
         ("reason", pa.string()),

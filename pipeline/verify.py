@@ -4,7 +4,9 @@ import hashlib
 from collections import Counter
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
 from pipeline import schemas
 from pipeline.engine.ledger import Balance
@@ -50,6 +52,43 @@ def _check_rows(run: FinishedRun, path: str, rows: int, tokens: int) -> list[str
     return faults
 
 
+def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
+    """Faults of the tables that the run committed: gone, of another size, or (``hashes``) altered."""
+    faults = []
+    for records in run.records.values():
+        for output in (output for record in records for output in record.outputs.values()):
+            path = run.store.path(output.path)
+            if not path.exists():
+                faults.append(f"{output.path}: missing; a record under work/ names it")
+            elif path.stat().st_size != output.bytes:
+                faults.append(
+                    f"{output.path}: cut or grown; {path.stat().st_size:,} bytes, its record says {output.bytes:,}"
+                )
+            elif hashes and output.hash.startswith("xxh3_128:") and _xxh3_of(run.store, output.path) != output.hash:
+                faults.append(f"{output.path}: altered; its hash is not the one in its record")
+    return faults
+
+
+def _xxh3_of(store: Store, path: str) -> str:
+    digest = xxhash.xxh3_128()
+    with store.open(path) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return f"xxh3_128:{digest.hexdigest()}"
+
+
+def check_keepers(run: FinishedRun) -> Balance:
+    """Duplicates whose keeper is kept, against all duplicates."""
+    kept, keepers = [], []
+    for decided in run.records["decide"]:
+        reference = decided.outputs["decisions"].reference()
+        table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
+        kept.append(numbers(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
+        keepers.append(table.column("keeper").drop_null().to_numpy())
+    found = np.isin(np.concatenate(keepers), np.concatenate(kept)) if keepers else np.empty(0, bool)
+    return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
+
+
 def recount(run: FinishedRun) -> list[Balance]:
     """The books, from the rows of every table rather than from counters."""
     outcomes: Counter[str] = Counter()
@@ -87,6 +126,7 @@ def recount(run: FinishedRun) -> list[Balance]:
             tokens,
         ),
     ]
+    balances.append(check_keepers(run))
     balances += [
         Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
         for name in schemas.OUTCOMES

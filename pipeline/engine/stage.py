@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
 from pipeline.engine.store import DigestName, Draft, Store
@@ -130,5 +131,10 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MB."""
+    try:  # ru_maxrss of a fresh process begins with its parent's; Linux's own figure does not
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError):
+        pass
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -34,6 +34,10 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 class _BadRecordError(Exception):
     """One line cannot be read; the message is the reason."""
 
+    def __init__(self, reason: str, identity: str | None = None) -> None:
+        super().__init__(reason)
+        self.identity = identity
+
 
 def read_jsonl(
     file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
@@ -94,7 +98,7 @@ def read_jsonl(
                 reason = str(bad)
                 if group.fault is not None:
                     reason = f"cut off: the file ends within the line ({group.fault.reason.split(':')[0]})"
-                batch.refuse(Unreadable(row + index, position, reason, dropped or len(line)))
+                batch.refuse(Unreadable(row + index, position, reason, dropped or len(line), bad.identity))
             if batch.size >= batch_bytes:
                 if len(line) >= batch_bytes:  # let go of a huge record while its batch is worked on
                     offsets = offsets or _offsets(group, first_byte + shift)
@@ -126,10 +130,10 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
             value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
         if type(value) is not dict:
             raise _BadRecordError(f"not an object: the line is {_kind(value)}")
+        identity = _as_text(read_id(value)) if read_id is not None else None
         text = read_text(value)
         if type(text) is not str:
-            raise _BadRecordError(_no_text(text, source.text, value))
-        identity = _as_text(read_id(value)) if read_id is not None else None
+            raise _BadRecordError(_no_text(text, source.text, value), identity)
         return text, identity, [_as_text(read(value)) for read in read_kept], replaced
 
     return parse

@@ -122,12 +122,13 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     column = _column(table, source.text)
     raw = _binary(column)
+    ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
     unreadable: list[Unreadable] = []
     readable = np.ones(len(raw), bool)
 
     def refuse(index: int, reason: str, size: int) -> None:
         readable[index] = False
-        unreadable.append(Unreadable(int(rows[index]), position, reason, size))
+        unreadable.append(Unreadable(int(rows[index]), position, reason, size, ids[index].as_py()))
 
     lengths = pc.fill_null(pc.binary_length(raw), -1).to_numpy(zero_copy_only=False)
     for index in np.flatnonzero((lengths < 0) | (lengths > source.max_document_bytes)).tolist():
@@ -153,7 +154,6 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
                 replaced += 1
             values.append(text)
         texts = pa.array(values, pa.large_string())
-    ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
     keep = {name: _as_strings(_column(table, name), len(rows)) for name in source.keep}
     if unreadable:
         unreadable.sort(key=lambda bad: bad.row or 0)

@@ -28,6 +28,8 @@ class Unreadable:
     """``kind: detail``; the kinds are few and fixed, the detail never quotes the text."""
     bytes: int
     """Bytes that were not read: of the record (decompressed), or of the rest of the file (as stored)."""
+    id: str | None = None
+    """The user's id, where at least that could be read."""
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def _note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileS
             ),
             "source": [source] * len(batch.unreadable),
             "path": [file_slice.path] * len(batch.unreadable),
+            "id": [bad.id for bad in batch.unreadable],
             "position": [bad.position for bad in batch.unreadable],
             "bytes": [bad.bytes for bad in batch.unreadable],
             "reason": [bad.reason for bad in batch.unreadable],
