@@ -94,7 +94,7 @@ class Engine:
         with StageProgress(stage.name, units, missing) as progress:
             for round_number in range(self.compute.attempts):
                 failures = {}
-                for result in self._execute(stage, missing, keys):
+                for result in self._execute(stage, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result
                         log.warning("%s unit %d failed: %s", stage.name, result.number, result.message)
@@ -156,7 +156,10 @@ class Engine:
         path = self.store.path(output.path)
         return path.exists() and path.stat().st_size == output.bytes
 
-    def _execute(self, stage: Stage, units: list[Unit], keys: Iterable[str]) -> Iterator[Record | Failure]:
+    def _execute(
+        self, stage: Stage, units: list[Unit], keys: Iterable[str], *, grouped: bool
+    ) -> Iterator[Record | Failure]:
+        """Run units; ``grouped`` hands small ones out together, else one that kills its worker harms no other."""
         if not units:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
@@ -164,7 +167,7 @@ class Engine:
             yield from run_inline(stage, largest_first, self.store.root)
             return
         try:
-            yield from run_on_ray(stage, largest_first, self.store.root, self.compute)
+            yield from run_on_ray(stage, largest_first, self.store.root, self.compute, grouped=grouped)
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
             yield from self._load(stage, keys).values()

@@ -103,6 +103,8 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
     """
     store = Store(store_root)
     key = stage.key(unit)
+    if store.exists(stage.record_path(key)):  # a group is run again when its worker died in the middle
+        return Record.from_json(store.read(stage.record_path(key)))
     workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings, stage.runtime)
     started, cpu_started = time.perf_counter(), time.process_time()
     stage.run(unit, workspace)

@@ -82,7 +82,7 @@ def test_a_worker_that_dies_brings_no_records_of_other_inputs(tmp_path, monkeypa
     run(config(tmp_path, tmp_path / "a.jsonl"))
     calls = []
 
-    def dies_once(stage, units, root, _compute):
+    def dies_once(stage, units, root, _compute, *, grouped):
         calls.append(stage.name)
         if len(calls) == 1:
             raise RuntimeError("a worker died")

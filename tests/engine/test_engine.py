@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
-from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.execute import ComputeConfig, group_units
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
@@ -81,6 +81,17 @@ def test_a_dry_engine_writes_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
     assert dry.summaries[0].units == 2
     assert dry.summaries[0].reused == 0
+
+
+def test_groups_hold_every_unit_once_and_about_the_same_work():
+    many = [Unit(n, {"n": n}, (n * 37 % 11 + 1) * 1_000_000) for n in range(100)]
+    groups = group_units(many, 2)
+    assert sorted(unit.number for group in groups for unit in group) == list(range(100))
+    loads = [sum(unit.work_bytes for unit in group) for group in groups]
+    assert len(groups) == 12
+    assert max(loads) - min(loads) <= 11_000_000
+    assert [len(group) for group in group_units(many[:5], 2)] == [1] * 5
+    assert len(group_units([Unit(n, {"n": n}, 200_000_000) for n in range(50)], 2)) == 40
 
 
 def test_a_record_survives_its_json():
