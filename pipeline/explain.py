@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.engine.catalogue import CATALOGUE
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash
+from pipeline.engine.exchange import partition_of_hash
 from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
 from pipeline.shards.order import order_keys
 from pipeline.stages.measure import Part
 from pipeline.stages.shards import stream_order
-from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_parquet, read_partition
 
 
 @dataclass(frozen=True)
@@ -173,21 +171,13 @@ def _places(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int,
         one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, copies))
         key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
         partition = int(partition_of_hash(key, partitions)[0])
-        columns = _read_partition(run, split * partitions + partition)
+        columns = read_partition(run.store, run.layout["rows"], split * partitions + partition)
         order = stream_order(columns)
         mine = np.flatnonzero((columns["doc"][order] == doc) & (columns["copy"][order] == copy))[0]
         first = int(starts[partition]) + int((columns["length"][order][:mine].astype(np.int64) + 1).sum())
         first_row, last_row = first // row_tokens, (first + length) // row_tokens
         places.append(Place(decision["split"], copy, first_row, last_row, _shards_of(shards, first_row, last_row)))
     return length, tuple(places)
-
-
-def _read_partition(run: FinishedRun, partition: int) -> dict[str, NDArray[Any]]:
-    pieces = []
-    for entry in read_listing(run.store, run.layout["rows"]):
-        with run.store.open(entry["path"]) as file:
-            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def _shards_of(shards: list[Json], first_row: int, last_row: int) -> tuple[str, ...]:

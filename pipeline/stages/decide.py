@@ -9,12 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import draw_copies, draw_splits
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_listing, read_parquet
+from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_parquet, read_partition
 from pipeline.text.rules import RULE_NAMES
 
 SURVIVORS = pa.schema([("doc", pa.uint64())])
@@ -61,7 +60,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     similarity = np.full(len(docs), np.nan, np.float32)
     group = docs.copy()
     if description["fates"] is not None:
-        fates = _read_fates(workspace, description["fates"], description["part"])
+        fates = read_partition(workspace.store, description["fates"], description["part"])
         row = np.searchsorted(docs, fates["doc"])
         group[row] = fates["component"]
         removed = fates["keeper"] != schemas.NO_DOC
@@ -99,14 +98,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.count(f"outcome/{_OUTCOMES[code]}", number)
                 workspace.count(f"source/{name}/{_OUTCOMES[code]}", number)
     workspace.count("copies", copies[kept].sum())
-
-
-def _read_fates(workspace: Workspace, listing: Json, part: int) -> dict[str, NDArray[np.generic]]:
-    pieces = []
-    for entry in read_listing(workspace.store, listing):
-        with workspace.store.open(entry["path"]) as file:
-            pieces.append(ExchangeFile.open(file).read(part, part + 1))
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def _first_failures(

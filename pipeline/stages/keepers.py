@@ -12,13 +12,13 @@ from pydantic import Field
 from pipeline import schemas
 from pipeline.dedup.keepers import choose_keepers
 from pipeline.dedup.minhash import MinHashConfig
-from pipeline.engine.exchange import Columns, ExchangeFile, write_exchange
+from pipeline.engine.exchange import write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
 from pipeline.section import Section
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import read_listing
+from pipeline.stages.tables import read_listing, read_partition
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
 
@@ -59,7 +59,7 @@ def part_starts(parts: list[Part]) -> list[Json]:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every member's fate back to its part."""
     settings, partition = workspace.settings, unit.description["partition"]
-    columns = _read_partition(workspace, unit.description["candidates"], partition)
+    columns = read_partition(workspace.store, unit.description["candidates"], partition)
     order = _ranking(columns, settings["keep"])
     columns = {name: values[order] for name, values in columns.items()}
     component = columns["component"]
@@ -95,14 +95,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.write("fates.exchange", write)
     workspace.count("members", len(component))
     workspace.count("removed", removed.sum())
-
-
-def _read_partition(workspace: Workspace, listing: Json, partition: int) -> dict[str, NDArray[Any]]:
-    pieces: list[Columns] = []
-    for entry in read_listing(workspace.store, listing):
-        with workspace.store.open(entry["path"]) as file:
-            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def _ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:

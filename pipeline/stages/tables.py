@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Json
 from pipeline.engine.stage import Workspace
 from pipeline.engine.store import Store
@@ -97,6 +98,15 @@ def read_listing(store: Store, reference: Json) -> list[Json]:
     """The entries of a listing that the engine published."""
     entries: list[Json] = orjson.loads(store.read(reference["path"]))
     return entries
+
+
+def read_partition(store: Store, listing: Json, partition: int) -> dict[str, NDArray[Any]]:
+    """One partition of an exchange: its rows from every map file, in unit order."""
+    pieces = []
+    for entry in read_listing(store, listing):
+        with store.open(entry["path"]) as file:
+            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 def numbers(table: pa.Table, column: str) -> NDArray[Any]:
