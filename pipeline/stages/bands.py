@@ -7,12 +7,12 @@ from pipeline import schemas
 from pipeline.dedup.bands import exchange_rows, group_edges
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.dedup.radix import sort_pairs
-from pipeline.engine.exchange import Columns, ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import Columns, partition_of_hash, partitions_for, write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_parquet, read_partition
 
 KEY_BYTES = 16  # a band key and a document number
 
@@ -73,13 +73,8 @@ def plan_edges(listing: Json, banded: list[Record], partitions: int) -> list[Uni
 def run_edges(unit: Unit, workspace: Workspace) -> None:
     """Read one partition from every map file and emit its edges."""
     partition = unit.description["partition"]
-    keys, docs = [], []
-    for entry in read_listing(workspace.store, unit.description["bands"]):
-        with workspace.store.open(entry["path"]) as file:
-            columns = ExchangeFile.open(file).read(partition, partition + 1)
-        keys.append(columns["key"])
-        docs.append(columns["doc"])
-    edges = group_edges(np.concatenate(keys).astype(np.uint64), np.concatenate(docs).astype(np.uint64))
+    columns = read_partition(workspace.store, unit.description["bands"], partition)
+    edges = group_edges(columns["key"].astype(np.uint64), columns["doc"].astype(np.uint64))
     with ipc_output(workspace, "edges", schemas.EDGES) as table:
         table.write({"a": np.ascontiguousarray(edges[:, 0]), "b": np.ascontiguousarray(edges[:, 1])})
     workspace.count("edges", len(edges))
