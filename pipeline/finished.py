@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
+import pyarrow.parquet as pq
 
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.engine.records import Json, Record
@@ -53,3 +55,24 @@ def load_finished(run: str) -> FinishedRun:
         ) from error
     config = parse_config({**state["config"], "run": run}, f"{run}/{STATE}")
     return FinishedRun(store, config, records, parts_of(records["measure"]), state["layout"], state["shards"])
+
+
+def texts_of(run: FinishedRun, docs: set[int]) -> dict[int, str]:
+    """Texts of some documents by number; numbers that the run does not know are left out.
+
+    Reads document numbers of the parts that may hold one, and texts of the row groups that do.
+    """
+    wanted = np.array(sorted(docs), np.uint64)
+    starts = np.array([part.first_doc for part in run.parts], np.uint64)
+    texts: dict[int, str] = {}
+    for number in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
+        if number < 0:
+            continue
+        with pq.ParquetFile(run.store.path(run.parts[number].documents["path"])) as file:
+            for group in range(file.num_row_groups):
+                there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
+                rows = np.flatnonzero(np.isin(there, wanted))
+                if len(rows):
+                    table = file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
+                    texts |= dict(zip(there[rows].tolist(), table.column("text").to_pylist(), strict=True))
+    return texts

@@ -18,6 +18,7 @@ STAGES = (
     "bands",
     "edges",
     "components",
+    "candidate_sizes",
     "candidates",
     "keepers",
     "decide",
@@ -26,7 +27,8 @@ STAGES = (
     "layout",
     "shards",
 )
-_DEDUP_STAGES = STAGES[3:8]
+_DEDUP_STAGES = STAGES[3:9]
+_EXACT_STAGES = ("candidate_sizes",)
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
 WORK_BYTES_A_BYTE = 0.45
@@ -70,7 +72,10 @@ def plan_run(config: Config) -> Planned:
     with contextlib.suppress(NotReadyError):
         walk_stages(walk)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
-    names = [name for name in STAGES if config.dedup or name not in _DEDUP_STAGES]
+    exact = config.dedup and config.dedup.verify == "exact"
+    names = [
+        name for name in STAGES if (config.dedup or name not in _DEDUP_STAGES) and (exact or name not in _EXACT_STAGES)
+    ]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)
     id_bytes = walk.id_dtype.itemsize

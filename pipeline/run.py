@@ -22,7 +22,18 @@ from pipeline.engine.store import Store
 from pipeline.shards.manifest import manifest_bytes, shard_entry
 from pipeline.sources.read import format_of
 from pipeline.sources.stored_file import PASSING_FAULTS
-from pipeline.stages import bands, components, decide, keepers, measure, shards, shuffle, slices, tokenise
+from pipeline.stages import (
+    bands,
+    candidate_sets,
+    components,
+    decide,
+    keepers,
+    measure,
+    shards,
+    shuffle,
+    slices,
+    tokenise,
+)
 from pipeline.stages import filter as filtering
 from pipeline.stages.versions import library_versions
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
@@ -164,17 +175,18 @@ def _find_duplicates(walk: Walk) -> Json:
 
     connecting = components.components_stage()
     connected = engine.run(connecting, components.plan_components(engine.listing(edging, edged, "edges"), edged))
-    gathering = components.candidates_stage(config.minhash.num_perm)
-    gather_units = components.plan_candidates(parts, walk.filtered, connected, config.minhash.num_perm, partition_mb)
+    exact = config.verify == "exact"
+    sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if exact else None
+    num_perm = config.minhash.num_perm
+    gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
+    gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized)
     gathered = engine.run(gathering, gather_units)
 
     choosing = keepers.stage(config)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     candidates = engine.listing(gathering, gathered, "candidates")
     partitions = gather_units[0].description["partitions"]
-    walk.clustered = engine.run(
-        choosing, keepers.plan(candidates, gathered, partitions, starts, config.minhash.num_perm)
-    )
+    walk.clustered = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
     return engine.listing(choosing, walk.clustered, "fates")
 
 

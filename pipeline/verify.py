@@ -13,6 +13,7 @@ from pipeline.engine.ledger import Balance
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
+from pipeline.verified_similarity import check_similarities
 
 
 def sha256_of(store: Store, path: str) -> str:
@@ -126,7 +127,7 @@ def recount(run: FinishedRun) -> list[Balance]:
             tokens,
         ),
     ]
-    balances.append(check_keepers(run))
+    balances += [check_keepers(run), check_similarities(run)]
     balances += [
         Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
         for name in schemas.OUTCOMES

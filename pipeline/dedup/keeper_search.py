@@ -132,17 +132,17 @@ def _verify(
     need: int,
     threshold: float,
     shingles: NDArray[np.uint32],
-    shingle_offsets: NDArray[np.int64],
+    shingle_bounds: NDArray[np.int64],
 ) -> float:
     """Verified similarity of two members, or -1 if it is below the threshold."""
     agreeing = _agreeing(signed[member], signed[other])
     if agreeing < need:
         return -1.0
-    if len(shingle_offsets) == 1:
+    if len(shingle_bounds) == 0:
         return float(agreeing / signed.shape[1])
     share = exact_similarity(
-        shingles[shingle_offsets[member] : shingle_offsets[member + 1]],
-        shingles[shingle_offsets[other] : shingle_offsets[other + 1]],
+        shingles[shingle_bounds[member, 0] : shingle_bounds[member, 1]],
+        shingles[shingle_bounds[other, 0] : shingle_bounds[other, 1]],
     )
     return float(share) if share >= threshold else -1.0
 
@@ -201,7 +201,7 @@ def find_keeper(
     need: int,
     threshold: float,
     shingles: NDArray[np.uint32],
-    shingle_offsets: NDArray[np.int64],
+    shingle_bounds: NDArray[np.int64],
     index: Index,
 ) -> tuple[int, float, Index]:
     """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with.
@@ -226,7 +226,7 @@ def find_keeper(
                 if row < best and stamps[row] != member:
                     stamps[row] = member
                     if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
-                        share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
+                        share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_bounds)
                         if share >= 0.0:
                             best, best_share = row, share
             if patience <= 0:
@@ -243,7 +243,7 @@ def find_keeper(
     if not complete:
         row = _next_possible(sketches, num_keepers, 0, best, allowed)
         while row < best:
-            share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_offsets)
+            share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_bounds)
             if share >= 0.0:
                 best, best_share = row, share
                 break

@@ -30,7 +30,7 @@ from pipeline.dedup.keeper_search import (
 )
 
 _NO_SHINGLES = np.empty(0, np.uint32)
-_NO_OFFSETS = np.zeros(1, np.int64)
+_NO_BOUNDS = np.empty((0, 2), np.int64)
 
 __all__ = ["choose_keepers", "exact_similarity"]
 
@@ -65,7 +65,7 @@ def _choose(
     need: int,
     threshold: float,
     shingles: NDArray[np.uint32],
-    shingle_offsets: NDArray[np.int64],
+    shingle_bounds: NDArray[np.int64],
     keeper: NDArray[np.int64],
     similarity: NDArray[np.float32],
     exact: NDArray[np.bool_],
@@ -116,7 +116,7 @@ def _choose(
                     rows = num_keepers if copy < 0 else row_of[copy]
                     row, share, index = find_keeper(
                         member, rows, num_keepers, keepers, sketches, signed, need, threshold, shingles,
-                        shingle_offsets, index,
+                        shingle_bounds, index,
                     )  # fmt: skip
                     if row >= 0:
                         keeper[member] = keepers[row]
@@ -176,7 +176,8 @@ def choose_keepers(
         hashes: uint64[M, 2] from `text_hashes`; equal hashes must have equal signatures.
         threshold: least similarity that removes, above 0, at most 1. Shares are compared in float64.
         already_kept: bool[M], documents of earlier runs: never removed, ranked before all others.
-        shingles: sorted distinct shingles uint32[S] of all members; int64[M + 1], where each member's start.
+        shingles: uint32[S], sets of sorted distinct shingles in any order; int64[M, 2], where each member's set
+            starts and ends there (members of equal text may share one).
 
     Returns:
         keeper int64[M]: member that stays in its stead, or -1 where the member stays itself; similarity
@@ -205,7 +206,7 @@ def choose_keepers(
         already_kept,
         _least_agreeing(least_share, num_perm),
         threshold,
-        *(shingles if shingles is not None else (_NO_SHINGLES, _NO_OFFSETS)),
+        *(shingles if shingles is not None else (_NO_SHINGLES, _NO_BOUNDS)),
         keeper,
         similarity,
         exact,

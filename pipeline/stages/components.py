@@ -1,6 +1,6 @@
 """Components: which documents may be duplicates of each other, and their signatures side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
 from pipeline.shards.order import keyed_hash
+from pipeline.stages.candidate_sets import SHINGLE_DTYPE, first_of_each_text, lookup, sets_of
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing, read_parquet
+from pipeline.tokens.packing import gather_documents
 
 _PARTITION_KEY = (0x636F6D70, 0)  # spreads components over partitions; no secret, no seed
 
@@ -45,27 +47,40 @@ def run_components(unit: Unit, workspace: Workspace) -> None:
     workspace.count("components", len(np.unique(component)))
 
 
-def candidates_stage(num_perm: int) -> Stage:
-    """Map side: signature and ranking attributes of every document that is in a component."""
-    return Stage("candidates", 1, {"num_perm": num_perm}, run_candidates)
+def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
+    """Map side: signature and ranking attributes of every document that is in a component.
+
+    With ``ngram`` (`verify: exact`) also its set of shingles of so many words.
+    """
+    settings = {"num_perm": num_perm} | ({} if ngram is None else {"ngram": ngram})
+    return Stage("candidates", 1, settings, run_candidates)
 
 
 def plan_candidates(
-    parts: list[Part], filtered: list[Record], components: list[Record], num_perm: int, partition_mb: int
+    parts: list[Part],
+    filtered: list[Record],
+    components: list[Record],
+    num_perm: int,
+    partition_mb: int,
+    sized: list[Record] | None,
 ) -> list[Unit]:
-    """One unit a part; partitions by the size of the signatures to be gathered."""
-    documents = total(components, "documents")
-    partitions = partitions_for(documents * (num_perm * 4 + 64), partition_mb)
+    """One unit a part; partitions by the size of what is to be gathered.
+
+    ``sized`` are the records of the candidates' sizes where their shingle sets are sent, else None.
+    """
+    size = (
+        total(components, "documents") * (num_perm * 4 + 64) + total(sized or [], "shingles") * SHINGLE_DTYPE.itemsize
+    )
+    common = {
+        "components": components[0].outputs["components"].reference(),
+        "partitions": partitions_for(size, partition_mb),
+    }
     return [
         Unit(
             part.number,
-            {
-                "signatures": part.signatures,
-                "verdicts": record.outputs["verdicts"].reference(),
-                "components": components[0].outputs["components"].reference(),
-                "partitions": partitions,
-            },
-            part.rows * 64,
+            {"signatures": part.signatures, "verdicts": record.outputs["verdicts"].reference(), **common}
+            | ({} if sized is None else {"documents": part.documents}),
+            part.rows * 64 if sized is None else part.text_bytes,
         )
         for part, record in zip(parts, filtered, strict=True)
     ]
@@ -96,22 +111,31 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
         "signature": fixed_width(table, "signature", workspace.settings["num_perm"])[row],
     }
 
+    payload, dtype = None, None
+    if "documents" in description:
+        columns["length"], payload = _shingle_sets(workspace, description["documents"], columns)
+        dtype = SHINGLE_DTYPE
+        workspace.count("payload_bytes", columns["length"].sum(dtype=np.int64) * dtype.itemsize)
+
     def write(draft: Draft) -> int:
-        write_exchange(draft, partition, columns, description["partitions"])
+        write_exchange(draft, partition, columns, description["partitions"], payload, dtype)
         return len(row)
 
     workspace.write("candidates.exchange", write)
     workspace.count("candidates", len(row))
 
 
-def lookup(
-    docs: NDArray[np.uint64], sorted_docs: NDArray[np.uint64], values: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Rows of ``docs`` (rising) that stand in ``sorted_docs``, and their values: int64[M], uint64[M]."""
-    if len(docs) == 0 or len(sorted_docs) == 0:
-        return np.empty(0, np.int64), np.empty(0, np.uint64)
-    first, last = np.searchsorted(sorted_docs, [docs[0], docs[-1] + np.uint64(1)])
-    near = sorted_docs[first:last]
-    place = np.searchsorted(docs, near)
-    found = docs[np.minimum(place, len(docs) - 1)] == near
-    return place[found], np.asarray(values[first:last][found])
+def _shingle_sets(
+    workspace: Workspace, documents: Json, columns: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]]:
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    first = first_of_each_text(columns["exact_high"], columns["exact_low"])
+    docs = columns["doc"][first]
+    in_part = np.argsort(docs)
+    values, starts = sets_of(workspace.store, documents, docs[in_part], workspace.settings["ngram"])
+    place = np.empty(len(first), np.int64)
+    place[in_part] = np.arange(len(first))
+    lengths = np.diff(starts)[place]
+    sent = np.zeros(len(columns["doc"]), np.uint32)
+    sent[first] = lengths
+    return sent, gather_documents(values, starts[:-1][place], lengths)

@@ -17,8 +17,9 @@ from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
 from pipeline.section import Section
+from pipeline.stages.candidate_sets import bounds_of
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import read_listing, read_partition
+from pipeline.stages.tables import read_listing, read_partition, read_partition_payload
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
 
@@ -29,8 +30,9 @@ class DedupConfig(Section):
     minhash: MinHashConfig = MinHashConfig()
     threshold: float = Field(0.8, gt=0, le=1)
     """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
-    verify: Literal["signature"] = "signature"
-    """How candidates are verified: share of equal MinHash values (standard error 0.025 at 0.8)."""
+    verify: Literal["signature", "exact"] = "signature"
+    """How candidates are verified: `signature` = share of equal MinHash values (standard error 0.025 at 0.8);
+    `exact` = Jaccard similarity of the texts' own sets of word n-grams (reads the candidates' texts again)."""
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
@@ -38,13 +40,15 @@ class DedupConfig(Section):
 
 def stage(config: DedupConfig) -> Stage:
     """The stage. Bands are settled upstream; here count threshold and ranking."""
-    settings = {"threshold": config.threshold, "keep": list(config.keep)}
+    settings: Json = {"threshold": config.threshold, "keep": list(config.keep)}
+    if config.verify == "exact":
+        settings["verify"] = config.verify
     return Stage("keepers", 1, settings, run)
 
 
 def plan(candidates: Json, records: list[Record], partitions: int, starts: Json, num_perm: int) -> list[Unit]:
     """One unit a partition of components. ``starts`` lists the first document of every part."""
-    size = total(records, "candidates") * (num_perm * 4 + 64) // partitions
+    size = (total(records, "candidates") * (num_perm * 4 + 64) + total(records, "payload_bytes")) // partitions
     return [
         Unit(number, {"candidates": candidates, "partition": number, "starts": starts}, size)
         for number in range(partitions)
@@ -60,6 +64,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every member's fate back to its part."""
     settings, partition = workspace.settings, unit.description["partition"]
     columns = read_partition(workspace.store, unit.description["candidates"], partition)
+    shingles = None
+    if settings.get("verify") == "exact":
+        shingles = read_partition_payload(workspace.store, unit.description["candidates"], partition)
+        lengths = columns.pop("length").astype(np.int64)
+        columns["bounds"] = bounds_of(columns["exact_high"], columns["exact_low"], lengths)
     order = _ranking(columns, settings["keep"])
     columns = {name: values[order] for name, values in columns.items()}
     component = columns["component"]
@@ -72,6 +81,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         np.stack([columns["exact_high"], columns["exact_low"]], axis=1),
         settings["threshold"],
         np.zeros(len(component), bool),
+        None if shingles is None else (shingles, columns["bounds"]),
     )
     removed = kept_by >= 0
     keeper = np.full(len(component), schemas.NO_DOC)

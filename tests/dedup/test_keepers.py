@@ -149,7 +149,7 @@ def sets_of(draws, members):
     pool = np.unique(draws.integers(0, 2**32, 300, dtype=np.uint32))
     sets = [pool[draws.random(len(pool)) < draws.choice([0.5, 0.9, 0.97])] for _ in range(members)]
     offsets = np.concatenate([[0], np.cumsum([len(s) for s in sets])]).astype(np.int64)
-    return sets, (np.concatenate(sets), offsets)
+    return sets, (np.concatenate(sets), np.stack([offsets[:-1], offsets[1:]], axis=1))
 
 
 def test_exact_verification_follows_the_rule_with_true_jaccard():

@@ -44,7 +44,8 @@ def find_duplicates(texts, config, threshold, verify="signature"):
     bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     sets = exact_sets(words, offsets, config.ngram)
     own = [sets[member] for member in members]
-    shingles = (np.concatenate(own), np.concatenate([[0], np.cumsum([len(s) for s in own])]).astype(np.int64))
+    ends = np.cumsum([len(s) for s in own]).astype(np.int64)
+    shingles = (np.concatenate(own), np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1))
     found, share, _ = choose_keepers(
         members, bounds, signed[members], counts[members], hashes[members], threshold, np.zeros(len(members),
         bool), shingles if verify == "exact" else None,

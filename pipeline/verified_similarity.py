@@ -1,0 +1,100 @@
+"""Are removed documents as alike to their keepers as the ledger says? Computed again from the texts.
+
+Nothing of the tables between is used but the ledger itself: words are split again, and shingles are told apart by
+64-bit hashes where the stages use 32 of these bits.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline import schemas
+from pipeline.dedup.minhash import signatures
+from pipeline.engine.ledger import Balance
+from pipeline.finished import FinishedRun, texts_of
+from pipeline.shards.order import keyed_hash
+from pipeline.stages.keepers import DedupConfig
+from pipeline.stages.tables import numbers, read_parquet
+from pipeline.text.words import hash_words
+
+SAMPLE = 256
+"""Removed documents that are looked at."""
+_SAMPLE_TAG = 0x766572696679  # "verify": the sample shares no keys with splits and orders
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+_FLOAT_ERROR = 1e-6
+
+
+def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) -> Balance:
+    """Sampled duplicates that are what the ledger says, against all sampled.
+
+    An exact duplicate's text must equal its keeper's. A near-duplicate's similarity must be the recorded one, and at
+    least the threshold: the Jaccard similarity of the two texts' sets of word n-grams in a run with `verify: exact`,
+    the share of equal signature entries in one with `verify: signature`.
+    """
+    config = run.config.dedup or DedupConfig()
+    chosen = _sample(run, sample, seed)
+    texts = texts_of(run, set(chosen.column("doc").to_pylist()) | set(chosen.column("keeper").to_pylist()))
+    right = 0
+    for row in chosen.to_pylist():
+        pair = [texts.get(row["doc"]), texts.get(row["keeper"])]
+        if row["outcome"] == schemas.EXACT_DUPLICATE:
+            right += pair[0] == pair[1] is not None and row["similarity"] == 1.0
+        elif None not in pair:
+            similarity, error = _similarity(pa.array(pair, pa.large_string()), config)
+            right += abs(similarity - row["similarity"]) <= error and similarity >= config.threshold - error
+    return Balance(
+        f"sampled duplicates as alike to their keeper as the ledger says ({config.verify})", len(chosen), right
+    )
+
+
+def _sample(run: FinishedRun, size: int, seed: int) -> pa.Table:
+    """So many removed documents, those of the smallest keyed hash: the same for any order of parts."""
+    chosen: list[pa.Table] = []
+    for decided in run.records["decide"]:
+        table = read_parquet(
+            run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "keeper", "similarity"]
+        )
+        table = table.filter(pc.is_valid(table.column("keeper")))
+        key = keyed_hash((_SAMPLE_TAG, seed), numbers(table, "doc")[:, None])[:, 0]
+        table = table.append_column("key", pa.array(key))
+        chosen.append(table.take(np.argsort(key)[:size]))
+    everything = pa.concat_tables(chosen)
+    return everything.take(np.argsort(numbers(everything, "key"))[:size])
+
+
+def _similarity(pair: pa.Array, config: DedupConfig) -> tuple[float, float]:
+    """Similarity of two texts as the run's mode defines it, and by how much the ledger may differ.
+
+    The ledger holds float32. In exact mode, shingles whose 32-bit hashes are equal count as one there: those of this
+    pair are counted here, and each may move the overlap and the union by one.
+    """
+    words = hash_words(pair)
+    if config.verify == "signature":
+        signed = signatures(words.hashes, words.offsets, config.minhash)
+        return float((signed[0] == signed[1]).mean()), _FLOAT_ERROR
+    start, middle, end = words.offsets.tolist()
+    a = _shingles(words.hashes[start:middle], config.minhash.ngram)
+    b = _shingles(words.hashes[middle:end], config.minhash.ngram)
+    together = np.union1d(a, b)
+    if len(together) == 0:
+        return 0.0, _FLOAT_ERROR
+    clashes = len(together) - len(np.unique(together >> np.uint64(32)))
+    return (len(a) + len(b)) / len(together) - 1.0, _FLOAT_ERROR + 2 * clashes / (len(together) - clashes)
+
+
+def _shingles(words: NDArray[np.uint64], ngram: int) -> NDArray[np.uint64]:
+    """Distinct 64-bit hashes of all runs of ``ngram`` words (of all words, where there are fewer).
+
+    Their upper halves are the shingles of `pipeline.dedup.shingles`, whose formula this is.
+    """
+    width = min(ngram, len(words))
+    if width == 0:
+        return words
+    hashes = np.full(len(words) - width + 1, width, np.uint64)
+    for place in range(width):
+        hashes = hashes * _STEP + words[place : place + len(hashes)]
+    for _ in range(2):
+        hashes = (hashes ^ (hashes >> np.uint64(32))) * _MIX
+    return np.unique(hashes)
