@@ -3,6 +3,7 @@
 import typer
 
 from jobs.init import init
+from jobs.lines import lines
 from jobs.plan import plan
 from jobs.run import run
 from jobs.schema import schema
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, plan, why, verify, init, schema):
+for command in (run, plan, why, lines, verify, init, schema):
     app.command()(command)
 
 

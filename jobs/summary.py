@@ -1,12 +1,16 @@
 """The table at the end of a run."""
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.table import Table
 
+from jobs.lines import lines_table
 from pipeline import schemas
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
-from pipeline.run import Walk, shards_folder
+from pipeline.run import Walk, removed_lines, shards_folder
+from pipeline.stages.boilerplate import listed_lines
 
 
 def print_summary(walk: Walk, seconds: float, console: Console) -> None:
@@ -28,6 +32,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     if rules:
         top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
         say("rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top))
+    _boilerplate(walk, console, say)
     console.print(_stages(walk.engine.summaries))
     console.print(_splits(walk))
     checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
@@ -69,6 +74,26 @@ def _outcomes(walk: Walk, outcomes: dict[str, int], records: int) -> Table:
     table.add_section()
     table.add_row("records in", f"{records:,}", "", *(f"{sum(by_source[n].values()):,}" for n in shown))
     return table
+
+
+def _boilerplate(walk: Walk, console: Console, say: Callable[[str], None]) -> None:
+    """Where lines were removed: how much by source, and the most frequent of them."""
+    removed = removed_lines(walk)
+    if not removed:
+        return
+    table = Table("source", title="boilerplate lines removed", title_justify="left")
+    for column in ("lines", "characters", "bytes", "documents", "emptied"):
+        table.add_column(column, justify="right")
+    for source, numbers in removed.items():
+        share = f"{numbers['bytes'] / max(1, numbers['bytes_read']):.2%}"
+        counts = [f"{numbers[name]:,}" for name in ("lines", "characters", "documents", "emptied")]
+        if numbers["lines"]:
+            table.add_row(source, counts[0], counts[1], share, *counts[2:])
+    console.print(table)
+    first = listed_lines(walk.engine.store, walk.boilerplate, walk.measured, first=10)
+    console.print(lines_table(first, 60, "the most frequent of them, source by source"))
+    different = total(walk.boilerplate, "lines")
+    say(f"{different:,} different lines; to judge them: winnow lines {walk.config.run}")
 
 
 def _stages(summaries: list[StageSummary]) -> Table:

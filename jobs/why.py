@@ -52,6 +52,9 @@ def tell(story: "Story", characters: int) -> None:
         f"source     {story.source}: {story.path}, row {story.row}",
         f"outcome    {story.outcome}",
     ]
+    if story.removed_lines:
+        what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
+        lines.append(f"lines      {what}; `winnow lines` lists them")
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.keeper is not None:
         lines += [

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.engine.execute import ComputeConfig
 from pipeline.section import Section, section_of
@@ -46,6 +46,14 @@ class Config(Section):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True else value
+
+    @model_validator(mode="after")
+    def _known_sources(self) -> "Config":
+        names = [source.name for source in self.sources]
+        for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
+            if name not in names:
+                raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
+        return self
 
     @field_validator("sources")
     @classmethod

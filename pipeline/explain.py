@@ -49,6 +49,8 @@ class Story:
     path: str
     row: int
     text: str
+    removed_lines: int
+    removed_characters: int
     outcome: str
     failed_rules: tuple[FailedRule, ...]
     keeper: "Story | None"
@@ -104,6 +106,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
     decision = _row(read_parquet(run.store, decided.outputs["decisions"].reference()), doc)
     failures = read_parquet(run.store, filtered.outputs["failures"].reference())
     failed = failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    lost = _removed(run, part, doc)
     keeper = decision["keeper"]
     kept = decision["outcome"] == schemas.KEPT
     tokens, places = _places(run, number, doc, decision) if kept and with_keeper else (None, ())
@@ -114,6 +117,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         path,
         row,
         document["text"],
+        *lost,
         decision["outcome"],
         tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
         explain(run, keeper, with_keeper=False) if keeper is not None and with_keeper else None,
@@ -121,6 +125,15 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         tokens,
         places,
     )
+
+
+def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
+    """Lines and characters that the document lost as boilerplate."""
+    if not (run.config.dedup and run.config.dedup.lines):
+        return 0, 0
+    columns = schemas.REMOVED_LINES.names
+    row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
+    return row[columns[0]], row[columns[1]]
 
 
 def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:

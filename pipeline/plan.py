@@ -13,6 +13,9 @@ from pipeline.stages.slices import estimated_bytes
 
 STAGES = (
     "count",
+    "lines",
+    "boilerplate",
+    "boilerplate_set",
     "measure",
     "filter",
     "bands",
@@ -27,7 +30,8 @@ STAGES = (
     "layout",
     "shards",
 )
-_DEDUP_STAGES = STAGES[3:9]
+_LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
+_DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
 _EXACT_STAGES = ("candidate_sizes",)
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
@@ -72,10 +76,10 @@ def plan_run(config: Config) -> Planned:
     with contextlib.suppress(NotReadyError):
         walk_stages(walk)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
-    exact = config.dedup and config.dedup.verify == "exact"
-    names = [
-        name for name in STAGES if (config.dedup or name not in _DEDUP_STAGES) and (exact or name not in _EXACT_STAGES)
-    ]
+    off = [] if config.dedup else list(_DEDUP_STAGES)
+    off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
+    off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
+    names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)
     id_bytes = walk.id_dtype.itemsize

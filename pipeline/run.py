@@ -17,17 +17,20 @@ from pipeline.engine.catalogue import InputError, InputFile, build_catalogue, li
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
 from pipeline.engine.ledger import Balance, close_books
-from pipeline.engine.records import Json, Record, total, totals_under
+from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.engine.store import Store
 from pipeline.shards.manifest import manifest_bytes, shard_entry
 from pipeline.sources.read import format_of
 from pipeline.sources.stored_file import PASSING_FAULTS
 from pipeline.stages import (
     bands,
+    boilerplate,
     candidate_sets,
     components,
     decide,
     keepers,
+    line_removal,
+    lines,
     measure,
     shards,
     shuffle,
@@ -36,6 +39,7 @@ from pipeline.stages import (
 )
 from pipeline.stages import filter as filtering
 from pipeline.stages.versions import library_versions
+from pipeline.text.lines import LinesConfig
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
 
 log = logging.getLogger("winnow")
@@ -57,6 +61,7 @@ class Walk:
     inputs: dict[str, list[str]]
     vocabulary: Vocabulary
     files: list[InputFile] = field(default_factory=list)
+    boilerplate: list[Record] = field(default_factory=list)
     measured: list[Record] = field(default_factory=list)
     parts: list[measure.Part] = field(default_factory=list)
     filtered: list[Record] = field(default_factory=list)
@@ -109,8 +114,11 @@ def walk_stages(walk: Walk) -> None:
     counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
     minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
     runtime = {"batch_bytes": batch_bytes(compute.worker_memory_mb), "part_bytes": unit_bytes}
-    measuring = measure.stage(config.measure, minhash, runtime)
+    lines_config = config.dedup.lines if config.dedup else None
+    measuring = measure.stage(config.measure, minhash, lines_config, runtime)
     planned = slices.plan_measure(walk.files, sources, counted, unit_bytes)
+    if lines_config:
+        planned = _find_boilerplate(walk, planned, lines_config, runtime)
     walk.measured = engine.run(measuring, planned, outdated=met_passing_fault)
     walk.parts = measure.parts_of(walk.measured)
     check_unreadable(walk)
@@ -159,6 +167,23 @@ def usable_vocabulary(config: Config) -> Vocabulary:
         return load_vocabulary(config.tokenise)
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
+
+
+def _find_boilerplate(walk: Walk, units: list[Unit], config: LinesConfig, runtime: Json) -> list[Unit]:
+    """Lines, boilerplate, boilerplate_set; returns measure's units with the boilerplate of their sources."""
+    engine = walk.engine
+    counting = lines.stage(config, walk.config.measure.normalise, runtime)
+    counted = engine.run(counting, lines.plan(units, config.sources), outdated=met_passing_fault)
+    by_source = boilerplate.counts_by_source(counted)
+    listings = {source: engine.publish_list(counting, "lines", entries) for source, entries in by_source.items()}
+    rows = {source: sum(entry["rows"] for entry in entries) for source, entries in by_source.items()}
+
+    reducing = boilerplate.stage(config.max_documents)
+    reduced = engine.run(reducing, boilerplate.plan(listings, rows, walk.config.compute.partition_mb))
+    ranges = {source: [r for r in reduced if r.notes["source"] == source] for source in by_source}
+    kept = {source: engine.listing(reducing, records, "boilerplate") for source, records in ranges.items()}
+    walk.boilerplate = engine.run(boilerplate.set_stage(), boilerplate.plan_set(kept, reduced))
+    return line_removal.with_boilerplate(units, boilerplate.sets_by_source(walk.boilerplate))
 
 
 def _find_duplicates(walk: Walk) -> Json:
@@ -278,6 +303,14 @@ def close_and_describe(walk: Walk) -> bytes:
     return manifest_bytes(_manifest(walk, {**outcomes, schemas.UNREADABLE: sum(unreadable.values())}))
 
 
+def removed_lines(walk: Walk) -> dict[str, dict[str, int]]:
+    """By source: lines, characters and bytes removed as boilerplate, documents that lost some, documents emptied."""
+    if not (walk.config.dedup and walk.config.dedup.lines):
+        return {}
+    counts = {source.name: totals_under(walk.measured, f"boilerplate/{source.name}") for source in walk.config.sources}
+    return {source: numbers for source, numbers in counts.items() if numbers}
+
+
 def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     config = walk.config
     vocabulary = walk.vocabulary
@@ -295,6 +328,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             ],
         }
     unreadable = totals_under(walk.measured, "unreadable")
+    removed = removed_lines(walk)
     sources = {
         source.name: {
             "licence": source.licence,
@@ -304,6 +338,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
                 schemas.UNREADABLE: unreadable.get(source.name, 0),
             },
             "tokens": total(walk.tokenised, f"source_tokens/{source.name}"),
+            **({"boilerplate": removed[source.name]} if source.name in removed else {}),
         }
         for source in config.sources
     }

@@ -54,6 +54,15 @@ UNREADABLE_RECORDS = pa.schema(
 )
 """One row a record, or rest of a file, that could not be read."""
 
+LINE_COUNTS = pa.schema([("key", pa.uint64()), ("documents", pa.uint32())])
+"""Lines of one source and how many of its documents hold each; keys rise within a record batch. (`dedup.lines` only)"""
+
+REMOVED_LINES = pa.schema([("removed_lines", pa.uint32()), ("removed_characters", pa.uint32())])
+"""What the signals table has besides the signals: what a text lost as boilerplate. (`dedup.lines` only)"""
+
+EXAMPLES = pa.schema([("source", pa.string()), ("key", pa.uint64()), ("text", pa.string())])
+"""One row a boilerplate line, of its source's most or least frequent, that the unit removed: its text, cut short."""
+
 FAILURES = pa.schema(
     [
         ("doc", pa.uint64()),

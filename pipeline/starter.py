@@ -44,11 +44,15 @@ def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -
             continue
         yield from _comment(info.description, indent)
         inner = section_of(info.annotation)
-        if inner is not None:
+        default = info.get_default(call_default_factory=True)
+        if inner is not None and default is None:
+            yield f"# {indent}{name}: off"
+            yield from (f"# {indent}# {line.removeprefix('# ')}" for line in _settings(inner, "  "))
+        elif inner is not None:
             yield f"# {indent}{name}:"
             yield from _settings(inner, indent + "  ")
         else:
-            yield f"# {indent}{name}: {_inline(info.get_default(call_default_factory=True))}"
+            yield f"# {indent}{name}: {_inline(default)}"
 
 
 def _inline(value: Any) -> str:

@@ -90,6 +90,27 @@ def check_keepers(run: FinishedRun) -> Balance:
     return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
 
 
+def check_lines(run: FinishedRun) -> list[Balance]:
+    """Boilerplate removed from each source: the manifest against the sums over all documents."""
+    expected = {name: source.get("boilerplate") for name, source in run.manifest["sources"].items()}
+    found = {name: Counter[str]() for name, numbers in expected.items() if numbers}
+    for part in run.parts if found else []:
+        table = read_parquet(run.store, part.signals, ["source", "characters", *schemas.REMOVED_LINES.names])
+        lines, characters = (numbers(table, name) for name in schemas.REMOVED_LINES.names)
+        sources = np.array(table.column("source").to_pylist())
+        for name, counts in found.items():
+            mine = (sources == name) & (lines > 0)
+            counts["documents"] += int(mine.sum())
+            counts["emptied"] += int((mine & (numbers(table, "characters") == 0)).sum())
+            counts["lines"] += int(lines[mine].sum(dtype=np.int64))
+            counts["characters"] += int(characters[mine].sum(dtype=np.int64))
+    return [
+        Balance(f"boilerplate {what} of source {name}", expected[name][what], counts[what])
+        for name, counts in found.items()
+        for what in ("documents", "emptied", "lines", "characters")
+    ]
+
+
 def recount(run: FinishedRun) -> list[Balance]:
     """The books, from the rows of every table rather than from counters."""
     outcomes: Counter[str] = Counter()
@@ -127,7 +148,7 @@ def recount(run: FinishedRun) -> list[Balance]:
             tokens,
         ),
     ]
-    balances += [check_keepers(run), check_similarities(run)]
+    balances += [check_keepers(run), check_similarities(run), *check_lines(run)]
     balances += [
         Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
         for name in schemas.OUTCOMES

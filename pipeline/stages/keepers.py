@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline import schemas
 from pipeline.dedup.keepers import choose_keepers
@@ -20,6 +20,7 @@ from pipeline.section import Section
 from pipeline.stages.candidate_sets import bounds_of
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import read_listing, read_partition, read_partition_payload
+from pipeline.text.lines import LinesConfig
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
 
@@ -36,6 +37,13 @@ class DedupConfig(Section):
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
+    lines: LinesConfig | None = None
+    """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value == "off" else {} if value is True or value == "on" else value
 
 
 def stage(config: DedupConfig) -> Stage:

@@ -29,9 +29,13 @@ from pipeline.sources.read import read_slice
 from pipeline.sources.records import RecordBatch
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
+from pipeline.stages.line_removal import LineRemoval
+from pipeline.stages.lines import compile_lines, counting_settings
+from pipeline.stages.slices import described_slice
 from pipeline.stages.tables import TableOutput, ipc_output, parquet_output
 from pipeline.stages.versions import library_versions
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
+from pipeline.text.lines import LinesConfig
 from pipeline.text.normalise import NormaliseConfig, Normaliser
 from pipeline.text.signals import SIGNALS, measure
 
@@ -43,14 +47,20 @@ class MeasureConfig(Section):
     language: LanguageConfig = LanguageConfig()
 
 
-def stage(config: MeasureConfig, minhash: MinHashConfig, runtime: Json) -> Stage:
-    """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``."""
+def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
+    """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``.
+
+    With ``lines``, each unit's description names the boilerplate of its sources, which is removed from the normalised
+    text before anything is measured.
+    """
     settings = {
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
         "minhash": minhash.model_dump(),
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
+    if lines:
+        settings["lines"] = counting_settings(lines)
     return Stage("measure", 1, settings, run, runtime, prepare)
 
 
@@ -66,6 +76,7 @@ class _Kernels(NamedTuple):
     normalise: Normaliser
     identify: LanguageIdentifier
     minhash: MinHashConfig
+    lines: LinesConfig | None
 
 
 @cache
@@ -83,7 +94,11 @@ def _kernels(settings: bytes) -> _Kernels:
         signatures(words.hashes, words.offsets, minhash)
 
     compile_once("measure", use_kernels)
-    return _Kernels(normalise, identify, minhash)
+    lines = None
+    if "lines" in parsed:
+        compile_lines()
+        lines = LinesConfig.model_validate(parsed["lines"])
+    return _Kernels(normalise, identify, minhash, lines)
 
 
 def prepare(settings: Json) -> _Kernels:
@@ -98,13 +113,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
         kernels = prepare(settings)
     described_slices = unit.description["slices"]
     keep = tuple(dict.fromkeys(column for fields in described_slices for column in fields["reader"]["keep"]))
+    removal = LineRemoval(unit, workspace, kernels.lines)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
-        _Parts(workspace, keep, kernels.minhash.num_perm) as parts,
+        _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns) as parts,
     ):
         for fields in described_slices:
-            source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
-            file_slice = FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "reader")})
+            file_slice, source = described_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
                 _note_unreadable(unreadable, workspace, file_slice, batch)
@@ -121,11 +136,12 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.count("replaced_characters_documents", batch.replaced)
                 raw = batch.texts
                 del batch  # a batch of one huge document exists as few times at once as can be
-                texts, signals, signed = _measure(raw, kernels, workspace)
+                texts, signals, signed = _measure(raw, kernels, removal, source.name, workspace)
                 del raw
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
+    removal.write_examples()
 
 
 def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch | None:
@@ -133,7 +149,9 @@ def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch |
         return next(batches, None)
 
 
-def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa.Array, Json, Json]:
+def _measure(
+    raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: str, workspace: Workspace
+) -> tuple[pa.Array, Json, Json]:
     """Normalised texts, columns of the signals table, columns of the signatures table."""
     with workspace.timed("normalise"):
         normalised = kernels.normalise(raw)
@@ -141,7 +159,7 @@ def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa
     workspace.count("normalise_identical_bytes", normalised.identical_bytes)
     workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
     workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
-    texts = normalised.texts
+    texts, removed = removal(source, normalised.texts)
     with workspace.timed("language"):
         languages = kernels.identify(texts)
     with workspace.timed("signals"):
@@ -157,7 +175,7 @@ def _measure(raw: pa.Array, kernels: _Kernels, workspace: Workspace) -> tuple[pa
             "signature": signatures(words, offsets, kernels.minhash),
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
-    return texts, signals | {"language": languages}, signed
+    return texts, signals | {"language": languages} | removed, signed
 
 
 def _constant(name: str, rows: int) -> pa.Array:
@@ -202,7 +220,7 @@ def _note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileS
 class _Parts(contextlib.AbstractContextManager["_Parts"]):
     """The unit's three tables, begun anew whenever a part is full."""
 
-    def __init__(self, workspace: Workspace, keep: tuple[str, ...], num_perm: int) -> None:
+    def __init__(self, workspace: Workspace, keep: tuple[str, ...], num_perm: int, more: list[pa.Field]) -> None:
         self._workspace = workspace
         self._documents = schemas.documents(keep)
         self._signals = pa.schema(
@@ -212,6 +230,7 @@ class _Parts(contextlib.AbstractContextManager["_Parts"]):
                 ("language", pa.dictionary(pa.int32(), pa.string())),
             ]
             + [pa.field(name, kind) for name, kind in SIGNALS.items()]
+            + more
         )
         self._signatures = schemas.signatures(num_perm)
         self._open = contextlib.ExitStack()

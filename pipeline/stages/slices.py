@@ -125,6 +125,12 @@ def plan_measure(
     return units
 
 
+def described_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
+    """A slice of a unit's description, and how its source is read."""
+    source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
+    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "reader")}), source
+
+
 def _slices_of(
     file: InputFile, kind: str, reader: Json, counted: list[Record], unit_bytes: int
 ) -> list[tuple[Json, int]]:

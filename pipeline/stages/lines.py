@@ -1,0 +1,129 @@
+"""Lines: how many documents of a source hold each line, counted before anything is measured; `dedup.lines` only.
+
+Reads and normalises what ``measure`` will read, and writes (key, documents) of every line in runs sorted by key, so
+that ``boilerplate`` can read any range of keys. Every source has outputs of its own.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import chain, groupby
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from pipeline import schemas
+from pipeline.compiled import compile_once
+from pipeline.dedup.radix import sort_pairs
+from pipeline.engine.records import Json, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.sources.read import read_slice
+from pipeline.stages.slices import described_slice
+from pipeline.stages.tables import TableOutput, ipc_output
+from pipeline.stages.versions import library_versions
+from pipeline.text.line_counts import LineCounter
+from pipeline.text.line_removal import KnownLines, LineRemover
+from pipeline.text.lines import LinesConfig
+from pipeline.text.normalise import NormaliseConfig, Normaliser
+
+
+def stage(config: LinesConfig, normalise: NormaliseConfig, runtime: Json) -> Stage:
+    """Map side; ``runtime`` holds ``batch_bytes``. The limit is not among its settings: a new one reads no text."""
+    settings = {
+        "normalise": normalise.model_dump(),
+        "lines": counting_settings(config),
+        "versions": library_versions("ftfy", "pyarrow", "unicodedata"),
+    }
+    return Stage("lines", 1, settings, run, runtime, prepare)
+
+
+def counting_settings(config: LinesConfig) -> Json:
+    """What a key depends on besides the text."""
+    return config.model_dump(include={"unit", "min_characters"})
+
+
+def plan(units: list[Unit], sources: tuple[str, ...] | None) -> list[Unit]:
+    """Measure's units, less the slices of sources that are left alone."""
+    if sources is None:
+        return units
+    chosen = []
+    for unit in units:
+        slices = [fields for fields in unit.description["slices"] if fields["source"] in sources]
+        if slices:
+            chosen.append(replace(unit, description={"slices": slices}))
+    return chosen
+
+
+@cache
+def _prepared(settings: bytes) -> tuple[Normaliser, LinesConfig]:
+    parsed = orjson.loads(settings)
+    compile_lines()
+    normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
+    return normalise, LinesConfig.model_validate(parsed["lines"])
+
+
+def compile_lines() -> None:
+    """Compile the kernels of counting and removal, once a node."""
+    compile_once("lines", _use_kernels)
+
+
+def _use_kernels() -> None:
+    config = LinesConfig(min_characters=1)
+    texts = pa.array(["A line.\n\n\u3000\u65e5\u672c\u8a9e \nAnother"], pa.large_string())
+    counter = LineCounter(config)
+    counter.add(texts)
+    keys, _ = sort_pairs(*counter.take(), False)
+    LineRemover(config, KnownLines(keys), keys)(texts)
+
+
+def prepare(settings: Json) -> tuple[Normaliser, LinesConfig]:
+    """Load kernels and tables; once a process."""
+    return _prepared(orjson.dumps(settings))
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Count the lines of the unit's slices; one output a source, named in ``notes["sources"]``."""
+    with workspace.timed("load kernels"):
+        normalise, config = prepare(workspace.settings)
+    counter = LineCounter(config)
+    sources = list(dict.fromkeys(fields["source"] for fields in unit.description["slices"]))
+    workspace.notes["sources"] = sources
+    with contextlib.ExitStack() as outputs:
+        tables = {
+            source: outputs.enter_context(ipc_output(workspace, f"lines-{number:03d}", schemas.LINE_COUNTS))
+            for number, source in enumerate(sources)
+        }
+        for source, slices in groupby(unit.description["slices"], key=lambda fields: fields["source"]):
+            for texts in chain.from_iterable(_texts(fields, workspace) for fields in slices):
+                with workspace.timed("normalise"):
+                    normalised = normalise(texts).texts
+                with workspace.timed("count"):
+                    counter.add(normalised)
+                if counter.is_full:
+                    _write_run(counter, tables[source], workspace)
+            _write_run(counter, tables[source], workspace)
+
+
+def _texts(fields: Json, workspace: Workspace) -> Iterator[pa.Array]:
+    file_slice, source = described_slice(fields)
+    batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
+    while True:
+        with workspace.timed("read"):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
+            workspace.count(f"unreadable_reason/{kind}", number)  # so that a passing fault is looked at again
+        if len(batch.texts):
+            yield batch.texts
+
+
+def _write_run(counter: LineCounter, table: TableOutput, workspace: Workspace) -> None:
+    with workspace.timed("sort"):
+        keys, documents = sort_pairs(*counter.take(), False)
+    with workspace.timed("write"):
+        table.write({"key": keys, "documents": documents.astype(np.uint32)})
+    workspace.count("lines", len(keys))
