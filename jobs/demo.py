@@ -33,7 +33,7 @@ DOCUMENTATION_NAMES = (
 
 def demo() -> None:
     """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
-    from jobs.exits import log_to_stderr, true_exit_codes
+    from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
@@ -81,6 +81,7 @@ def demo() -> None:
             tell(explain(finished, duplicate), 160)
         console.print("\n[bold]one row of a shard, decoded[/bold]")
         print(decoded_row())
+    leave(OK)
 
 
 def gather() -> None:

@@ -51,8 +51,16 @@ def true_exit_codes() -> Iterator[None]:
 def _end(message: object, code: int) -> None:
     sys.stdout.flush()
     print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)
-    if code == INTERRUPTED and "ray" in sys.modules:
-        sys.modules["ray"].shutdown()
+    leave(code)
+
+
+def leave(code: int) -> None:
+    """End the process with this code; a Ray that it started on this machine ends with it."""
+    from pipeline.engine.execute import leave_ray
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if leave_ray():
         os._exit(code)  # Ray's threads may still be at work, and the interpreter's own end can fall over them
     sys.exit(code)
 

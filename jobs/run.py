@@ -26,7 +26,7 @@ def run(
     the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
     2: config or input refused. 3: another run owns the folder.
     """
-    from jobs.exits import log_to_stderr, true_exit_codes
+    from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
 
     started = time.perf_counter()
     log_to_stderr()
@@ -40,6 +40,7 @@ def run(
         settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
         walk = run_pipeline(load_config(config, settings))
         print_summary(walk, time.perf_counter() - started, Console())
+    leave(OK)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ Legend: N documents, B bytes, S states, R distinct rows of the state machine, F 
 and scripts).
 """
 
+from array import array
+from functools import cached_property
+from importlib.metadata import version
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -20,8 +24,9 @@ from py3langid import langid
 from pydantic import Field
 
 from pipeline.arrow_strings import string_buffers
+from pipeline.prepared import Arrays, prepared_arrays
 from pipeline.section import Section
-from pipeline.text.language_kernel import NOT_SURE, best_columns, prefixes
+from pipeline.text.language_kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, prefixes
 
 _SCALE = 512
 """Weights are multiples of 1/512: half floats of 2 to 16 in magnitude have spacing 1/512 to 1/128."""
@@ -39,7 +44,7 @@ class LanguageConfig(Section):
 
 
 class LanguageIdentifier:
-    """Names the language of every document. One for each process: loading the model takes about a second.
+    """Names the language of every document. One for each process.
 
     In: large_string[N] without nulls. Out: dictionary<int16, string>[N], ISO 639 codes (``zxx`` is no
     language).
@@ -52,30 +57,31 @@ class LanguageIdentifier:
 
     def __init__(self, config: LanguageConfig) -> None:
         self.config = config
-        reference = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
-        features, columns = reference.nb_ptc.shape
-        scaled = reference.nb_ptc.astype(np.float32) * np.float32(_SCALE)
-        # Rows are padded so that whole vector registers are added.
-        self._weights = np.zeros((features + 1, -(-columns // _PADDING) * _PADDING), np.int16)
-        self._weights[:-1, :columns] = scaled
-        if reference.tk_nextmove.itemsize != 4 or not np.array_equal(self._weights[:-1, :columns], scaled):
-            raise ValueError(
-                "the model of the installed py3langid is of another kind than that of 0.4, whose labels are "
-                "promised; install py3langid 0.4"
-            )
-        self._reference = reference
-        self._moves = np.frombuffer(reference.tk_nextmove, np.uint32)
-        # The row that follows, beside the state that follows: one memory access less to wait for.
-        self._rows = np.frombuffer(reference.tk_row, np.uint16)[self._moves]
-        self._first_row = int(reference.tk_row[0])
-        self._emitted = np.array(reference.tk_output, np.int32)
-        self._priors = reference.nb_pc.astype(np.float64)
-        self.labels: list[str] = reference.labels
+        model = prepared_arrays("language", (version("py3langid"),), _model)
+        self._model = model
+        self._classes: list[str] = model["classes"].tolist()
+        self.labels: list[str] = list(dict.fromkeys(self._classes))
         """All labels, in the order of the dictionary."""
         numbers = {label: number for number, label in enumerate(self.labels)}
-        self._label_of_column = np.array([numbers[label] for label in reference.nb_classes], np.int16)
+        self._label_of_column = np.array([numbers[label] for label in self._classes], np.int16)
         # A character is 4 bytes at most, and composing or lower-casing makes 3 times as many of them at most.
         self._log_counts = np.log1p(np.arange(12 * config.characters + 2, dtype=np.float32)).astype(np.float64)
+
+    @cached_property
+    def _reference(self) -> langid.LanguageIdentifier:
+        """py3langid's own, for documents between two languages; made when the first one comes."""
+        model = self._model
+        moves, rows = array("I"), array("H")
+        moves.frombytes(model["state_moves"].tobytes())
+        rows.frombytes(model["state_rows"].tobytes())
+        return langid.LanguageIdentifier(
+            model["reference_weights"],
+            model["reference_priors"],
+            self._classes,
+            moves,
+            model["emitted"].tolist(),
+            tk_row=rows,
+        )
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Label every document."""
@@ -101,12 +107,10 @@ class LanguageIdentifier:
             data,
             starts,
             ends,
-            self._moves,
-            self._rows,
-            self._first_row,
-            self._emitted,
-            self._weights,
-            self._priors,
+            self._model["steps"],
+            int(self._model["state_rows"][0]),
+            self._model["weights"],
+            self._model["priors"],
             self._log_counts,
             self._label_of_column,
         )
@@ -122,6 +126,40 @@ class LanguageIdentifier:
             scores[first] = max(scores[first], scores[other])
             scores[other] = langid.RAW_FLOOR
         return int(scores.argmax())
+
+
+def _model() -> Arrays:
+    """The installed model, in the form that the kernel walks.
+
+    Raises:
+        ValueError: a py3langid of another kind.
+    """
+    reference = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
+    features, columns = reference.nb_ptc.shape
+    scaled = reference.nb_ptc.astype(np.float32) * np.float32(_SCALE)
+    # Rows are padded so that whole vector registers are added.
+    weights = np.zeros((features + 1, -(-columns // _PADDING) * _PADDING), np.int16)
+    weights[:-1, :columns] = scaled
+    if reference.tk_nextmove.itemsize != 4 or not np.array_equal(weights[:-1, :columns], scaled):
+        raise ValueError(
+            "the model of the installed py3langid is of another kind than that of 0.4, whose labels are "
+            "promised; install py3langid 0.4"
+        )
+    moves = np.frombuffer(reference.tk_nextmove, np.uint32)
+    rows = np.frombuffer(reference.tk_row, np.uint16)
+    emitted = np.array(reference.tk_output, np.int32)
+    return {
+        "reference_weights": reference.nb_ptc,
+        "reference_priors": reference.nb_pc,
+        "weights": weights,
+        "priors": reference.nb_pc.astype(np.float64),
+        "classes": np.array(reference.nb_classes),
+        "state_moves": moves,
+        "state_rows": rows,
+        "emitted": emitted,
+        # All that the kernel needs of a step in one place: one memory access to wait for.
+        "steps": rows[moves].astype(np.uint64) << STEP_FEATURE_BITS | (emitted[moves] + 1).astype(np.uint64),
+    }
 
 
 def reference_encode(text: str) -> bytes:

@@ -110,15 +110,68 @@ def _prefixes(
     return ends, plain
 
 
+STEP_FEATURE_BITS = np.uint64(32)
+"""A step of the state machine: the row that follows above these bits, the feature it emits plus one (0: none) below."""
+_FEATURE = np.uint64(0xFFFF_FFFF)
+
+
+@kernel
+def _walk(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    steps: NDArray[np.uint64],
+    first_row: int,
+    features: NDArray[np.int32],
+    seen: NDArray[np.int64],
+) -> None:
+    """Features that four documents emit, in order, each plus one.
+
+    A step waits for the one before it, and the table is far larger than the processor's caches: so four documents
+    walk at a time, and one waits while the others fetch.
+
+    In: starts, ends int64[4]. Out: features int32[4, B + 1], of which ``seen`` int64[4] are filled.
+    """
+    together = min(ends[0] - starts[0], ends[1] - starts[1], ends[2] - starts[2], ends[3] - starts[3])
+    at0, at1, at2, at3 = starts[0], starts[1], starts[2], starts[3]
+    row0, row1, row2, row3 = first_row, first_row, first_row, first_row
+    seen0, seen1, seen2, seen3 = 0, 0, 0, 0
+    out0, out1, out2, out3 = features[0], features[1], features[2], features[3]
+    for i in range(together):
+        step0 = steps[row0 << 8 | np.int64(data[at0 + i])]
+        step1 = steps[row1 << 8 | np.int64(data[at1 + i])]
+        step2 = steps[row2 << 8 | np.int64(data[at2 + i])]
+        step3 = steps[row3 << 8 | np.int64(data[at3 + i])]
+        row0, row1 = np.int64(step0 >> STEP_FEATURE_BITS), np.int64(step1 >> STEP_FEATURE_BITS)
+        row2, row3 = np.int64(step2 >> STEP_FEATURE_BITS), np.int64(step3 >> STEP_FEATURE_BITS)
+        # written in any case, kept only if there is one: no branch to guess
+        out0[seen0] = np.int32(step0 & _FEATURE)
+        out1[seen1] = np.int32(step1 & _FEATURE)
+        out2[seen2] = np.int32(step2 & _FEATURE)
+        out3[seen3] = np.int32(step3 & _FEATURE)
+        seen0 += (step0 & _FEATURE) != 0
+        seen1 += (step1 & _FEATURE) != 0
+        seen2 += (step2 & _FEATURE) != 0
+        seen3 += (step3 & _FEATURE) != 0
+    rows = (row0, row1, row2, row3)
+    counts = (seen0, seen1, seen2, seen3)
+    for lane in range(4):
+        row, count = rows[lane], counts[lane]
+        for at in range(starts[lane] + together, ends[lane]):
+            step = steps[row << 8 | np.int64(data[at])]
+            row = np.int64(step >> STEP_FEATURE_BITS)
+            features[lane, count] = np.int32(step & _FEATURE)
+            count += (step & _FEATURE) != 0
+        seen[lane] = count
+
+
 @kernel
 def best_columns(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
-    moves: NDArray[np.uint32],
-    rows: NDArray[np.uint16],
+    steps: NDArray[np.uint64],
     first_row: int,
-    emitted: NDArray[np.int32],
     weights: NDArray[np.int16],
     priors: NDArray[np.float64],
     log_counts: NDArray[np.float64],
@@ -130,10 +183,8 @@ def best_columns(
         data: uint8[B]; document i is ``data[starts[i] : ends[i]]``.
         starts: int64[N].
         ends: int64[N].
-        moves: uint32[R * 256], next state by row and byte.
-        rows: uint16[R * 256], the row of that next state.
+        steps: uint64[R * 256] by row and byte, see STEP_FEATURE_BITS.
         first_row: the row of the first state.
-        emitted: int32[S], the feature that a state emits, or -1.
         weights: int16[F + 1, W >= L], log-probabilities * 512; the last row and the rest of each are zero.
         priors: float64[L].
         log_counts: float64[C], log1p of a count.
@@ -149,6 +200,8 @@ def best_columns(
     longest = 0
     for document in range(len(starts)):
         longest = max(longest, ends[document] - starts[document])
+    walked = np.empty((4, longest + 1), np.int32)
+    emitted = np.zeros(4, np.int64)
     features = np.empty(longest + 1, np.int32)
     by_count = np.empty(longest + 1, np.int32)
     first_of_count = np.zeros(longest + 2, np.int32)
@@ -156,18 +209,23 @@ def best_columns(
     scores = np.empty(width, np.float64)
     labels = np.empty(len(starts), np.int16)
     for document in range(len(starts)):
+        lane = document & 3
+        if lane == 0:
+            if document + 4 <= len(starts):
+                _walk(data, starts[document:], ends[document:], steps, first_row, walked, emitted)
+            else:  # the last few: lanes without a document walk over nothing
+                lane_starts, lane_ends = np.zeros(4, np.int64), np.zeros(4, np.int64)
+                lane_starts[: len(starts) - document] = starts[document:]
+                lane_ends[: len(starts) - document] = ends[document:]
+                _walk(data, lane_starts, lane_ends, steps, first_row, walked, emitted)
         seen = 0
         most = 0
-        row = np.int64(first_row)
-        for at in range(starts[document], ends[document]):
-            move = row << 8 | np.int64(data[at])
-            row = np.int64(rows[move])
-            feature = emitted[moves[move]]
-            if feature >= 0:
-                if counts[feature] == 0:
-                    features[seen] = feature
-                    seen += 1
-                counts[feature] += 1
+        for position in range(emitted[lane]):
+            feature = walked[lane, position] - 1
+            if counts[feature] == 0:
+                features[seen] = feature
+                seen += 1
+            counts[feature] += 1
         if seen == 0:
             labels[document] = label_of_column[0]
             continue

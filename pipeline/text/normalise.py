@@ -5,6 +5,8 @@ substitutions itself, and sends the rest, about one byte in a hundred, to ftfy. 
 follow (``normalise_steps``).
 """
 
+import unicodedata
+from importlib.metadata import version
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.arrow_strings import string_buffers, strings_from_buffers
+from pipeline.prepared import prepared_arrays
 from pipeline.section import Section
 from pipeline.text.normalise_prove import (
     HTML_AUTO,
@@ -27,7 +30,13 @@ from pipeline.text.normalise_prove import (
 )
 from pipeline.text.normalise_splice import count_changed, splice
 from pipeline.text.normalise_steps import OwnSteps
-from pipeline.text.normalise_tables import build_tables
+from pipeline.text.normalise_tables import Tables, build_tables
+
+
+def _tables(config: TextFixerConfig) -> Tables:
+    """The scanner's tables for these options, built once a node."""
+    made_of = (version("ftfy"), unicodedata.unidata_version, config)
+    return Tables(**prepared_arrays("normalise", made_of, lambda: build_tables(config)._asdict()))
 
 
 class NormaliseConfig(Section):
@@ -118,7 +127,7 @@ class Normaliser:
         self._ftfy_config = config.ftfy_config()._replace(explain=not all(refining))
         self._ftfy_config_without_html = self._ftfy_config._replace(unescape_html=False)
         self._html_mode = {"auto": HTML_AUTO, True: HTML_ON, False: HTML_OFF}[config.unescape_html]
-        self._tables = build_tables(self._ftfy_config) if config.ftfy else None
+        self._tables = _tables(self._ftfy_config) if config.ftfy else None
         self._own_steps = OwnSteps(
             lowercase=config.lowercase,
             mask_urls=config.mask_urls,

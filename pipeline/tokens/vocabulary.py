@@ -3,7 +3,6 @@
 Three kinds of source: a tiktoken encoding by name, a ``.tiktoken`` rank file, and a ``tokenizer.json``.
 """
 
-import base64
 import binascii
 import gzip
 import hashlib
@@ -258,10 +257,8 @@ def _special(special_tokens: Mapping[str, int], wanted: str | None, source: str)
 def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
     """Lines of ``base64(token) rank``."""
     try:
-        ranks = {
-            base64.b64decode(token): int(rank)
-            for token, rank in (line.split() for line in content.splitlines() if line)
-        }
+        words = content.split()
+        ranks = dict(zip(map(binascii.a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
     except (ValueError, binascii.Error) as error:
         raise ValueError(f"{source} must hold lines of 'base64 rank' (a .tiktoken file): {error}") from error
     missing = [value for value in range(256) if bytes([value]) not in ranks]

@@ -174,7 +174,8 @@ def test_prefix_ends():
     assert plain.tolist() == [True, True, False, True, True]
 
 
-def test_a_model_of_another_kind_is_refused(monkeypatch):
+def test_a_model_of_another_kind_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.prepared.CACHE_FOLDER", str(tmp_path))  # the model is read, not found prepared
     model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
     model.nb_ptc = model.nb_ptc[:10].astype(np.float32) + np.float32(0.0001)
     monkeypatch.setattr(langid.LanguageIdentifier, "from_model_file", lambda path: model)
@@ -191,10 +192,8 @@ def test_the_kernel_is_sure_only_beyond_rounding(difference, label):
         np.frombuffer(b"xxx", np.uint8),
         np.array([0]),
         np.array([3]),
-        np.zeros(256, np.uint32),
-        np.zeros(256, np.uint16),
+        np.ones(256, np.uint64),
         0,
-        np.zeros(1, np.int32),
         weights,
         np.zeros(2),
         np.log1p(np.arange(5.0)),
