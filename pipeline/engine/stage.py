@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.engine.memory import keep_freed_memory
 from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
 from pipeline.engine.store import DigestName, Draft, Store
 
@@ -101,6 +102,7 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
 
     If somebody else committed the same unit meanwhile, theirs is returned: the outputs are the same.
     """
+    keep_freed_memory()
     store = Store(store_root)
     key = stage.key(unit)
     if store.exists(stage.record_path(key)):  # a group is run again when its worker died in the middle

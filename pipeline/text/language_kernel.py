@@ -134,7 +134,7 @@ def _walk(
     """
     together = min(ends[0] - starts[0], ends[1] - starts[1], ends[2] - starts[2], ends[3] - starts[3])
     at0, at1, at2, at3 = starts[0], starts[1], starts[2], starts[3]
-    row0, row1, row2, row3 = first_row, first_row, first_row, first_row
+    row0 = row1 = row2 = row3 = np.int64(first_row)
     seen0, seen1, seen2, seen3 = 0, 0, 0, 0
     out0, out1, out2, out3 = features[0], features[1], features[2], features[3]
     for i in range(together):

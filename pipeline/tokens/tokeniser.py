@@ -20,6 +20,8 @@ _GROUP_BYTES = 16 << 20
 """Text handed to the engine at a time: its own results are twice as wide as ours and exist once more
 beside them."""
 _PART_BYTES = 1 << 20
+_CHECKED_BYTES = 1 << 16
+"""Of a longer document only the first part of about this size is compared: the reference is slow."""
 _MAX_CHECKED_BYTES = 4 << 20
 _SOFT_BYTES = 1 << 15
 """The engine's time for an unsplit run grows faster than the run: 32 KB keeps it inside the processor's
@@ -112,8 +114,8 @@ class Tokeniser:
         """Compare a sample of documents with the reference: same ids, and ids that decode to the text.
 
         The sample is the first document and those whose xxh3_64 falls into ``check_share``, so a fault of the
-        engine that touches only other documents is not seen. Of a document of more than a megabyte the first
-        part is compared. A ``tokenizer.json`` may normalise text (lower case, spaces ...), so there a
+        engine that touches only other documents is not seen. Of a document of more than 64 KB the first part
+        is compared. A ``tokenizer.json`` may normalise text (lower case, spaces ...), so there a
         decoding that differs is counted as ``lossy`` and is no mismatch.
         """
         data, offsets = string_buffers(texts)
@@ -164,10 +166,11 @@ class Tokeniser:
         ]
 
     def _end_of_first_part(self, data: NDArray[np.uint8], start: int, end: int) -> int:
-        """Where the first independent part of a document ends."""
-        if end - start <= self._part_bytes or not self._cuts:
+        """Where the part of a document that is compared ends: at a cut, so that it has the same ids alone."""
+        part_bytes = min(self._part_bytes, _CHECKED_BYTES)
+        if end - start <= part_bytes or not self._cuts:
             return end
-        ends, floors = cut_long(data, start, end, self._part_bytes, end - start, end - start)
+        ends, floors = cut_long(data, start, end, part_bytes, end - start, end - start)
         return int(ends[np.argmax(floors < 0)])
 
     def _encode(self, texts: pa.Array, engine: Engine) -> TokenisedTexts:
