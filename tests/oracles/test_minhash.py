@@ -23,6 +23,20 @@ from pipeline.dedup.keepers import choose_keepers, exact_similarity
 from pipeline.dedup.minhash import MinHashConfig, signatures
 from pipeline.dedup.shingles import shingle_counts, shingle_hashes
 from pipeline.text.words import hash_words
+from tests.text.specification import fold, words
+
+WINDOWS_THAT_STAY = [0, 2, 3, 5, 8, 10, 14, 15]
+OTHER_WORDS = {
+    "Hello, World! 123.45 and 6,789 items": ["hello", "world", "123", "45", "and", "6", "789", "items"],
+    "|$17.56||1|\n|$15.37||2599|": ["17", "56", "1", "15", "37", "2599"],  # theirs: every number is 0
+    "v1.2.3 10.5.6": ["v1", "2", "3", "10", "5", "6"],
+    "１２３ ٣٤٥ ½": ["１２３", "٣٤٥"],  # a fraction is a mark here
+    "Café naïve Ångström": ["café", "naïve", "ångström"],  # theirs: accents are taken off
+    "Straße İstanbul": ["strasse", "i̇stanbul"],  # theirs: lower case, not case folding
+    "日本語。テキスト、です": ["日", "本", "語", "テ", "キ", "ス", "ト", "で", "す"],  # theirs: runs between marks
+    "emoji 😀 test": ["emoji", "test"],  # theirs: a word
+    "\u200bzero\u200bwidth": ["zero", "width"],  # theirs: one word
+}
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracles" / "oracle_minhash.json"
 
@@ -84,11 +98,40 @@ def test_clusters_of_the_oracle(oracle):
     assert all(cluster_of[a] == cluster_of[b] for a, b in pairs)
     assert [int((keeper[cluster_of == number] == -1).sum()) for number in range(len(clusters))] == [1] * len(clusters)
     assert (keeper == -1).sum() == 6
-    # Every pair that the oracle's own run emitted lies in one of our components.
+    # Every pair that the oracle's own runs emitted (three hash functions) lies in one of our components.
     docs, components = connected_components([edges])
     component_of = dict(zip(docs.tolist(), components.tolist(), strict=True))
-    for a, b in oracle["configs"]["xxhash64"]["emitted_pairs"]:
-        assert component_of[a] == component_of[b]
+    for name, emitted in oracle["configs"].items():
+        for a, b in emitted["emitted_pairs"]:
+            assert component_of[a] == component_of[b], name
+
+
+def test_at_the_threshold_only_windows_that_reach_a_kept_one_go(oracle):
+    """The oracle's tool removes all but one of a cluster. Ours compares with who stays: two more windows stay."""
+    text = oracle["lorem_ipsum"]
+    starts = [start for cluster in oracle["clusters_offsets"] for start in cluster]
+    # "id" as in test_exact_similarities_of_the_oracle
+    texts = [re.sub(r"\bid\b", "i d", text[start : start + oracle["doc_len"]]) for start in starts]
+    jaccard = np.array(oracle["configs"]["xxhash64"]["jaccard"])
+    _, keeper, _ = find_duplicates(texts, MinHashConfig(), threshold=0.8, verify="exact")
+    assert sorted(np.flatnonzero(keeper < 0).tolist()) == WINDOWS_THAT_STAY
+    for window in np.flatnonzero(keeper >= 0):
+        assert jaccard[window, keeper[window]] >= 0.8 and keeper[keeper[window]] == -1
+    for a, b in itertools.combinations(WINDOWS_THAT_STAY, 2):
+        assert jaccard[a, b] < 0.8
+
+
+def test_words_beside_those_of_the_oracle(oracle):
+    """The two definitions of a word, side by side: docs/rules.md gives the reasons."""
+    ours = {sample["i"]: [fold(word) for word in words(sample["i"])] for sample in oracle["simplify_text"]}
+    theirs = {sample["i"]: sample["words"] for sample in oracle["simplify_text"]}
+    differ = {text: ours[text] for text in theirs if ours[text] != theirs[text]}
+    assert differ == OTHER_WORDS
+    for text, expected in ours.items():  # and the kernel has as many
+        assert len(split([text]).hashes) == len(expected)
+    for sample in oracle["short_docs"]:
+        counts = shingle_counts(split([sample["text"]]).offsets, 5)
+        assert counts[0] == max(1, sample["n_shingles"])  # a text of four words has none there, one here
 
 
 def test_exact_similarities_of_the_oracle(oracle):
