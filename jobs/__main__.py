@@ -2,6 +2,7 @@
 
 import typer
 
+from jobs.audit import audit
 from jobs.init import init
 from jobs.lines import lines
 from jobs.plan import plan
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 for command in (run, plan, why, lines, verify, init, schema):
     app.command()(command)
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:

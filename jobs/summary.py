@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from jobs.exits import printable
 from jobs.lines import lines_table
 from pipeline import schemas
 from pipeline.engine.engine import StageSummary
@@ -45,6 +46,8 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     start = walk.engine.start_seconds
     begun = f" ({start:,.1f} s of it to start Ray)" if start else ""
     say(f"{seconds:,.1f} s{begun}, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
+    for alarm in walk.alarms:
+        say(printable(f"ALARM: {alarm}", lines=False))
     say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
 

@@ -12,6 +12,7 @@ import orjson
 import yaml
 
 from pipeline import schemas
+from pipeline.alarms import Alarm, dedup_alarms
 from pipeline.config import Config, ConfigError
 from pipeline.engine.catalogue import InputError, InputFile, build_catalogue, list_inputs
 from pipeline.engine.engine import Engine
@@ -71,6 +72,11 @@ class Walk:
     shuffled: list[Record] = field(default_factory=list)
     sharded: list[Record] = field(default_factory=list)
     layout: Json = field(default_factory=dict)
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """Signs that deduplication took more than it should have."""
+        return dedup_alarms(self.config, self.clustered, self.decided)
 
     @property
     def id_dtype(self) -> np.dtype[Any]:
@@ -374,11 +380,12 @@ def shards_folder(walk: Walk) -> str:
 
 
 def _save_observations(walk: Walk) -> None:
-    """What this run took: seconds, CPU and memory of each stage. Reaches nothing but reports and benchmarks."""
+    """What this run took, stage by stage, and its alarms. Reaches nothing but reports and benchmarks."""
     observed = {
         "start_seconds": walk.engine.start_seconds,
         "text_bytes": total(walk.measured, "text_bytes"),
         "stages": [asdict(summary) for summary in walk.engine.summaries],
+        "alarms": [asdict(alarm) for alarm in walk.alarms],
     }
     walk.engine.store.replace("observed.json", orjson.dumps(observed, option=orjson.OPT_INDENT_2))
 

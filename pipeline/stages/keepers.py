@@ -37,6 +37,10 @@ class DedupConfig(Section):
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
+    alarm_cluster_share: float = Field(0.01, gt=0, le=1)
+    """Warn when a kept document and those removed for it are more than this share of a source (and at least 10)."""
+    alarm_source_share: float = Field(0.5, gt=0, le=1)
+    """Warn when a source loses more than this share of its documents to duplicates."""
     lines: LinesConfig | None = None
     """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
 
@@ -51,7 +55,7 @@ def stage(config: DedupConfig) -> Stage:
     settings: Json = {"threshold": config.threshold, "keep": list(config.keep)}
     if config.verify == "exact":
         settings["verify"] = config.verify
-    return Stage("keepers", 1, settings, run)
+    return Stage("keepers", 2, settings, run)
 
 
 def plan(candidates: Json, records: list[Record], partitions: int, starts: Json, num_perm: int) -> list[Unit]:
@@ -113,6 +117,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.write("fates.exchange", write)
     workspace.count("members", len(component))
     workspace.count("removed", removed.sum())
+    workspace.notes["largest_clusters"] = largest_clusters(columns["doc"], columns["source"], kept_by)
 
 
 def _ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
@@ -125,3 +130,27 @@ def _ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[
     }
     ranked = [sort_keys[rule] for rule in keep]
     return np.lexsort((columns["doc"], *reversed(ranked), columns["component"]))
+
+
+def largest_clusters(
+    docs: NDArray[np.uint64], source: NDArray[np.integer[Any]], kept_by: NDArray[np.int64]
+) -> list[Json]:
+    """For each source that lost a document, the cluster with most documents of it: ``{source, keeper, documents}``.
+
+    Args:
+        docs: uint64[M] members.
+        source: int[M] of each member.
+        kept_by: int64[M] member kept in its stead, or -1. A cluster is a kept member and all removed for it.
+    """
+    removed = np.flatnonzero(kept_by >= 0)
+    keepers = np.unique(kept_by[removed])
+    clusters = np.concatenate([kept_by[removed], keepers])
+    sources = np.concatenate([source[removed], source[keepers]]).astype(np.int64)
+    pairs, documents = np.unique(np.stack([sources, clusters], axis=1), axis=0, return_counts=True)
+    names = docs[pairs[:, 1]]
+    order = np.lexsort((names, -documents, pairs[:, 0]))
+    _, first = np.unique(pairs[order, 0], return_index=True)
+    largest = order[first]
+    return [
+        {"source": int(pairs[n, 0]), "keeper": int(names[n]), "documents": int(documents[n])} for n in largest.tolist()
+    ]

@@ -1,0 +1,122 @@
+"""``winnow audit``: what a run's deduplication and splits are worth, measured against exact search."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.exits import FAILED, printable, true_exit_codes
+from jobs.why import RunFolder
+
+if TYPE_CHECKING:
+    from pipeline.audit.tables import TableOf
+
+audit = typer.Typer(
+    help="Measure a finished run against exact search: what dedup found and missed, what splits still share.",
+    no_args_is_help=True,
+)
+
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")]
+_SHOWN_ROWS = 20
+
+
+@audit.command()
+def dedup(
+    run: RunFolder,
+    documents: Annotated[
+        int, typer.Option(min=1, help="Documents compared exactly with the whole corpus; 20,000 take about 1 GB.")
+    ] = 20_000,
+    removed: Annotated[int, typer.Option(min=1, help="Removed documents compared with their keepers.")] = 10_000,
+    planted: Annotated[int, typer.Option(min=0, help="Documents to plant edited copies of.")] = 1_000,
+    clusters: Annotated[int, typer.Option(min=0, help="Largest clusters to show.")] = 20,
+    characters: Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
+    json_file: JsonFile = None,
+    html_file: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/dedup.html in RUN.")
+    ] = None,
+) -> None:
+    """Precision, recall, chance to meet, planted near-duplicates and the largest clusters of a finished run.
+
+    Exit code 1: a removed document has no kept one at verified similarity >= threshold. Reads the run's text twice.
+    """
+    with true_exit_codes():
+        from pipeline.audit.dedup import SampleSizes, audit_dedup
+        from pipeline.audit.page import dedup_page
+        from pipeline.audit.tables import dedup_tables
+        from pipeline.finished import load_finished
+
+        finished = load_finished(run)
+        measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
+        _tell(dedup_tables(measured))
+        for alarm in measured.alarms:
+            print(printable(f"ALARM: {alarm}", lines=False))
+        _write(measured, json_file, html_file or str(finished.store.path("audit/dedup.html")), dedup_page(measured))
+        if not measured.guaranteed:
+            sys.exit(FAILED)
+
+
+@audit.command()
+def splits(
+    run: RunFolder,
+    json_file: JsonFile = None,
+    html_file: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/splits.html in RUN.")
+    ] = None,
+) -> None:
+    """What the splits of a finished run still share: near-duplicates, and runs of 13 words.
+
+    Every document of the smaller splits is compared exactly with all of the others. Exit code 1: a pair between two
+    splits reaches the run's threshold.
+    """
+    with true_exit_codes():
+        from pipeline.audit.page import splits_page
+        from pipeline.audit.splits import audit_splits
+        from pipeline.audit.tables import splits_headline, splits_tables
+        from pipeline.finished import load_finished
+
+        finished = load_finished(run)
+        measured = audit_splits(finished)
+        _tell(splits_tables(measured))
+        print(f"\n{splits_headline(measured)}")
+        _write(measured, json_file, html_file or str(finished.store.path("audit/splits.html")), splits_page(measured))
+        if measured.at_threshold:
+            sys.exit(FAILED)
+
+
+def _tell(tables: "list[TableOf]") -> None:
+    """Print tables; texts from the corpus are shown with their control characters escaped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 140  # a file or a pipe: tables need not be squeezed
+    for table in tables:
+        console.print(f"\n{printable(table.title, lines=False)}", style="bold", soft_wrap=True)
+        if table.note:
+            console.print(printable(table.note, lines=False), soft_wrap=True)
+        if not table.rows:
+            continue
+        drawn = Table()
+        for number, name in enumerate(table.columns):
+            drawn.add_column(Text(name), justify="right" if number in table.numbers else "left", overflow="fold")
+        for row in table.rows[:_SHOWN_ROWS]:
+            drawn.add_row(*(Text(printable(text, lines=False)) for text in row))
+        console.print(drawn)
+        if len(table.rows) > _SHOWN_ROWS:
+            console.print(f"... and {len(table.rows) - _SHOWN_ROWS:,} more in the page and the JSON")
+
+
+def _write(measured: object, json_file: str | None, html_file: str, page: str) -> None:
+    from pathlib import Path
+
+    import orjson
+
+    if json_file:
+        Path(json_file).write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
+    target = Path(html_file)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(page, encoding="utf-8", errors="backslashreplace")
+    print(f"\npage: {printable(html_file, lines=False)}")

@@ -1,0 +1,1 @@
+"""What a finished run's dedup is worth, measured against exact search. Reads run folders; no stage imports it."""
