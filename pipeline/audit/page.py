@@ -25,6 +25,8 @@ mark { background: #ffe08a }
 }
 """
 
+_OBEYED = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
+
 
 @dataclass(frozen=True)
 class Html:
@@ -38,9 +40,14 @@ Content = str | Html
 
 def element(tag: str, *content: Content, kind: str = "") -> Html:
     """An element; strings in it are escaped."""
-    inside = "".join(c.markup if isinstance(c, Html) else html.escape(c) for c in content)
+    inside = "".join(c.markup if isinstance(c, Html) else html.escape(_visible(c)) for c in content)
     attribute = f' class="{html.escape(kind)}"' if kind else ""
     return Html(f"<{tag}{attribute}>{inside}</{tag}>")
+
+
+def _visible(text: str) -> str:
+    """Control characters, and those that turn the direction of text, are shown and not obeyed."""
+    return _OBEYED.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def dedup_page(audit: DedupAudit) -> str:
