@@ -47,6 +47,8 @@ def why(
 
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
+    from pipeline.explain import EarlierDocument, Story
+
     lines = [
         f"document   {story.id}  (number {story.doc})",
         f"source     {story.source}: {story.path}, row {story.row}",
@@ -57,10 +59,13 @@ def tell(story: "Story", characters: int) -> None:
         lines.append(f"lines      {what}; `winnow lines` lists them")
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.keeper is not None:
-        lines += [
-            f"keeper     {story.keeper.id}  (number {story.keeper.doc}), similarity {story.similarity:.4f}",
-            f"           {story.keeper.source}: {story.keeper.path}, row {story.keeper.row}",
-        ]
+        name = story.keeper.id or "a document that is no longer in the index"
+        lines.append(f"keeper     {name}  (number {story.keeper.doc}), similarity {story.similarity:.4f}")
+        if isinstance(story.keeper, EarlierDocument):
+            source = f"{story.keeper.source}: " if story.keeper.source else ""
+            lines.append(f"           {source}kept by an earlier run, {story.keeper.run}")
+        else:
+            lines.append(f"           {story.keeper.source}: {story.keeper.path}, row {story.keeper.row}")
     for place in story.places:
         rows = (
             f"row {place.first_row:,}"
@@ -74,7 +79,7 @@ def tell(story: "Story", characters: int) -> None:
     for line in lines:
         print(printable(line, lines=False))
     print(f"text       {printable(story.text[:characters], lines=False)}")
-    if story.keeper is not None:
+    if isinstance(story.keeper, Story):
         print(f"kept text  {printable(story.keeper.text[:characters], lines=False)}")
 
 

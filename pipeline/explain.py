@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import schemas
+from pipeline.dedup.index import is_indexed, split_indexed_document
 from pipeline.engine.catalogue import CATALOGUE
 from pipeline.engine.exchange import partition_of_hash
 from pipeline.engine.records import Json
@@ -16,7 +17,7 @@ from pipeline.finished import FinishedRun
 from pipeline.shards.order import order_keys
 from pipeline.stages.measure import Part
 from pipeline.stages.shards import stream_order
-from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_parquet, read_partition
+from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_listing, read_parquet, read_partition
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,20 @@ class Story:
     removed_characters: int
     outcome: str
     failed_rules: tuple[FailedRule, ...]
-    keeper: "Story | None"
+    keeper: "Story | EarlierDocument | None"
     similarity: float | None
     tokens: int | None
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class EarlierDocument:
+    """A kept document of an earlier run, as the index knows it; ids are None where that run was dropped from it."""
+
+    doc: int
+    id: str | None
+    source: str | None
+    run: str
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         *lost,
         decision["outcome"],
         tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
-        explain(run, keeper, with_keeper=False) if keeper is not None and with_keeper else None,
+        _keeper(run, keeper) if keeper is not None and with_keeper else None,
         decision["similarity"],
         tokens,
         places,
@@ -134,6 +145,19 @@ def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
     columns = schemas.REMOVED_LINES.names
     row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
     return row[columns[0]], row[columns[1]]
+
+
+def _keeper(run: FinishedRun, doc: int) -> Story | EarlierDocument:
+    if not is_indexed(np.array([doc], np.uint64))[0]:
+        return explain(run, doc, with_keeper=False)
+    assert run.index is not None
+    part, row = split_indexed_document(doc)
+    entry = next(entry for entry in read_listing(run.store, run.index) if entry["part"] == part)
+    try:
+        table = read_parquet(run.store, entry["documents"], ["id", "source"]).slice(row, 1).to_pylist()[0]
+    except FileNotFoundError:
+        table = {"id": None, "source": None}
+    return EarlierDocument(doc, table["id"], table["source"], entry["run"])
 
 
 def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:

@@ -24,6 +24,8 @@ class FinishedRun:
     parts: list[Part]
     layout: Json
     shards: str
+    index: Json | None
+    """Where the parts of an index that the run was compared with are listed."""
 
     @property
     def manifest(self) -> Json:
@@ -54,7 +56,8 @@ def load_finished(run: str) -> FinishedRun:
             "what is missing"
         ) from error
     config = parse_config({**state["config"], "run": run}, f"{run}/{STATE}")
-    return FinishedRun(store, config, records, parts_of(records["measure"]), state["layout"], state["shards"])
+    parts = parts_of(records["measure"])
+    return FinishedRun(store, config, records, parts, state["layout"], state["shards"], state.get("index"))
 
 
 def texts_of(run: FinishedRun, docs: set[int]) -> dict[int, str]:

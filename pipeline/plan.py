@@ -8,6 +8,7 @@ from pipeline.config import Config
 from pipeline.engine.engine import Engine, NotReadyError
 from pipeline.engine.records import total
 from pipeline.engine.store import Store
+from pipeline.index_run import index_of, join_index
 from pipeline.run import Walk, usable_inputs, usable_vocabulary, walk_stages
 from pipeline.stages.slices import estimated_bytes
 
@@ -19,10 +20,12 @@ STAGES = (
     "measure",
     "filter",
     "bands",
+    "index_groups",
     "edges",
     "components",
     "candidate_sizes",
     "candidates",
+    "index_candidates",
     "keepers",
     "decide",
     "tokenise",
@@ -33,6 +36,7 @@ STAGES = (
 _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
 _EXACT_STAGES = ("candidate_sizes",)
+_INDEX_STAGES = ("index_groups", "index_candidates")
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
 WORK_BYTES_A_BYTE = 0.45
@@ -72,13 +76,15 @@ def plan_run(config: Config) -> Planned:
         InputError: an input is missing.
     """
     engine = Engine(Store(config.run), config.compute, dry=True)
-    walk = Walk(config, engine, usable_inputs(config), usable_vocabulary(config))
+    joined = join_index(index_of(config), config, engine.store, save=False)
+    walk = Walk(config, engine, usable_inputs(config), usable_vocabulary(config), joined)
     with contextlib.suppress(NotReadyError):
         walk_stages(walk)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
     off = [] if config.dedup else list(_DEDUP_STAGES)
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
+    off += [] if joined and joined.entries else list(_INDEX_STAGES)
     names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)

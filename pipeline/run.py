@@ -20,6 +20,7 @@ from pipeline.engine.lease import hold_lease
 from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.engine.store import Store
+from pipeline.index_run import IndexRun, hold_index, index_of, join_index
 from pipeline.shards.manifest import manifest_bytes, shard_entry
 from pipeline.sources.read import format_of
 from pipeline.sources.stored_file import PASSING_FAULTS
@@ -29,6 +30,7 @@ from pipeline.stages import (
     candidate_sets,
     components,
     decide,
+    index_lookup,
     keepers,
     line_removal,
     lines,
@@ -61,6 +63,7 @@ class Walk:
     engine: Engine
     inputs: dict[str, list[str]]
     vocabulary: Vocabulary
+    index: IndexRun | None = None
     files: list[InputFile] = field(default_factory=list)
     boilerplate: list[Record] = field(default_factory=list)
     measured: list[Record] = field(default_factory=list)
@@ -72,6 +75,8 @@ class Walk:
     shuffled: list[Record] = field(default_factory=list)
     sharded: list[Record] = field(default_factory=list)
     layout: Json = field(default_factory=dict)
+    indexed: Json | None = None
+    """Where the parts of an index that this run was compared with are listed."""
 
     @property
     def alarms(self) -> list[Alarm]:
@@ -94,16 +99,25 @@ def run(config: Config) -> Walk:
     store = Store(config.run)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
-    with hold_lease(store) as lease:
+    index = index_of(config)
+    with hold_lease(store) as lease, hold_index(index) as check_index:
+
+        def guard() -> None:
+            lease.check()
+            check_index()
+
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-        walk = Walk(config, Engine(store, config.compute, guard=lease.check), inputs, vocabulary)
+        joined = join_index(index, config, store, save=True)
+        walk = Walk(config, Engine(store, config.compute, guard=guard), inputs, vocabulary, joined)
         walk_stages(walk)
         manifest = close_and_describe(walk)
         folder = shards_folder(walk)
-        lease.check()
+        guard()
         store.replace(f"{folder}/manifest.json", manifest)
         _save_state(walk, folder)
+        if walk.index is not None:
+            walk.index.append(walk.engine)  # after the shards: what the index holds has come out somewhere
         _save_observations(walk)
     return walk
 
@@ -115,7 +129,8 @@ def walk_stages(walk: Walk) -> None:
     sources = {source.name: source for source in config.sources}
     unit_bytes = compute.unit_mb * 1_000_000
 
-    walk.files = build_catalogue(engine.store, walk.inputs, save=not engine.dry)
+    inputs = walk.inputs if walk.index is None else walk.index.new_inputs(walk.inputs)
+    walk.files = build_catalogue(engine.store, inputs, save=not engine.dry)
 
     counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
     minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
@@ -132,10 +147,14 @@ def walk_stages(walk: Walk) -> None:
     weights = {source.name: source.weight for source in config.sources}
     filter_stage = filtering.stage(config.filter, weights, config.shards.seed)
     walk.filtered = engine.run(filter_stage, filtering.plan(walk.parts))
-    fates = _find_duplicates(walk) if config.dedup and walk.parts else None
+    fates, touched = _find_duplicates(walk) if config.dedup and walk.parts else (None, None)
 
-    deciding = decide.stage(config.shards.seed, config.shards.splits, weights)
+    segment = walk.index.pin.segment if walk.index else 0
+    deciding = decide.stage(config.shards.seed, config.shards.splits, weights, segment)
     walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
+    if walk.index is not None:
+        duplicates = None if fates is None else (fates, touched)
+        walk.index.plan_append(config, walk.parts, walk.filtered, walk.decided, duplicates, walk.files)
 
     tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
     walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
@@ -192,8 +211,11 @@ def _find_boilerplate(walk: Walk, units: list[Unit], config: LinesConfig, runtim
     return line_removal.with_boilerplate(units, boilerplate.sets_by_source(walk.boilerplate))
 
 
-def _find_duplicates(walk: Walk) -> Json:
-    """Bands, edges, components, candidates, keepers; returns where every member's fate is listed."""
+def _find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
+    """Bands, edges, components, candidates, keepers.
+
+    Returns where every member's fate is listed, and the components of an index that were met.
+    """
     engine, parts, config = walk.engine, walk.parts, walk.config.dedup
     assert config is not None
     partition_mb = walk.config.compute.partition_mb
@@ -202,23 +224,34 @@ def _find_duplicates(walk: Walk) -> Json:
     banded = engine.run(banding, band_units)
     listing = engine.listing(banding, banded, "bands")
     edging = bands.edges_stage()
-    edged = engine.run(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"]))
+    entries = walk.index.entries if walk.index else []
+    index, groups = None, None
+    if entries:
+        index = walk.indexed = engine.publish_list(edging, "index", entries)
+        grouped = engine.run(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
+        groups = grouped[0].outputs["groups"].reference()
+    edged = engine.run(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"], index))
 
     connecting = components.components_stage()
-    connected = engine.run(connecting, components.plan_components(engine.listing(edging, edged, "edges"), edged))
+    edges = engine.listing(edging, edged, "edges")
+    connected = engine.run(connecting, components.plan_components(edges, edged, groups))
     exact = config.verify == "exact"
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if exact else None
     num_perm = config.minhash.num_perm
     gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
     gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized)
     gathered = engine.run(gathering, gather_units)
+    partitions = gather_units[0].description["partitions"]
+    if index is not None:
+        units = index_lookup.plan_candidates(index, entries, connected, partitions)
+        gathered = gathered + engine.run(index_lookup.candidates_stage(num_perm), units)
 
-    choosing = keepers.stage(config)
+    choosing = keepers.stage(config, walk.index.pin.segment if walk.index else 0)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     candidates = engine.listing(gathering, gathered, "candidates")
-    partitions = gather_units[0].description["partitions"]
     walk.clustered = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
-    return engine.listing(choosing, walk.clustered, "fates")
+    touched = None if index is None else connected[0].outputs["touched"].reference()
+    return engine.listing(choosing, walk.clustered, "fates"), touched
 
 
 def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
@@ -396,6 +429,7 @@ def _save_state(walk: Walk, folder: str) -> None:
         "config": walk.config.model_dump(mode="json"),
         "shards": folder,
         "layout": walk.layout,
+        "index": walk.indexed,
         "records": {
             name: [f"work/{name}/{record.fingerprint}/{record.key}.json" for record in records]
             for name, records in walk.engine.committed.items()

@@ -1,7 +1,8 @@
 """Arrow schemas of every table that crosses a stage: the contracts between stages.
 
 ``doc`` is a document's identity everywhere: ``file number << 32 | row number in the file``. It never depends on
-order of arrival, unit sizes or workers.
+order of arrival, unit sizes or workers. File numbers are below 2^31; with the top bit set, a ``doc`` names a document
+of an earlier run, in the index (see ``dedup/index.py``).
 """
 
 import numpy as np
@@ -105,6 +106,26 @@ EDGES = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
 
 COMPONENTS = pa.schema([("doc", pa.uint64()), ("component", pa.uint64())])
 """Documents with at least one candidate, sorted by doc; a component is named by its smallest document."""
+
+
+LINKS = pa.schema([("component", pa.uint64()), ("doc", pa.uint64())])
+"""Documents of an index and the component that a run found them in, named by a document number of that run."""
+
+INDEXED_DOCUMENTS = pa.schema([("doc", pa.uint64()), ("id", pa.string()), ("source", _name)])
+"""Kept documents of a part of an index, row by row: their number in the run that kept them, id and source."""
+
+
+def indexed_signatures(num_perm: int) -> pa.Schema:
+    """What a part of an index holds of its kept documents, row by row; ``group`` draws their split."""
+    return pa.schema(
+        [
+            ("exact_high", pa.uint64()),
+            ("exact_low", pa.uint64()),
+            ("shingles", pa.uint32()),
+            ("group", pa.uint64()),
+            ("signature", pa.list_(pa.uint32(), num_perm)),
+        ]
+    )
 
 
 def signatures(num_perm: int) -> pa.Schema:

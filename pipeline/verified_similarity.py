@@ -24,6 +24,7 @@ _SAMPLE_TAG = 0x766572696679  # "verify": the sample shares no keys with splits 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _FLOAT_ERROR = 1e-6
+_NOTHING = pa.table({"doc": pa.array([], pa.uint64()), "keeper": pa.array([], pa.uint64()), "key": np.empty(0)})
 
 
 def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) -> Balance:
@@ -56,11 +57,12 @@ def _sample(run: FinishedRun, size: int, seed: int) -> pa.Table:
         table = read_parquet(
             run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "keeper", "similarity"]
         )
-        table = table.filter(pc.is_valid(table.column("keeper")))
+        here = pc.less(table.column("keeper"), pa.scalar(1 << 63, pa.uint64()))  # texts of earlier runs are elsewhere
+        table = table.filter(pc.fill_null(here, False))
         key = keyed_hash((_SAMPLE_TAG, seed), numbers(table, "doc")[:, None])[:, 0]
         table = table.append_column("key", pa.array(key))
         chosen.append(table.take(np.argsort(key)[:size]))
-    everything = pa.concat_tables(chosen)
+    everything = pa.concat_tables(chosen) if chosen else _NOTHING
     return everything.take(np.argsort(numbers(everything, "key"))[:size])
 
 

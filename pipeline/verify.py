@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline import schemas
+from pipeline.dedup.index import indexed_documents
 from pipeline.engine.ledger import Balance
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
-from pipeline.stages.tables import numbers, read_ipc, read_parquet
+from pipeline.stages.tables import numbers, read_ipc, read_listing, read_parquet
 from pipeline.verified_similarity import check_similarities
 
 
@@ -79,13 +80,15 @@ def _xxh3_of(store: Store, path: str) -> str:
 
 
 def check_keepers(run: FinishedRun) -> Balance:
-    """Duplicates whose keeper is kept, against all duplicates."""
+    """Duplicates whose keeper is kept, by this run or by one that it was compared with, against all duplicates."""
     kept, keepers = [], []
     for decided in run.records["decide"]:
         reference = decided.outputs["decisions"].reference()
         table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
         kept.append(numbers(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
         keepers.append(table.column("keeper").drop_null().to_numpy())
+    for entry in read_listing(run.store, run.index) if run.index else ():
+        kept.append(indexed_documents(entry["part"], np.arange(entry["kept"], dtype=np.uint32)))
     found = np.isin(np.concatenate(keepers), np.concatenate(kept)) if keepers else np.empty(0, bool)
     return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
 

@@ -15,7 +15,8 @@ import orjson
 from pipeline.engine.store import Store
 
 CATALOGUE = "catalogue.json"
-MAX_FILES = 1 << 32
+MAX_FILES = 1 << 31
+"""Numbers beyond it, in a document's identity, stand for parts of an index."""
 
 
 class InputError(ValueError):

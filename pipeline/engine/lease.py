@@ -1,4 +1,4 @@
-"""One owner at a time for a run folder, so that overlapping runs cannot mix.
+"""One owner at a time for a run folder, and for an index, so that overlapping runs cannot mix.
 
 The owner renews ``lease.json`` while it lives. A lease that was not renewed for its time, or whose process is dead
 on this very machine, is taken over: after ``kill -9`` the same command goes on at once.
@@ -24,7 +24,7 @@ EXPIRES_AFTER_S = 60.0
 
 
 class LeaseHeldError(RuntimeError):
-    """Another run owns this run folder."""
+    """Another run owns this run folder, or this index."""
 
 
 def _process_start(pid: int) -> str | None:
@@ -54,7 +54,7 @@ class Lease:
         if self._lost or not self._is_mine():
             raise LeaseHeldError(
                 f"{self._store.path(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
-                "took the run folder over; what is committed stays"
+                "took the folder over; what is committed stays"
             )
 
     def _is_mine(self) -> bool:
@@ -77,8 +77,8 @@ class Lease:
 
 
 @contextlib.contextmanager
-def hold_lease(store: Store) -> Iterator[Lease]:
-    """Own the run folder inside this block.
+def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
+    """Own a folder inside this block; ``what`` is how messages call it.
 
     Raises:
         LeaseHeldError: a living run owns it.
@@ -95,7 +95,7 @@ def hold_lease(store: Store) -> Iterator[Lease]:
             continue  # released between the two looks
         if not _is_abandoned(held):
             raise LeaseHeldError(
-                f"{store.path(LEASE)}: the run folder belongs to process {held.get('pid')} on {held.get('host')}; "
+                f"{store.path(LEASE)}: the {what} belongs to process {held.get('pid')} on {held.get('host')}; "
                 f"wait for it or stop it (an owner that died is noticed within {EXPIRES_AFTER_S:.0f} s)"
             )
         _clear_away(store, held, str(owner["token"]))

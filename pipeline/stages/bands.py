@@ -11,6 +11,7 @@ from pipeline.engine.exchange import Columns, partition_of_hash, partitions_for,
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
+from pipeline.stages.index_lookup import keys_met
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_parquet, read_partition
 
@@ -64,17 +65,23 @@ def edges_stage() -> Stage:
     return Stage("edges", 1, {}, run_edges)
 
 
-def plan_edges(listing: Json, banded: list[Record], partitions: int) -> list[Unit]:
-    """One unit a partition."""
+def plan_edges(listing: Json, banded: list[Record], partitions: int, index: Json | None = None) -> list[Unit]:
+    """One unit a partition. ``index`` lists the parts of an index, whose documents are then met as well."""
     size = total(banded, "keys") * KEY_BYTES // partitions
-    return [Unit(number, {"bands": listing, "partition": number}, size) for number in range(partitions)]
+    indexed = {} if index is None else {"index": index, "partitions": partitions}
+    return [Unit(number, {"bands": listing, "partition": number, **indexed}, size) for number in range(partitions)]
 
 
 def run_edges(unit: Unit, workspace: Workspace) -> None:
     """Read one partition from every map file and emit its edges."""
     partition = unit.description["partition"]
     columns = read_partition(workspace.store, unit.description["bands"], partition)
-    edges = group_edges(columns["key"].astype(np.uint64), columns["doc"].astype(np.uint64))
+    keys, docs = columns["key"].astype(np.uint64), columns["doc"].astype(np.uint64)
+    if "index" in unit.description:
+        partitions = unit.description["partitions"]
+        keys_there, docs_there = keys_met(workspace.store, unit.description["index"], keys, partition, partitions)
+        keys, docs = np.concatenate([keys, keys_there]), np.concatenate([docs, docs_there])
+    edges = group_edges(keys, docs)
     with ipc_output(workspace, "edges", schemas.EDGES) as table:
         table.write({"a": np.ascontiguousarray(edges[:, 0]), "b": np.ascontiguousarray(edges[:, 1])})
     workspace.count("edges", len(edges))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.dedup.components import connected_components
+from pipeline.dedup.index import is_indexed
 from pipeline.engine.exchange import partition_of_hash, partitions_for, write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
@@ -26,25 +27,65 @@ def components_stage() -> Stage:
     return Stage("components", 1, {}, run_components)
 
 
-def plan_components(listing: Json, edged: list[Record]) -> list[Unit]:
-    """A single unit."""
-    return [Unit(0, {"edges": listing}, total(edged, "edges") * 16)]
+def plan_components(listing: Json, edged: list[Record], groups: Json | None = None) -> list[Unit]:
+    """A single unit. ``groups`` are the components that an index already has."""
+    description = {"edges": listing} | ({} if groups is None else {"groups": groups})
+    return [Unit(0, description, total(edged, "edges") * 16)]
 
 
 def run_components(unit: Unit, workspace: Workspace) -> None:
-    """Name every document's component by its smallest document."""
+    """Name every document's component by its smallest document, which is one of this run."""
     listing = read_listing(workspace.store, unit.description["edges"])
+    groups = unit.description.get("groups")
+    linked, group = (np.empty(0, np.uint64),) * 2
+    if groups is not None:
+        table = read_ipc(workspace.store, groups)
+        linked, group = numbers(table, "doc"), numbers(table, "component")
 
     def chunks() -> Iterator[NDArray[np.uint64]]:
         for entry in listing:
             table = read_ipc(workspace.store, entry)
-            yield np.stack([numbers(table, "a"), numbers(table, "b")], axis=1)
+            yield np.stack([numbers(table, "a"), group_of(numbers(table, "b"), linked, group)], axis=1)
 
     docs, component = connected_components(chunks())
+    new = int(np.searchsorted(is_indexed(docs), True))  # documents of the index have the largest numbers
     with ipc_output(workspace, "components", schemas.COMPONENTS) as table:
-        table.write({"doc": docs, "component": component})
-    workspace.count("documents", len(docs))
+        table.write({"doc": docs[:new], "component": component[:new]})
+    workspace.count("documents", new)
     workspace.count("components", len(np.unique(component)))
+    if groups is not None:
+        _write_touched(workspace, docs[new:], component[new:], linked, group)
+
+
+def group_of(docs: NDArray[np.uint64], linked: NDArray[np.uint64], group: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """``docs`` uint64[N], those in ``linked`` (sorted) named by their ``group``."""
+    if len(linked) == 0:
+        return docs
+    place = np.minimum(np.searchsorted(linked, docs), len(linked) - 1)
+    return np.where(linked[place] == docs, group[place], docs)
+
+
+def _write_touched(
+    workspace: Workspace,
+    touched: NDArray[np.uint64],
+    component: NDArray[np.uint64],
+    linked: NDArray[np.uint64],
+    group: NDArray[np.uint64],
+) -> None:
+    """The index's components that this run's documents are linked with (``touched``), and all of their documents."""
+    with ipc_output(workspace, "touched", schemas.LINKS) as table:
+        table.write({"component": component, "doc": touched})
+    row, of_row = np.empty(0, np.int64), np.empty(0, np.uint64)
+    if len(touched):
+        place = np.minimum(np.searchsorted(touched, group), len(touched) - 1)
+        row = np.flatnonzero(touched[place] == group)
+        of_row = component[place[row]]
+    alone = ~np.isin(touched, group[row])
+    docs = np.concatenate([linked[row], touched[alone]])
+    order = np.argsort(docs)
+    with ipc_output(workspace, "indexed", schemas.COMPONENTS) as table:
+        table.write({"doc": docs[order], "component": np.concatenate([of_row, component[alone]])[order]})
+    workspace.count("documents", len(docs))
 
 
 def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
@@ -53,7 +94,7 @@ def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
     With ``ngram`` (`verify: exact`) also its set of shingles of so many words.
     """
     settings = {"num_perm": num_perm} | ({} if ngram is None else {"ngram": ngram})
-    return Stage("candidates", 1, settings, run_candidates)
+    return Stage("candidates", 2, settings, run_candidates)
 
 
 def plan_candidates(
@@ -95,13 +136,13 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     components = read_ipc(store, description["components"])
     row, component = lookup(docs, numbers(components, "doc"), numbers(components, "component"))
 
-    spread = keyed_hash(_PARTITION_KEY, component[:, None])[:, 0]
-    order = np.lexsort((docs[row], spread))
+    order, spread = spread_components(component, docs[row])
     row, component = row[order], component[order]
-    partition = partition_of_hash(spread[order], description["partitions"])
+    partition = partition_of_hash(spread, description["partitions"])
     columns: dict[str, NDArray[Any]] = {
         "doc": docs[row],
         "component": component,
+        "group": component,
         "source": numbers(verdicts, "source")[row],
         "failed_rules": numbers(verdicts, "failed_rules")[row],
         "characters": numbers(verdicts, "characters")[row],
@@ -123,6 +164,15 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
 
     workspace.write("candidates.exchange", write)
     workspace.count("candidates", len(row))
+
+
+def spread_components(
+    component: NDArray[np.uint64], docs: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The order of an exchange by component, int64[M], and the key that each ordered row is placed by, uint64[M]."""
+    spread = keyed_hash(_PARTITION_KEY, component[:, None])[:, 0]
+    order = np.lexsort((docs, spread))
+    return order, spread[order]
 
 
 def _shingle_sets(

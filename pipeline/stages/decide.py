@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
+from pipeline.dedup.index import own_groups
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import draw_copies, draw_splits
@@ -23,10 +24,13 @@ _KEPT, _EXACT, _NEAR = (
 )
 
 
-def stage(seed: int, splits: dict[str, float], weights: dict[str, float]) -> Stage:
-    """The stage: everything that turns verdicts and duplicates into outcomes."""
-    settings = {"seed": seed, "splits": list(splits.items()), "weights": list(weights.items())}
-    return Stage("decide", 1, settings, run)
+def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segment: int) -> Stage:
+    """The stage: everything that turns verdicts and duplicates into outcomes.
+
+    ``segment`` is this run's number in an index, 0 without one: splits are drawn by it too.
+    """
+    settings = {"seed": seed, "splits": list(splits.items()), "weights": list(weights.items()), "segment": segment}
+    return Stage("decide", 2, settings, run)
 
 
 def plan(parts: list[Part], filtered: list[Record], fates: Json | None) -> list[Unit]:
@@ -58,11 +62,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
     keeper = np.full(len(docs), schemas.NO_DOC)
     similarity = np.full(len(docs), np.nan, np.float32)
-    group = docs.copy()
+    group = own_groups(docs, settings["segment"])
     if description["fates"] is not None:
         fates = read_partition(workspace.store, description["fates"], description["part"])
         row = np.searchsorted(docs, fates["doc"])
-        group[row] = fates["component"]
+        group[row] = fates["group"]
         removed = fates["keeper"] != schemas.NO_DOC
         keeper[row[removed]] = fates["keeper"][removed]
         similarity[row[removed]] = fates["similarity"][removed]

@@ -3,13 +3,14 @@
 No document is removed unless a kept one has verified similarity >= threshold to it.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline import schemas
+from pipeline.dedup.index import is_indexed, member_groups
 from pipeline.dedup.keepers import choose_keepers
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.engine.exchange import write_exchange
@@ -43,16 +44,28 @@ class DedupConfig(Section):
     """Warn when a source loses more than this share of its documents to duplicates."""
     lines: LinesConfig | None = None
     """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
+    index: str | None = Field(None, min_length=1)
+    """Folder that scheduled runs share: what earlier runs kept is removed here, and this run is added when it commits.
+    None = this run stands alone."""
 
     @field_validator("lines", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True or value == "on" else value
 
+    @model_validator(mode="after")
+    def _index_holds_signatures(self) -> Self:
+        if self.index is not None and self.verify == "exact":
+            raise ValueError("an index does not work with `verify: exact` yet; use `verify: signature`")
+        return self
 
-def stage(config: DedupConfig) -> Stage:
-    """The stage. Bands are settled upstream; here count threshold and ranking."""
-    settings: Json = {"threshold": config.threshold, "keep": list(config.keep)}
+
+def stage(config: DedupConfig, segment: int) -> Stage:
+    """The stage. Bands are settled upstream; here count threshold and ranking.
+
+    ``segment`` is this run's number in an index, 0 without one.
+    """
+    settings: Json = {"threshold": config.threshold, "keep": list(config.keep), "segment": segment}
     if config.verify == "exact":
         settings["verify"] = config.verify
     return Stage("keepers", 2, settings, run)
@@ -83,7 +96,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         columns["bounds"] = bounds_of(columns["exact_high"], columns["exact_low"], lengths)
     order = _ranking(columns, settings["keep"])
     columns = {name: values[order] for name, values in columns.items()}
-    component = columns["component"]
+    component, indexed = columns["component"], is_indexed(columns["doc"])
     offsets = np.concatenate([np.flatnonzero(np.diff(component, prepend=~component[:1])), [len(component)]])
     kept_by, similarity, exact = choose_keepers(
         np.arange(len(component)),
@@ -92,31 +105,36 @@ def run(unit: Unit, workspace: Workspace) -> None:
         columns["shingles"].astype(np.int64),
         np.stack([columns["exact_high"], columns["exact_low"]], axis=1),
         settings["threshold"],
-        np.zeros(len(component), bool),
+        indexed,
         None if shingles is None else (shingles, columns["bounds"]),
     )
     removed = kept_by >= 0
     keeper = np.full(len(component), schemas.NO_DOC)
     keeper[removed] = columns["doc"][kept_by[removed]]
 
+    group = member_groups(columns["doc"], component, columns["group"], settings["segment"])
+
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
-    part = np.searchsorted(starts, columns["doc"], side="right") - 1
-    back = np.lexsort((columns["doc"], part))
+    back = np.flatnonzero(~indexed)  # earlier runs have settled the fate of theirs
+    back = back[np.argsort(columns["doc"][back])]  # parts are stretches of document numbers
+    part = np.searchsorted(starts, columns["doc"][back], side="right") - 1
     fates: dict[str, NDArray[Any]] = {
         "doc": columns["doc"][back],
         "component": component[back],
+        "group": group[back],
         "keeper": keeper[back],
         "similarity": similarity[back],
         "exact": exact[back].astype(np.uint8),
     }
 
     def write(draft: Draft) -> int:
-        write_exchange(draft, part[back], fates, len(starts))
+        write_exchange(draft, part, fates, len(starts))
         return len(back)
 
     workspace.write("fates.exchange", write)
-    workspace.count("members", len(component))
+    workspace.count("members", len(back))
     workspace.count("removed", removed.sum())
+    workspace.count("removed_for_index", is_indexed(columns["doc"][kept_by[removed]]).sum())
     workspace.notes["largest_clusters"] = largest_clusters(columns["doc"], columns["source"], kept_by)
 
 
@@ -140,10 +158,12 @@ def largest_clusters(
     Args:
         docs: uint64[M] members.
         source: int[M] of each member.
-        kept_by: int64[M] member kept in its stead, or -1. A cluster is a kept member and all removed for it.
+        kept_by: int64[M] member kept in its stead, or -1. A cluster is a kept member and all removed for it; a kept
+            member of an earlier run is not counted, since this run's sources do not hold it.
     """
     removed = np.flatnonzero(kept_by >= 0)
     keepers = np.unique(kept_by[removed])
+    keepers = keepers[~is_indexed(docs[keepers])]
     clusters = np.concatenate([kept_by[removed], keepers])
     sources = np.concatenate([source[removed], source[keepers]]).astype(np.int64)
     pairs, documents = np.unique(np.stack([sources, clusters], axis=1), axis=0, return_counts=True)

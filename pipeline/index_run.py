@@ -1,0 +1,170 @@
+"""One run's part in an index: what it need not read again, what it is compared with, and what it adds."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config, ConfigError
+from pipeline.engine.catalogue import InputFile
+from pipeline.engine.engine import Engine
+from pipeline.engine.lease import hold_lease
+from pipeline.engine.records import Json, Record, Unit, total
+from pipeline.engine.stage import Stage
+from pipeline.engine.store import Store
+from pipeline.index_folder import Index, Pin, Segment, content_of, pin_segments, pinned_settings
+from pipeline.stages import index_append
+from pipeline.stages.measure import Part
+from pipeline.stages.versions import library_versions
+
+
+@dataclass
+class IndexRun:
+    """A run that has joined an index."""
+
+    index: Index
+    pin: Pin
+    own: Segment | None
+    """This run's segment, once it has committed."""
+    entries: list[Json]
+    """Parts of the index that this run is compared with."""
+    skipped: list[str] = field(default_factory=list)
+    """Input files that an earlier run took."""
+    work: tuple[Stage, list[Unit], list[list[Any]]] | None = None
+    """What makes this run's segment: stage, units, files taken."""
+
+    @property
+    def documents(self) -> int:
+        """Kept documents that this run is compared with."""
+        return sum(int(entry["kept"]) for entry in self.entries)
+
+    def new_inputs(self, inputs: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Inputs without the files that a segment has taken: same real path, size and modification time."""
+        known = self.index.segments(dropped=True)
+        taken = {tuple(file) for number in self.pin.segments for file in known[number].files}
+        self.skipped = [p for paths in inputs.values() for p in paths if taken and _identity(p) in taken]
+        old = set(self.skipped)
+        return {source: [path for path in paths if path not in old] for source, paths in inputs.items()}
+
+    def plan_append(
+        self,
+        config: Config,
+        parts: list[Part],
+        filtered: list[Record],
+        decided: list[Record],
+        duplicates: tuple[Json, Json | None] | None,
+        files: list[InputFile],
+    ) -> None:
+        """Settle what this run adds. ``duplicates``: where fates and touched components are; None without parts.
+
+        Raises:
+            ConfigError: the run has committed, and would now commit something else.
+        """
+        assert config.dedup is not None
+        run_folder = str(Path(config.run).absolute())
+        stage = index_append.stage(config.dedup.minhash, self.pin.segment, self.pin.token, run_folder)
+        units = []
+        if duplicates is not None:
+            units = index_append.plan(parts, filtered, decided, *duplicates, self.pin.first_part)
+        taken = [[os.path.realpath(file.path), file.bytes, file.modified_ns] for file in files]
+        self.work = stage, units, sorted(taken)
+        if self.own and self.own.content != self._content():
+            raise ConfigError(
+                f"{config.run} is segment {self.pin.segment} of the index {self.index.path}, and with this config or "
+                "these files it would keep other documents than the ones that later runs rely on; give the new run a "
+                f"folder of its own, or take this one out first: winnow index drop {self.index.path} {self.pin.segment}"
+            )
+
+    def _content(self) -> str:
+        assert self.work is not None
+        stage, units, files = self.work
+        return content_of([stage.key(unit) for unit in units], files)
+
+    def append(self, engine: Engine) -> None:
+        """Write this run's segment and commit it, unless that was done or there is nothing to add.
+
+        ``engine`` is the run's; a second one, over the index's folder, does the units.
+        """
+        assert self.work is not None
+        stage, units, files = self.work
+        if self.own or not files:
+            return
+        writer = Engine(self.index.store, engine.compute, guard=engine.guard, start_seconds=engine.start_seconds)
+        records = writer.run(stage, units)
+        engine.summaries += writer.summaries
+        parts = [
+            {
+                "part": unit.description["index_part"],
+                "rows": record.counters["documents"],
+                "kept": record.counters["kept"],
+                "outputs": {name: asdict(output) for name, output in sorted(record.outputs.items())},
+            }
+            for unit, record in zip(units, records, strict=True)
+        ]
+        self.own = Segment(
+            number=self.pin.segment,
+            run=stage.runtime["run"],
+            token=self.pin.token,
+            content=self._content(),
+            first_part=self.pin.first_part,
+            parts=parts,
+            files=files,
+            against=self.pin.segments,
+            documents=total(records, "documents"),
+            kept=total(records, "kept"),
+            bytes=sum(output.bytes for record in records for output in record.outputs.values()),
+            committed=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=library_versions("winnow-corpus", "ftfy", "unicodedata"),
+        )
+        engine.guard()
+        self.index.commit(self.own)
+        self.index.remove_leftovers()
+
+
+def _identity(path: str) -> tuple[str, int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None  # the catalogue says what is wrong with it
+    return os.path.realpath(path), status.st_size, status.st_mtime_ns
+
+
+def index_of(config: Config) -> Index | None:
+    """The index that a config names.
+
+    Raises:
+        ConfigError: it was begun with other settings.
+    """
+    if config.dedup is None or config.dedup.index is None:
+        return None
+    index = Index(config.dedup.index)
+    index.check_settings(pinned_settings(config))
+    return index
+
+
+@contextmanager
+def hold_index(index: Index | None) -> Iterator[Callable[[], None]]:
+    """Own the index inside this block; yields a function that raises when that is no longer so.
+
+    Raises:
+        LeaseHeldError: another run, or ``winnow index drop``, is at work in it.
+    """
+    if index is None:
+        yield lambda: None
+        return
+    with hold_lease(index.store, "index") as lease:
+        index.store.remove_drafts()
+        yield lease.check
+
+
+def join_index(index: Index | None, config: Config, run: Store, *, save: bool) -> IndexRun | None:
+    """Pin the segments that a run is compared with; ``save`` False only looks."""
+    if index is None:
+        return None
+    if save:
+        index.begin(pinned_settings(config))
+    pin, own = pin_segments(index, run, save=save)
+    return IndexRun(index, pin, own, index.entries(pin.segments))

@@ -1,0 +1,148 @@
+"""What a run reads of an index: its components, the band keys it shares with it, and the signatures of candidates.
+
+Bands are read key range by key range, signatures are mapped and only those of candidates are touched: memory depends
+on the run, not on the index, but for its linked documents (see :mod:`pipeline.dedup.components`).
+"""
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import schemas
+from pipeline.dedup.bands import group_edges
+from pipeline.dedup.components import connected_components
+from pipeline.dedup.index import first_of_each, indexed_documents, meeting
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash, write_exchange
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Draft, Store
+from pipeline.stages.components import spread_components
+from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing
+
+PARTS_IN_UNIT = 64
+KEPT_IN_UNIT = 1_000_000
+
+
+def groups_stage() -> Stage:
+    """One unit: the components of the index, from the links of all its segments."""
+    return Stage("index_groups", 1, {}, run_groups)
+
+
+def plan_groups(index: Json, entries: list[Json]) -> list[Unit]:
+    """A single unit. ``index`` is the published list of the parts, ``entries`` its content."""
+    return [Unit(0, {"index": index}, sum(entry["links"]["rows"] for entry in entries) * 16)]
+
+
+def run_groups(unit: Unit, workspace: Workspace) -> None:
+    """Name the component of every linked document of the index by its earliest one."""
+    store = workspace.store
+
+    def edges(segment: list[Json]) -> NDArray[np.uint64]:
+        tables = [read_ipc(store, entry["links"]) for entry in segment]
+        # a run's components are named by its own document numbers: equal names mean something in one segment only
+        names = np.concatenate([numbers(table, "component") for table in tables])
+        return group_edges(names, np.concatenate([numbers(table, "doc") for table in tables]))
+
+    segments = groupby(read_listing(store, unit.description["index"]), key=lambda entry: entry["segment"])
+    docs, component = connected_components(edges(list(entries)) for _, entries in segments)
+    with ipc_output(workspace, "groups", schemas.COMPONENTS) as table:
+        table.write({"doc": docs, "component": component})
+    workspace.count("documents", len(docs))
+
+
+def keys_met(
+    store: Store, index: Json, keys: NDArray[np.uint64], partition: int, partitions: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Keys of the index that this run's keys of one partition meet, and a document that has each.
+
+    Args:
+        store: the run folder.
+        index: the published list of the index's parts.
+        keys: uint64[K] of one partition, in any order.
+        partition: which one.
+        partitions: of how many.
+
+    Returns:
+        keys uint64[F] and docs uint64[F], at most one for each key and part.
+    """
+    wanted = np.sort(keys)
+    wanted = wanted[first_of_each(wanted)]
+    found: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0, np.uint64), np.empty(0, np.uint64))]
+    for entry in read_listing(store, index):
+        with store.open(entry["bands"]["path"]) as file:
+            bands = ExchangeFile.open(file)
+            ranges = bands.num_partitions
+            columns = bands.read(partition * ranges // partitions, -(-(partition + 1) * ranges // partitions))
+        met = meeting(wanted, columns["key"].astype(np.uint64))
+        rows = columns["row"][met].astype(np.uint32)
+        found.append((columns["key"][met], indexed_documents(entry["part"], rows)))
+    return np.concatenate([keys for keys, _ in found]), np.concatenate([docs for _, docs in found])
+
+
+def candidates_stage(num_perm: int) -> Stage:
+    """Map side: signature and split group of every document that an earlier run kept and this run's may repeat."""
+    return Stage("index_candidates", 1, {"num_perm": num_perm}, run_candidates)
+
+
+def plan_candidates(index: Json, entries: list[Json], components: list[Record], partitions: int) -> list[Unit]:
+    """One unit for a run of parts of the index, all those of small nightly runs together."""
+    indexed = components[0].outputs["indexed"].reference()
+    units: list[Unit] = []
+    first = kept = 0
+    for number, entry in enumerate(entries):
+        kept += entry["kept"]
+        last = number + 1
+        if last == len(entries) or last - first >= PARTS_IN_UNIT or kept >= KEPT_IN_UNIT:
+            description = {"index": index, "first": first, "last": last, "indexed": indexed, "partitions": partitions}
+            units.append(Unit(len(units), description, kept * 64))
+            first, kept = last, 0
+    return units
+
+
+def run_candidates(unit: Unit, workspace: Workspace) -> None:
+    """Send the candidates of some parts of the index to the partition of their component."""
+    store, description, num_perm = workspace.store, unit.description, workspace.settings["num_perm"]
+    indexed = read_ipc(store, description["indexed"])
+    linked, component = numbers(indexed, "doc"), numbers(indexed, "component")
+    pieces = [_gather(store, entry, linked, component, num_perm) for entry in _entries(store, description)]
+    columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    order, spread = spread_components(columns["component"], columns["doc"])
+    columns = {name: values[order] for name, values in columns.items()}
+    partition = partition_of_hash(spread, description["partitions"])
+
+    def write(draft: Draft) -> int:
+        write_exchange(draft, partition, columns, description["partitions"])
+        return len(order)
+
+    workspace.write("candidates.exchange", write)
+    workspace.count("candidates", len(order))
+
+
+def _entries(store: Store, description: Json) -> list[Json]:
+    return read_listing(store, description["index"])[description["first"] : description["last"]]
+
+
+def _gather(
+    store: Store, entry: Json, linked: NDArray[np.uint64], component: NDArray[np.uint64], num_perm: int
+) -> dict[str, NDArray[Any]]:
+    """Columns of the kept documents of one part that are in a component. They rank by age alone."""
+    bounds = indexed_documents(entry["part"], np.array([0, entry["kept"]], np.uint64))
+    first, last = np.searchsorted(linked, bounds)
+    docs = linked[first:last]
+    rows = (docs & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+    table = read_ipc(store, entry["signatures"])
+    same = np.zeros(len(docs), np.int64)
+    return {
+        "doc": docs,
+        "component": component[first:last],
+        "group": numbers(table, "group")[rows],
+        "source": same.astype(np.uint16),
+        "failed_rules": same.astype(np.uint16),
+        "characters": same.astype(np.uint32),
+        "exact_high": numbers(table, "exact_high")[rows],
+        "exact_low": numbers(table, "exact_low")[rows],
+        "shingles": numbers(table, "shingles")[rows],
+        "signature": fixed_width(table, "signature", num_perm)[rows],
+    }

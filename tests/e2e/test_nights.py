@@ -1,0 +1,231 @@
+"""An index over several runs: nightly runs keep what one run of all would keep, and nothing breaks it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import schemas
+from pipeline.config import ConfigError, parse_config
+from pipeline.engine.engine import StageFailedError
+from pipeline.engine.lease import LeaseHeldError, hold_lease
+from pipeline.explain import EarlierDocument, explain, find
+from pipeline.finished import load_finished
+from pipeline.index_folder import Index
+from pipeline.run import run
+from pipeline.stages.tables import fixed_width, read_ipc, read_parquet
+from pipeline.verify import recount
+from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
+from tests.e2e.sample import articles
+
+REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
+
+
+def night(tmp_path: Path, number: int, files: list[Path], **sections):
+    return parse_config(night_config(tmp_path / f"run-{number}", files, tmp_path / "index", **sections))
+
+
+def kept(decisions: dict[str, dict]) -> set[str]:
+    return {name for name, row in decisions.items() if row["outcome"] == schemas.KEPT}
+
+
+def in_turn(tmp_path: Path, files: list[Path], **sections) -> dict[str, dict]:
+    """All nights after each other; every decision by id."""
+    decisions: dict[str, dict] = {}
+    for number, file in enumerate(files):
+        run(night(tmp_path, number, [file], **sections))
+        decisions |= ledger(tmp_path / f"run-{number}")
+    return decisions
+
+
+def shard_hashes(folder: Path) -> list[str]:
+    splits = load_finished(str(folder)).manifest["shards"]["splits"]
+    return [shard["sha256"] for split in splits.values() for shard in split["shards"]]
+
+
+@pytest.fixture(scope="module")
+def three_files(shared, tmp_path_factory) -> list[Path]:
+    """A sixteenth of the shared corpus, 3,400 documents, over three nights."""
+    return write_nights(tmp_path_factory.mktemp("nights"), real_lines(shared, 16), 3)
+
+
+@pytest.fixture(scope="module")
+def at_once(three_files, tmp_path_factory) -> dict[str, dict]:
+    folder = tmp_path_factory.mktemp("at-once") / "run"
+    run(parse_config(night_config(folder, three_files, None)))
+    return ledger(folder)
+
+
+@pytest.mark.parametrize("compute", [{}, {"unit_mb": 1, "partition_mb": 1}], ids=["one part", "many parts"])
+def test_three_nights_keep_what_one_run_keeps(three_files, at_once, tmp_path, compute):
+    decisions = in_turn(tmp_path, three_files, compute=compute)
+    assert decisions.keys() == at_once.keys()
+    assert kept(decisions) == kept(at_once)
+    # the same keeper's verdict, too: similarity to the best-ranked kept document, and whether the texts are equal
+    for name, row in at_once.items():
+        assert (decisions[name]["outcome"], decisions[name]["similarity"]) == (row["outcome"], row["similarity"])
+    for_earlier = [row for row in decisions.values() if row["keeper"] is not None and row["keeper"] >= 1 << 63]
+    assert len(for_earlier) > 20
+
+
+def test_no_split_is_straddled_over_nights_even_through_removed_documents(tmp_path):
+    """b is removed for a; c, on the third night, is not like a and in many families meets it only through b."""
+    files = [tmp_path / f"{name}.jsonl" for name in "abc"]
+    families: list[list[str]] = [[], [], []]
+    for number in range(40):
+        words = [f"f{number}w{at}" for at in range(400)]
+        new = [f"g{number}w{at}" for at in range(400)]
+        families[0].append(" ".join(words))
+        families[1].append(" ".join(words[:-32] + new[-32:]))  # similarity 0.85 to a
+        families[2].append(" ".join(new[:49] + words[49:-32] + new[-32:]))  # 0.78 to b, 0.66 to a
+    for file, texts in zip(files, families, strict=True):
+        file.write_text("".join(line.replace('"d', f'"{file.stem}', 1) + "\n" for line in renamed(texts)))
+    decisions = in_turn(tmp_path, files, shards={"sequence_tokens": 127, "splits": {"val": 0.5}})
+    assert sum(decisions[f"b{number}"]["outcome"] in REMOVED for number in range(40)) > 30
+    assert sum(decisions[f"c{number}"]["outcome"] == schemas.KEPT for number in range(40)) > 20
+    splits = [{decisions[f"{n}{number}"]["split"] for n in "abc"} - {None} for number in range(40)]
+    assert all(len(split) == 1 for split in splits)
+    assert len(set().union(*splits)) == 2
+
+
+def test_the_same_command_again_does_nothing_and_appends_nothing(three_files, tmp_path):
+    in_turn(tmp_path, three_files[:2])
+    index = Index(str(tmp_path / "index"))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*") if path.is_file()}
+    hashes = shard_hashes(tmp_path / "run-0")
+    walk = run(night(tmp_path, 0, three_files[:1]))  # never sees itself or the night after it
+    assert all(summary.reused == summary.units for summary in walk.engine.summaries)
+    assert shard_hashes(tmp_path / "run-0") == hashes
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "index").rglob("*") if p.is_file()} == before
+    assert [segment.against for segment in index.segments().values()] == [[], [0]]
+
+
+def test_the_first_night_has_the_bytes_of_a_run_without_an_index(three_files, tmp_path):
+    run(night(tmp_path, 0, three_files[:1]))
+    run(parse_config(night_config(tmp_path / "alone", three_files[:1], None)))
+    assert shard_hashes(tmp_path / "run-0") == shard_hashes(tmp_path / "alone")
+
+
+def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
+    run(night(tmp_path, 0, three_files[:1]))
+    link = tmp_path / "again.jsonl"
+    link.symlink_to(three_files[0])
+    walk = run(night(tmp_path, 1, [link, three_files[1]]))
+    assert walk.index.skipped == [str(link)]
+    assert load_finished(str(tmp_path / "run-1")).manifest["books"]["records"] == len(ledger(tmp_path / "run-1"))
+    assert len(ledger(tmp_path / "run-1")) == three_files[1].read_text().count("\n")
+    walk = run(night(tmp_path, 2, [link, three_files[1]]))
+    assert walk.files == []
+    assert load_finished(str(tmp_path / "run-2")).manifest["books"]["records"] == 0
+    assert list(Index(str(tmp_path / "index")).segments()) == [0, 1]  # nothing new, nothing appended
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"dedup": {"minhash": {"num_perm": 128, "bands": 16}}},
+        {"dedup": {"minhash": {"ngram": 6}}},
+        {"measure": {"normalise": {"lowercase": True}}},
+    ],
+    ids=["num_perm", "ngram", "lowercase"],
+)
+def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
+    run(night(tmp_path, 0, files[:1]))
+    name = next(iter(sections.get("dedup", {}).get("minhash", {"lowercase": True})))
+    with pytest.raises(ConfigError, match=name):
+        run(night(tmp_path, 1, files[1:], **sections))
+    assert not (tmp_path / "run-1").exists()
+
+
+def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
+    run(night(tmp_path, 0, files[:1]))
+    run(night(tmp_path, 0, files[:1], shards={"sequence_tokens": 63}))  # other shards of the same documents
+    hashes = shard_hashes(tmp_path / "run-0")
+    with pytest.raises(ConfigError, match="winnow index drop"):
+        run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0}))
+    with pytest.raises(ConfigError, match="folder of its own"):
+        run(night(tmp_path, 0, files))
+    assert shard_hashes(tmp_path / "run-0") == hashes
+
+
+def test_two_runs_of_one_index_do_not_overlap(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 1)
+    index = Index(str(tmp_path / "index"))
+    with hold_lease(index.store, "index"), pytest.raises(LeaseHeldError, match="the index belongs to process"):
+        run(night(tmp_path, 0, files))
+    assert index.segments() == {}
+
+
+def test_a_crash_after_the_shards_is_healed_by_the_same_command(tmp_path, monkeypatch):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
+    run(night(tmp_path, 0, files[:1]))
+
+    def crash(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.index_run.IndexRun.append", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run(night(tmp_path, 1, files[1:]))
+    hashes = shard_hashes(tmp_path / "run-1")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.index_folder.Index.commit", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run(night(tmp_path, 1, files[1:]))
+    index = Index(str(tmp_path / "index"))
+    assert list(index.segments()) == [0]
+    assert index.leftovers()
+    run(night(tmp_path, 1, files[1:]))
+    assert list(index.segments()) == [0, 1]
+    assert index.leftovers() == []
+    assert shard_hashes(tmp_path / "run-1") == hashes
+
+
+def test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went_on(tmp_path, monkeypatch):
+    """1 fails, 0 runs, 1 goes on: it is then compared with 0, so that every segment knows all before it."""
+    texts = [text for text in articles(1, 60) if text]
+    files = [tmp_path / "0.jsonl", tmp_path / "1.jsonl"]
+    for file in files:
+        file.write_text("\n".join(renamed(texts)))
+    index = Index(str(tmp_path / "index"))
+
+    def fail(*_arguments):
+        raise StageFailedError("shards", [], 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.run._save_state", fail)
+        with pytest.raises(StageFailedError):
+            run(night(tmp_path, 1, files[1:]))
+    assert index.segments() == {}
+    run(night(tmp_path, 0, files[:1]))
+    run(night(tmp_path, 1, files[1:]))
+    assert [segment.against for segment in index.segments().values()] == [[], [0]]
+    assert kept(ledger(tmp_path / "run-1")) == set()
+
+
+def test_why_names_the_keeper_of_an_earlier_night_and_verify_knows_it(three_files, tmp_path):
+    in_turn(tmp_path, three_files[:2])
+    decisions = ledger(tmp_path / "run-1")
+    earlier = ledger(tmp_path / "run-0")
+    finished = load_finished(str(tmp_path / "run-1"))
+    name, row = next((n, r) for n, r in decisions.items() if r["keeper"] is not None and r["keeper"] >= 1 << 63)
+    keeper = explain(finished, find(finished, name)[0]).keeper
+    assert isinstance(keeper, EarlierDocument)
+    assert earlier[keeper.id]["outcome"] == schemas.KEPT
+    assert (keeper.source, keeper.run) == ("s", str(tmp_path / "run-0"))
+    assert all(balance.expected == balance.found for balance in recount(finished))
+    # verified similarity is that of the two texts' signatures
+    signed = [signature_of(tmp_path / "run-1", name), signature_of(tmp_path / "run-0", keeper.id)]
+    assert float(np.mean(signed[0] == signed[1])) == pytest.approx(row["similarity"])
+
+
+def signature_of(folder: Path, name: str) -> np.ndarray:
+    finished = load_finished(str(folder))
+    for part in finished.parts:
+        ids = read_parquet(finished.store, part.documents, ["id"]).column("id").to_pylist()
+        if name in ids:
+            table = read_ipc(finished.store, part.signatures)
+            return fixed_width(table, "signature", 256)[ids.index(name)]
+    raise LookupError(name)
