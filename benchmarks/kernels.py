@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import zstandard
+from numpy.typing import NDArray
 from py3langid import langid
 
 from benchmarks.measuring import (
@@ -41,6 +43,7 @@ from benchmarks.measuring import (
 )
 from benchmarks.shuffling import Documents, Shuffling
 from pipeline.dedup.minhash import MinHashConfig, signatures
+from pipeline.dedup.radix import sort_pairs
 from pipeline.dedup.shingles import shingle_hashes
 from pipeline.sources.read import format_of, read_slice
 from pipeline.sources.slices import FileSlice
@@ -48,6 +51,9 @@ from pipeline.sources.source import SourceConfig
 from pipeline.stages.shards import read_rows, write_rows
 from pipeline.text.characters import TERMINAL_PUNCTUATION
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
+from pipeline.text.line_counts import LineCounter
+from pipeline.text.line_removal import KnownLines, LineRemover
+from pipeline.text.lines import LinesConfig
 from pipeline.text.normalise import NormaliseConfig, Normaliser
 from pipeline.text.signals import measure
 from pipeline.text.words import hash_words
@@ -125,6 +131,36 @@ def words_and_signals(table: Table, texts: Batches) -> None:
     rate = rate_of(lambda: [signals(text, terminal) for text in some], size)
     seconds = table.seconds(lambda: [measure(batch) for batch in texts])
     table.row("words and signals, all rules", total_bytes(texts), seconds, 100, "plain Python statement", rate)
+
+
+def boilerplate_lines(table: Table, texts: Batches) -> None:
+    """Lines counted over all documents and sorted by key; the frequent ones removed."""
+    config = LinesConfig()
+
+    def count() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        counter = LineCounter(config)
+        for batch in texts:
+            counter.add(batch)
+        return sort_pairs(*counter.take(), False)
+
+    def count_plainly() -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for text in some:
+            counts.update({line for line in map(str.strip, text.split("\n")) if len(line) >= config.min_characters})
+        return counts
+
+    def remove_plainly() -> list[str]:
+        return ["\n".join([line for line in text.split("\n") if line.strip() not in known]) for text in some]
+
+    some, size = sample(texts, 50e6)
+    rate = rate_of(count_plainly, size)
+    table.row("lines, counted and sorted", total_bytes(texts), table.seconds(count), 300, "Counter of sets", rate)
+    keys, documents = count()
+    remover = LineRemover(config, KnownLines(keys[documents > config.max_documents]), keys[:0])
+    known = {line for line, number in count_plainly().items() if number > config.max_documents}
+    rate = rate_of(remove_plainly, size)
+    seconds = table.seconds(lambda: [remover(batch) for batch in texts])
+    table.row("lines, boilerplate removed", total_bytes(texts), seconds, 300, "split, strip, join", rate)
 
 
 def language(table: Table, texts: Batches) -> None:
@@ -260,6 +296,7 @@ def main() -> None:
     read(table, paths)
     texts = normalise(table, raw)
     words_and_signals(table, texts)
+    boilerplate_lines(table, texts)
     language(table, texts)
     minhash(table, texts)
     exchange(table, tokenise(table, texts))

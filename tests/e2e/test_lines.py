@@ -22,9 +22,11 @@ from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
 from tests.text.test_lines import counted, removed
 
+ON = {"max_documents": 30, "min_characters": 12}
 NAVIGATION = "Home \u2019n\u2019 away | About us | Sign in"
 FOOTER = "\x1b]0;evil\x07All rights\u00a0reserved, everywhere and always.\r\nRead the privacy policy before you go."
 ONE_ONLY = "This line is in forty documents of a single source."
+AT_THE_LIMIT = "This line is in exactly as many documents as may hold one."
 SHORT = "Menu"
 
 
@@ -33,6 +35,7 @@ def texts(source: str, count: int) -> list[str]:
     framed = [f"  {NAVIGATION}\n{SHORT}\n\n{text}\n\n\n{FOOTER}" for text in found[: count * 3 // 4]]
     if source == "web":
         framed = [f"{text}\n{ONE_ONLY}" if 5 <= n < 45 else text for n, text in enumerate(framed)]
+        framed = [f"{AT_THE_LIMIT}\n{text}" if n < ON["max_documents"] else text for n, text in enumerate(framed)]
         framed.append(f"{NAVIGATION}\n\n{FOOTER}\n")
     else:
         framed = [f"{text}\n{ONE_ONLY}" if n < 20 else text for n, text in enumerate(framed)]
@@ -62,9 +65,6 @@ def config(folder: Path, lines, name: str = "run", **compute):
         "shards": {"sequence_tokens": 127},
         "compute": {"executor": "inline", "unit_mb": 1, **compute},
     }
-
-
-ON = {"max_documents": 30, "min_characters": 12}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,7 @@ def test_texts_are_those_of_the_plain_statement(written, finished):
         normalised = [fix_text(text) for text in raw]
         over = {line for line, number in counted(normalised, settings).items() if number > settings.max_documents}
         assert (ONE_ONLY in over) == (source == "web")
+        assert AT_THE_LIMIT not in over
         for n, text in enumerate(normalised):
             left, lines = removed(text, settings, over)
             assert found[f"{source}{n}"][0] == left
