@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
-from pipeline.engine.execute import ComputeConfig, group_units
+from pipeline.engine.execute import HAND_OVER_SECONDS, ComputeConfig, group_units
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
@@ -104,6 +104,15 @@ def test_ray_gives_what_inline_gives(tmp_path, local_ray):
     inline = engine(tmp_path / "inline").run(Stage("s", 1, {}, work), units(5, by=7))
     on_ray = engine(tmp_path / "ray", "ray").run(Stage("s", 1, {}, work), units(5, by=7))
     assert [(r.key, r.outputs, r.counters) for r in inline] == [(r.key, r.outputs, r.counters) for r in on_ray]
+
+
+@pytest.mark.ray
+def test_the_installed_ray_data_is_told_to_hand_over_quickly(tmp_path, local_ray):
+    from ray.data._internal.execution import streaming_executor_state
+
+    engine(tmp_path, "ray").run(Stage("s", 1, {}, work), units(2, by=7))
+    # another Ray may have renamed it: then the wait between tasks is to be measured again
+    assert streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S == HAND_OVER_SECONDS
 
 
 @pytest.mark.ray
