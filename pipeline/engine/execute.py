@@ -175,12 +175,20 @@ HAND_OVER_SECONDS = 0.02
 left workers idle for 0.15 s between tasks; at 0.02 s it is 0.04 s, for 3 % of one core in the driver."""
 
 
+LIMITS_SECONDS = 0.1
+"""How old Ray Data's knowledge of the cluster's size may be. It begins with nothing, and with its own 1 s each stage ran
+one task for its first second, however large the cluster."""
+
+
 def _hand_over_quickly() -> None:
-    """Ray Data has no setting for it: a module constant of the tested Ray versions, left alone where it is gone."""
-    from ray.data._internal.execution import streaming_executor_state  # noqa: PLC0415 - as ray itself
+    """Ray Data has no settings for these: constants of the tested Ray versions, left alone where they are gone."""
+    from ray.data._internal.execution import resource_manager, streaming_executor_state  # noqa: PLC0415 - as ray itself
 
     if hasattr(streaming_executor_state, "WAIT_FOR_TASK_COMPLETION_TIMEOUT_S"):
         streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S = HAND_OVER_SECONDS
+    manager: Any = resource_manager.ResourceManager
+    if hasattr(manager, "GLOBAL_LIMITS_UPDATE_INTERVAL_S"):
+        manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
 
 
 GROUPS_A_SLOT = 6

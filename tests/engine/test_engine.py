@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
-from pipeline.engine.execute import HAND_OVER_SECONDS, ComputeConfig, group_units
+from pipeline.engine.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeConfig, group_units
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
@@ -108,11 +108,12 @@ def test_ray_gives_what_inline_gives(tmp_path, local_ray):
 
 @pytest.mark.ray
 def test_the_installed_ray_data_is_told_to_hand_over_quickly(tmp_path, local_ray):
-    from ray.data._internal.execution import streaming_executor_state
+    from ray.data._internal.execution import resource_manager, streaming_executor_state
 
     engine(tmp_path, "ray").run(Stage("s", 1, {}, work), units(2, by=7))
     # another Ray may have renamed it: then the wait between tasks is to be measured again
     assert streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S == HAND_OVER_SECONDS
+    assert resource_manager.ResourceManager.GLOBAL_LIMITS_UPDATE_INTERVAL_S == LIMITS_SECONDS
 
 
 @pytest.mark.ray
