@@ -176,7 +176,7 @@ left workers idle for 0.15 s between tasks; at 0.02 s it is 0.04 s, for 3 % of o
 
 
 LIMITS_SECONDS = 0.1
-"""How old Ray Data's knowledge of the cluster's size may be. It begins with nothing, and with its own 1 s each stage ran
+"""How old what Ray Data knows of the cluster may be. It begins with nothing, and with its own 1 s each stage ran
 one task for its first second, however large the cluster."""
 
 
