@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.alarms import dedup_alarms
 from pipeline.audit.clusters import Cluster, largest_clusters
 from pipeline.audit.documents import Rows, dedup_of, draw, rows_of, texts_of
-from pipeline.audit.exact_search import Sets, join_sets, shingles_of, take_sets
+from pipeline.audit.exact_search import Sets, join_sets, shingles_of
 from pipeline.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from pipeline.audit.removed import Removed, measure_removed
 from pipeline.audit.twins import Twins, measure_twins
@@ -80,7 +80,7 @@ def audit_dedup(run: FinishedRun, sizes: SampleSizes, seed: int) -> DedupAudit:
         config.minhash.rows,
         config.minhash.num_perm,
         config.minhash.ngram,
-        measure_twins(run, sample, take_sets(sets, np.searchsorted(known, sample))),
+        measure_twins(run, sample, known, sets),
         measure_removed(run, removed, removed_rows, known, sets),
         measure_planted(run, words, seed),
         largest_clusters(run, sizes.clusters, sizes.characters),

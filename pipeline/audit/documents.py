@@ -139,8 +139,9 @@ def rows_of(run: FinishedRun, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[n
     gathered: list[NDArray[Any]] = [np.zeros(len(docs), kind) for kind in kinds]
     for number, places in _places(run, docs):
         rows = read_rows(run, number)
+        columns: tuple[NDArray[Any], ...] = rows
         at, there = _find(rows.doc, docs[places])
-        for values, column in zip(gathered, rows, strict=True):
+        for values, column in zip(gathered, columns, strict=True):
             values[places[there]] = column[at]
         found[places[there]] = True
     return Rows(*gathered), found

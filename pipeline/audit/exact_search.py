@@ -155,8 +155,8 @@ def _count_common(
 
 
 class SetIndex:
-    """Some documents' sets, laid out by element. Memory: 8 bytes an element of 32 bits, 12 one of 64, and a directory
-    of 8 bytes for one element in two to four.
+    """Some documents' sets, laid out by element. Memory: 8 bytes an element of 32 bits, 12 one of 64, and 1 to 2 for
+    the directory; twice that while it is built.
     """
 
     def __init__(self, sets: Sets) -> None:
@@ -165,16 +165,17 @@ class SetIndex:
         if bits == 32:  # one number holds both, and numbers alone sort fastest
             packed = sets.values.astype(np.uint64)
             packed <<= np.uint64(32)
-            packed |= np.repeat(np.arange(len(self.sizes), dtype=np.uint64), self.sizes)
+            packed |= np.repeat(np.arange(len(self.sizes), dtype=np.uint32), self.sizes)
             packed.sort()
             self._owners = packed.astype(np.uint32)
             packed >>= np.uint64(32)
             self._keys: NDArray[Any] = packed.astype(np.uint32)
+            del packed
         else:
             order = np.argsort(sets.values, kind="stable")
             self._owners = np.repeat(np.arange(len(self.sizes), dtype=np.uint32), self.sizes)[order]
             self._keys = sets.values[order]
-        directory_bits = max(4, len(self._keys).bit_length() - 2)
+        directory_bits = max(4, len(self._keys).bit_length() - 3)
         self._shift = np.uint64(bits - directory_bits)
         lower_ends = np.arange(1 << directory_bits, dtype=np.uint64) << self._shift
         starts = np.searchsorted(self._keys, lower_ends.astype(self._keys.dtype))

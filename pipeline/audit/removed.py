@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, rows_of, signed_of
 from pipeline.audit.exact_search import Sets
 from pipeline.audit.intervals import Share, share_of
+from pipeline.dedup.index import is_indexed
 from pipeline.dedup.keepers import exact_similarity
 from pipeline.finished import FinishedRun
 from pipeline.schemas import NO_DOC
@@ -23,8 +24,6 @@ from pipeline.schemas import NO_DOC
 _BELOW = (0.0, 0.05, 0.1, 0.2)  # how far below the threshold, at least
 _SHOWN = 50
 _RECORDED = 1e-6  # the ledger holds float32
-EARLIER_RUNS = np.uint64(1 << 63)
-"""Keepers from this number on are documents of earlier runs, in the index; their texts are not here."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def measure_removed(
         sets: shingles of ``known``.
     """
     config = dedup_of(run)
-    earlier = (rows.keeper >= EARLIER_RUNS) & (rows.keeper != NO_DOC)
+    earlier = is_indexed(rows.keeper) & (rows.keeper != NO_DOC) & (config.index is not None)
     keepers = np.unique(rows.keeper[~earlier])
     keeper_rows, exists = rows_of(run, keepers)
     at = np.searchsorted(keepers, np.where(earlier, 0, rows.keeper))

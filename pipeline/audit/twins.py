@@ -133,16 +133,17 @@ class _Tally:
         self.left_count = 0
 
 
-def measure_twins(run: FinishedRun, docs: NDArray[np.uint64], sets: Sets) -> Twins:
+def measure_twins(run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets) -> Twins:
     """Compare sampled documents with everything that took part in dedup.
 
     Args:
         run: a finished run.
         docs: uint64[D], rising, of documents that took part in dedup.
+        known: uint64[K], rising, documents whose sets are given, all of ``docs`` among them.
         sets: their shingles.
     """
     config = dedup_of(run)
-    sample = _index(run, docs, sets, config.minhash)
+    sample = _index(run, docs, known, sets, config.minhash)
     tally = _Tally(len(sample.first))
     corpus = 0
     for batch in _batches(run, config.minhash):
@@ -151,7 +152,9 @@ def measure_twins(run: FinishedRun, docs: NDArray[np.uint64], sets: Sets) -> Twi
     return _result(run, sample, tally, corpus)
 
 
-def _index(run: FinishedRun, docs: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig) -> _Sample:
+def _index(
+    run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig
+) -> _Sample:
     rows, _ = rows_of(run, docs)
     signed = signed_of(run, docs)
     hashes, first, text_of = np.unique(signed.hashes, axis=0, return_index=True, return_inverse=True)
@@ -163,7 +166,7 @@ def _index(run: FinishedRun, docs: NDArray[np.uint64], sets: Sets, minhash: MinH
         hashes,
         first_docs,
         components_of(run, first_docs),
-        SetIndex(take_sets(sets, first)),
+        SetIndex(take_sets(sets, np.searchsorted(known, first_docs))),
         SetIndex(_band_sets(signed.signatures[first], minhash)),
     )
 
