@@ -53,11 +53,13 @@ def test_every_pair_is_found(kind, indexed, others, floor, far_apart):
 
 def test_more_pairs_than_fit_in_one_piece(monkeypatch):
     monkeypatch.setattr("pipeline.audit.exact_search._ROOM", 1)
-    lists = [[n % 3, 10 + n] for n in range(40)]
-    index = SetIndex(as_sets(lists, np.uint32))
-    pieces = list(index.search(as_sets(lists, np.uint32), 0.0))
+    indexed = [[0, 1 + n // 4] for n in range(40)]
+    others = [items for n in range(10) for items in ([1 + n], [0])]  # 4 pairs, 40 pairs, and so on
+    index = SetIndex(as_sets(indexed, np.uint32))
+    pieces = list(index.search(as_sets(others, np.uint32), 0.0))
     assert len(pieces) > 5
-    assert searched(index, as_sets(lists, np.uint32), 0.0) == brute_force(lists, lists, 0.0)
+    assert max(len(pairs.row) for pairs in pieces) <= 40
+    assert searched(index, as_sets(others, np.uint32), 0.0) == brute_force(indexed, others, 0.0)
 
 
 def test_an_index_of_other_elements_is_refused():

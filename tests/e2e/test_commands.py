@@ -116,7 +116,7 @@ def test_init_writes_a_config_once(tmp_path):
 
 
 def test_help_is_there_for_every_command():
-    for command in ("run", "plan", "why", "verify", "init", "schema"):
+    for command in ("run", "plan", "why", "verify", "init", "schema", "audit"):
         code, output = winnow(command, "--help")
         assert code == 0
         assert len(output) > 200
