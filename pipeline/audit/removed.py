@@ -50,7 +50,7 @@ class Removed:
     lowest: float | None
     """Lowest true similarity of a near-duplicate and its keeper."""
     kept_by_earlier_runs: int
-    """Removed for a document of an earlier run; its text is not in this run folder, so these are not measured."""
+    """Removed for a document of an earlier run; its text is not in this run folder, so only the ledger is looked at."""
     violations_count: int
     violations: tuple[Violation, ...]
 
@@ -77,8 +77,12 @@ def measure_removed(
 
     problems: dict[int, str] = {}
     true_similarity = np.full(len(docs), np.nan)
-    for n in np.flatnonzero(~earlier).tolist():
-        keeper = at[n]
+    for n in range(len(docs)):
+        keeper, recorded = at[n], float(rows.similarity[n])
+        if earlier[n]:
+            if not recorded >= config.threshold - _RECORDED:
+                problems[n] = f"the ledger says similarity {recorded:.4f}, below the threshold {config.threshold:g}"
+            continue
         if not exists[keeper]:
             problems[n] = "its keeper is no document of this run"
             continue
@@ -93,7 +97,6 @@ def measure_removed(
             verified = float((signed.signatures[n] == keeper_signed.signatures[keeper]).mean())
         else:
             verified = float(true_similarity[n])
-        recorded = float(rows.similarity[n])
         if rows.outcome[n] == EXACT and not equal_text:
             problems[n] = "recorded as an exact duplicate, but the texts differ"
         elif verified < config.threshold:

@@ -98,7 +98,7 @@ def _measured(name: str, share: Share) -> tuple[str, ...]:
 def _violations(audit: DedupAudit) -> TableOf:
     rows = tuple((v.id, str(v.doc), str(v.keeper), v.problem) for v in audit.removed.violations)
     earlier = audit.removed.kept_by_earlier_runs
-    note = f"{earlier:,} removed for documents of earlier runs are not among them." if earlier else ""
+    note = f"{earlier:,} more were removed for documents of earlier runs, whose texts are not here." if earlier else ""
     return TableOf(headline(audit), note, ("removed document", "number", "keeper", "what is wrong"), rows)
 
 

@@ -255,3 +255,24 @@ def test_a_source_of_copies_raises_both_alarms(documents, tmp_path):
         assert [alarm["source"] for alarm in observed if alarm["documents"] == 40] == ["copies", "copies"]
     code, output = winnow("audit", "dedup", str(tmp_path / "run"))
     assert code == 0 and "ALARM: source copies lost" in output
+
+
+def test_documents_removed_for_an_earlier_run_are_told_apart(documents, tmp_path):
+    lines = documents.read_text().splitlines()
+    runs = []
+    for night in range(2):
+        (tmp_path / f"{night}.jsonl").write_text("\n".join(lines[night::2]) + "\n")
+        dedup = {"index": str(tmp_path / "index")}
+        runs.append(finish(tmp_path / f"{night}.jsonl", tmp_path / f"run{night}", **dedup))
+    audit = audit_dedup(runs[1], EVERYTHING, seed=1)
+    decisions = Truth(runs[1]).decisions.values()
+    removed = [row for row in decisions if row["outcome"] in REMOVED]
+    earlier = [row for row in removed if row["keeper"] >= 2**63]
+    assert audit.guaranteed
+    assert 0 < audit.removed.kept_by_earlier_runs == len(earlier) < len(removed)
+    assert audit.removed.all.of == len(removed) - len(earlier)
+    assert any(cluster.keeper >= 2**63 and cluster.other_similarity is None for cluster in audit.clusters)
+    code, output = winnow("audit", "dedup", runs[1].store.root)
+    assert code == 0 and f"{len(earlier):,} more were removed for documents of earlier runs" in output
+    alter_decisions(runs[1], earlier[0]["doc"], similarity=0.5)
+    assert not audit_dedup(runs[1], EVERYTHING, seed=1).guaranteed
