@@ -128,22 +128,37 @@ def write_part(workspace: Workspace, docs: NDArray[np.uint64], columns: dict[str
     workspace.count("passed", len(docs))
 
 
-def write_power_law(unit: Unit, workspace: Workspace) -> None:
-    """One part of the corpus: its documents are the rows of one file, which gives them dense numbers."""
+def write_made(unit: Unit, workspace: Workspace) -> None:
+    """One part of a corpus: its documents are the rows of one file, which gives them dense numbers."""
     first, last, total = (unit.description[name] for name in ("first", "last", "total"))
-    rows = np.arange(first, last, dtype=np.uint64)
-    write_part(workspace, rows, power_law(rows, total, workspace.settings["num_perm"]))
+    docs = np.arange(first, last, dtype=np.uint64)
+    num_perm, change = workspace.settings["num_perm"], workspace.settings["change"]
+    if change is None:
+        columns = power_law(docs, total, num_perm)
+    else:
+        one = np.zeros_like(docs)
+        columns = family(one, docs, np.full(len(docs), change), docs if change else one, num_perm)
+    write_part(workspace, docs, columns)
 
 
 def make_parts(
-    engine: Engine, total: int, config: MinHashConfig, part_documents: int = PART_DOCUMENTS
+    engine: Engine,
+    total: int,
+    config: MinHashConfig,
+    part_documents: int = PART_DOCUMENTS,
+    change: float | None = None,
 ) -> tuple[list[Part], list[Record]]:
-    """Write a corpus of ``total`` documents; returns its parts and the records that stand for the filter's."""
-    made = Stage("made", 1, {"num_perm": config.num_perm}, write_power_law)
+    """Write a corpus of ``total`` documents; returns its parts and the records that stand for the filter's.
+
+    With ``change`` all have one origin, of whose signature each has changed that share (0: copies of one text).
+    """
+    made = Stage("made", 1, {"num_perm": config.num_perm, "change": change}, write_made)
     starts = range(0, total, part_documents)
     units = [
         Unit(
-            number, {"first": first, "last": min(first + part_documents, total), "total": total}, part_documents * 1024
+            number,
+            {"first": first, "last": min(first + part_documents, total), "total": total},
+            part_documents * 1024,
         )
         for number, first in enumerate(starts)
     ]
@@ -162,13 +177,18 @@ def as_parts(records: list[Record], first_docs: list[int]) -> tuple[list[Part], 
     return parts, records
 
 
+def restart_peak() -> None:
+    """Let this process' peak memory count from here (on Linux; elsewhere from its start)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 class WatchedEngine(Engine):
     """An engine in this process that measures the peak memory of each stage by itself."""
 
     def run(self, stage: Stage, units: list[Unit], *rest: Any) -> list[Record]:
         """As the engine does, with the process' peak memory begun anew."""
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: VmHWM counts from here
+        restart_peak()
         return super().run(stage, units, *rest)
 
 
