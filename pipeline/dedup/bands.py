@@ -142,8 +142,10 @@ def group_edges(keys: NDArray[np.uint64], docs: NDArray[np.uint64]) -> NDArray[n
         result depends on the set of pairs alone, not on their order.
     """
     sorted_keys, sorted_docs = sort_pairs(keys, docs, False)
+    del keys, docs
     smallest, others = np.empty_like(sorted_docs), np.empty_like(sorted_docs)
     count = _star_edges(sorted_keys, sorted_docs, smallest, others)
+    del sorted_keys, sorted_docs
     edges: NDArray[np.uint64] = _unique_rows(*sort_pairs(smallest[:count], others[:count], True))
     return edges
 

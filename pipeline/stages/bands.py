@@ -76,12 +76,16 @@ def run_edges(unit: Unit, workspace: Workspace) -> None:
     """Read one partition from every map file and emit its edges."""
     partition = unit.description["partition"]
     columns = read_partition(workspace.store, unit.description["bands"], partition)
-    keys, docs = columns["key"].astype(np.uint64), columns["doc"].astype(np.uint64)
     if "index" in unit.description:
         partitions = unit.description["partitions"]
-        keys_there, docs_there = keys_met(workspace.store, unit.description["index"], keys, partition, partitions)
-        keys, docs = np.concatenate([keys, keys_there]), np.concatenate([docs, docs_there])
-    edges = group_edges(keys, docs)
+        keys, docs = keys_met(
+            workspace.store, unit.description["index"], columns["key"].astype(np.uint64), partition, partitions
+        )
+        columns = {"key": np.concatenate([columns["key"], keys]), "doc": np.concatenate([columns["doc"], docs])}
+    # handed over, not kept: a partition exists several times while it is sorted
+    edges = group_edges(
+        columns.pop("key").astype(np.uint64, copy=False), columns.pop("doc").astype(np.uint64, copy=False)
+    )
     with ipc_output(workspace, "edges", schemas.EDGES) as table:
         table.write({"a": np.ascontiguousarray(edges[:, 0]), "b": np.ascontiguousarray(edges[:, 1])})
     workspace.count("edges", len(edges))

@@ -19,8 +19,9 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
 from pipeline.section import Section
 from pipeline.stages.candidate_sets import bounds_of
+from pipeline.stages.copies import compared, fates_of_all, read_members
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import read_listing, read_partition, read_partition_payload
+from pipeline.stages.tables import read_listing, read_partition_payload
 from pipeline.text.lines import LinesConfig
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
@@ -88,7 +89,8 @@ def part_starts(parts: list[Part]) -> list[Json]:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every member's fate back to its part."""
     settings, partition = workspace.settings, unit.description["partition"]
-    columns = read_partition(workspace.store, unit.description["candidates"], partition)
+    columns, signature_row, signed = read_members(workspace.store, unit.description["candidates"], partition)
+    columns["signature_row"] = signature_row
     shingles = None
     if settings.get("verify") == "exact":
         shingles = read_partition_payload(workspace.store, unit.description["candidates"], partition)
@@ -97,17 +99,20 @@ def run(unit: Unit, workspace: Workspace) -> None:
     order = _ranking(columns, settings["keep"])
     columns = {name: values[order] for name, values in columns.items()}
     component, indexed = columns["component"], is_indexed(columns["doc"])
-    offsets = np.concatenate([np.flatnonzero(np.diff(component, prepend=~component[:1])), [len(component)]])
-    kept_by, similarity, exact = choose_keepers(
-        np.arange(len(component)),
-        offsets.astype(np.int64),
-        columns["signature"],
-        columns["shingles"].astype(np.int64),
-        np.stack([columns["exact_high"], columns["exact_low"]], axis=1),
+    text = columns["signature_row"]
+    chosen = compared(text, indexed)
+    own = component[chosen]
+    fates_of_chosen = choose_keepers(
+        np.arange(len(chosen)),
+        np.concatenate([np.flatnonzero(np.diff(own, prepend=~own[:1])), [len(own)]]).astype(np.int64),
+        signed[text[chosen]],
+        columns["shingles"][chosen].astype(np.int64),
+        np.stack([columns["exact_high"][chosen], columns["exact_low"][chosen]], axis=1),
         settings["threshold"],
-        indexed,
-        None if shingles is None else (shingles, columns["bounds"]),
+        indexed[chosen],
+        None if shingles is None else (shingles, columns["bounds"][chosen]),
     )
+    kept_by, similarity, exact = fates_of_all(chosen, fates_of_chosen, text, indexed)
     removed = kept_by >= 0
     keeper = np.full(len(component), schemas.NO_DOC)
     keeper[removed] = columns["doc"][kept_by[removed]]
