@@ -60,7 +60,9 @@ def first_of_each_text(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDA
     high, low = high[order], low[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    return np.sort(order[new])
+    first = np.zeros(len(order), np.bool_)
+    first[order[new]] = True
+    return np.flatnonzero(first)
 
 
 def sets_of(

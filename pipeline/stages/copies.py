@@ -26,7 +26,7 @@ Fates = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
 
 
 class _Signatures:
-    """Signatures by text hash; repeats are dropped whenever the number held has doubled."""
+    """Signatures by text hash; once repeats are half of what is held, they are dropped."""
 
     def __init__(self) -> None:
         self._high: list[NDArray[np.uint64]] = []
@@ -43,22 +43,23 @@ class _Signatures:
         self._held += len(first)
         if self._held > self._limit:
             self._drop_repeats()
-            self._limit = max(2 * self._held, _FIRST_LIMIT)
+            self._limit = max(self._held * 3 // 2, _FIRST_LIMIT)
 
     def _drop_repeats(self) -> None:
         high, low = np.concatenate(self._high), np.concatenate(self._low)
         first = first_of_each_text(high, low)
-        if len(first) < len(high):
+        if 2 * len(first) <= len(high):
             self._high, self._low = [high[first]], [low[first]]
             self._signed = [np.concatenate(self._signed)[first]]
             self._held = len(first)
 
-    def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Row of each text, in order of the hashes: int64[T]; and the rows uint32[T, P]."""
-        self._drop_repeats()
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """A row for each text, in order of the hashes: int64[T]; and all rows that are held, uint32[>= T, P]."""
+        high, low = np.concatenate(self._high), np.concatenate(self._low)
         signed = self._signed
         self._signed = []
-        return np.lexsort((np.concatenate(self._low), np.concatenate(self._high))), np.concatenate(signed)
+        first = first_of_each_text(high, low)
+        return first[np.lexsort((low[first], high[first]))], np.concatenate(signed)
 
 
 def read_members(
@@ -67,8 +68,8 @@ def read_members(
     """One partition of the candidates exchange, from every map file, in unit order.
 
     Returns:
-        columns [M] but for the signatures; int64[M], the row that holds each member's signature; uint32[T, P], once a
-        text.
+        columns [M] but for the signatures; int64[M], the row that holds the signature of each member's text; and those
+        rows, uint32[>= T, P], about one a text.
     """
     pieces: list[dict[str, NDArray[Any]]] = []
     signatures = _Signatures()
@@ -79,8 +80,8 @@ def read_members(
         signatures.add(piece["exact_high"], piece["exact_low"], signed)  # type: ignore[arg-type]
         pieces.append({name: values.copy() for name, values in piece.items()})  # so that the file's bytes can go
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    row_of_text, distinct = signatures.distinct()
-    return columns, row_of_text[number_texts(columns["exact_high"], columns["exact_low"])], distinct
+    row_of_text, rows = signatures.rows()
+    return columns, row_of_text[number_texts(columns["exact_high"], columns["exact_low"])], rows
 
 
 def number_texts(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -1,0 +1,65 @@
+"""Whole components that are hard by themselves, through the real stages: copies, near-copies, one template."""
+
+import numpy as np
+import pytest
+
+from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts
+from pipeline import schemas
+from pipeline.dedup.minhash import MinHashConfig
+from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.store import Store
+
+SLOW = pytest.mark.slow
+
+
+def outcome(folder, documents, change, **compute):
+    """What the stages decided, and the largest memory of a stage after the tables were made."""
+    engine = WatchedEngine(Store(str(folder)), ComputeConfig(executor="inline", **compute))
+    committed = deduplicate(engine, *make_parts(engine, documents, MinHashConfig(), 4000, change))
+    return fates(engine, committed["keepers"]), {summary.name: summary for summary in engine.summaries}
+
+
+@pytest.mark.parametrize("documents", [30_000, pytest.param(1_000_000, marks=SLOW)])
+def test_copies_of_one_text(documents, tmp_path):
+    found, stages = outcome(tmp_path, documents, 0.0)
+    assert found["doc"].tolist() == list(range(documents))
+    stays = np.flatnonzero(found["keeper"] == schemas.NO_DOC)
+    assert len(stays) == 1
+    removed = np.delete(np.arange(documents), stays)
+    assert (found["keeper"][removed] == stays[0]).all()
+    assert (found["exact"][removed] == 1).all() and (found["similarity"][removed] == 1).all()
+    # a signature is a kilobyte: a million of them would not fit
+    assert stages["keepers"].peak_memory_mb < 1000
+    assert stages["edges"].peak_memory_mb < 2048
+
+
+@pytest.mark.parametrize("documents", [10_000, pytest.param(100_000, marks=SLOW)])
+def test_near_copies_of_one_text(documents, tmp_path):
+    found, _ = outcome(tmp_path, documents, 0.05)  # 0.90 alike: three standard errors and more above the threshold
+    assert len(found["doc"]) == documents and len(np.unique(found["component"])) == 1
+    stays = np.flatnonzero(found["keeper"] == schemas.NO_DOC)
+    assert len(stays) <= 1 + documents // 1000
+    removed = found["keeper"] != schemas.NO_DOC
+    assert np.isin(found["keeper"][removed], found["doc"][stays]).all()
+    assert (found["similarity"][removed] >= np.float32(0.8)).all() and not found["exact"].any()
+
+
+def test_pages_of_one_template_are_compared_with_who_stays(tmp_path):
+    """Just under the threshold: most stay, and whoever goes has a keeper that stays."""
+    found, _ = outcome(tmp_path, 3000, 0.13)
+    stays = found["keeper"] == schemas.NO_DOC
+    assert 0.3 < stays.mean() < 1
+    assert np.isin(found["keeper"][~stays], found["doc"][stays]).all()
+
+
+def test_a_corpus_of_clusters_is_the_same_for_any_sizes(tmp_path):
+    one, _ = outcome(tmp_path / "one", 20_000, None)
+    other, stages = outcome(tmp_path / "other", 20_000, None, partition_mb=1)
+    assert stages["edges"].units > 10 and stages["keepers"].units > 4
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+    cluster = clusters_of(np.arange(20_000, dtype=np.uint64), 20_000)
+    removed = one["keeper"] != schemas.NO_DOC
+    assert removed.sum() > 2000
+    assert (cluster[one["doc"][removed]] == cluster[one["keeper"][removed]]).all()  # only ever by its own kind
+    assert (cluster[one["doc"][removed]] >= 0).all()
