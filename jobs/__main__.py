@@ -3,6 +3,7 @@
 import typer
 
 from jobs.audit import audit
+from jobs.index import index
 from jobs.init import init
 from jobs.lines import lines
 from jobs.plan import plan
@@ -22,6 +23,7 @@ app = typer.Typer(
 for command in (run, plan, why, lines, verify, init, schema):
     app.command()(command)
 app.add_typer(audit, name="audit")
+app.add_typer(index, name="index")
 
 
 def main() -> None:

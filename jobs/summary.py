@@ -34,6 +34,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
         say("rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top))
     _boilerplate(walk, console, say)
+    _index(walk, say)
     console.print(_stages(walk.engine.summaries))
     console.print(_splits(walk))
     checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
@@ -50,6 +51,22 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say(printable(f"ALARM: {alarm}", lines=False))
     say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
+
+
+def _index(walk: Walk, say: Callable[[str], None]) -> None:
+    joined = walk.index
+    if joined is None:
+        return
+    if joined.skipped:
+        say(f"{len(joined.skipped):,} input files were taken by earlier runs of the index: not read again")
+    if not walk.files:
+        say("nothing is new: no file that the index does not hold; nothing was added to it")
+        return
+    repeated = total(walk.clustered, "removed_for_index")
+    say(
+        f"index {joined.index.path}: compared with {joined.documents:,} kept documents of {len(joined.pin.segments):,} "
+        f"earlier runs, {repeated:,} documents removed for them; this run is segment {joined.pin.segment}"
+    )
 
 
 def _peak(walk: Walk) -> float:

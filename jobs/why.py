@@ -47,7 +47,7 @@ def why(
 
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
-    from pipeline.explain import EarlierDocument, Story
+    from pipeline.explain import LostDocument, Story
 
     lines = [
         f"document   {story.id}  (number {story.doc})",
@@ -59,13 +59,14 @@ def tell(story: "Story", characters: int) -> None:
         lines.append(f"lines      {what}; `winnow lines` lists them")
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.keeper is not None:
-        name = story.keeper.id or "a document that is no longer in the index"
-        lines.append(f"keeper     {name}  (number {story.keeper.doc}), similarity {story.similarity:.4f}")
-        if isinstance(story.keeper, EarlierDocument):
-            source = f"{story.keeper.source}: " if story.keeper.source else ""
-            lines.append(f"           {source}kept by an earlier run, {story.keeper.run}")
+        keeper = story.keeper
+        name = "a document that is no longer in the index" if isinstance(keeper, LostDocument) else keeper.id
+        lines.append(f"keeper     {name}  (number {keeper.doc}), similarity {story.similarity:.4f}")
+        if isinstance(keeper, Story):
+            lines.append(f"           {keeper.source}: {keeper.path}, row {keeper.row}")
         else:
-            lines.append(f"           {story.keeper.source}: {story.keeper.path}, row {story.keeper.row}")
+            source = "" if isinstance(keeper, LostDocument) else f"{keeper.source}: "
+            lines.append(f"           {source}kept by an earlier run, {keeper.run}")
     for place in story.places:
         rows = (
             f"row {place.first_row:,}"

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import schemas
-from pipeline.dedup.index import is_indexed, split_indexed_document
 from pipeline.engine.catalogue import CATALOGUE
 from pipeline.engine.exchange import partition_of_hash
 from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
+from pipeline.index_documents import EarlierDocument, is_earlier, read_earlier, run_of
 from pipeline.shards.order import order_keys
 from pipeline.stages.measure import Part
 from pipeline.stages.shards import stream_order
-from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_listing, read_parquet, read_partition
+from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_parquet, read_partition
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,17 @@ class Story:
     removed_characters: int
     outcome: str
     failed_rules: tuple[FailedRule, ...]
-    keeper: "Story | EarlierDocument | None"
+    keeper: "Story | EarlierDocument | LostDocument | None"
     similarity: float | None
     tokens: int | None
     places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
-class EarlierDocument:
-    """A kept document of an earlier run, as the index knows it; ids are None where that run was dropped from it."""
+class LostDocument:
+    """A document of an earlier run that was dropped from the index."""
 
     doc: int
-    id: str | None
-    source: str | None
     run: str
 
 
@@ -147,17 +145,10 @@ def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
     return row[columns[0]], row[columns[1]]
 
 
-def _keeper(run: FinishedRun, doc: int) -> Story | EarlierDocument:
-    if not is_indexed(np.array([doc], np.uint64))[0]:
+def _keeper(run: FinishedRun, doc: int) -> "Story | EarlierDocument | LostDocument":
+    if not is_earlier(doc):
         return explain(run, doc, with_keeper=False)
-    assert run.index is not None
-    part, row = split_indexed_document(doc)
-    entry = next(entry for entry in read_listing(run.store, run.index) if entry["part"] == part)
-    try:
-        table = read_parquet(run.store, entry["documents"], ["id", "source"]).slice(row, 1).to_pylist()[0]
-    except FileNotFoundError:
-        table = {"id": None, "source": None}
-    return EarlierDocument(doc, table["id"], table["source"], entry["run"])
+    return read_earlier(run, doc) or LostDocument(doc, run_of(run, doc))
 
 
 def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:

@@ -190,6 +190,26 @@ class Index:
                 "again: it deduplicates against that run, too"
             )
 
+    def find(self, run: str) -> Segment:
+        """The segment with this number, or of the run folder with this path or name.
+
+        Raises:
+            ConfigError: there is none, or more than one.
+        """
+        live = self.segments()
+        if run.isdigit() and int(run) in live:
+            return live[int(run)]
+        full = str(Path(run).absolute())
+        found = [s for s in live.values() if s.run in (run, full)] or [
+            s for s in live.values() if Path(s.run).name == run
+        ]
+        if len(found) != 1:
+            which = f"segments {', '.join(str(s.number) for s in found)} are of such a run" if found else "none is"
+            raise ConfigError(
+                f"{self.path}: no single segment {run!r}: {which}; give a number that `winnow index ls` shows"
+            )
+        return found[0]
+
     def drop(self, number: int) -> None:
         """Take a segment out of the index: first its record gets another name, then its files go."""
         name = f"{SEGMENTS}/{number:05d}"
@@ -212,6 +232,18 @@ class Index:
         for folder in sorted(self.store.path("work").glob("*/*")):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def open_index(path: str) -> Index:
+    """An index that is there.
+
+    Raises:
+        ConfigError: no run has begun one.
+    """
+    index = Index(path)
+    if index.header() is None:
+        raise ConfigError(f"{path}: no index here; give the folder that `dedup.index` names in the config of a run")
+    return index
 
 
 def pin_segments(index: Index, run: Store, *, save: bool) -> tuple[Pin, Segment | None]:

@@ -65,7 +65,7 @@ class IndexRun:
         """
         assert config.dedup is not None
         run_folder = str(Path(config.run).absolute())
-        stage = index_append.stage(config.dedup.minhash, self.pin.segment, self.pin.token, run_folder)
+        stage = index_append.stage(config.dedup, self.pin.segment, self.pin.token, run_folder)
         units = []
         if duplicates is not None:
             units = index_append.plan(parts, filtered, decided, *duplicates, self.pin.first_part)

@@ -24,6 +24,7 @@ STAGES = (
     "edges",
     "components",
     "candidate_sizes",
+    "index_candidate_sizes",
     "candidates",
     "index_candidates",
     "keepers",
@@ -35,8 +36,8 @@ STAGES = (
 )
 _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
-_EXACT_STAGES = ("candidate_sizes",)
-_INDEX_STAGES = ("index_groups", "index_candidates")
+_EXACT_STAGES = ("candidate_sizes", "index_candidate_sizes")
+_INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
 WORK_BYTES_A_BYTE = 0.45

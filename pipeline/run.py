@@ -237,6 +237,9 @@ def _find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     connected = engine.run(connecting, components.plan_components(edges, edged, groups))
     exact = config.verify == "exact"
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if exact else None
+    if sized is not None and index is not None:
+        units = index_lookup.plan_candidates(index, entries, connected)
+        sized = sized + engine.run(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
     gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
     gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized)
@@ -244,7 +247,7 @@ def _find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     partitions = gather_units[0].description["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
-        gathered = gathered + engine.run(index_lookup.candidates_stage(num_perm), units)
+        gathered = gathered + engine.run(index_lookup.candidates_stage(num_perm, exact=exact), units)
 
     choosing = keepers.stage(config, walk.index.pin.segment if walk.index else 0)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))

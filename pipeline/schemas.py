@@ -115,6 +115,10 @@ INDEXED_DOCUMENTS = pa.schema([("doc", pa.uint64()), ("id", pa.string()), ("sour
 """Kept documents of a part of an index, row by row: their number in the run that kept them, id and source."""
 
 
+INDEXED_SHINGLES = pa.schema([("shingles", pa.large_list(pa.uint32()))])
+"""Sorted distinct shingles of the kept documents of a part of an index, row by row; only with `verify: exact`."""
+
+
 def indexed_signatures(num_perm: int) -> pa.Schema:
     """What a part of an index holds of its kept documents, row by row; ``group`` draws their split."""
     return pa.schema(

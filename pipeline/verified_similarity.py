@@ -10,9 +10,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import schemas
+from pipeline.dedup.exact import text_hashes
+from pipeline.dedup.index import FIRST_PART, is_indexed
+from pipeline.dedup.keepers import exact_similarity
 from pipeline.dedup.minhash import signatures
+from pipeline.dedup.shingle_sets import shingle_sets
 from pipeline.engine.ledger import Balance
+from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun, texts_of
+from pipeline.index_documents import EarlierDocument, is_earlier, parts_there, read_earlier
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.tables import numbers, read_parquet
@@ -39,6 +45,9 @@ def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) ->
     texts = texts_of(run, set(chosen.column("doc").to_pylist()) | set(chosen.column("keeper").to_pylist()))
     right = 0
     for row in chosen.to_pylist():
+        if is_earlier(row["keeper"]):
+            right += _is_like_earlier(texts.get(row["doc"], ""), read_earlier(run, row["keeper"]), row, config)
+            continue
         pair = [texts.get(row["doc"]), texts.get(row["keeper"])]
         if row["outcome"] == schemas.EXACT_DUPLICATE:
             right += pair[0] == pair[1] is not None and row["similarity"] == 1.0
@@ -53,17 +62,39 @@ def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) ->
 def _sample(run: FinishedRun, size: int, seed: int) -> pa.Table:
     """So many removed documents, those of the smallest keyed hash: the same for any order of parts."""
     chosen: list[pa.Table] = []
+    there = np.array([FIRST_PART + part for part in parts_there(run)], np.uint64)  # others were dropped
     for decided in run.records["decide"]:
         table = read_parquet(
             run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "keeper", "similarity"]
         )
-        here = pc.less(table.column("keeper"), pa.scalar(1 << 63, pa.uint64()))  # texts of earlier runs are elsewhere
-        table = table.filter(pc.fill_null(here, False))
+        table = table.filter(pc.is_valid(table.column("keeper")))
+        keeper = numbers(table, "keeper")
+        table = table.filter(pa.array(~is_indexed(keeper) | np.isin(keeper >> np.uint64(32), there)))
         key = keyed_hash((_SAMPLE_TAG, seed), numbers(table, "doc")[:, None])[:, 0]
         table = table.append_column("key", pa.array(key))
         chosen.append(table.take(np.argsort(key)[:size]))
     everything = pa.concat_tables(chosen) if chosen else _NOTHING
     return everything.take(np.argsort(numbers(everything, "key"))[:size])
+
+
+def _is_like_earlier(text: str, keeper: EarlierDocument | None, row: Json, config: DedupConfig) -> bool:
+    """Whether the ledger is right about a document removed for one of an earlier run, from what the index holds of it.
+
+    Its text lies in that run's folder, if it still exists: text hash, signature and shingles stand for it here.
+    """
+    texts = pa.array([text], pa.large_string())
+    if keeper is None:
+        return False
+    if row["outcome"] == schemas.EXACT_DUPLICATE:
+        return tuple(text_hashes(texts)[0].tolist()) == keeper.text_hash and row["similarity"] == 1.0
+    words = hash_words(texts)
+    if keeper.shingles is not None:
+        values, _ = shingle_sets(words.hashes, words.offsets, config.minhash.ngram)
+        similarity = exact_similarity(values, keeper.shingles)
+    else:
+        similarity = float((signatures(words.hashes, words.offsets, config.minhash)[0] == keeper.signature).mean())
+    right = abs(similarity - row["similarity"]) <= _FLOAT_ERROR and similarity >= config.threshold - _FLOAT_ERROR
+    return bool(right)
 
 
 def _similarity(pair: pa.Array, config: DedupConfig) -> tuple[float, float]:

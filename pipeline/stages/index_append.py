@@ -18,6 +18,8 @@ from pipeline.engine.exchange import Columns, partition_of_hash, write_exchange
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft, Store
+from pipeline.stages.candidate_sets import sets_of
+from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import (
     fixed_width,
@@ -34,12 +36,12 @@ KEYS_A_RANGE = 1024
 """Band keys that a key range of a part holds on average: the least that a later run reads at a time."""
 
 
-def stage(minhash: MinHashConfig, segment: int, token: str, run: str) -> Stage:
+def stage(config: DedupConfig, segment: int, token: str, run: str) -> Stage:
     """The stage, run over the index's folder; ``run`` is the run folder that it reads.
 
     ``token`` makes the folder this run's own: what a failed run leaves there is found and removed as a whole.
     """
-    settings = {"minhash": minhash.model_dump(), "segment": segment, "token": token}
+    settings = {"minhash": config.minhash.model_dump(), "verify": config.verify, "segment": segment, "token": token}
     return Stage("segment", 1, settings, run_append, {"run": run})
 
 
@@ -109,6 +111,10 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
                 "signature": signed[:num_kept],
             }
         )
+    if workspace.settings["verify"] == "exact":
+        values, starts = sets_of(store, description["documents"], docs[kept], minhash.ngram)
+        with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
+            shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))})
     with parquet_output(workspace, "documents", schemas.INDEXED_DOCUMENTS, plain=("doc", "id")) as documents:
         for batch in parquet_batches(store, description["documents"], ["doc", "id", "source"]):
             found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs[kept], assume_unique=True))

@@ -4,6 +4,7 @@ Bands are read key range by key range, signatures are mapped and only those of c
 on the run, not on the index, but for its linked documents (see :mod:`pipeline.dedup.components`).
 """
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from pipeline import schemas
 from pipeline.dedup.bands import group_edges
 from pipeline.dedup.components import connected_components
-from pipeline.dedup.index import first_of_each, indexed_documents, meeting
+from pipeline.dedup.index import FIRST_PART, first_of_each, indexed_documents, meeting
 from pipeline.engine.exchange import ExchangeFile, partition_of_hash, write_exchange
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft, Store
+from pipeline.stages.candidate_sets import SHINGLE_DTYPE, first_of_each_text
 from pipeline.stages.components import spread_components
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing
 
@@ -81,13 +83,35 @@ def keys_met(
     return np.concatenate([keys for keys, _ in found]), np.concatenate([docs for _, docs in found])
 
 
-def candidates_stage(num_perm: int) -> Stage:
-    """Map side: signature and split group of every document that an earlier run kept and this run's may repeat."""
-    return Stage("index_candidates", 1, {"num_perm": num_perm}, run_candidates)
+def sizes_stage() -> Stage:
+    """How many shingles the index's candidates have, so that partitions can be as large as they should be."""
+    return Stage("index_candidate_sizes", 1, {}, run_sizes)
 
 
-def plan_candidates(index: Json, entries: list[Json], components: list[Record], partitions: int) -> list[Unit]:
-    """One unit for a run of parts of the index, all those of small nightly runs together."""
+def run_sizes(unit: Unit, workspace: Workspace) -> None:
+    """Count shingles, repeats included: an upper bound of what will be sent."""
+    store, description = workspace.store, unit.description
+    linked = numbers(read_ipc(store, description["indexed"]), "doc")
+    for entry in _entries(store, description):
+        rows = _kept_rows(entry, linked)[1]
+        workspace.count("shingles", numbers(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64))
+
+
+def candidates_stage(num_perm: int, *, exact: bool) -> Stage:
+    """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
+
+    ``exact`` (`verify: exact`): also its set of shingles.
+    """
+    return Stage("index_candidates", 1, {"num_perm": num_perm, "exact": exact}, run_candidates)
+
+
+def plan_candidates(
+    index: Json, entries: list[Json], components: list[Record], partitions: int | None = None
+) -> list[Unit]:
+    """One unit for a run of parts of the index, all those of small nightly runs together.
+
+    Without ``partitions``: units of the sizes stage.
+    """
     indexed = components[0].outputs["indexed"].reference()
     units: list[Unit] = []
     first = kept = 0
@@ -95,7 +119,9 @@ def plan_candidates(index: Json, entries: list[Json], components: list[Record], 
         kept += entry["kept"]
         last = number + 1
         if last == len(entries) or last - first >= PARTS_IN_UNIT or kept >= KEPT_IN_UNIT:
-            description = {"index": index, "first": first, "last": last, "indexed": indexed, "partitions": partitions}
+            description = {"index": index, "first": first, "last": last, "indexed": indexed}
+            if partitions is not None:
+                description["partitions"] = partitions
             units.append(Unit(len(units), description, kept * 64))
             first, kept = last, 0
     return units
@@ -106,37 +132,65 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     store, description, num_perm = workspace.store, unit.description, workspace.settings["num_perm"]
     indexed = read_ipc(store, description["indexed"])
     linked, component = numbers(indexed, "doc"), numbers(indexed, "component")
-    pieces = [_gather(store, entry, linked, component, num_perm) for entry in _entries(store, description)]
+    entries = _entries(store, description)
+    pieces = [_gather(store, entry, linked, component, num_perm) for entry in entries]
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
     partition = partition_of_hash(spread, description["partitions"])
+    payload, dtype = None, None
+    if workspace.settings["exact"]:
+        columns["length"], payload = _shingle_sets(store, entries, columns)
+        dtype = SHINGLE_DTYPE
+        workspace.count("payload_bytes", columns["length"].sum(dtype=np.int64) * dtype.itemsize)
 
     def write(draft: Draft) -> int:
-        write_exchange(draft, partition, columns, description["partitions"])
+        write_exchange(draft, partition, columns, description["partitions"], payload, dtype)
         return len(order)
 
     workspace.write("candidates.exchange", write)
     workspace.count("candidates", len(order))
 
 
+def _shingle_sets(
+    store: Store, entries: list[Json], columns: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint32], Iterator[NDArray[np.uint32]]]:
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    first = first_of_each_text(columns["exact_high"], columns["exact_low"])
+    part = (columns["doc"][first] >> np.uint64(32)).astype(np.int64) - FIRST_PART
+    row = (columns["doc"][first] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+    sets: dict[int, tuple[NDArray[np.uint32], NDArray[np.int64]]] = {}
+    for entry in entries:
+        column = read_ipc(store, entry["shingles"]).column("shingles").combine_chunks()
+        sets[entry["part"]] = column.values.to_numpy(), column.offsets.to_numpy()
+    bounds = np.array([sets[p][1][r : r + 2] for p, r in zip(part.tolist(), row.tolist(), strict=True)], np.int64)
+    bounds = bounds.reshape(-1, 2)
+    sent = np.zeros(len(columns["doc"]), np.uint32)
+    sent[first] = bounds[:, 1] - bounds[:, 0]
+    return sent, (sets[p][0][a:b] for p, (a, b) in zip(part.tolist(), bounds.tolist(), strict=True))
+
+
 def _entries(store: Store, description: Json) -> list[Json]:
     return read_listing(store, description["index"])[description["first"] : description["last"]]
+
+
+def _kept_rows(entry: Json, linked: NDArray[np.uint64]) -> tuple[slice, NDArray[np.int64]]:
+    """Where in ``linked`` (sorted) the kept documents of a part stand, and their rows in the part."""
+    first, last = np.searchsorted(linked, indexed_documents(entry["part"], np.array([0, entry["kept"]], np.uint64)))
+    return slice(first, last), (linked[first:last] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
 
 
 def _gather(
     store: Store, entry: Json, linked: NDArray[np.uint64], component: NDArray[np.uint64], num_perm: int
 ) -> dict[str, NDArray[Any]]:
     """Columns of the kept documents of one part that are in a component. They rank by age alone."""
-    bounds = indexed_documents(entry["part"], np.array([0, entry["kept"]], np.uint64))
-    first, last = np.searchsorted(linked, bounds)
-    docs = linked[first:last]
-    rows = (docs & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+    where, rows = _kept_rows(entry, linked)
+    docs = linked[where]
     table = read_ipc(store, entry["signatures"])
     same = np.zeros(len(docs), np.int64)
     return {
         "doc": docs,
-        "component": component[first:last],
+        "component": component[where],
         "group": numbers(table, "group")[rows],
         "source": same.astype(np.uint16),
         "failed_rules": same.astype(np.uint16),

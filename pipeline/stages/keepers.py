@@ -3,11 +3,11 @@
 No document is removed unless a kept one has verified similarity >= threshold to it.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from pipeline import schemas
 from pipeline.dedup.index import is_indexed, member_groups
@@ -53,12 +53,6 @@ class DedupConfig(Section):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True or value == "on" else value
-
-    @model_validator(mode="after")
-    def _index_holds_signatures(self) -> Self:
-        if self.index is not None and self.verify == "exact":
-            raise ValueError("an index does not work with `verify: exact` yet; use `verify: signature`")
-        return self
 
 
 def stage(config: DedupConfig, segment: int) -> Stage:

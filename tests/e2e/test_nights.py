@@ -1,16 +1,22 @@
 """An index over several runs: nightly runs keep what one run of all would keep, and nothing breaks it."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from jobs.__main__ import app
 from pipeline import schemas
 from pipeline.config import ConfigError, parse_config
 from pipeline.engine.engine import StageFailedError
 from pipeline.engine.lease import LeaseHeldError, hold_lease
-from pipeline.explain import EarlierDocument, explain, find
+from pipeline.explain import LostDocument, explain, find
 from pipeline.finished import load_finished
+from pipeline.index_check import check_index
+from pipeline.index_documents import EarlierDocument
 from pipeline.index_folder import Index
 from pipeline.run import run
 from pipeline.stages.tables import fixed_width, read_ipc, read_parquet
@@ -50,22 +56,35 @@ def three_files(shared, tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def at_once(three_files, tmp_path_factory) -> dict[str, dict]:
-    folder = tmp_path_factory.mktemp("at-once") / "run"
-    run(parse_config(night_config(folder, three_files, None)))
-    return ledger(folder)
+def at_once(three_files, tmp_path_factory) -> dict[str, dict[str, dict]]:
+    """Decisions of one run over all files, for each way to verify."""
+    folder = tmp_path_factory.mktemp("at-once")
+    ledgers = {}
+    for verify in ("signature", "exact"):
+        run(parse_config(night_config(folder / verify, three_files, None, dedup={"verify": verify})))
+        ledgers[verify] = ledger(folder / verify)
+    assert kept(ledgers["signature"]) != kept(ledgers["exact"])
+    return ledgers
 
 
-@pytest.mark.parametrize("compute", [{}, {"unit_mb": 1, "partition_mb": 1}], ids=["one part", "many parts"])
-def test_three_nights_keep_what_one_run_keeps(three_files, at_once, tmp_path, compute):
-    decisions = in_turn(tmp_path, three_files, compute=compute)
-    assert decisions.keys() == at_once.keys()
-    assert kept(decisions) == kept(at_once)
+@pytest.mark.parametrize(
+    ("verify", "compute"),
+    [("signature", {}), ("signature", {"unit_mb": 1, "partition_mb": 1}), ("exact", {"unit_mb": 2, "partition_mb": 1})],
+    ids=["one part", "many parts", "exact"],
+)
+def test_three_nights_keep_what_one_run_keeps(three_files, at_once, tmp_path, verify, compute):
+    decisions = in_turn(tmp_path, three_files, dedup={"verify": verify}, compute=compute)
+    assert decisions.keys() == at_once[verify].keys()
+    assert kept(decisions) == kept(at_once[verify])
     # the same keeper's verdict, too: similarity to the best-ranked kept document, and whether the texts are equal
-    for name, row in at_once.items():
+    for name, row in at_once[verify].items():
         assert (decisions[name]["outcome"], decisions[name]["similarity"]) == (row["outcome"], row["similarity"])
     for_earlier = [row for row in decisions.values() if row["keeper"] is not None and row["keeper"] >= 1 << 63]
     assert len(for_earlier) > 20
+    for number in range(len(three_files)):
+        finished = load_finished(str(tmp_path / f"run-{number}"))
+        assert all(balance.expected == balance.found for balance in recount(finished))
+    assert check_index(Index(str(tmp_path / "index"))) == []
 
 
 def test_no_split_is_straddled_over_nights_even_through_removed_documents(tmp_path):
@@ -125,15 +144,16 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
     [
         {"dedup": {"minhash": {"num_perm": 128, "bands": 16}}},
         {"dedup": {"minhash": {"ngram": 6}}},
+        {"dedup": {"verify": "exact"}},
+        {"dedup": {"lines": {}}},
         {"measure": {"normalise": {"lowercase": True}}},
     ],
-    ids=["num_perm", "ngram", "lowercase"],
+    ids=["num_perm", "ngram", "verify", "lines", "lowercase"],
 )
-def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections):
+def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections, request):
     files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
     run(night(tmp_path, 0, files[:1]))
-    name = next(iter(sections.get("dedup", {}).get("minhash", {"lowercase": True})))
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match=request.node.callspec.id):
         run(night(tmp_path, 1, files[1:], **sections))
     assert not (tmp_path / "run-1").exists()
 
@@ -229,3 +249,98 @@ def signature_of(folder: Path, name: str) -> np.ndarray:
             table = read_ipc(finished.store, part.signatures)
             return fixed_width(table, "signature", 256)[ids.index(name)]
     raise LookupError(name)
+
+
+def winnow(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    logging.getLogger("winnow").handlers = []  # they write to the runner's stream, which is closed now
+    return result.exit_code, result.output
+
+
+def test_the_commands(tmp_path):
+    texts = [text for text in articles(1, 60) if text]
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_text("\n".join(renamed(texts + articles(number + 2, 10))))
+    index = str(tmp_path / "index")
+    assert winnow("index", "ls", index)[0] == 2
+    for number, file in enumerate(files):
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(night_config(tmp_path / f"run-{number}", [file], index)))
+        code, output = winnow("run", str(tmp_path / "c.yaml"))
+        assert code == 0, output
+    assert "of 2 earlier runs" in output
+    assert winnow("audit", "dedup", str(tmp_path / "run-2"))[0] == 0
+    code, output = winnow("run", str(tmp_path / "c.yaml"), "--set", f"run={tmp_path}/run-3")
+    assert (code, "nothing is new" in output) == (0, True)
+    code, output = winnow(
+        "run", str(tmp_path / "c.yaml"), "--set", f"run={tmp_path}/r", "--set", "dedup.minhash.seed=2"
+    )
+    assert (code, "dedup.minhash.seed: the index has 1, this run 2" in output) == (2, True)
+    with hold_lease(Index(index).store, "index"):
+        assert winnow("run", str(tmp_path / "c.yaml"), "--set", f"run={tmp_path}/r")[0] == 3
+        assert winnow("index", "drop", index, "0")[0] == 3
+    code, output = winnow("index", "ls", index)
+    assert code == 0
+    assert all(f"{tmp_path}/run-{number}" in output for number in range(3))
+    assert winnow("index", "check", index) == (0, f"ok   3 segments, {sum_of_documents(index):,} documents\n")
+    assert "kept by an earlier run" in winnow("why", "d0", str(tmp_path / "run-1"))[1]
+
+    assert winnow("index", "drop", index, "run-7")[0] == 2
+    code, output = winnow("index", "drop", index, "run-0")
+    assert code == 0
+    assert "segments 1, 2 were deduplicated against it" in output
+    assert winnow("index", "check", index)[0] == 0
+    assert "dropped" in winnow("index", "ls", index)[1]
+    assert "no longer in the index" in winnow("why", "d0", str(tmp_path / "run-1"))[1]
+    assert isinstance(explain_first(tmp_path / "run-1", "d0").keeper, LostDocument)
+    assert winnow("verify", str(tmp_path / "run-1"))[0] == 0
+    walk = run(night(tmp_path, 1, files[1:2]))  # still a run that is done
+    assert all(summary.reused == summary.units for summary in walk.engine.summaries)
+
+    walk = run(night(tmp_path, 0, files[:1]))  # goes back in, under a number of its own, behind the others
+    assert walk.index.pin.segment == 3
+    assert [s.against for s in Index(index).segments().values()] == [[0], [0, 1], [1, 2]]
+    assert winnow("index", "check", index)[0] == 0
+
+
+def sum_of_documents(index: str) -> int:
+    return sum(segment.documents for segment in Index(index).segments().values())
+
+
+def explain_first(folder: Path, name: str):
+    finished = load_finished(str(folder))
+    return explain(finished, find(finished, name)[0])
+
+
+@pytest.mark.parametrize("output", ["bands", "links", "signatures", "documents"])
+def test_check_sees_altered_and_missing_files(tmp_path, output):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 1)
+    run(night(tmp_path, 0, files))
+    index = Index(str(tmp_path / "index"))
+    path = index.store.path(index.segments()[0].parts[0]["outputs"][output]["path"])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert ["altered" in fault for fault in check_index(index)] == [True]
+    path.unlink()
+    assert ["missing" in fault for fault in check_index(index)] == [True]
+
+
+def test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed(tmp_path, monkeypatch):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
+    run(night(tmp_path, 0, files[:1]))
+
+    def crash(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.index_run.IndexRun.append", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run(night(tmp_path, 1, files[1:]))
+    index = Index(str(tmp_path / "index"))
+    index.drop(0)
+    run(night(tmp_path, 1, files[1:]))
+    assert [segment.against for segment in index.segments().values()] == [[]]
+    assert not any(
+        row["keeper"] is not None and row["keeper"] >= 1 << 63 for row in ledger(tmp_path / "run-1").values()
+    )
