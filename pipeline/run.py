@@ -41,6 +41,7 @@ from pipeline.stages import (
     tokenise,
 )
 from pipeline.stages import filter as filtering
+from pipeline.stages.tables import read_parquet
 from pipeline.stages.versions import library_versions
 from pipeline.text.lines import LinesConfig
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
@@ -154,7 +155,8 @@ def walk_stages(walk: Walk) -> None:
     walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
     if walk.index is not None:
         duplicates = None if fates is None else (fates, touched)
-        walk.index.plan_append(config, walk.parts, walk.filtered, walk.decided, duplicates, walk.files)
+        files = files_taken(walk)
+        walk.index.plan_append(config, walk.parts, walk.filtered, walk.decided, duplicates, files)
 
     tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
     walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
@@ -164,6 +166,15 @@ def walk_stages(walk: Walk) -> None:
 def met_passing_fault(record: Record) -> bool:
     """Whether a measured unit met a fault of the surroundings, which may be gone without a trace in the file."""
     return any(record.counters.get(f"unreadable_reason/{kind}") for kind in PASSING_FAULTS)
+
+
+def files_taken(walk: Walk) -> list[InputFile]:
+    """Files that later runs of an index need not read: all but those that met a fault of the surroundings."""
+    failed: set[str] = set()
+    for record in filter(met_passing_fault, walk.measured):
+        table = read_parquet(walk.engine.store, record.outputs["unreadable"].reference(), ["path", "reason"])
+        failed |= {row["path"] for row in table.to_pylist() if row["reason"].split(":")[0] in PASSING_FAULTS}
+    return [file for file in walk.files if file.path not in failed]
 
 
 def usable_inputs(config: Config) -> dict[str, list[str]]:

@@ -1,9 +1,11 @@
 """An index over several runs: nightly runs keep what one run of all would keep, and nothing breaks it."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -13,6 +15,7 @@ from pipeline import schemas
 from pipeline.config import ConfigError, parse_config
 from pipeline.engine.engine import StageFailedError
 from pipeline.engine.lease import LeaseHeldError, hold_lease
+from pipeline.engine.store import Store
 from pipeline.explain import LostDocument, explain, find
 from pipeline.finished import load_finished
 from pipeline.index_check import check_index
@@ -264,6 +267,9 @@ def test_the_commands(tmp_path):
         file.write_text("\n".join(renamed(texts + articles(number + 2, 10))))
     index = str(tmp_path / "index")
     assert winnow("index", "ls", index)[0] == 2
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(night_config(tmp_path / "run-0", files[:1], index)))
+    assert winnow("plan", str(tmp_path / "c.yaml"))[0] == 0
+    assert not Path(index).exists()
     for number, file in enumerate(files):
         (tmp_path / "c.yaml").write_text(yaml.safe_dump(night_config(tmp_path / f"run-{number}", [file], index)))
         code, output = winnow("run", str(tmp_path / "c.yaml"))
@@ -324,6 +330,60 @@ def test_check_sees_altered_and_missing_files(tmp_path, output):
     assert ["altered" in fault for fault in check_index(index)] == [True]
     path.unlink()
     assert ["missing" in fault for fault in check_index(index)] == [True]
+
+
+def test_check_sees_records_that_name_rows_beyond_their_part(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 1)
+    run(night(tmp_path, 0, files))
+    index = Index(str(tmp_path / "index"))
+    path = index.store.path("segments/00000.json")
+    record = orjson.loads(path.read_bytes())
+    record["parts"][0] |= {"rows": 1, "kept": 1}
+    path.write_bytes(orjson.dumps(record | {"documents": 1, "kept": 1}))
+    faults = "\n".join(check_index(index))
+    for expected in ("names rows beyond the 1", "links.arrow: names documents", "not one row for each of 1 kept"):
+        assert expected in faults
+
+
+def test_a_file_that_could_not_be_read_is_taken_by_a_later_night(tmp_path, monkeypatch):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
+    open_input = Store.open_input
+
+    def no_permission(path):
+        if path == str(files[1]):
+            raise PermissionError(13, "Permission denied", path)
+        return open_input(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "open_input", staticmethod(no_permission))
+        run(night(tmp_path, 0, files, compute={"max_unreadable_share": 1.0}))
+    assert [Path(file[0]).name for file in Index(str(tmp_path / "index")).segments()[0].files] == ["night-00.jsonl"]
+    walk = run(night(tmp_path, 1, files))
+    assert [file.path for file in walk.files] == [str(files[1])]
+
+
+@pytest.mark.ray
+def test_ray_and_relative_paths_do_not_change_what_is_kept(three_files, at_once, tmp_path, local_ray, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    decisions: dict[str, dict] = {}
+    for number, file in enumerate(three_files):
+        config = night_config(tmp_path / f"run-{number}", [file], None, compute={"executor": "ray", "workers": 2})
+        config["dedup"]["index"] = os.path.relpath(tmp_path / "index")
+        run(parse_config(config))
+        decisions |= ledger(tmp_path / f"run-{number}")
+    assert kept(decisions) == kept(at_once["signature"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verify", ["signature", "exact"])
+def test_ten_nights_of_the_whole_corpus_keep_what_one_run_keeps(shared, tmp_path, verify):
+    files = write_nights(tmp_path / "data", real_lines(shared, 1), 10)
+    decisions = in_turn(tmp_path, files, dedup={"verify": verify})
+    run(parse_config(night_config(tmp_path / "one", files, None, dedup={"verify": verify})))
+    one = ledger(tmp_path / "one")
+    assert len(one) == len(decisions) == 54_713
+    assert kept(decisions) == kept(one)
+    assert sum(row["keeper"] is not None and row["keeper"] >= 1 << 63 for row in decisions.values()) > 4_000
 
 
 def test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed(tmp_path, monkeypatch):
