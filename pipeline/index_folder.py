@@ -16,12 +16,16 @@ import orjson
 
 from pipeline.config import Config, ConfigError
 from pipeline.dedup.index import MAX_PARTS
+from pipeline.engine.lease import LEASE
 from pipeline.engine.records import Json, content_hash
 from pipeline.engine.store import Store
 
 HEADER = "index.json"
 SEGMENTS = "segments"
 DROPPED = ".dropped"
+PIN = "pinned_index.json"
+"""In a run folder: what that run uses of its index."""
+_FILES = "work/segment"
 FORMAT = 1
 WORDS = 1
 """Version of what a word and a shingle are (`text/words.py`, `dedup/shingles.py`); signatures hang on it."""
@@ -100,10 +104,15 @@ class Index:
             ConfigError: the folder holds something else.
         """
         if not self.store.exists(HEADER):
+            if others := [name for name in self.store.list("") if name != LEASE]:
+                raise ConfigError(
+                    f"{self.path}: no index, but a folder that holds {others[0]}; give `dedup.index` a folder of its own"
+                )
             return None
         try:
             header: Json = orjson.loads(self.store.read(HEADER))
             known = header["format"] == FORMAT
+            header["id"], header["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"{self.store.path(HEADER)}: damaged ({error}); restore it, or begin a new index"
@@ -217,11 +226,11 @@ class Index:
         self.remove_leftovers()
 
     def leftovers(self) -> list[str]:
-        """Files under ``work/`` that belong to no segment: of runs that failed or go on, and of dropped segments."""
+        """Files of segments that belong to no segment: of runs that failed or go on, and of dropped segments."""
         used = {output["path"] for s in self.segments().values() for p in s.parts for output in p["outputs"].values()}
         folders = {str(Path(path).parent) for path in used}
         root = self.store.path("")
-        there = (path for path in self.store.path("work").rglob("*") if path.is_file())
+        there = (path for path in self.store.path(_FILES).rglob("*") if path.is_file())
         names = sorted(str(path.relative_to(root)) for path in there)
         return [n for n in names if n not in used and not (n.endswith(".json") and str(Path(n).parent) in folders)]
 
@@ -229,7 +238,7 @@ class Index:
         """Remove what belongs to no segment. Only while holding the lease."""
         for name in self.leftovers():
             self.store.remove(name)
-        for folder in sorted(self.store.path("work").glob("*/*")):
+        for folder in sorted(self.store.path(_FILES).glob("*")):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
@@ -256,8 +265,8 @@ def pin_segments(index: Index, run: Store, *, save: bool) -> tuple[Pin, Segment 
     identity = header["id"] if header else ""
     known = index.segments(dropped=True)
     live = list(index.segments())
-    if run.exists(HEADER):
-        pin = Pin(**orjson.loads(run.read(HEADER)))
+    if run.exists(PIN):
+        pin = Pin(**orjson.loads(run.read(PIN)))
         if pin.index == identity:
             own = known.get(pin.segment)
             if own is not None and own.token == pin.token and own.number in live:
@@ -269,7 +278,7 @@ def pin_segments(index: Index, run: Store, *, save: bool) -> tuple[Pin, Segment 
         raise ConfigError(f"{index.path}: all part numbers are used up; begin another index")
     pin = Pin(identity, secrets.token_hex(8), max(known, default=-1) + 1, first_part, live)
     if save:
-        run.replace(HEADER, orjson.dumps(asdict(pin), option=orjson.OPT_INDENT_2))
+        run.replace(PIN, orjson.dumps(asdict(pin), option=orjson.OPT_INDENT_2))
     return pin, None
 
 

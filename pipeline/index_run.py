@@ -141,6 +141,8 @@ def index_of(config: Config) -> Index | None:
     if config.dedup is None or config.dedup.index is None:
         return None
     index = Index(config.dedup.index)
+    if os.path.realpath(config.dedup.index) == os.path.realpath(config.run):
+        raise ConfigError(f"dedup.index: {config.dedup.index} is the run folder itself; give it a folder of its own")
     index.check_settings(pinned_settings(config))
     return index
 

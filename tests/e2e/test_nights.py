@@ -404,3 +404,15 @@ def test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed
     assert not any(
         row["keeper"] is not None and row["keeper"] >= 1 << 63 for row in ledger(tmp_path / "run-1").values()
     )
+
+
+def test_a_folder_that_is_no_index_is_refused_and_left_alone(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
+    run(parse_config(night_config(tmp_path / "other", files[:1], None)))
+    before = sorted((tmp_path / "other").rglob("*"))
+    for folder in (tmp_path / "other", tmp_path / "run-0"):
+        with pytest.raises(ConfigError, match="a folder of its own"):
+            run(parse_config(night_config(tmp_path / "run-0", files[1:], folder)))
+        (tmp_path / "run-0").mkdir(exist_ok=True)
+        (tmp_path / "run-0" / "state.json").write_text("{}")
+    assert sorted((tmp_path / "other").rglob("*")) == before
