@@ -106,7 +106,7 @@ class Index:
         if not self.store.exists(HEADER):
             if others := [name for name in self.store.list("") if name != LEASE]:
                 raise ConfigError(
-                    f"{self.path}: no index, but a folder that holds {others[0]}; give `dedup.index` a folder of its own"
+                    f"{self.path}: not an index, but holds {others[0]}; give `dedup.index` a folder of its own"
                 )
             return None
         try:
