@@ -24,9 +24,9 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.run import Walk, _find_duplicates
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import coded, ipc_output, parquet_output
+from pipeline.walk import Walk, find_duplicates
 
 CLUSTERED = 0.3
 """Share of documents that have near-duplicates."""
@@ -200,7 +200,7 @@ def deduplicate(
         {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup or {}}
     ).model_copy(update={"compute": engine.compute})
     walk = Walk(config, engine, {}, None, parts=parts, filtered=filtered)  # type: ignore[arg-type]
-    _find_duplicates(walk)
+    find_duplicates(walk)
     return engine.committed
 
 

@@ -18,7 +18,8 @@ from benchmarks.measuring import add_corpus, corpus_files, machine, read_records
 from pipeline.config import Config, parse_config
 from pipeline.engine.records import total
 from pipeline.index_folder import Index
-from pipeline.run import Walk, run
+from pipeline.run import run
+from pipeline.walk import Walk
 
 DEDUP = ("bands", "index_groups", "edges", "components", "candidates", "index_candidates", "keepers", "segment")
 

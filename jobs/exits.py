@@ -28,7 +28,7 @@ def true_exit_codes() -> Iterator[None]:
     from pipeline.engine.execute import ClusterError
     from pipeline.engine.lease import LeaseHeldError
     from pipeline.engine.ledger import BooksError
-    from pipeline.run import UnreadableShareError
+    from pipeline.walk import UnreadableShareError
 
     try:
         yield

@@ -8,10 +8,11 @@ from rich.table import Table
 from jobs.exits import printable
 from jobs.lines import lines_table
 from pipeline import schemas
+from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
-from pipeline.run import Walk, removed_lines, shards_folder
 from pipeline.stages.boilerplate import listed_lines
+from pipeline.walk import Walk
 
 
 def print_summary(walk: Walk, seconds: float, console: Console) -> None:

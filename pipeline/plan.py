@@ -9,8 +9,9 @@ from pipeline.engine.engine import Engine, NotReadyError
 from pipeline.engine.records import total
 from pipeline.engine.store import Store
 from pipeline.index_run import index_of, join_index
-from pipeline.run import Walk, usable_inputs, usable_vocabulary, walk_stages
+from pipeline.run import usable_inputs, usable_vocabulary
 from pipeline.stages.slices import estimated_bytes
+from pipeline.walk import Walk, walk_stages
 
 STAGES = (
     "count",

@@ -16,7 +16,8 @@ from pipeline import schemas
 from pipeline.config import parse_config
 from pipeline.explain import explain, find
 from pipeline.finished import load_finished
-from pipeline.run import UnreadableShareError, run
+from pipeline.run import run
+from pipeline.walk import UnreadableShareError
 from tests.e2e.sample import articles
 
 TEXTS = articles(5, 30)[:30]

@@ -14,8 +14,9 @@ from pipeline import schemas
 from pipeline.config import parse_config
 from pipeline.explain import examples, explain, find
 from pipeline.finished import load_finished
-from pipeline.run import UnreadableShareError, run
+from pipeline.run import run
 from pipeline.verify import check_shards, recount
+from pipeline.walk import UnreadableShareError
 from tests.e2e.processes import command, kill_when
 from tests.e2e.sample import settings, write_sample
 

@@ -1,0 +1,117 @@
+"""The books of a finished walk: they close, and the manifest says what is in them."""
+
+from pipeline import schemas
+from pipeline.engine.ledger import Balance, close_books
+from pipeline.engine.records import Json, total, totals_under
+from pipeline.shards.manifest import manifest_bytes, shard_entry
+from pipeline.stages.versions import library_versions
+from pipeline.walk import Walk
+
+
+def close_and_describe(walk: Walk) -> bytes:
+    """Close the books over all stages and write the manifest's bytes.
+
+    Raises:
+        BooksError: a document or token is missing, or one too many.
+    """
+    config = walk.config
+    readable = totals_under(walk.measured, "readable")
+    unreadable = totals_under(walk.measured, "unreadable")
+    outcomes = totals_under(walk.decided, "outcome")
+    kept = outcomes.get(schemas.KEPT, 0)
+    copies = total(walk.decided, "copies")
+    tokens = total(walk.shuffled, "tokens")
+    balances = [
+        Balance(
+            "rows of all parts against readable documents",
+            sum(readable.values()),
+            sum(p.rows for p in walk.parts),
+        ),
+        Balance("documents filtered against readable", sum(readable.values()), total(walk.filtered, "documents")),
+        Balance("outcomes against readable documents", sum(readable.values()), sum(outcomes.values())),
+        Balance(
+            "duplicates decided against duplicates found",
+            total(walk.clustered, "removed"),
+            outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0),
+        ),
+        Balance("documents tokenised against kept", kept, total(walk.tokenised, "documents")),
+        Balance("documents shuffled against copies of kept", copies, total(walk.shuffled, "documents")),
+        Balance("tokens in shards against tokens shuffled", tokens, total(walk.sharded, "tokens")),
+    ]
+    for source in config.sources:
+        decided = totals_under(walk.decided, f"source/{source.name}")
+        balances.append(
+            Balance(f"outcomes of source {source.name}", readable.get(source.name, 0), sum(decided.values()))
+        )
+    close_books(balances)
+    return manifest_bytes(_manifest(walk, {**outcomes, schemas.UNREADABLE: sum(unreadable.values())}))
+
+
+def removed_lines(walk: Walk) -> dict[str, dict[str, int]]:
+    """By source: lines, characters and bytes removed as boilerplate, documents that lost some, documents emptied."""
+    if not (walk.config.dedup and walk.config.dedup.lines):
+        return {}
+    counts = {source.name: totals_under(walk.measured, f"boilerplate/{source.name}") for source in walk.config.sources}
+    return {source: numbers for source, numbers in counts.items() if numbers}
+
+
+def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
+    config = walk.config
+    vocabulary = walk.vocabulary
+    splits = {}
+    for number, name in enumerate(config.shards.split_names):
+        records = [record for record in walk.sharded if record.notes["split"] == number]
+        splits[name] = {
+            "documents": total(walk.shuffled, f"documents/{name}"),
+            "tokens": total(walk.shuffled, f"tokens/{name}"),
+            "rows": total(records, "rows"),
+            "shards": [
+                shard_entry(o.path, o.rows, o.bytes, o.hash, record.counters["tokens"])
+                for record in records
+                for o in (record.outputs["shard"],)
+            ],
+        }
+    unreadable = totals_under(walk.measured, "unreadable")
+    removed = removed_lines(walk)
+    sources = {
+        source.name: {
+            "licence": source.licence,
+            "weight": source.weight,
+            "outcomes": {
+                **totals_under(walk.decided, f"source/{source.name}"),
+                schemas.UNREADABLE: unreadable.get(source.name, 0),
+            },
+            "tokens": total(walk.tokenised, f"source_tokens/{source.name}"),
+            **({"boilerplate": removed[source.name]} if source.name in removed else {}),
+        }
+        for source in config.sources
+    }
+    return {
+        "shards": {
+            "format": "parquet",
+            "row": config.shards.row,
+            "sequence_tokens": config.shards.sequence_tokens,
+            "row_tokens": config.shards.sequence_tokens + 1,
+            "dtype": walk.id_dtype.name,
+            "splits": splits,
+        },
+        "vocabulary": {
+            "name": vocabulary.name,
+            "size": vocabulary.size,
+            "sha256": vocabulary.sha256,
+            "end_of_text": vocabulary.end_of_text,
+        },
+        "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
+        "sources": sources,
+        "config": config.model_dump(mode="json", exclude={"run", "compute"}),
+        "versions": library_versions(
+            "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
+        ),
+    }
+
+
+def shards_folder(walk: Walk) -> str:
+    """Folder of the shard set; named by the shards stage, and by its inputs where there are no shards."""
+    if walk.sharded:
+        return walk.sharded[0].outputs["shard"].path.rpartition("/")[0]
+    return "shards/empty"
