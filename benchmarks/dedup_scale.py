@@ -43,6 +43,12 @@ from pipeline.engine.store import Store
 LAWS = (250_000_000, 2_500_000_000)
 """Documents of 1 TB and of 10 TB of text, at 4 KB each."""
 DISK_BYTES_A_DOCUMENT = 1_600
+EDGES_A_CANDIDATE = 16
+"""Two documents have an edge in every partition where they share a band: 2.5 a candidate in 2 partitions, 6.7 in 8,
+15.9 in 410, where hardly two shared bands are left together."""
+EDGE_BYTES = 16
+COMPONENT_BYTES = 84
+"""At most, a candidate: while union-find's table doubles just then. ``--components`` measures it."""
 
 
 class ScaleEngine(WatchedEngine):
@@ -67,15 +73,21 @@ def print_stages(summaries: list[StageSummary], documents: int) -> None:
         )
 
 
-def print_laws(summaries: list[StageSummary], documents: int, candidates: int) -> None:
-    """CPU hours and disk grow with the documents; memory is a partition's, but for the components."""
+def print_laws(summaries: list[StageSummary], documents: int, candidates: int, edges: int) -> None:
+    """CPU hours and disk grow with the documents, edges and components with the edges that many partitions give."""
     print(f"\n{'law':16}" + "".join(f"{f'{law / 1e6:,.0f} M documents':>30}" for law in LAWS))
     print(f"{'':16}" + "".join(f"{'CPU hours':>15}{'GB on disk':>15}" for _ in LAWS))
+    share = candidates / documents
     for summary in summaries:
         hours, gigabytes = summary.cpu_seconds / 3600 / documents, summary.output_bytes / 1e9 / documents
+        if summary.name == "edges":
+            gigabytes = share * EDGES_A_CANDIDATE * EDGE_BYTES / 1e9
+        elif summary.name == "components":
+            hours *= share * EDGES_A_CANDIDATE * documents / edges
         print(f"{summary.name:16}" + "".join(f"{hours * law:>15,.2f}{gigabytes * law:>15,.0f}" for law in LAWS))
-    shares = [f"{candidates / documents * law / 1e6:>30,.0f}" for law in LAWS]
-    print(f"{'candidates, M':16}" + "".join(shares))
+    print(f"{'candidates, M':16}" + "".join(f"{share * law / 1e6:>30,.0f}" for law in LAWS))
+    memory = "".join(f"{share * law * COMPONENT_BYTES / 1e9:>30,.1f}" for law in LAWS)
+    print(f"{'components, GB':16}{memory}   of memory, one node; every other stage holds a partition")
 
 
 def run_stages(documents: int, folder: Path, executor: str) -> None:
@@ -99,7 +111,8 @@ def run_stages(documents: int, folder: Path, executor: str) -> None:
         f"removed {int((chosen['keeper'] != schemas.NO_DOC).sum()):,}, {int(chosen['exact'].sum()):,} of them copies\n"
     )
     print_stages(engine.summaries, documents)
-    print_laws([summary for summary in engine.summaries if summary.name != "made"], documents, len(chosen["doc"]))
+    laws = [summary for summary in engine.summaries if summary.name != "made"]
+    print_laws(laws, documents, len(chosen["doc"]), edges)
 
 
 def run_hard(folder: Path) -> None:
