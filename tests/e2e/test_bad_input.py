@@ -141,6 +141,7 @@ def test_empty_files_and_blank_lines(folder):
     assert outcomes(finished_run(folder)) == {"kept": 30}
 
 
+@pytest.mark.slow
 def test_five_thousand_tiny_files(folder):
     for n in range(5000):
         (folder / "in" / f"{n:04d}.txt").write_text(f"Tiny file number {n}, with a sentence of its own.")

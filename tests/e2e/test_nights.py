@@ -363,6 +363,7 @@ def test_a_file_that_could_not_be_read_is_taken_by_a_later_night(tmp_path, monke
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_ray_and_relative_paths_do_not_change_what_is_kept(three_files, at_once, tmp_path, local_ray, monkeypatch):
     monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
     decisions: dict[str, dict] = {}
