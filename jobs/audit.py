@@ -41,13 +41,18 @@ def dedup(
     Exit code 1: a removed document has no kept one at verified similarity >= threshold. Reads the run's text twice.
     """
     with true_exit_codes():
-        from pipeline.audit.dedup import SampleSizes, audit_dedup
+        from pipeline.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
         from pipeline.audit.page import dedup_page
         from pipeline.audit.tables import dedup_tables
         from pipeline.finished import load_finished
 
         finished = load_finished(run)
-        measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
+        _can_write(json_file, html_file)
+        try:
+            measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
+        except NothingToAuditError as nothing:
+            print(printable(str(nothing), lines=False))
+            return
         _tell(dedup_tables(measured))
         for alarm in measured.alarms:
             print(printable(f"ALARM: {alarm}", lines=False))
@@ -76,6 +81,7 @@ def splits(
         from pipeline.finished import load_finished
 
         finished = load_finished(run)
+        _can_write(json_file, html_file)
         measured = audit_splits(finished)
         _tell(splits_tables(measured))
         print(f"\n{splits_headline(measured)}")
@@ -107,6 +113,14 @@ def _tell(tables: "list[TableOf]") -> None:
         console.print(drawn)
         if len(table.rows) > _SHOWN_ROWS:
             console.print(f"... and {len(table.rows) - _SHOWN_ROWS:,} more in the page and the JSON")
+
+
+def _can_write(*files: str | None) -> None:
+    """Make the folders of what is to be written, before minutes of work."""
+    from pathlib import Path
+
+    for file in filter(None, files):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _write(measured: object, json_file: str | None, html_file: str, page: str) -> None:

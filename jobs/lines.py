@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def lines(
     run: RunFolder,
     first: Annotated[
-        int, typer.Option(help="Lines to show, the most frequent of each source in turn; at most 1,000 of a source.")
+        int,
+        typer.Option(min=1, help="Lines to show, the most frequent of each source in turn; at most 1,000 of a source."),
     ] = 50,
     source: Annotated[str | None, typer.Option(help="Show lines of this source only.")] = None,
     rarest: Annotated[bool, typer.Option(help="Show the other end: lines just over the limit.")] = False,
@@ -32,6 +33,12 @@ def lines(
         finished = load_finished(run)
         if "boilerplate_set" not in finished.records:
             print(f"winnow: {printable(run)}: the run removed no lines; `dedup.lines` is off")
+            sys.exit(REFUSED)
+        names = [configured.name for configured in finished.config.sources]
+        if source is not None and source not in names:
+            print(
+                f"winnow: {printable(run)} has no source {printable(source)}; there are {printable(', '.join(names))}"
+            )
             sys.exit(REFUSED)
         records = finished.records
         listed = listed_lines(finished.store, records["boilerplate_set"], records["measure"], source, first, rarest)

@@ -6,8 +6,11 @@ prints them. Nothing is read but commit records.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline import schemas
 from pipeline.config import Config
+from pipeline.dedup.index import is_indexed
 from pipeline.engine.records import Json, Record, totals_under
 
 LEAST_CLUSTER = 10
@@ -33,9 +36,12 @@ class Alarm:
                 f"source {self.source} lost {share} to duplicates, over {self.limit:.1%} "
                 "(dedup.alarm_source_share): is it a copy of another source, or of itself?"
             )
+        look = f"look at document {self.keeper}, which was kept"
+        if is_indexed(np.array([self.keeper], np.uint64))[0]:
+            look = "an earlier run kept its document; `winnow audit dedup` shows it"
         return (
             f"the largest cluster of source {self.source} holds {share}, over {self.limit:.1%} "
-            f"(dedup.alarm_cluster_share): look at document {self.keeper}, which was kept"
+            f"(dedup.alarm_cluster_share): {look}"
         )
 
 

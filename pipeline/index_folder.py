@@ -32,7 +32,7 @@ WORDS = 1
 
 
 def pinned_settings(config: Config) -> Json:
-    """Settings that all runs of an index must share, by name: signatures of others cannot be compared."""
+    """Settings that all runs of an index must share, by name, for signatures to compare and splits to hold."""
     assert config.dedup is not None
     return {
         **{f"dedup.minhash.{name}": value for name, value in config.dedup.minhash.model_dump(mode="json").items()},
@@ -41,7 +41,11 @@ def pinned_settings(config: Config) -> Json:
             for name, value in config.measure.normalise.model_dump(mode="json").items()
         },
         "dedup.verify": config.dedup.verify,
-        "dedup.lines": None if config.dedup.lines is None else config.dedup.lines.model_dump(mode="json"),
+        # each source has its own lines, so which sources there are is a run's own affair
+        "dedup.lines": lines.model_dump(mode="json", exclude={"sources"}) if (lines := config.dedup.lines) else None,
+        # near-duplicates of two nights are drawn alike only by the same seed and shares
+        "shards.seed": config.shards.seed,
+        "shards.splits": config.shards.splits,
         "definition of words and shingles": WORDS,
     }
 
@@ -56,7 +60,7 @@ class Segment:
     token: str
     """Told apart from other runs by this, wherever their folders are moved."""
     content: str
-    """Hash of the work that made it: the same run with other results is not this segment."""
+    """Hash of what the run kept and of the files it took: the same run with other results is not this segment."""
     first_part: int
     parts: list[Json]
     files: list[list[Any]]
@@ -103,6 +107,8 @@ class Index:
         Raises:
             ConfigError: the folder holds something else.
         """
+        if Path(self.path).exists() and not Path(self.path).is_dir():
+            raise ConfigError(f"{self.path}: a file, not an index; give `dedup.index` a folder of its own")
         if not self.store.exists(HEADER):
             if others := [name for name in self.store.list("") if name != LEASE]:
                 raise ConfigError(
@@ -131,7 +137,9 @@ class Index:
             ConfigError: they differ; the message names every setting that does.
         """
         header = self.header()
-        begun = settings if header is None else header["settings"]
+        if header is None or not self.segments():  # nothing is there to be compared with
+            return
+        begun = header["settings"]
         names = sorted(begun.keys() | settings.keys())
         differing = [
             f"  {name}: the index has {begun.get(name, 'nothing')!r}, this run {settings.get(name, 'nothing')!r}"
@@ -146,10 +154,13 @@ class Index:
 
     def begin(self, settings: Json) -> None:
         """Write the header of a new index. Only while holding the lease."""
-        if self.header() is None:
+        known = self.header()
+        if known is None:
             # the identity is told apart by chance, not by place, so that the folder can be moved; it reaches no result
             header = {"format": FORMAT, "id": secrets.token_hex(8), "settings": settings}
             self.store.create_exclusive(HEADER, orjson.dumps(header, option=orjson.OPT_INDENT_2))
+        elif known["settings"] != settings and not self.segments():  # begun by a run that failed
+            self.store.replace(HEADER, orjson.dumps(known | {"settings": settings}, option=orjson.OPT_INDENT_2))
         self.check_settings(settings)
 
     def segments(self, *, dropped: bool = False) -> dict[int, Segment]:
@@ -206,7 +217,7 @@ class Index:
             ConfigError: there is none, or more than one.
         """
         live = self.segments()
-        if run.isdigit() and int(run) in live:
+        if run.isascii() and run.isdecimal() and int(run) in live:
             return live[int(run)]
         full = str(Path(run).absolute())
         found = [s for s in live.values() if s.run in (run, full)] or [
@@ -282,6 +293,6 @@ def pin_segments(index: Index, run: Store, *, save: bool) -> tuple[Pin, Segment 
     return pin, None
 
 
-def content_of(keys: list[str], files: list[list[Any]]) -> str:
-    """Names the work that makes a segment."""
-    return content_hash([keys, files])
+def content_of(kept: list[list[Any]], files: list[list[Any]]) -> str:
+    """Names what a segment holds: the documents that its run kept, and the files that it took."""
+    return content_hash([kept, files])

@@ -35,6 +35,8 @@ class IndexRun:
     """Input files that an earlier run took."""
     work: tuple[Stage, list[Unit], list[list[Any]]] | None = None
     """What makes this run's segment: stage, units, files taken."""
+    kept: list[list[Any]] = field(default_factory=list)
+    """What the run keeps: first document, rows and hash of the survivors of each part."""
 
     @property
     def documents(self) -> int:
@@ -69,6 +71,10 @@ class IndexRun:
         units = []
         if duplicates is not None:
             units = index_append.plan(parts, filtered, decided, *duplicates, self.pin.first_part)
+        self.kept = [
+            [part.first_doc, part.rows, record.outputs["survivors"].hash]
+            for part, record in zip(parts, decided, strict=True)
+        ]
         taken = [[os.path.realpath(file.path), file.bytes, file.modified_ns] for file in files]
         self.work = stage, units, sorted(taken)
         if self.own and self.own.content != self._content():
@@ -80,8 +86,7 @@ class IndexRun:
 
     def _content(self) -> str:
         assert self.work is not None
-        stage, units, files = self.work
-        return content_of([stage.key(unit) for unit in units], files)
+        return content_of(self.kept, self.work[2])
 
     def append(self, engine: Engine) -> None:
         """Write this run's segment and commit it, unless that was done or there is nothing to add.
@@ -141,8 +146,10 @@ def index_of(config: Config) -> Index | None:
     if config.dedup is None or config.dedup.index is None:
         return None
     index = Index(config.dedup.index)
-    if os.path.realpath(config.dedup.index) == os.path.realpath(config.run):
-        raise ConfigError(f"dedup.index: {config.dedup.index} is the run folder itself; give it a folder of its own")
+    run, folder = Path(config.run).resolve(), Path(config.dedup.index).resolve()
+    if run == folder or folder in run.parents:
+        where = "is the run folder itself" if run == folder else f"holds the run folder {config.run}"
+        raise ConfigError(f"dedup.index: {config.dedup.index} {where}; give it a folder of its own")
     index.check_settings(pinned_settings(config))
     return index
 

@@ -12,7 +12,6 @@ from pipeline.audit.exact_search import Sets, join_sets, shingles_of
 from pipeline.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from pipeline.audit.removed import Removed, measure_removed
 from pipeline.audit.twins import Twins, measure_twins
-from pipeline.config import ConfigError
 from pipeline.finished import FinishedRun
 from pipeline.text.words import hash_words
 
@@ -56,16 +55,21 @@ class DedupAudit:
         return self.removed.violations_count == 0
 
 
+class NothingToAuditError(Exception):
+    """No document took part in dedup: every file was known already, or the filter dropped all."""
+
+
 def audit_dedup(run: FinishedRun, sizes: SampleSizes, seed: int) -> DedupAudit:
     """Measure a finished run. Reads the whole text once, and that of the sample once more.
 
     Raises:
-        ConfigError: the run has no dedup, or no document took part in it.
+        ConfigError: the run has no dedup.
+        NothingToAuditError: no document took part in it.
     """
     config = dedup_of(run)
     sample = draw(run, lambda rows: rows.passed, sizes.documents, seed)
     if not len(sample):
-        raise ConfigError(f"{run.store.root}: no document took part in dedup; the filter may have dropped all")
+        raise NothingToAuditError(f"{run.store.root}: nothing to audit, no document took part in dedup")
     planted = draw(run, lambda rows: rows.passed, sizes.planted, seed + 1)
     removed = draw(run, _removed, sizes.removed, seed)
     removed_rows, _ = rows_of(run, removed)

@@ -11,10 +11,10 @@ import yaml
 
 from pipeline import schemas
 from pipeline.audit.clusters import largest_clusters
-from pipeline.audit.dedup import SampleSizes, audit_dedup
+from pipeline.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
 from pipeline.audit.documents import components_of, draw
 from pipeline.audit.planted import EDITS, measure_planted
-from pipeline.config import ConfigError, parse_config
+from pipeline.config import parse_config
 from pipeline.dedup.bands import chance_to_meet
 from pipeline.finished import FinishedRun, load_finished
 from pipeline.run import run
@@ -234,7 +234,7 @@ def test_what_cannot_be_audited_is_said(documents, tmp_path):
 def test_documents_of_which_none_took_part(documents, tmp_path):
     nothing = {"filter": {"mode": "filter", "gopher_quality": {"min_words": 10**6}}}
     run(parse_config(settings(documents, tmp_path / "run", **nothing)))
-    with pytest.raises(ConfigError, match="no document took part"):
+    with pytest.raises(NothingToAuditError, match="no document took part"):
         audit_dedup(load_finished(str(tmp_path / "run")), EVERYTHING, 1)
 
 

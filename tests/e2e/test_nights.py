@@ -24,6 +24,7 @@ from pipeline.index_folder import Index
 from pipeline.run import run
 from pipeline.stages.tables import fixed_width, read_ipc, read_parquet
 from pipeline.verify import recount
+from pipeline.walk import UnreadableShareError
 from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
 from tests.e2e.sample import articles
 
@@ -150,8 +151,10 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
         {"dedup": {"verify": "exact"}},
         {"dedup": {"lines": {}}},
         {"measure": {"normalise": {"lowercase": True}}},
+        {"shards": {"seed": 8}},
+        {"shards": {"splits": {"val": 0.3}}},
     ],
-    ids=["num_perm", "ngram", "verify", "lines", "lowercase"],
+    ids=["num_perm", "ngram", "verify", "lines", "lowercase", "shards.seed", "shards.splits"],
 )
 def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections, request):
     files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
@@ -164,13 +167,36 @@ def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections, 
 def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
     files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
     run(night(tmp_path, 0, files[:1]))
-    run(night(tmp_path, 0, files[:1], shards={"sequence_tokens": 63}))  # other shards of the same documents
+    other_rows = night_config(tmp_path / "run-0", files[:1], tmp_path / "index")
+    other_rows["shards"]["sequence_tokens"] = 63  # other shards of the same documents
+    run(parse_config(other_rows))
+    run(night(tmp_path, 0, files[:1], compute={"executor": "inline", "partition_mb": 1}))
     hashes = shard_hashes(tmp_path / "run-0")
     with pytest.raises(ConfigError, match="winnow index drop"):
         run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0}))
     with pytest.raises(ConfigError, match="folder of its own"):
         run(night(tmp_path, 0, files))
     assert shard_hashes(tmp_path / "run-0") == hashes
+
+
+def test_a_failed_first_night_pins_nothing(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
+    (tmp_path / "broken.jsonl").write_text("{\n" * 50)
+    with pytest.raises(UnreadableShareError):
+        run(night(tmp_path, 0, [tmp_path / "broken.jsonl"]))
+    run(night(tmp_path, 1, files[:1], measure={"normalise": {"lowercase": True}}))
+    with pytest.raises(ConfigError, match="lowercase"):
+        run(night(tmp_path, 2, files[1:]))
+
+
+def test_nights_of_other_sources_share_an_index_with_lines(tmp_path):
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
+    for number, source in enumerate(("web", "forum")):
+        config = night_config(tmp_path / f"run-{number}", files[number : number + 1], tmp_path / "index")
+        config["sources"][0]["name"] = source
+        config["dedup"]["lines"] = {"sources": [source]}
+        run(parse_config(config))
+    assert len(Index(str(tmp_path / "index")).segments()) == 2
 
 
 def test_two_runs_of_one_index_do_not_overlap(tmp_path):
@@ -278,6 +304,10 @@ def test_the_commands(tmp_path):
     assert winnow("audit", "dedup", str(tmp_path / "run-2"))[0] == 0
     code, output = winnow("run", str(tmp_path / "c.yaml"), "--set", f"run={tmp_path}/run-3")
     assert (code, "nothing is new" in output) == (0, True)
+    code, output = winnow("audit", "dedup", str(tmp_path / "run-3"))
+    assert (code, "nothing to audit" in output) == (0, True)
+    assert winnow("index", "drop", index, "\u00b2")[0] == 2
+    assert winnow("index", "ls", str(files[0]))[0] == 2
     code, output = winnow(
         "run", str(tmp_path / "c.yaml"), "--set", f"run={tmp_path}/r", "--set", "dedup.minhash.seed=2"
     )
@@ -411,7 +441,7 @@ def test_a_folder_that_is_no_index_is_refused_and_left_alone(tmp_path):
     files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
     run(parse_config(night_config(tmp_path / "other", files[:1], None)))
     before = sorted((tmp_path / "other").rglob("*"))
-    for folder in (tmp_path / "other", tmp_path / "run-0"):
+    for folder in (tmp_path / "other", tmp_path / "run-0", tmp_path):
         with pytest.raises(ConfigError, match="a folder of its own"):
             run(parse_config(night_config(tmp_path / "run-0", files[1:], folder)))
         (tmp_path / "run-0").mkdir(exist_ok=True)
