@@ -1,17 +1,22 @@
 """A finished run, read back from its folder: what ``why`` and ``verify`` begin with."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.engine.records import Json, Record
 from pipeline.engine.store import Store
 from pipeline.run import STATE
 from pipeline.stages.measure import Part, parts_of
+from pipeline.stages.tables import read_listing
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class FinishedRun:
         """The current shard set's manifest."""
         manifest: Json = orjson.loads(self.store.read(f"{self.shards}/manifest.json"))
         return manifest
+
+    @cached_property
+    def index_parts(self) -> dict[int, Json]:
+        """Parts of an index that the run was compared with, by number; their files may be gone since."""
+        entries = read_listing(self.store, self.index) if self.index else []
+        return {entry["part"]: entry for entry in entries}
 
 
 def load_finished(run: str) -> FinishedRun:
@@ -60,22 +71,40 @@ def load_finished(run: str) -> FinishedRun:
     return FinishedRun(store, config, records, parts, state["layout"], state["shards"], state.get("index"))
 
 
-def texts_of(run: FinishedRun, docs: set[int]) -> dict[int, str]:
-    """Texts of some documents by number; numbers that the run does not know are left out.
-
-    Reads document numbers of the parts that may hold one, and texts of the row groups that do.
-    """
-    wanted = np.array(sorted(docs), np.uint64)
+def parts_holding(run: FinishedRun, docs: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Numbers of the parts that may hold some of ``docs``, and which of them."""
     starts = np.array([part.first_doc for part in run.parts], np.uint64)
-    texts: dict[int, str] = {}
-    for number in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
-        if number < 0:
-            continue
-        with pq.ParquetFile(run.store.path(run.parts[number].documents["path"])) as file:
-            for group in range(file.num_row_groups):
-                there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
-                rows = np.flatnonzero(np.isin(there, wanted))
-                if len(rows):
-                    table = file.read_row_group(group, columns=["text"], use_threads=False).take(rows)
-                    texts |= dict(zip(there[rows].tolist(), table.column("text").to_pylist(), strict=True))
-    return texts
+    part = np.searchsorted(starts, docs, side="right") - 1
+    for number in np.unique(part[part >= 0]).tolist():
+        yield number, np.flatnonzero(part == number)
+
+
+def read_texts(
+    run: FinishedRun, number: int, docs: NDArray[np.uint64]
+) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Texts of some documents of a part, row group by row group: docs uint64[D'], texts large_string[D'].
+
+    Row groups without such a document are not read.
+    """
+    with pq.ParquetFile(run.store.path(run.parts[number].documents["path"])) as file:
+        for group in range(file.num_row_groups):
+            there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
+            mine = np.isin(there, docs, assume_unique=True)
+            if mine.any():
+                column = file.read_row_group(group, columns=["text"], use_threads=False).column("text")
+                texts = column.combine_chunks()
+                yield there[mine], texts if mine.all() else texts.filter(pa.array(mine))
+
+
+def texts_of(run: FinishedRun, docs: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Texts of documents uint64[D] (rising), as :func:`read_texts` gives them, over all parts."""
+    for number, places in parts_holding(run, docs):
+        yield from read_texts(run, number, docs[places])
+
+
+def text_by_document(run: FinishedRun, docs: set[int]) -> dict[int, str]:
+    """Texts of some documents by number; numbers that the run does not know are left out."""
+    found: dict[int, str] = {}
+    for there, texts in texts_of(run, np.array(sorted(docs), np.uint64)):
+        found |= dict(zip(there.tolist(), texts.to_pylist(), strict=True))
+    return found

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from pipeline.dedup.index import indexed_documents, is_indexed
@@ -51,18 +50,9 @@ def _check_files(store: Store, part: Json) -> list[str]:
     for output in part["outputs"].values():
         if not store.exists(output["path"]):
             faults.append(f"{output['path']}: missing")
-        elif hash_of(store, output["path"]) != output["hash"]:
+        elif store.hash(output["path"]) != output["hash"]:
             faults.append(f"{output['path']}: altered; its hash is not the one in the record")
     return faults
-
-
-def hash_of(store: Store, path: str) -> str:
-    """``xxh3_128:hex`` of a stored file, read in pieces."""
-    digest = xxhash.xxh3_128()
-    with store.open(path) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return f"xxh3_128:{digest.hexdigest()}"
 
 
 def _check_rows(store: Store, part: Json) -> list[str]:

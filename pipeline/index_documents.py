@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.dedup.index import is_indexed, split_indexed_document
 from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
-from pipeline.stages.tables import numbers, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import numbers, read_ipc, read_parquet
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ def is_earlier(doc: int) -> bool:
 
 def parts_there(run: FinishedRun) -> dict[int, Json]:
     """Parts of the index that the run was compared with, by number, whose files are still there."""
-    entries = read_listing(run.store, run.index) if run.index else []
-    return {entry["part"]: entry for entry in entries if Path(entry["signatures"]["path"]).exists()}
+    return {part: entry for part, entry in run.index_parts.items() if _is_there(entry)}
+
+
+def _is_there(entry: Json) -> bool:
+    return Path(entry["signatures"]["path"]).exists()
 
 
 def run_of(run: FinishedRun, doc: int) -> str:
@@ -44,17 +47,16 @@ def run_of(run: FinishedRun, doc: int) -> str:
         LookupError: the run was never compared with such a document.
     """
     part, _ = split_indexed_document(doc)
-    for entry in read_listing(run.store, run.index) if run.index else []:
-        if entry["part"] == part:
-            return str(entry["run"])
-    raise LookupError(f"document {doc} is in no part of the index that {run.store.root} was compared with")
+    if part not in run.index_parts:
+        raise LookupError(f"document {doc} is in no part of the index that {run.store.root} was compared with")
+    return str(run.index_parts[part]["run"])
 
 
 def read_earlier(run: FinishedRun, doc: int) -> EarlierDocument | None:
     """One earlier document; None where its segment was dropped or the index is gone."""
     part, row = split_indexed_document(doc)
-    entry = parts_there(run).get(part)
-    if entry is None:
+    entry = run.index_parts.get(part)
+    if entry is None or not _is_there(entry):
         return None
     who = read_parquet(run.store, entry["documents"], ["id", "source"]).slice(row, 1).to_pylist()[0]
     table = read_ipc(run.store, entry["signatures"]).slice(row, 1)

@@ -137,7 +137,7 @@ class Index:
             ConfigError: they differ; the message names every setting that does.
         """
         header = self.header()
-        if header is None or not self.segments():  # nothing is there to be compared with
+        if header is None or not self._names():  # nothing is there to be compared with
             return
         begun = header["settings"]
         names = sorted(begun.keys() | settings.keys())
@@ -159,9 +159,13 @@ class Index:
             # the identity is told apart by chance, not by place, so that the folder can be moved; it reaches no result
             header = {"format": FORMAT, "id": secrets.token_hex(8), "settings": settings}
             self.store.create_exclusive(HEADER, orjson.dumps(header, option=orjson.OPT_INDENT_2))
-        elif known["settings"] != settings and not self.segments():  # begun by a run that failed
+        elif known["settings"] != settings and not self._names():  # begun by a run that failed
             self.store.replace(HEADER, orjson.dumps(known | {"settings": settings}, option=orjson.OPT_INDENT_2))
         self.check_settings(settings)
+
+    def _names(self) -> list[str]:
+        """Names of the records of all segments that are there."""
+        return self.store.list(SEGMENTS, ".json")
 
     def segments(self, *, dropped: bool = False) -> dict[int, Segment]:
         """Segments by number, in order; ``dropped`` adds those that are gone, of which only the record is left.
@@ -169,7 +173,7 @@ class Index:
         Raises:
             ConfigError: a record is damaged.
         """
-        names = self.store.list(SEGMENTS, ".json") + (self.store.list(SEGMENTS, DROPPED) if dropped else [])
+        names = self._names() + (self.store.list(SEGMENTS, DROPPED) if dropped else [])
         segments = {}
         for name in sorted(names):
             try:

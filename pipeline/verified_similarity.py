@@ -17,7 +17,7 @@ from pipeline.dedup.minhash import signatures
 from pipeline.dedup.shingle_sets import shingle_sets
 from pipeline.engine.ledger import Balance
 from pipeline.engine.records import Json
-from pipeline.finished import FinishedRun, texts_of
+from pipeline.finished import FinishedRun, text_by_document
 from pipeline.index_documents import EarlierDocument, is_earlier, parts_there, read_earlier
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.keepers import DedupConfig
@@ -42,7 +42,7 @@ def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) ->
     """
     config = run.config.dedup or DedupConfig()
     chosen = _sample(run, sample, seed)
-    texts = texts_of(run, set(chosen.column("doc").to_pylist()) | set(chosen.column("keeper").to_pylist()))
+    texts = text_by_document(run, set(chosen.column("doc").to_pylist()) | set(chosen.column("keeper").to_pylist()))
     right = 0
     for row in chosen.to_pylist():
         if is_earlier(row["keeper"]):

@@ -1,29 +1,17 @@
 """Verify: hash every shard against the manifest, and close the books again from the tables themselves."""
 
-import hashlib
 from collections import Counter
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from pipeline import schemas
 from pipeline.dedup.index import indexed_documents
 from pipeline.engine.ledger import Balance
-from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
-from pipeline.stages.tables import numbers, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_similarity import check_similarities
-
-
-def sha256_of(store: Store, path: str) -> str:
-    """Hex SHA-256 of a stored file, read in pieces."""
-    digest = hashlib.sha256()
-    with store.open(path) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def check_shards(run: FinishedRun) -> list[str]:
@@ -35,7 +23,7 @@ def check_shards(run: FinishedRun) -> list[str]:
             if not run.store.exists(path):
                 faults.append(f"{path}: missing; the manifest names it in split {name}")
                 continue
-            found = sha256_of(run.store, path)
+            found = run.store.hash(path, "sha256").removeprefix("sha256:")
             if found != shard["sha256"]:
                 faults.append(f"{path}: altered; sha256 is {found}, the manifest says {shard['sha256']}")
                 continue
@@ -66,17 +54,9 @@ def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
                 faults.append(
                     f"{output.path}: cut or grown; {path.stat().st_size:,} bytes, its record says {output.bytes:,}"
                 )
-            elif hashes and output.hash.startswith("xxh3_128:") and _xxh3_of(run.store, output.path) != output.hash:
+            elif hashes and output.hash.startswith("xxh3_128:") and run.store.hash(output.path) != output.hash:
                 faults.append(f"{output.path}: altered; its hash is not the one in its record")
     return faults
-
-
-def _xxh3_of(store: Store, path: str) -> str:
-    digest = xxhash.xxh3_128()
-    with store.open(path) as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return f"xxh3_128:{digest.hexdigest()}"
 
 
 def check_keepers(run: FinishedRun) -> Balance:
@@ -87,7 +67,7 @@ def check_keepers(run: FinishedRun) -> Balance:
         table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
         kept.append(numbers(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
         keepers.append(table.column("keeper").drop_null().to_numpy())
-    for entry in read_listing(run.store, run.index) if run.index else ():
+    for entry in run.index_parts.values():
         kept.append(indexed_documents(entry["part"], np.arange(entry["kept"], dtype=np.uint32)))
     found = np.isin(np.concatenate(keepers), np.concatenate(kept)) if keepers else np.empty(0, bool)
     return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))

@@ -8,10 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.audit.documents import EXACT, dedup_of, ids_of, read_rows, texts_of
+from pipeline.audit.documents import EXACT, dedup_of, ids_of, read_rows
 from pipeline.audit.exact_search import shingles_of
 from pipeline.dedup.keepers import exact_similarity
-from pipeline.finished import FinishedRun
+from pipeline.finished import FinishedRun, text_by_document
 from pipeline.text.words import hash_words
 
 _BEFORE = 80  # characters shown before the first difference
@@ -68,11 +68,7 @@ def largest_clusters(run: FinishedRun, count: int, characters: int) -> tuple[Clu
             if similarity < cluster.lowest:
                 cluster.lowest, cluster.other = similarity, int(rows.doc[at])
     shown = np.array(sorted({*members, *(cluster.other for cluster in members.values())}), np.uint64)
-    texts = {
-        doc: text
-        for docs, column in texts_of(run, shown)
-        for doc, text in zip(docs.tolist(), column.to_pylist(), strict=True)
-    }
+    texts = text_by_document(run, set(shown.tolist()))
     ids = ids_of(run, set(shown.tolist()))
     names = [source.name for source in run.config.sources]
     clusters = []

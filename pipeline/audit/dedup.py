@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from pipeline.alarms import dedup_alarms
 from pipeline.audit.clusters import Cluster, largest_clusters
-from pipeline.audit.documents import Rows, dedup_of, draw, rows_of, texts_of
+from pipeline.audit.documents import Rows, dedup_of, draw, rows_of
 from pipeline.audit.exact_search import Sets, join_sets, shingles_of
 from pipeline.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from pipeline.audit.removed import Removed, measure_removed
 from pipeline.audit.twins import Twins, measure_twins
-from pipeline.finished import FinishedRun
+from pipeline.finished import FinishedRun, texts_of
 from pipeline.text.words import hash_words
 
 

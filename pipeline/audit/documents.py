@@ -1,22 +1,21 @@
-"""What the audits read of a finished run: the ledger's rows, seeded samples of documents, their texts and signatures.
+"""What the audits read of a finished run: the ledger's rows, seeded samples of documents, their signatures.
 
 Everything goes part by part, so that memory follows the sample and not the corpus.
 
 Legend: N documents of a part, D documents asked for, P permutations.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.config import ConfigError
 from pipeline.dedup.minhash import MinHashConfig
-from pipeline.finished import FinishedRun
+from pipeline.finished import FinishedRun, parts_holding
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
@@ -137,7 +136,7 @@ def rows_of(run: FinishedRun, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[n
     found = np.zeros(len(docs), bool)
     kinds = ("u8", "?", "i8", "i8", "u8", "f4", "i8")
     gathered: list[NDArray[Any]] = [np.zeros(len(docs), kind) for kind in kinds]
-    for number, places in _places(run, docs):
+    for number, places in parts_holding(run, docs):
         rows = read_rows(run, number)
         columns: tuple[NDArray[Any], ...] = rows
         at, there = _find(rows.doc, docs[places])
@@ -158,7 +157,7 @@ def signed_of(run: FinishedRun, docs: NDArray[np.uint64]) -> Signed:
     """Signatures of documents uint64[D] (rising); zeros for those that the run does not have."""
     hashes = np.zeros((len(docs), 2), np.uint64)
     signatures = np.zeros((len(docs), minhash_of(run).num_perm), np.uint32)
-    for number, places in _places(run, docs):
+    for number, places in parts_holding(run, docs):
         at, there = _find(numbers(read_parquet(run.store, run.parts[number].documents, ["doc"]), "doc"), docs[places])
         hashes[places[there]], signatures[places[there]] = read_signed(run, number, at)
     return Signed(hashes, signatures)
@@ -176,46 +175,15 @@ def components_of(run: FinishedRun, docs: NDArray[np.uint64]) -> NDArray[np.uint
     return components
 
 
-def read_texts(
-    run: FinishedRun, number: int, docs: NDArray[np.uint64]
-) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
-    """Texts of some documents of a part, row group by row group: docs uint64[D'], texts large_string[D'].
-
-    Row groups without such a document are not read.
-    """
-    with pq.ParquetFile(run.store.path(run.parts[number].documents["path"])) as file:
-        for group in range(file.num_row_groups):
-            there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
-            mine = np.isin(there, docs, assume_unique=True)
-            if mine.any():
-                column = file.read_row_group(group, columns=["text"], use_threads=False).column("text")
-                texts = column.combine_chunks()
-                yield there[mine], texts if mine.all() else texts.filter(pa.array(mine))
-
-
-def texts_of(run: FinishedRun, docs: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
-    """Texts of documents uint64[D] (rising), as :func:`read_texts` gives them, over all parts."""
-    for number, places in _places(run, docs):
-        yield from read_texts(run, number, docs[places])
-
-
 def ids_of(run: FinishedRun, docs: set[int]) -> dict[int, str]:
     """The users' ids of some documents; documents that the run does not have are named by their number."""
     wanted = np.array(sorted(docs), np.uint64)
     names = {doc: str(doc) for doc in docs}
-    for number, places in _places(run, wanted):
+    for number, places in parts_holding(run, wanted):
         table = read_parquet(run.store, run.parts[number].documents, ["doc", "id"])
         at, there = _find(numbers(table, "doc"), wanted[places])
         names |= dict(zip(wanted[places][there].tolist(), table.column("id").take(at).to_pylist(), strict=True))
     return names
-
-
-def _places(run: FinishedRun, docs: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Numbers of the parts that may hold some of ``docs``, and which of them."""
-    starts = np.array([part.first_doc for part in run.parts], np.uint64)
-    part = np.searchsorted(starts, docs, side="right") - 1
-    for number in np.unique(part[part >= 0]).tolist():
-        yield number, np.flatnonzero(part == number)
 
 
 def _find(sorted_docs: NDArray[np.uint64], docs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

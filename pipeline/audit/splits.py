@@ -17,9 +17,7 @@ from pipeline.audit.documents import (
     ids_of,
     minhash_of,
     read_rows,
-    read_texts,
     signed_of,
-    texts_of,
 )
 from pipeline.audit.exact_search import SetIndex, Sets, join_sets, shingles_of
 from pipeline.audit.intervals import Share, share_of
@@ -27,7 +25,7 @@ from pipeline.compiled import kernel
 from pipeline.dedup.bands import band_keys, chance_to_meet
 from pipeline.dedup.minhash import has_shingles
 from pipeline.dedup.shingles import shingle_hashes
-from pipeline.finished import FinishedRun
+from pipeline.finished import FinishedRun, read_texts, texts_of
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.tables import numbers, read_ipc
 from pipeline.text.words import WordHashes, hash_words

@@ -21,7 +21,6 @@ from pipeline.audit.documents import (
     ids_of,
     read_rows,
     read_signed,
-    read_texts,
     rows_of,
     signed_of,
 )
@@ -29,7 +28,7 @@ from pipeline.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles
 from pipeline.audit.intervals import Share, share_of
 from pipeline.dedup.bands import band_keys, chance_to_meet
 from pipeline.dedup.minhash import MinHashConfig, has_shingles
-from pipeline.finished import FinishedRun
+from pipeline.finished import FinishedRun, read_texts
 from pipeline.text.words import hash_words
 
 TWIN_SIMILARITIES = (0.85, 0.8)

@@ -1,19 +1,25 @@
 """Bands and edges: documents that share a band of their signature, or their whole text, meet in one partition."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.dedup.bands import exchange_rows, group_edges
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.dedup.radix import sort_pairs
-from pipeline.engine.exchange import Columns, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import Columns, partition_of_hash, partitions_for
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft
 from pipeline.stages.index_lookup import keys_met
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_parquet, read_partition
+from pipeline.stages.tables import (
+    exchange_output,
+    fixed_width,
+    ipc_output,
+    numbers,
+    read_ipc,
+    read_parquet,
+    read_partition,
+)
 
 KEY_BYTES = 16  # a band key and a document number
 
@@ -51,13 +57,8 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
     keys, owners = sort_pairs(*exchange_rows(signed, hashes, numbers(table, "doc")[passed], minhash), False)
     partition = partition_of_hash(keys, unit.description["partitions"])
     columns: Columns = {"key": keys, "doc": owners}
-    workspace.write("bands.exchange", lambda draft: _write(draft, partition, columns, unit.description["partitions"]))
+    exchange_output(workspace, "bands", partition, columns, unit.description["partitions"])
     workspace.count("keys", len(keys))
-
-
-def _write(draft: Draft, partition: NDArray[np.int64], columns: Columns, partitions: int) -> int:
-    write_exchange(draft, partition, columns, partitions)
-    return len(partition)
 
 
 def edges_stage() -> Stage:

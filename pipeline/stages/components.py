@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 from pipeline import schemas
 from pipeline.dedup.components import connected_components
 from pipeline.dedup.index import is_indexed
-from pipeline.engine.exchange import partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import partition_of_hash, partitions_for
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.candidate_sets import SHINGLE_DTYPE, first_of_each_text, lookup, sets_of
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import (
+    exchange_output,
+    fixed_width,
+    ipc_output,
+    numbers,
+    read_ipc,
+    read_listing,
+    read_parquet,
+)
 from pipeline.tokens.packing import gather_documents
 
 _PARTITION_KEY = (0x636F6D70, 0)  # spreads components over partitions; no secret, no seed
@@ -152,18 +159,25 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
         "signature": fixed_width(table, "signature", workspace.settings["num_perm"])[row],
     }
 
+    sets = _shingle_sets(workspace, description["documents"], columns) if "documents" in description else None
+    write_candidates(workspace, partition, columns, description["partitions"], sets)
+
+
+def write_candidates(
+    workspace: Workspace,
+    partition: NDArray[np.int64],
+    columns: dict[str, NDArray[Any]],
+    num_partitions: int,
+    sets: tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]] | None,
+) -> None:
+    """Write candidates [M] in partition order; ``sets`` (exact mode) are the items that each sends, and the items."""
     payload, dtype = None, None
-    if "documents" in description:
-        columns["length"], payload = _shingle_sets(workspace, description["documents"], columns)
+    if sets is not None:
+        columns["length"], payload = sets
         dtype = SHINGLE_DTYPE
         workspace.count("payload_bytes", columns["length"].sum(dtype=np.int64) * dtype.itemsize)
-
-    def write(draft: Draft) -> int:
-        write_exchange(draft, partition, columns, description["partitions"], payload, dtype)
-        return len(row)
-
-    workspace.write("candidates.exchange", write)
-    workspace.count("candidates", len(row))
+    exchange_output(workspace, "candidates", partition, columns, num_partitions, payload, dtype)
+    workspace.count("candidates", len(partition))
 
 
 def spread_components(

@@ -14,14 +14,15 @@ from pipeline.dedup.bands import exchange_rows
 from pipeline.dedup.index import first_of_each, indexed_documents, own_groups
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.dedup.radix import sort_pairs
-from pipeline.engine.exchange import Columns, partition_of_hash, write_exchange
+from pipeline.engine.exchange import Columns, partition_of_hash
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft, Store
+from pipeline.engine.store import Store
 from pipeline.stages.candidate_sets import sets_of
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import (
+    exchange_output,
     fixed_width,
     ipc_output,
     numbers,
@@ -131,12 +132,7 @@ def _write_bands(
     first = first_of_each(keys)
     columns: Columns = {"key": keys[first], "row": rows[first].astype(np.uint32)}
     ranges = 1 << max(0, (len(first) // KEYS_A_RANGE).bit_length() - 1)
-
-    def write(draft: Draft) -> int:
-        write_exchange(draft, partition_of_hash(keys[first], ranges), columns, ranges)
-        return len(first)
-
-    workspace.write("bands.exchange", write)
+    exchange_output(workspace, "bands", partition_of_hash(keys[first], ranges), columns, ranges)
     workspace.count("keys", len(first))
 
 

@@ -15,12 +15,12 @@ from pipeline import schemas
 from pipeline.dedup.bands import group_edges
 from pipeline.dedup.components import connected_components
 from pipeline.dedup.index import FIRST_PART, first_of_each, indexed_documents, meeting
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash, write_exchange
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft, Store
-from pipeline.stages.candidate_sets import SHINGLE_DTYPE, first_of_each_text
-from pipeline.stages.components import spread_components
+from pipeline.engine.store import Store
+from pipeline.stages.candidate_sets import first_of_each_text
+from pipeline.stages.components import spread_components, write_candidates
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing
 
 PARTS_IN_UNIT = 64
@@ -138,18 +138,8 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
     partition = partition_of_hash(spread, description["partitions"])
-    payload, dtype = None, None
-    if workspace.settings["exact"]:
-        columns["length"], payload = _shingle_sets(store, entries, columns)
-        dtype = SHINGLE_DTYPE
-        workspace.count("payload_bytes", columns["length"].sum(dtype=np.int64) * dtype.itemsize)
-
-    def write(draft: Draft) -> int:
-        write_exchange(draft, partition, columns, description["partitions"], payload, dtype)
-        return len(order)
-
-    workspace.write("candidates.exchange", write)
-    workspace.count("candidates", len(order))
+    sets = _shingle_sets(store, entries, columns) if workspace.settings["exact"] else None
+    write_candidates(workspace, partition, columns, description["partitions"], sets)
 
 
 def _shingle_sets(

@@ -13,15 +13,13 @@ from pipeline import schemas
 from pipeline.dedup.index import is_indexed, member_groups
 from pipeline.dedup.keepers import choose_keepers
 from pipeline.dedup.minhash import MinHashConfig
-from pipeline.engine.exchange import write_exchange
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft
 from pipeline.section import Section
 from pipeline.stages.candidate_sets import bounds_of
 from pipeline.stages.copies import compared, fates_of_all, read_members
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import read_listing, read_partition_payload
+from pipeline.stages.tables import exchange_output, read_listing, read_partition_payload
 from pipeline.text.lines import LinesConfig
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
@@ -125,12 +123,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         "similarity": similarity[back],
         "exact": exact[back].astype(np.uint8),
     }
-
-    def write(draft: Draft) -> int:
-        write_exchange(draft, part, fates, len(starts))
-        return len(back)
-
-    workspace.write("fates.exchange", write)
+    exchange_output(workspace, "fates", part, fates, len(starts))
     workspace.count("members", len(back))
     workspace.count("removed", removed.sum())
     workspace.count("removed_for_index", is_indexed(columns["doc"][kept_by[removed]]).sum())

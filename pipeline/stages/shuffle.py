@@ -3,12 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for, write_exchange
+from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.engine.store import Draft
 from pipeline.shards.order import order_keys
-from pipeline.stages.tables import ipc_output, numbers, read_ipc, read_listing, read_parquet
+from pipeline.stages.tables import exchange_output, ipc_output, numbers, read_ipc, read_listing, read_parquet
 from pipeline.tokens.packing import gather_documents
 
 LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
@@ -78,13 +77,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
     }
     partition = split[place] * partitions + partition_of_hash(high, partitions)
 
-    def write(draft: Draft) -> int:
-        payload = gather_documents(flat, starts[:-1][place], lengths)
-        write_exchange(draft, partition, columns, partitions * len(settings["splits"]), payload, flat.dtype)
-        return len(place)
-
     with workspace.timed("write"):
-        workspace.write("rows.exchange", write)
+        payload = gather_documents(flat, starts[:-1][place], lengths)
+        num_partitions = partitions * len(settings["splits"])
+        exchange_output(workspace, "rows", partition, columns, num_partitions, payload, flat.dtype)
     workspace.count("documents", len(place))
     workspace.count("tokens", int(lengths.sum()) + len(place))
     for index, name in enumerate(settings["splits"]):

@@ -4,7 +4,7 @@ Arrow IPC is mapped, not read: a table is there at once, and only the columns an
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.engine.exchange import ExchangeFile
+from pipeline.engine.exchange import Columns, ExchangeFile, write_exchange
 from pipeline.engine.records import Json
 from pipeline.engine.stage import Workspace
-from pipeline.engine.store import Store
+from pipeline.engine.store import Draft, Store
 
 
 class TableOutput:
@@ -73,6 +73,24 @@ def ipc_output(workspace: Workspace, name: str, schema: pa.Schema) -> Iterator[T
         table = TableOutput(writer, schema)
         yield table
     workspace.published(name, path, draft, table.rows)
+
+
+def exchange_output(
+    workspace: Workspace,
+    name: str,
+    partition: NDArray[np.int64],
+    columns: Columns,
+    num_partitions: int,
+    payload: Iterable[NDArray[Any]] | None = None,
+    payload_dtype: np.dtype[Any] | None = None,
+) -> None:
+    """An exchange file of the unit, as :func:`write_exchange` makes it."""
+
+    def write(draft: Draft) -> int:
+        write_exchange(draft, partition, columns, num_partitions, payload, payload_dtype)
+        return len(partition)
+
+    workspace.write(f"{name}.exchange", write)
 
 
 def read_parquet(store: Store, reference: Json, columns: list[str] | None = None) -> pa.Table:

@@ -207,12 +207,13 @@ def test_two_runs_of_one_index_do_not_overlap(tmp_path):
     assert index.segments() == {}
 
 
+def crash(*_arguments):
+    raise KeyboardInterrupt
+
+
 def test_a_crash_after_the_shards_is_healed_by_the_same_command(tmp_path, monkeypatch):
     files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
     run(night(tmp_path, 0, files[:1]))
-
-    def crash(*_arguments):
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.index_run.IndexRun.append", crash)
@@ -420,9 +421,6 @@ def test_ten_nights_of_the_whole_corpus_keep_what_one_run_keeps(shared, tmp_path
 def test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed(tmp_path, monkeypatch):
     files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
     run(night(tmp_path, 0, files[:1]))
-
-    def crash(*_arguments):
-        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.index_run.IndexRun.append", crash)
