@@ -56,7 +56,7 @@ def _end(message: object, code: int) -> None:
 
 def leave(code: int) -> None:
     """End the process with this code; a Ray that it started on this machine ends with it."""
-    from pipeline.engine.execute import leave_ray
+    from pipeline.engine.private_ray import leave_ray
 
     sys.stdout.flush()
     sys.stderr.flush()

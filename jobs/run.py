@@ -26,9 +26,12 @@ def run(
     the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
     2: config or input refused. 3: another run owns the folder.
     """
+    from jobs.early import start_ray_early
     from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
 
     started = time.perf_counter()
+    settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
+    start_ray_early(config, settings)
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
@@ -37,7 +40,6 @@ def run(
         from pipeline.config import load_config
         from pipeline.run import run as run_pipeline
 
-        settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
         walk = run_pipeline(load_config(config, settings))
         print_summary(walk, time.perf_counter() - started, Console())
     leave(OK)

@@ -5,12 +5,9 @@ that the others go on.
 """
 
 import heapq
-import importlib
 import logging
 import os
 import socket
-import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -20,6 +17,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field
 
+from pipeline.engine import private_ray
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, run_unit
 from pipeline.section import Section
@@ -42,10 +40,6 @@ class ComputeConfig(Section):
     """How often a failing unit is tried before the run fails."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
-
-
-_started_here: list[int] = []
-"""The number of the process that started Ray on this machine, if one did."""
 
 
 class ClusterError(RuntimeError):
@@ -80,37 +74,14 @@ def run_inline(stage: Stage, units: list[Unit], store_root: str) -> Iterator[Rec
         yield attempt(stage, unit, store_root)
 
 
-def quiet_ray_environment() -> None:
-    """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
-    for name, value in {
-        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # our own bars count units and MB
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` uploads the folder and restarts every worker through uv
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_DEDUP_LOGS": "1",
-    }.items():
-        os.environ.setdefault(name, value)
-
-
 def connect_ray(config: ComputeConfig) -> None:
     """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine."""
-    quiet_ray_environment()
-    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
-
-    if ray.is_initialized():
-        return
-    options: dict[str, Any] = {"configure_logging": True, "logging_level": "ERROR", "log_to_driver": False}
-    if not os.environ.get("RAY_ADDRESS"):
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
-        workers = config.workers if isinstance(config.workers, int) else os.cpu_count() or 1
-        options |= {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 200_000_000}
-        _started_here.append(os.getpid())
+    if os.environ.get("RAY_ADDRESS"):
+        _join_cluster(os.environ["RAY_ADDRESS"])
     else:
-        _reach(os.environ["RAY_ADDRESS"])
-    importing = threading.Thread(target=importlib.import_module, args=("ray.data",))
-    importing.start()  # while ray.init mostly waits for other processes
-    ray.init(**options)
-    importing.join()
+        private_ray.finish_start(private_cores(config.workers))
+    import ray  # noqa: PLC0415 - it is loaded
+
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
     if offered < config.worker_memory_mb * 1_000_000:
@@ -120,20 +91,18 @@ def connect_ray(config: ComputeConfig) -> None:
         )
 
 
-def leave_ray() -> bool:
-    """End the Ray that this process started, quickly; returns whether there was one. The caller then ends the process.
+def private_cores(workers: int | Literal["auto"]) -> int:
+    """Cores of a Ray on this machine: one a worker."""
+    return workers if isinstance(workers, int) else os.cpu_count() or 1
 
-    ``ray.shutdown`` ends the node's processes first and then waits a second for the autoscaler's monitor, which does
-    not listen to SIGTERM. On Linux what is left dies with this process (Ray asks the kernel for it).
-    """
-    if os.getpid() not in _started_here:
-        return False
-    import ray  # noqa: PLC0415 - it is loaded
 
-    ending = threading.Thread(target=ray.shutdown, daemon=True)
-    ending.start()
-    ending.join(0.7 if sys.platform == "linux" else None)
-    return True
+def _join_cluster(address: str) -> None:
+    private_ray.quiet_ray_environment()
+    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
+
+    if not ray.is_initialized():
+        _reach(address)
+        ray.init(configure_logging=True, logging_level=logging.ERROR, log_to_driver=False)
 
 
 def _reach(address: str) -> None:

@@ -1,0 +1,176 @@
+"""A Ray of one command's own on this machine: started early, without what only a cluster needs, and left quickly.
+
+``ray.init`` starts a job and dashboard server, the autoscaler's monitor and a log reader, each of them a Python process
+of a second's work, and waits for the first before it starts the node; then it asks once a second whether the node
+is there. A Ray that one command starts and ends has no use for them: on two cores the first task runs after 1.9
+seconds instead of 4.8, and Ray is gone after 0.4 instead of 1.6.
+
+Ray has no settings for this. What is replaced here are methods of the tested Ray versions; where they are gone, Ray
+starts as it does by itself.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
+"""Methods of Ray's node that start them."""
+LOOK_SECONDS = 0.02
+"""How often to ask whether the node has come up."""
+LAUNCH_SECONDS = 2.0
+"""How long a caller waits at most for Ray's processes to be on their way."""
+WAIT_SECONDS = 10.0
+"""After this the question is left to Ray."""
+
+
+_starts: list["_Start"] = []
+"""The one start of this process, if there was one."""
+
+
+class _Start:
+    """Ray coming up in a thread of its own, which then stays: Ray's processes end with the thread that started them."""
+
+    def __init__(self, num_cpus: int) -> None:
+        self.num_cpus = num_cpus
+        self.process = os.getpid()
+        self.error: BaseException | None = None
+        self.launched, self.done = threading.Event(), threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            _start_ray(self.num_cpus, self.launched)
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for it
+            self.error = error
+        self.launched.set()
+        self.done.set()
+        threading.Event().wait()
+
+
+def quiet_ray_environment() -> None:
+    """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
+    for name, value in {
+        "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # our own bars count units and MB
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` uploads the folder and restarts every worker through uv
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def begin_start(num_cpus: int) -> None:
+    """Start Ray with so many cores while the caller does something else; :func:`finish_start` waits for it.
+
+    Returns when Ray's processes are on their way: until then imports of the caller would only delay them.
+    """
+    _starts.append(_Start(num_cpus))
+    _starts[-1].launched.wait(LAUNCH_SECONDS)
+
+
+def finish_start(num_cpus: int) -> None:
+    """Wait until Ray is there, starting it if nobody has begun to; nothing where the caller has one already.
+
+    Raises:
+        Exception: whatever kept Ray from starting.
+    """
+    if not _starts or _starts[-1].done.is_set():
+        ray: Any = sys.modules.get("ray")
+        if ray is not None and ray.is_initialized():
+            return
+        if not _starts or _starts[-1].error is None:
+            begin_start(num_cpus)
+    start = _starts[-1]
+    start.done.wait()
+    if start.error is not None:
+        raise start.error
+
+
+def _start_ray(num_cpus: int, launched: threading.Event) -> None:
+    quiet_ray_environment()
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
+    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
+
+    with lean_start(launched):
+        ray.init(
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=200_000_000,
+            configure_logging=True,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+
+
+def leave_ray() -> bool:
+    """End the Ray that this process started, quickly; returns whether there was one. The caller then ends the process.
+
+    On Linux what ``ray.shutdown`` has not ended by then, or what is only just starting, dies with this process (Ray
+    asks the kernel for it).
+    """
+    if not _starts or _starts[-1].process != os.getpid():
+        return False
+    start = _starts[-1]
+    if sys.platform == "linux" and not start.done.is_set():
+        return True
+    start.done.wait()
+    import ray  # noqa: PLC0415 - it is loaded
+
+    ending = threading.Thread(target=ray.shutdown, daemon=True)
+    ending.start()
+    ending.join(0.7 if sys.platform == "linux" else None)
+    return True
+
+
+@contextlib.contextmanager
+def lean_start(launched: threading.Event) -> Iterator[None]:
+    """While this lasts, ``ray.init`` starts only what runs tasks, and sees at once when that is there.
+
+    ``launched`` is set when Ray's processes have been started, and only their coming up is waited for.
+    """
+    from ray._private import node, services  # noqa: PLC0415 - takes a second, as ray itself
+
+    replaced: list[tuple[Any, str, Any]] = []
+
+    def replace(owner: Any, name: str, value: Any) -> None:
+        if hasattr(owner, name):
+            replaced.append((owner, name, getattr(owner, name)))
+            setattr(owner, name, value)
+
+    for name in UNUSED_PROCESSES:
+        replace(node.Node, name, _start_nothing)
+    if hasattr(services, "get_node"):
+        replace(services, "get_node", _look_often(services.get_node, launched))
+    try:
+        yield
+    finally:
+        for owner, name, value in replaced:
+            setattr(owner, name, value)
+
+
+def _start_nothing(_node: Any, *_arguments: Any, **_options: Any) -> None:
+    """Stands for a method that starts a process."""
+
+
+def _look_often(get_node: Any, launched: threading.Event) -> Any:
+    """``services.get_node`` sleeps a second when the node is not there yet; so it is asked only when it is."""
+
+    def get_present_node(gcs_address: str, node_id: str) -> Any:
+        launched.set()
+        with contextlib.suppress(Exception):  # Ray's own way says what is wrong
+            from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415
+
+            client: Any = GcsClient(address=gcs_address)
+            end = time.monotonic() + WAIT_SECONDS
+            while time.monotonic() < end:
+                if node_id in {key.hex() for key in client.get_all_node_info(timeout=1)}:
+                    break
+                time.sleep(LOOK_SECONDS)
+        return get_node(gcs_address, node_id)
+
+    return get_present_node

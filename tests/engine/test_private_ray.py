@@ -1,0 +1,55 @@
+"""What is replaced in Ray must be there in the tested version, and be put back; an early start only where it helps."""
+
+import threading
+
+import pytest
+import yaml
+
+from jobs.early import WORTH_BYTES, cores_needed
+from pipeline.engine.private_ray import UNUSED_PROCESSES, lean_start
+
+
+@pytest.mark.ray
+def test_the_installed_ray_has_what_a_lean_start_replaces():
+    from ray._private import node, services
+
+    before = {name: getattr(node.Node, name) for name in UNUSED_PROCESSES} | {"get_node": services.get_node}
+    with lean_start(threading.Event()):
+        # another Ray may have renamed them: then its start is to be measured again
+        assert all(getattr(node.Node, name) is not before[name] for name in UNUSED_PROCESSES)
+        assert services.get_node is not before["get_node"]
+    assert all(getattr(node.Node, name) is before[name] for name in UNUSED_PROCESSES)
+    assert services.get_node is before["get_node"]
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Writes a config over ``size`` bytes of input; returns its path."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def write(size=WORTH_BYTES, **settings):
+        (tmp_path / "in.jsonl").write_bytes(b"\n" * size)
+        path = tmp_path / "config.yaml"
+        sources = [{"name": "a", "path": str(tmp_path / "*.jsonl")}]
+        path.write_text(yaml.safe_dump({"run": str(tmp_path / "run"), "sources": sources, **settings}))
+        return str(path)
+
+    return write
+
+
+def test_a_fresh_run_of_much_input_starts_ray_early(config):
+    assert cores_needed(config(compute={"workers": 3}), []) == 3
+    assert cores_needed(config(), ["compute.workers=5"]) == 5
+
+
+def test_a_run_that_may_not_need_ray_does_not_start_it_early(config, tmp_path, monkeypatch):
+    assert cores_needed(config(size=WORTH_BYTES - 1), []) == 0
+    assert cores_needed(config(compute={"executor": "inline"}), []) == 0
+    assert cores_needed(config(), ["compute.executor=inline"]) == 0
+    path = config()
+    with monkeypatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+        assert cores_needed(path, []) == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.json").write_text("{}")
+    assert cores_needed(path, []) == 0
