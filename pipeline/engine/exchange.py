@@ -170,15 +170,19 @@ class ExchangeFile:
                 at += values.nbytes
         return {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
 
+    def payload_range(self, begin: int, end: int) -> tuple[int, int]:
+        """Where items [begin, end) of the payload stand in the file: first byte, and bytes."""
+        size = self.item_dtype.itemsize
+        return self._rows_at + self.num_rows * self._row_bytes + begin * size, (end - begin) * size
+
     def read_payload(self, begin: int, end: int) -> Iterator[NDArray[Any]]:
         """Payload items [begin, end), stretch by stretch in one buffer that is used again.
 
         Raises:
             ValueError: there is no payload, or the file ends before ``end``.
         """
-        size = self.item_dtype.itemsize
-        buffer = np.empty(min(end - begin, STRETCH_BYTES // size), self.item_dtype)
-        self.file.seek(self._rows_at + self.num_rows * self._row_bytes + begin * size)
+        buffer = np.empty(min(end - begin, STRETCH_BYTES // self.item_dtype.itemsize), self.item_dtype)
+        self.file.seek(self.payload_range(begin, end)[0])
         while begin < end:
             stretch = buffer[: end - begin]
             if self.file.readinto(stretch.view(np.uint8)) != stretch.nbytes:  # type: ignore[attr-defined]

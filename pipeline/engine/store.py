@@ -161,6 +161,16 @@ class Store:
                 found.update(piece)
         return f"{digest}:{found.hexdigest()}"
 
+    def release(self, relative: str, first: int = 0, size: int = 0) -> None:
+        """Take a file's pages (all of them, or ``size`` bytes from ``first``) out of the system's cache.
+
+        For what no later stage reads: its pages go to what is written next. On a virtual machine a page that was in
+        use a moment ago costs a tenth of a fresh one. Nothing but speed depends on it; what is still mapped stays.
+        """
+        if hasattr(os, "posix_fadvise"):
+            with self.open(relative) as file:
+                os.posix_fadvise(file.fileno(), first, size, os.POSIX_FADV_DONTNEED)
+
     def exists(self, relative: str) -> bool:
         """Whether a file stands there."""
         return self.path(relative).exists()

@@ -38,6 +38,11 @@ def plan(tokenised: list[Record], decided: list[Record], id_bytes: int, partitio
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Sort the part's documents (and their copies) into the global order, split by split."""
+    _write_in_order(unit, workspace)
+    workspace.store.release(unit.description["tokens"]["path"])  # nothing maps it any more
+
+
+def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     store, settings, partitions = workspace.store, workspace.settings, unit.description["partitions"]
     with workspace.timed("read"):
         tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()

@@ -71,6 +71,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 number = int(docs[mismatch.row])
                 workspace.notes.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
+    workspace.store.release(unit.description["documents"]["path"])
 
 
 def _next_survivors(
