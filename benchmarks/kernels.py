@@ -48,7 +48,8 @@ from pipeline.dedup.shingles import shingle_hashes
 from pipeline.sources.read import format_of, read_slice
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
-from pipeline.stages.shards import read_rows, write_rows
+from pipeline.stages.shard_files import write_rows
+from pipeline.stages.shards import read_rows
 from pipeline.text.characters import TERMINAL_PUNCTUATION
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
 from pipeline.text.line_counts import LineCounter

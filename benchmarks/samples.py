@@ -1,6 +1,6 @@
 """Where the time of a run goes, by py-spy: samples of the worker's stack, told apart by the code they stand in.
 
-    python -m benchmarks.profile [CORPUS] [--rate 200]
+    python -m benchmarks.samples [CORPUS] [--rate 200]
 
 A second opinion on the parts that the records themselves measure (``benchmarks.end_to_end``): nothing of Winnow takes
 part in the measuring. The run is `inline`, so that one process does all the work; py-spy must be allowed to look into

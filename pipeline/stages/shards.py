@@ -6,7 +6,7 @@ its neighbour.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Json, Unit, content_hash
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
-from pipeline.shards.parquet import ParquetShardWriter
+from pipeline.shards.packed_rows import PackedRows
+from pipeline.stages.shard_files import write_rows
 from pipeline.stages.tables import numbers, read_ipc, read_listing
 from pipeline.stages.versions import library_versions
-from pipeline.tokens.packing import Stretch, TokenIds, pack_rows
+from pipeline.tokens.packing import Stretch, pack_rows
 from pipeline.tokens.vocabulary import Vocabulary
 
 
@@ -110,17 +111,6 @@ def plan(
     return units
 
 
-class PackedRows(NamedTuple):
-    """The rows of a shard."""
-
-    rows: TokenIds
-    """ids[R, L]."""
-    pieces: NDArray[np.uint32]
-    """uint32[P], lengths of the document pieces, row after row."""
-    offsets: NDArray[np.int64]
-    """int64[R + 1] into ``pieces``."""
-
-
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the shard's stretch of every map file, put it in order, pack it and write it."""
     description = unit.description
@@ -132,16 +122,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("rows", len(packed.rows))
     workspace.count("tokens", description["tokens"])
     workspace.count("pieces", len(packed.pieces))
-
-
-def write_rows(workspace: Workspace, path: str, packed: PackedRows) -> None:
-    """Write a shard and publish it."""
-    row_tokens = packed.rows.shape[1]
-    with workspace.store.create(path, "sha256") as draft:
-        writer = ParquetShardWriter(draft.arrow(), row_tokens, packed.rows.dtype, workspace.settings["compression"])
-        writer.write(*packed)
-        writer.close()
-    workspace.published("shard", path, draft, len(packed.rows))
 
 
 def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
@@ -192,11 +172,15 @@ def read_rows(workspace: Workspace, description: Json) -> PackedRows:
 
     def stretches() -> Iterator[Stretch]:
         for number in np.flatnonzero(sizes):
+            wanted = int(begins_in[number]), int(ends_in[number])
             with store.open(paths[number]) as file:
+                exchange = ExchangeFile.open(file)
                 at = int(held[number])
-                for ids in ExchangeFile.open(file).read_payload(int(begins_in[number]), int(ends_in[number])):
+                for ids in exchange.read_payload(*wanted):
                     yield at, ids
                     at += len(ids)
+                stands_at = exchange.payload_range(*wanted)
+            store.release(paths[number], *stands_at)
 
     return PackedRows(
         *pack_rows(
