@@ -1,9 +1,13 @@
 """Rows of a shard in memory: what every row kind makes and every format writes."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+NO_COLUMNS: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
 class PackedRows(NamedTuple):
@@ -15,3 +19,9 @@ class PackedRows(NamedTuple):
     """uint32[P], lengths of the document pieces, row after row."""
     offsets: NDArray[np.int64]
     """int64[R + 1] into ``pieces``."""
+    columns: Mapping[str, NDArray[Any]] = NO_COLUMNS
+    """Further columns by name, one number a token: uint8, uint16 or uint32 [R, L]."""
+    docs: NDArray[np.uint64] | None = None
+    """uint64[P], the document of each piece, or None where the config does not ask for it."""
+    doc_starts: NDArray[np.uint32] | None = None
+    """uint32[P], how many tokens of its document stand before each piece; given where ``docs`` is."""

@@ -9,7 +9,14 @@ def write_rows(workspace: Workspace, path: str, packed: PackedRows) -> None:
     """Write a shard and publish it."""
     row_tokens = packed.rows.shape[1]
     with workspace.store.create(path, "sha256") as draft:
-        writer = ParquetShardWriter(draft.arrow(), row_tokens, packed.rows.dtype, workspace.settings["compression"])
+        writer = ParquetShardWriter(
+            draft.arrow(),
+            row_tokens,
+            packed.rows.dtype,
+            workspace.settings["compression"],
+            {name: column.dtype for name, column in packed.columns.items()},
+            docs=packed.docs is not None,
+        )
         writer.write(*packed)
         writer.close()
     workspace.store.release(path)
