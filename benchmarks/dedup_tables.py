@@ -196,8 +196,9 @@ def deduplicate(
     engine: Engine, parts: list[Part], filtered: list[Record], dedup: dict[str, Any] | None = None
 ) -> dict[str, list[Record]]:
     """Run the real stages from bands to keepers over made-up parts; returns the records of each stage."""
+    dedup = {"verify": "signature"} | (dedup or {})  # there are no texts
     config = parse_config(
-        {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup or {}}
+        {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup}
     ).model_copy(update={"compute": engine.compute})
     walk = Walk(config, engine, {}, None, parts=parts, filtered=filtered)  # type: ignore[arg-type]
     find_duplicates(walk)

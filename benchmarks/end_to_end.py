@@ -156,7 +156,7 @@ def report(scales: list[int], results: list[dict], workers: int) -> None:
     line("documents", [f"{r['documents']:,}" for r in results])
     line("kept", [f"{r['kept']:,}" for r in results])
     line("seconds, whole process", [f"{r['seconds']:.1f}" for r in results])
-    line("  of them to start Ray", [f"{r['start']:.1f}" for r in results])
+    line("  of them waiting for Ray", [f"{r['start']:.1f}" for r in results])
     line("MB/s a core, wall", [f"{r['megabytes'] / r['seconds'] / workers:.1f}" for r in results])
     line("MB/s a core, seconds of workers", [f"{r['megabytes'] / r['worker_seconds']:.1f}" for r in results])
     line("peak MB of a worker", [f"{r['worker_mb']:,.0f}" for r in results])

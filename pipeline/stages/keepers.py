@@ -31,9 +31,10 @@ class DedupConfig(Section):
     minhash: MinHashConfig = MinHashConfig()
     threshold: float = Field(0.8, gt=0, le=1)
     """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
-    verify: Literal["signature", "exact"] = "signature"
-    """How candidates are verified: `signature` = share of equal MinHash values (standard error 0.025 at 0.8);
-    `exact` = Jaccard similarity of the texts' own sets of word n-grams (reads the candidates' texts again)."""
+    verify: Literal["exact", "signature"] = "exact"
+    """How candidates are verified: `exact` = Jaccard similarity of the texts' own sets of word n-grams (reads the
+    candidates' texts again, about 5 % of a run); `signature` = share of equal MinHash values, an estimate with a
+    standard error of 0.025 at 0.8, so that pairs near the threshold fall on either side."""
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""

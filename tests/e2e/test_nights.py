@@ -148,7 +148,7 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
     [
         {"dedup": {"minhash": {"num_perm": 128, "bands": 16}}},
         {"dedup": {"minhash": {"ngram": 6}}},
-        {"dedup": {"verify": "exact"}},
+        {"dedup": {"verify": "signature"}},
         {"dedup": {"lines": {}}},
         {"measure": {"normalise": {"lowercase": True}}},
         {"shards": {"seed": 8}},
@@ -256,7 +256,7 @@ def test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went
 
 
 def test_why_names_the_keeper_of_an_earlier_night_and_verify_knows_it(three_files, tmp_path):
-    in_turn(tmp_path, three_files[:2])
+    in_turn(tmp_path, three_files[:2], dedup={"verify": "signature"})
     decisions = ledger(tmp_path / "run-1")
     earlier = ledger(tmp_path / "run-0")
     finished = load_finished(str(tmp_path / "run-1"))
