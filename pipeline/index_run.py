@@ -43,6 +43,22 @@ class IndexRun:
         """Kept documents that this run is compared with."""
         return sum(int(entry["kept"]) for entry in self.entries)
 
+    def run(self, engine: Engine, stage: Stage, units: list[Unit]) -> list[Record]:
+        """Records of a stage that reads the index.
+
+        Raises:
+            ConfigError: it would have to read a segment that was dropped since.
+        """
+        live = self.index.segments()
+        gone = [number for number in self.pin.segments if number not in live]
+        if gone and not engine.is_done(stage, units):
+            raise ConfigError(
+                f"this run was compared with segment {', '.join(map(str, gone))} of the index {self.index.path}, which "
+                "was dropped since, and what the config asks for now needs it again; take this run out, too, and it is "
+                f"compared with what is there now: winnow index drop {self.index.path} {self.pin.segment}"
+            )
+        return engine.run(stage, units)
+
     def new_inputs(self, inputs: dict[str, list[str]]) -> dict[str, list[str]]:
         """Inputs without the files that a segment has taken: same real path, size and modification time."""
         known = self.index.segments(dropped=True)

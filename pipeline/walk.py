@@ -4,6 +4,7 @@ Reads top to bottom as the data flows. Every stage gets the records of the stage
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -160,12 +161,13 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     listing = engine.listing(banding, banded, "bands")
     edging = bands.edges_stage()
     entries = walk.index.entries if walk.index else []
+    run_indexed = partial(walk.index.run, engine) if walk.index else engine.run
     index, groups = None, None
     if entries:
         index = walk.indexed = engine.publish_list(edging, "index", entries)
-        grouped = engine.run(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
+        grouped = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
         groups = grouped[0].outputs["groups"].reference()
-    edged = engine.run(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"], index))
+    edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"], index))
 
     connecting = components.components_stage()
     edges = engine.listing(edging, edged, "edges")
@@ -174,7 +176,7 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if exact else None
     if sized is not None and index is not None:
         units = index_lookup.plan_candidates(index, entries, connected)
-        sized = sized + engine.run(index_lookup.sizes_stage(), units)
+        sized = sized + run_indexed(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
     gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
     gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized)
@@ -182,7 +184,7 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     partitions = gather_units[0].description["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
-        gathered = gathered + engine.run(index_lookup.candidates_stage(num_perm, exact=exact), units)
+        gathered = gathered + run_indexed(index_lookup.candidates_stage(num_perm, exact=exact), units)
 
     choosing = keepers.stage(config, walk.index.pin.segment if walk.index else 0)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))

@@ -117,6 +117,11 @@ class Engine:
         self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started)
         return ordered
 
+    def is_done(self, stage: Stage, units: list[Unit]) -> bool:
+        """Whether every unit is committed."""
+        keys = {stage.key(unit) for unit in units}
+        return len(self._load(stage, keys)) == len(keys)
+
     def listing(self, stage: Stage, records: list[Record], output: str) -> Json:
         """Publish the list of one output of all units, and return a reference to it.
 

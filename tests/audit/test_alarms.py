@@ -44,6 +44,8 @@ def test_a_cluster_over_one_percent_of_a_source():
     (alarm,) = dedup_alarms(config(), clustered((1, 7, 11), (1, 5, 12), (1, 9, 12)), decided(0, 1000))
     assert (alarm.source, alarm.documents, alarm.of, alarm.keeper) == ("books", 12, 1000, 5)
     assert "document 5" in str(alarm)
+    (alarm,) = dedup_alarms(config(), clustered((1, (1 << 63) + 5, 12)), decided(0, 1000))
+    assert "an earlier run kept its document" in str(alarm)  # its number means nothing outside the index
     assert dedup_alarms(config(alarm_cluster_share=0.02), clustered((1, 7, 12)), decided(0, 1000)) == []
 
 
