@@ -14,6 +14,8 @@ REFUSED = 2
 """The config or the input cannot be used as it is (also: too much of the input is unreadable)."""
 HELD = 3
 """Another run owns the run folder."""
+RESUMABLE = 75
+"""EX_TEMPFAIL: stopped by SIGTERM (job stop, spot notice, Slurm); committed units stay, the same command goes on."""
 INTERRUPTED = 130
 """Ctrl-C; committed units stay, the same command goes on."""
 
@@ -24,16 +26,19 @@ def true_exit_codes() -> Iterator[None]:
     # imported late so that `winnow --help` stays quick
     from pipeline.config import ConfigError
     from pipeline.engine.catalogue import InputError
+    from pipeline.engine.connect import ClusterError
     from pipeline.engine.engine import StageFailedError
-    from pipeline.engine.execute import ClusterError
     from pipeline.engine.lease import LeaseHeldError
     from pipeline.engine.ledger import BooksError
+    from pipeline.engine.stopping import StopAtOnce, StoppedError, exit_code_of
     from pipeline.walk import UnreadableShareError
 
     try:
         yield
     except (ConfigError, InputError, ClusterError, UnreadableShareError) as error:
         _end(error, REFUSED)
+    except (StoppedError, StopAtOnce) as error:
+        _end(error, exit_code_of(error.signal_number))
     except LeaseHeldError as error:
         _end(error, HELD)
     except (StageFailedError, BooksError, OSError) as error:

@@ -24,23 +24,25 @@ def run(
 
     Committed work is never computed again: after a kill, the same command goes on; after a changed setting, only
     the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
-    2: config or input refused. 3: another run owns the folder.
+    2: config or input refused. 3: another run owns the folder. 75: stopped by SIGTERM; the same command goes on.
     """
     from jobs.early import start_ray_early
     from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
+    from pipeline.engine.stopping import Stop
 
     started = time.perf_counter()
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
-    start_ray_early(config, settings)
-    log_to_stderr()
-    with true_exit_codes():
+    stop = Stop()
+    with true_exit_codes(), stop.heed():
+        start_ray_early(config, settings)
+        log_to_stderr()
         from rich.console import Console
 
         from jobs.summary import print_summary
         from pipeline.config import load_config
         from pipeline.run import run as run_pipeline
 
-        walk = run_pipeline(load_config(config, settings))
+        walk = run_pipeline(load_config(config, settings), stop)
         print_summary(walk, time.perf_counter() - started, Console())
     leave(OK)
 

@@ -113,7 +113,13 @@ class IndexRun:
         stage, units, files = self.work
         if self.own or not files:
             return
-        writer = Engine(self.index.store, engine.compute, guard=engine.guard, start_seconds=engine.start_seconds)
+        writer = Engine(
+            self.index.store,
+            engine.compute,
+            guard=engine.guard,
+            start_seconds=engine.start_seconds,
+            stop=engine.stop,
+        )
         records = writer.run(stage, units)
         engine.summaries += writer.summaries
         parts = [

@@ -11,6 +11,7 @@ from pipeline.engine.catalogue import InputError, list_inputs
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
 from pipeline.engine.records import total
+from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.sources.read import format_of
@@ -21,13 +22,19 @@ STATE = "state.json"
 """Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
 
 
-def run(config: Config) -> Walk:
+def run(config: Config, stop: Stop | None = None) -> Walk:
     """Do what is missing, close the books, publish the shard set.
 
+    Args:
+        config: the run.
+        stop: whether this process is asked to stop while it runs.
+
     Raises:
-        InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError: each with a
-            message that says what to do.
+        InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError, StoppedError:
+            each with a message that says what to do.
     """
+    stop = stop or Stop()
+    stop.grace_seconds = config.compute.grace_seconds
     store = Store(config.run)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
@@ -41,7 +48,7 @@ def run(config: Config) -> Walk:
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
         joined = join_index(index, config, store, save=True)
-        walk = Walk(config, Engine(store, config.compute, guard=guard), inputs, vocabulary, joined)
+        walk = Walk(config, Engine(store, config.compute, guard=guard, stop=stop), inputs, vocabulary, joined)
         walk_stages(walk)
         manifest = close_and_describe(walk)
         folder = shards_folder(walk)

@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from pipeline.engine.execute import ComputeConfig, Failure, connect_ray, prestart_workers, run_inline, run_on_ray
+from pipeline.engine.connect import connect_ray, prestart_workers
+from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.progress import StageProgress
 from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
+from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
 
 log = logging.getLogger("winnow")
@@ -60,6 +63,8 @@ class Engine:
     start_seconds: float = 0.0
     guard: Callable[[], None] = lambda: None
     """Called after every unit; raises when this process must not go on (its lease is lost)."""
+    stop: Stop = field(default_factory=Stop)
+    """Whether this process was asked to stop."""
 
     def run(
         self, stage: Stage, units: list[Unit], outdated: Callable[[Record], bool] = lambda _record: False
@@ -74,6 +79,7 @@ class Engine:
         Raises:
             StageFailedError: units failed in every attempt.
             NotReadyError: the engine is dry and units are missing.
+            StoppedError: this process was asked to stop, and units are missing.
         """
         keys = {stage.key(unit): unit for unit in units}
         if len(keys) != len(units):
@@ -84,11 +90,15 @@ class Engine:
             del records[key]
         reused = len(records)
         missing = [unit for key, unit in keys.items() if key not in records]
+        if missing:
+            self.stop.raise_if_asked(stage.name, reused, len(units))
         if missing and not self.dry and self._needs_workers(missing):
             self._start_workers(stage)
         if self.dry and missing:
             self._summarise(stage, list(records.values()), len(units), reused, 0.0)
             raise NotReadyError(stage.name)
+        if missing:
+            reached("stage", stage=stage.name)
         started = time.perf_counter()
         failures: dict[int, Failure] = {}
         with StageProgress(stage.name, units, missing) as progress:
@@ -104,11 +114,12 @@ class Engine:
                     self.guard()
                     progress.advance(result)
                 missing = [unit for key, unit in keys.items() if key not in records]
-                if not missing:
+                if not missing or self.stop.asked.is_set():
                     break
                 if round_number + 1 < self.compute.attempts:
                     log.warning("%s: trying %d units again", stage.name, len(missing))
         if missing:
+            self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
             lost = [failures.get(u.number, Failure(u.number, "its worker died", "")) for u in missing]
             raise StageFailedError(stage.name, lost, len(units))
         # a record keeps the number of the run that wrote it; this plan may count otherwise
@@ -169,10 +180,10 @@ class Engine:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
         if not self._needs_workers(units):
-            yield from run_inline(stage, largest_first, self.store.root)
+            yield from run_inline(stage, largest_first, self.store.root, self.stop)
             return
         try:
-            yield from run_on_ray(stage, largest_first, self.store.root, self.compute, grouped=grouped)
+            yield from run_on_ray(stage, largest_first, self.store.root, self.compute, grouped=grouped, stop=self.stop)
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
             yield from self._load(stage, keys).values()
@@ -184,8 +195,8 @@ class Engine:
         """Join or start Ray, once; how long it takes is told apart from the stages."""
         if self.start_seconds == 0:
             started = time.perf_counter()
-            connect_ray(self.compute)
-            prestart_workers(stage, self.compute)
+            connect_ray(self.compute.workers, self.compute.worker_memory_mb)
+            prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started
 
     def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:

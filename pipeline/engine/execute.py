@@ -4,10 +4,11 @@ Only descriptions, records and counters travel. A unit that raises comes back as
 that the others go on.
 """
 
+import contextlib
 import heapq
 import logging
-import os
-import socket
+import secrets
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Field
 
-from pipeline.engine import private_ray
+from pipeline.engine.connect import connect_ray, slots
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, run_unit
+from pipeline.engine.stopping import Stop
+from pipeline.engine.store import TEMPORARY_PREFIX, Store
 from pipeline.section import Section
 
 
@@ -40,10 +43,8 @@ class ComputeConfig(Section):
     """How often a failing unit is tried before the run fails."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
-
-
-class ClusterError(RuntimeError):
-    """The cluster cannot run this config's workers."""
+    grace_seconds: float = Field(60.0, ge=0)
+    """After SIGTERM or Ctrl-C, how long running units may take to commit, in seconds; then the run ends at once."""
 
 
 DEAD_WORKER_RETRIES = 2
@@ -68,75 +69,14 @@ def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
         return Failure(unit.number, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def run_inline(stage: Stage, units: list[Unit], store_root: str) -> Iterator[Record | Failure]:
-    """Units one after another in this process."""
+def run_inline(
+    stage: Stage, units: list[Unit], store_root: str, stop: Stop | None = None
+) -> Iterator[Record | Failure]:
+    """Units one after another in this process, until it is asked to stop."""
     for unit in units:
+        if stop is not None and stop.asked.is_set():
+            return
         yield attempt(stage, unit, store_root)
-
-
-def connect_ray(config: ComputeConfig) -> None:
-    """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine."""
-    if os.environ.get("RAY_ADDRESS"):
-        _join_cluster(os.environ["RAY_ADDRESS"])
-    else:
-        private_ray.finish_start(private_cores(config.workers))
-    import ray  # noqa: PLC0415 - it is loaded
-
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
-    if offered < config.worker_memory_mb * 1_000_000:
-        raise ClusterError(
-            f"compute.worker_memory_mb ({config.worker_memory_mb:,}) is more than any node offers to Ray "
-            f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
-        )
-
-
-def private_cores(workers: int | Literal["auto"]) -> int:
-    """Cores of a Ray on this machine: one a worker."""
-    return workers if isinstance(workers, int) else os.cpu_count() or 1
-
-
-def _join_cluster(address: str) -> None:
-    private_ray.quiet_ray_environment()
-    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
-
-    if not ray.is_initialized():
-        _reach(address)
-        ray.init(configure_logging=True, logging_level=logging.ERROR, log_to_driver=False)
-
-
-def _reach(address: str) -> None:
-    """Say within seconds when nobody is at the cluster's address; Ray itself would try for a long time."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return  # `auto` and the like: Ray knows
-    try:
-        socket.create_connection((host, int(port)), timeout=20).close()
-    except OSError as error:
-        raise ClusterError(
-            f"RAY_ADDRESS is {address}, but nobody answers there ({error}); start the cluster, correct the address, or "
-            "unset RAY_ADDRESS to use this machine"
-        ) from error
-
-
-def prestart_workers(stage: Stage, config: ComputeConfig) -> None:
-    """Let workers start and load what the stage needs while the driver still prepares the work. Does not wait."""
-    import ray  # noqa: PLC0415
-
-    if stage.prepare is not None:
-        prepare = ray.remote(num_cpus=1)(stage.prepare)
-        for _ in range(slots(config)):
-            prepare.remote(stage.settings)
-
-
-def slots(config: ComputeConfig) -> int:
-    """Units at the same time: as configured, or one a core of the cluster."""
-    import ray  # noqa: PLC0415
-
-    if isinstance(config.workers, int):
-        return config.workers
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return max(1, int(resources.get("CPU", 1)))
 
 
 HAND_OVER_SECONDS = 0.05
@@ -182,9 +122,11 @@ def group_units(units: list[Unit], num_slots: int) -> list[list[Unit]]:
 
 
 def run_on_ray(
-    stage: Stage, units: list[Unit], store_root: str, config: ComputeConfig, *, grouped: bool
+    stage: Stage, units: list[Unit], store_root: str, config: ComputeConfig, *, grouped: bool, stop: Stop
 ) -> Iterator[Record | Failure]:
     """Units as one-row blocks through Ray Data, or small groups of units; results in order of completion.
+
+    When this process is asked to stop, workers finish the units they are at and begin no others.
 
     A worker that dies (kill -9, out of memory) is retried by Ray; after that the Dataset fails and with it this
     attempt: what was committed stays, the engine plans the rest again.
@@ -192,7 +134,7 @@ def run_on_ray(
     import ray  # noqa: PLC0415
     import ray.data  # noqa: PLC0415
 
-    connect_ray(config)
+    connect_ray(config.workers, config.worker_memory_mb)
     _hand_over_quickly()
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
@@ -201,27 +143,52 @@ def run_on_ray(
     warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
-    groups = group_units(units, slots(config)) if grouped else [[unit] for unit in units]
+    groups = group_units(units, slots(config.workers)) if grouped else [[unit] for unit in units]
     rows = [{"units": [orjson.dumps(unit) for unit in group]} for group in groups]
+    marker = f"{TEMPORARY_PREFIX}stop-{secrets.token_hex(8)}"
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        _RunBatch(stage, store_root),
+        _RunBatch(stage, store_root, marker),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=min(slots(config), len(rows))),
+        compute=ray.data.TaskPoolStrategy(size=min(slots(config.workers), len(rows))),
         num_cpus=1,
         memory=config.worker_memory_mb * 1_000_000,
         max_retries=DEAD_WORKER_RETRIES,
     )
-    for row in dataset.iter_rows():
-        yield _outcome(orjson.loads(row["outcome"]))
+    with _marked_when_asked(stop, Store(store_root), marker):
+        for row in dataset.iter_rows():
+            yield _outcome(orjson.loads(row["outcome"]))
+
+
+@contextlib.contextmanager
+def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
+    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if stop.asked.wait(0.2):
+                if not over.is_set():
+                    store.create_exclusive(marker, b"")
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True, name="stop")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        store.remove(marker)
 
 
 class _RunBatch:
     """The function that Ray Data maps: one row, one group of units."""
 
-    def __init__(self, stage: Stage, store_root: str) -> None:
+    def __init__(self, stage: Stage, store_root: str, marker: str) -> None:
         self.stage = stage
         self.store_root = store_root
+        self.marker = marker
 
     @property
     def __name__(self) -> str:
@@ -232,7 +199,10 @@ class _RunBatch:
 
         pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
         outcomes = []
+        store = Store(self.store_root)
         for encoded in batch.column("units").to_pylist()[0]:
+            if store.exists(self.marker):
+                break
             result = attempt(self.stage, Unit(**orjson.loads(encoded)), self.store_root)
             kind = "record" if isinstance(result, Record) else "failure"
             outcomes.append(orjson.dumps({"kind": kind, "value": result}))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.memory import keep_freed_memory
 from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
 from pipeline.engine.store import DigestName, Draft, Store
@@ -109,6 +110,7 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
         return Record.from_json(store.read(stage.record_path(key)))
     workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings, stage.runtime)
     started, cpu_started = time.perf_counter(), time.process_time()
+    reached("unit", stage=stage.name, number=unit.number)
     stage.run(unit, workspace)
     measures = {
         "seconds": time.perf_counter() - started,
@@ -128,8 +130,10 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
         workspace.notes,
     )
     path = stage.record_path(key)
+    reached("commit", stage=stage.name, number=unit.number)
     if not store.create_exclusive(path, record.to_json()):
         return Record.from_json(store.read(path))
+    reached("committed", stage=stage.name, number=unit.number)
     return record
 
 

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, Literal
 import pyarrow as pa
 import xxhash
 
+from pipeline.engine.fault_hook import reached
+
 DigestName = Literal["xxh3_128", "sha256"]
 _DIGESTS: dict[DigestName, Callable[[], Any]] = {"xxh3_128": xxhash.xxh3_128, "sha256": hashlib.sha256}
 TEMPORARY_PREFIX = ".draft-"
@@ -100,6 +102,7 @@ class Store:
         target = self.path(relative)
         draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
         with _explained(target):
+            reached("open", path=relative)
             target.parent.mkdir(parents=True, exist_ok=True)
             file = draft_path.open("wb")
         try:
@@ -109,6 +112,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
+                reached("publish", path=relative)
                 draft_path.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):  # the disk may be full; the first error is the one to report
@@ -121,6 +125,7 @@ class Store:
         target = self.path(relative)
         draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
         with _explained(target):
+            reached("open", path=relative)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with draft_path.open("wb") as file:

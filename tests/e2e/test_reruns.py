@@ -82,15 +82,15 @@ def test_a_worker_that_dies_brings_no_records_of_other_inputs(tmp_path, monkeypa
     run(config(tmp_path, tmp_path / "a.jsonl"))
     calls = []
 
-    def dies_once(stage, units, root, _compute, *, grouped):
+    def dies_once(stage, units, root, _compute, **_more):
         calls.append(stage.name)
         if len(calls) == 1:
             raise RuntimeError("a worker died")
         return engine_module.run_inline(stage, units, root)
 
     monkeypatch.setattr(engine_module, "run_on_ray", dies_once)
-    monkeypatch.setattr(engine_module, "connect_ray", lambda _compute: None)
-    monkeypatch.setattr(engine_module, "prestart_workers", lambda _stage, _compute: None)
+    monkeypatch.setattr(engine_module, "connect_ray", lambda *_: None)
+    monkeypatch.setattr(engine_module, "prestart_workers", lambda *_: None)
     monkeypatch.setattr(engine_module, "TINY_STAGE_BYTES", 0)
     run(config(tmp_path, tmp_path / "b.jsonl", executor="ray"))
     finished = holds(tmp_path)

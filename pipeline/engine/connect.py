@@ -1,0 +1,82 @@
+"""Which Ray does the work: the cluster that RAY_ADDRESS names, or one of our own on this machine."""
+
+import logging
+import os
+import socket
+from typing import Any, Literal
+
+from pipeline.engine import private_ray
+from pipeline.engine.stage import Stage
+from pipeline.engine.stopping import handlers_kept
+
+Workers = int | Literal["auto"]
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot run this config's workers."""
+
+
+def connect_ray(workers: Workers, worker_memory_mb: int) -> None:
+    """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine."""
+    if os.environ.get("RAY_ADDRESS"):
+        _join_cluster(os.environ["RAY_ADDRESS"])
+    else:
+        private_ray.finish_start(private_cores(workers))
+    import ray  # noqa: PLC0415 - it is loaded
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
+    if offered < worker_memory_mb * 1_000_000:
+        raise ClusterError(
+            f"compute.worker_memory_mb ({worker_memory_mb:,}) is more than any node offers to Ray "
+            f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
+        )
+
+
+def private_cores(workers: Workers) -> int:
+    """Cores of a Ray on this machine: one a worker."""
+    return workers if isinstance(workers, int) else os.cpu_count() or 1
+
+
+def _join_cluster(address: str) -> None:
+    private_ray.quiet_ray_environment()
+    import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
+
+    if not ray.is_initialized():
+        _reach(address)
+        with handlers_kept():
+            ray.init(configure_logging=True, logging_level=logging.ERROR, log_to_driver=False)
+
+
+def _reach(address: str) -> None:
+    """Say within seconds when nobody is at the cluster's address; Ray itself would try for a long time."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # `auto` and the like: Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=20).close()
+    except OSError as error:
+        raise ClusterError(
+            f"RAY_ADDRESS is {address}, but nobody answers there ({error}); start the cluster, correct the address, or "
+            "unset RAY_ADDRESS to use this machine"
+        ) from error
+
+
+def prestart_workers(stage: Stage, workers: Workers) -> None:
+    """Let workers start and load what the stage needs while the driver still prepares the work. Does not wait."""
+    import ray  # noqa: PLC0415
+
+    if stage.prepare is not None:
+        prepare = ray.remote(num_cpus=1)(stage.prepare)
+        for _ in range(slots(workers)):
+            prepare.remote(stage.settings)
+
+
+def slots(workers: Workers) -> int:
+    """Units at the same time: as configured, or one a core of the cluster."""
+    import ray  # noqa: PLC0415
+
+    if isinstance(workers, int):
+        return workers
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))

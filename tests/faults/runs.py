@@ -1,0 +1,79 @@
+"""What the fault tests share: a corpus of several units a stage, its shards without faults, and runs with some."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from pipeline.config import parse_config
+from pipeline.finished import load_finished
+from pipeline.run import run
+from pipeline.verify import check_shards, recount
+from tests.e2e.sample import settings, write_sample
+from tests.faults.hooks import environment
+
+
+def shards_of(folder: Path) -> dict[str, str]:
+    """Hash of every shard, by path."""
+    manifest = load_finished(str(folder)).manifest
+    return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
+
+
+class Runs:
+    """One corpus, and the bytes that every run over it must end with."""
+
+    def __init__(self, folder: Path, documents: int = 900) -> None:
+        self.data = folder / "data"
+        write_sample(self.data, documents)
+        self.config = settings(self.data, folder / "reference", compute={"unit_mb": 1, "partition_mb": 1})
+        run(parse_config(self.config))
+        self.reference = shards_of(folder / "reference")
+
+    def line(self, folder: Path, executor: str = "inline", **compute: object) -> list[str]:
+        """The command of a run in ``folder``/run."""
+        config = self.config | {
+            "run": str(folder / "run"),
+            "compute": self.config["compute"] | {"executor": executor, "workers": 2} | compute,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        return [sys.executable, "-m", "jobs", "run", str(folder / "config.yaml")]
+
+    def holds(self, folder: Path) -> None:
+        """The run in ``folder`` ended with the right bytes, closed books and nothing half written."""
+        assert shards_of(folder / "run") == self.reference
+        finished = load_finished(str(folder / "run"))
+        assert check_shards(finished) == []
+        assert all(balance.expected == balance.found for balance in recount(finished))
+        assert not list((folder / "run").rglob(".draft-*"))
+        assert not (folder / "run" / "lease.json").exists()
+
+
+def started(line: list[str], marks: Path, *faults: dict, **variables: str) -> subprocess.Popen[str]:
+    """The command, begun, with faults."""
+    return subprocess.Popen(
+        line,
+        env=environment(marks, *faults) | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(line: list[str], marks: Path, *faults: dict, **variables: str) -> tuple[int, str]:
+    """The command, run to its end, with faults: exit code and messages."""
+    process = started(line, marks, *faults, **variables)
+    _, messages = process.communicate(timeout=300)
+    return process.returncode, messages
+
+
+def wait_for(moment: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 120) -> None:
+    """Return at the moment; the process must be there until then."""
+    deadline = time.monotonic() + timeout_s
+    while not moment():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
