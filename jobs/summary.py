@@ -149,6 +149,6 @@ def _splits(walk: Walk) -> Table:
             f"{total(walk.shuffled, f'tokens/{name}'):,}",
             f"{total(records, 'rows'):,}",
             f"{len(records):,}",
-            f"{sum(record.outputs['shard'].bytes for record in records) / 1e6:,.1f}",
+            f"{sum(o.bytes for record in records for o in record.outputs.values()) / 1e6:,.1f}",
         )
     return table

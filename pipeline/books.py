@@ -3,7 +3,8 @@
 from pipeline import schemas
 from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, total, totals_under
-from pipeline.shards.manifest import manifest_bytes, shard_entry
+from pipeline.shards.manifest import manifest_bytes
+from pipeline.stages.shard_set import folder_of, format_entries, written_shards
 from pipeline.stages.versions import library_versions
 from pipeline.walk import Walk
 
@@ -58,6 +59,8 @@ def removed_lines(walk: Walk) -> dict[str, dict[str, int]]:
 def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     config = walk.config
     vocabulary = walk.vocabulary
+    described = _described_files(walk)
+    main, *others = described
     splits = {}
     for number, name in enumerate(config.shards.split_names):
         records = [record for record in walk.sharded if record.notes["split"] == number]
@@ -65,11 +68,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "documents": total(walk.shuffled, f"documents/{name}"),
             "tokens": total(walk.shuffled, f"tokens/{name}"),
             "rows": total(records, "rows"),
-            "shards": [
-                shard_entry(o.path, o.rows, o.bytes, o.hash, record.counters["tokens"])
-                for record in records
-                for o in (record.outputs["shard"],)
-            ],
+            **described[main][name],
         }
     unreadable = totals_under(walk.measured, "unreadable")
     removed = removed_lines(walk)
@@ -88,7 +87,8 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     }
     return {
         "shards": {
-            "format": "parquet",
+            "format": main,
+            "formats": {name: described[name] for name in others},
             "row": config.shards.row,
             "sequence_tokens": config.shards.sequence_tokens,
             "row_tokens": config.shards.sequence_tokens + 1,
@@ -110,8 +110,21 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     }
 
 
+def _described_files(walk: Walk) -> dict[str, dict[str, Json]]:
+    """By format and split, the files of the shard set."""
+    folder, config = shards_folder(walk), walk.config.shards
+    indexes = {(r.notes["format"], r.notes["split"]): r.outputs["index"] for r in walk.shard_indexes}
+    return {
+        name: {
+            split: format_entries(folder, name, written_shards(walk.sharded, number), indexes.get((name, number)))
+            for number, split in enumerate(config.split_names)
+        }
+        for name in config.ordered_formats
+    }
+
+
 def shards_folder(walk: Walk) -> str:
     """Folder of the shard set; named by the shards stage, and by its inputs where there are no shards."""
     if walk.sharded:
-        return walk.sharded[0].outputs["shard"].path.rpartition("/")[0]
+        return folder_of(next(iter(walk.sharded[0].outputs.values())).path)
     return "shards/empty"

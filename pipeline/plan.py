@@ -10,6 +10,7 @@ from pipeline.engine.records import total
 from pipeline.engine.store import Store
 from pipeline.index_run import index_of, join_index
 from pipeline.run import usable_inputs, usable_vocabulary
+from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.slices import estimated_bytes
 from pipeline.walk import Walk, walk_stages
 
@@ -34,6 +35,7 @@ STAGES = (
     "shuffle",
     "layout",
     "shards",
+    "shard_index",
 )
 _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
@@ -87,11 +89,12 @@ def plan_run(config: Config) -> Planned:
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
     off += [] if joined and joined.entries else list(_INDEX_STAGES)
+    off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
     names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)
     id_bytes = walk.id_dtype.itemsize
-    shard_bytes = tokens * id_bytes
+    shard_bytes = tokens * id_bytes * len(config.shards.formats)
     signatures = text // MEAN_DOCUMENT_BYTES * SIGNATURE_BYTES_A_DOCUMENT
     workers = config.compute.workers if isinstance(config.compute.workers, int) else os.cpu_count() or 1
     return Planned(
@@ -99,7 +102,7 @@ def plan_run(config: Config) -> Planned:
         sum(file.bytes for file in walk.files),
         text,
         [known.get(name, PlannedStage(name, None, 0)) for name in names],
-        int(text * WORK_BYTES_A_BYTE) + signatures + 3 * shard_bytes,
+        int(text * WORK_BYTES_A_BYTE) + signatures + 2 * tokens * id_bytes + shard_bytes,
         shard_bytes,
         config.compute.worker_memory_mb,
         workers,

@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 from pipeline import schemas
 from pipeline.dedup.index import indexed_documents
 from pipeline.engine.ledger import Balance
+from pipeline.engine.records import Json
+from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
+from pipeline.stages.shard_set import described_formats, files_of
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_similarity import check_similarities
 
@@ -17,18 +20,30 @@ from pipeline.verified_similarity import check_similarities
 def check_shards(run: FinishedRun) -> list[str]:
     """Faults of the shard set: files missing, altered, or not counting what the manifest says."""
     faults = []
-    for name, split in run.manifest["shards"]["splits"].items():
-        for shard in split["shards"]:
-            path = f"{run.shards}/{shard['path']}"
-            if not run.store.exists(path):
-                faults.append(f"{path}: missing; the manifest names it in split {name}")
-                continue
-            found = run.store.hash(path, "sha256").removeprefix("sha256:")
-            if found != shard["sha256"]:
-                faults.append(f"{path}: altered; sha256 is {found}, the manifest says {shard['sha256']}")
-                continue
-            faults += _check_rows(run, path, shard["rows"], shard["tokens"])
+    for file_format, splits in described_formats(run.manifest["shards"]).items():
+        for name, split in splits.items():
+            for file in files_of(split):
+                path = f"{run.shards}/{file['path']}"
+                fault = check_file(run.store, path, file, name)
+                if fault is not None:
+                    faults.append(fault)
+                elif file_format == "parquet":
+                    faults += _check_rows(run, path, file["rows"], file["tokens"])
     return faults
+
+
+def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
+    """What is wrong with a file that the manifest describes: missing, cut or grown, altered; or None."""
+    if not store.exists(path):
+        return f"{path}: missing; the manifest names it in split {split}"
+    size = store.path(path).stat().st_size
+    if size != file["bytes"]:
+        what = "cut" if size < file["bytes"] else "grown"
+        return f"{path}: {what}; it has {size:,} bytes, the manifest says {file['bytes']:,}"
+    found = store.hash(path, "sha256").removeprefix("sha256:")
+    if found != file["sha256"]:
+        return f"{path}: altered; sha256 is {found}, the manifest says {file['sha256']}"
+    return None
 
 
 def _check_rows(run: FinishedRun, path: str, rows: int, tokens: int) -> list[str]:

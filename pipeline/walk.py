@@ -27,12 +27,15 @@ from pipeline.stages import (
     line_removal,
     lines,
     measure,
+    shard_index,
     shards,
     shuffle,
     slices,
     tokenise,
 )
 from pipeline.stages import filter as filtering
+from pipeline.stages.shard_files import INDEXED
+from pipeline.stages.shard_set import folder_of
 from pipeline.stages.tables import read_parquet
 from pipeline.text.lines import LinesConfig
 from pipeline.tokens.vocabulary import Vocabulary
@@ -61,6 +64,7 @@ class Walk:
     tokenised: list[Record] = field(default_factory=list)
     shuffled: list[Record] = field(default_factory=list)
     sharded: list[Record] = field(default_factory=list)
+    shard_indexes: list[Record] = field(default_factory=list)
     layout: Json = field(default_factory=dict)
     indexed: Json | None = None
     """Where the parts of an index that this run was compared with are listed."""
@@ -211,6 +215,24 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     tokens = [total(walk.shuffled, f"tokens/{name}") for name in config.split_names]
     sharding = shards.stage(config, vocabulary)
     walk.sharded = engine.run(sharding, shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions))
+    _index_shards(walk, id_bytes)
+
+
+def _index_shards(walk: Walk, id_bytes: int) -> None:
+    """One index file for each split, in the formats that have one."""
+    engine, config = walk.engine, walk.config.shards
+    wanted = [name for name in config.ordered_formats if name in INDEXED]
+    if not wanted or not walk.sharded:
+        return
+    indexing = shard_index.stage(id_bytes)
+    listings: dict[tuple[int, str], Json] = {}
+    for split, name in enumerate(config.split_names):
+        for kind in wanted:
+            entries = shard_index.shard_entries(walk.sharded, split, kind)
+            if entries:
+                listings[split, kind] = engine.publish_list(indexing, f"{kind}-{name}", entries)
+    folder = folder_of(next(iter(walk.sharded[0].outputs.values())).path)
+    walk.shard_indexes = engine.run(indexing, shard_index.plan(folder, wanted, config.split_names, listings))
 
 
 def batch_bytes(worker_memory_mb: int) -> int:

@@ -145,6 +145,21 @@ class Store:
         with self.create(relative) as draft:
             draft.write(data)
 
+    def link(self, existing: str, relative: str) -> bool:
+        """Give a published file a second name (a hard link, replacing what has it); False where the disk cannot."""
+        target = self.path(relative)
+        draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
+        try:
+            os.link(self.path(existing), draft_path)
+            draft_path.replace(target)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise
+            return False
+        finally:
+            draft_path.unlink(missing_ok=True)  # renaming over another link of the same file leaves both
+        return True
+
     def read(self, relative: str) -> bytes:
         """The whole file."""
         return self.path(relative).read_bytes()

@@ -1,6 +1,5 @@
 """The manifest: what a shard set holds, where it came from, and how to check it. Holds no time and no host."""
 
-from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
@@ -16,10 +15,9 @@ def manifest_bytes(manifest: Json) -> bytes:
 
 def shard_entry(path: str, rows: int, size: int, sha256: str, tokens: int) -> Json:
     """One shard in the manifest; the path is relative to the manifest."""
-    return {
-        "path": PurePosixPath(path).name,
-        "rows": rows,
-        "bytes": size,
-        "sha256": sha256.removeprefix("sha256:"),
-        "tokens": tokens,
-    }
+    return {**file_entry(path, size, sha256), "rows": rows, "tokens": tokens}
+
+
+def file_entry(path: str, size: int, sha256: str) -> Json:
+    """One file in the manifest; the path is relative to the manifest."""
+    return {"path": path, "bytes": size, "sha256": sha256.removeprefix("sha256:")}

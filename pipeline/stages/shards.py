@@ -5,6 +5,7 @@ file, because each is sorted by the same key: a shard reads what it needs and no
 its neighbour.
 """
 
+import zlib
 from collections.abc import Iterator
 from typing import Any, Literal, Self
 
@@ -17,7 +18,7 @@ from pipeline.engine.records import Json, Unit, content_hash
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
 from pipeline.shards.packed_rows import PackedRows
-from pipeline.stages.shard_files import write_rows
+from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, FormatName, ShardPlace, write_rows
 from pipeline.stages.tables import numbers, read_ipc, read_listing
 from pipeline.stages.versions import library_versions
 from pipeline.tokens.packing import Stretch, pack_rows
@@ -31,14 +32,16 @@ class ShardsConfig(Section):
     """How documents become rows: `concat` joins them with end-of-text and cuts every `sequence_tokens` + 1."""
     sequence_tokens: int = Field(4096, ge=1)
     """Tokens a training step sees in a row; a stored row has one more, so that inputs and targets both fit."""
-    formats: tuple[Literal["parquet"], ...] = Field(("parquet",), strict=False)
-    """Shard formats to write."""
+    formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
+    """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
     shard_mb: int = Field(256, ge=1)
     """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
+    shard_tokens: int | None = Field(None, ge=1)
+    """Largest number of tokens in a shard; give it in place of `shard_mb`."""
     compression: Literal["none", "zstd"] = "none"
-    """Compression inside the shards; token ids shrink by about 40 % and readers spend CPU on it."""
+    """Compression inside the shards (parquet, mds); token ids shrink by about 40 % and readers spend CPU on it."""
     seed: int = Field(7, ge=0, lt=2**63)
     """Seed of order, splits and source sampling."""
     epoch: int = Field(0, ge=0, lt=2**63)
@@ -60,6 +63,29 @@ class ShardsConfig(Section):
             raise ValueError(f"splits take {sum(self.splits.values()):g} of the documents; leave a share for train")
         return self
 
+    @model_validator(mode="after")
+    def _possible_formats(self) -> Self:
+        plain = [name for name in self.formats if name not in COMPRESSIBLE]
+        if self.compression != "none" and plain:
+            raise ValueError(
+                f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
+                f"set compression to none, or write only {' and '.join(COMPRESSIBLE)}"
+            )
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError(f"formats {', '.join(self.formats)}: name each one once")
+        if self.shard_tokens is not None and self.shard_mb != type(self).model_fields["shard_mb"].default:
+            raise ValueError(f"shard_mb ({self.shard_mb}) and shard_tokens ({self.shard_tokens}): give one of the two")
+        return self
+
+    @property
+    def ordered_formats(self) -> list[FormatName]:
+        """The formats in one order, whatever the order in the config; the first one is the manifest's main one."""
+        return [name for name in FORMATS if name in self.formats]
+
+    def shard_bytes(self, id_bytes: int) -> int:
+        """Largest size of a shard's token payload."""
+        return self.shard_mb * 1_000_000 if self.shard_tokens is None else self.shard_tokens * id_bytes
+
     @property
     def split_names(self) -> list[str]:
         """`train` first, then the others as configured."""
@@ -70,11 +96,15 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
     """Reduce side of the shuffle, packing and writing."""
     settings = {
         "row_tokens": config.sequence_tokens + 1,
+        "formats": config.ordered_formats,
         "compression": config.compression,
         "end_of_text": vocabulary.end_of_text,
-        "versions": library_versions("pyarrow"),
+        "vocabulary_size": vocabulary.size,
+        # rows of concat are one stream: a document that goes on in the next row is one document
+        "joined_by": vocabulary.end_of_text if config.row == "concat" else None,
+        "versions": library_versions("pyarrow") | {"zlib": zlib.ZLIB_RUNTIME_VERSION},
     }
-    return Stage("shards", 1, settings, run)
+    return Stage("shards", 2, settings, run)
 
 
 def plan(
@@ -86,19 +116,20 @@ def plan(
     layout: Json,
     partitions: int,
 ) -> list[Unit]:
-    """One unit a shard. The number of shards follows from the tokens of the split and ``shard_mb``."""
+    """One unit a shard. The number of shards follows from the tokens of the split and the size asked for."""
     row_tokens = config.sequence_tokens + 1
     units: list[Unit] = []
     # A shard set has a folder of its own: another config or other input never writes over a published set.
-    shard_set = content_hash([sharding.fingerprint, rows["hash"], layout["hash"], config.shard_mb], 16)
+    sizes = [config.shard_mb, config.shard_tokens]
+    shard_set = content_hash([sharding.fingerprint, rows["hash"], layout["hash"], *sizes], 16)
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
         num_rows = -(-tokens // row_tokens)
-        shards = -(-tokens * id_bytes // (config.shard_mb * 1_000_000))
+        shards = -(-tokens * id_bytes // config.shard_bytes(id_bytes))
         shards = min(shards, num_rows)
         for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
             description = {
-                "path": f"shards/{shard_set}/{name}-{shard:05d}-of-{shards:05d}.parquet",
+                "place": [f"shards/{shard_set}", name, shard, shards],
                 "split": split,
                 "first_row": first,
                 "rows": last - first,
@@ -117,7 +148,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("pack"):
         packed = read_rows(workspace, description)
     with workspace.timed("write"):
-        write_rows(workspace, description["path"], packed)
+        write_rows(workspace, ShardPlace(*description["place"]), packed)
     workspace.notes["split"] = description["split"]
     workspace.count("rows", len(packed.rows))
     workspace.count("tokens", description["tokens"])
