@@ -48,7 +48,7 @@ from pipeline.dedup.shingles import shingle_hashes
 from pipeline.sources.read import format_of, read_slice
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
-from pipeline.stages.shard_files import write_rows
+from pipeline.stages.shard_files import FORMATS, ShardPlace, write_format
 from pipeline.stages.shards import read_rows
 from pipeline.text.characters import TERMINAL_PUNCTUATION
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
@@ -275,12 +275,14 @@ def exchange(table: Table, parts: list[Documents]) -> None:
             for space, unit in zip(spaces, units, strict=True):
                 read_rows(space, unit.description)
 
-        def write() -> None:
+        def write(file_format: str) -> None:
             for space, unit, rows in zip(spaces, units, packed, strict=True):
-                write_rows(space, unit.description["path"], rows)
+                write_format(space.store, file_format, ShardPlace(*unit.description["place"]), rows, space.settings)
 
         table.row("exchange read + pack, of tokens", size, table.seconds(pack), 300, reference, rate)
-        table.row("Parquet shards, of tokens", size, table.seconds(write), 300, reference, rate)
+        for name in FORMATS:
+            seconds = table.seconds(lambda name=name: write(name))
+            table.row(f"{name} shards, of tokens", size, seconds, 300, reference, rate)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pipeline.engine.engine import Engine, NotReadyError
 from pipeline.engine.records import total
 from pipeline.engine.store import Store
 from pipeline.index_run import index_of, join_index
-from pipeline.run import usable_inputs, usable_vocabulary
+from pipeline.run import check_shard_sizes, usable_inputs, usable_vocabulary
 from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.slices import estimated_bytes
 from pipeline.walk import Walk, walk_stages
@@ -81,7 +81,9 @@ def plan_run(config: Config) -> Planned:
     """
     engine = Engine(Store(config.run), config.compute, dry=True)
     joined = join_index(index_of(config), config, engine.store, save=False)
-    walk = Walk(config, engine, usable_inputs(config), usable_vocabulary(config), joined)
+    vocabulary = usable_vocabulary(config)
+    check_shard_sizes(config, vocabulary)
+    walk = Walk(config, engine, usable_inputs(config), vocabulary, joined)
     with contextlib.suppress(NotReadyError):
         walk_stages(walk)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import numpy as np
 import orjson
 import yaml
 
@@ -14,7 +15,9 @@ from pipeline.engine.records import total
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
+from pipeline.shards.formats.payload import FormatError
 from pipeline.sources.read import format_of
+from pipeline.stages.shard_files import check_formats
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
 from pipeline.walk import Walk, walk_stages
 
@@ -38,6 +41,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
     store = Store(config.run)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
+    check_shard_sizes(config, vocabulary)
     index = index_of(config)
     with hold_lease(store) as lease, hold_index(index) as check_index:
 
@@ -86,6 +90,20 @@ def usable_vocabulary(config: Config) -> Vocabulary:
     try:
         return load_vocabulary(config.tokenise)
     except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
+    """Look whether every format can hold shards of the size asked for, before any work is done.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    shards, id_bytes = config.shards, np.dtype(vocabulary.dtype).itemsize
+    row_bytes = (shards.sequence_tokens + 1) * id_bytes
+    try:
+        check_formats(shards.formats, shards.shard_bytes(id_bytes) // row_bytes + 1, row_bytes)
+    except FormatError as error:
         raise ConfigError(str(error)) from error
 
 

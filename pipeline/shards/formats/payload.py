@@ -23,7 +23,7 @@ def pieces_of_bytes(values: NDArray[Any]) -> Iterator[memoryview]:
     """The array's bytes, little-endian, in order."""
     if sys.byteorder == "big":  # pragma: no cover - no such machine among those that run numba
         values = values.byteswap()
-    view = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     for start in range(0, len(view), PIECE_BYTES):
         yield view[start : start + PIECE_BYTES]
 
