@@ -9,6 +9,7 @@ from jobs.lines import lines
 from jobs.plan import plan
 from jobs.run import run
 from jobs.schema import schema
+from jobs.train_tokenizer import train_tokenizer
 from jobs.verify import verify
 from jobs.why import why
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 for command in (run, plan, why, lines, verify, init, schema):
     app.command()(command)
+app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")
 app.add_typer(index, name="index")
 

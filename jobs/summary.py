@@ -46,7 +46,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     whole = all(summary.reused == 0 for summary in walk.engine.summaries)
     rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
     start = walk.engine.start_seconds
-    begun = f" ({start:,.1f} s of it to start Ray)" if start else ""
+    begun = f" ({start:,.1f} s of it waiting for Ray)" if start >= 0.1 else ""
     say(f"{seconds:,.1f} s{begun}, {rate}peak memory of a worker {_peak(walk):,.0f} MB")
     for alarm in walk.alarms:
         say(printable(f"ALARM: {alarm}", lines=False))

@@ -59,6 +59,7 @@ def removed_lines(walk: Walk) -> dict[str, dict[str, int]]:
 def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     config = walk.config
     vocabulary = walk.vocabulary
+    assert vocabulary is not None
     described = _described_files(walk)
     main, *others = described
     splits = {}

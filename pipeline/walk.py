@@ -52,7 +52,8 @@ class Walk:
     config: Config
     engine: Engine
     inputs: dict[str, list[str]]
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary | None
+    """None where nothing is tokenised."""
     index: IndexRun | None = None
     files: list[InputFile] = field(default_factory=list)
     boilerplate: list[Record] = field(default_factory=list)
@@ -77,11 +78,21 @@ class Walk:
     @property
     def id_dtype(self) -> np.dtype[Any]:
         """Type of token ids: uint16 where the vocabulary allows, else uint32."""
+        assert self.vocabulary is not None
         return np.dtype(self.vocabulary.dtype)
 
 
 def walk_stages(walk: Walk) -> None:
     """All stages in order of the data flow. A dry engine raises NotReadyError at the first one with work left."""
+    assert walk.vocabulary is not None
+    clean_documents(walk)
+    tokenising = tokenise.stage(walk.config.tokenise, walk.vocabulary)
+    walk.tokenised = walk.engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
+    _shuffle_and_shard(walk, walk.vocabulary)
+
+
+def clean_documents(walk: Walk) -> None:
+    """From files to decisions: everything that the vocabulary has no part in."""
     config, engine = walk.config, walk.engine
     compute = config.compute
     sources = {source.name: source for source in config.sources}
@@ -114,10 +125,6 @@ def walk_stages(walk: Walk) -> None:
         duplicates = None if fates is None else (fates, touched)
         files = files_taken(walk)
         walk.index.plan_append(config, walk.parts, walk.filtered, walk.decided, duplicates, files)
-
-    tokenising = tokenise.stage(config.tokenise, walk.vocabulary)
-    walk.tokenised = engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
-    _shuffle_and_shard(walk, walk.vocabulary)
 
 
 def met_passing_fault(record: Record) -> bool:
