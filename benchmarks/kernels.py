@@ -49,7 +49,7 @@ from pipeline.sources.read import format_of, read_slice
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import SourceConfig
 from pipeline.stages.shard_files import FORMATS, ShardPlace, write_format
-from pipeline.stages.shards import read_rows
+from pipeline.stages.shard_rows import read_rows
 from pipeline.text.characters import TERMINAL_PUNCTUATION
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
 from pipeline.text.line_counts import LineCounter

@@ -11,6 +11,7 @@ from pipeline import schemas
 from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
+from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
 from pipeline.walk import Walk
 
@@ -138,16 +139,23 @@ def _stages(summaries: list[StageSummary]) -> Table:
 
 
 def _splits(walk: Walk) -> Table:
-    table = Table("split", title="shards", title_justify="left")
-    for column in ("documents", "tokens", "rows", "shards", "MB"):
+    table = Table("split", title=f"shards, row: {walk.config.shards.row}", title_justify="left")
+    losses = {"dropped_tokens": "tokens dropped", "dropped_documents": "documents dropped"}
+    losses |= {"truncated_documents": "truncated", "split_documents": "split over rows"}
+    all_books = row_books(walk)
+    shown = {loss: title for loss, title in losses.items() if any(books[loss] for books in all_books.values())}
+    for column in ("documents", "tokens", "rows", "fill", *shown.values(), "shards", "MB"):
         table.add_column(column, justify="right")
-    for number, name in enumerate(walk.config.shards.split_names):
+    for number, (name, books) in enumerate(all_books.items()):
         records = [record for record in walk.sharded if record.notes["split"] == number]
+        held = books["row_tokens"] + books["padding_tokens"]
         table.add_row(
             name,
             f"{total(walk.shuffled, f'documents/{name}'):,}",
             f"{total(walk.shuffled, f'tokens/{name}'):,}",
-            f"{total(records, 'rows'):,}",
+            f"{books['rows']:,}",
+            f"{books['row_tokens'] / held:.3%}" if held else "",
+            *(f"{books[loss]:,}" for loss in shown),
             f"{len(records):,}",
             f"{sum(o.bytes for record in records for o in record.outputs.values()) / 1e6:,.1f}",
         )

@@ -1,6 +1,7 @@
 """``winnow why``: one document's story."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,13 +69,8 @@ def tell(story: "Story", characters: int) -> None:
             source = "" if isinstance(keeper, LostDocument) else f"{keeper.source}: "
             lines.append(f"           {source}kept by an earlier run, {keeper.run}")
     for place in story.places:
-        rows = (
-            f"row {place.first_row:,}"
-            if place.first_row == place.last_row
-            else f"rows {place.first_row:,} to {place.last_row:,}"
-        )
         copy = f" (copy {place.copy})" if place.copy else ""
-        lines.append(f"went to    split {place.split}{copy}, {rows}, {', '.join(place.shards)}")
+        lines.append(f"went to    split {place.split}{copy}, {_rows(place.rows)}{', '.join(place.shards)}")
     if story.tokens is not None:
         lines.append(f"tokens     {story.tokens:,}")
     for line in lines:
@@ -82,6 +78,18 @@ def tell(story: "Story", characters: int) -> None:
     print(f"text       {printable(story.text[:characters], lines=False)}")
     if isinstance(story.keeper, Story):
         print(f"kept text  {printable(story.keeper.text[:characters], lines=False)}")
+
+
+def _rows(rows: Sequence[int]) -> str:
+    """``row 7, `` or ``rows 7 to 9, `` or ``rows 3; 8; 12 and 40 more, ``."""
+    if not rows:
+        return "no row: it is too short or too long for this kind of row"
+    if len(rows) == 1:
+        return f"row {rows[0]:,}, "
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return f"rows {rows[0]:,} to {rows[-1]:,}, "
+    more = f" and {len(rows) - 8:,} more" if len(rows) > 8 else ""
+    return f"rows {'; '.join(f'{row:,}' for row in rows[:8])}{more}, "
 
 
 if __name__ == "__main__":

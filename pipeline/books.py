@@ -3,6 +3,7 @@
 from pipeline import schemas
 from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, total, totals_under
+from pipeline.row_books import row_balances, row_books
 from pipeline.shards.manifest import manifest_bytes
 from pipeline.stages.shard_set import folder_of, format_entries, written_shards
 from pipeline.stages.versions import library_versions
@@ -21,7 +22,6 @@ def close_and_describe(walk: Walk) -> bytes:
     outcomes = totals_under(walk.decided, "outcome")
     kept = outcomes.get(schemas.KEPT, 0)
     copies = total(walk.decided, "copies")
-    tokens = total(walk.shuffled, "tokens")
     balances = [
         Balance(
             "rows of all parts against readable documents",
@@ -37,7 +37,7 @@ def close_and_describe(walk: Walk) -> bytes:
         ),
         Balance("documents tokenised against kept", kept, total(walk.tokenised, "documents")),
         Balance("documents shuffled against copies of kept", copies, total(walk.shuffled, "documents")),
-        Balance("tokens in shards against tokens shuffled", tokens, total(walk.sharded, "tokens")),
+        *row_balances(walk),
     ]
     for source in config.sources:
         decided = totals_under(walk.decided, f"source/{source.name}")
@@ -62,13 +62,12 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
     assert vocabulary is not None
     described = _described_files(walk)
     main, *others = described
-    splits = {}
-    for number, name in enumerate(config.shards.split_names):
-        records = [record for record in walk.sharded if record.notes["split"] == number]
+    splits, packed = {}, row_books(walk)
+    for name in config.shards.split_names:
         splits[name] = {
             "documents": total(walk.shuffled, f"documents/{name}"),
             "tokens": total(walk.shuffled, f"tokens/{name}"),
-            "rows": total(records, "rows"),
+            **packed[name],
             **described[main][name],
         }
     unreadable = totals_under(walk.measured, "unreadable")
@@ -92,7 +91,8 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "formats": {name: described[name] for name in others},
             "row": config.shards.row,
             "sequence_tokens": config.shards.sequence_tokens,
-            "row_tokens": config.shards.sequence_tokens + 1,
+            "row_tokens": config.shards.row_tokens,
+            "columns": config.shards.row_columns,
             "dtype": walk.id_dtype.name,
             "splits": splits,
         },

@@ -10,14 +10,12 @@ import pyarrow.compute as pc
 
 from pipeline import schemas
 from pipeline.engine.catalogue import CATALOGUE
-from pipeline.engine.exchange import partition_of_hash
 from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
 from pipeline.index_documents import EarlierDocument, is_earlier, read_earlier, run_of
-from pipeline.shards.order import order_keys
+from pipeline.places import Place, places_of
 from pipeline.stages.measure import Part
-from pipeline.stages.shards import stream_order
-from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_parquet, read_partition
+from pipeline.stages.tables import numbers, parquet_batches, read_parquet
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,6 @@ class FailedRule:
     rule: str
     value: float
     threshold: float
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a copy of the document went: rows (counted through the split) and shard files."""
-
-    split: str
-    copy: int
-    first_row: int
-    last_row: int
-    shards: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -118,7 +105,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
     lost = _removed(run, part, doc)
     keeper = decision["keeper"]
     kept = decision["outcome"] == schemas.KEPT
-    tokens, places = _places(run, number, doc, decision) if kept and with_keeper else (None, ())
+    tokens, places = places_of(run, number, doc, decision) if kept and with_keeper else (None, ())
     return Story(
         doc,
         document["id"],
@@ -179,39 +166,3 @@ def _part_of(run: FinishedRun, doc: int) -> int | None:
 def _row(table: pa.Table, doc: int) -> Json:
     row: Json = table.filter(pc.equal(table.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
     return row
-
-
-def _places(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
-    """Positions of every copy in the global stream, from the exchange's index alone."""
-    config = run.config.shards
-    tokens = read_ipc(run.store, run.records["tokenise"][part].outputs["tokens"].reference())
-    ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
-    length = len(ids[0].as_py())
-    split = config.split_names.index(decision["split"])
-    copies = decision["copies"]
-    partitions = run.layout["partitions"]
-    layout = read_ipc(run.store, run.layout["layout"])
-    starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
-    row_tokens = config.sequence_tokens + 1
-    shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
-    places = []
-    for copy in range(copies):
-        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, copies))
-        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
-        partition = int(partition_of_hash(key, partitions)[0])
-        columns = read_partition(run.store, run.layout["rows"], split * partitions + partition)
-        order = stream_order(columns)
-        mine = np.flatnonzero((columns["doc"][order] == doc) & (columns["copy"][order] == copy))[0]
-        first = int(starts[partition]) + int((columns["length"][order][:mine].astype(np.int64) + 1).sum())
-        first_row, last_row = first // row_tokens, (first + length) // row_tokens
-        places.append(Place(decision["split"], copy, first_row, last_row, _shards_of(shards, first_row, last_row)))
-    return length, tuple(places)
-
-
-def _shards_of(shards: list[Json], first_row: int, last_row: int) -> tuple[str, ...]:
-    names, begin = [], 0
-    for shard in shards:
-        if begin <= last_row and first_row < begin + shard["rows"]:
-            names.append(shard["path"])
-        begin += shard["rows"]
-    return tuple(names)

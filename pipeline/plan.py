@@ -34,6 +34,7 @@ STAGES = (
     "tokenise",
     "shuffle",
     "layout",
+    "row_counts",
     "shards",
     "shard_index",
 )
@@ -90,6 +91,7 @@ def plan_run(config: Config) -> Planned:
     off = [] if config.dedup else list(_DEDUP_STAGES)
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
+    off += [] if config.shards.packs_by_groups else ["row_counts"]
     off += [] if joined and joined.entries else list(_INDEX_STAGES)
     off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
     names = [name for name in STAGES if name not in off]

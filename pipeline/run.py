@@ -15,6 +15,7 @@ from pipeline.engine.records import total
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
+from pipeline.rows.assemble import column_bytes
 from pipeline.shards.formats.payload import FormatError
 from pipeline.sources.read import format_of
 from pipeline.stages.shard_files import check_formats
@@ -100,9 +101,10 @@ def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
         ConfigError: one cannot.
     """
     shards, id_bytes = config.shards, np.dtype(vocabulary.dtype).itemsize
-    row_bytes = (shards.sequence_tokens + 1) * id_bytes
+    rows = shards.shard_bytes(id_bytes) // (shards.row_tokens * id_bytes) + 1
+    row_bytes = shards.row_tokens * (id_bytes + column_bytes(shards.row_columns, shards.row_tokens))
     try:
-        check_formats(shards.formats, shards.shard_bytes(id_bytes) // row_bytes + 1, row_bytes)
+        check_formats(shards.formats, rows, row_bytes)
     except FormatError as error:
         raise ConfigError(str(error)) from error
 

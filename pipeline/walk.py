@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.alarms import Alarm, dedup_alarms
-from pipeline.config import Config
+from pipeline.config import Config, ConfigError
 from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
@@ -27,6 +27,7 @@ from pipeline.stages import (
     line_removal,
     lines,
     measure,
+    row_groups,
     shard_index,
     shards,
     shuffle,
@@ -64,6 +65,8 @@ class Walk:
     decided: list[Record] = field(default_factory=list)
     tokenised: list[Record] = field(default_factory=list)
     shuffled: list[Record] = field(default_factory=list)
+    counted: list[Record] = field(default_factory=list)
+    """Rows of every row group; none where rows are cut from the stream."""
     sharded: list[Record] = field(default_factory=list)
     shard_indexes: list[Record] = field(default_factory=list)
     layout: Json = field(default_factory=dict)
@@ -220,8 +223,20 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     layout = laid_out[0].outputs["layout"].reference()
     walk.layout = {"rows": rows, "layout": layout, "partitions": partitions}
     tokens = [total(walk.shuffled, f"tokens/{name}") for name in config.split_names]
+    documents = [total(walk.shuffled, f"documents/{name}") for name in config.split_names]
+    group_rows = None
+    if config.packs_by_groups:
+        counting = row_groups.stage(config.row_settings, config.row_tokens)
+        walk.counted = engine.run(counting, row_groups.plan(config.row_settings, documents, rows, partitions))
+        group_rows = [row_groups.rows_of_groups(walk.counted, split) for split in range(len(documents))]
     sharding = shards.stage(config, vocabulary)
-    walk.sharded = engine.run(sharding, shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions))
+    units = shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions, group_rows)
+    if tokens[0] and not any(unit.description["split"] == 0 for unit in units):
+        raise ConfigError(
+            f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "
+            f"{documents[0]:,} documents with {tokens[0]:,} tokens; lower shards.sequence_tokens, or choose another row"
+        )
+    walk.sharded = engine.run(sharding, units)
     _index_shards(walk, id_bytes)
 
 

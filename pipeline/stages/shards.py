@@ -1,37 +1,46 @@
 """Shards: rows of the global token stream, cut from the exchange, shard by shard.
 
-A shard is a range of rows, so a range of stream tokens. Its documents stand in one contiguous stretch of every map
-file, because each is sorted by the same key: a shard reads what it needs and nothing else, and no shard waits for
-its neighbour.
+A shard is a range of rows, so a range of stream tokens or of row groups. Its documents stand in one contiguous
+stretch of every map file, because each is sorted by the same key: a shard reads what it needs and nothing else, and no
+shard waits for its neighbour.
 """
 
 import zlib
-from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Json, Unit, content_hash
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.rows.best_fit import BestFitConfig
+from pipeline.rows.windows import WindowConfig, num_windows
 from pipeline.section import Section
-from pipeline.shards.packed_rows import PackedRows
 from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, FormatName, ShardPlace, write_rows
-from pipeline.stages.tables import numbers, read_ipc, read_listing
+from pipeline.stages.shard_rows import read_rows
 from pipeline.stages.versions import library_versions
-from pipeline.tokens.packing import Stretch, pack_rows
 from pipeline.tokens.vocabulary import Vocabulary
+
+ColumnName = Literal["position_ids", "attention_mask", "loss_mask", "docs"]
 
 
 class ShardsConfig(Section):
     """Training shards: row length, splits, size, order."""
 
-    row: Literal["concat"] = "concat"
-    """How documents become rows: `concat` joins them with end-of-text and cuts every `sequence_tokens` + 1."""
+    row: Literal["concat", "best_fit", "window", "document"] = "concat"
+    """How documents become rows: `concat` joins them with end-of-text and cuts every `sequence_tokens` + 1, `best_fit`
+    packs whole documents and the tails of long ones, `window` slides along the text, `document` is one a row."""
     sequence_tokens: int = Field(4096, ge=1)
-    """Tokens a training step sees in a row; a stored row has one more, so that inputs and targets both fit."""
+    """Tokens a training step sees in a row. A stored row has one more, so that inputs and targets both fit; with
+    `row: document` it has just these."""
+    best_fit: BestFitConfig = BestFitConfig()
+    """For `row: best_fit`."""
+    window: WindowConfig = WindowConfig()
+    """For `row: window`."""
+    columns: tuple[ColumnName, ...] = Field((), strict=False)
+    """Further columns: `position_ids` (start anew at each document), `attention_mask` and `loss_mask` (0 on padding),
+    `docs` (whose piece is it, and where it begins there). `row: document` always has `attention_mask`."""
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata."""
     splits: dict[str, float] = Field({"val": 0.005})
@@ -86,6 +95,47 @@ class ShardsConfig(Section):
         """Largest size of a shard's token payload."""
         return self.shard_mb * 1_000_000 if self.shard_tokens is None else self.shard_tokens * id_bytes
 
+    @model_validator(mode="after")
+    def _usable_rows(self) -> Self:
+        if (self.window.stride_tokens or 1) > self.sequence_tokens:
+            raise ValueError(
+                f"window.stride_tokens ({self.window.stride_tokens}) must not be larger than sequence_tokens "
+                f"({self.sequence_tokens}): tokens between windows would be lost"
+            )
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns {', '.join(self.columns)}: name each one once")
+        return self
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a stored row."""
+        return self.sequence_tokens + (self.row != "document")
+
+    @property
+    def stride_tokens(self) -> int:
+        """Tokens from one window's begin to the next."""
+        return self.window.stride_tokens or self.sequence_tokens
+
+    @property
+    def packs_by_groups(self) -> bool:
+        """Whether rows are made from groups of documents, so that their number is known only after packing."""
+        return self.row in ("best_fit", "document") or (self.row == "window" and self.window.over == "document")
+
+    @property
+    def row_settings(self) -> Json:
+        """Kind of rows and its own options: what decides which tokens stand in which row, besides the row's length."""
+        if self.row == "best_fit":
+            return {"kind": self.row, **self.best_fit.model_dump()}
+        if self.row == "window":
+            return {"kind": self.row, "over": self.window.over, "stride_tokens": self.stride_tokens}
+        return {"kind": self.row}
+
+    @property
+    def row_columns(self) -> list[ColumnName]:
+        """Further columns, in the order in which they are written."""
+        always: list[ColumnName] = ["attention_mask"] if self.row == "document" else []
+        return always + [name for name in self.columns if name not in always]
+
     @property
     def split_names(self) -> list[str]:
         """`train` first, then the others as configured."""
@@ -95,7 +145,11 @@ class ShardsConfig(Section):
 def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
     """Reduce side of the shuffle, packing and writing."""
     settings = {
-        "row_tokens": config.sequence_tokens + 1,
+        "row_tokens": config.row_tokens,
+        "row": config.row_settings,
+        "columns": config.row_columns,
+        "seed": config.seed if config.packs_by_groups else None,  # elsewhere it is in the order already
+        "epoch": config.epoch if config.packs_by_groups else None,
         "formats": config.ordered_formats,
         "compression": config.compression,
         "end_of_text": vocabulary.end_of_text,
@@ -115,16 +169,30 @@ def plan(
     rows: Json,
     layout: Json,
     partitions: int,
+    group_rows: list[NDArray[np.int64]] | None = None,
 ) -> list[Unit]:
-    """One unit a shard. The number of shards follows from the tokens of the split and the size asked for."""
-    row_tokens = config.sequence_tokens + 1
+    """One unit a shard. The number of shards follows from the tokens of the split and the size asked for.
+
+    Args:
+        sharding: the stage.
+        config: of the shards.
+        split_tokens: stream tokens of each split.
+        id_bytes: of a token.
+        rows: listing of the shuffle's files.
+        layout: where the tokens of every partition begin.
+        partitions: of each split.
+        group_rows: rows before each group of each split, int64[G + 1]; only for rows that are packed by groups.
+    """
+    row_tokens = config.row_tokens
     units: list[Unit] = []
     # A shard set has a folder of its own: another config or other input never writes over a published set.
     sizes = [config.shard_mb, config.shard_tokens]
     shard_set = content_hash([sharding.fingerprint, rows["hash"], layout["hash"], *sizes], 16)
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
-        num_rows = -(-tokens // row_tokens)
-        shards = -(-tokens * id_bytes // config.shard_bytes(id_bytes))
+        groups = None if group_rows is None else group_rows[split]
+        num_rows = _num_rows(config, tokens, groups)
+        stored = tokens if config.row == "concat" else num_rows * row_tokens
+        shards = -(-stored * id_bytes // config.shard_bytes(id_bytes))
         shards = min(shards, num_rows)
         for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
@@ -133,13 +201,33 @@ def plan(
                 "split": split,
                 "first_row": first,
                 "rows": last - first,
-                "tokens": min(tokens, last * row_tokens) - first * row_tokens,
                 "partitions": partitions,
                 "exchange": rows,
                 "layout": layout,
             }
+            if groups is not None:
+                first_group = int(np.searchsorted(groups, first, side="right")) - 1
+                description |= {
+                    "groups": len(groups) - 1,
+                    "first_group": first_group,
+                    "last_group": int(np.searchsorted(groups, last, side="left")),
+                    "skipped_rows": first - int(groups[first_group]),
+                }
+            elif config.row == "concat":
+                description["tokens"] = min(tokens, last * row_tokens) - first * row_tokens
+            else:
+                description |= {"windows": num_rows, "stream_tokens": tokens}
             units.append(Unit(len(units), description, (last - first) * row_tokens * id_bytes))
     return units
+
+
+def _num_rows(config: ShardsConfig, tokens: int, groups: NDArray[np.int64] | None) -> int:
+    """Rows of a split."""
+    if groups is not None:
+        return int(groups[-1])
+    if config.row == "concat":
+        return -(-tokens // config.row_tokens)
+    return int(num_windows(np.array([tokens]), config.row_tokens, config.stride_tokens)[0])
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -151,77 +239,5 @@ def run(unit: Unit, workspace: Workspace) -> None:
         write_rows(workspace, ShardPlace(*description["place"]), packed)
     workspace.notes["split"] = description["split"]
     workspace.count("rows", len(packed.rows))
-    workspace.count("tokens", description["tokens"])
+    workspace.count("tokens", packed.pieces.sum(dtype=np.int64))
     workspace.count("pieces", len(packed.pieces))
-
-
-def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """The global order of rows read from several map files."""
-    return np.lexsort((columns["copy"], columns["doc"], columns["key_low"], columns["key_high"]))
-
-
-def read_rows(workspace: Workspace, description: Json) -> PackedRows:
-    """Rows of the shard that the unit describes, from the exchange."""
-    store, split, partitions = workspace.store, description["split"], description["partitions"]
-    row_tokens, tokens = workspace.settings["row_tokens"], description["tokens"]
-    first_token = description["first_row"] * row_tokens
-    layout = read_ipc(store, description["layout"])
-    starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
-    low = int(np.searchsorted(starts, first_token, side="right")) - 1
-    high = int(np.searchsorted(starts, first_token + tokens, side="left"))
-
-    index: list[dict[str, NDArray[Any]]] = []
-    item_starts: list[NDArray[np.int64]] = []
-    paths = [entry["path"] for entry in read_listing(store, description["exchange"])]
-    for path in paths:
-        with store.open(path) as file:
-            exchange = ExchangeFile.open(file)
-            columns = exchange.read(split * partitions + low, split * partitions + high)
-            dtype = exchange.item_dtype
-            first_item = int(exchange.payload_starts(split * partitions + low, split * partitions + low)[0])
-        index.append(columns)
-        lengths = columns["length"].astype(np.int64)
-        item_starts.append(first_item + np.cumsum(lengths) - lengths)
-
-    joined = {name: np.concatenate([columns[name] for columns in index]) for name in index[0]}
-    file_of = np.repeat(np.arange(len(index)), [len(columns["doc"]) for columns in index])
-    order = stream_order(joined)
-    lengths = joined["length"][order].astype(np.int64)
-    ends = int(starts[low]) + np.cumsum(lengths + 1)
-    begins = ends - lengths - 1
-    inside = np.flatnonzero((ends > first_token) & (begins < first_token + tokens))
-    chosen, lengths = order[inside], lengths[inside]
-
-    items, files = np.concatenate(item_starts)[chosen], file_of[chosen]
-    # What is read of each file, end to end, is the payload: file f gives items [begins_in[f], ends_in[f]).
-    begins_in = np.full(len(paths), np.iinfo(np.int64).max)
-    ends_in = np.zeros(len(paths), np.int64)
-    np.minimum.at(begins_in, files, items)
-    np.maximum.at(ends_in, files, items + lengths)
-    sizes = np.where(ends_in > begins_in, ends_in - begins_in, 0)
-    held = np.cumsum(sizes) - sizes
-
-    def stretches() -> Iterator[Stretch]:
-        for number in np.flatnonzero(sizes):
-            wanted = int(begins_in[number]), int(ends_in[number])
-            with store.open(paths[number]) as file:
-                exchange = ExchangeFile.open(file)
-                at = int(held[number])
-                for ids in exchange.read_payload(*wanted):
-                    yield at, ids
-                    at += len(ids)
-                stands_at = exchange.payload_range(*wanted)
-            store.release(paths[number], *stands_at)
-
-    return PackedRows(
-        *pack_rows(
-            stretches(),
-            held[files] + items - begins_in[files],
-            lengths,
-            int(begins[inside[0]]) - first_token,
-            tokens,
-            row_tokens,
-            workspace.settings["end_of_text"],
-            dtype,
-        )
-    )

@@ -1,0 +1,1 @@
+"""Row kinds: which piece of which document stands in which training row. Lengths in, pieces out."""
