@@ -1,0 +1,126 @@
+"""What a shard set holds, from its manifest: splits, their shards in global order, row length and dtype."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.shards.dataset.errors import ShardError
+from pipeline.shards.dataset.folders import Folder
+
+MANIFEST = "manifest.json"
+KNOWN_FORMAT = "winnow-shards-1"
+"""As :data:`pipeline.shards.manifest.FORMAT`, which needs a library that training ranks need not have."""
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard as the manifest lists it."""
+
+    path: str
+    """Relative to the manifest."""
+    rows: int
+    bytes: int
+    sha256: str
+    tokens: int
+    """Tokens in its rows, padding not counted."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split: its shards, in the global order."""
+
+    name: str
+    rows: int
+    shards: tuple[ShardEntry, ...]
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """A shard set as its manifest describes it."""
+
+    location: str
+    row_tokens: int
+    """Ids in a stored row."""
+    dtype: np.dtype[Any]
+    """Of the ids, uint16 or uint32."""
+    vocabulary_size: int
+    end_of_text: int
+    row_kind: str
+    """How documents became rows (`concat` and others)."""
+    splits: dict[str, Split]
+
+    def split(self, name: str) -> Split:
+        """A split that holds rows.
+
+        Raises:
+            ShardError: there is no such split, or it is empty.
+        """
+        held = ", ".join(f"{split.name} ({split.rows:,} rows)" for split in self.splits.values())
+        if name not in self.splits:
+            raise ShardError(f"{self.location} has no split {name!r}; it has {held or 'none'}")
+        if self.splits[name].rows == 0:
+            raise ShardError(
+                f"split {name!r} of {self.location} is empty; the splits are {held}. "
+                f"Give it a larger share (`shards.splits`) and run again, or read another split"
+            )
+        return self.splits[name]
+
+
+def read_shard_set(folder: Folder) -> ShardSet:
+    """Read ``manifest.json``.
+
+    Raises:
+        ShardError: it is missing, broken, or of another format.
+    """
+    place = f"{folder.location}/{MANIFEST}"
+    try:
+        manifest = json.loads(folder.read(MANIFEST))
+    except FileNotFoundError:
+        raise ShardError(f"{place} does not exist; {_where_it_is(folder)}") from None
+    except ValueError as error:
+        raise ShardError(f"{place} is no JSON ({error}); copy it again from where it was made") from None
+    try:
+        if manifest["format"] != KNOWN_FORMAT:
+            raise ShardError(
+                f"{place} has format {manifest['format']!r}, this reader knows {KNOWN_FORMAT!r}; "
+                "read it with the version of winnow that wrote it, or a newer one"
+            )
+        described, vocabulary = manifest["shards"], manifest["vocabulary"]
+        return ShardSet(
+            location=folder.location,
+            row_tokens=int(described["row_tokens"]),
+            dtype=np.dtype(described["dtype"]),
+            vocabulary_size=int(vocabulary["size"]),
+            end_of_text=int(vocabulary["end_of_text"]),
+            row_kind=str(described.get("row", "concat")),
+            splits={name: _split(name, split) for name, split in described["splits"].items()},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ShardError(
+            f"{place} lacks what every manifest of a shard set has ({error!r}); copy it again from where it was made"
+        ) from None
+
+
+def _split(name: str, described: dict[str, Any]) -> Split:
+    shards = tuple(
+        ShardEntry(
+            path=str(entry["path"]),
+            rows=int(entry["rows"]),
+            bytes=int(entry["bytes"]),
+            sha256=str(entry["sha256"]),
+            tokens=int(entry["tokens"]),
+        )
+        for entry in described["shards"]
+    )
+    return Split(name, sum(shard.rows for shard in shards), shards)
+
+
+def _where_it_is(folder: Folder) -> str:
+    """A run folder is not a shard set: name the set in it."""
+    state = Path(folder.location) / "state.json"
+    if state.is_file():
+        return f"this is a run folder; its shard set is {folder.location}/{json.loads(state.read_bytes())['shards']}"
+    return "give the folder that `winnow run` names at its end (RUN/shards/...), the one with the manifest"

@@ -1,0 +1,282 @@
+"""The two torch datasets over a shard set: one for training loops, one for reading rows by number."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from pipeline.shards.dataset.batches import Batch, BatchForm, make_batch
+from pipeline.shards.dataset.epoch_order import Rows
+from pipeline.shards.dataset.split_reader import SplitReader
+from pipeline.shards.dataset.steps import Place, Tail, batch_of_rank, num_steps
+from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
+
+Dtype = Literal["int64", "int32"]
+
+
+class ShardDataset(IterableDataset):
+    """Batches of one rank, in the global order; its whole state is one integer, the samples that all ranks have read.
+
+    Give it to a ``DataLoader`` with ``batch_size=None``: it makes whole batches itself. Iterating begins at the state's
+    sample (0, or what :meth:`load_state_dict` set), each time anew, and goes to the end of the last epoch.
+
+    Args:
+        location: folder of the shard set, or an fsspec URL of it.
+        split: name of the split.
+        batch_size: rows of this rank in a step. Without it and ``global_batch``, single rows come without a batch
+            dimension.
+        global_batch: rows of all ranks in a step, instead of ``batch_size``.
+        rank: of this process; with ``world_size``. Default: torch.distributed, else RANK and WORLD_SIZE, else 0 of 1.
+        world_size: number of ranks.
+        epochs: passes over the split; None: without end. Epochs follow each other without a gap, so a batch can hold
+            the last rows of one and the first rows of the next.
+        seed: of the orders of epochs after the first, which is the stored order.
+        mix_shards: shards whose rows are mixed with each other in those epochs.
+        tail: ``drop`` leaves out the samples after the last full step; ``pad`` completes it with rows of which nothing
+            is to be learned (labels -100). All ranks have the same number of steps either way.
+        as_dict: batches are dicts with ``input_ids``, ``labels`` and what else is asked; otherwise (tokens, targets).
+        dtype: of all integers in a batch, ``int64`` or ``int32``.
+        shift: labels stand one token ahead of the inputs. False (for models that shift by themselves, as those of
+            transformers do): both are the whole row.
+        position_ids: dicts hold positions that begin again with each document.
+        doc_lens: dicts hold the lengths of each row's document pieces, 0 after the last.
+        columns: further columns of the shards that dicts hold.
+        verify: compare each shard's sha256 with the manifest's when a process first uses it.
+        cache: local folder for the shards of a URL.
+        cache_mb: its largest size, in MB.
+        pin_memory: make batches in pinned memory where there is CUDA and no worker process.
+
+    Raises:
+        ShardError: no manifest, no such split, an empty one; while iterating, a shard that is missing, cut short or
+            altered.
+        ValueError: settings that do not fit.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        split: str = "train",
+        *,
+        batch_size: int | None = None,
+        global_batch: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        epochs: int | None = 1,
+        seed: int = 0,
+        mix_shards: int = 16,
+        tail: Tail = "drop",
+        as_dict: bool = False,
+        dtype: Dtype = "int64",
+        shift: bool = True,
+        position_ids: bool = False,
+        doc_lens: bool = False,
+        columns: Sequence[str] = (),
+        verify: bool = False,
+        cache: str | None = None,
+        cache_mb: int | None = None,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__()
+        if batch_size is not None and global_batch is not None:
+            raise ValueError("give batch_size (rows of this rank) or global_batch (rows of all ranks), not both")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size ({batch_size}) must be at least 1")
+        if (rank is None) != (world_size is None):
+            raise ValueError("give rank and world_size together, or neither")
+        if tail not in ("drop", "pad"):
+            raise ValueError(f"tail ({tail!r}) must be 'drop' or 'pad'")
+        self._batch_size, self._global_batch = batch_size, global_batch
+        self._ranks = None if rank is None or world_size is None else (rank, world_size)
+        self._tail, self._as_dict, self._pin = tail, as_dict, pin_memory
+        self._order = (seed, mix_shards, epochs)
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
+        _needs_dict(as_dict, self._form)
+        self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
+        self._stream = self._open()
+        self._start = self._position = 0
+        self._own_step = False
+        if self._ranks or global_batch is not None:
+            self._place(), self.batch_size  # settings that do not fit are refused here, where they are given
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of this rank in a step."""
+        if self._global_batch is not None:
+            return batch_of_rank(self._global_batch, self._place().world)
+        return self._batch_size or 1
+
+    @property
+    def global_batch(self) -> int:
+        """Rows of all ranks in a step: what the state grows by."""
+        return self.batch_size * self._place().world
+
+    @property
+    def rows(self) -> int:
+        """Rows of the split: samples of an epoch."""
+        return self._stream.rows
+
+    def samples_after(self, steps: int) -> int:
+        """The state's integer after so many steps of a loop that began at the loaded state."""
+        samples = self._start + steps * self.global_batch
+        return samples if self._stream.total is None else min(samples, self._stream.total)
+
+    def state_dict(self) -> dict[str, Any]:
+        """``samples``, the integer, and ``order``, which names shards, seed and ``mix_shards``.
+
+        With worker processes this copy of the dataset does not see how far they are: take :meth:`samples_after`.
+        """
+        return {"samples": self._position, "order": self._stream.identity}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where a run stood, with any number of ranks and workers.
+
+        Called in a worker process (as torchdata's ``StatefulDataLoader`` does), the state is that worker's own.
+
+        Raises:
+            ValueError: no such sample, or the state belongs to another order.
+        """
+        samples = state["samples"]
+        if state.get("order", self._stream.identity) != self._stream.identity:
+            raise ValueError(
+                f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or to "
+                "another seed or mix_shards; give the same ones, or the samples alone to go on in this order anyway"
+            )
+        total = self._stream.total
+        if not isinstance(samples, int) or samples < 0 or (total is not None and samples > total):
+            raise ValueError(f"samples ({samples!r}) must be an integer from 0 to {total}, the samples of all epochs")
+        self._start = self._position = samples
+        self._own_step = get_worker_info() is not None
+
+    def __len__(self) -> int:
+        if self._stream.total is None:
+            raise TypeError("epochs is None: the stream has no end and no length")
+        return num_steps(self._start, self._stream.total, self.global_batch, self._tail)
+
+    def __iter__(self) -> Iterator[Any]:
+        place, batch = self._place(), self.batch_size
+        worker = get_worker_info()
+        if worker is not None:
+            place = Place(place.rank, place.world, worker.id, worker.num_workers)
+        total = self._stream.total
+        if total is not None and self._start == 0 and num_steps(0, total, batch * place.world, self._tail) == 0:
+            raise ValueError(
+                f"split {self._source.split!r} has {total} samples, less than one step of {batch * place.world}; "
+                "take a smaller batch, or tail='pad'"
+            )
+        allocate = _pinned if self._pin and worker is None and torch.cuda.is_available() else np.empty
+        first_step = 0 if self._own_step else place.worker
+        for sample, arrays in self._stream.batches(
+            place, batch, self._form, self._start, self._tail, first_step, allocate
+        ):
+            self._position = sample if total is None else min(sample, total)
+            yield _tensors(arrays, self._as_dict, single=self._batch_size is None and self._global_batch is None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Spawned workers have no process group: what torch.distributed says is settled here.
+        place = self._place()
+        return {**self.__dict__, "_stream": None, "_ranks": (place.rank, place.world)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stream = self._open()
+
+    def _open(self) -> SampleStream:
+        seed, mix_shards, epochs = self._order
+        return SampleStream(self._source.reader(), seed, mix_shards, epochs)
+
+    def _place(self) -> Place:
+        rank, world = self._ranks or _ranks_around()
+        return Place(rank, world)
+
+
+class ShardRows(Dataset):
+    """Rows by their numbers in the global order, for samplers and for looking at data.
+
+    ``rows[7]`` is one row, ``rows[[7, 3]]`` and ``rows[7:9]`` are batches; a ``BatchSampler`` given as ``sampler`` to a
+    ``DataLoader`` with ``batch_size=None`` makes it read whole batches. The arguments are those of
+    :class:`ShardDataset`.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        split: str = "train",
+        *,
+        as_dict: bool = False,
+        dtype: Dtype = "int64",
+        shift: bool = True,
+        position_ids: bool = False,
+        doc_lens: bool = False,
+        columns: Sequence[str] = (),
+        verify: bool = False,
+        cache: str | None = None,
+        cache_mb: int | None = None,
+    ) -> None:
+        self._as_dict = as_dict
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
+        _needs_dict(as_dict, self._form)
+        self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
+        self._reader = self._source.reader()
+
+    def __len__(self) -> int:
+        return int(self._reader.starts[-1])
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
+        single = not isinstance(index, slice | Sequence | np.ndarray | torch.Tensor)
+        numbers = self._numbers(index)
+        shards, rows = self._rows(numbers)
+        arrays = make_batch(self._reader, shards, rows, len(rows), self._form)
+        return _tensors(arrays, self._as_dict, single)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reader: SplitReader = self._source.reader()
+
+    def _numbers(self, index: Any) -> NDArray[np.int64]:
+        if isinstance(index, slice):
+            return np.arange(*index.indices(len(self)))
+        return np.atleast_1d(np.asarray(index, np.int64))
+
+    def _rows(self, numbers: NDArray[np.int64]) -> Rows:
+        outside = numbers[(numbers < -len(self)) | (numbers >= len(self))]
+        if len(outside):
+            raise IndexError(f"row {outside[0]} of a split of {len(self):,} rows")
+        return positions_as_rows(self._reader, numbers % len(self))
+
+
+def _ranks_around() -> tuple[int, int]:
+    """Rank and world size of this process: torch.distributed, else the launcher's variables, else one alone."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    rank, world = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    if (rank is None) != (world is None):
+        raise ValueError(f"RANK is {rank} and WORLD_SIZE is {world}: set both, or give rank and world_size")
+    return (0, 1) if rank is None or world is None else (int(rank), int(world))
+
+
+def _integers(dtype: Dtype) -> np.dtype[Any]:
+    if dtype not in ("int64", "int32"):
+        raise ValueError(f"dtype ({dtype!r}) must be 'int64' or 'int32'")
+    return np.dtype(dtype)
+
+
+def _needs_dict(as_dict: bool, form: BatchForm) -> None:
+    if not as_dict and (form.position_ids or form.doc_lens or form.columns):
+        raise ValueError("position_ids, doc_lens and columns come in dicts alone; give as_dict=True")
+
+
+def _pinned(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    array: NDArray[Any] = torch.empty(shape, dtype=getattr(torch, dtype.name), pin_memory=True).numpy()
+    return array
+
+
+def _tensors(arrays: Batch, as_dict: bool, single: bool) -> Any:
+    tensors = {name: torch.from_numpy(array[0] if single else array) for name, array in arrays.items()}
+    return tensors if as_dict else (tensors["input_ids"], tensors["labels"])
