@@ -26,7 +26,7 @@ class BatchForm:
     dtype: np.dtype[Any]
     """Of all integers in it."""
     shift: bool = True
-    """Labels stand one token ahead of the inputs. False: both are the whole row, for models that shift by themselves."""
+    """Labels stand one token ahead of the inputs. False: both are the whole row (models that shift)."""
     position_ids: bool = False
     """Positions that begin again with each document."""
     doc_lens: bool = False
@@ -91,7 +91,8 @@ def _positions(pieces: list[NDArray[np.uint32]], length: int) -> NDArray[np.int6
     rest = [np.append(lens.astype(np.int64), length - int(lens.sum())) for lens in pieces]
     lens = np.concatenate(rest)
     starts = np.cumsum(lens) - lens
-    return (np.arange(len(pieces) * length) - np.repeat(starts, lens)).reshape(len(pieces), length)
+    positions: NDArray[np.int64] = np.arange(len(pieces) * length) - np.repeat(starts, lens)
+    return positions.reshape(len(pieces), length)
 
 
 def _padded_lens(pieces: list[NDArray[np.uint32]], seen: int) -> NDArray[np.int64]:
@@ -112,7 +113,11 @@ def _column(
     seen: int,
     dtype: np.dtype[Any],
 ) -> NDArray[Any]:
-    values = reader.values(shards, rows, name) if len(rows) else reader.values(np.zeros(1, np.int64), np.zeros(1, np.int64), name)
+    values = (
+        reader.values(shards, rows, name)
+        if len(rows)
+        else reader.values(np.zeros(1, np.int64), np.zeros(1, np.int64), name)
+    )
     if values.dtype.kind == "f":
         dtype = values.dtype
     width = min(values.shape[1], seen) if values.shape[1] > 1 else 1

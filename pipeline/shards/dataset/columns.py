@@ -96,13 +96,14 @@ class DecodedColumn:
         """The rows' values, each row group decoded once as long as it is kept."""
         out: list[Bytes] = []
         for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
-            parts = []
-            while count > 0:
-                group = int(np.searchsorted(self._starts, first, side="right")) - 1
+            parts: list[Bytes] = []
+            at = first
+            while at < first + count:
+                group = int(np.searchsorted(self._starts, at, side="right")) - 1
                 stop = min(first + count, int(self._starts[group + 1]))
-                inside = self._group(group)[first - self._starts[group] : stop - self._starts[group]]
-                parts.append(memoryview(inside).cast("B"))
-                count, first = count - (stop - first), stop
+                inside = self._group(group)[at - self._starts[group] : stop - self._starts[group]]
+                parts.append(inside.data.cast("B"))
+                at = stop
             out.append(parts[0] if len(parts) == 1 else b"".join(parts))
         return out
 

@@ -4,8 +4,8 @@ Shards are put in a random order, ``mix_shards`` of them at a time are one windo
 random order. Both orders come from sorting independent 64-bit keys, so each is uniform (a tie among n keys has a chance
 under n^2 / 2^65 and is broken by place). Everything follows from (seed, epoch, rows of each shard, ``mix_shards``).
 
-Keys: Philox4x64-10, Salmon and others, "Parallel random numbers: as easy as 1, 2, 3" (2011); numpy promises that the raw
-stream of its bit generators does not change.
+Keys: Philox4x64-10, Salmon and others, "Parallel random numbers: as easy as 1, 2, 3" (2011); numpy promises that the
+raw stream of its bit generators does not change.
 """
 
 import hashlib

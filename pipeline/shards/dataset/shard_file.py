@@ -20,8 +20,8 @@ from pipeline.shards.dataset.shard_set import ShardEntry, ShardSet
 IDS = "input_ids"
 PIECES = "doc_lens"
 _WHAT_TO_DO = (
-    "copy it again from where it was made (`winnow verify RUN` tells there which shards are whole), or remove it from the "
-    "cache if it lies in one"
+    "copy it again from where it was made (`winnow verify RUN` tells there which shards are whole), or remove it from "
+    "the cache if it lies in one"
 )
 
 

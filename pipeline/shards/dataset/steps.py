@@ -39,7 +39,9 @@ def batch_of_rank(global_batch: int, world: int) -> int:
     if global_batch % world or global_batch < 1:
         lower, upper = global_batch // world * world, (global_batch // world + 1) * world
         near = f"{lower} or {upper}" if lower > 0 else f"{upper}"
-        raise ValueError(f"global_batch ({global_batch}) must be a multiple of the world size ({world}), such as {near}")
+        raise ValueError(
+            f"global_batch ({global_batch}) must be a multiple of the world size ({world}), such as {near}"
+        )
     return global_batch // world
 
 

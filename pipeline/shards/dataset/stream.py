@@ -107,8 +107,8 @@ class SampleStream:
         Yields:
             (sample, batch): the batch, and the sample at which the reader's next step begins for all ranks together.
         """
-        step = place.worker if first_step is None else first_step
-        for step, first, last in samples_of(place, start, self.total, batch, tail, step):  # noqa: B020
+        begin = place.worker if first_step is None else first_step
+        for step, first, last in samples_of(place, start, self.total, batch, tail, begin):
             shards, rows = self.rows_of(first, last)
             yield (
                 start + (step + place.workers) * batch * place.world,

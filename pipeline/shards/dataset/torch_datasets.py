@@ -18,7 +18,7 @@ from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_ro
 Dtype = Literal["int64", "int32"]
 
 
-class ShardDataset(IterableDataset):
+class ShardDataset(IterableDataset[Any]):
     """Batches of one rank, in the global order; its whole state is one integer, the samples that all ranks have read.
 
     Give it to a ``DataLoader`` with ``batch_size=None``: it makes whole batches itself. Iterating begins at the state's
@@ -97,7 +97,8 @@ class ShardDataset(IterableDataset):
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
         self._stream = self._open()
-        self._start = self._position = 0
+        self._start = 0
+        self._position: int | None = None  # not read from yet
         self._own_step = False
         if self._ranks or global_batch is not None:
             self._place(), self.batch_size  # settings that do not fit are refused here, where they are given
@@ -129,7 +130,11 @@ class ShardDataset(IterableDataset):
 
         With worker processes this copy of the dataset does not see how far they are: take :meth:`samples_after`.
         """
-        return {"samples": self._position, "order": self._stream.identity}
+        position = self._position
+        if position is None:
+            worker = get_worker_info()
+            position = self._start + (0 if worker is None or self._own_step else worker.id * self.global_batch)
+        return {"samples": position, "order": self._stream.identity}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a run stood, with any number of ranks and workers.
@@ -142,13 +147,13 @@ class ShardDataset(IterableDataset):
         samples = state["samples"]
         if state.get("order", self._stream.identity) != self._stream.identity:
             raise ValueError(
-                f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or to "
-                "another seed or mix_shards; give the same ones, or the samples alone to go on in this order anyway"
+                f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or "
+                "to another seed or mix_shards; give the same ones, or the samples alone to go on in this order anyway"
             )
         total = self._stream.total
         if not isinstance(samples, int) or samples < 0 or (total is not None and samples > total):
             raise ValueError(f"samples ({samples!r}) must be an integer from 0 to {total}, the samples of all epochs")
-        self._start = self._position = samples
+        self._start, self._position = samples, None
         self._own_step = get_worker_info() is not None
 
     def __len__(self) -> int:
@@ -193,7 +198,7 @@ class ShardDataset(IterableDataset):
         return Place(rank, world)
 
 
-class ShardRows(Dataset):
+class ShardRows(Dataset[Any]):
     """Rows by their numbers in the global order, for samplers and for looking at data.
 
     ``rows[7]`` is one row, ``rows[[7, 3]]`` and ``rows[7:9]`` are batches; a ``BatchSampler`` given as ``sampler`` to a
@@ -220,7 +225,7 @@ class ShardRows(Dataset):
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
-        self._reader = self._source.reader()
+        self._reader: SplitReader = self._source.reader()
 
     def __len__(self) -> int:
         return int(self._reader.starts[-1])
@@ -237,7 +242,7 @@ class ShardRows(Dataset):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._reader: SplitReader = self._source.reader()
+        self._reader = self._source.reader()
 
     def _numbers(self, index: Any) -> NDArray[np.int64]:
         if isinstance(index, slice):

@@ -1,0 +1,213 @@
+"""Manifest, shard files, rows and batches, without torch."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.shards import manifest
+from pipeline.shards.dataset import shard_set
+from pipeline.shards.dataset.batches import IGNORE, BatchForm, make_batch
+from pipeline.shards.dataset.columns import DecodedColumn, PlainColumn
+from pipeline.shards.dataset.errors import ShardError
+from pipeline.shards.dataset.steps import Place
+from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
+from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
+
+INT64 = np.dtype("int64")
+
+
+def reader(folder, **options):
+    return Source(str(folder), **options).reader()
+
+
+def read_all(source, name="input_ids", numbers=None):
+    numbers = np.arange(source.starts[-1]) if numbers is None else np.asarray(numbers)
+    return source.values(*positions_as_rows(source, numbers), name)
+
+
+def test_the_reader_needs_no_torch_no_ray_no_numba_and_no_scipy(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(10)]})
+    program = f"""
+import sys
+import pipeline.shards
+from pipeline.shards.dataset.stream import Source
+import numpy as np
+Source({str(tmp_path)!r}).reader().values(np.zeros(3, int), np.arange(3))
+heavy = [name for name in ("torch", "ray", "numba", "scipy", "pydantic", "orjson", "pandas") if name in sys.modules]
+assert not heavy, heavy
+try:
+    import torch
+except ImportError:
+    sys.exit()
+from pipeline.shards import ShardDataset, ShardRows
+list(ShardDataset({str(tmp_path)!r}, batch_size=2))
+heavy = [name for name in ("ray", "numba", "scipy", "pydantic") if name in sys.modules]
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_format_is_the_writers():
+    assert shard_set.KNOWN_FORMAT == manifest.FORMAT
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_rows_are_what_arrow_reads(tmp_path, dtype, compression):
+    # several pages and row groups a shard, rows across pages
+    rng = np.random.default_rng(1)
+    shards = [rng.integers(0, 60_000, (count, 701)).astype(dtype) for count in (2500, 1, 1300)]
+    write_set(tmp_path, {"train": shards}, compression=compression)
+    source = reader(tmp_path)
+    plain = compression == "none"
+    assert isinstance(source.shard(0).column("input_ids"), PlainColumn if plain else DecodedColumn)
+    wanted = np.concatenate(shards)
+    assert np.array_equal(read_all(source), wanted)
+    table = pq.read_table(sorted(tmp_path.glob("train-*")))
+    arrow = table["input_ids"].combine_chunks().flatten().to_numpy().reshape(-1, 701)
+    assert np.array_equal(read_all(source), arrow)
+    some = rng.permutation(len(wanted))
+    assert np.array_equal(read_all(source, numbers=some), wanted[some])
+    runs = np.concatenate([np.arange(100, 900), np.arange(2400, 2600), [3, 3, 0]])
+    assert np.array_equal(read_all(source, numbers=runs), wanted[runs])
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_shards_that_other_writers_wrote_are_read_as_well(tmp_path, version):
+    write_set(tmp_path, {"train": [numbered_rows(3000, 50)]})
+    path = tmp_path / "train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    for options in ({}, {"use_dictionary": False}, {"use_dictionary": False, "compression": "none"}):
+        pq.write_table(table, path, data_page_version=version, data_page_size=40_000, **options)
+        described = json.loads((tmp_path / "manifest.json").read_bytes())
+        described["shards"]["splits"]["train"]["shards"][0]["bytes"] = path.stat().st_size
+        (tmp_path / "manifest.json").write_text(json.dumps(described))
+        source = reader(tmp_path)
+        assert isinstance(source.shard(0).column("input_ids"), PlainColumn) == ("compression" in options)
+        assert np.array_equal(read_all(source), numbered_rows(3000, 50))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.integers(1, 60), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4),
+    st.integers(0, 12), st.integers(1, 4), st.integers(1, 3),
+)  # fmt: skip
+def test_a_stream_is_read_once_and_goes_on_with_another_world(
+    tmp_path_factory, count, shards, epochs, world, workers, batch, stop, world_after, batch_after
+):
+    folder = tmp_path_factory.mktemp("set")
+    write_set(folder, {"train": np.array_split(numbered_rows(count), shards)})
+    form = BatchForm(INT64)
+
+    def read(start, world, workers, batch, steps=10**9):
+        stream = SampleStream(reader(folder), seed=4, mix_shards=2, epochs=epochs)
+        found = {}
+        for rank in range(world):
+            for worker in range(workers):
+                place = Place(rank, world, worker, workers)
+                for number, (_, arrays) in enumerate(stream.batches(place, batch, form, start, "pad")):
+                    found[worker + number * workers, rank] = arrays["input_ids"][:, 0].tolist()
+        return [row for (step, _), rows in sorted(found.items()) if step < steps for row in rows if row != END_OF_TEXT]
+
+    whole = read(0, 1, 1, 1)
+    assert whole[:count] == list(range(2, count + 2))
+    for epoch in range(epochs):
+        assert sorted(whole[epoch * count : (epoch + 1) * count]) == list(range(2, count + 2))
+    assert read(0, world, workers, batch) == whole
+    consumed = min(stop * batch * world, count * epochs)
+    before = read(0, world, workers, batch, stop)
+    assert before + read(consumed, world_after, 2, batch_after) == whole
+
+
+def test_labels_stand_one_ahead_and_leave_padding_and_masked_tokens_out(tmp_path):
+    rows = np.arange(100, 118, dtype=np.uint16).reshape(3, 6)
+    lens = [[[6], [2, 1], [4, 2]]]
+    masks = [{"loss_mask": np.array([[1] * 6, [1] * 6, [0, 0, 1, 0, 1, 1]], np.uint8)}]
+    write_set(tmp_path, {"train": [rows]}, {"train": lens}, columns={"train": masks})
+    source = reader(tmp_path)
+    zeros = np.zeros(3, np.int64)
+    form = BatchForm(INT64, position_ids=True, doc_lens=True, columns=("loss_mask",))
+    batch = make_batch(source, zeros, np.arange(3), 4, form)
+    assert batch["input_ids"].tolist() == [
+        [100, 101, 102, 103, 104], [106, 107, 108, 109, 110], [112, 113, 114, 115, 116], [END_OF_TEXT] * 5,
+    ]  # fmt: skip
+    out = IGNORE
+    assert batch["labels"].tolist() == [
+        [101, 102, 103, 104, 105], [107, 108, out, out, out], [out, 114, out, 116, 117], [out] * 5,
+    ]  # fmt: skip
+    assert batch["position_ids"].tolist()[:3] == [[0, 1, 2, 3, 4], [0, 1, 0, 0, 1], [0, 1, 2, 3, 0]]
+    assert batch["doc_lens"].tolist() == [[5, 0], [2, 1], [4, 1], [0, 0]]
+    assert batch["loss_mask"].tolist()[:3] == [[1] * 5, [1] * 5, [0, 0, 1, 0, 1]]
+    assert all(array.dtype == INT64 for array in batch.values())
+    whole = make_batch(source, zeros, np.arange(3), 3, BatchForm(np.dtype("int32"), shift=False))
+    assert whole["input_ids"].tolist() == rows.tolist()
+    assert whole["labels"].tolist()[1] == [106, 107, 108, out, out, out]
+    assert whole["labels"].dtype == np.int32
+
+
+def test_a_missing_manifest_and_a_run_folder_are_told_apart(tmp_path):
+    with pytest.raises(ShardError, match=r"manifest.json does not exist; give the folder"):
+        reader(tmp_path / "nothing")
+    (tmp_path / "state.json").write_text('{"shards": "shards/abc"}')
+    with pytest.raises(ShardError, match=r"run folder; its shard set is .*/shards/abc"):
+        reader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no JSON"),
+        ('{"format": "winnow-shards-9"}', "winnow-shards-9"),
+        ('{"format": "winnow-shards-1"}', "lacks"),
+    ],
+)  # fmt: skip
+def test_a_broken_manifest_is_named(tmp_path, content, message):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ShardError, match=message):
+        reader(tmp_path)
+
+
+def test_empty_and_unknown_splits_are_refused_with_those_there_are(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(9)], "val": []})
+    with pytest.raises(
+        ShardError, match=r"split 'val' of .* is empty; the splits are train \(9 rows\), val \(0 rows\)"
+    ):
+        reader(tmp_path, split="val")
+    with pytest.raises(ShardError, match=r"no split 'test'; it has train \(9 rows\)"):
+        reader(tmp_path, split="test")
+
+
+def test_a_missing_or_truncated_or_altered_shard_is_named(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(9), numbered_rows(8)]})
+    path = tmp_path / "train-00001-of-00002.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:-10])
+    with pytest.raises(
+        ShardError, match=rf"{path.name} is cut short: {len(data) - 10:,} bytes, .*says {len(data):,}; copy"
+    ):
+        read_all(reader(tmp_path))
+    path.write_bytes(data[:-20] + bytes(20))
+    with pytest.raises(ShardError, match=rf"{path.name} is altered"):
+        read_all(reader(tmp_path))
+    at = data.index((5 + 2).to_bytes(4, "little"))  # an id of row 5: everything else stays as it was
+    path.write_bytes(data[:at] + b"\x63" + data[at + 1 :])
+    assert 0x63 in read_all(reader(tmp_path))
+    with pytest.raises(ShardError, match=rf"{path.name} is altered: its sha256 is"):
+        read_all(reader(tmp_path, verify=True))
+    path.unlink()
+    for verify in (False, True):
+        with pytest.raises(ShardError, match=rf"{path.name} is missing"):
+            read_all(reader(tmp_path, verify=verify))
+
+
+def test_an_unknown_column_is_refused_with_those_there_are(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(9)]})
+    with pytest.raises(ShardError, match="no column 'attention_mask'; it has input_ids, doc_lens"):
+        read_all(reader(tmp_path), "attention_mask")
