@@ -62,8 +62,8 @@ class RemoteFolder:
                 f"{self.location}/{name} has {size:,} bytes, the cache {self._root} may hold {self._max_bytes:,}; "
                 "raise cache_mb"
             )
-        target = self._folder / name
-        with self._locked(name):
+        target = self._cached(name)
+        with self._locked(target.name):
             if target.exists() and target.stat().st_size == size:
                 os.utime(target)  # used now
                 return target
@@ -74,9 +74,12 @@ class RemoteFolder:
     def expect(self, name: str, size: int) -> None:
         """Begin to fetch a shard that will soon be asked for."""
         self._remote()
-        if name not in self._expected and not (self._folder / name).exists():
+        if name not in self._expected and not self._cached(name).exists():
             # What goes wrong here is met again, and raised, by who asks for the shard.
             self._expected[name] = self._fetcher.submit(self.local_file, name, size)
+
+    def _cached(self, name: str) -> Path:
+        return self._folder / name.replace("/", "--")
 
     def _remote(self) -> tuple[Any, str]:
         """The file system and the folder's path in it. A forked process needs its own."""
@@ -97,7 +100,7 @@ class RemoteFolder:
 
     def _fetch(self, name: str, size: int, target: Path) -> None:
         files, path = self._remote()
-        draft = target.parent / f"{_DRAFT}{name}"  # the lock is held: nobody else writes it
+        draft = target.parent / f"{_DRAFT}{target.name}"  # the lock is held: nobody else writes it
         try:
             files.get_file(f"{path}/{name}", str(draft))
         except FileNotFoundError:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn
 from pipeline.shards.dataset.errors import ShardError
+from pipeline.shards.dataset.folders import Folder
 from pipeline.shards.dataset.plain_pages import Pages, plain_pages
 from pipeline.shards.dataset.shard_set import ShardEntry, ShardSet
+from pipeline.shards.formats import raw
 
 IDS = "input_ids"
 PIECES = "doc_lens"
@@ -32,14 +34,16 @@ class ShardFile:
         ShardError: it is missing, or has not the size, rows or columns that the manifest says.
     """
 
-    def __init__(self, path: Path, entry: ShardEntry, shard_set: ShardSet, decoded: DecodedGroups) -> None:
-        self._path, self._entry, self._set, self._decoded = path, entry, shard_set, decoded
+    def __init__(
+        self, path: Path, entry: ShardEntry, shard_set: ShardSet, decoded: DecodedGroups, folder: Folder
+    ) -> None:
+        self._path, self._entry, self._set, self._decoded, self._folder = path, entry, shard_set, decoded, folder
         self._columns: dict[str, FixedColumn] = {}
         self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
         self._filled: NDArray[np.int64] | None = None
         self._data = self._mapped()
         self._file: pq.ParquetFile | None = None
-        if path.suffix == ".parquet":
+        if shard_set.file_format == "parquet":
             self._file = self._footer()
             rows = self._file.metadata.num_rows
         else:
@@ -78,12 +82,12 @@ class ShardFile:
                     column = column.combine_chunks()
                 offsets = column.offsets.to_numpy().astype(np.int64)
                 self._pieces = column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
-            else:  # one piece a row: what the manifest counts as text
-                lens = np.minimum(
-                    np.maximum(self._entry.tokens - np.arange(self._entry.rows) * self._set.row_tokens, 0),
-                    self._set.row_tokens,
-                )
-                self._pieces = lens.astype(np.uint32), np.arange(self._entry.rows + 1)
+            elif self._file:
+                raise ShardError(f"{self._path} has no column {PIECES!r}; it has {', '.join(self.names)}")
+            else:
+                ids: Any = self._data  # mapped, not copied
+                packed = raw.read(ids, self._index(), self._set.row_tokens)
+                self._pieces = packed.pieces, packed.offsets
         return self._pieces
 
     def filled(self) -> NDArray[np.int64]:
@@ -110,6 +114,16 @@ class ShardFile:
                 if width == found.width:
                     return PlainColumn(self._data, found, decoded.length, np.dtype(f"<{decoded.dtype.kind}{width}"))
         return decoded
+
+    def _index(self) -> bytes:
+        """Megatron's index of the documents beside a raw payload."""
+        name, size = next(file for file in self._entry.files if file[0].endswith(".idx"))
+        try:
+            return self._folder.local_file(name, size).read_bytes()
+        except FileNotFoundError:
+            raise ShardError(
+                f"{self._folder.location}/{name} is missing, though the manifest lists it; {_WHAT_TO_DO}"
+            ) from None
 
     def _mapped(self) -> memoryview:
         path = self._path

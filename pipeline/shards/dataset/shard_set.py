@@ -1,5 +1,6 @@
 """What a shard set holds, from its manifest: splits, their shards in global order, row length and dtype."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ KNOWN_FORMAT = "winnow-shards-1"
 """As :data:`pipeline.shards.manifest.FORMAT`, which needs a library that training ranks need not have."""
 
 
+READABLE = ("parquet", "raw")
+"""Formats that this reader reads."""
+
+
 @dataclass(frozen=True)
 class ShardEntry:
     """One shard as the manifest lists it."""
@@ -26,6 +31,8 @@ class ShardEntry:
     sha256: str
     tokens: int
     """Tokens in its rows, padding not counted."""
+    files: tuple[tuple[str, int], ...] = ()
+    """Path and bytes of the files beside it that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Split:
     name: str
     rows: int
     shards: tuple[ShardEntry, ...]
+    identity: str
+    """Names the rows and their order, whichever format they are read from."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class ShardSet:
     """Of the ids, uint16 or uint32."""
     vocabulary_size: int
     end_of_text: int
-    row_kind: str
-    """How documents became rows (`concat` and others)."""
+    file_format: str
+    """Of the shards that are read."""
     splits: dict[str, Split]
 
     def split(self, name: str) -> Split:
@@ -69,11 +78,15 @@ class ShardSet:
         return self.splits[name]
 
 
-def read_shard_set(folder: Folder) -> ShardSet:
+def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
     """Read ``manifest.json``.
 
+    Args:
+        folder: of the shard set.
+        file_format: one of :data:`READABLE`; by default the first of the set's own that is.
+
     Raises:
-        ShardError: it is missing, broken, or of another format.
+        ShardError: it is missing, broken, or names no shards that this reader can read.
     """
     place = f"{folder.location}/{MANIFEST}"
     try:
@@ -89,14 +102,23 @@ def read_shard_set(folder: Folder) -> ShardSet:
                 "read it with the version of winnow that wrote it, or a newer one"
             )
         described, vocabulary = manifest["shards"], manifest["vocabulary"]
+        main, formats = described["splits"], {described.get("format", "parquet"): described["splits"]}
+        formats |= described.get("formats", {})
+        chosen = next((name for name in formats if name in READABLE and file_format in (None, name)), None)
+        if chosen is None:
+            wanted = f"format {file_format!r}" if file_format else f"none of {' and '.join(READABLE)}"
+            raise ShardError(
+                f"{place} has {', '.join(formats)}, but {wanted}; add one of {', '.join(READABLE)} to `shards.formats` "
+                "and run again, or read it with the library of its format"
+            )
         return ShardSet(
             location=folder.location,
             row_tokens=int(described["row_tokens"]),
             dtype=np.dtype(described["dtype"]),
             vocabulary_size=int(vocabulary["size"]),
             end_of_text=int(vocabulary["end_of_text"]),
-            row_kind=str(described.get("row", "concat")),
-            splits={name: _split(name, split) for name, split in described["splits"].items()},
+            file_format=chosen,
+            splits={name: _split(name, split, main[name]) for name, split in formats[chosen].items()},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ShardError(
@@ -104,7 +126,7 @@ def read_shard_set(folder: Folder) -> ShardSet:
         ) from None
 
 
-def _split(name: str, described: dict[str, Any]) -> Split:
+def _split(name: str, described: dict[str, Any], main: dict[str, Any]) -> Split:
     shards = tuple(
         ShardEntry(
             path=str(entry["path"]),
@@ -112,10 +134,14 @@ def _split(name: str, described: dict[str, Any]) -> Split:
             bytes=int(entry["bytes"]),
             sha256=str(entry["sha256"]),
             tokens=int(entry["tokens"]),
+            files=tuple((str(file["path"]), int(file["bytes"])) for file in entry.get("files", [])),
         )
         for entry in described["shards"]
     )
-    return Split(name, sum(shard.rows for shard in shards), shards)
+    digest = hashlib.blake2b(digest_size=8)
+    for entry in main["shards"]:
+        digest.update(bytes.fromhex(entry["sha256"]))
+    return Split(name, sum(shard.rows for shard in shards), shards, digest.hexdigest())
 
 
 def _where_it_is(folder: Folder) -> str:

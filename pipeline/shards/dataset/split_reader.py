@@ -58,7 +58,7 @@ class SplitReader:
         if self._verify and number not in self._verified:
             check_hash(Path(path), entry)
             self._verified.add(number)
-        opened = self._open[number] = ShardFile(Path(path), entry, self.shard_set, self._decoded)
+        opened = self._open[number] = ShardFile(Path(path), entry, self.shard_set, self._decoded, self._folder)
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)
         return opened

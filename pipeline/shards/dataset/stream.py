@@ -28,6 +28,7 @@ class Source:
     verify: bool = False
     cache: str | None = None
     cache_mb: int | None = None
+    file_format: str | None = None
 
     def reader(self) -> SplitReader:
         """Read the manifest and get ready to open shards.
@@ -36,7 +37,7 @@ class Source:
             ShardError: no manifest, no such split, or an empty one.
         """
         folder = open_folder(self.location, self.cache, self.cache_mb)
-        shard_set = read_shard_set(folder)
+        shard_set = read_shard_set(folder, self.file_format)
         return SplitReader(shard_set, shard_set.split(self.split), folder, self.verify)
 
 
@@ -64,10 +65,8 @@ class SampleStream:
     @property
     def identity(self) -> str:
         """Names the order of the stream: equal for equal shards, seed and ``mix_shards``."""
-        digest = hashlib.blake2b(f"{self._seed} {self._mix}".encode(), digest_size=8)
-        for shard in self.reader.split.shards:
-            digest.update(bytes.fromhex(shard.sha256))
-        return digest.hexdigest()
+        named_by = f"{self.reader.split.identity} {self._seed} {self._mix}"
+        return hashlib.blake2b(named_by.encode(), digest_size=8).hexdigest()
 
     def rows_of(self, first: int, last: int) -> Rows:
         """Shard numbers and row numbers int64[n] of samples first .. last - 1."""

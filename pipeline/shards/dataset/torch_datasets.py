@@ -48,6 +48,7 @@ class ShardDataset(IterableDataset[Any]):
         verify: compare each shard's sha256 with the manifest's when a process first uses it.
         cache: local folder for the shards of a URL.
         cache_mb: its largest size, in MB.
+        file_format: ``parquet`` or ``raw``, where the set has both.
         pin_memory: make batches in pinned memory where there is CUDA and no worker process.
 
     Raises:
@@ -78,6 +79,7 @@ class ShardDataset(IterableDataset[Any]):
         verify: bool = False,
         cache: str | None = None,
         cache_mb: int | None = None,
+        file_format: str | None = None,
         pin_memory: bool = False,
     ) -> None:
         super().__init__()
@@ -95,7 +97,7 @@ class ShardDataset(IterableDataset[Any]):
         self._order = (seed, mix_shards, epochs)
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
         _needs_dict(as_dict, self._form)
-        self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
+        self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
         self._stream = self._open()
         self._start = 0
         self._position: int | None = None  # not read from yet
@@ -220,11 +222,12 @@ class ShardRows(Dataset[Any]):
         verify: bool = False,
         cache: str | None = None,
         cache_mb: int | None = None,
+        file_format: str | None = None,
     ) -> None:
         self._as_dict = as_dict
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
         _needs_dict(as_dict, self._form)
-        self._source = Source(os.fspath(location), split, verify, cache, cache_mb)
+        self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
         self._reader: SplitReader = self._source.reader()
 
     def __len__(self) -> int:

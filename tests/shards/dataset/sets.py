@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.shards.manifest import manifest_bytes, shard_entry
+from pipeline.shards.formats import raw
+from pipeline.shards.manifest import file_entry, manifest_bytes, shard_entry
 from pipeline.shards.packed_rows import PackedRows
 from pipeline.shards.parquet import ParquetShardWriter
 
@@ -24,13 +25,14 @@ def write_set(
     pieces: dict[str, list[list[list[int]]]] | None = None,
     compression: str = "none",
     columns: dict[str, list[dict[str, np.ndarray]]] | None = None,
+    formats: tuple[str, ...] = ("parquet",),
 ) -> Path:
     """A shard set: for each split its shards' rows, and the lengths of their pieces (default: one piece a row)."""
     folder.mkdir(parents=True, exist_ok=True)
-    described = {}
+    described = {file_format: {} for file_format in formats}
     some = next(rows for shards in splits.values() for rows in [*shards, np.zeros((0, 5), np.uint32)])
     for name, shards in splits.items():
-        entries = []
+        entries = {file_format: [] for file_format in formats}
         for number, rows in enumerate(shards):
             lens = pieces[name][number] if pieces else [[rows.shape[1]]] * len(rows)
             path = folder / f"{name}-{number:05d}-of-{len(shards):05d}.parquet"
@@ -40,24 +42,44 @@ def write_set(
                 np.concatenate([[0], np.cumsum([len(row) for row in lens])]).astype(np.int64),
                 **({"columns": columns[name][number]} if columns else {}),
             )
-            with pa.OSFile(str(path), "wb") as sink:
-                kinds = {column: values.dtype for column, values in packed.columns.items()}
-                writer = ParquetShardWriter(sink, rows.shape[1], rows.dtype, compression, kinds)
-                writer.write(*packed)
-                writer.close()
-            data = path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            entries.append(shard_entry(path.name, len(rows), len(data), digest, sum(map(sum, lens))))
-        described[name] = {"rows": sum(e["rows"] for e in entries), "shards": entries}
+            tokens = sum(map(sum, lens))
+            if "parquet" in formats:
+                with pa.OSFile(str(path), "wb") as sink:
+                    kinds = {column: values.dtype for column, values in packed.columns.items()}
+                    writer = ParquetShardWriter(sink, rows.shape[1], rows.dtype, compression, kinds)
+                    writer.write(*packed)
+                    writer.close()
+                data = path.read_bytes()
+                digest = hashlib.sha256(data).hexdigest()
+                entries["parquet"].append(shard_entry(path.name, len(rows), len(data), digest, tokens))
+            if "raw" in formats:
+                entries["raw"].append(_write_raw(folder, f"{name}-{number:05d}", packed, tokens))
+        for file_format in formats:
+            described[file_format][name] = {"shards": entries[file_format]}
     manifest = {
         "shards": {
             "row": "concat",
             "row_tokens": some.shape[1],
             "sequence_tokens": some.shape[1] - 1,
             "dtype": some.dtype.name,
-            "splits": described,
+            "format": formats[0],
+            "formats": {file_format: described[file_format] for file_format in formats[1:]},
+            "splits": described[formats[0]],
         },
         "vocabulary": {"name": "made-up", "size": 60_000, "end_of_text": END_OF_TEXT},
     }
     (folder / "manifest.json").write_bytes(manifest_bytes(manifest))
     return folder
+
+
+def _write_raw(folder: Path, name: str, packed: PackedRows, tokens: int) -> dict:
+    (folder / "raw").mkdir(exist_ok=True)
+    data = b"".join(raw.payload(packed))
+    (folder / "raw" / f"{name}.bin").write_bytes(data)
+    entry = shard_entry(f"raw/{name}.bin", len(packed.rows), len(data), hashlib.sha256(data).hexdigest(), tokens)
+    entry["files"] = []
+    for suffix, content in raw.sidecars(packed, END_OF_TEXT, 60_000):
+        (folder / "raw" / f"{name}{suffix}").write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        entry["files"].append(file_entry(f"raw/{name}{suffix}", len(content), digest))
+    return entry

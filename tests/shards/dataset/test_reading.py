@@ -211,3 +211,41 @@ def test_an_unknown_column_is_refused_with_those_there_are(tmp_path):
     write_set(tmp_path, {"train": [numbered_rows(9)]})
     with pytest.raises(ShardError, match="no column 'attention_mask'; it has input_ids, doc_lens"):
         read_all(reader(tmp_path), "attention_mask")
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_raw_shards_give_the_same_batches_and_the_same_order(tmp_path, dtype):
+    rows = [numbered_rows(700, 30, dtype), numbered_rows(4, 30, dtype)]
+    lens = [[[10, 20]] * 699 + [[30]], [[30], [1, 29], [30], [7]]]  # the last row is padded
+    write_set(tmp_path / "both", {"train": rows}, {"train": lens}, formats=("parquet", "raw"))
+    write_set(tmp_path / "raw", {"train": rows}, {"train": lens}, formats=("raw",))
+    form = BatchForm(INT64, position_ids=True, doc_lens=True)
+    streams = [
+        SampleStream(source.reader(), seed=1, epochs=2)
+        for source in (
+            Source(str(tmp_path / "both")),
+            Source(str(tmp_path / "both"), file_format="raw"),
+            Source(f"file://{tmp_path}/raw", cache=str(tmp_path / "cache"), verify=True),
+        )
+    ]
+    assert [stream.reader.shard_set.file_format for stream in streams] == ["parquet", "raw", "raw"]
+    assert streams[0].identity == streams[1].identity
+    for (_, first), *others in zip(*(stream.batches(Place(), 50, form) for stream in streams), strict=True):
+        for _, batch in others:
+            for name, values in first.items():
+                assert np.array_equal(batch[name], values), name
+    next((tmp_path / "raw" / "raw").glob("*1.idx")).unlink()
+    with pytest.raises(ShardError, match=r"train-00001.idx is missing"):
+        Source(str(tmp_path / "raw")).reader().shard(1).filled()
+
+
+def test_a_set_of_formats_that_are_not_read_says_which_are(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(9)]}, formats=("parquet",))
+    described = json.loads((tmp_path / "manifest.json").read_bytes())
+    described["shards"]["format"] = "mds"
+    (tmp_path / "manifest.json").write_text(json.dumps(described))
+    with pytest.raises(ShardError, match="has mds, but none of parquet and raw; add one of"):
+        reader(tmp_path)
+    write_set(tmp_path, {"train": [numbered_rows(9)]}, formats=("parquet",))
+    with pytest.raises(ShardError, match="has parquet, but format 'raw'"):
+        reader(tmp_path, file_format="raw")

@@ -204,6 +204,7 @@ def test_a_state_of_other_data_or_another_order_is_refused(folder, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.filterwarnings("ignore:.set_vital. is deprecated")
 @pytest.mark.parametrize("stop", [0, 1, 2, 5])
 def test_loaders_that_keep_a_state_for_each_worker_go_on_in_the_same_order(folder, workers, stop):
     stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed (extra `dev`)")
