@@ -18,7 +18,7 @@ from pipeline.walk import Walk
 
 def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is."""
-    outcomes = totals_under(walk.decided, "outcome")
+    outcomes = totals_under(walk.ledger, "outcome")
     outcomes[schemas.UNREADABLE] = sum(totals_under(walk.measured, "unreadable").values())
     records = sum(outcomes.values())
     text_bytes = total(walk.measured, "text_bytes")
@@ -37,6 +37,8 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say("rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top))
     _boilerplate(walk, console, say)
     _index(walk, say)
+    for line in selection_lines(walk):
+        say(line)
     console.print(_stages(walk.engine.summaries))
     console.print(_splits(walk))
     checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
@@ -53,6 +55,34 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say(printable(f"ALARM: {alarm}", lines=False))
     say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
+
+
+def selection_lines(walk: Walk) -> list[str]:
+    """What each step of select did, in order; nothing where it is off."""
+    config = walk.config.select
+    if config is None:
+        return []
+    lines = []
+    if walk.embedded:
+        embedded, without = total(walk.embedded, "documents"), total(walk.embedded, "without_vector")
+        clusters = total(walk.engine.committed["centres"], "clusters")
+        bare = f" ({without:,} have no vector and are left alone)" if without else ""
+        lines.append(f"select: {embedded:,} documents embedded by {config.encoder.model}{bare}, {clusters:,} clusters")
+    if config.semantic is not None:
+        removed, compared = total(walk.semantic, "removed"), total(walk.semantic, "compared")
+        lines.append(
+            f"select: {removed:,} semantic duplicates (cosine >= {config.semantic.threshold:g} with a kept one) among "
+            f"{compared:,} linked documents"
+        )
+    if config.sample is not None and walk.sampled:
+        before, taken = total(walk.sampled, "tokens"), total(walk.sampled, "taken_tokens")
+        short = "; the corpus is smaller, all of it is taken" if before <= config.sample.target_tokens else ""
+        shares = ", ".join(f"{name} {n:,}" for name, n in totals_under(walk.sampled, "taken_tokens").items())
+        lines.append(
+            f"select: {taken:,} of {before:,} tokens sampled for a budget of {config.sample.target_tokens:,}{short} "
+            f"({shares})"
+        )
+    return lines
 
 
 def _index(walk: Walk, say: Callable[[str], None]) -> None:
@@ -85,7 +115,7 @@ def _outcomes(walk: Walk, outcomes: dict[str, int], records: int) -> Table:
         table.add_column(name, justify="right")
     unreadable = totals_under(walk.measured, "unreadable")
     by_source = {
-        name: {**totals_under(walk.decided, f"source/{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
+        name: {**totals_under(walk.ledger, f"source/{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
         for name in shown
     }
     for outcome in schemas.OUTCOMES:

@@ -48,6 +48,7 @@ def why(
 
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
+    from pipeline import schemas
     from pipeline.explain import LostDocument, Story
 
     lines = [
@@ -59,10 +60,14 @@ def tell(story: "Story", characters: int) -> None:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
+    if story.left_out is not None:
+        step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
+        lines.append(f"left out   {step}: place {value:.6g}, the sample ends at {limit:.6g}")
     if story.keeper is not None:
         keeper = story.keeper
+        measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"
         name = "a document that is no longer in the index" if isinstance(keeper, LostDocument) else keeper.id
-        lines.append(f"keeper     {name}  (number {keeper.doc}), similarity {story.similarity:.4f}")
+        lines.append(f"keeper     {name}  (number {keeper.doc}), {measure} {story.similarity:.4f}")
         if isinstance(keeper, Story):
             lines.append(f"           {keeper.source}: {keeper.path}, row {keeper.row}")
         else:

@@ -19,9 +19,10 @@ def close_and_describe(walk: Walk) -> bytes:
     config = walk.config
     readable = totals_under(walk.measured, "readable")
     unreadable = totals_under(walk.measured, "unreadable")
-    outcomes = totals_under(walk.decided, "outcome")
-    kept = outcomes.get(schemas.KEPT, 0)
-    copies = total(walk.decided, "copies")
+    outcomes = totals_under(walk.ledger, "outcome")
+    kept = totals_under(walk.decided, "outcome").get(schemas.KEPT, 0)  # what select then leaves out has tokens, too
+    copies = total(walk.ledger, "copies")
+    tokens = total(walk.shuffled, "tokens")
     balances = [
         Balance(
             "rows of all parts against readable documents",
@@ -39,8 +40,18 @@ def close_and_describe(walk: Walk) -> bytes:
         Balance("documents shuffled against copies of kept", copies, total(walk.shuffled, "documents")),
         *row_balances(walk),
     ]
+    if walk.selected is not None:
+        balances.append(
+            Balance(
+                "semantic duplicates decided against found",
+                total(walk.semantic, "removed"),
+                outcomes.get(schemas.SEMANTIC_DUPLICATE, 0),
+            )
+        )
+    if walk.sampled:
+        balances.append(Balance("tokens shuffled against tokens sampled", total(walk.sampled, "taken_tokens"), tokens))
     for source in config.sources:
-        decided = totals_under(walk.decided, f"source/{source.name}")
+        decided = totals_under(walk.ledger, f"source/{source.name}")
         balances.append(
             Balance(f"outcomes of source {source.name}", readable.get(source.name, 0), sum(decided.values()))
         )
@@ -77,7 +88,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "licence": source.licence,
             "weight": source.weight,
             "outcomes": {
-                **totals_under(walk.decided, f"source/{source.name}"),
+                **totals_under(walk.ledger, f"source/{source.name}"),
                 schemas.UNREADABLE: unreadable.get(source.name, 0),
             },
             "tokens": total(walk.tokenised, f"source_tokens/{source.name}"),

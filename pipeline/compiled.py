@@ -17,7 +17,7 @@ from pathlib import Path
 import numba
 from numba import njit
 
-_KERNEL_PACKAGES = ("text", "dedup", "tokens", "rows", "shards", "audit")
+_KERNEL_PACKAGES = ("text", "dedup", "tokens", "rows", "shards", "audit", "select/kernels")
 
 
 def _cache_folder() -> str:

@@ -5,7 +5,7 @@ Every default stands in the section it belongs to; this file only says which sec
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import yaml
@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.engine.execute import ComputeConfig
 from pipeline.section import Section, section_of
+from pipeline.select.config import SelectConfig
 from pipeline.sources.source import SourceConfig
 from pipeline.stages.filter import FilterConfig
 from pipeline.stages.keepers import DedupConfig
@@ -37,8 +38,8 @@ class Config(Section):
     dedup: DedupConfig | None = DedupConfig()
     """`off` keeps duplicates."""
     tokenise: TokeniserConfig = TokeniserConfig()
-    select: Literal["none"] = "none"
-    """Embedding and sampling; `none` takes every document."""
+    select: SelectConfig | None = None
+    """Embedding, semantic duplicates and sampling; `none` takes every document."""
     shards: ShardsConfig = ShardsConfig()
     compute: ComputeConfig = ComputeConfig()
 
@@ -47,12 +48,20 @@ class Config(Section):
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True else value
 
+    @field_validator("select", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value is False or value in ("none", "off") else {} if value is True else value
+
     @model_validator(mode="after")
     def _known_sources(self) -> "Config":
         names = [source.name for source in self.sources]
         for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
             if name not in names:
                 raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
+        shares = self.select.sample.shares if self.select and self.select.sample else None
+        if shares is not None and set(shares) != set(names):
+            raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
         return self
 
     @field_validator("sources")

@@ -45,6 +45,8 @@ class Story:
     similarity: float | None
     tokens: int | None
     places: tuple[Place, ...]
+    left_out: FailedRule | None = None
+    """The step of select that left the document out of the sample, with its value and the limit."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
     number = _part_of(run, doc)
     assert number is not None, f"document {doc} is in no part"
     part = run.parts[number]
-    decided, filtered = run.records["decide"][number], run.records["filter"][number]
+    decided, filtered = run.ledger[number], run.records["filter"][number]
     file, row = schemas.split_document_number(doc)
     path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
     document = _row(read_document(run, part, doc), doc)
@@ -120,7 +122,15 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         decision["similarity"],
         tokens,
         places,
+        _left_out(decision),
     )
+
+
+def _left_out(decision: Json) -> FailedRule | None:
+    """What of a decision select wrote: filter's rules are told by the table of failures."""
+    if not (decision["rule"] or "").startswith("select."):
+        return None
+    return FailedRule(decision["rule"], decision["value"], decision["threshold"])
 
 
 def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
@@ -149,7 +159,7 @@ def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
 
 def examples(run: FinishedRun, outcome: str) -> Iterator[int]:
     """Document numbers with this outcome, in order."""
-    for decided in run.records["decide"]:
+    for decided in run.ledger:
         table = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome"])
         yield from table.filter(pc.equal(table.column("outcome"), outcome)).column("doc").to_pylist()
 

@@ -33,6 +33,11 @@ class FinishedRun:
     """Where the parts of an index that the run was compared with are listed."""
 
     @property
+    def ledger(self) -> list[Record]:
+        """Records of the tables that hold every document's final outcome, part by part."""
+        return self.records["select"] if self.config.select is not None else self.records["decide"]
+
+    @property
     def manifest(self) -> Json:
         """The current shard set's manifest."""
         manifest: Json = orjson.loads(self.store.read(f"{self.shards}/manifest.json"))

@@ -32,6 +32,16 @@ STAGES = (
     "keepers",
     "decide",
     "tokenise",
+    "embed",
+    "centres",
+    "assign",
+    "semantic_links",
+    "semantic_components",
+    "semantic_candidates",
+    "semantic_keepers",
+    "scores",
+    "sample",
+    "select",
     "shuffle",
     "layout",
     "row_counts",
@@ -42,6 +52,8 @@ _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
 _EXACT_STAGES = ("candidate_sizes", "index_candidate_sizes")
 _INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
+_VECTOR_STAGES = ("embed", "centres", "assign")
+_SEMANTIC_STAGES = ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers")
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
 WORK_BYTES_A_BYTE = 0.45
@@ -94,6 +106,11 @@ def plan_run(config: Config) -> Planned:
     off += [] if config.shards.packs_by_groups else ["row_counts"]
     off += [] if joined and joined.entries else list(_INDEX_STAGES)
     off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
+    select = config.select
+    off += [] if select else ["scores", "select"]
+    off += [] if select and select.needs_vectors else list(_VECTOR_STAGES)
+    off += [] if select and select.semantic else list(_SEMANTIC_STAGES)
+    off += [] if select and select.sample else ["sample"]
     names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)

@@ -17,10 +17,11 @@ FILTERED = "filtered"
 EMPTY = "empty"
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+SEMANTIC_DUPLICATE = "semantic_duplicate"
 SAMPLED_OUT = "sampled_out"
 UNREADABLE = "unreadable"
 
-DECIDED_OUTCOMES = (KEPT, FILTERED, EMPTY, EXACT_DUPLICATE, NEAR_DUPLICATE, SAMPLED_OUT)
+DECIDED_OUTCOMES = (KEPT, FILTERED, EMPTY, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE, SAMPLED_OUT)
 """Outcomes of readable documents, in the order of the stages that decide them."""
 
 OUTCOMES = (*DECIDED_OUTCOMES, UNREADABLE)
@@ -90,11 +91,11 @@ DECISIONS = pa.schema(
     [
         ("doc", pa.uint64()),
         ("outcome", _name),
-        ("rule", _name),  # the first failed rule, or null
+        ("rule", _name),  # the first failed rule, or the step of select that left the document out, or null
         ("value", pa.float32()),
         ("threshold", pa.float32()),
-        ("keeper", pa.uint64()),  # the kept document that a duplicate repeats, or null
-        ("similarity", pa.float32()),  # verified similarity to the keeper, or null
+        ("keeper", pa.uint64()),  # the document, kept by the step that decided this, that a duplicate repeats, or null
+        ("similarity", pa.float32()),  # verified similarity to the keeper (semantic: cosine), or null
         ("split", _name),  # null unless kept
         ("copies", pa.uint16()),  # how often the document enters an epoch (source weight)
     ]

@@ -30,9 +30,12 @@ def starter_config(name: str) -> str:
         if field in ("run", "sources"):
             continue
         section = section_of(info.annotation)
+        default = info.get_default(call_default_factory=True)
         lines += ["", *_comment(info.description)]
         if section is None:
-            lines.append(f"# {field}: {_inline(info.get_default(call_default_factory=True))}")
+            lines.append(f"# {field}: {_inline(default)}")
+        elif default is None:
+            lines += [f"# {field}: none", *_commented_twice(section)]
         else:
             lines += [f"# {field}:", *_settings(section, "  ")]
     return "\n".join(lines) + "\n"
@@ -45,14 +48,21 @@ def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -
         yield from _comment(info.description, indent)
         inner = section_of(info.annotation)
         default = info.get_default(call_default_factory=True)
-        if inner is not None and default is None:
+        if info.is_required():
+            yield f"# {indent}# {name}: (no default; to be given where the section is used)"
+        elif inner is not None and default is None:
             yield f"# {indent}{name}: off"
-            yield from (f"# {indent}# {line.removeprefix('# ')}" for line in _settings(inner, "  "))
+            yield from _commented_twice(inner, indent)
         elif inner is not None:
             yield f"# {indent}{name}:"
             yield from _settings(inner, indent + "  ")
         else:
             yield f"# {indent}{name}: {_inline(default)}"
+
+
+def _commented_twice(section: type[Section], indent: str = "") -> Iterator[str]:
+    """Settings of a section that is off: with one mark taken away they are still comments."""
+    return (f"# {indent}# {line.removeprefix('# ')}" for line in _settings(section, "  "))
 
 
 def _inline(value: Any) -> str:

@@ -14,6 +14,7 @@ from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
 from pipeline.stages.shard_set import described_formats, files_of
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
+from pipeline.verified_semantics import check_semantics
 from pipeline.verified_similarity import check_similarities
 
 
@@ -75,7 +76,11 @@ def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
 
 
 def check_keepers(run: FinishedRun) -> Balance:
-    """Duplicates whose keeper is kept, by this run or by one that it was compared with, against all duplicates."""
+    """Duplicates whose keeper is kept, by this run or by one that it was compared with, against all duplicates.
+
+    Kept means: by the step that removed the duplicate. What dedup kept may repeat another document in other words, and
+    what semantic dedup kept may be left out of the sample.
+    """
     kept, keepers = [], []
     for decided in run.records["decide"]:
         reference = decided.outputs["decisions"].reference()
@@ -115,7 +120,7 @@ def recount(run: FinishedRun) -> list[Balance]:
     documents = kept = tokens = token_documents = 0
     twice = 0
     previous_last = -1
-    for part, decided, tokenised in zip(run.parts, run.records["decide"], run.records["tokenise"], strict=True):
+    for part, decided, tokenised in zip(run.parts, run.ledger, run.records["tokenise"], strict=True):
         docs = numbers(read_parquet(run.store, part.documents, ["doc"]), "doc")
         decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "copies"])
         decided_docs = numbers(decisions, "doc")
@@ -126,8 +131,8 @@ def recount(run: FinishedRun) -> list[Balance]:
             twice += 1
         outcomes.update(decisions.column("outcome").to_pylist())
         ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
-        token_documents += ids.num_rows
         copies = numbers(decisions, "copies")[np.searchsorted(decided_docs, numbers(ids, "doc"))]
+        token_documents += int((copies > 0).sum())  # select leaves documents out that have been tokenised
         lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
         tokens += int(((np.concatenate(lengths) + 1) * copies).sum()) if lengths else 0
         kept += int((numbers(decisions, "copies") > 0).sum())
@@ -146,7 +151,7 @@ def recount(run: FinishedRun) -> list[Balance]:
             tokens,
         ),
     ]
-    balances += [check_keepers(run), check_similarities(run), *check_lines(run)]
+    balances += [check_keepers(run), check_similarities(run), *check_lines(run), *check_semantics(run)]
     balances += [
         Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
         for name in schemas.OUTCOMES

@@ -15,6 +15,7 @@ from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.index_run import IndexRun
+from pipeline.select_walk import select_documents
 from pipeline.sources.stored_file import PASSING_FAULTS
 from pipeline.stages import (
     bands,
@@ -62,8 +63,16 @@ class Walk:
     parts: list[measure.Part] = field(default_factory=list)
     filtered: list[Record] = field(default_factory=list)
     clustered: list[Record] = field(default_factory=list)
+    duplicates: tuple[Json, Json | None] | None = None
+    """Where fates of members of components, and met components of an index, are listed; None without dedup."""
     decided: list[Record] = field(default_factory=list)
     tokenised: list[Record] = field(default_factory=list)
+    embedded: list[Record] = field(default_factory=list)
+    semantic: list[Record] = field(default_factory=list)
+    scored: list[Record] = field(default_factory=list)
+    sampled: list[Record] = field(default_factory=list)
+    selected: list[Record] | None = None
+    """Records of the ledger that select wrote; None where it is off."""
     shuffled: list[Record] = field(default_factory=list)
     counted: list[Record] = field(default_factory=list)
     """Rows of every row group; none where rows are cut from the stream."""
@@ -79,6 +88,11 @@ class Walk:
         return dedup_alarms(self.config, self.clustered, self.decided)
 
     @property
+    def ledger(self) -> list[Record]:
+        """Records of the tables that hold every document's final outcome."""
+        return self.decided if self.selected is None else self.selected
+
+    @property
     def id_dtype(self) -> np.dtype[Any]:
         """Type of token ids: uint16 where the vocabulary allows, else uint32."""
         assert self.vocabulary is not None
@@ -91,6 +105,10 @@ def walk_stages(walk: Walk) -> None:
     clean_documents(walk)
     tokenising = tokenise.stage(walk.config.tokenise, walk.vocabulary)
     walk.tokenised = walk.engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
+    if walk.config.select is not None:
+        walk.selected = select_documents(walk, walk.config.select)
+    if walk.index is not None:  # after select: later runs rely on what comes out
+        walk.index.plan_append(walk.config, walk.parts, walk.filtered, walk.ledger, walk.duplicates, files_taken(walk))
     _shuffle_and_shard(walk, walk.vocabulary)
 
 
@@ -124,10 +142,7 @@ def clean_documents(walk: Walk) -> None:
     segment = walk.index.pin.segment if walk.index else 0
     deciding = decide.stage(config.shards.seed, config.shards.splits, weights, segment)
     walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
-    if walk.index is not None:
-        duplicates = None if fates is None else (fates, touched)
-        files = files_taken(walk)
-        walk.index.plan_append(config, walk.parts, walk.filtered, walk.decided, duplicates, files)
+    walk.duplicates = None if fates is None else (fates, touched)
 
 
 def met_passing_fault(record: Record) -> bool:
@@ -212,7 +227,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     engine, config = walk.engine, walk.config.shards
     id_bytes = walk.id_dtype.itemsize
     shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
-    units = shuffle.plan(walk.tokenised, walk.decided, id_bytes, walk.config.compute.partition_mb)
+    units = shuffle.plan(walk.tokenised, walk.ledger, id_bytes, walk.config.compute.partition_mb)
     walk.shuffled = engine.run(shuffling, units)
     if not units:
         return

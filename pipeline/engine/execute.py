@@ -39,6 +39,10 @@ class ComputeConfig(Section):
     """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better."""
     partition_mb: int = Field(256, ge=1)
     """Target size of one exchange partition, in MB; a reduce unit holds one in memory."""
+    gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for, 0 is none."""
+    gpu_share: float = Field(1.0, gt=0, le=1)
+    """Share of a GPU that each of them holds: 0.5 puts two on one."""
     attempts: int = Field(3, ge=1)
     """How often a failing unit is tried before the run fails."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)

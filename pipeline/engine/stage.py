@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline.engine.fault_hook import reached
 from pipeline.engine.memory import keep_freed_memory
 from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
@@ -62,6 +64,18 @@ class Workspace:
 
 
 @dataclass(frozen=True)
+class Accelerated:
+    """The halves of a stage that can use GPUs; module-level functions. ``run`` does one after the other.
+
+    ``prepare(unit, workspace)`` reads what the unit needs and writes nothing; its table travels through the object
+    store. ``finish(unit, workspace, table)`` computes and writes.
+    """
+
+    prepare: Callable[[Unit, Workspace], pa.Table]
+    finish: Callable[[Unit, Workspace, pa.Table], None]
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage of a run.
 
@@ -69,7 +83,8 @@ class Stage:
     of libraries. ``version`` is raised by hand when the code gives other results for the same settings. ``run`` is
     a module-level function, so that workers find it by name. ``runtime`` holds what may differ between runs without
     changing results (batch sizes); it is not part of the fingerprint. ``prepare(settings)`` loads what ``run`` needs,
-    so that a worker can do it before its first unit comes.
+    so that a worker can do it before its first unit comes. ``accelerated`` are the two halves of ``run`` for a stage
+    that can use GPUs: where there are some, the first runs in CPU tasks and the second in actors that hold a GPU.
     """
 
     name: str
@@ -78,6 +93,7 @@ class Stage:
     run: Callable[[Unit, Workspace], None]
     runtime: Json = field(default_factory=dict)
     prepare: Callable[[Json], object] | None = None
+    accelerated: Accelerated | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,9 +114,10 @@ class Stage:
         return f"{self.folder}/{key}.json"
 
 
-def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
+def run_unit(stage: Stage, unit: Unit, store_root: str, prepared: pa.Table | None = None) -> Record:
     """Do one unit and commit it: outputs first, the record last. Runs on workers and in-process alike.
 
+    With ``prepared``, the first half of an accelerated stage is done, and this is the second.
     If somebody else committed the same unit meanwhile, theirs is returned: the outputs are the same.
     """
     keep_freed_memory()
@@ -108,10 +125,13 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
     key = stage.key(unit)
     if store.exists(stage.record_path(key)):  # a group is run again when its worker died in the middle
         return Record.from_json(store.read(stage.record_path(key)))
-    workspace = Workspace(store, stage.folder, f"{unit.number:05d}-{key[:12]}", stage.settings, stage.runtime)
+    workspace = workspace_of(stage, unit, store)
     started, cpu_started = time.perf_counter(), time.process_time()
     reached("unit", stage=stage.name, number=unit.number)
-    stage.run(unit, workspace)
+    if prepared is not None and stage.accelerated is not None:
+        stage.accelerated.finish(unit, workspace, prepared)
+    else:
+        stage.run(unit, workspace)
     measures = {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu_started,
@@ -135,6 +155,11 @@ def run_unit(stage: Stage, unit: Unit, store_root: str) -> Record:
         return Record.from_json(store.read(path))
     reached("committed", stage=stage.name, number=unit.number)
     return record
+
+
+def workspace_of(stage: Stage, unit: Unit, store: Store) -> Workspace:
+    """An empty workspace of one unit."""
+    return Workspace(store, stage.folder, f"{unit.number:05d}-{stage.key(unit)[:12]}", stage.settings, stage.runtime)
 
 
 def peak_memory_mb() -> float:

@@ -29,9 +29,9 @@ from pipeline.tokens.packing import gather_documents
 _PARTITION_KEY = (0x636F6D70, 0)  # spreads components over partitions; no secret, no seed
 
 
-def components_stage() -> Stage:
+def components_stage(name: str = "components") -> Stage:
     """One unit: union-find over all edges (a few bytes a document that occurs in an edge)."""
-    return Stage("components", 1, {}, run_components)
+    return Stage(name, 1, {}, run_components)
 
 
 def plan_components(listing: Json, edged: list[Record], groups: Json | None = None) -> list[Unit]:

@@ -89,7 +89,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         shingles = read_partition_payload(workspace.store, unit.description["candidates"], partition)
         lengths = columns.pop("length").astype(np.int64)
         columns["bounds"] = bounds_of(columns["exact_high"], columns["exact_low"], lengths)
-    order = _ranking(columns, settings["keep"])
+    order = ranking(columns, settings["keep"])
     columns = {name: values[order] for name, values in columns.items()}
     component, indexed = columns["component"], is_indexed(columns["doc"])
     text = columns["signature_row"]
@@ -131,7 +131,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.notes["largest_clusters"] = largest_clusters(columns["doc"], columns["source"], kept_by)
 
 
-def _ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
+def ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
     """Order by component, and inside a component best first."""
     sort_keys = {
         "source_priority": columns["source"],

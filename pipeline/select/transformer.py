@@ -1,0 +1,214 @@
+"""Encoders with weights: transformers' own architectures, token vectors pooled as the model's folder says.
+
+Tokens are prepared on CPUs with the model's ``tokenizer.json`` (no torch there); the forward pass runs where this
+process has its device. Batches are cut by length, longest first, under a budget of padded tokens: a text's batch
+depends on the unit it lies in and on nothing else.
+"""
+
+import importlib
+import logging
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.select.encoder import EncoderConfig
+from pipeline.select.model_folder import ModelFolder, ModelFolderError, inspect_model
+from pipeline.select.vectors import device_of_this_process
+
+log = logging.getLogger("winnow")
+
+CHARACTERS_A_TOKEN = 12
+"""Of a long text this many characters for each token wanted are tokenised first; all of it only if they do not do."""
+_MARGIN = 8
+"""Tokens that a cut text must have beyond those wanted, so that the cut cannot have changed them."""
+
+
+class TransformerEncoder:
+    """A transformer encoder of a local folder."""
+
+    def __init__(self, folder: str, config: EncoderConfig, expected: dict[str, str] | None = None) -> None:
+        self.config = config
+        self.model: ModelFolder = inspect_model(folder)
+        if expected is not None and self.model.hashes != expected:
+            raise ModelFolderError(f"{folder}: not the model that this run began with; it differs on this machine")
+        self.dimensions = self.model.dimensions
+        self.max_tokens = min(self.model.max_tokens, config.max_tokens or self.model.max_tokens)
+        self._tokeniser: Any = None
+        self._network: Any = None
+        self.device = device_of_this_process()
+        self.halvings = 0
+
+    # --- the CPU half ------------------------------------------------------------------------------------------
+
+    def prepare(self, texts: pa.Array) -> pa.Array:
+        """Token ids large_list<int32>[N], special tokens included, cut at ``max_tokens``."""
+        if self._tokeniser is None:
+            self._tokeniser = _load_tokeniser(self.model, self.max_tokens + _MARGIN)
+        strings = [text.lower() for text in texts.to_pylist()] if self.model.lower_case else texts.to_pylist()
+        shortened = [_first_words(text, self.max_tokens * CHARACTERS_A_TOKEN) for text in strings]
+        ids = self._encode(shortened)
+        wanted = self.max_tokens + _MARGIN
+        again = [
+            n
+            for n, (short, whole) in enumerate(zip(shortened, strings, strict=True))
+            if len(short) < len(whole) and len(ids[n]) < wanted
+        ]
+        for n, found in zip(again, self._encode([strings[n] for n in again]), strict=True):
+            ids[n] = found
+        ids = [self._cut(found) for found in ids]
+        offsets = np.concatenate([[0], np.cumsum([len(found) for found in ids], dtype=np.int64)])
+        flat = np.concatenate([np.empty(0, np.int32), *ids]).astype(np.int32)
+        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(flat, pa.int32()))
+
+    def _encode(self, texts: list[str]) -> list[NDArray[np.int32]]:
+        return [np.array(e.ids, np.int32) for e in self._tokeniser.encode_batch(texts)] if texts else []
+
+    def _cut(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The first ``max_tokens``, closed by what closes a text of this model (its end tokens, if it has any)."""
+        if len(ids) <= self.max_tokens:
+            return ids
+        ending = self._ending()
+        return np.concatenate([ids[: self.max_tokens - len(ending)], ending])
+
+    def _ending(self) -> NDArray[np.int32]:
+        if not hasattr(self, "_ending_ids"):
+            bare = len(self._tokeniser.encode("a", add_special_tokens=False).ids)
+            closed = self._tokeniser.encode("a")
+            begins = closed.special_tokens_mask.index(0) if 0 in closed.special_tokens_mask else 0
+            self._ending_ids = np.array(closed.ids[begins + bare :], np.int32)
+        return self._ending_ids
+
+    # --- the half with the model -------------------------------------------------------------------------------
+
+    def embed(self, prepared: pa.Array) -> NDArray[np.float32]:
+        """float32[N, D] pooled token vectors."""
+        import torch  # noqa: PLC0415 - optional, and slow to load
+
+        if self._network is None:
+            self._network = _load_network(self.model, self.config.precision, self.device)
+        starts = prepared.offsets.to_numpy()
+        flat = prepared.values.to_numpy()
+        lengths = np.diff(starts)
+        out = np.zeros((len(lengths), self.dimensions), np.float32)
+        with torch.inference_mode():
+            for rows in batches_by_length(lengths, self.config.batch_tokens):
+                self._embed_batch(rows, flat, starts, lengths, out)
+        return out
+
+    def _embed_batch(
+        self,
+        rows: NDArray[np.int64],
+        flat: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        out: NDArray[np.float32],
+    ) -> None:
+        """One batch; where memory does not do, its halves, down to a single text."""
+        try:
+            out[rows] = self.forward(*_padded(rows, flat, starts, lengths))
+        except RuntimeError as error:  # torch's own OutOfMemoryError is one
+            if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error):
+                raise
+            if len(rows) == 1:
+                raise MemoryError(
+                    f"the device's memory does not do for a single text of {lengths[rows[0]]} tokens; lower "
+                    "select.encoder.max_tokens, or compute.gpu_share leaves room for too many actors"
+                ) from error
+            self.halvings += 1
+            if self.device == "cuda":
+                import torch  # noqa: PLC0415
+
+                torch.cuda.empty_cache()
+        else:
+            return
+        half = len(rows) // 2
+        self._embed_batch(rows[:half], flat, starts, lengths, out)
+        self._embed_batch(rows[half:], flat, starts, lengths, out)
+
+    def forward(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32[B, D] of padded ids int64[B, T]: the network, then pooling in float32."""
+        import torch  # noqa: PLC0415
+
+        there = torch.from_numpy(ids)
+        count = torch.from_numpy(lengths)
+        if self.device == "cuda":
+            there = there.pin_memory().to(self.device, non_blocking=True)
+            count = count.pin_memory().to(self.device, non_blocking=True)
+        mask = torch.arange(ids.shape[1], device=there.device)[None, :] < count[:, None]
+        hidden = self._network(input_ids=there, attention_mask=mask.long()).last_hidden_state
+        pooled: NDArray[np.float32] = _pool(hidden.float(), mask, count, self.model.pooling).cpu().numpy()
+        return pooled
+
+
+def batches_by_length(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Rows of each batch, longest texts first: as many as fit the budget when padded to the longest of them."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    batches, begin = [], 0
+    while begin < len(order):
+        size = max(1, batch_tokens // int(lengths[order[begin]]))
+        batches.append(order[begin : begin + size])
+        begin += size
+    return batches
+
+
+def _padded(
+    rows: NDArray[np.int64], flat: NDArray[np.int32], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids int64[B, T] of some rows, filled up with zeros (masked), and their lengths."""
+    width = int(lengths[rows].max())
+    places = np.minimum(starts[rows][:, None] + np.arange(width), len(flat) - 1)
+    inside = np.arange(width) < lengths[rows][:, None]
+    return np.where(inside, flat[places], 0).astype(np.int64), lengths[rows].astype(np.int64)
+
+
+def _pool(hidden: Any, mask: Any, count: Any, pooling: str) -> Any:
+    import torch  # noqa: PLC0415
+
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "lasttoken":
+        return hidden[torch.arange(len(hidden), device=hidden.device), count - 1]
+    if pooling == "max":
+        return hidden.masked_fill(~mask[:, :, None], float("-inf")).amax(dim=1)
+    sums = (hidden * mask[:, :, None]).sum(dim=1)
+    return sums / (count[:, None].sqrt() if pooling == "mean_sqrt_len_tokens" else count[:, None])
+
+
+def _first_words(text: str, characters: int) -> str:
+    """The text cut at white space after so many characters; whole where it is shorter or has no white space there."""
+    if len(text) <= characters:
+        return text
+    end = text.find(" ", characters, 2 * characters)
+    return text[:end] if end > 0 else text
+
+
+def _load_tokeniser(model: ModelFolder, longest: int) -> Any:
+    from tokenizers import Tokenizer  # noqa: PLC0415 - only where tokens are prepared
+
+    try:
+        tokeniser = Tokenizer.from_file(f"{model.transformer}/tokenizer.json")
+    except Exception as error:  # the library raises plain Exception
+        raise ModelFolderError(f"{model.transformer}/tokenizer.json: {error}; copy the model again") from error
+    tokeniser.no_padding()
+    tokeniser.enable_truncation(longest)
+    return tokeniser
+
+
+def _load_network(model: ModelFolder, precision: str, device: str) -> Any:
+    """The network in eval mode, from safetensors only, with no code but transformers' own."""
+    torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if device == "cpu":
+        torch.set_num_threads(1)  # one core means one core, and the same sums whatever the machine
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    try:
+        network = transformers.AutoModel.from_pretrained(
+            model.transformer, trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=dtype
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelFolderError(f"{model.transformer}: transformers cannot load this model: {error}") from error
+    return network.to(device).eval()

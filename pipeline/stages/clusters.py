@@ -1,0 +1,187 @@
+"""Centres and assignment: which cluster every embedded document lies in, and which others it lies near."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.engine.exchange import partitions_for
+from pipeline.engine.records import Json, Record, Unit, total
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.select.clusters import ClustersConfig, fit_centres, number_of_clusters
+from pipeline.select.semantic import visited
+from pipeline.select.vectors import STORED, device_of_this_process, has_vector, nearest_centres
+from pipeline.shards.order import keyed_hash
+from pipeline.stages.tables import exchange_output, fixed_width, ipc_output, numbers, read_ipc, read_listing
+
+_FIT_TAG = 0x636C7573  # "clus": the sample shares no keys with splits and orders
+NO_CLUSTER = -1
+CLUSTERS = pa.schema([("doc", pa.uint64()), ("cluster", pa.int32()), ("centre_cosine", pa.float32())])
+"""Cluster of every embedded document, -1 and NaN where it has no vector."""
+
+
+class CentresError(ValueError):
+    """Stored centres cannot be used for these vectors."""
+
+
+def centres_stage(config: ClustersConfig, dimensions: int) -> Stage:
+    """One unit: k-means on a sample by hash, or centres taken from a file.
+
+    Raises:
+        CentresError: the file is not there, or holds something else than centres of these dimensions.
+    """
+    settings = config.model_dump(exclude={"centres"}) | {"dimensions": dimensions}
+    if config.centres is not None:
+        centres = read_centres(config.centres, dimensions)
+        settings = {"given": _digest(centres), "dimensions": dimensions}
+    return Stage("centres", 1, settings, run_centres, {"centres": config.centres})
+
+
+def read_centres(path: str, dimensions: int) -> NDArray[np.float32]:
+    """Centres float32[K, D] of a ``.npy`` file.
+
+    Raises:
+        CentresError: the file is not there, is damaged, or has other dimensions.
+    """
+    try:
+        centres = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CentresError(f"select.clusters.centres: {path} cannot be read as centres: {error}") from error
+    if centres.ndim != 2 or centres.dtype != np.float32 or len(centres) == 0 or not np.isfinite(centres).all():
+        raise CentresError(
+            f"select.clusters.centres: {path} holds {centres.dtype} {list(centres.shape)}; expected finite float32 "
+            "[clusters, dimensions], as `winnow export embeddings` writes it"
+        )
+    if centres.shape[1] != dimensions:
+        raise CentresError(
+            f"select.clusters.centres: {path} has {centres.shape[1]} dimensions, the encoder has {dimensions}; "
+            "name the centres of a run with the same encoder, or take the setting out to fit new ones"
+        )
+    return np.asarray(centres)
+
+
+def _digest(centres: NDArray[np.float32]) -> str:
+    import hashlib  # noqa: PLC0415
+
+    return hashlib.sha256(np.ascontiguousarray(centres).tobytes()).hexdigest()
+
+
+def plan_centres(listing: Json, embedded: list[Record], config: ClustersConfig, dimensions: int) -> list[Unit]:
+    """A single unit."""
+    documents = total(embedded, "documents") - total(embedded, "without_vector")
+    number = number_of_clusters(config, documents)
+    sample = min(documents, max(config.fit_documents, 8 * number))
+    description = {"embeddings": listing, "number": number, "sample": sample}
+    return [Unit(0, description, sample * dimensions * 2)]
+
+
+def run_centres(unit: Unit, workspace: Workspace) -> None:
+    """Fit centres on the documents of smallest keyed hash; the very smallest are the first centres."""
+    settings, description = workspace.settings, unit.description
+    schema = pa.schema([("centre", pa.list_(pa.float32(), settings["dimensions"]))])
+    if "given" in settings:
+        centres = read_centres(workspace.runtime["centres"], settings["dimensions"])
+    else:
+        vectors = _sample(workspace, description["embeddings"], description["sample"])
+        device = device_of_this_process()
+        with workspace.timed("fit"):
+            fit = fit_centres(vectors, description["number"], settings["iterations"], settings["levels"], device)
+        centres = fit.centres
+        workspace.notes["inertia"] = fit.inertia
+        workspace.count("fitted_documents", len(vectors))
+        workspace.count("rounds", fit.rounds)
+        workspace.count("repaired", fit.repaired)
+    with ipc_output(workspace, "centres", schema) as table:
+        table.write({"centre": centres})
+    workspace.count("clusters", len(centres))
+
+
+def _sample(workspace: Workspace, listing: Json, number: int) -> NDArray[np.float16]:
+    """Vectors of the ``number`` documents of smallest keyed hash, in the order of these hashes."""
+    seed, dimensions = workspace.settings["seed"], workspace.settings["dimensions"]
+    keys, vectors = np.empty(0, np.uint64), np.empty((0, dimensions), STORED)
+    for entry in read_listing(workspace.store, listing):
+        table = read_ipc(workspace.store, entry)
+        found = fixed_width(table, "vector", dimensions)
+        usable = np.flatnonzero(has_vector(found))
+        own = keyed_hash((seed, _FIT_TAG), numbers(table, "doc")[usable][:, None])[:, 0]
+        if len(keys) >= number:  # only what would come in is copied
+            usable, own = usable[own < keys[-1]], own[own < keys[-1]]
+        merged = np.concatenate([keys, own])
+        order = np.argsort(merged, kind="stable")[:number]
+        vectors = np.concatenate([vectors, found[usable]])[order]
+        keys = merged[order]
+    return vectors
+
+
+def assign_stage(dimensions: int, threshold: float | None, neighbours: int) -> Stage:
+    """Map side: each document's cluster; and, with a threshold, itself sent to its cluster and to those it is near."""
+    settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours if threshold else 0}
+    return Stage("assign", 1, settings, run_assign)
+
+
+def plan_assign(
+    embedded: list[Record], centres: list[Record], dimensions: int, neighbours: int, partition_mb: int
+) -> list[Unit]:
+    """One unit a part. Partitions are ranges of clusters."""
+    documents, clusters = total(embedded, "documents"), total(centres, "clusters")
+    size = documents * (1 + neighbours) * (dimensions * STORED.itemsize + 16)
+    partitions = min(partitions_for(size, partition_mb), max(1, clusters))
+    common = {"centres": centres[0].outputs["centres"].reference(), "partitions": partitions}
+    return [
+        Unit(
+            record.number,
+            {"embeddings": record.outputs["embeddings"].reference(), **common},
+            record.outputs["embeddings"].bytes * max(1, math.isqrt(clusters) // 8),
+        )
+        for record in embedded
+    ]
+
+
+def run_assign(unit: Unit, workspace: Workspace) -> None:
+    """Find each document's nearest centres."""
+    settings, dimensions = workspace.settings, workspace.settings["dimensions"]
+    table = read_ipc(workspace.store, unit.description["embeddings"])
+    docs, vectors = numbers(table, "doc"), fixed_width(table, "vector", dimensions)
+    centres = fixed_width(read_ipc(workspace.store, unit.description["centres"]), "centre", dimensions)
+    usable = np.flatnonzero(has_vector(vectors))
+    width = min(1 + settings["neighbours"], len(centres))
+    chosen = np.full((len(docs), max(1, width)), NO_CLUSTER, np.int32)
+    cosine = np.full((len(docs), max(1, width)), np.nan, np.float32)
+    if width and len(usable):
+        device = device_of_this_process()
+        with workspace.timed("assign"):
+            chosen[usable], cosine[usable] = nearest_centres(vectors[usable], centres, width, device)
+    with ipc_output(workspace, "clusters", CLUSTERS) as output:
+        output.write({"doc": docs, "cluster": chosen[:, 0], "centre_cosine": cosine[:, 0]})
+    workspace.count("documents", len(docs))
+    if settings["threshold"] is not None:
+        partitions = unit.description["partitions"]
+        workspace.notes["partitions"] = partitions
+        _send_members(workspace, docs, vectors, chosen[usable], cosine[usable], usable, partitions, len(centres))
+
+
+def _send_members(
+    workspace: Workspace,
+    docs: NDArray[np.uint64],
+    vectors: NDArray[np.float16],
+    chosen: NDArray[np.int32],
+    cosine: NDArray[np.float32],
+    usable: NDArray[np.int64],
+    partitions: int,
+    clusters: int,
+) -> None:
+    """Send every document to its own cluster, and as a visitor to others that it lies near."""
+    near = visited(cosine, workspace.settings["threshold"])
+    row, place = np.nonzero(near)
+    rows = np.concatenate([usable, usable[row]])
+    cluster = np.concatenate([chosen[:, 0], chosen[row, place + 1]])
+    visitor = np.concatenate([np.zeros(len(usable), np.uint8), np.ones(len(row), np.uint8)])
+    order = np.lexsort((docs[rows], visitor, cluster))
+    rows, cluster, visitor = rows[order], cluster[order], visitor[order]
+    partition = cluster.astype(np.int64) * partitions // max(1, clusters)
+    columns = {"doc": docs[rows], "cluster": cluster, "visitor": visitor, "vector": vectors[rows]}
+    exchange_output(workspace, "members", partition, columns, partitions)
+    workspace.count("visits", len(row))
+    workspace.count("crowded", int(near[:, -1].sum()) if near.shape[1] else 0)

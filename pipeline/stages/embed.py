@@ -1,0 +1,81 @@
+"""Embed: a vector for every kept document, float16 of unit length.
+
+In two halves, so that CPU tasks can read and tokenise while GPU actors compute: ``prepare`` and ``finish``.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.engine.records import Record, Unit
+from pipeline.engine.stage import Accelerated, Stage, Workspace
+from pipeline.select.encoder import HASHING, EncoderConfig, encoder_of, encoder_settings
+from pipeline.select.vectors import has_vector, stored_vectors
+from pipeline.stages.measure import Part
+from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
+
+ROWS_A_BATCH = 65_536
+
+
+def embeddings(dimensions: int) -> pa.Schema:
+    """One row a kept document; a vector of zeros stands for a document that has none (no words, or NaN)."""
+    return pa.schema([("doc", pa.uint64()), ("vector", pa.list_(pa.float16(), dimensions))])
+
+
+def stage(config: EncoderConfig, gpus: bool) -> Stage:
+    """The stage. The model is named by the hashes of its files, not by where it lies."""
+    settings = encoder_settings(config, gpus)
+    accelerated = Accelerated(prepare, finish) if config.model != HASHING else None
+    return Stage("embed", 1, settings, run, {"model": config.model}, accelerated=accelerated)
+
+
+def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
+    """One unit a part; only its text and who survived name the work."""
+    return [
+        Unit(
+            part.number,
+            {"documents": part.documents, "survivors": record.outputs["survivors"].reference()},
+            part.text_bytes,
+        )
+        for part, record in zip(parts, decided, strict=True)
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Both halves in one process."""
+    finish(unit, workspace, prepare(unit, workspace))
+
+
+def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
+    """The CPU half: documents and what the model takes of them, columns ``doc`` and ``prepared``."""
+    encoder = encoder_of(workspace.settings, workspace.runtime["model"])
+    survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
+    pieces = []
+    for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text"]):
+        rows = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), survivors, assume_unique=True))
+        if len(rows):
+            chosen = batch.take(pa.array(rows))
+            with workspace.timed("prepare"):
+                prepared = encoder.prepare(chosen.column("text"))
+            pieces.append(pa.table({"doc": chosen.column("doc"), "prepared": prepared}))
+    if pieces:
+        return pa.concat_tables(pieces)
+    nothing = encoder.prepare(pa.array([], pa.large_string()))
+    return pa.table({"doc": pa.array([], pa.uint64()), "prepared": nothing})
+
+
+def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
+    """The other half: vectors of prepared documents, where the model is."""
+    del unit  # all that is needed has been read
+    encoder = encoder_of(workspace.settings, workspace.runtime["model"])
+    prepared = prepared.combine_chunks()
+    docs = numbers(prepared, "doc")
+    column = prepared.column("prepared")
+    values = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    with workspace.timed("embed"):
+        vectors = stored_vectors(encoder.embed(values))
+    with ipc_output(workspace, "embeddings", embeddings(encoder.dimensions)) as table:
+        for begin in range(0, len(docs), ROWS_A_BATCH):
+            rows = slice(begin, begin + ROWS_A_BATCH)
+            table.write({"doc": docs[rows], "vector": vectors[rows]})
+    workspace.count("documents", len(docs))
+    workspace.count("without_vector", len(docs) - int(has_vector(vectors).sum()))

@@ -1,0 +1,109 @@
+"""Select: the ledger once more, with what select decided. One row, one terminal outcome, for every readable document.
+
+Writes the same two tables as ``decide``: ``decisions`` and ``survivors``.
+"""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import schemas
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Stage, Workspace
+from pipeline.stages.decide import SURVIVORS
+from pipeline.stages.scores import DROP_RULES
+from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_parquet, read_partition
+from pipeline.text.rules import RULE_NAMES
+
+_OUTCOMES = list(schemas.DECIDED_OUTCOMES)
+_RULES = (*RULE_NAMES, *DROP_RULES)
+_KEPT, _SEMANTIC, _SAMPLED_OUT = (
+    _OUTCOMES.index(name) for name in (schemas.KEPT, schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT)
+)
+
+
+def stage(sources: list[str]) -> Stage:
+    """The stage; ``sources`` in config order, because verdicts hold a source's position in it."""
+    return Stage("select", 1, {"sources": sources}, run)
+
+
+def plan(decided: list[Record], filtered: list[Record], fates: Json | None, drops: Json | None) -> list[Unit]:
+    """One unit a part. ``fates`` lists semantic duplicates, ``drops`` what was sampled out; None where that is off."""
+    return [
+        Unit(
+            record.number,
+            {
+                "decisions": record.outputs["decisions"].reference(),
+                "verdicts": verdicts.outputs["verdicts"].reference(),
+                "fates": fates,
+                "drops": drops,
+                "part": place,
+            },
+            record.outputs["decisions"].rows * 64,
+        )
+        for place, (record, verdicts) in enumerate(zip(decided, filtered, strict=True))
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Join the part's decisions with what select decided."""
+    store, description = workspace.store, unit.description
+    before = read_parquet(store, description["decisions"]).combine_chunks()
+    docs = numbers(before, "doc")
+    outcome = _codes(before.column("outcome"), _OUTCOMES)
+    rule = _codes(before.column("rule"), _RULES)
+    value, threshold, similarity = (
+        before.column(name).fill_null(np.nan).to_numpy().copy() for name in ("value", "threshold", "similarity")
+    )
+    keeper = before.column("keeper").fill_null(pa.scalar(int(schemas.NO_DOC), pa.uint64())).to_numpy().copy()
+    split_names = before.column("split").combine_chunks().dictionary.to_pylist()
+    split = _codes(before.column("split"), split_names)
+    copies = numbers(before, "copies").copy()
+    if description["fates"] is not None:
+        fates = read_partition(store, description["fates"], description["part"])
+        row = np.searchsorted(docs, fates["doc"])
+        outcome[row], keeper[row], similarity[row] = _SEMANTIC, fates["keeper"], fates["similarity"]
+    if description["drops"] is not None:
+        drops = read_partition(store, description["drops"], description["part"])
+        row = np.searchsorted(docs, drops["doc"])
+        outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + drops["rule"].astype(np.int64)
+        value[row], threshold[row] = drops["value"], drops["threshold"]
+    kept = outcome == _KEPT
+    split[~kept], copies[~kept] = -1, 0
+
+    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
+        table.write(
+            {
+                "doc": docs,
+                "outcome": coded(outcome, _OUTCOMES),
+                "rule": coded(rule, _RULES, missing=-1),
+                "value": pa.array(value, pa.float32(), mask=rule < 0),
+                "threshold": pa.array(threshold, pa.float32(), mask=rule < 0),
+                "keeper": pa.array(keeper, pa.uint64(), mask=keeper == schemas.NO_DOC),
+                "similarity": pa.array(similarity, pa.float32(), mask=np.isnan(similarity)),
+                "split": coded(split, split_names, missing=-1),
+                "copies": copies,
+            }
+        )
+    with ipc_output(workspace, "survivors", SURVIVORS) as table:
+        table.write({"doc": docs[kept]})
+    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
+    source = numbers(verdicts, "source")
+    for index, name in enumerate(workspace.settings["sources"]):
+        for code, number in enumerate(np.bincount(outcome[source == index], minlength=len(_OUTCOMES))):
+            if number:
+                workspace.count(f"outcome/{_OUTCOMES[code]}", number)
+                workspace.count(f"source/{name}/{_OUTCOMES[code]}", number)
+    workspace.count("copies", copies.sum(dtype=np.int64))
+
+
+def _codes(column: pa.ChunkedArray, names: list[str] | tuple[str, ...]) -> NDArray[np.int64]:
+    """A dictionary column as places in ``names``, int64[N]; -1 for null."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # an empty table keeps a chunked column
+        return np.empty(0, np.int64)
+    places = np.array([names.index(name) for name in array.dictionary.to_pylist()] or [0], np.int64)
+    indices = array.indices
+    found: NDArray[np.int64] = places[indices.fill_null(0).to_numpy()]
+    found[~np.asarray(indices.is_valid())] = -1
+    return found

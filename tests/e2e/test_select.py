@@ -1,0 +1,196 @@
+"""Select on the small corpus, from config to shards: books, budget, planted semantic duplicates, same bytes, why."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import schemas
+from pipeline.config import ConfigError, parse_config
+from pipeline.explain import examples, explain
+from pipeline.finished import load_finished
+from pipeline.run import run
+from pipeline.verify import check_shards, check_work, recount
+from tests.e2e.sample import article, settings, write_sample
+
+SELECT = {
+    "semantic": {"epsilon": 0.1},
+    "sample": {"target_tokens": 20_000, "shares": {"web": 2, "books": 1, "notes": 1}, "cluster_temperature": 0.5},
+}
+
+
+def select_settings(folder: Path, run_folder: Path, select=SELECT, **sections) -> dict:
+    compute = {"unit_mb": 1, "partition_mb": 1} | sections.pop("compute", {})
+    return settings(folder, run_folder, select=select, compute=compute, **sections)
+
+
+def reworded(text: str) -> str:
+    """The same sentences in another order, every ninth word gone: few runs of five words are left, most pairs are."""
+    sentences = text.replace("\n", " ").split(". ")
+    words = ". ".join(sentences[::-1]).split(" ")
+    return " ".join(word for n, word in enumerate(words) if n % 9)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    import random
+
+    folder = tmp_path_factory.mktemp("select") / "data"
+    write_sample(folder)
+    rng = random.Random(11)
+    with (folder / "web-0.jsonl").open("a") as file:
+        for n in range(8):
+            text = article(rng, 60)
+            for name, version in (("first", text), ("second", reworded(text))):
+                file.write(json.dumps({"url": f"planted/{n}/{name}", "text": version}) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(sample, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    walk = run(parse_config(select_settings(sample, folder)))
+    return walk, load_finished(str(folder))
+
+
+def ledger(finished) -> dict[int, dict]:
+    paths = [record.outputs["decisions"].path for record in finished.ledger]
+    return {row["doc"]: row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()}
+
+
+def shards(finished) -> dict[str, str]:
+    return {s["path"]: s["sha256"] for split in finished.manifest["shards"]["splits"].values() for s in split["shards"]}
+
+
+def tokens(finished) -> int:
+    return sum(split["tokens"] for split in finished.manifest["shards"]["splits"].values())
+
+
+def test_books_close_and_the_budget_is_met(reference):
+    walk, finished = reference
+    assert not check_shards(finished)
+    assert not check_work(finished, hashes=True)
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+    outcomes = finished.manifest["books"]["outcomes"]
+    assert outcomes[schemas.SEMANTIC_DUPLICATE] > 0
+    assert outcomes[schemas.SAMPLED_OUT] > 0
+    assert 19_000 < tokens(finished) <= 20_000
+    assert tokens(finished) == walk.sampled[0].counters["taken_tokens"]
+
+
+def test_planted_rewordings_are_semantic_and_not_near_duplicates(sample, tmp_path):
+    run(parse_config(select_settings(sample, tmp_path / "run", {"semantic": {"epsilon": 0.075}})))
+    finished = load_finished(str(tmp_path / "run"))
+    rows = ledger(finished)
+    number = {
+        row["id"]: row["doc"]
+        for part in finished.parts
+        for row in pq.read_table(finished.store.path(part.documents["path"]), columns=["doc", "id"]).to_pylist()
+    }
+    found = 0
+    for n in range(8):
+        pair = [rows[number[f"planted/{n}/{name}"]] for name in ("first", "second")]
+        outcomes = sorted(row["outcome"] for row in pair)
+        assert schemas.NEAR_DUPLICATE not in outcomes
+        found += outcomes == [schemas.KEPT, schemas.SEMANTIC_DUPLICATE]
+    assert found == 8
+
+
+def test_every_semantic_duplicate_has_a_keeper_that_was_kept(reference):
+    _, finished = reference
+    rows = ledger(finished)
+    removed = [row for row in rows.values() if row["outcome"] == schemas.SEMANTIC_DUPLICATE]
+    for row in removed:
+        assert rows[row["keeper"]]["outcome"] in (schemas.KEPT, schemas.SAMPLED_OUT)
+        assert row["similarity"] >= 0.9 - 1e-6
+        assert row["split"] is None
+        assert row["copies"] == 0
+
+
+def test_same_bytes_for_other_units_and_on_ray(sample, reference, tmp_path, local_ray):
+    # the embedding of a document depends on its text alone; where cuts are made must not matter
+    other = select_settings(sample, tmp_path / "run", compute={"executor": "ray", "unit_mb": 64, "workers": 2})
+    run(parse_config(other))
+    assert shards(load_finished(str(tmp_path / "run"))) == shards(reference[1])
+
+
+def test_why_tells_both_outcomes(reference, capsys):
+    from jobs.why import tell
+
+    _, finished = reference
+    semantic = next(examples(finished, schemas.SEMANTIC_DUPLICATE))
+    tell(explain(finished, semantic), 80)
+    told = capsys.readouterr().out
+    assert "semantic_duplicate" in told
+    assert "cosine 0.9" in told or "cosine 1.0" in told
+    left = next(examples(finished, schemas.SAMPLED_OUT))
+    tell(explain(finished, left), 80)
+    assert "select.budget" in capsys.readouterr().out
+
+
+def test_a_larger_budget_holds_the_smaller_sample_and_embeds_nothing_again(sample, reference, tmp_path):
+    _, finished = reference
+    folder = finished.store.root
+    larger = {**SELECT, "sample": {**SELECT["sample"], "target_tokens": 40_000}}
+    walk = run(parse_config(select_settings(sample, folder, larger)))
+    again = {summary.name: summary.units - summary.reused for summary in walk.engine.summaries}
+    assert {name for name, units in again.items() if units} <= {"sample", "select", "shuffle", "layout", "shards"}
+    small = {doc for doc, row in ledger(finished).items() if row["outcome"] == schemas.KEPT}
+    large = {doc for doc, row in ledger(load_finished(folder)).items() if row["outcome"] == schemas.KEPT}
+    assert small < large
+    run(parse_config(select_settings(sample, folder)))  # and back, for the tests after this one
+
+
+def test_a_budget_over_the_corpus_takes_everything(sample, tmp_path):
+    from jobs.summary import selection_lines
+
+    select = {"semantic": "off", "sample": {"target_tokens": 10**9}}
+    walk = run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    assert "embed" not in walk.engine.committed  # nothing looks at vectors
+    assert load_finished(str(tmp_path / "run")).manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
+    assert "all of it is taken" in "\n".join(selection_lines(walk))
+
+
+def test_an_altered_cosine_or_keeper_is_found(reference, tmp_path):
+    from pipeline.verified_semantics import check_semantics
+
+    _, finished = reference
+    assert [b for b in check_semantics(finished) if b.expected != b.found] == []
+    record = finished.ledger[0]
+    path = finished.store.path(record.outputs["decisions"].path)
+    original = path.read_bytes()
+    table = pq.read_table(path)
+    position = table.schema.get_field_index("similarity")
+    import pyarrow as pa
+
+    wrong = np.where(np.array(table.column("outcome").to_pylist()) == schemas.SEMANTIC_DUPLICATE, 0.91234, np.nan)
+    broken = table.set_column(position, "similarity", pa.array(wrong.astype(np.float32), mask=np.isnan(wrong)))
+    try:
+        pq.write_table(broken, path)
+        assert [b for b in check_semantics(finished) if b.expected != b.found]
+    finally:
+        path.write_bytes(original)
+
+
+def test_stored_centres_of_other_dimensions_are_refused(sample, tmp_path):
+    np.save(tmp_path / "centres.npy", np.eye(16, dtype=np.float32))
+    select = {"clusters": {"centres": str(tmp_path / "centres.npy")}}
+    with pytest.raises(ValueError, match="16 dimensions, the encoder has 256"):
+        run(parse_config(select_settings(sample, tmp_path / "run", select)))
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ({"semantic": "off"}, "every step is off"),
+        ({"sample": {"target_tokens": 5, "shares": {"web": 1}}}, "must name every source"),
+        ({"sample": {"target_tokens": 0}}, "target_tokens"),
+        ({"semantic": {"epsilon": 1.5}}, "epsilon"),
+        ({"sampel": {}}, "did you mean 'sample'"),
+    ],
+)
+def test_mistakes_are_named(sample, tmp_path, select, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(select_settings(sample, tmp_path / "run", select))
