@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all check format bench clean
+.PHONY: demo test test-all test-faults check format bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,14 +19,18 @@ demo: $(READY)
 
 ## Fast tests (under 5 minutes on 2 cores).
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not longest"
 
 ## Everything: end-to-end, multi-process and fault tests too.
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not longest"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+## All faults: every stage, every way to die, and uploads to a cluster (15 minutes on 2 cores).
+test-faults: $(READY)
+	$(BIN)/python -m pytest tests/faults tests/cluster
 
 ## Lint, format and types.
 check: $(READY)

@@ -9,6 +9,8 @@ from jobs.lines import lines
 from jobs.plan import plan
 from jobs.run import run
 from jobs.schema import schema
+from jobs.status import status
+from jobs.submit import submit
 from jobs.train_tokenizer import train_tokenizer
 from jobs.verify import verify
 from jobs.why import why
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, plan, why, lines, verify, init, schema):
+for command in (run, submit, status, plan, why, lines, verify, init, schema):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")

@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal
 
 OK = 0
 FAILED = 1
@@ -75,11 +77,33 @@ def printable(text: str, *, lines: bool = True) -> str:
     return "".join(c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode() for c in text)
 
 
-def log_to_stderr() -> None:
-    """Plain log lines for runs without a terminal, and for warnings everywhere."""
+def log_to_stderr(log_format: Literal["text", "json"] = "text", run: str = "") -> None:
+    """Log lines for runs without a terminal, and warnings everywhere; ``json``: one object a line, for collectors."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    plain = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(_JsonLines(run) if log_format == "json" else plain)
     logger = logging.getLogger("winnow")
     logger.handlers = [handler]
     logger.propagate = False
-    logger.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)
+    logger.setLevel(logging.WARNING if sys.stderr.isatty() and log_format == "text" else logging.INFO)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, run, message, and where known stage, unit, done, units, failed."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self.run = run
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of one record."""
+        import orjson
+
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "run": self.run,
+            "message": record.getMessage(),
+        }
+        known = ("stage", "unit", "done", "units", "failed")
+        return orjson.dumps(line | {k: getattr(record, k) for k in known if hasattr(record, k)}).decode()

@@ -19,6 +19,9 @@ def run(
         Literal["ray", "inline"] | None,
         typer.Option(help="`ray` uses the cluster or all cores; `inline` runs in this process, for debugging."),
     ] = None,
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Log lines on stderr: text, or one JSON object a line.")
+    ] = "text",
 ) -> None:
     """Run what is missing: raw text in, shuffled training shards out.
 
@@ -35,14 +38,16 @@ def run(
     stop = Stop()
     with true_exit_codes(), stop.heed():
         start_ray_early(config, settings)
-        log_to_stderr()
+        log_to_stderr(log_format)
         from rich.console import Console
 
         from jobs.summary import print_summary
         from pipeline.config import load_config
         from pipeline.run import run as run_pipeline
 
-        walk = run_pipeline(load_config(config, settings), stop)
+        loaded = load_config(config, settings)
+        log_to_stderr(log_format, loaded.run)
+        walk = run_pipeline(loaded, stop)
         print_summary(walk, time.perf_counter() - started, Console())
     leave(OK)
 

@@ -1,5 +1,7 @@
 """A whole run: lease, stages, books, and the one moment at which a new shard set becomes the current one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -8,11 +10,12 @@ import yaml
 
 from pipeline.books import close_and_describe, shards_folder
 from pipeline.config import Config, ConfigError
+from pipeline.engine.attempt import Attempt, State
 from pipeline.engine.catalogue import InputError, list_inputs
 from pipeline.engine.engine import Engine
-from pipeline.engine.lease import hold_lease
+from pipeline.engine.lease import LeaseHeldError, hold_lease
 from pipeline.engine.records import total
-from pipeline.engine.stopping import Stop
+from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.rows.assemble import column_bytes
@@ -52,18 +55,36 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
 
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-        joined = join_index(index, config, store, save=True)
-        walk = Walk(config, Engine(store, config.compute, guard=guard, stop=stop), inputs, vocabulary, joined)
-        walk_stages(walk)
-        manifest = close_and_describe(walk)
-        folder = shards_folder(walk)
-        guard()
-        store.replace(f"{folder}/manifest.json", manifest)
-        _save_state(walk, folder)
-        if walk.index is not None:
-            walk.index.append(walk.engine)  # after the shards: what the index holds has come out somewhere
-        _save_observations(walk)
+        attempt = Attempt(store)
+        with _told(attempt):
+            joined = join_index(index, config, store, save=True)
+            engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)
+            walk = Walk(config, engine, inputs, vocabulary, joined)
+            walk_stages(walk)
+            manifest = close_and_describe(walk)
+            folder = shards_folder(walk)
+            guard()
+            store.replace(f"{folder}/manifest.json", manifest)
+            _save_state(walk, folder)
+            if walk.index is not None:
+                walk.index.append(walk.engine)  # after the shards: what the index holds has come out somewhere
+            _save_observations(walk)
     return walk
+
+
+@contextmanager
+def _told(attempt: Attempt) -> Iterator[None]:
+    """However the attempt ends, its file says so; unless the folder cannot be written or belongs to another run."""
+    attempt.save()
+    try:
+        yield
+    except BaseException as error:
+        state: State = "stopped" if isinstance(error, StoppedError | StopAtOnce | KeyboardInterrupt) else "failed"
+        if not isinstance(error, LeaseHeldError):
+            with suppress(OSError):
+                attempt.end(state, str(error))
+        raise
+    attempt.end("finished")
 
 
 def usable_inputs(config: Config) -> dict[str, list[str]]:

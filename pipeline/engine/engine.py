@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from pipeline.engine import metrics
+from pipeline.engine.attempt import Attempt
 from pipeline.engine.connect import connect_ray, prestart_workers
 from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
 from pipeline.engine.fault_hook import reached
@@ -65,6 +67,8 @@ class Engine:
     """Called after every unit; raises when this process must not go on (its lease is lost)."""
     stop: Stop = field(default_factory=Stop)
     """Whether this process was asked to stop."""
+    attempt: Attempt | None = None
+    """Where it is told how far this attempt has come."""
 
     def run(
         self, stage: Stage, units: list[Unit], outdated: Callable[[Record], bool] = lambda _record: False
@@ -99,6 +103,12 @@ class Engine:
             raise NotReadyError(stage.name)
         if missing:
             reached("stage", stage=stage.name)
+        if self.attempt is not None:
+            if missing:
+                self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
+            else:
+                self.attempt.reuse_stage(stage.name, stage.folder, len(units))
+        ran = bool(missing)
         started = time.perf_counter()
         failures: dict[int, Failure] = {}
         with StageProgress(stage.name, units, missing) as progress:
@@ -107,8 +117,9 @@ class Engine:
                 for result in self._execute(stage, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result
-                        log.warning("%s unit %d failed: %s", stage.name, result.number, result.message)
-                        log.debug("%s", result.trace)
+                        where = {"stage": stage.name, "unit": result.number}
+                        log.warning("%s unit %d failed: %s", stage.name, result.number, result.message, extra=where)
+                        log.debug("%s", result.trace, extra=where)
                     else:
                         records[result.key] = result
                     self.guard()
@@ -117,11 +128,16 @@ class Engine:
                 if not missing or self.stop.asked.is_set():
                     break
                 if round_number + 1 < self.compute.attempts:
-                    log.warning("%s: trying %d units again", stage.name, len(missing))
+                    log.warning("%s: trying %d units again", stage.name, len(missing), extra={"stage": stage.name})
+                    metrics.add("winnow_retries", len(missing), stage.name)
         if missing:
             self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
             lost = [failures.get(u.number, Failure(u.number, "its worker died", "")) for u in missing]
+            if self.attempt is not None:
+                self.attempt.end_stage([{"number": f.number, "message": f.message} for f in lost])
             raise StageFailedError(stage.name, lost, len(units))
+        if ran and self.attempt is not None:
+            self.attempt.end_stage([])
         # a record keeps the number of the run that wrote it; this plan may count otherwise
         ordered = [replace(records[key], number=unit.number) for key, unit in keys.items()]
         self.committed[stage.name] = ordered
@@ -185,7 +201,13 @@ class Engine:
         try:
             yield from run_on_ray(stage, largest_first, self.store.root, self.compute, grouped=grouped, stop=self.stop)
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
-            log.warning("%s: Ray ended this attempt: %s: %s", stage.name, type(error).__name__, error)
+            log.warning(
+                "%s: Ray ended this attempt: %s: %s",
+                stage.name,
+                type(error).__name__,
+                error,
+                extra={"stage": stage.name},
+            )
             yield from self._load(stage, keys).values()
 
     def _needs_workers(self, units: list[Unit]) -> bool:

@@ -107,6 +107,12 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
         lease._release()
 
 
+def holder_of(store: Store) -> dict[str, Any] | None:
+    """Who holds a folder: host, process, ``expires`` (seconds since 1970) and whether it is ``abandoned``; or None."""
+    held = _read(store)
+    return None if held is None else {**held, "abandoned": _is_abandoned(held)}
+
+
 def _clear_away(store: Store, judged: dict[str, Any], token: str) -> None:
     """Move an abandoned lease aside; put it back if somebody else has renewed or taken it meanwhile."""
     aside = store.path(f"{LEASE}.{token}")

@@ -9,6 +9,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pipeline.engine import metrics
 from pipeline.engine.execute import Failure
 from pipeline.engine.records import Record, Unit
 
@@ -54,9 +55,16 @@ class StageProgress:
         """A unit came back."""
         if isinstance(result, Failure):
             self.failed += 1
+            metrics.add("winnow_units_failed", 1, self.stage)
         else:
+            size = self._bytes_of.get(result.number, 0)
             self.done += 1
-            self._bytes_done += self._bytes_of.get(result.number, 0)
+            self._bytes_done += size
+            metrics.add("winnow_units_done", 1, self.stage)
+            metrics.add("winnow_bytes", size, self.stage)
+        seconds = max(1e-9, time.perf_counter() - self._started)
+        metrics.show("winnow_units_left", self.total - self.done, self.stage)
+        metrics.show("winnow_mb_per_second", self._bytes_done / seconds / 1e6, self.stage)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._bytes_done, **self._fields())
         elif time.perf_counter() - self._last_log > LOG_EVERY_S:
@@ -75,6 +83,7 @@ class StageProgress:
             fields["rate"],
             remaining,
             self.failed,
+            extra={"stage": self.stage, "done": self.done, "units": self.total, "failed": self.failed},
         )
 
     def __enter__(self) -> Self:

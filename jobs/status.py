@@ -1,0 +1,62 @@
+"""``winnow status``: how far a run is, from its folder alone."""
+
+from typing import Annotated
+
+import typer
+
+
+def status(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show stages, units done and left, failures, who works here, and the current shard set. Needs no cluster."""
+    from jobs.exits import printable, true_exit_codes
+
+    with true_exit_codes():
+        import sys
+        from dataclasses import asdict
+
+        import orjson
+        from rich.console import Console
+        from rich.table import Table
+
+        from pipeline.status import status_of
+
+        found = status_of(run)
+        if as_json:
+            sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            return
+        console = Console()
+
+        def say(line: str) -> None:
+            console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
+
+        say(f"{found.run}: {found.state}")
+        if found.message:
+            say(found.message)
+        if found.holder:
+            who = f"process {found.holder.process} on {found.holder.host}"
+            gone = ", which is gone" if found.holder.abandoned else ""
+            say(f"held by {who}{gone}; renewed {found.holder.age_seconds:,.0f} s ago")
+        if found.stages:
+            table = Table("stage", "state", "units", "done", "left", "of them before")
+            for stage in found.stages:
+                numbers = (stage.units, stage.done, stage.units - stage.done, stage.reused)
+                table.add_row(stage.name, stage.state, *(f"{number:,}" for number in numbers))
+            console.print(table)
+        for stage in found.stages:
+            for failure in stage.failed:
+                say(f"failed: {stage.name} unit {failure['number']}: {failure['message']}")
+        if found.shards:
+            say(f"current shard set: {found.run}/{found.shards['folder']}")
+            outcomes = found.shards["books"]["outcomes"]
+            told = ", ".join(f"{name} {number:,}" for name, number in outcomes.items())
+            say(f"books: {found.shards['books']['records']:,} records: {told}")
+            for name, split in found.shards["splits"].items():
+                say(f"  {name}: {split['documents']:,} documents, {split['tokens']:,} tokens, {split['shards']} shards")
+        else:
+            say("no shard set yet")
+
+
+if __name__ == "__main__":
+    typer.run(status)

@@ -1,0 +1,218 @@
+"""``winnow submit``: the same run as a job of a Ray cluster, with the run's own exit code."""
+
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.run import ConfigPath, Overrides
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.engine.stopping import Stop
+
+LOOK_SECONDS = 2.0
+"""How often to ask for the job's state and its log."""
+LOST_AFTER_SECONDS = 300.0
+"""How long the cluster may be out of reach before we stop waiting for the job."""
+STOP_MARGIN_SECONDS = 30
+"""What a job may take, beyond its grace time, to end when it is stopped."""
+
+
+def submit(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Dashboard of the cluster, e.g. http://head:8265; else RAY_API_SERVER_ADDRESS, RAY_ADDRESS."),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the end and pass the run's exit code on.")] = True,
+    follow: Annotated[bool, typer.Option(help="Print the job's log while waiting.")] = True,
+    working_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Upload this folder and run in it, for clusters where winnow is not installed; CONFIG must lie in it. "
+            "Without it, only CONFIG is uploaded.",
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Environment of the job. Shown on the dashboard: no secrets. May be repeated."
+        ),
+    ] = None,
+    submission_id: Annotated[str | None, typer.Option(help="The job's name; each can be used once a cluster.")] = None,
+) -> None:
+    """Run CONFIG as a job of a Ray cluster.
+
+    Exit codes are those of `winnow run`; 75 also when somebody stopped the job. Ctrl-C or SIGTERM asks the job to stop
+    and waits until it has (committed work stays); a second one leaves it alone.
+    """
+    from jobs.exits import OK, leave, true_exit_codes
+    from pipeline.engine.stopping import Stop
+
+    stop = Stop()
+    with true_exit_codes(), stop.heed():
+        from pipeline.config import load_config
+
+        settings = load_config(config, overrides)
+        _refuse_relative_paths(settings)
+        stop.grace_seconds = settings.compute.grace_seconds + STOP_MARGIN_SECONDS
+        client = _client(address)
+        job = _submit(
+            client, config, list(overrides or []), settings, working_dir, submission_id, _variables(env or [])
+        )
+        print(f"winnow: job {job}", file=sys.stderr, flush=True)
+        code = _outcome(client, job, _wait(client, job, stop, follow=follow), stop) if wait else OK
+    leave(code)
+
+
+def _variables(given: list[str]) -> dict[str, str]:
+    from pipeline.config import ConfigError
+
+    for text in given:
+        if "=" not in text:
+            raise ConfigError(f"--env {text!r}: expected NAME=VALUE")
+    return {name: value for name, _, value in (text.partition("=") for text in given)}
+
+
+def _refuse_relative_paths(config: "Config") -> None:
+    """A job's current folder is a temporary one of the cluster: what lay under it would be lost."""
+    from pipeline.config import ConfigError
+
+    paths = {"run": config.run}
+    for source in config.sources:
+        paths |= {f"path of source {source.name}": path for path in source.paths}
+    if config.dedup and config.dedup.index:
+        paths["dedup.index"] = config.dedup.index
+    relative = [f"  {name}: {path}" for name, path in paths.items() if not Path(path).is_absolute()]
+    if relative:
+        raise ConfigError(
+            "on a cluster every path must be absolute, and the same on all nodes (shared storage)\n"
+            + "\n".join(relative)
+        )
+
+
+def _client(address: str | None) -> Any:
+    from pipeline.engine.connect import ClusterError
+    from pipeline.engine.private_ray import quiet_ray_environment
+
+    quiet_ray_environment()
+    from ray.job_submission import JobSubmissionClient
+
+    try:
+        return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        told = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS") or "127.0.0.1:8265"
+        raise ClusterError(
+            f"no Ray cluster takes jobs at {told} ({str(error).splitlines()[0]}); give the dashboard's address with "
+            "--address, and RAY_AUTH_MODE=token with its token where the cluster wants one"
+        ) from error
+
+
+def _submit(
+    client: Any,
+    config: str,
+    overrides: list[str],
+    settings: "Config",
+    working_dir: str | None,
+    job: str | None,
+    variables: dict[str, str],
+) -> str:
+    from pipeline.config import ConfigError
+
+    with tempfile.TemporaryDirectory(prefix="winnow-submit-") as alone:
+        if working_dir is None:
+            name = Path(config).name
+            shutil.copyfile(config, Path(alone) / name)
+        else:
+            try:
+                name = str(Path(config).resolve().relative_to(Path(working_dir).resolve()))
+            except ValueError as error:
+                raise ConfigError(f"{config} does not lie in --working-dir {working_dir}; put it there") from error
+        more = [part for override in overrides for part in ("--set", override)]
+        seconds = str(int(settings.compute.grace_seconds) + STOP_MARGIN_SECONDS)
+        try:
+            submitted: str = client.submit_job(
+                # `exec`, so that a stop reaches the run itself and not only a shell around it
+                entrypoint="exec " + shlex.join(["python", "-m", "jobs.run", name, *more]),
+                submission_id=job,
+                runtime_env={
+                    "working_dir": working_dir or alone,
+                    "env_vars": {
+                        "RAY_JOB_STOP_WAIT_TIME_S": seconds,
+                        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+                        **variables,
+                    },
+                },
+                metadata={"run": settings.run},
+            )
+        except RuntimeError as error:
+            raise ConfigError(f"the cluster refused the job: {str(error).splitlines()[0]}") from error
+    return submitted
+
+
+def _wait(client: Any, job: str, stop: "Stop", *, follow: bool) -> Any:
+    """The job's details once it has ended. The state is asked for, again and again: the end of a log says nothing."""
+    from ray.job_submission import JobStatus
+
+    printed = 0
+    stopping = False
+    seen = time.monotonic()
+    ended = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
+    while True:
+        try:
+            if stop.asked.is_set() and not stopping:
+                client.stop_job(job)
+                stopping = True
+            details = client.get_job_info(job)
+            if follow:
+                printed = _print_new(client.get_job_logs(job), printed)
+            seen = time.monotonic()
+            if details.status in ended:
+                return details
+        except (OSError, RuntimeError) as error:  # requests' own errors are OSErrors
+            if time.monotonic() - seen > LOST_AFTER_SECONDS:
+                raise OSError(
+                    f"the cluster has been out of reach for {LOST_AFTER_SECONDS:.0f} s; job {job} may still run, and "
+                    f"what it commits stays: {str(error).splitlines()[0]}"
+                ) from error
+        time.sleep(LOOK_SECONDS)
+
+
+def _print_new(log: str, printed: int) -> int:
+    """Print what a log has gained; returns how much of it is printed now. Half a line waits for its end."""
+    from jobs.exits import printable
+
+    end = log.rfind("\n") + 1
+    if end > printed:
+        sys.stdout.write(printable(log[printed:end]))
+        sys.stdout.flush()
+        return end
+    return printed
+
+
+def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
+    """The run's exit code; what a user needs to know goes to stderr."""
+    from jobs.exits import FAILED, OK, RESUMABLE, printable
+    from pipeline.engine.stopping import exit_code_of
+
+    state = details.status.value
+    if state == "SUCCEEDED":
+        return OK
+    if state == "STOPPED":
+        print(f"winnow: job {job} was stopped; the same command goes on", file=sys.stderr)
+        return exit_code_of(stop.signal_number) if stop.asked.is_set() else RESUMABLE
+    code = details.driver_exit_code
+    if code is None or not 0 < code < 256:
+        told = printable(str(details.message or "no reason given").splitlines()[0])
+        print(f"winnow: job {job} failed without an exit code of its own: {told}", file=sys.stderr)
+        return FAILED
+    return int(code)

@@ -1,0 +1,100 @@
+"""How far a run is, from its folder alone: no cluster, no inputs, no lease is needed. Touches nothing."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from pipeline.config import ConfigError
+from pipeline.engine.attempt import State, read_attempt
+from pipeline.engine.lease import holder_of
+from pipeline.engine.records import Json
+from pipeline.engine.store import Store
+from pipeline.run import STATE
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of the latest attempt."""
+
+    name: str
+    state: State
+    units: int
+    done: int
+    reused: int
+    failed: list[Json]
+    """Units that failed in that attempt: number and message."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the folder."""
+
+    host: str
+    process: int
+    age_seconds: float
+    """Since the lease was renewed; it is renewed every 10 s."""
+    abandoned: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run folder tells."""
+
+    run: str
+    state: str
+    """``running``, ``finished``, ``failed``, ``stopped``, ``died`` (nobody works here, nobody said why), ``new``."""
+    message: str
+    holder: Holder | None
+    stages: list[StageStatus] = field(default_factory=list)
+    shards: Json | None = None
+    """The current shard set: folder, books, and documents, tokens and shards of each split."""
+
+
+def status_of(run: str) -> Status:
+    """Read a run folder.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    if not Path(run).is_dir():
+        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    store = Store(run)
+    attempt = read_attempt(store)
+    holder = _holder(store)
+    state = "new" if attempt is None else str(attempt.state)
+    if state == "running" and (holder is None or holder.abandoned):
+        state = "died"
+    stages = []
+    for number, stage in enumerate(attempt.stages if attempt else []):
+        done = stage.units if stage.state == "finished" else stage.units - len(stage.failed)
+        if attempt and stage.state == "running" and number == len(attempt.stages) - 1:
+            there = set(store.list(stage.folder, ".json"))
+            done = stage.units - sum(f"{key}.json" not in there for key in attempt.missing)
+        stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
+    return Status(run, state, attempt.message if attempt else "", holder, stages, _shards(store))
+
+
+def _holder(store: Store) -> Holder | None:
+    held = holder_of(store)
+    if held is None:
+        return None
+    try:
+        age = time.time() - store.path("lease.json").stat().st_mtime
+    except OSError:
+        return None  # released between the two looks
+    return Holder(str(held.get("host")), int(held.get("pid") or 0), max(0.0, age), bool(held["abandoned"]))
+
+
+def _shards(store: Store) -> Json | None:
+    try:
+        folder = orjson.loads(store.read(STATE))["shards"]
+        manifest = orjson.loads(store.read(f"{folder}/manifest.json"))
+        splits = {
+            name: {**{key: split[key] for key in ("documents", "tokens", "rows")}, "shards": len(split["shards"])}
+            for name, split in manifest["shards"]["splits"].items()
+        }
+        return {"folder": folder, "books": manifest["books"], "splits": splits}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,99 @@
+"""A Ray cluster as a user starts it (`ray start`), on ports of its own, ended by the processes that were started."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_metrics_report_interval_ms": "500",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "PYTHONPATH": str(ROOT),  # as where winnow is installed on every node
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def end_family(process: subprocess.Popen) -> None:
+    """Kill a process and all below it, by their ids."""
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+    for member in [process, *family]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
+
+
+class Cluster:
+    """Addresses of a running cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.dashboard, self.metrics = free_port(), free_port(), free_port()
+        self.address = f"http://127.0.0.1:{self.dashboard}"
+        self.nodes: list[subprocess.Popen] = []
+
+    def _start(self, *more: str) -> subprocess.Popen:
+        line = [
+            *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats"),
+            *("--node-ip-address=127.0.0.1", f"--dashboard-agent-listen-port={free_port()}"),
+            *("--object-store-memory=80000000", "--memory=8000000000"),
+            *more,
+        ]
+        log = (self.folder / f"node-{len(self.nodes)}.log").open("w")
+        self.nodes.append(subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | ENVIRONMENT))
+        return self.nodes[-1]
+
+    def start_head(self, cpus: int = 2) -> None:
+        process = self._start(
+            "--head",
+            f"--port={self.port}",
+            f"--dashboard-port={self.dashboard}",
+            "--dashboard-host=127.0.0.1",
+            f"--ray-client-server-port={free_port()}",
+            f"--num-cpus={cpus}",
+            f"--metrics-export-port={self.metrics}",
+            f"--temp-dir={self.folder}",
+        )
+        from ray.job_submission import JobSubmissionClient
+
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                JobSubmissionClient(self.address)
+                return
+            except (ConnectionError, RuntimeError):
+                log = self.folder / "node-0.log"
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+                time.sleep(0.5)
+
+    def start_worker(self, cpus: int = 1) -> subprocess.Popen:
+        return self._start(f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}")
+
+
+@contextlib.contextmanager
+def cluster(cpus: int = 2) -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="wc", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        running = Cluster(Path(folder))
+        try:
+            running.start_head(cpus)
+            yield running
+        finally:
+            for node in reversed(running.nodes):
+                end_family(node)

@@ -1,0 +1,128 @@
+"""`ray job submit` and `winnow submit` against a cluster that `ray start` made: states, exit codes, stops."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster
+from tests.e2e.test_commands import winnow
+from tests.faults.hooks import environment
+from tests.faults.runs import Runs, wait_for
+
+
+@pytest.fixture(scope="module")
+def there():
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("submit"))
+
+
+def submit(there: Cluster, config: Path, *more: str) -> subprocess.Popen:
+    line = [sys.executable, "-m", "jobs", "submit", str(config), "--address", there.address, *more]
+    environment = os.environ | ENVIRONMENT
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.longest  # the uploaded code compiles its kernels anew
+def test_ray_job_submit_of_a_checkout_ends_with_the_bytes_of_one_machine(there, runs, tmp_path):
+    runs.line(tmp_path, "ray")
+    folder = tmp_path / "upload"
+    folder.mkdir()
+    for package in ("jobs", "pipeline"):
+        shutil.copytree(ROOT / package, folder / package)
+    (tmp_path / "config.yaml").rename(folder / "c.yaml")
+    line = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", there.address, "--working-dir", "."]
+    done = subprocess.run(
+        [*line, "--", "python", "-m", "jobs.run", "c.yaml"],
+        cwd=folder,
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the books close" in done.stdout
+    runs.holds(tmp_path)
+    process = submit(there, folder / "c.yaml", "--working-dir", str(folder))  # the same, by our own command
+    output, messages = process.communicate(timeout=240)
+    assert process.returncode == 0, output + messages
+    assert "0 units computed" in output
+
+
+@pytest.mark.slow
+def test_submit_stops_the_job_on_a_signal_and_passes_its_log_and_exit_codes_on(there, runs, tmp_path):
+    runs.line(tmp_path, "ray")
+    hook = environment(tmp_path / "marks", {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 3})
+    faults = [f"--env={name}={hook[name]}" for name in ("WINNOW_FAULT_HOOK", "WINNOW_TEST_FAULTS")]
+    process = submit(there, tmp_path / "config.yaml", *faults)
+    records = lambda: list((tmp_path / "run").glob("work/measure/*/*.json"))  # noqa: E731
+    wait_for(lambda: bool(records()), process)
+    exported = lambda: urllib.request.urlopen(f"http://127.0.0.1:{there.metrics}/metrics").read().decode()  # noqa: E731
+    wait_for(lambda: "ray_winnow_units_done_total{" in exported(), process)
+    assert 'Stage="measure"' in exported() or 'stage="measure"' in exported()
+    process.send_signal(signal.SIGTERM)
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 75, output + messages
+    assert "stopped in stage measure" in output
+    before = {path: path.stat().st_mtime_ns for path in records()}
+
+    process = submit(there, tmp_path / "config.yaml")
+    output, messages = process.communicate(timeout=240)
+    assert process.returncode == 0, output + messages
+    assert "the books close" in output
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    runs.holds(tmp_path)
+
+    process = submit(there, tmp_path / "config.yaml", "--set", f"sources.0.path={tmp_path}/nowhere.jsonl")
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 2, output + messages
+    assert "no such file or folder" in output
+
+
+@pytest.mark.slow
+def test_a_job_that_another_one_stops_ends_submit_with_75_and_one_that_is_killed_with_1(there, runs, tmp_path):
+    from ray.job_submission import JobSubmissionClient
+
+    runs.line(tmp_path, "ray")
+    hook = environment(tmp_path / "marks", {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 600})
+    faults = [f"--env={name}={hook[name]}" for name in ("WINNOW_FAULT_HOOK", "WINNOW_TEST_FAULTS")]
+    lease = tmp_path / "run" / "lease.json"
+    process = submit(
+        there, tmp_path / "config.yaml", "--submission-id", "a", "--set", "compute.grace_seconds=1", *faults
+    )
+    wait_for(lease.exists, process)
+    JobSubmissionClient(there.address).stop_job("a")
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 75, output + messages
+    assert "job a was stopped" in messages
+
+    process = submit(there, tmp_path / "config.yaml", "--submission-id", "b", *faults)
+    wait_for(lease.exists, process)
+    os.kill(orjson.loads(lease.read_bytes())["pid"], signal.SIGKILL)
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 1, output + messages
+    assert "failed without an exit code of its own" in messages
+
+
+def test_paths_must_be_absolute_and_a_missing_cluster_is_told(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"run": "runs/a", "sources": [{"name": "s", "path": "raw/*.jsonl"}]}))
+    code, output = winnow("submit", str(config))
+    assert code == 2
+    assert "run: runs/a" in output
+    assert "path of source s: raw/*.jsonl" in output
+    config.write_text(yaml.safe_dump({"run": "/r/a", "sources": [{"name": "s", "path": "/raw/*.jsonl"}]}))
+    code, output = winnow("submit", str(config), "--address", "http://127.0.0.1:1")
+    assert code == 2
+    assert "no Ray cluster takes jobs at http://127.0.0.1:1" in output

@@ -1,0 +1,139 @@
+"""What `winnow status` tells of runs that go on, ended, failed, were stopped, or died."""
+
+import json
+import logging
+import signal
+
+import orjson
+import pytest
+
+from pipeline.config import ConfigError, parse_config
+from pipeline.engine.engine import StageFailedError
+from pipeline.engine.lease import LEASE, hold_lease
+from pipeline.engine.store import Store
+from pipeline.finished import load_finished
+from pipeline.run import run
+from pipeline.status import status_of
+from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
+
+
+def config(folder):
+    lines = [json.dumps({"id": n, "text": text}) for n, text in enumerate(articles(1, 30))]
+    (folder / "a.jsonl").write_text("\n".join(lines))
+    return parse_config(
+        {
+            "run": str(folder / "run"),
+            "sources": [{"name": "s", "path": f"{folder}/a.jsonl"}],
+            "filter": {"mode": "annotate"},
+            "shards": {"sequence_tokens": 127},
+            "compute": {"executor": "inline", "attempts": 1},
+        }
+    )
+
+
+def test_a_finished_run(tmp_path):
+    settings = config(tmp_path)
+    run(settings)
+    found = status_of(str(tmp_path / "run"))
+    assert (found.state, found.holder) == ("finished", None)
+    assert all(stage.done == stage.units and stage.state == "finished" for stage in found.stages)
+    assert found.shards["books"] == load_finished(str(tmp_path / "run")).manifest["books"]
+    run(settings)
+    again = status_of(str(tmp_path / "run"))
+    assert all(stage.reused == stage.units for stage in again.stages)
+    code, output = winnow("status", str(tmp_path / "run"))
+    assert code == 0
+    assert "finished" in output and "tokenise" in output and "train:" in output
+    code, output = winnow("status", str(tmp_path / "run"), "--json")
+    assert orjson.loads(output)["shards"] == found.shards
+
+
+def test_a_failed_run_names_its_units_and_the_old_shards_stay(tmp_path, monkeypatch):
+    run(config(tmp_path))
+    before = status_of(str(tmp_path / "run")).shards
+    monkeypatch.setattr("pipeline.stages.tokenise.run", lambda unit, workspace: 1 / 0)
+    changed = config(tmp_path).model_dump(mode="json")
+    changed["dedup"]["threshold"] = 0.9
+    (tmp_path / "run" / "work").rename(tmp_path / "old")
+    with pytest.raises(StageFailedError):
+        run(parse_config(changed))
+    found = status_of(str(tmp_path / "run"))
+    assert found.state == "failed"
+    assert found.stages[-1].name == "tokenise"
+    assert found.stages[-1].failed[0]["message"].startswith("ZeroDivisionError")
+    assert found.stages[-1].done == found.stages[-1].units - 1
+    assert found.shards == before
+    assert "failed: tokenise unit 0" in winnow("status", str(tmp_path / "run"))[1]
+
+
+def test_a_run_that_goes_on_and_one_that_died(tmp_path, monkeypatch):
+    seen = []
+    from pipeline.stages import tokenise
+
+    def look(unit, workspace):
+        seen.append(status_of(str(tmp_path / "run")))
+        raise SystemExit
+
+    monkeypatch.setattr(tokenise, "run", look)
+    with pytest.raises(SystemExit):
+        run(config(tmp_path))
+    (going,) = seen
+    assert going.state == "running"
+    assert going.holder.abandoned is False
+    assert (going.stages[-1].name, going.stages[-1].done) == ("tokenise", 0)
+    attempt = orjson.loads((tmp_path / "run" / "attempt.json").read_bytes())
+    attempt["state"] = "running"  # as kill -9 leaves it
+    (tmp_path / "run" / "attempt.json").write_bytes(orjson.dumps(attempt))
+    assert status_of(str(tmp_path / "run")).state == "died"
+    with hold_lease(Store(str(tmp_path / "run"))):
+        assert status_of(str(tmp_path / "run")).state == "running"
+        assert (tmp_path / "run" / LEASE).exists()
+
+
+def test_units_done_are_counted_from_their_records(tmp_path, monkeypatch):
+    from pipeline.stages import measure
+
+    (tmp_path / "run").mkdir()
+    real = measure.run
+
+    def stop_after_one(unit, workspace):
+        real(unit, workspace)
+        signal.raise_signal(signal.SIGINT)
+
+    settings = config(tmp_path).model_dump(mode="json")
+    text = "".join(json.dumps({"id": n, "text": f"{n} " * 400}) + "\n" for n in range(1200))
+    (tmp_path / "a.jsonl").write_text(text)
+    settings["compute"]["unit_mb"] = 1
+    monkeypatch.setattr(measure, "run", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):  # in the middle of the first unit: not committed
+        run(parse_config(settings))
+    found = status_of(str(tmp_path / "run"))
+    assert found.state == "stopped"
+    assert (found.stages[-1].name, found.stages[-1].done) == ("measure", 0)
+    assert found.stages[-1].units > 1
+
+
+def test_no_folder_and_an_empty_one(tmp_path):
+    with pytest.raises(ConfigError, match="no such folder"):
+        status_of(str(tmp_path / "none"))
+    assert status_of(str(tmp_path)).state == "new"
+    assert winnow("status", str(tmp_path / "none"))[0] == 2
+
+
+def test_log_lines_as_json(tmp_path, capsys):
+    from jobs.exits import log_to_stderr
+
+    log_to_stderr("json", "/runs/a")
+    logging.getLogger("winnow").warning("unit %d failed\nhere", 3, extra={"stage": "measure", "unit": 3})
+    logging.getLogger("winnow").handlers = []
+    (line,) = capsys.readouterr().err.splitlines()
+    told = orjson.loads(line)
+    assert told.pop("time").endswith("+00:00")
+    assert told == {
+        "level": "warning",
+        "run": "/runs/a",
+        "message": "unit 3 failed\nhere",
+        "stage": "measure",
+        "unit": 3,
+    }
