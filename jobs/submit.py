@@ -193,7 +193,7 @@ def _print_new(log: str, printed: int) -> int:
 
     end = log.rfind("\n") + 1
     if end > printed:
-        sys.stdout.write(printable(log[printed:end]))
+        sys.stdout.write(printable(log[printed:end].expandtabs()))
         sys.stdout.flush()
         return end
     return printed
