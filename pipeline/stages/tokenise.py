@@ -14,15 +14,16 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 from pipeline.stages.versions import library_versions
-from pipeline.tokens.tokeniser import Tokeniser
+from pipeline.tokens.tokeniser import Tokeniser, with_first_token
 from pipeline.tokens.vocabulary import TokeniserConfig, Vocabulary
 
 
 def stage(config: TokeniserConfig, vocabulary: Vocabulary) -> Stage:
     """The stage; the vocabulary's hash is part of what its results depend on."""
     how = {"check_share", "cache_mb"}  # they change no id
+    unset = {name for name in ("lowercase", "first_token") if getattr(config, name) is None}
     settings = {
-        "config": config.model_dump(exclude=how),
+        "config": config.model_dump(exclude=how | unset),
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
     }
@@ -58,6 +59,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             docs, texts = batch.column("doc").to_numpy(), batch.column("text")
             with workspace.timed("tokenise and check"):
                 encoded, checked = tokeniser.encode_checked(texts)
+            encoded = with_first_token(encoded, tokeniser.vocabulary.first_token)
             ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
             with workspace.timed("write"):
                 table.write({"doc": docs, "ids": ids})

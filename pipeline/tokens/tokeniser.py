@@ -270,6 +270,14 @@ class Tokeniser:
         return parts
 
 
+def with_first_token(texts: TokenisedTexts, first_token: int | None) -> TokenisedTexts:
+    """The same documents, each with one more id before its first (none: as they are)."""
+    if first_token is None:
+        return texts
+    ids = np.insert(texts.ids, texts.offsets[:-1], first_token)
+    return TokenisedTexts(ids, texts.offsets + np.arange(len(texts.offsets)))
+
+
 def _first_difference(left: TokenIds, right: TokenIds) -> int:
     shared = min(len(left), len(right))
     different = np.flatnonzero(left[:shared] != right[:shared])

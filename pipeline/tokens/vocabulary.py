@@ -1,6 +1,7 @@
 """Vocabularies: which token ids there are, and where their definition was read from. Nothing is downloaded.
 
-Three kinds of source: a tiktoken encoding by name, a ``.tiktoken`` rank file, and a ``tokenizer.json``.
+Four kinds of source: a tiktoken encoding by name, a ``.tiktoken`` rank file, a ``tokenizer.json``, and a ``vocab.txt``
+(WordPiece).
 """
 
 import binascii
@@ -10,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import Field
 
 from pipeline.section import Section
 from pipeline.tokens.patterns import ENCODINGS, Pattern, find_pattern
+from pipeline.tokens.wordpiece import FIRST, LAST, PADDING, SPECIAL_TOKENS, is_lowercase, read_wordpiece, wordpiece_json
 
 _RANK_URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _END_OF_TEXT_NAMES = (
@@ -38,7 +40,12 @@ class TokeniserConfig(Section):
     """How text becomes token ids."""
 
     encoding: str = "o200k_base"
-    """A tiktoken encoding's name, or the path of a ``.tiktoken`` file or of a ``tokenizer.json``."""
+    """A tiktoken encoding's name, or the path of a ``.tiktoken`` file, of a ``tokenizer.json``, or of a ``vocab.txt``
+    (WordPiece, BERT)."""
+    lowercase: bool | None = None
+    """Only for a ``vocab.txt``: lower-case the text and strip accents. None = if no token has an upper-case letter."""
+    first_token: str | None = None
+    """Name of a token to put before each document; "" for none. None = ``[CLS]`` for a ``vocab.txt``, else none."""
     pattern: str | None = None
     """Split pattern of a ``.tiktoken`` file: gpt2, r50k, p50k, cl100k, gpt4, o200k, or a regular expression.
     None = known from the file's content or name."""
@@ -72,6 +79,20 @@ class Vocabulary:
     pattern: Pattern | None = None
     rank_file: bytes = field(default=b"", repr=False)
     tokenizer_json: bytes = field(default=b"", repr=False)
+    first_token: int | None = None
+    """Id of the token that begins a document, or None."""
+    padding: int | None = None
+    """Id of the token that fills rows up; None where it is the end of text."""
+
+    @property
+    def padding_id(self) -> int:
+        """What fills rows up."""
+        return self.end_of_text if self.padding is None else self.padding
+
+    @property
+    def keeps_last_token(self) -> bool:
+        """Whether a document that is cut off at a row's end still ends with its last token, as BERT has it."""
+        return self.padding is not None
 
     @property
     def dtype(self) -> type[np.uint16] | type[np.uint32]:
@@ -114,26 +135,44 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
 
     Raises:
         ValueError: an unknown name, a file of the wrong kind or with a wrong hash, no pattern, or no such
-            end-of-text token.
+            end-of-text or first token.
         FileNotFoundError: no such file, or the named encoding's rank file is not on this machine.
     """
+    vocabulary = _load(config)
+    if config.lowercase is not None and vocabulary.padding is None:
+        raise ValueError("tokenise.lowercase is for a vocab.txt; for any other kind set measure.normalise.lowercase")
+    if config.first_token is None:
+        return vocabulary
+    if config.first_token == "":
+        return replace(vocabulary, first_token=None)
+    if config.first_token not in vocabulary.special_tokens:
+        known = ", ".join(list(vocabulary.special_tokens)[:20]) or "none"
+        raise ValueError(
+            f"{vocabulary.name}: tokenise.first_token ({config.first_token}) is not among its special tokens ({known})"
+        )
+    return replace(vocabulary, first_token=vocabulary.special_tokens[config.first_token])
+
+
+def _load(config: TokeniserConfig) -> Vocabulary:
     encoding = config.encoding
     if encoding in ENCODINGS:
         if config.pattern is not None:
             raise ValueError(f"tokenise.pattern must be left out for the encoding {encoding}, which has its own")
         return _named(encoding, _published_ranks(encoding), config.end_of_text)
     path = Path(encoding)
-    if path.suffix not in (".tiktoken", ".json"):
+    if path.suffix not in (".tiktoken", ".json", ".txt"):
         raise ValueError(
             f"tokenise.encoding ({encoding!r}) must be one of {', '.join(ENCODINGS)}, "
-            "or the path of a .tiktoken file or of a tokenizer.json"
+            "or the path of a .tiktoken file, of a tokenizer.json or of a vocab.txt"
         )
     if not path.is_file():
         raise FileNotFoundError(f"tokenise.encoding ({encoding}): there is no such file")
     content = path.read_bytes()
-    if path.suffix == ".json":
+    if path.suffix != ".tiktoken":
         if config.pattern is not None:
-            raise ValueError(f"tokenise.pattern must be left out for {encoding}: a tokenizer.json has its own")
+            raise ValueError(f"tokenise.pattern must be left out for {encoding}: such a file has its own rules")
+        if path.suffix == ".txt":
+            return _from_wordpiece(path, content, config)
         return _from_tokenizer_json(path, content, config.end_of_text)
     return _from_rank_file(path, content, config)
 
@@ -240,6 +279,24 @@ def _from_tokenizer_json(path: Path, content: bytes, end_of_text: str | None) ->
         end_of_text=_special(special, end_of_text, str(path)),
         special_tokens=special,
         tokenizer_json=content,
+    )
+
+
+def _from_wordpiece(path: Path, content: bytes, config: TokeniserConfig) -> Vocabulary:
+    ids = read_wordpiece(content, str(path))
+    lowercase = is_lowercase(ids) if config.lowercase is None else config.lowercase
+    special = {token: ids[token] for token in SPECIAL_TOKENS if token in ids}
+    if config.end_of_text in ids:
+        special = special | {config.end_of_text: ids[config.end_of_text]}
+    return Vocabulary(
+        name=path.stem,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=max(ids.values()) + 1,
+        end_of_text=_special(special, config.end_of_text or LAST, str(path)),
+        special_tokens=special,
+        tokenizer_json=wordpiece_json(ids, lowercase=lowercase),
+        first_token=ids[FIRST],
+        padding=ids[PADDING],
     )
 
 
