@@ -16,6 +16,15 @@ from pipeline.stages.boilerplate import listed_lines
 from pipeline.walk import Walk
 
 
+_ROW_LOSSES = {
+    "split_documents": "documents stand in several rows",
+    "truncated_documents": "documents lost a part",
+    "dropped_documents": "documents are in no row",
+    "dropped_tokens": "tokens dropped",
+    "repeated_tokens": "tokens repeated",
+}
+
+
 def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is."""
     outcomes = totals_under(walk.ledger, "outcome")
@@ -41,6 +50,10 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say(line)
     console.print(_stages(walk.engine.summaries))
     console.print(_splits(walk))
+    for name, books in row_books(walk).items():
+        told = [f"{books[loss]:,} {what}" for loss, what in _ROW_LOSSES.items() if books[loss]]
+        if told:
+            say(f"rows of {name}: {', '.join(told)}")
     checked, mismatches = total(walk.tokenised, "checked"), total(walk.tokenised, "mismatches")
     say(
         f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences; the books close"
@@ -170,13 +183,9 @@ def _stages(summaries: list[StageSummary]) -> Table:
 
 def _splits(walk: Walk) -> Table:
     table = Table("split", title=f"shards, row: {walk.config.shards.row}", title_justify="left")
-    losses = {"dropped_tokens": "tokens dropped", "dropped_documents": "documents dropped"}
-    losses |= {"truncated_documents": "truncated", "split_documents": "split over rows"}
-    all_books = row_books(walk)
-    shown = {loss: title for loss, title in losses.items() if any(books[loss] for books in all_books.values())}
-    for column in ("documents", "tokens", "rows", "fill", *shown.values(), "shards", "MB"):
+    for column in ("documents", "tokens", "rows", "fill", "shards", "MB"):
         table.add_column(column, justify="right")
-    for number, (name, books) in enumerate(all_books.items()):
+    for number, (name, books) in enumerate(row_books(walk).items()):
         records = [record for record in walk.sharded if record.notes["split"] == number]
         held = books["row_tokens"] + books["padding_tokens"]
         table.add_row(
@@ -185,7 +194,6 @@ def _splits(walk: Walk) -> Table:
             f"{total(walk.shuffled, f'tokens/{name}'):,}",
             f"{books['rows']:,}",
             f"{books['row_tokens'] / held:.3%}" if held else "",
-            *(f"{books[loss]:,}" for loss in shown),
             f"{len(records):,}",
             f"{sum(o.bytes for record in records for o in record.outputs.values()) / 1e6:,.1f}",
         )
