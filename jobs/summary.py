@@ -15,7 +15,6 @@ from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
 from pipeline.walk import Walk
 
-
 _ROW_LOSSES = {
     "split_documents": "documents stand in several rows",
     "truncated_documents": "documents lost a part",
