@@ -1,0 +1,28 @@
+"""OUT FOLDER [ROW_TOKENS DTYPE]: rows of an MDS folder, read by StreamingDataset with checked hashes.
+
+With ROW_TOKENS and DTYPE, the rows of the first shard are written once more by MDSWriter, into OUT/again.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from streaming import MDSWriter, StreamingDataset
+
+
+def main(out: Path, folder: Path, row_tokens: str, dtype: str) -> None:
+    dataset = StreamingDataset(local=str(folder), shuffle=False, batch_size=1, validate_hash="sha256")
+    rows = [dataset[number]["tokens"] for number in range(len(dataset))]
+    np.save(out / "rows.npy", np.stack(rows))
+    np.save(out / "iterated.npy", np.stack([sample["tokens"] for sample in dataset]))
+    shard = json.loads((folder / "index.json").read_text())["shards"][0]
+    columns = {"tokens": f"ndarray:{dtype}:{row_tokens}"}
+    options = {"compression": shard["compression"], "hashes": ["sha256"], "size_limit": None}
+    with MDSWriter(out=str(out / "again"), columns=columns, **options) as writer:
+        for row in rows[: shard["samples"]]:
+            writer.write({"tokens": row})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
