@@ -11,6 +11,7 @@ from jobs.run import run
 from jobs.schema import schema
 from jobs.status import status
 from jobs.submit import submit
+from jobs.shards import shards
 from jobs.train_tokenizer import train_tokenizer
 from jobs.verify import verify
 from jobs.why import why
@@ -28,6 +29,7 @@ for command in (run, submit, status, plan, why, lines, verify, init, schema):
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")
 app.add_typer(index, name="index")
+app.add_typer(shards, name="shards")
 
 
 def main() -> None:

@@ -24,6 +24,11 @@ WITH_COLUMNS: tuple[FormatName, ...] = ("parquet", "mds")
 """Formats that hold further columns beside the ids."""
 
 
+def joined_by(row: str, end_of_text: int) -> int | None:
+    """The id that ends documents where rows are one stream, so that a document may go on in the next row; else None."""
+    return end_of_text if row == "concat" else None
+
+
 class ShardPlace(NamedTuple):
     """Which shard of a set."""
 

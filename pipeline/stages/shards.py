@@ -17,7 +17,7 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.rows.best_fit import BestFitConfig
 from pipeline.rows.windows import WindowConfig, num_windows
 from pipeline.section import Section
-from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, FormatName, ShardPlace, write_rows
+from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, FormatName, ShardPlace, joined_by, write_rows
 from pipeline.stages.shard_rows import read_rows
 from pipeline.stages.versions import library_versions
 from pipeline.tokens.vocabulary import Vocabulary
@@ -154,8 +154,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
         "compression": config.compression,
         "end_of_text": vocabulary.end_of_text,
         "vocabulary_size": vocabulary.size,
-        # rows of concat are one stream: a document that goes on in the next row is one document
-        "joined_by": vocabulary.end_of_text if config.row == "concat" else None,
+        "joined_by": joined_by(config.row, vocabulary.end_of_text),
         "versions": library_versions("pyarrow") | {"zlib": zlib.ZLIB_RUNTIME_VERSION},
     }
     return Stage("shards", 2, settings, run)

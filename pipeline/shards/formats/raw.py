@@ -89,7 +89,7 @@ def gzipped(text: str) -> bytes:
     return _GZIP_HEADER + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFF_FFFF)
 
 
-def read(ids: bytes, index: bytes, row_tokens: int) -> PackedRows:
+def read(ids: bytes | NDArray[np.uint8], index: bytes, row_tokens: int) -> PackedRows:
     """Rows from the contents of ``.bin`` and ``.idx``.
 
     Args:

@@ -1,0 +1,141 @@
+"""Rows of published shards, back from any format: for looking at them, counting, and writing them in another one."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+from numpy.typing import NDArray
+
+from pipeline.engine.records import Json
+from pipeline.shards.formats import mds, raw
+from pipeline.shards.formats.documents import Documents, pieces_of
+from pipeline.shards.formats.payload import FormatError
+from pipeline.shards.packed_rows import PackedRows
+
+A_PIECE = ("doc_lens", "docs", "doc_starts")
+"""Parquet columns with one entry for each document piece; all others have one a token."""
+
+
+class RowShape(NamedTuple):
+    """What the manifest says of every row of a set."""
+
+    row_tokens: int
+    dtype: np.dtype[Any]
+    joined_by: int | None
+    """End-of-text id where rows are one stream (``concat``), else None."""
+
+
+def read_shard(path: Path, file_format: str, shard: Json, shape: RowShape, first_rows: int | None = None) -> PackedRows:
+    """Rows of one shard.
+
+    Args:
+        path: its main file.
+        file_format: of the file.
+        shard: its entry in the manifest.
+        shape: of the set's rows.
+        first_rows: read no more rows than these from the start; None = all.
+
+    Raises:
+        FormatError: the file does not hold what the manifest says, or its format does not tell where documents begin
+            (mds and litdata, for rows that are not one stream).
+    """
+    rows = shard["rows"] if first_rows is None else min(first_rows, shard["rows"])
+    if file_format == "parquet":
+        packed = _read_parquet(path, rows, shape)
+    elif file_format == "raw":
+        packed = raw.read(np.memmap(path, np.uint8, "r"), path.with_suffix(".idx").read_bytes(), shape.row_tokens)
+    elif shape.joined_by is None:
+        raise FormatError(
+            f"{path}: {file_format} files do not say where documents begin; add parquet or raw to shards.formats"
+        )
+    else:
+        columns = _mds_columns(path) if file_format == "mds" else {mds.TOKENS: _litdata_rows(path, shape)}
+        ids = columns.pop(mds.TOKENS)
+        packed = PackedRows(ids, *_pieces_of_stream(ids, shard["tokens"], shape), columns)
+    if first_rows is None and len(packed.rows) != shard["rows"]:
+        raise FormatError(f"{path}: holds {len(packed.rows):,} rows, the manifest says {shard['rows']:,}")
+    if packed.rows.dtype != shape.dtype or packed.rows.shape[1] != shape.row_tokens:
+        raise FormatError(
+            f"{path}: rows of {packed.rows.shape[1]:,} {packed.rows.dtype} ids, the manifest says "
+            f"{shape.row_tokens:,} {shape.dtype}"
+        )
+    return _first(packed, rows)
+
+
+def _first(packed: PackedRows, rows: int) -> PackedRows:
+    if rows == len(packed.rows):
+        return packed
+    pieces = int(packed.offsets[rows])
+    return PackedRows(
+        packed.rows[:rows],
+        packed.pieces[:pieces],
+        packed.offsets[: rows + 1],
+        {name: column[:rows] for name, column in packed.columns.items()},
+        None if packed.docs is None else packed.docs[:pieces],
+        None if packed.doc_starts is None else packed.doc_starts[:pieces],
+    )
+
+
+def _read_parquet(path: Path, rows: int, shape: RowShape) -> PackedRows:
+    with pq.ParquetFile(path) as file:
+        groups, there = 0, 0
+        while there < rows and groups < file.num_row_groups:
+            there += file.metadata.row_group(groups).num_rows
+            groups += 1
+        table = file.read_row_groups(range(groups), use_threads=False)
+    lens = _one_array(table.column("doc_lens"))
+    offsets = lens.offsets.to_numpy().astype(np.int64)
+    a_piece = {name: _one_array(table.column(name)).values.to_numpy() for name in A_PIECE if name in table.column_names}
+    a_token: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        if name not in A_PIECE:
+            column = _one_array(table.column(name))
+            if not pa.types.is_fixed_size_list(column.type) or column.type.list_size != shape.row_tokens:
+                raise FormatError(f"{path}: column {name} is {column.type}, expected {shape.row_tokens} numbers a row")
+            a_token[name] = column.values.to_numpy().reshape(-1, shape.row_tokens)
+    ids = a_token.pop("input_ids")
+    return PackedRows(ids, a_piece["doc_lens"], offsets, a_token, a_piece.get("docs"), a_piece.get("doc_starts"))
+
+
+def _one_array(column: pa.ChunkedArray) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _pieces_of_stream(ids: NDArray[Any], tokens: int, shape: RowShape) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Pieces of rows that are one stream: every end-of-text ends a document, and behind ``tokens`` there is padding."""
+    ends = np.flatnonzero(ids.reshape(-1)[:tokens] == shape.joined_by) + 1
+    if len(ends) == 0 or ends[-1] != tokens:
+        ends = np.append(ends, tokens)
+    return pieces_of(Documents(np.concatenate([[0], ends[:-1]]), ends), len(ids), shape.row_tokens)
+
+
+def _mds_columns(path: Path) -> dict[str, NDArray[Any]]:
+    content: Any = np.memmap(path, np.uint8, "r")
+    if path.suffix == ".zstd":
+        content = np.frombuffer(zstandard.ZstdDecompressor().decompress(content), np.uint8)
+    number = int(content[:4].view("<u4")[0])
+    offsets = content[4 : 8 + 4 * number].view("<u4")
+    if offsets[-1] != len(content):
+        raise FormatError(f"{path}: {len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+    config = json.loads(content[8 + 4 * number : offsets[0]].tobytes())
+    body = content[offsets[0] :].reshape(number, -1)
+    columns, at = {}, 0
+    for name, encoding, size in zip(*(config[f"column_{k}"] for k in ("names", "encodings", "sizes")), strict=True):
+        kind = np.dtype(encoding.split(":")[1]).newbyteorder("<")
+        columns[name] = np.ascontiguousarray(body[:, at : at + size]).view(kind)
+        at += size
+    return columns
+
+
+def _litdata_rows(path: Path, shape: RowShape) -> NDArray[Any]:
+    content = np.memmap(path, np.uint8, "r")
+    number = int(content[:4].view("<u4")[0])
+    offsets = content[4 : 8 + 4 * number].view("<u4")
+    if offsets[-1] != len(content):
+        raise FormatError(f"{path}: {len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+    rows: NDArray[Any] = content[offsets[0] :].view(shape.dtype.newbyteorder("<")).reshape(-1, shape.row_tokens)
+    return rows
