@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all test-faults check format bench clean
+.PHONY: demo test test-all test-formats test-faults check format bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,7 +26,12 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -m "not longest"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not formats"
+
+## Shards read by the libraries they are for, each in an environment of its own under .venv-formats (one minute to make).
+test-formats: $(READY)
+	-$(BIN)/python -m tests.formats.environments
+	$(BIN)/python -m pytest -m formats
 
 ## All faults: every stage, every way to die, and uploads to a cluster (15 minutes on 2 cores).
 test-faults: $(READY)

@@ -69,13 +69,14 @@ def convert(
         kept = {key: value for key, value in described.items() if key not in ("shards", "files")}
         splits[name] = kept | format_entries(folder, file_format, shards, index)
     config = manifest["config"]
+    asked = [name for name in config["shards"]["columns"] if file_format == "parquet" or name != "docs"]
+    stored = [name for name in manifest["shards"]["columns"] if file_format == "parquet" or name != "docs"]
+    changed = {"formats": [file_format], "compression": compression, "columns": asked}
+    new_files = {"format": file_format, "formats": {}, "columns": stored, "splits": splits}
     described_set = {
         **manifest,
-        "shards": {**manifest["shards"], "format": file_format, "formats": {}, "splits": splits},
-        "config": {
-            **config,
-            "shards": {**config["shards"], "formats": [file_format], "compression": compression},
-        },
+        "shards": {**manifest["shards"], **new_files},
+        "config": {**config, "shards": {**config["shards"], **changed}},
     }
     store.replace(f"{folder}/manifest.json", manifest_bytes(described_set))
     return target

@@ -19,7 +19,8 @@ def shard_stats(run: FinishedRun) -> Json:
     ``splits``: by split, ``rows``, ``tokens`` (padding not counted), ``documents``, ``fill`` (share of the rows' places
     that hold tokens), ``pieces`` (stretches of one document in one row), ``pieces_a_row``, ``single_piece_rows``
     (rows of one piece), ``piece_tokens`` (quantiles of the pieces' lengths and their mean). ``sources``: documents and
-    tokens of each, without end-of-text, each document counted once. ``files``: format, path, bytes of every file. ``formats``: bytes and bytes a token of each.
+    tokens of each, without end-of-text, each document counted once. ``files``: format,
+    path, bytes of every file. ``formats``: bytes and bytes a token of each.
 
     Raises:
         StorageError: a shard is missing or damaged.

@@ -12,6 +12,7 @@ from pipeline.engine.ledger import Balance
 from pipeline.engine.records import Json
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
+from pipeline.shards.formats import raw
 from pipeline.stages.shard_set import described_formats, files_of
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_semantics import check_semantics
@@ -30,7 +31,16 @@ def check_shards(run: FinishedRun) -> list[str]:
                     faults.append(fault)
                 elif file_format == "parquet":
                     faults += _check_rows(run, path, file["rows"], file["tokens"])
+                elif file_format == "raw" and path.endswith(raw.PAYLOAD):
+                    faults += _check_names(run.store, path, file, name)
     return faults
+
+
+def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
+    """Faults of a raw payload's other names: where they are no links (a copied folder), they must still be equal."""
+    names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
+    copies = [name for name in names if store.exists(name) and not store.path(name).samefile(store.path(path))]
+    return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
 
 
 def check_file(store: Store, path: str, file: Json, split: str) -> str | None:

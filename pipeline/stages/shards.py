@@ -17,7 +17,15 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.rows.best_fit import BestFitConfig
 from pipeline.rows.windows import WindowConfig, num_windows
 from pipeline.section import Section
-from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, FormatName, ShardPlace, joined_by, write_rows
+from pipeline.stages.shard_files import (
+    COMPRESSIBLE,
+    FORMATS,
+    WITH_COLUMNS,
+    FormatName,
+    ShardPlace,
+    joined_by,
+    write_rows,
+)
 from pipeline.stages.shard_rows import read_rows
 from pipeline.stages.versions import library_versions
 from pipeline.tokens.vocabulary import Vocabulary
@@ -80,6 +88,15 @@ class ShardsConfig(Section):
                 f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
                 f"set compression to none, or write only {' and '.join(COMPRESSIBLE)}"
             )
+        bare = [name for name in self.formats if name not in WITH_COLUMNS]
+        numbers = [name for name in self.row_columns if name != "docs"]
+        if bare and numbers:
+            raise ValueError(
+                f"{', '.join(bare)} shards hold token ids only, not {', '.join(numbers)} (which columns or row: "
+                f"{self.row} ask for); write {' or '.join(WITH_COLUMNS)}"
+            )
+        if "docs" in self.columns and "parquet" not in self.formats:
+            raise ValueError("columns names docs, which only parquet shards hold; add parquet to formats")
         if len(set(self.formats)) < len(self.formats):
             raise ValueError(f"formats {', '.join(self.formats)}: name each one once")
         if self.shard_tokens is not None and self.shard_mb != type(self).model_fields["shard_mb"].default:
