@@ -9,9 +9,9 @@ from jobs.lines import lines
 from jobs.plan import plan
 from jobs.run import run
 from jobs.schema import schema
+from jobs.shards import shards
 from jobs.status import status
 from jobs.submit import submit
-from jobs.shards import shards
 from jobs.train_tokenizer import train_tokenizer
 from jobs.verify import verify
 from jobs.why import why
