@@ -19,6 +19,20 @@ def run(
         Literal["ray", "inline"] | None,
         typer.Option(help="`ray` uses the cluster or all cores; `inline` runs in this process, for debugging."),
     ] = None,
+    new_only: Annotated[
+        bool,
+        typer.Option(
+            "--new-only",
+            help="`run` is a corpus that grows: take only inputs that no run has taken, deduplicate them against all "
+            "of it, and add a shard set to its corpus.json.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="With --new-only, the set's name; else the next number.")
+    ] = None,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="End with 0 at once where inputs and settings are as they were.")
+    ] = False,
     log_format: Annotated[
         Literal["text", "json"], typer.Option(help="Log lines on stderr: text, or one JSON object a line.")
     ] = "text",
@@ -37,19 +51,36 @@ def run(
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
     stop = Stop()
     with true_exit_codes(), stop.heed():
-        start_ray_early(config, settings)
+        if not new_only and not if_changed:
+            start_ray_early(config, settings)
         log_to_stderr(log_format)
         from rich.console import Console
 
         from jobs.summary import print_summary
         from pipeline.config import load_config
+        from pipeline.corpus import append_new, is_unchanged
         from pipeline.run import run as run_pipeline
 
         loaded = load_config(config, settings)
         log_to_stderr(log_format, loaded.run)
-        walk = run_pipeline(loaded, stop)
-        print_summary(walk, time.perf_counter() - started, Console())
+        _refuse_name(name, new_only)
+        walk = None
+        if new_only:
+            walk = append_new(loaded, name, stop)
+        elif not (if_changed and is_unchanged(loaded)):
+            walk = run_pipeline(loaded, stop)
+        if walk is None:
+            print(f"winnow: nothing is new for {loaded.run}; nothing was done")
+        else:
+            print_summary(walk, time.perf_counter() - started, Console())
     leave(OK)
+
+
+def _refuse_name(name: str | None, new_only: bool) -> None:
+    from pipeline.config import ConfigError
+
+    if name is not None and not new_only:
+        raise ConfigError("--as names a shard set of a corpus that grows; use it with --new-only")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ def submit(
             metavar="NAME=VALUE", help="Environment of the job. Shown on the dashboard: no secrets. May be repeated."
         ),
     ] = None,
+    new_only: Annotated[bool, typer.Option("--new-only", help="As for `winnow run`.")] = False,
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="As for `winnow run`.")] = None,
+    if_changed: Annotated[bool, typer.Option("--if-changed", help="As for `winnow run`.")] = False,
     submission_id: Annotated[str | None, typer.Option(help="The job's name; each can be used once a cluster.")] = None,
 ) -> None:
     """Run CONFIG as a job of a Ray cluster.
@@ -120,7 +123,7 @@ def _client(address: str | None) -> Any:
 def _submit(
     client: Any,
     config: str,
-    overrides: list[str],
+    more: list[str],
     settings: "Config",
     working_dir: str | None,
     job: str | None,
@@ -137,7 +140,6 @@ def _submit(
                 name = str(Path(config).resolve().relative_to(Path(working_dir).resolve()))
             except ValueError as error:
                 raise ConfigError(f"{config} does not lie in --working-dir {working_dir}; put it there") from error
-        more = [part for override in overrides for part in ("--set", override)]
         seconds = str(int(settings.compute.grace_seconds) + STOP_MARGIN_SECONDS)
         try:
             submitted: str = client.submit_job(

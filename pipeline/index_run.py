@@ -151,6 +151,12 @@ class IndexRun:
         self.index.remove_leftovers()
 
 
+def new_files(index: Index, inputs: dict[str, list[str]]) -> list[str]:
+    """Input files that no run of the index has taken, not even one that was dropped."""
+    taken = {tuple(file) for segment in index.segments(dropped=True).values() for file in segment.files}
+    return [path for paths in inputs.values() for path in paths if _identity(path) not in taken]
+
+
 def _identity(path: str) -> tuple[str, int, int] | None:
     try:
         status = Path(path).stat()

@@ -145,6 +145,7 @@ def _save_state(walk: Walk, folder: str) -> None:
     """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
     state = {
         "config": walk.config.model_dump(mode="json"),
+        "files": [file.number for file in walk.files],
         "shards": folder,
         "layout": walk.layout,
         "index": walk.indexed,

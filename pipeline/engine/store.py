@@ -214,6 +214,11 @@ class Store:
             draft.unlink(missing_ok=True)
         return len(drafts)
 
+    def remove_drafts_here(self) -> None:
+        """The same for this folder alone, where what lies below it has owners of its own."""
+        for draft in Path(self.root).glob(f"{TEMPORARY_PREFIX}*"):
+            draft.unlink(missing_ok=True)
+
     @staticmethod
     def _sync_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)

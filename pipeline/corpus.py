@@ -1,0 +1,181 @@
+"""A corpus that grows: each run takes only inputs that none has taken, and adds one shard set to the list of all.
+
+The folder of a corpus holds ``sets/NAME`` (a run folder each), ``index`` (``dedup.index``, unless the config names
+another one) and ``corpus.json``, which lists the shard sets that are out. It is replaced whole, after the shards and
+after the index's segment; a run that dies in between is found and listed by the next one.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.config import Config, ConfigError
+from pipeline.engine.lease import hold_lease
+from pipeline.engine.records import Json
+from pipeline.engine.stopping import Stop
+from pipeline.engine.store import Store
+from pipeline.index_folder import Index, pin_segments
+from pipeline.index_run import index_of, new_files
+from pipeline.run import STATE, run, usable_inputs
+from pipeline.walk import Walk
+
+CORPUS = "corpus.json"
+SETS = "sets"
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Night:
+    """One run that will add a shard set."""
+
+    corpus: Store
+    config: Config
+    """The config, with run folder and index of this set."""
+    index: Index
+    name: str
+    new: int
+    """Input files that no set has taken."""
+
+
+def append_new(config: Config, name: str | None = None, stop: Stop | None = None) -> Walk | None:
+    """Add one shard set with what is new; None where nothing is.
+
+    Args:
+        config: ``run`` is the corpus folder.
+        name: of the set; by default the next number. A name whose run has not finished goes on.
+        stop: whether this process is asked to stop while it runs.
+
+    Raises:
+        ConfigError: no dedup, or a name that cannot be used; and all that :func:`pipeline.run.run` raises.
+    """
+    store = Store(config.run)
+    with hold_lease(store, "corpus"):
+        store.remove_drafts_here()
+        night = _plan(config, store, name)
+        _list_finished(night)
+        if not night.new:
+            return None
+        if night.name in {entry["name"] for entry in shard_sets(store)}:
+            raise ConfigError(
+                f"{config.run}: shard set {night.name} is out, and {night.new:,} input files are new since; give them "
+                "a set of their own: another name with --as"
+            )
+        walk = run(night.config, stop)
+        _list_finished(night)
+    return walk
+
+
+def shard_sets(store: Store) -> list[Json]:
+    """The shard sets that are out, oldest first.
+
+    Raises:
+        ConfigError: the list is damaged.
+    """
+    if not store.exists(CORPUS):
+        return []
+    try:
+        sets: list[Json] = orjson.loads(store.read(CORPUS))["sets"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{store.path(CORPUS)}: damaged ({error}); remove it: the next run with --new-only lists all sets again"
+        ) from error
+    return sets
+
+
+def _plan(config: Config, store: Store, name: str | None) -> Night:
+    if config.dedup is None:
+        raise ConfigError("--new-only needs `dedup`: its index knows which inputs were taken")
+    if store.exists(STATE):
+        raise ConfigError(f"{config.run}: a run folder, not a corpus; give --new-only a `run` folder of its own")
+    if name is not None and not _NAME.fullmatch(name):
+        raise ConfigError(f"--as {name!r}: expected letters, digits, '.', '_' and '-', such as 2026-11-21")
+    name = name or _next_number(store)
+    dedup = config.dedup
+    if dedup.index is None:
+        dedup = dedup.model_copy(update={"index": str(store.path("index"))})
+    mine = config.model_copy(update={"run": str(store.path(f"{SETS}/{name}")), "dedup": dedup})
+    index = index_of(mine)
+    assert index is not None
+    return Night(store, mine, index, name, len(new_files(index, usable_inputs(config))))
+
+
+def _next_number(store: Store) -> str:
+    """The number of a run that has not finished, or the one after the last."""
+    listed = {entry["name"] for entry in shard_sets(store)}
+    numbers = sorted(int(name) for name in _folders(store) if name.isascii() and name.isdecimal() and len(name) == 5)
+    open_numbers = [number for number in numbers if f"{number:05d}" not in listed]
+    return f"{open_numbers[0] if open_numbers else 1 + max(numbers, default=-1):05d}"
+
+
+def _folders(store: Store) -> list[str]:
+    folder = store.path(SETS)
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _list_finished(night: Night) -> None:
+    """Bring the list up to date: every set that is part of the index stands in it, in the order of its segments."""
+    known = {entry["name"]: entry for entry in shard_sets(night.corpus)}
+    found = dict(known)
+    for name in _folders(night.corpus):
+        folder = Store(str(night.corpus.path(f"{SETS}/{name}")))
+        if name in known or not folder.exists(STATE):
+            continue
+        _, own = pin_segments(night.index, folder, save=False)
+        if own is not None:
+            found[name] = _entry(name, folder, own.number)
+    if found.keys() != known.keys():
+        listed = sorted(found.values(), key=lambda entry: int(entry["segment"]))
+        content = {"format": FORMAT, "sets": listed, "totals": _totals(listed)}
+        night.corpus.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _entry(name: str, folder: Store, segment: int) -> Json:
+    path = f"{orjson.loads(folder.read(STATE))['shards']}/manifest.json"
+    manifest = folder.read(path)
+    splits: dict[str, Any] = orjson.loads(manifest)["shards"]["splits"]
+    return {
+        "name": name,
+        "segment": segment,
+        "manifest": f"{SETS}/{name}/{path}",
+        "sha256": hashlib.sha256(manifest).hexdigest(),
+        "splits": {
+            split: {"documents": told["documents"], "tokens": told["tokens"], "shards": len(told["shards"])}
+            for split, told in splits.items()
+        },
+    }
+
+
+def _totals(listed: list[Json]) -> Json:
+    totals: Json = {}
+    for entry in listed:
+        for split, told in entry["splits"].items():
+            mine = totals.setdefault(split, dict.fromkeys(told, 0))
+            for what, number in told.items():
+                mine[what] += number
+    return totals
+
+
+def is_unchanged(config: Config) -> bool:
+    """Whether the latest finished run of this folder had these very inputs and settings (`compute` aside)."""
+    store = Store(config.run)
+    try:
+        state = orjson.loads(store.read(STATE))
+        numbers = set(state["files"])
+        catalogue = orjson.loads(store.read("catalogue.json"))["files"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+    settings = [
+        orjson.loads(orjson.dumps(c)) | {"compute": None} for c in (state["config"], config.model_dump(mode="json"))
+    ]
+    taken = {(f["source"], f["path"], f["bytes"], f["modified_ns"]) for f in catalogue if f["number"] in numbers}
+    there = set()
+    for source, paths in usable_inputs(config).items():
+        for path in paths:
+            status = Path(path).stat()
+            there.add((source, path, status.st_size, status.st_mtime_ns))
+    return settings[0] == settings[1] and taken == there

@@ -1,0 +1,164 @@
+"""`winnow run --new-only`: night after night, one shard set more, and a list of all of them."""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+from pipeline.config import ConfigError, parse_config
+from pipeline.corpus import CORPUS, append_new, is_unchanged
+from pipeline.engine.lease import LeaseHeldError, hold_lease
+from pipeline.engine.store import Store
+from pipeline.finished import load_finished
+from pipeline.index_folder import Index
+from pipeline.run import run
+from tests.e2e.nights import ledger, night_config
+from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_night(folder: Path, night: int) -> Path:
+    """30 documents of a night's own and 30 that the night before had."""
+    folder.mkdir(exist_ok=True)
+    texts = articles(night, 30)[:30] + (articles(night - 1, 30)[:30] if night else [])
+    path = folder / f"{night}.jsonl"
+    path.write_text("".join(json.dumps({"id": f"{night}-{n}", "text": t}) + "\n" for n, t in enumerate(texts)))
+    return path
+
+
+def config(folder: Path, **sections) -> dict:
+    values = night_config(folder / "corpus", [], None, **sections)
+    values["sources"][0]["path"] = f"{folder}/raw/*.jsonl"
+    return values
+
+
+def sets(folder: Path) -> list[dict]:
+    return orjson.loads((folder / "corpus" / CORPUS).read_bytes())["sets"]
+
+
+def test_three_nights_and_quiet_ones(tmp_path):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config(tmp_path)))
+    line = ["run", str(tmp_path / "c.yaml"), "--new-only"]
+    seen = []
+    for night in range(3):
+        write_night(tmp_path / "raw", night)
+        code, output = winnow(*line, "--as", f"2026-11-2{night}")
+        assert code == 0, output
+        seen.append((tmp_path / "corpus" / CORPUS).read_bytes())
+        code, output = winnow(*line, "--as", f"2026-11-2{night}", "--if-changed")
+        assert code == 0, output
+        assert "nothing is new" in output
+        assert (tmp_path / "corpus" / CORPUS).read_bytes() == seen[-1]
+    listed = sets(tmp_path)
+    assert [entry["name"] for entry in listed] == ["2026-11-20", "2026-11-21", "2026-11-22"]
+    for number, entry in enumerate(listed):
+        manifest = (tmp_path / "corpus" / entry["manifest"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(manifest).hexdigest()
+        kept = orjson.loads(manifest)["books"]["outcomes"]["kept"]
+        assert kept == sum(split["documents"] for split in entry["splits"].values())
+        decided = ledger(tmp_path / "corpus" / "sets" / entry["name"])
+        assert len(decided) == (60 if number else 30)  # its own file alone
+        assert all(row["outcome"] != "kept" for name, row in decided.items() if int(name.split("-")[1]) >= 30)
+    totals = orjson.loads(seen[-1])["totals"]
+    assert totals["train"]["tokens"] == sum(entry["splits"]["train"]["tokens"] for entry in listed)
+    assert orjson.loads(seen[0])["sets"] == listed[:1]
+
+
+def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
+    for night in range(2):
+        write_night(tmp_path / "raw", night)
+        append_new(parse_config(config(tmp_path)))
+        files = [tmp_path / "raw" / f"{n}.jsonl" for n in range(night + 1)]
+        run(parse_config(night_config(tmp_path / f"run-{night}", files, tmp_path / "index")))
+        mine = load_finished(str(tmp_path / "corpus" / "sets" / f"{night:05d}")).manifest["shards"]
+        assert mine == load_finished(str(tmp_path / f"run-{night}")).manifest["shards"]
+
+
+def test_a_night_that_failed_goes_on_under_its_number(tmp_path, monkeypatch):
+    write_night(tmp_path / "raw", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.stages.tokenise.run", lambda unit, workspace: 1 / 0)
+        with pytest.raises(RuntimeError, match="tokenise"):
+            append_new(parse_config(config(tmp_path)))
+    assert not (tmp_path / "corpus" / CORPUS).exists()
+    walk = append_new(parse_config(config(tmp_path)))
+    assert walk is not None
+    assert any(summary.reused for summary in walk.engine.summaries)
+    assert [entry["name"] for entry in sets(tmp_path)] == ["00000"]
+
+
+def test_a_death_between_the_segment_and_the_list_is_healed(tmp_path):
+    write_night(tmp_path / "raw", 0)
+    append_new(parse_config(config(tmp_path)))
+    before = (tmp_path / "corpus" / CORPUS).read_bytes()
+    (tmp_path / "corpus" / CORPUS).unlink()
+    assert append_new(parse_config(config(tmp_path))) is None
+    assert (tmp_path / "corpus" / CORPUS).read_bytes() == before
+
+
+def test_what_cannot_be(tmp_path):
+    write_night(tmp_path / "raw", 0)
+    append_new(parse_config(config(tmp_path)), "a")
+    write_night(tmp_path / "raw", 1)
+    with pytest.raises(ConfigError, match=r"shard set a is out, and 1 input files are new since"):
+        append_new(parse_config(config(tmp_path)), "a")
+    with pytest.raises(ConfigError, match="expected letters"):
+        append_new(parse_config(config(tmp_path)), "../a")
+    off = config(tmp_path) | {"dedup": False}
+    with pytest.raises(ConfigError, match="needs `dedup`"):
+        append_new(parse_config(off))
+    with pytest.raises(ConfigError, match="a run folder, not a corpus"):
+        append_new(parse_config(config(tmp_path) | {"run": str(tmp_path / "corpus" / "sets" / "a")}))
+    with hold_lease(Store(str(tmp_path / "corpus"))), pytest.raises(LeaseHeldError, match="the corpus belongs to"):
+        append_new(parse_config(config(tmp_path)))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config(tmp_path)))
+    assert winnow("run", str(tmp_path / "c.yaml"), "--as", "x")[0] == 2
+    assert list(Index(str(tmp_path / "corpus" / "index")).segments()) == [0]
+
+
+def test_if_changed_without_new_only(tmp_path):
+    file = write_night(tmp_path / "raw", 0)
+    plain = parse_config(config(tmp_path))
+    assert not is_unchanged(plain)
+    run(plain)
+    assert is_unchanged(plain)
+    other = config(tmp_path)
+    assert is_unchanged(parse_config(other | {"compute": {"executor": "inline", "unit_mb": 3}}))
+    assert not is_unchanged(parse_config(other | {"shards": other["shards"] | {"seed": 5}}))
+    os.utime(file, ns=(1, 1))
+    assert not is_unchanged(plain)
+
+
+@pytest.mark.slow
+def test_the_nightly_script_of_one_machine(tmp_path):
+    """cron calls this script; a second one at the same time does nothing, and its exit code is winnow's."""
+    program = tmp_path / "bin" / "winnow"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m jobs "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    shutil.copy(ROOT / "cluster" / "cron" / "nightly.sh", tmp_path / "nightly.sh")
+    (tmp_path / "nightly.yaml").write_text(yaml.safe_dump(config(tmp_path)))
+    line = ["bash", str(tmp_path / "nightly.sh"), str(tmp_path / "nightly.yaml"), "2026-11-21"]
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    write_night(tmp_path / "raw", 0)
+    first = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    again = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert (again.returncode, "nothing is new" in again.stdout) == (0, True)
+    assert [entry["name"] for entry in sets(tmp_path)] == ["2026-11-21"]
+    with (tmp_path / "nightly.yaml.lock").open("w") as lock:
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        held = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert held.returncode == 3
