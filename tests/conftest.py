@@ -29,6 +29,7 @@ def local_ray():
     with tempfile.TemporaryDirectory(prefix="wr", dir="/tmp") as folder:  # short: Unix socket paths are limited
         ray.init(
             num_cpus=2,
+            num_gpus=1,  # pretended: only stages that can use one ask for it
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",

@@ -19,6 +19,7 @@ import orjson
 from pydantic import Field
 
 from pipeline.engine.connect import connect_ray, slots
+from pipeline.engine.gpu_pool import gpu_actors, on_gpus
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, run_unit
 from pipeline.engine.stopping import Stop
@@ -147,21 +148,30 @@ def run_on_ray(
     warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
-    groups = group_units(units, slots(config.workers)) if grouped else [[unit] for unit in units]
+    on_gpu = stage.accelerated is not None and gpu_actors(config) > 0
+    tasks = slots(config.workers)
+    groups = group_units(units, tasks) if grouped and not on_gpu else [[unit] for unit in units]
     rows = [{"units": [orjson.dumps(unit) for unit in group]} for group in groups]
     marker = f"{TEMPORARY_PREFIX}stop-{secrets.token_hex(8)}"
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        _RunBatch(stage, store_root, marker),
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=min(slots(config.workers), len(rows))),
-        num_cpus=1,
-        memory=config.worker_memory_mb * 1_000_000,
-        max_retries=DEAD_WORKER_RETRIES,
-    )
+    dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
+    tasks = min(tasks, len(rows))
+    if on_gpu:
+        dataset = on_gpus(dataset, stage, store_root, marker, config, tasks, DEAD_WORKER_RETRIES)
+    else:
+        dataset = dataset.map_batches(
+            _RunBatch(stage, store_root, marker),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.TaskPoolStrategy(size=tasks),
+            num_cpus=1,
+            memory=config.worker_memory_mb * 1_000_000,
+            max_retries=DEAD_WORKER_RETRIES,
+        )
     with _marked_when_asked(stop, Store(store_root), marker):
         for row in dataset.iter_rows():
-            yield _outcome(orjson.loads(row["outcome"]))
+            outcome = orjson.loads(row["outcome"])
+            if outcome["kind"] != "stopped":
+                yield _outcome(outcome)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ an Arrow array, so that the halves can run in different processes.
 """
 
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import orjson
@@ -31,8 +31,9 @@ class EncoderConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the model's arithmetic; `auto` is bf16 where this process sees a GPU or `compute.gpus` asks for some, else
     fp32. It changes vectors a little, so it is part of what the results are named by."""
-    batch_tokens: int = Field(16_384, ge=1)
-    """Tokens of one batch, padding included. It changes vectors in the last bits."""
+    batch_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Tokens of one batch, padding included; `auto` is 2,048 in fp32 (a processor's cache) and 65,536 in bf16 and fp16
+    (a GPU). It changes vectors in the last bits."""
     dimensions: int = Field(256, ge=8, le=32_768)
     """Of a `hashing` vector; a model has its own."""
     ngrams: int = Field(2, ge=1, le=8)
@@ -115,5 +116,8 @@ def encoder_settings(config: EncoderConfig, gpus: bool) -> dict[str, Any]:
     precision: str = config.precision
     if precision == "auto":
         precision = "bf16" if gpus or device_of_this_process() == "cuda" else "fp32"
-    relevant = config.model_dump(include={"max_tokens", "batch_tokens"}) | {"precision": precision}
+    batch_tokens = config.batch_tokens
+    if batch_tokens == "auto":
+        batch_tokens = 2_048 if precision == "fp32" else 65_536
+    relevant = {"max_tokens": config.max_tokens, "batch_tokens": batch_tokens, "precision": precision}
     return {"config": relevant, "dimensions": model.dimensions, "files": model.hashes}

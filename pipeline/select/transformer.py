@@ -35,6 +35,7 @@ class TransformerEncoder:
             raise ModelFolderError(f"{folder}: not the model that this run began with; it differs on this machine")
         self.dimensions = self.model.dimensions
         self.max_tokens = min(self.model.max_tokens, config.max_tokens or self.model.max_tokens)
+        self.batch_tokens = 2_048 if config.batch_tokens == "auto" else config.batch_tokens
         self._tokeniser: Any = None
         self._network: Any = None
         self.device = device_of_this_process()
@@ -93,7 +94,7 @@ class TransformerEncoder:
         lengths = np.diff(starts)
         out = np.zeros((len(lengths), self.dimensions), np.float32)
         with torch.inference_mode():
-            for rows in batches_by_length(lengths, self.config.batch_tokens):
+            for rows in batches_by_length(lengths, self.batch_tokens):
                 self._embed_batch(rows, flat, starts, lengths, out)
         return out
 

@@ -1,0 +1,147 @@
+"""Fan-out of stages that can use GPUs: CPU tasks prepare units, actors that each hold a GPU (or a share) finish them.
+
+What travels between the two goes through Ray's object store, a table a unit; the actors take the next unit while they
+compute one, so a GPU does not wait for text to be read. On a cluster without GPUs nothing of this is used: the same two
+functions run one after the other in ordinary tasks.
+"""
+
+import os
+import traceback
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+import pyarrow as pa
+
+from pipeline.engine.records import Record, Unit
+from pipeline.engine.stage import Stage, run_unit, workspace_of
+from pipeline.engine.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.engine.execute import ComputeConfig
+
+UNITS_IN_FLIGHT = 2
+"""Units that an actor has at hand: the one it computes and the next."""
+
+
+def gpu_actors(config: "ComputeConfig") -> int:
+    """Actors that the cluster has room for, at most as many as the config asks for. Ray must be connected."""
+    import ray  # noqa: PLC0415
+
+    if config.gpus == 0:
+        return 0
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    room = int(resources.get("GPU", 0.0) / config.gpu_share + 1e-9)
+    return room if config.gpus == "auto" else min(config.gpus, room)
+
+
+def on_gpus(
+    dataset: Any, stage: Stage, store_root: str, marker: str, config: "ComputeConfig", tasks: int, retries: int
+) -> Any:
+    """A dataset of outcomes from one of units: two maps, tasks and then actors.
+
+    Args:
+        dataset: one row a unit, column ``units``.
+        stage: one with two halves.
+        store_root: the run folder.
+        marker: workers begin no unit once this file exists.
+        config: of the run.
+        tasks: units prepared at the same time.
+        retries: of a unit whose worker or actor died.
+    """
+    import ray  # noqa: PLC0415
+
+    prepared = dataset.map_batches(
+        PrepareUnit(stage, store_root, marker),
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=tasks),
+        num_cpus=1,
+        memory=config.worker_memory_mb * 1_000_000,
+        max_retries=retries,
+    )
+    return prepared.map_batches(
+        FinishUnit,
+        fn_constructor_args=(stage, store_root),
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=gpu_actors(config), max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT),
+        num_gpus=config.gpu_share,
+        num_cpus=0,
+        max_restarts=retries,
+        max_task_retries=retries,
+    )
+
+
+class PrepareUnit:
+    """The CPU half: a row with a unit becomes a row with the unit and its prepared table, or with its outcome."""
+
+    def __init__(self, stage: Stage, store_root: str, marker: str) -> None:
+        self.stage = stage
+        self.store_root = store_root
+        self.marker = marker
+
+    @property
+    def __name__(self) -> str:
+        return f"winnow_prepare_{self.stage.name}"
+
+    def __call__(self, batch: Any) -> Any:
+        """Rows in, rows out: columns ``unit``, ``prepared`` (Arrow IPC), ``outcome`` (empty until there is one)."""
+        pa.set_cpu_count(1)
+        (encoded,) = batch.column("units").to_pylist()[0]
+        unit, store = Unit(**orjson.loads(encoded)), Store(self.store_root)
+        prepared, outcome = b"", b""
+        done = self.stage.record_path(self.stage.key(unit))
+        if store.exists(self.marker):
+            outcome = orjson.dumps({"kind": "stopped"})
+        elif store.exists(done):
+            outcome = orjson.dumps({"kind": "record", "value": Record.from_json(store.read(done))})
+        else:
+            assert self.stage.accelerated is not None
+            try:
+                table = self.stage.accelerated.prepare(unit, workspace_of(self.stage, unit, store))
+                prepared = _to_bytes(table)
+            except Exception as error:  # noqa: BLE001 - reported by unit, like a failure of the other half
+                outcome = failure(unit, error)
+        return pa.table(
+            {
+                "unit": pa.array([encoded], pa.binary()),
+                "prepared": pa.array([prepared], pa.large_binary()),
+                "outcome": pa.array([outcome], pa.binary()),
+            }
+        )
+
+
+class FinishUnit:
+    """The half with the model: one instance an actor, so the model is loaded once."""
+
+    def __init__(self, stage: Stage, store_root: str) -> None:
+        self.stage = stage
+        self.store_root = store_root
+
+    def __call__(self, batch: Any) -> Any:
+        """Rows of :class:`PrepareUnit` in, rows with outcomes out."""
+        pa.set_cpu_count(1)
+        outcome = cast(bytes, batch.column("outcome")[0].as_py())
+        if not outcome:
+            unit = Unit(**orjson.loads(batch.column("unit")[0].as_py()))
+            table = pa.ipc.open_stream(batch.column("prepared")[0].as_buffer()).read_all()
+            try:
+                record = run_unit(self.stage, unit, self.store_root, table)
+                record.measures["gpus"] = float(bool(os.environ.get("CUDA_VISIBLE_DEVICES")))
+                outcome = orjson.dumps({"kind": "record", "value": record})
+            except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
+                outcome = failure(unit, error)
+        return pa.table({"outcome": pa.array([outcome], pa.binary())})
+
+
+def failure(unit: Unit, error: Exception) -> bytes:
+    """The outcome of a unit that raised."""
+    value = {"number": unit.number, "message": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+    return orjson.dumps({"kind": "failure", "value": value})
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return cast(bytes, sink.getvalue().to_pybytes())

