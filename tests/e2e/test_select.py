@@ -194,3 +194,56 @@ def test_stored_centres_of_other_dimensions_are_refused(sample, tmp_path):
 def test_mistakes_are_named(sample, tmp_path, select, message):
     with pytest.raises(ConfigError, match=message):
         parse_config(select_settings(sample, tmp_path / "run", select))
+
+
+def test_explore_near_and_export(reference, tmp_path, capsys):
+    from jobs.near import near
+    from jobs.select import select as explore
+    from pipeline.select_explore import nearest_documents, removal_curve
+    from pipeline.select_export import export_embeddings
+
+    _, finished = reference
+    points = removal_curve(finished, 10_000)  # all documents
+    assert [point.share for point in points] == sorted(point.share for point in points)
+    for point in points:
+        if point.pair is not None:
+            assert point.pair[2] >= 1 - point.epsilon - 1e-6
+            assert point.pair[1] < point.pair[0]  # the one before
+    rows = export_embeddings(finished, str(tmp_path / "out"))
+    tables = [pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
+    assert (
+        sum(table.num_rows for table in tables)
+        == rows
+        == sum(r.counters["documents"] for r in finished.records["embed"])
+    )
+    everything = [row for table in tables for row in table.to_pylist()]
+    vectors = np.array([row["vector"] for row in everything], np.float32)
+    products = np.tril(vectors @ vectors.T, -1)
+    by_hand = (products.max(axis=1) >= 0.9).sum() / len(vectors)
+    assert abs(next(p.share for p in points if p.epsilon == 0.1) - by_hand) <= 2 / len(vectors)
+    assert {row["outcome"] for row in everything} >= {"kept", "semantic_duplicate", "sampled_out"}
+    centres = np.load(tmp_path / "out" / "clusters.npy")
+    assert centres.dtype == np.float32
+    best = (vectors @ centres.T).argmax(axis=1)
+    assert (best == np.array([row["cluster"] for row in everything]))[vectors.any(axis=1)].mean() > 0.99
+
+    text = next(row for row in everything if row["outcome"] == "kept")
+    full = explain(finished, text["doc"]).text
+    found = nearest_documents(finished, full, 3)
+    assert found[0][0] == text["doc"]
+    assert found[0][1] > 0.999
+    near(full, finished.store.root, 2, 40)
+    explore(finished.store.root, True, 500, 40)
+    told = capsys.readouterr().out
+    assert text["id"] in told
+    assert "removed at most" in told
+
+
+def test_stored_centres_give_the_same_clusters(sample, reference, tmp_path):
+    from pipeline.select_export import export_embeddings
+
+    _, finished = reference
+    export_embeddings(finished, str(tmp_path / "out"))
+    select = {**SELECT, "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
+    run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)

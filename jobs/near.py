@@ -1,0 +1,36 @@
+"""``winnow near``: the embedded documents that are nearest to a text."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.why import RunFolder
+
+
+def near(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Any text; it is embedded as the documents were.")],
+    run: RunFolder,
+    first: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 10,
+    characters: Annotated[int, typer.Option(min=0, help="Characters of each text to show.")] = 200,
+) -> None:
+    """Show the embedded documents of largest cosine with a text, with their outcomes."""
+    from jobs.exits import printable, true_exit_codes
+
+    with true_exit_codes():
+        from pipeline.config import ConfigError
+        from pipeline.explain import explain
+        from pipeline.finished import load_finished
+        from pipeline.select_explore import nearest_documents
+
+        finished = load_finished(run)
+        if "embed" not in finished.records:
+            raise ConfigError(f"{run}: the run has no embeddings; `select` is off, or none of its steps needs any")
+        for doc, cosine in nearest_documents(finished, text, first):
+            story = explain(finished, doc, with_keeper=False)
+            print(printable(f"{cosine:.4f}  {story.outcome}  {story.source}: {story.id}", lines=False))
+            if characters:
+                print(f"        {printable(story.text[:characters], lines=False)}")
+
+
+if __name__ == "__main__":
+    typer.run(near)

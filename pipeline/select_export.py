@@ -1,0 +1,59 @@
+"""Embeddings, clusters and scores of a finished run as plain Parquet, and centres as a numpy file."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import ConfigError
+from pipeline.finished import FinishedRun
+from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
+
+CENTRES = "clusters.npy"
+
+
+def export_embeddings(run: FinishedRun, folder: str) -> int:
+    """Write ``embeddings-NNNNN.parquet`` a part and ``clusters.npy`` (float32[clusters, dimensions]).
+
+    Columns: doc, id, source, outcome, keeper (of a semantic duplicate), tokens (in the shards if all were kept),
+    cluster, centre_cosine, vector (fixed_size_list of float16, unit length). Rows in document order.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ConfigError: the run has embedded nothing, or the folder cannot be written.
+    """
+    if "embed" not in run.records:
+        raise ConfigError(f"{run.store.root}: the run has no embeddings; no step of `select` needed any")
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}; name a folder that can be written") from error
+    rows = 0
+    for part, embedded in zip(run.parts, run.records["embed"], strict=True):
+        vectors = read_ipc(run.store, embedded.outputs["embeddings"].reference()).combine_chunks()
+        scores = read_parquet(run.store, run.records["scores"][part.number].outputs["scores"].reference())
+        documents = read_parquet(run.store, part.documents, ["doc", "id", "source"])
+        decisions = read_parquet(run.store, run.ledger[part.number].outputs["decisions"].reference())
+        docs = numbers(vectors, "doc")
+        row = pa.array(np.searchsorted(numbers(documents, "doc"), docs))
+        documents, decisions = documents.take(row), decisions.take(row)
+        table = pa.table(
+            {
+                "doc": docs,
+                "id": documents.column("id"),
+                "source": documents.column("source").cast(pa.string()),
+                "outcome": decisions.column("outcome").cast(pa.string()),
+                "keeper": decisions.column("keeper"),
+                **{name: scores.column(name) for name in ("tokens", "cluster", "centre_cosine")},
+                "vector": vectors.column("vector"),
+            }
+        )
+        pq.write_table(table, target / f"embeddings-{part.number:05d}.parquet", compression="zstd")
+        rows += table.num_rows
+    centres = read_ipc(run.store, run.records["centres"][0].outputs["centres"].reference())
+    np.save(target / CENTRES, fixed_width(centres, "centre", centres.schema.field("centre").type.list_size))
+    return rows
