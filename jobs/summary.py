@@ -11,6 +11,7 @@ from pipeline import schemas
 from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
+from pipeline.mixture_walk import mixture_of
 from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
 from pipeline.walk import Walk
@@ -48,6 +49,11 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     for line in selection_lines(walk):
         say(line)
     console.print(_stages(walk.engine.summaries))
+    for source, gave in mixture_of(walk).items():
+        say(
+            f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
+            f"times its text, from {gave['documents']:,} documents"
+        )
     console.print(_splits(walk))
     for name, books in row_books(walk).items():
         told = [f"{books[loss]:,} {what}" for loss, what in _ROW_LOSSES.items() if books[loss]]

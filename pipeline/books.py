@@ -3,6 +3,7 @@
 from pipeline import schemas
 from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, total, totals_under
+from pipeline.mixture_walk import mixture_balances, mixture_of
 from pipeline.row_books import row_balances, row_books
 from pipeline.shards.manifest import manifest_bytes
 from pipeline.stages.shard_set import folder_of, format_entries, written_shards
@@ -48,7 +49,8 @@ def close_and_describe(walk: Walk) -> bytes:
                 outcomes.get(schemas.SEMANTIC_DUPLICATE, 0),
             )
         )
-    if walk.sampled:
+    balances += mixture_balances(walk)
+    if walk.sampled and walk.mixed is None:
         balances.append(Balance("tokens shuffled against tokens sampled", total(walk.sampled, "taken_tokens"), tokens))
     for source in config.sources:
         decided = totals_under(walk.ledger, f"source/{source.name}")
@@ -82,7 +84,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             **described[main][name],
         }
     unreadable = totals_under(walk.measured, "unreadable")
-    removed = removed_lines(walk)
+    removed, mixture = removed_lines(walk), mixture_of(walk)
     sources = {
         source.name: {
             "licence": source.licence,
@@ -93,6 +95,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             },
             "tokens": total(walk.tokenised, f"source_tokens/{source.name}"),
             **({"boilerplate": removed[source.name]} if source.name in removed else {}),
+            **({"mixture": mixture[source.name]} if source.name in mixture else {}),
         }
         for source in config.sources
     }

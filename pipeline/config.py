@@ -62,6 +62,15 @@ class Config(Section):
         shares = self.select.sample.shares if self.select and self.select.sample else None
         if shares is not None and set(shares) != set(names):
             raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
+        if self.shards.mixture is not None:
+            if set(self.shards.mixture) != set(names):
+                raise ValueError(f"shards.mixture must name every source once: {', '.join(names)}")
+            weighted = [source.name for source in self.sources if source.weight != 1]
+            if weighted:
+                raise ValueError(
+                    "shards.mixture decides how often each source is taken; leave out the weight of "
+                    + ", ".join(weighted)
+                )
         return self
 
     @field_validator("sources")

@@ -128,7 +128,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
 
 def _left_out(decision: Json) -> FailedRule | None:
     """What of a decision select wrote: filter's rules are told by the table of failures."""
-    if not (decision["rule"] or "").startswith("select."):
+    if not (decision["rule"] or "").startswith(("select.", "shards.")):
         return None
     return FailedRule(decision["rule"], decision["value"], decision["threshold"])
 

@@ -35,6 +35,8 @@ class FinishedRun:
     @property
     def ledger(self) -> list[Record]:
         """Records of the tables that hold every document's final outcome, part by part."""
+        if "mixture" in self.records:
+            return self.records["mixture"]
         return self.records["select"] if self.config.select is not None else self.records["decide"]
 
     @property

@@ -42,6 +42,9 @@ STAGES = (
     "scores",
     "sample",
     "select",
+    "mixture_counts",
+    "mixture_limits",
+    "mixture",
     "shuffle",
     "layout",
     "row_counts",
@@ -104,6 +107,7 @@ def plan_run(config: Config) -> Planned:
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
     off += [] if config.shards.packs_by_groups else ["row_counts"]
+    off += [] if config.shards.mixes else ["mixture_counts", "mixture_limits", "mixture"]
     off += [] if joined and joined.entries else list(_INDEX_STAGES)
     off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
     select = config.select

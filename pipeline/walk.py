@@ -15,6 +15,7 @@ from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.index_run import IndexRun
+from pipeline.mixture_walk import mix_documents
 from pipeline.select_walk import select_documents
 from pipeline.sources.stored_file import PASSING_FAULTS
 from pipeline.stages import (
@@ -82,6 +83,10 @@ class Walk:
     indexed: Json | None = None
     """Where the parts of an index that this run was compared with are listed."""
 
+    mixed: list[Record] | None = None
+    """Records of the ledger that the mixture wrote; None where there is none."""
+    mixture_limits: Record | None = None
+
     @property
     def alarms(self) -> list[Alarm]:
         """Signs that deduplication took more than it should have."""
@@ -90,6 +95,8 @@ class Walk:
     @property
     def ledger(self) -> list[Record]:
         """Records of the tables that hold every document's final outcome."""
+        if self.mixed is not None:
+            return self.mixed
         return self.decided if self.selected is None else self.selected
 
     @property
@@ -107,6 +114,8 @@ def walk_stages(walk: Walk) -> None:
     walk.tokenised = walk.engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
     if walk.config.select is not None:
         walk.selected = select_documents(walk, walk.config.select)
+    if walk.config.shards.mixes:
+        walk.mixed = mix_documents(walk, walk.ledger)
     if walk.index is not None:  # after select: later runs rely on what comes out
         walk.index.plan_append(walk.config, walk.parts, walk.filtered, walk.ledger, walk.duplicates, files_taken(walk))
     _shuffle_and_shard(walk, walk.vocabulary)

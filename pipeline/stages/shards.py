@@ -6,7 +6,7 @@ shard waits for its neighbour.
 """
 
 import zlib
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,12 @@ class ShardsConfig(Section):
     `docs` (whose piece is it, and where it begins there). `row: document` always has `attention_mask`."""
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata."""
+    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
+    a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Budget of split train in tokens, ends of documents and copies counted; less than one document of each source
+    stays unused. None = all."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
     shard_mb: int = Field(256, ge=1)
@@ -122,6 +128,11 @@ class ShardsConfig(Section):
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns {', '.join(self.columns)}: name each one once")
         return self
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the train split is drawn by shares or to a budget."""
+        return self.mixture is not None or self.max_tokens is not None
 
     @property
     def row_tokens(self) -> int:

@@ -1,0 +1,197 @@
+"""Mixtures: every source gives its share to one document, the ledger says so, and more budget only adds."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import schemas
+from pipeline.config import ConfigError, parse_config
+from pipeline.explain import explain
+from pipeline.finished import load_finished
+from pipeline.run import run
+from pipeline.shards.order import keyed_hash
+from pipeline.stages.mixture import _TAG, RULE, budgets
+from pipeline.stages.tables import read_ipc
+from pipeline.verify import check_shards, recount
+from tests.e2e.sample import settings, write_sample
+
+SHARES = {"web": 0.5, "books": 2.0, "notes": 0.5}
+SHARDS = {"sequence_tokens": 127, "shard_tokens": 4000, "splits": {"val": 0.15}}
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**12), st.floats(1e-6, 1e6)), min_size=1, max_size=6), st.integers(1, 10**13)
+)
+def test_budgets_are_exact_shares(sources, max_tokens):
+    tokens, shares = [n for n, _ in sources], [share for _, share in sources]
+    found = budgets(tokens, shares, max_tokens)
+    whole = sum(map(Fraction, shares))
+    assert found == [max_tokens * Fraction(share) // whole for share in shares]
+    once = budgets(tokens, shares, None)
+    assert all(budget <= n for budget, n in zip(once, tokens, strict=True))
+    assert any(budget == n for budget, n in zip(once, tokens, strict=True))  # the scarcest source is taken whole
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample") / "data"
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mixed(sample, tmp_path_factory):
+    """A finished run with a mixture; one run folder for all of them."""
+    folder = tmp_path_factory.mktemp("mixed") / "run"
+
+    def of(**shards):
+        run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
+        return load_finished(str(folder))
+
+    return of
+
+
+def ledger(finished, stage: str) -> list[dict]:
+    """Rows of a ledger with the source and tokens (one copy) of each document."""
+    rows = []
+    for number, record in enumerate(finished.records[stage]):
+        tokens = read_ipc(finished.store, finished.records["tokenise"][number].outputs["tokens"].reference())
+        lengths = {row["doc"]: len(row["ids"]) + 1 for row in tokens.to_pylist()}
+        documents = pq.read_table(finished.store.path(finished.parts[number].documents["path"])).to_pylist()
+        sources = {row["doc"]: row["source"] for row in documents}
+        for row in pq.read_table(finished.store.path(record.outputs["decisions"].path)).to_pylist():
+            rows.append({**row, "source": sources[row["doc"]], "tokens": lengths.get(row["doc"])})
+    return rows
+
+
+def filled(rows: list[dict], budget: int, seed: int) -> dict[int, int]:
+    """Copies in plain Python: whole passes, then documents in the order of their keys while they fit."""
+    held = sum(row["tokens"] * row["copies"] for row in rows)
+    copies = {row["doc"]: budget // held for row in rows}
+    rest = budget % held
+    keys = keyed_hash((seed, _TAG), np.array([[row["doc"]] for row in rows], np.uint64))[:, 0].tolist()
+    for _, row in sorted(zip(keys, rows, strict=True), key=lambda pair: (pair[0], pair[1]["doc"])):
+        rest -= row["tokens"] * row["copies"]
+        if rest < 0:
+            break
+        copies[row["doc"]] += 1
+    return {doc: n * next(r["copies"] for r in rows if r["doc"] == doc) for doc, n in copies.items()}
+
+
+@pytest.mark.parametrize("max_tokens", [None, 3_000, 40_000, 150_000])
+def test_every_source_gives_its_share_to_one_document(mixed, max_tokens):
+    found = mixed(mixture=SHARES, max_tokens=max_tokens)
+    before, after = ledger(found, "decide"), {row["doc"]: row for row in ledger(found, "mixture")}
+    train = {name: [r for r in before if r["split"] == "train" and r["source"] == name] for name in SHARES}
+    tokens = {name: sum(row["tokens"] for row in rows) for name, rows in train.items()}
+    budget = max_tokens or min(tokens[name] / (SHARES[name] / 3) for name in SHARES)
+    for name, rows in train.items():
+        wanted = int(budget * SHARES[name] / 3 + 1e-6)
+        expected = filled(rows, wanted, found.config.shards.seed)
+        assert {row["doc"]: after[row["doc"]]["copies"] for row in rows} == expected
+        given_tokens = sum(row["tokens"] * expected[row["doc"]] for row in rows)
+        assert wanted - max(row["tokens"] for row in rows) < given_tokens <= wanted
+        mixture = found.manifest["sources"][name]["mixture"]
+        assert mixture["tokens"] == given_tokens
+        assert mixture["copies"] == sum(expected.values())
+        assert mixture["documents"] == sum(n > 0 for n in expected.values())
+        assert mixture["epochs"] == pytest.approx(given_tokens / tokens[name], abs=1e-6)
+    for row in before:  # nothing else changes
+        new = after[row["doc"]]
+        if row["split"] != "train":
+            assert new == row
+        elif new["copies"]:
+            assert new == row | {"copies": new["copies"]}
+        else:
+            assert (new["outcome"], new["rule"], new["split"]) == (schemas.SAMPLED_OUT, RULE, None)
+            assert new["value"] >= new["threshold"]
+    assert not check_shards(found)
+    assert all(balance.expected == balance.found for balance in recount(found))
+
+
+def test_more_budget_only_adds(mixed):
+    sizes = (2_000, 9_000, 30_000, 90_000)
+    runs = [
+        {row["doc"]: row["copies"] for row in ledger(mixed(mixture=SHARES, max_tokens=n), "mixture")} for n in sizes
+    ]
+    for smaller, larger in pairwise(runs):
+        assert all(larger[doc] >= copies for doc, copies in smaller.items())
+    assert sum(runs[0].values()) < sum(runs[-1].values())
+
+
+def test_a_budget_alone_takes_all_sources_as_one(mixed):
+    found = mixed(max_tokens=20_000)
+    train = [row for row in ledger(found, "decide") if row["split"] == "train"]
+    after = {row["doc"]: row["copies"] for row in ledger(found, "mixture")}
+    assert {row["doc"]: after[row["doc"]] for row in train} == filled(train, 20_000, found.config.shards.seed)
+    tokens = found.manifest["shards"]["splits"]["train"]["tokens"]
+    assert 20_000 - max(row["tokens"] for row in train) < tokens <= 20_000
+    whole = mixed(max_tokens=10**9)
+    assert whole.manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
+
+
+def test_a_budget_counts_the_copies_of_weights(sample, tmp_path):
+    config = settings(sample, tmp_path / "run", shards=SHARDS | {"max_tokens": 20_000})
+    config["sources"][0]["weight"] = 3.0
+    found = load_finished(run(parse_config(config)).config.run)
+    train = [row for row in ledger(found, "decide") if row["split"] == "train"]
+    after = {row["doc"]: row["copies"] for row in ledger(found, "mixture")}
+    assert {row["doc"]: after[row["doc"]] for row in train} == filled(train, 20_000, found.config.shards.seed)
+    assert 3 in after.values()
+
+
+def hashes(finished) -> dict[str, str]:
+    splits = finished.manifest["shards"]["splits"]
+    return {shard["path"]: shard["sha256"] for split in splits.values() for shard in split["shards"]}
+
+
+def test_units_do_not_change_a_byte(mixed, sample, tmp_path):
+    shards = {"mixture": SHARES, "max_tokens": 60_000, "row": "best_fit"}
+    expected = hashes(mixed(**shards))
+    config = settings(sample, tmp_path / "run", shards=SHARDS | shards, compute={"unit_mb": 1, "worker_memory_mb": 256})
+    run(parse_config(config))
+    assert hashes(load_finished(str(tmp_path / "run"))) == expected
+
+
+def test_why_tells_of_the_mixture(mixed):
+    found = mixed(mixture=SHARES, max_tokens=9_000)
+    rows = ledger(found, "mixture")
+    out = next(row["doc"] for row in rows if row["rule"] == RULE)
+    story = explain(found, out)
+    assert (story.outcome, story.left_out.rule, story.places) == (schemas.SAMPLED_OUT, RULE, ())
+    twice = next(row for row in ledger(mixed(mixture=SHARES, max_tokens=150_000), "mixture") if row["copies"] > 1)
+    assert len(explain(load_finished(found.config.run), twice["doc"]).places) == twice["copies"]
+
+
+@pytest.mark.parametrize(
+    ("shards", "weight", "message"),
+    [
+        ({"mixture": {"web": 1.0}}, 1.0, "must name every source once"),
+        ({"mixture": SHARES | {"web": 0.0}}, 1.0, "shards.mixture.web"),
+        ({"mixture": SHARES}, 2.0, "leave out the weight of web"),
+        ({"max_tokens": 0}, 1.0, "shards.max_tokens"),
+    ],
+)
+def test_settings_that_cannot_be(sample, tmp_path, shards, weight, message):
+    config = settings(sample, tmp_path / "run", shards=SHARDS | shards)
+    config["sources"][0]["weight"] = weight
+    with pytest.raises(ConfigError, match=message):
+        parse_config(config)
+
+
+def test_budgets_that_nothing_meets_are_told(mixed, sample, tmp_path):
+    with pytest.raises(ConfigError, match="less than the first document has"):
+        mixed(max_tokens=1)
+    with pytest.raises(ConfigError, match="copies of each document; lower its share"):
+        mixed(mixture=SHARES, max_tokens=10**9)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.txt").write_text(" ")
+    config = settings(sample, tmp_path / "run", shards=SHARDS | {"mixture": SHARES})
+    config["sources"][2]["path"] = str(tmp_path / "empty")
+    with pytest.raises(ConfigError, match="asks for documents of source notes, but none"):
+        run(parse_config(config))
