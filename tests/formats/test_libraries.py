@@ -51,17 +51,17 @@ class ShardSet:
     def folder(self) -> Path:
         return self.finished.store.path(self.finished.shards)
 
-    def shards(self, split: str) -> list[tuple[np.ndarray, list[list[int]]]]:
+    def shards(self, split: str, column: str = "input_ids") -> list[tuple[np.ndarray, list[list[int]]]]:
         """Rows ids[R, L] and the lengths of each row's pieces, shard by shard."""
         found = []
         for shard in self.finished.manifest["shards"]["splits"][split]["shards"]:
             table = pq.read_table(self.folder / shard["path"])
-            ids = table.column("input_ids").combine_chunks()
+            ids = table.column(column).combine_chunks()
             found.append((ids.flatten().to_numpy().reshape(-1, ROW), table.column("doc_lens").to_pylist()))
         return found
 
-    def rows(self, split: str) -> np.ndarray:
-        return np.concatenate([rows for rows, _ in self.shards(split)])
+    def rows(self, split: str, column: str = "input_ids") -> np.ndarray:
+        return np.concatenate([rows for rows, _ in self.shards(split, column)])
 
     def documents(self, split: str) -> list[list[np.ndarray]]:
         """Documents of each shard, joined over its rows; a shard's first may lack its head, its last its end."""
@@ -90,7 +90,7 @@ def make_set(folder: Path, vocabulary: str, **shards) -> ShardSet:
 
 
 @pytest.fixture(scope="module", params=["uint16", "uint32"])
-def shard_set(request, tmp_path_factory) -> ShardSet:
+def made_set(request, tmp_path_factory) -> ShardSet:
     folder = tmp_path_factory.mktemp(request.param)
     vocabulary = "o200k_base" if request.param == "uint32" else str(small_vocabulary(folder / "tokenizer.json"))
     made = make_set(folder, vocabulary, formats=["parquet", "raw", "mds", "litdata"])
@@ -99,11 +99,11 @@ def shard_set(request, tmp_path_factory) -> ShardSet:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _shards_stay_as_they_are(shard_set):
-    """No library may change, move or remove what it reads."""
-    yield
-    assert check_shards(shard_set.finished) == []
+@pytest.fixture
+def shard_set(made_set):
+    """The set; no library may change, move or remove what it reads."""
+    yield made_set
+    assert check_shards(made_set.finished) == []
 
 
 def dtype_of(shard_set: ShardSet) -> str:
@@ -125,6 +125,34 @@ def test_mosaicml_streaming_unpacks_zstd(tmp_path):
     made = make_set(tmp_path, "o200k_base", formats=["parquet", "mds"], compression="zstd")
     found = read_with("mds", "read_mds", tmp_path / "out", made.folder / "mds" / "train", ROW, "uint32")
     assert np.array_equal(found["rows"], made.rows("train"))
+
+
+def test_mosaicml_streaming_hands_columns_out(tmp_path):
+    options = {"formats": ["parquet", "mds"], "row": "document", "columns": ["position_ids"]}
+    made = make_set(tmp_path, "o200k_base", sequence_tokens=ROW, **options)
+    found = read_with("mds", "read_mds", tmp_path / "out", made.folder / "mds" / "train")
+    assert np.array_equal(found["rows"], made.rows("train"))
+    for name in ("attention_mask", "position_ids"):
+        assert np.array_equal(found[name], made.rows("train", name)), name
+
+
+def test_packed_documents_reach_megatron_and_olmo_without_padding(tmp_path):
+    """best_fit: every piece is a document; padding between them belongs to none."""
+    made = make_set(tmp_path, "o200k_base", formats=["parquet", "raw"], row="best_fit")
+    found = read_with("olmo", "read_olmo", tmp_path / "olmo", made.folder / "raw" / "train", ROW, "uint32", 0, 200_020)
+    rows, lengths = made.shards("train")[0]
+    expected, padding = [], 0
+    for row, lens in zip(rows, lengths, strict=True):
+        expected += np.split(row[: sum(lens)], np.cumsum(lens)[:-1])
+        padding += ROW - sum(lens)
+    assert padding > 0
+    first = [(start, end) for number, start, end in found["listed"].tolist() if number == 0]
+    flat = rows.reshape(-1)
+    assert [flat[s:e].tolist() for s, e in first] == [piece.tolist() for piece in expected]
+    arguments = (made.stem("train", 0), 32, made.end_of_text, made.vocabulary_size)
+    found = read_with("megatron", "read_megatron", tmp_path / "megatron", *arguments)
+    assert found["lengths"].tolist() == list(map(len, expected))
+    assert np.array_equal(found["tokens"], np.concatenate(expected))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -75,8 +75,9 @@ class MdsShard:
         if self._config["compression"]:
             compressor = zstandard.ZstdCompressor(level=3).compressobj(size=self._size)
         for piece in self._raw():
-            self._hash.update(piece)
             self._bytes += len(piece)
+            if compressor:
+                self._hash.update(piece)
             yield compressor.compress(piece) if compressor else piece
         if compressor:
             yield compressor.flush()
@@ -84,9 +85,10 @@ class MdsShard:
     def entry(self, size: int, sha256: str) -> Json:
         """The shard in ``index.json``: ``size`` and ``sha256`` are those of the stored file."""
         name = file_name(self._number, "none")
-        raw = {"basename": name, "bytes": self._bytes, "hashes": {"sha256": self._hash.hexdigest()}}
+        raw = {"basename": name, "bytes": self._bytes, "hashes": {"sha256": sha256}}
         stored = None
         if self._config["compression"]:
+            raw["hashes"] = {"sha256": self._hash.hexdigest()}
             stored = {"basename": file_name(self._number, "zstd"), "bytes": size, "hashes": {"sha256": sha256}}
         return {"samples": self._rows, "raw_data": raw, "zip_data": stored, **self._config}
 
