@@ -30,6 +30,9 @@ class FixedColumn(Protocol):
     def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
         """The values of rows firsts[i] .. firsts[i] + counts[i] - 1, for each i, as bytes."""
 
+    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
+        """The values of each of the rows, as bytes."""
+
 
 class PlainColumn:
     """Values that stand in the file as they are."""
@@ -37,6 +40,28 @@ class PlainColumn:
     def __init__(self, data: memoryview, pages: Pages, length: int, dtype: np.dtype[Any]) -> None:
         self._data, self._pages = data, pages
         self.length, self.dtype = length, dtype
+        self._rows: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+
+    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
+        """The values of single rows, as :meth:`runs` gives those of runs."""
+        if self._rows is None:
+            self._rows = self._places()
+        starts, whole = self._rows
+        data, size = self._data, self.length * self._pages.width
+        out: list[Bytes] = [data[start : start + size] for start in starts[rows].tolist()]
+        torn = np.flatnonzero(~whole[rows])
+        if len(torn):
+            ones = np.ones(len(torn), np.int64)
+            for at, run in zip(torn.tolist(), self.runs(rows[torn], ones), strict=True):
+                out[at] = run
+        return out
+
+    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """int64[R], where each row begins in the file, and bool[R], whether it lies in one page."""
+        values, offsets, width = self._pages
+        begins = np.arange(int(values[-1]) // self.length) * self.length
+        pages = np.searchsorted(values, begins, side="right") - 1
+        return offsets[pages] + (begins - values[pages]) * width, begins + self.length <= values[pages + 1]
 
     def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
         """The rows' values, without a copy where a run lies in one page."""
@@ -106,6 +131,10 @@ class DecodedColumn:
                 at = stop
             out.append(parts[0] if len(parts) == 1 else b"".join(parts))
         return out
+
+    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
+        """The values of each of the rows."""
+        return self.runs(rows, np.ones(len(rows), np.int64))
 
     def _group(self, group: int) -> NDArray[Any]:
         return self._groups.get((self._shard, self._name, group), lambda: self._decode(group))

@@ -48,6 +48,8 @@ class ShardFile:
             rows = self._file.metadata.num_rows
         else:
             rows = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize)
+        self.names: list[str] = list(self._file.schema_arrow.names) if self._file else [IDS]
+        """Names of the columns."""
         if rows != entry.rows:
             raise ShardError(f"{path}: {rows:,} rows, but the manifest says {entry.rows:,}; {_WHAT_TO_DO}")
         ids = self.column(IDS)
@@ -55,11 +57,6 @@ class ShardFile:
             raise ShardError(
                 f"{path}: rows of {ids.length} ids, but the manifest says {shard_set.row_tokens}; {_WHAT_TO_DO}"
             )
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns."""
-        return list(self._file.schema_arrow.names) if self._file else [IDS]
 
     def column(self, name: str) -> FixedColumn:
         """A column of fixed length by its name.
@@ -97,6 +94,11 @@ class ShardFile:
             ends = np.concatenate([[0], np.cumsum(lens, dtype=np.int64)])[offsets]
             self._filled = np.diff(ends)
         return self._filled
+
+    @property
+    def full(self) -> bool:
+        """No row has padding, by the manifest's count of tokens: no piece length need be read."""
+        return self._entry.tokens == self._entry.rows * self._set.row_tokens
 
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype

@@ -4,7 +4,7 @@ Legend: n rows asked for, L ids a row.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import ItemsView
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,19 @@ class SplitReader:
         parts: list[Bytes] = [b""] * len(begins)
         for number, inside in _groups(shards[begins]):
             column = self.shard(number).column(name)
-            runs = column.runs(rows[begins[inside]], counts[inside])
-            for at, run in zip(inside.tolist(), runs, strict=True):
+            # shuffled rows stand alone, and there are many: a shorter way
+            singly = len(begins) == len(rows)
+            runs = column.single(rows[inside]) if singly else column.runs(rows[begins[inside]], counts[inside])
+            for at, run in zip(inside, runs, strict=True):
                 parts[at] = run
         return column_values(column, parts)
 
     def filled(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n], how many ids at the beginning of each row are text; the rest is padding."""
-        out = np.empty(len(rows), np.int64)
+        out = np.full(len(rows), self.shard_set.row_tokens, np.int64)
         for number, inside in _groups(shards):
+            if self.shard(number).full:
+                continue
             out[inside] = self.shard(number).filled()[rows[inside]]
         return out
 
@@ -111,9 +115,9 @@ class SplitReader:
         return out
 
 
-def _groups(shards: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _groups(shards: NDArray[np.int64]) -> ItemsView[int, list[int]]:
     """Each shard number, and the places where it stands."""
-    order = np.argsort(shards, kind="stable")
-    borders = np.flatnonzero(np.diff(shards[order])) + 1
-    for inside in np.split(order, borders):
-        yield int(shards[inside[0]]), inside
+    places: dict[int, list[int]] = {}
+    for place, number in enumerate(shards.tolist()):
+        places.setdefault(number, []).append(place)
+    return places.items()

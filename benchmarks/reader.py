@@ -1,0 +1,118 @@
+"""Reading shards for training: GB/s of tokens in one process, from the page cache. ``python -m benchmarks.reader``.
+
+Shards are written here (made-up ids, the real writers), read once, and then measured: batches of int64 tokens and
+targets as a training loop takes them. GB are 10^9 bytes of ids at 2
+or 4 bytes, as the shard set's dtype says, by processor time. Below, how soon the first batch is there after a start or
+a resume in the middle of the data, imports left out.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.shards.dataset.batches import BatchForm
+from pipeline.shards.dataset.steps import Place
+from pipeline.shards.dataset.stream import SampleStream, Source
+from tests.shards.dataset.sets import write_set
+
+BATCH = 16
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--mb", type=int, default=1000, help="MB of ids a shard set")
+    arguments.add_argument("--shards", type=int, default=8)
+    arguments.add_argument("--runs", type=int, default=5)
+    options = arguments.parse_args()
+    print(f"{'GB/s of ids, one core':44}{'order':>10}{'int64':>8}{'int32':>8}{'Arrow':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        for row_tokens, dtype, batch in ((4097, "uint32", BATCH), (4097, "uint16", BATCH), (129, "uint32", 512)):
+            write(Path(folder), row_tokens, dtype, options.mb, options.shards)
+            for file_format in ("parquet", "raw"):
+                measure(folder, file_format, row_tokens, dtype, batch, options.runs)
+            for path in Path(folder).rglob("*.*"):
+                path.unlink()
+
+
+def write(folder: Path, row_tokens: int, dtype: str, megabytes: int, shards: int) -> None:
+    """A shard set of made-up ids in both formats, four documents a row."""
+    rng = np.random.default_rng(1)
+    count = megabytes * 1_000_000 // (row_tokens * np.dtype(dtype).itemsize)
+    rows = [
+        rng.integers(0, 60_000, (len(part), row_tokens)).astype(dtype) for part in np.array_split(range(count), shards)
+    ]
+    piece = row_tokens // 4
+    lens = [[[piece] * 3 + [row_tokens - 3 * piece]] * len(part) for part in rows]
+    write_set(folder, {"train": rows}, {"train": lens}, formats=("parquet", "raw"))
+
+
+def measure(folder: str, file_format: str, row_tokens: int, dtype: str, batch: int, runs: int) -> None:
+    """Lines for one format: stored order, shuffled epoch, start and resume."""
+    name = f"{file_format}, rows of {row_tokens} {dtype}, {batch} a batch"
+    for epoch, order in ((0, "stored"), (1, "random")):
+        rates = [
+            statistics.median(read_epoch(folder, file_format, batch, integers, epoch) for _ in range(runs))
+            for integers in ("int64", "int32")
+        ]
+        arrow = f"{read_by_arrow(folder):8.2f}" if (file_format, epoch) == ("parquet", 0) else f"{'':8}"
+        print(f"{name:44}{order:>10}" + "".join(f"{rate:8.2f}" for rate in rates) + arrow, flush=True)
+    for share, where in ((0.0, "start"), (0.5, "resume in epoch 0"), (1.5, "resume in epoch 1")):
+        seconds = statistics.median(
+            timed(lambda share=share: first_batch(folder, file_format, batch, share)) for _ in range(runs)
+        )
+        print(f"{'':4}{where + ', to the first batch':40}{seconds * 1000:10.1f} ms", flush=True)
+
+
+def stream_of(folder: str, file_format: str) -> SampleStream:
+    """Two epochs of the shard set."""
+    return SampleStream(Source(folder, file_format=file_format).reader(), epochs=2)
+
+
+def read_epoch(folder: str, file_format: str, batch: int, integers: str, epoch: int) -> float:
+    """GB/s of one epoch, opening of the files included."""
+    started = time.process_time()
+    stream = stream_of(folder, file_format)
+    shard_set = stream.reader.shard_set
+    stop = (epoch + 1) * stream.rows // batch
+    read = 0
+    for sample, _ in stream.batches(Place(), batch, BatchForm(np.dtype(integers)), epoch * stream.rows):
+        read += batch
+        if sample >= stop * batch:
+            break
+    return read * shard_set.row_tokens * shard_set.dtype.itemsize / 1e9 / (time.process_time() - started)
+
+
+def read_by_arrow(folder: str) -> float:
+    """GB/s of Arrow's own reader, decoding ``input_ids`` from mapped files."""
+    import pyarrow.parquet as pq
+
+    started, size = time.process_time(), 0
+    for path in sorted(Path(folder).glob("*.parquet")):
+        file = pq.ParquetFile(path, memory_map=True)
+        for group in range(file.metadata.num_row_groups):
+            size += file.read_row_group(group, columns=["input_ids"]).nbytes
+    return size / 1e9 / (time.process_time() - started)
+
+
+def first_batch(folder: str, file_format: str, batch: int, share: float) -> None:
+    """Open the set and read one batch after ``share`` epochs."""
+    stream = stream_of(folder, file_format)
+    start = int(stream.rows * share)
+    next(stream.batches(Place(), batch, BatchForm(np.dtype("int64")), start))
+
+
+def timed(call: Callable[[], None]) -> float:
+    """Seconds of one call."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()
