@@ -11,19 +11,18 @@ on the most frequent ids; all others become one. The entropy printed for compari
 import argparse
 import json
 import math
-import os
 import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from pipeline.shards import ShardDataset
+from pipeline.shards import ShardDataset, ShardRows
 
 COUNTED_BATCHES = 500  # of the training split, to find the most frequent ids
-VALIDATION_BATCHES = 20
+VALIDATION_ROWS = 320
 
 
 class Block(nn.Module):
@@ -49,7 +48,7 @@ class Block(nn.Module):
 class Gpt(nn.Module):
     """Token and position embeddings, a few blocks, and the embedding again as output layer."""
 
-    def __init__(self, vocabulary: int, tokens: int, width: int = 128, layers: int = 3, heads: int = 4) -> None:
+    def __init__(self, vocabulary: int, tokens: int, width: int = 128, layers: int = 2, heads: int = 4) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.position_embedding = nn.Embedding(tokens, width)
@@ -66,7 +65,7 @@ class Gpt(nn.Module):
 def frequent_ids(shards: str, batch: int, vocabulary: int) -> Tensor:
     """A table from the shards' ids to 0 .. vocabulary - 1: frequent ones get one of their own, all others the last."""
     counts = torch.zeros(0, dtype=torch.int64)
-    for number, (ids, _) in enumerate(ShardDataset(shards, batch_size=batch)):
+    for number, (ids, _) in enumerate(ShardDataset(shards, batch_size=batch, shuffle_first=True)):
         if number == COUNTED_BATCHES:
             break
         seen = torch.bincount(ids.flatten())
@@ -112,11 +111,11 @@ def main() -> None:
     """Train, report and save every few steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("location", help="run folder of winnow, or a shard set")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=16, help="rows a step")
-    parser.add_argument("--vocabulary", type=int, default=4096, help="ids that the model knows")
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--report", type=int, default=25, help="steps between two reports, each with a checkpoint")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=8, help="rows a step")
+    parser.add_argument("--vocabulary", type=int, default=2048, help="ids that the model knows")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--report", type=int, default=50, help="steps between two reports, each with a checkpoint")
     parser.add_argument("--workers", type=int, default=1, help="processes that read shards")
     parser.add_argument("--checkpoint", default="train-gpt.pt")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
@@ -125,8 +124,11 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
 
-    data = ShardDataset(shards, global_batch=options.batch, epochs=None)
-    validation = list(ShardDataset(shards, "val", batch_size=options.batch, tail="pad"))[:VALIDATION_BATCHES]
+    # Rows are short here, so a long document fills many in a row: their order is shuffled from the first epoch on.
+    data = ShardDataset(shards, global_batch=options.batch, epochs=None, shuffle_first=True)
+    held_out_rows = ShardRows(shards, "val")
+    chosen = torch.linspace(0, len(held_out_rows) - 1, min(len(held_out_rows), VALIDATION_ROWS)).long()
+    validation = [held_out_rows[rows] for rows in chosen.split(options.batch)]
     table = frequent_ids(shards, options.batch, options.vocabulary).to(device)
     model = Gpt(options.vocabulary, validation[0][0].shape[1]).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
@@ -169,7 +171,7 @@ def main() -> None:
             losses.clear()
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
             torch.save({**state, "data": {"samples": samples}, "settings": settings}, f"{options.checkpoint}.new")
-            os.replace(f"{options.checkpoint}.new", options.checkpoint)
+            Path(f"{options.checkpoint}.new").replace(options.checkpoint)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The order of rows in an epoch. Epoch 0 is the stored order; every later epoch is a shuffle that rewrites nothing.
+"""The order of rows in an epoch. Epoch 0 is the stored order; later epochs are shuffles that rewrite nothing.
 
 Shards are put in a random order, ``mix_shards`` of them at a time are one window, and the rows of a window are put in a
 random order. Both orders come from sorting independent 64-bit keys, so each is uniform (a tie among n keys has a chance
@@ -35,27 +35,31 @@ class EpochOrder:
     Args:
         shard_rows: int64[K], rows of each shard, in the stored order.
         seed: of the shuffles.
-        epoch: 0 is the stored order.
+        epoch: 0 is the stored order, unless ``shuffle_first``.
         mix_shards: shards whose rows are mixed with each other.
+        shuffle_first: epoch 0 is shuffled, too.
     """
 
-    def __init__(self, shard_rows: NDArray[np.int64], seed: int, epoch: int, mix_shards: int) -> None:
-        self._seed, self._epoch, self._mix = seed, epoch, mix_shards if epoch else 1
+    def __init__(
+        self, shard_rows: NDArray[np.int64], seed: int, epoch: int, mix_shards: int, shuffle_first: bool = False
+    ) -> None:
+        self._shuffles = epoch > 0 or shuffle_first
+        self._seed, self._epoch, self._mix = seed, epoch, mix_shards if self._shuffles else 1
         count = len(shard_rows)
-        self.shards = np.arange(count) if epoch == 0 else random_order(count, seed, epoch)
+        self.shards = random_order(count, seed, epoch) if self._shuffles else np.arange(count)
         """int64[K], shard numbers in the order in which the epoch comes to them."""
         self._starts = np.concatenate([[0], np.cumsum(shard_rows[self.shards])])
         self._windows: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()
 
     def rows_at(self, positions: NDArray[np.int64]) -> Rows:
         """The rows at the given positions int64[n] of the epoch."""
-        if self._epoch:
+        if self._shuffles:
             positions = self._shuffled(positions)
         place = np.searchsorted(self._starts, positions, side="right") - 1
         return self.shards[place], positions - self._starts[place]
 
     def window_of(self, position: int) -> int:
-        """Number of the window (in epoch 0: of the shard) that holds a position."""
+        """Number of the window (in the stored order: of the shard) that holds a position."""
         return int(np.searchsorted(self._starts[:-1][:: self._mix], position, side="right")) - 1
 
     def shards_of(self, window: int) -> list[int]:

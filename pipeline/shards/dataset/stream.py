@@ -49,12 +49,20 @@ class SampleStream:
         seed: of the epochs' shuffles.
         mix_shards: shards whose rows are mixed with each other in epochs after the first.
         epochs: passes over the split; None: without end.
+        shuffle_first: the first epoch is shuffled, too.
     """
 
-    def __init__(self, reader: SplitReader, seed: int = 0, mix_shards: int = 16, epochs: int | None = 1) -> None:
+    def __init__(
+        self,
+        reader: SplitReader,
+        seed: int = 0,
+        mix_shards: int = 16,
+        epochs: int | None = 1,
+        shuffle_first: bool = False,
+    ) -> None:
         if mix_shards < 1 or (epochs is not None and epochs < 1):
             raise ValueError(f"mix_shards ({mix_shards}) and epochs ({epochs}) must be at least 1")
-        self.reader, self._seed, self._mix = reader, seed, mix_shards
+        self.reader, self._seed, self._mix, self._shuffle_first = reader, seed, mix_shards, shuffle_first
         self.rows = int(reader.starts[-1])
         """N, samples of an epoch."""
         self.total = None if epochs is None else epochs * self.rows
@@ -64,8 +72,8 @@ class SampleStream:
 
     @property
     def identity(self) -> str:
-        """Names the order of the stream: equal for equal shards, seed and ``mix_shards``."""
-        named_by = f"{self.reader.split.identity} {self._seed} {self._mix}"
+        """Names the order of the stream: equal for equal shards, seed and ways to shuffle."""
+        named_by = f"{self.reader.split.identity} {self._seed} {self._mix} {self._shuffle_first}"
         return hashlib.blake2b(named_by.encode(), digest_size=8).hexdigest()
 
     def rows_of(self, first: int, last: int) -> Rows:
@@ -117,7 +125,7 @@ class SampleStream:
     def _order(self, epoch: int) -> EpochOrder:
         if epoch not in self._orders:
             self._orders = {number: order for number, order in self._orders.items() if number == epoch - 1}
-            self._orders[epoch] = EpochOrder(self.reader.shard_rows, self._seed, epoch, self._mix)
+            self._orders[epoch] = EpochOrder(self.reader.shard_rows, self._seed, epoch, self._mix, self._shuffle_first)
         return self._orders[epoch]
 
     def _announce(self, epoch: int, order: EpochOrder, position: int) -> None:

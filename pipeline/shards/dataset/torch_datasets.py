@@ -36,6 +36,8 @@ class ShardDataset(IterableDataset[Any]):
             the last rows of one and the first rows of the next.
         seed: of the orders of epochs after the first, which is the stored order.
         mix_shards: shards whose rows are mixed with each other in those epochs.
+        shuffle_first: the first epoch is shuffled like the others. In the stored order the rows of one long document
+            follow each other: take this where rows are much shorter than documents.
         tail: ``drop`` leaves out the samples after the last full step; ``pad`` completes it with rows of which nothing
             is to be learned (labels -100). All ranks have the same number of steps either way.
         as_dict: batches are dicts with ``input_ids``, ``labels`` and what else is asked; otherwise (tokens, targets).
@@ -69,6 +71,7 @@ class ShardDataset(IterableDataset[Any]):
         epochs: int | None = 1,
         seed: int = 0,
         mix_shards: int = 16,
+        shuffle_first: bool = False,
         tail: Tail = "drop",
         as_dict: bool = False,
         dtype: Dtype = "int64",
@@ -94,7 +97,7 @@ class ShardDataset(IterableDataset[Any]):
         self._batch_size, self._global_batch = batch_size, global_batch
         self._ranks = None if rank is None or world_size is None else (rank, world_size)
         self._tail, self._as_dict, self._pin = tail, as_dict, pin_memory
-        self._order = (seed, mix_shards, epochs)
+        self._order = (seed, mix_shards, epochs, shuffle_first)
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
@@ -128,7 +131,7 @@ class ShardDataset(IterableDataset[Any]):
         return samples if self._stream.total is None else min(samples, self._stream.total)
 
     def state_dict(self) -> dict[str, Any]:
-        """``samples``, the integer, and ``order``, which names shards, seed and ``mix_shards``.
+        """``samples``, the integer, and ``order``, which names shards, seed and ways to shuffle.
 
         With worker processes this copy of the dataset does not see how far they are: take :meth:`samples_after`.
         """
@@ -150,7 +153,8 @@ class ShardDataset(IterableDataset[Any]):
         if state.get("order", self._stream.identity) != self._stream.identity:
             raise ValueError(
                 f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or "
-                "to another seed or mix_shards; give the same ones, or the samples alone to go on in this order anyway"
+                "to another seed, mix_shards or shuffle_first; give the same ones, or `samples` "
+                "alone to go on in this order anyway"
             )
         total = self._stream.total
         if not isinstance(samples, int) or samples < 0 or (total is not None and samples > total):
@@ -192,8 +196,7 @@ class ShardDataset(IterableDataset[Any]):
         self._stream = self._open()
 
     def _open(self) -> SampleStream:
-        seed, mix_shards, epochs = self._order
-        return SampleStream(self._source.reader(), seed, mix_shards, epochs)
+        return SampleStream(self._source.reader(), *self._order)
 
     def _place(self) -> Place:
         rank, world = self._ranks or _ranks_around()

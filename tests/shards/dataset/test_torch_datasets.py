@@ -129,6 +129,14 @@ def test_a_stream_without_end(folder):
         len(dataset)
 
 
+def test_the_first_epoch_can_be_shuffled_like_the_others(folder):
+    rows = joined(row_numbers(ShardDataset(folder, batch_size=1, epochs=2, shuffle_first=True)))
+    stored = list(range(53))
+    assert sorted(rows[:53]) == sorted(rows[53:]) == stored
+    assert rows[:53] != stored
+    assert rows[53:] == joined(row_numbers(ShardDataset(folder, batch_size=1, epochs=2)))[53:]
+
+
 def test_ranks_come_from_the_launchers_variables_and_reach_spawned_workers(folder, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -194,9 +202,10 @@ def test_a_state_of_other_data_or_another_order_is_refused(folder, tmp_path):
     for other in (
         ShardDataset(folder, seed=2),
         ShardDataset(folder, seed=1, mix_shards=3),
+        ShardDataset(folder, seed=1, shuffle_first=True),
         ShardDataset(write_set(tmp_path, {"train": [numbered_rows(54)]}), seed=1),
     ):
-        with pytest.raises(ValueError, match="another seed or mix_shards"):
+        with pytest.raises(ValueError, match="another seed, mix_shards or shuffle_first"):
             other.load_state_dict(state)
     for samples in (-1, 54, 1.5):
         with pytest.raises(ValueError, match="integer from 0 to 53"):
