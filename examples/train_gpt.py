@@ -4,8 +4,8 @@
     python examples/train_gpt.py runs/train-gpt
     python examples/train_gpt.py runs/train-gpt --resume      # after an interrupt: the same losses, to the digit
 
-The shards hold ids of a vocabulary of 200,000, far more than so small a model can learn in two minutes. So it is trained
-on the most frequent ids; all others become one. The entropy printed for comparison is that of the same ids.
+The shards hold ids of a vocabulary of 200,000, far more than so small a model can learn in two minutes. So it is
+trained on the most frequent ids; all others become one. The entropy printed for comparison is that of the same ids.
 """
 
 import argparse
