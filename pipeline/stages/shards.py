@@ -183,9 +183,19 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
         "end_of_text": vocabulary.end_of_text,
         "vocabulary_size": vocabulary.size,
         "joined_by": joined_by(config.row, vocabulary.end_of_text),
-        "versions": library_versions("pyarrow") | {"zlib": zlib.ZLIB_RUNTIME_VERSION},
+        "versions": _versions(config),
     }
     return Stage("shards", 2, settings, run)
+
+
+def _versions(config: ShardsConfig) -> dict[str, str]:
+    """Versions of what decides the bytes of the formats asked for."""
+    found = library_versions("pyarrow")
+    if "raw" in config.formats:
+        found |= {"zlib": zlib.ZLIB_RUNTIME_VERSION}
+    if "mds" in config.formats and config.compression == "zstd":
+        found |= library_versions("zstandard")
+    return found
 
 
 def plan(

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -65,3 +66,31 @@ def test_a_file_where_a_folder_is_needed(tmp_path):
     store = Store(str(tmp_path / "run"))
     with pytest.raises(OSError), store.create("x") as draft:
         draft.write(b"1")
+
+
+def test_a_second_name_is_a_link_and_replaces_what_has_it(tmp_path):
+    store = Store(str(tmp_path))
+    store.replace("a.bin", b"one")
+    store.replace("b.npy", b"other")
+    assert store.link("a.bin", "b.npy")
+    assert store.link("a.bin", "b.npy")  # again, over itself
+    assert store.path("b.npy").samefile(store.path("a.bin"))
+    assert store.list("") == ["a.bin", "b.npy"]
+    assert not list(tmp_path.glob(".draft-*"))
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_a_disk_without_links_gives_no_second_name(tmp_path, monkeypatch, code):
+    def refuse(*_):
+        raise OSError(code, "no links here")
+
+    store = Store(str(tmp_path))
+    store.replace("a.bin", b"one")
+    monkeypatch.setattr(os, "link", refuse)
+    assert not store.link("a.bin", "a.npy")
+    assert store.list("") == ["a.bin"]
+
+
+def test_other_faults_of_a_link_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Store(str(tmp_path)).link("missing.bin", "a.npy")
