@@ -52,9 +52,7 @@ def main() -> None:
     stored, copied = made_vectors(count, arguments.dimensions, 0.05)
     docs = np.arange(count, dtype=np.uint64)
     number = int(np.sqrt(count))
-    print(
-        f"{count:,} vectors of {arguments.dimensions}, {(copied >= 0).sum():,} planted; {peak_memory_mb():,.0f} MB"
-    )
+    print(f"{count:,} vectors of {arguments.dimensions}, {(copied >= 0).sum():,} planted; {peak_memory_mb():,.0f} MB")
 
     def told(what, started):
         print(f"{what:58} {time.perf_counter() - started:8.1f} s   peak {peak_memory_mb():7,.0f} MB", flush=True)
