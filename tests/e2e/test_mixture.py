@@ -40,7 +40,7 @@ def test_budgets_are_exact_shares(sources, max_tokens):
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample") / "data"
-    write_sample(folder)
+    write_sample(folder, 60)
     return folder
 
 

@@ -15,6 +15,7 @@ from pipeline.shards.order import order_keys
 from pipeline.stages import shards as shards_stage
 from pipeline.stages.tables import read_ipc
 from pipeline.verify import check_shards, recount
+from tests.e2e.real_text import run_settings, texts_and_decisions, write_part
 from tests.e2e.sample import articles, settings, write_sample
 from tests.rows.reference import best_fit_decreasing, taught_windows
 
@@ -25,20 +26,20 @@ KINDS = {
     "best_fit": {"row": "best_fit", "best_fit": {"group_documents": 20}},
     "truncate": {"row": "best_fit", "best_fit": {"long_documents": "truncate", "group_documents": 20}},
     "drop": {"row": "best_fit", "best_fit": {"long_documents": "drop", "group_documents": 20}, "sequence_tokens": 511},
-    "windows": {"row": "window", "window": {"stride_tokens": 20}},
+    "windows": {"row": "window", "window": {"stride_tokens": 40}},
     "document windows": {"row": "window", "window": {"stride_tokens": 50, "over": "document"}},
     "document": {"row": "document"},
 }
 
 
 def shard_settings(kind: str) -> dict:
-    return {"sequence_tokens": ROW, "shard_tokens": 2000, "splits": {"val": 0.1}, "columns": COLUMNS, **KINDS[kind]}
+    return {"sequence_tokens": ROW, "shard_tokens": 4000, "splits": {"val": 0.1}, "columns": COLUMNS, **KINDS[kind]}
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "data"
-    write_sample(folder)
+    write_sample(folder, 50)
     return folder
 
 
@@ -125,7 +126,7 @@ def test_every_piece_is_what_its_document_holds_there(finished, kind):
             assert table["loss_mask"][number] == [1] * held + [0] * padding
             positions = [at for _, _, ids in row for at in range(len(ids))]
             assert table["position_ids"][number] == positions + list(range(padding))
-    assert len(found.manifest["shards"]["splits"]["train"]["shards"]) > 3
+    assert len(found.manifest["shards"]["splits"]["train"]["shards"]) > 1
 
 
 @pytest.mark.parametrize("kind", ["concat", "best_fit"])
@@ -186,11 +187,11 @@ def test_windows_are_those_of_the_book(finished):
     for split in ("train", "val"):
         kept = kept_tokens(found, split)
         stream = [token for doc, _ in stream_of(found, split) for token in kept[doc][0]]
-        pairs = taught_windows(stream, ROW, 20)
+        pairs = taught_windows(stream, ROW, 40)
         rows = table_of(found, split)["input_ids"]
         assert [(row[:-1], row[1:]) for row in rows] == pairs
         books = check_books(found, split)
-        assert books["dropped_tokens"] == len(stream) - ((len(pairs) - 1) * 20 + ROW + 1)
+        assert books["dropped_tokens"] == len(stream) - ((len(pairs) - 1) * 40 + ROW + 1)
         assert books["padding_tokens"] == 0
 
 
@@ -308,6 +309,36 @@ def test_splits_that_are_empty_or_shorter_than_a_row(tmp_path, kind):
     assert splits["val"]["documents"] == splits["val"]["rows"] == 0
     assert splits["val"]["shards"] == []
     assert splits["test"]["documents"]
+    assert all(balance.expected == balance.found for balance in recount(found))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_real_text_decode_to_the_kept_documents(shared, tmp_path, kind):
+    sizes = {"01": 2e6, "05": 2e6, "07": 4e6, "11": 3e6, "12": 1e6, "14": 3e6}
+    inputs = write_part(shared, tmp_path / "in", sizes)
+    shards = shard_settings(kind) | {"sequence_tokens": 512, "shard_tokens": 300_000}
+    shards["best_fit"] = shards.get("best_fit", {}) | {"group_documents": 400}
+    shards["window"] = shards.get("window", {}) | {"stride_tokens": 400}
+    config = run_settings(inputs, tmp_path / "run", verify="signature")
+    run(parse_config(config | {"shards": shards}))
+    found = load_finished(str(tmp_path / "run"))
+    vocabulary = usable_vocabulary(found.config)
+    texts = texts_and_decisions(found)[0]
+    for split in ("train", "val"):
+        kept = kept_tokens(found, split)
+        books = check_books(found, split)
+        ids_of: dict[int, dict[int, list[int]]] = {}
+        for row in pieces_of(found, split):
+            for doc, start, ids in row:
+                assert ids == kept[doc][0][start : start + len(ids)]
+                ids_of.setdefault(doc, {})[start] = ids
+        if books["dropped_tokens"] == books["repeated_tokens"] == 0:
+            assert set(ids_of) == set(kept)
+            for doc, pieces in ids_of.items():
+                ids = [token for start in sorted(pieces) for token in pieces[start]]
+                assert ids[-1] == vocabulary.end_of_text
+                assert vocabulary.decode(ids[:-1]).decode() == texts[doc]
     assert all(balance.expected == balance.found for balance in recount(found))
 
 
