@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import orjson
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -13,6 +14,7 @@ from pipeline.engine.records import Json
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
 from pipeline.shards.formats import raw
+from pipeline.stages.shard_files import FORMATS
 from pipeline.stages.shard_set import described_formats, files_of
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_semantics import check_semantics
@@ -20,19 +22,31 @@ from pipeline.verified_similarity import check_similarities
 
 
 def check_shards(run: FinishedRun) -> list[str]:
-    """Faults of the shard set: files missing, altered, or not counting what the manifest says."""
+    """Faults of the shard set and of what was converted from it: files missing, cut, altered, or counting otherwise."""
+    faults = check_set(run.store, run.shards, run.manifest)
+    for folder in (f"{run.shards}-{name}" for name in FORMATS):
+        if run.store.exists(f"{folder}/manifest.json"):
+            try:
+                faults += check_set(run.store, folder, orjson.loads(run.store.read(f"{folder}/manifest.json")))
+            except (ValueError, KeyError) as error:
+                faults.append(f"{folder}/manifest.json: not readable ({error}); remove the folder and convert again")
+    return faults
+
+
+def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
+    """Faults of one shard set."""
     faults = []
-    for file_format, splits in described_formats(run.manifest["shards"]).items():
+    for file_format, splits in described_formats(manifest["shards"]).items():
         for name, split in splits.items():
             for file in files_of(split):
-                path = f"{run.shards}/{file['path']}"
-                fault = check_file(run.store, path, file, name)
+                path = f"{folder}/{file['path']}"
+                fault = check_file(store, path, file, name)
                 if fault is not None:
                     faults.append(fault)
                 elif file_format == "parquet":
-                    faults += _check_rows(run, path, file["rows"], file["tokens"])
+                    faults += _check_rows(store, path, file["rows"], file["tokens"])
                 elif file_format == "raw" and path.endswith(raw.PAYLOAD):
-                    faults += _check_names(run.store, path, file, name)
+                    faults += _check_names(store, path, file, name)
     return faults
 
 
@@ -57,8 +71,8 @@ def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
     return None
 
 
-def _check_rows(run: FinishedRun, path: str, rows: int, tokens: int) -> list[str]:
-    table = pq.read_table(run.store.path(path), columns=["doc_lens"])
+def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
+    table = pq.read_table(store.path(path), columns=["doc_lens"])
     faults = []
     if table.num_rows != rows:
         faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")

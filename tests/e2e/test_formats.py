@@ -195,6 +195,12 @@ def test_convert_refuses_a_damaged_shard_and_a_finished_folder(finished, tmp_pat
     shutil.copytree(finished.store.root, copy)
     code, output = winnow("shards", "convert", str(copy), "--format", "mds")
     assert code == 0 and f"{finished.shards}-mds" in output
+    again = load_finished(str(copy))
+    assert check_shards(again) == []
+    (copy / f"{finished.shards}-mds" / "mds" / "val" / "index.json").write_text("{}")
+    assert ["index.json: cut" in fault for fault in check_shards(again)] == [True]
+    (copy / f"{finished.shards}-mds" / "manifest.json").write_text("{")
+    assert ["manifest.json: not readable" in fault for fault in check_shards(again)] == [True]
     code, output = winnow("shards", "convert", str(copy), "--format", "mds")
     assert code == 2 and "--out" in output
     code, output = winnow("shards", "convert", str(copy), "--format", "tar")
