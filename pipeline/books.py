@@ -7,6 +7,7 @@ from pipeline.mixture_walk import mixture_balances, mixture_of
 from pipeline.row_books import row_balances, row_books
 from pipeline.shards.manifest import manifest_bytes
 from pipeline.stages.shard_set import folder_of, format_entries, written_shards
+from pipeline.stages.shards import written_columns
 from pipeline.stages.versions import library_versions
 from pipeline.walk import Walk
 
@@ -106,7 +107,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "row": config.shards.row,
             "sequence_tokens": config.shards.sequence_tokens,
             "row_tokens": config.shards.row_tokens,
-            "columns": config.shards.row_columns,
+            "columns": written_columns(config.shards, vocabulary, config.marks),
             "dtype": walk.id_dtype.name,
             "splits": splits,
         },

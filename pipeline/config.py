@@ -5,7 +5,7 @@ Every default stands in the section it belongs to; this file only says which sec
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import yaml
@@ -14,10 +14,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pipeline.engine.execute import ComputeConfig
 from pipeline.section import Section, section_of
 from pipeline.select.config import SelectConfig
+from pipeline.sources.chat import CHATML_TOKENS, chat_template, template_text
 from pipeline.sources.source import SourceConfig
 from pipeline.stages.filter import FilterConfig
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.measure import MeasureConfig
+from pipeline.stages.shard_files import WITH_COLUMNS
 from pipeline.stages.shards import ShardsConfig
 from pipeline.tokens.vocabulary import TokeniserConfig
 
@@ -72,6 +74,63 @@ class Config(Section):
                     + ", ".join(weighted)
                 )
         return self
+
+    @model_validator(mode="after")
+    def _usable_structures(self) -> "Config":
+        marked = [source for source in self.sources if source.structure_fields]
+        chats = [source for source in marked if source.is_chat]
+        if chats and len(chats) < len(marked):
+            raise ValueError(
+                "sources with pairs and sources with conversations cannot share a run: a token has one mark, either "
+                "token_type_ids or loss_mask; make two runs"
+            )
+        if marked and not chats and self.shards.row != "document":
+            raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
+        plain = [name for name in self.shards.formats if name not in WITH_COLUMNS]
+        if marked and plain:
+            raise ValueError(
+                f"source {marked[0].name!r} needs the column {self.marks}, which {', '.join(plain)} shards cannot "
+                f"hold; set shards.formats to {' or '.join(WITH_COLUMNS)}"
+            )
+        lines = self.dedup.lines if self.dedup else None
+        for source in marked if lines else ():
+            if lines and (lines.sources is None or source.name in lines.sources):
+                raise ValueError(
+                    f"dedup.lines would remove lines from the structured source {source.name!r}; name the other "
+                    "sources in dedup.lines.sources"
+                )
+        for source in chats:
+            try:
+                chat_template(template_text(source.chat_template))
+            except (OSError, ValueError) as error:
+                raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
+        return self
+
+    @property
+    def marks(self) -> Literal["loss_mask", "token_type_ids"] | None:
+        """The column that marks of tokens become; None where tokens have none."""
+        if any(source.is_chat for source in self.sources):
+            return "loss_mask"
+        return "token_type_ids" if any(source.pair for source in self.sources) else None
+
+    @property
+    def tokeniser(self) -> TokeniserConfig:
+        """`tokenise`, with the special tokens of the built-in chat template where a source uses it."""
+        if not any(source.is_chat and source.chat_template is None for source in self.sources):
+            return self.tokenise
+        return self.tokenise.model_copy(update={"added_tokens": (*self.tokenise.added_tokens, *CHATML_TOKENS)})
+
+    @property
+    def structured(self) -> dict[str, Any] | None:
+        """What the ids of structured documents depend on; None where there are none."""
+        if self.marks is None:
+            return None
+        chats = self.marks == "loss_mask"
+        return {
+            "templates": {s.name: template_text(s.chat_template) for s in self.sources if s.is_chat},
+            "row_tokens": None if chats else self.shards.row_tokens,
+            "plain_mark": int(chats),
+        }
 
     @field_validator("sources")
     @classmethod

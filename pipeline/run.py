@@ -22,6 +22,7 @@ from pipeline.rows.assemble import column_bytes
 from pipeline.shards.formats.payload import FormatError
 from pipeline.sources.read import format_of
 from pipeline.stages.shard_files import check_formats
+from pipeline.stages.shards import written_columns
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
 from pipeline.walk import Walk, walk_stages
 
@@ -110,7 +111,7 @@ def usable_vocabulary(config: Config) -> Vocabulary:
         ConfigError: it is not there or cannot be used.
     """
     try:
-        return load_vocabulary(config.tokenise)
+        return load_vocabulary(config.tokeniser)
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
 
@@ -123,7 +124,8 @@ def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
     """
     shards, id_bytes = config.shards, np.dtype(vocabulary.dtype).itemsize
     rows = shards.shard_bytes(id_bytes) // (shards.row_tokens * id_bytes) + 1
-    row_bytes = shards.row_tokens * (id_bytes + column_bytes(shards.row_columns, shards.row_tokens))
+    columns = written_columns(shards, vocabulary, config.marks)
+    row_bytes = shards.row_tokens * (id_bytes + column_bytes(columns, shards.row_tokens))
     try:
         check_formats(shards.formats, rows, row_bytes)
     except FormatError as error:

@@ -146,9 +146,14 @@ def signatures(num_perm: int) -> pa.Schema:
     )
 
 
-def tokens(ids: pa.DataType) -> pa.Schema:
-    """Token ids of every kept document, without end-of-text tokens."""
-    return pa.schema([("doc", pa.uint64()), ("ids", pa.large_list(ids))])
+def tokens(ids: pa.DataType, *, marks: bool = False) -> pa.Schema:
+    """Token ids of every kept document, without end-of-text tokens.
+
+    With marks (see ``tokens/marks.py``), ids are uint32 with the mark in the top bit, and ``end_mark`` is the
+    end-of-text's.
+    """
+    more = [("end_mark", pa.uint8())] if marks else []
+    return pa.schema([("doc", pa.uint64()), ("ids", pa.large_list(ids)), *more])
 
 
 def document_numbers(file: int, rows: NDArray[np.uint32]) -> NDArray[np.uint64]:

@@ -41,6 +41,7 @@ from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.shard_set import folder_of
 from pipeline.stages.tables import read_parquet
 from pipeline.text.lines import LinesConfig
+from pipeline.tokens.marks import MARK
 from pipeline.tokens.vocabulary import Vocabulary
 
 
@@ -110,7 +111,7 @@ def walk_stages(walk: Walk) -> None:
     """All stages in order of the data flow. A dry engine raises NotReadyError at the first one with work left."""
     assert walk.vocabulary is not None
     clean_documents(walk)
-    tokenising = tokenise.stage(walk.config.tokenise, walk.vocabulary)
+    tokenising = tokenise.stage(walk.config.tokeniser, walk.vocabulary, walk.config.structured)
     walk.tokenised = walk.engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
     if walk.config.select is not None:
         walk.selected = select_documents(walk, walk.config.select)
@@ -236,7 +237,8 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     engine, config = walk.engine, walk.config.shards
     id_bytes = walk.id_dtype.itemsize
     shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
-    units = shuffle.plan(walk.tokenised, walk.ledger, id_bytes, walk.config.compute.partition_mb)
+    shuffled_bytes = id_bytes if walk.config.marks is None else MARK.itemsize
+    units = shuffle.plan(walk.tokenised, walk.ledger, shuffled_bytes, walk.config.compute.partition_mb)
     walk.shuffled = engine.run(shuffling, units)
     if not units:
         return
@@ -253,7 +255,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
         walk.counted = engine.run(counting, row_groups.plan(config.row_settings, documents, rows, partitions))
         group_rows = [row_groups.rows_of_groups(walk.counted, split) for split in range(len(documents))]
-    sharding = shards.stage(config, vocabulary)
+    sharding = shards.stage(config, vocabulary, walk.config.marks)
     units = shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions, group_rows)
     if tokens[0] and not any(unit.description["split"] == 0 for unit in units):
         raise ConfigError(

@@ -19,7 +19,8 @@ TOKEN_COLUMNS = ("attention_mask", "loss_mask", "position_ids")
 def column_bytes(names: Iterable[str], row_tokens: int) -> int:
     """Bytes a token of the columns asked for; others than :data:`TOKEN_COLUMNS` do not count."""
     position = 2 if row_tokens <= 1 << 16 else 4
-    return sum(position if name == "position_ids" else 1 for name in names if name in TOKEN_COLUMNS)
+    counted = (*TOKEN_COLUMNS, "token_type_ids")
+    return sum(position if name == "position_ids" else 1 for name in names if name in counted)
 
 
 @kernel

@@ -18,10 +18,11 @@ from pipeline.sources.source import SourceConfig
 from pipeline.sources.split import Group, split_chunks
 from pipeline.sources.stored_file import StoredFile, compression_of
 from pipeline.sources.streams import CHUNK_BYTES, Chunk, read_chunks
+from pipeline.sources.structure import MISSING as _MISSING
+from pipeline.sources.structure import StructureError, structure_reader
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
-_MISSING = object()
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # a lone one
@@ -61,7 +62,7 @@ def read_jsonl(
         row += lines_skipped
     maximum = source.max_document_bytes
     parse = _parser_of(source)
-    batch = BatchBuilder(source.keep, position=file.position)
+    batch = BatchBuilder(source.carried, position=file.position)
     at_front = file_slice.start == 0
     for group in split_chunks(chunks, b"\n", maximum):
         records = group.records
@@ -119,6 +120,8 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
     read_id = _reader_of(source.id) if source.id is not None else None
     read_kept = [_reader_of(name) for name in source.keep]
     read_text = _reader_of(source.text)
+    read_parts = [_reader_of(name) for name in source.structure_fields]
+    read_structure = structure_reader(source) if read_parts else None
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
         replaced = False
@@ -131,10 +134,17 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
         if type(value) is not dict:
             raise _BadRecordError(f"not an object: the line is {_kind(value)}")
         identity = _as_text(read_id(value)) if read_id is not None else None
+        kept = [_as_text(read(value)) for read in read_kept]
+        if read_structure is not None:
+            try:
+                text, structure = read_structure([read(value) for read in read_parts])
+            except StructureError as error:
+                raise _BadRecordError(str(error), identity) from error
+            return text, identity, [*kept, structure], replaced
         text = read_text(value)
         if type(text) is not str:
             raise _BadRecordError(_no_text(text, source.text, value), identity)
-        return text, identity, [_as_text(read(value)) for read in read_kept], replaced
+        return text, identity, kept, replaced
 
     return parse
 

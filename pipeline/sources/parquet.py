@@ -5,7 +5,7 @@ Legend: N rows of a batch.
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import orjson
@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from pipeline.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
+from pipeline.sources.source import STRUCTURE, SourceConfig
 from pipeline.sources.stored_file import fault_of
+from pipeline.sources.structure import StructureError, structure_reader
 
 MAX_BATCH_ROWS = 16_384
 """Rows decoded at once, however short the texts seem: a dictionary may hide how long they are."""
@@ -46,8 +47,10 @@ def read_parquet(
         parquet = pq.ParquetFile(watched, buffer_size=STREAM_BUFFER_BYTES)
         schema = parquet.schema_arrow
         metadata = parquet.metadata
-    wanted = [name for name in dict.fromkeys([source.text, source.id, *source.keep]) if name is not None]
-    _check_columns(schema, source.text, wanted)
+    texts = source.structure_fields or (source.text,)
+    wanted = [name for name in dict.fromkeys([*texts, source.id, *source.keep]) if name is not None]
+    for name in texts:
+        _check_columns(schema, name, wanted, text=name != source.messages)
     groups = range(file_slice.start, metadata.num_row_groups if file_slice.stop is None else file_slice.stop)
     if groups.stop > metadata.num_row_groups:
         raise FileFaultError(
@@ -120,9 +123,9 @@ def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
 
 def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int, stored: int) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
-    column = _column(table, source.text)
-    raw = _binary(column)
     ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
+    structured = _structured(table, source) if source.structure_fields else None
+    raw = _binary(_column(table, source.text)) if structured is None else structured.texts
     unreadable: list[Unreadable] = []
     readable = np.ones(len(raw), bool)
 
@@ -131,6 +134,8 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
         unreadable.append(Unreadable(int(rows[index]), position, reason, size, ids[index].as_py()))
 
     lengths = pc.fill_null(pc.binary_length(raw), -1).to_numpy(zero_copy_only=False)
+    for index, reason in structured.reasons.items() if structured else ():
+        refuse(index, reason, 0)
     for index in np.flatnonzero((lengths < 0) | (lengths > source.max_document_bytes)).tolist():
         if lengths[index] < 0:
             refuse(index, f"null text: column {source.text!r} is null", 0)
@@ -155,12 +160,42 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
             values.append(text)
         texts = pa.array(values, pa.large_string())
     keep = {name: _as_strings(_column(table, name), len(rows)) for name in source.keep}
+    if structured is not None:
+        keep[STRUCTURE] = structured.structures
     if unreadable:
         unreadable.sort(key=lambda bad: bad.row or 0)
         mask = pa.array(readable)
         rows, texts, ids = rows[readable], texts.filter(mask), ids.filter(mask)
         keep = {name: values.filter(mask) for name, values in keep.items()}
     return RecordBatch(rows, ids, texts, keep, unreadable, replaced, stored)
+
+
+class _Structured(NamedTuple):
+    """Structured records of a batch."""
+
+    texts: pa.Array
+    """large_binary[N]; empty where a record is refused."""
+    structures: pa.Array
+    """string[N]."""
+    reasons: dict[int, str]
+    """Why records are refused."""
+
+
+def _structured(table: pa.RecordBatch, source: SourceConfig) -> _Structured:
+    read = structure_reader(source)
+    columns = [_column(table, name) for name in source.structure_fields]
+    texts, structures, reasons = [], [], dict[int, str]()
+    for index in range(table.num_rows):
+        text, structure = "", None
+        try:
+            text, structure = read([column[index].as_py() for column in columns if column is not None])
+        except StructureError as error:
+            reasons[index] = str(error)
+        except UnicodeDecodeError as error:
+            reasons[index] = f"invalid UTF-8: byte {error.start:,} of a text"
+        texts.append(text.encode())
+        structures.append(structure)
+    return _Structured(pa.array(texts, pa.large_binary()), pa.array(structures, pa.string()), reasons)
 
 
 def _decode(value: bytes) -> tuple[str, int]:
@@ -239,7 +274,7 @@ def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
     return found
 
 
-def _check_columns(schema: pa.Schema, name: str, wanted: list[str]) -> None:
+def _check_columns(schema: pa.Schema, name: str, wanted: list[str], *, text: bool = True) -> None:
     for column in wanted:
         if max(schema.names.count(column), schema.names.count(column.split(".")[0])) > 1:
             raise FileFaultError(f"ambiguous column: several columns are named {column!r}", 0)
@@ -247,6 +282,8 @@ def _check_columns(schema: pa.Schema, name: str, wanted: list[str]) -> None:
     if found is None:
         present = ", ".join(field[:40] for field in schema.names[:30])
         raise FileFaultError(f"missing column: no column {name!r}; the file has: {present}", 0)
+    if not text:
+        return
     value = found.value_type if pa.types.is_dictionary(found) else found
     value = value.storage_type if isinstance(value, pa.BaseExtensionType) else value
     if value not in _STRINGS and value not in _BINARIES:

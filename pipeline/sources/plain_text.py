@@ -25,8 +25,8 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
     maximum = source.max_document_bytes
     separator = None if source.separator is None else source.separator.encode()
     groups = split_chunks(chunks, separator, maximum) if separator else iter([_whole(chunks, maximum)])
-    batch = BatchBuilder(source.keep)
-    nothing: list[str | None] = [None] * len(source.keep)
+    batch = BatchBuilder(source.carried)
+    nothing: list[str | None] = [None] * len(source.carried)
     row = 0
     for group in groups:
         if row + len(group.records) > MAX_ROWS:

@@ -47,6 +47,11 @@ def format_of(path: str, config: SourceConfig) -> Format:
     if config.format == "text":
         return "text"
     wanted = found
+    if found == "text" and config.structure_fields:
+        raise ValueError(
+            f"{path}: source {config.name!r} reads {' and '.join(config.structure_fields)}, and plain text has no "
+            "fields; narrow `path` to JSONL or Parquet files, or set `format`"
+        )
     if config.format != "auto" and config.format != found:  # noqa: PLR1714 (types)
         name = PurePosixPath(path).name
         last_parts = [PurePosixPath(entry).name for entry in config.paths]
@@ -118,7 +123,7 @@ def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultEr
         rows=np.empty(0, np.uint32),
         ids=none,
         texts=pa.array([], pa.large_string()),
-        keep=dict.fromkeys(source.keep, none),
+        keep=dict.fromkeys(source.carried, none),
         unreadable=[lost],
         replaced=0,
         bytes_read=0,

@@ -1,14 +1,18 @@
 """What the user says about one source of text."""
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.section import Section
 
 Format = Literal["jsonl", "parquet", "text"]
 """Kinds of file that can be read."""
+
+
+STRUCTURE = "#structure"
+"""The column that carries a structured record's parts, beside the columns of ``keep``."""
 
 
 class SourceConfig(Section):
@@ -42,6 +46,19 @@ class SourceConfig(Section):
     """A larger record (line, cell, piece) is unreadable, in 10^6 bytes. Reading one takes about four times as
     much."""
 
+    messages: str | None = Field(default=None, min_length=1)
+    """Conversations: field or column with a list of messages, each with `role` (system, user, assistant, tool) and
+    `content`; takes the place of `text`."""
+    prompt: str | None = Field(default=None, min_length=1)
+    """Instructions: field or column with what the user says; `response` says what the assistant answers."""
+    response: str | None = Field(default=None, min_length=1)
+    """Field or column with the assistant's answer to `prompt`."""
+    chat_template: str | None = Field(default=None, min_length=1)
+    """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
+    stand between `{% generation %}` and `{% endgeneration %}`."""
+    pair: str | None = Field(default=None, min_length=1)
+    """Sentence pairs: field or column with the second text; `text` is the first one."""
+
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
@@ -67,6 +84,38 @@ class SourceConfig(Section):
         if len(set(keep)) != len(keep) or not all(keep):
             raise ValueError(f"keep ({', '.join(keep)}) must name each field once")
         return keep
+
+    @model_validator(mode="after")
+    def _one_structure(self) -> Self:
+        if (self.prompt is None) != (self.response is None):
+            raise ValueError("prompt and response belong together: give both, or neither")
+        given = [name for name in ("messages", "prompt", "pair") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
+        if self.chat_template is not None and not self.is_chat:
+            raise ValueError("chat_template is for sources with messages, or with prompt and response")
+        if given and self.format == "text":
+            raise ValueError(f"{given[0]}: plain text has no fields; format must be jsonl or parquet")
+        return self
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether records are conversations."""
+        return self.messages is not None or self.prompt is not None
+
+    @property
+    def structure_fields(self) -> tuple[str, ...]:
+        """Fields that a structured record is made of; none for plain texts."""
+        if self.prompt is not None and self.response is not None:
+            return self.prompt, self.response
+        if self.messages is not None:
+            return (self.messages,)
+        return () if self.pair is None else (self.text, self.pair)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Columns that travel beside the text: those of ``keep``, and the structure."""
+        return (*self.keep, STRUCTURE) if self.structure_fields else self.keep
 
     @property
     def paths(self) -> tuple[str, ...]:

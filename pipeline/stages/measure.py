@@ -10,7 +10,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,8 @@ from pipeline.section import Section
 from pipeline.sources.read import read_slice
 from pipeline.sources.records import RecordBatch
 from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
+from pipeline.sources.source import STRUCTURE, SourceConfig
+from pipeline.sources.structure import JOINT, contents_of, with_contents
 from pipeline.stages.line_removal import LineRemoval
 from pipeline.stages.lines import compile_lines, counting_settings
 from pipeline.stages.slices import described_slice
@@ -112,7 +113,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("load kernels"):
         kernels = prepare(settings)
     described_slices = unit.description["slices"]
-    keep = tuple(dict.fromkeys(column for fields in described_slices for column in fields["reader"]["keep"]))
+    keep = tuple(dict.fromkeys(name for fields in described_slices for name in described_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
@@ -126,6 +127,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 if len(batch.rows) == 0:
                     continue
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
+                raw = batch.texts
+                if source.structure_fields:
+                    raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
                 described = {
                     "doc": docs,
                     "id": _ids(batch.ids, source, file_slice, batch.rows),
@@ -134,9 +138,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 }
                 workspace.count(f"readable/{source.name}", len(docs))
                 workspace.count("replaced_characters_documents", batch.replaced)
-                raw = batch.texts
                 del batch  # a batch of one huge document exists as few times at once as can be
-                texts, signals, signed = _measure(raw, kernels, removal, source.name, workspace)
+                texts, signals, signed = _measure(raw, kernels, removal, source, workspace)
                 del raw
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
@@ -150,16 +153,11 @@ def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch |
 
 
 def _measure(
-    raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: str, workspace: Workspace
+    raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
 ) -> tuple[pa.Array, Json, Json]:
     """Normalised texts, columns of the signals table, columns of the signatures table."""
-    with workspace.timed("normalise"):
-        normalised = kernels.normalise(raw)
-    workspace.count("normalise_documents_changed", normalised.documents_changed)
-    workspace.count("normalise_identical_bytes", normalised.identical_bytes)
-    workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
-    workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
-    texts, removed = removal(source, normalised.texts)
+    texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
+    texts, removed = removal(source.name, texts)
     with workspace.timed("language"):
         languages = kernels.identify(texts)
     with workspace.timed("signals"):
@@ -176,6 +174,27 @@ def _measure(
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
     return texts, signals | {"language": languages} | removed, signed
+
+
+def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
+    with workspace.timed("normalise"):
+        normalised = normalise(raw)
+    workspace.count("normalise_documents_changed", normalised.documents_changed)
+    workspace.count("normalise_identical_bytes", normalised.identical_bytes)
+    workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
+    workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
+    return normalised.texts
+
+
+def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Workspace) -> tuple[pa.Array, pa.Array]:
+    """Texts and structures of structured documents: each part is normalised by itself, and none runs into the next."""
+    whole = structures.to_pylist()
+    contents = [contents_of(structure) for structure in whole]
+    flat = pa.array([content for parts in contents for content in parts], pa.large_string())
+    clean = iter(_normalise(flat, normalise, workspace).to_pylist())
+    parts = [list(islice(clean, len(old))) for old in contents]
+    changed = [with_contents(structure, new) for structure, new in zip(whole, parts, strict=True)]
+    return pa.array([JOINT.join(new) for new in parts], pa.large_string()), pa.array(changed, pa.string())
 
 
 def _constant(name: str, rows: int) -> pa.Array:

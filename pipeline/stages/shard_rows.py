@@ -11,6 +11,7 @@ from pipeline.rows.assemble import fill_rows, token_columns
 from pipeline.rows.pieces import Pieces, joined, rows_between
 from pipeline.rows.windows import stream_losses, stream_windows
 from pipeline.shards.packed_rows import PackedRows
+from pipeline.stages.finished_rows import finish_rows, mark_document_ends
 from pipeline.stages.row_groups import in_final_order, pack_group, read_groups
 from pipeline.stages.stream import Documents, read_documents, read_ids
 from pipeline.stages.tables import numbers, read_ipc
@@ -30,7 +31,7 @@ def read_rows(workspace: Workspace, description: Json) -> PackedRows:
     columns = token_columns(wanted, packed.pieces, packed.offsets, packed.rows.shape[1])
     if "docs" not in workspace.settings["columns"]:
         packed = packed._replace(docs=None, doc_starts=None)
-    return packed._replace(columns=columns)
+    return finish_rows(packed._replace(columns=columns), workspace.settings)
 
 
 def _read_stream(
@@ -71,9 +72,11 @@ def _concat(workspace: Workspace, description: Json) -> PackedRows:
     workspace.count("split_documents", (mine & (begins // row_tokens != last_tokens // row_tokens)).sum())
     at = first_token + np.cumsum(pieces, dtype=np.int64) - pieces
     owner = np.searchsorted(begins, at, side="right") - 1
-    return PackedRows(
+    packed = PackedRows(
         rows, pieces, offsets, docs=documents.doc[owner], doc_starts=(at - begins[owner]).astype(np.uint32)
     )
+    mark_document_ends(packed, documents, owner, workspace.settings)
+    return packed
 
 
 def _stream_windows(workspace: Workspace, description: Json) -> PackedRows:
@@ -121,10 +124,12 @@ def _fill(
         stretches, places, documents.lengths, pieces, settings["row_tokens"], settings["end_of_text"], dtype
     )
     counts = np.bincount(pieces.row, minlength=pieces.rows)
-    return PackedRows(
+    packed = PackedRows(
         rows,
         pieces.length.astype(np.uint32),
         np.concatenate([[0], np.cumsum(counts)]),
         docs=documents.doc[document],
         doc_starts=pieces.start.astype(np.uint32),
     )
+    mark_document_ends(packed, documents, document, settings)
+    return packed

@@ -17,6 +17,7 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.rows.best_fit import BestFitConfig
 from pipeline.rows.windows import WindowConfig, num_windows
 from pipeline.section import Section
+from pipeline.stages.finished_rows import row_extras
 from pipeline.stages.shard_files import (
     COMPRESSIBLE,
     FORMATS,
@@ -170,8 +171,8 @@ class ShardsConfig(Section):
         return ["train", *self.splits]
 
 
-def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
-    """Reduce side of the shuffle, packing and writing."""
+def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None) -> Stage:
+    """Reduce side of the shuffle, packing and writing; ``marks`` is the column that marks of tokens become."""
     settings = {
         "row_tokens": config.row_tokens,
         "row": config.row_settings,
@@ -184,6 +185,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary) -> Stage:
         "vocabulary_size": vocabulary.size,
         "joined_by": joined_by(config.row, vocabulary.end_of_text),
         "versions": _versions(config),
+        **row_extras(vocabulary, config.row, marks),
     }
     return Stage("shards", 2, settings, run)
 
@@ -196,6 +198,13 @@ def _versions(config: ShardsConfig) -> dict[str, str]:
     if "mds" in config.formats and config.compression == "zstd":
         found |= library_versions("zstandard")
     return found
+
+
+def written_columns(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None) -> list[str]:
+    """Further columns of the shards, those included that follow from the sources and the vocabulary."""
+    extras = row_extras(vocabulary, config.row, marks)
+    more = [extras["marks"]] if marks else ["token_type_ids"] if extras.get("token_type_ids") else []
+    return [*config.row_columns, *(name for name in more if name not in config.row_columns)]
 
 
 def plan(

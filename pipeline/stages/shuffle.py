@@ -80,6 +80,8 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
         "copy": copy.astype(np.uint16),
         "length": lengths.astype(np.uint32),
     }
+    if "end_mark" in tokens.column_names:
+        columns["end_mark"] = numbers(tokens, "end_mark")[place]
     partition = split[place] * partitions + partition_of_hash(high, partitions)
 
     with workspace.timed("write"):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pipeline.engine.catalogue import InputFile
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.sources.chat import template_text
 from pipeline.sources.jsonl import count_lines
 from pipeline.sources.read import format_of
 from pipeline.sources.records import FileFaultError
@@ -113,7 +114,7 @@ def plan_measure(
     for file in files:
         source = sources[file.source]
         kind = format_of(file.path, source)
-        reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
+        reader = reader_settings(source)
         for fields, slice_bytes in _slices_of(file, kind, reader, by_path.get(file.path, []), unit_bytes):
             if size and size + slice_bytes > unit_bytes:
                 close_unit()
@@ -123,6 +124,16 @@ def plan_measure(
                 close_unit()
     close_unit()
     return units
+
+
+_STRUCTURE_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair")
+
+
+def reader_settings(source: SourceConfig) -> Json:
+    """What a source's records depend on besides the files; settings of structured records only where they are."""
+    reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
+    reader["chat_template"] = template_text(source.chat_template)  # what the file says, not how it is called
+    return {name: value for name, value in reader.items() if name not in _STRUCTURE_SETTINGS or value is not None}
 
 
 def described_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:

@@ -32,6 +32,8 @@ class Documents(NamedTuple):
     """int64[N], position of the file in the listing."""
     items: NDArray[np.int64]
     """int64[N], where the ids begin in the file's payload."""
+    end_marks: NDArray[np.uint8]
+    """uint8[N], the mark of the end-of-text; 0 in runs without marks."""
 
     def take(self, chosen: NDArray[Any] | slice) -> "Documents":
         """Some of the documents, by position, mask or range."""
@@ -68,6 +70,7 @@ def read_documents(store: Store, listing: Json, first: int, last: int) -> tuple[
         joined["length"][order].astype(np.int64),
         files[order],
         np.concatenate(item_starts)[order],
+        joined["end_mark"][order] if "end_mark" in joined else np.zeros(len(order), np.uint8),
     )
     return documents, dtype
 

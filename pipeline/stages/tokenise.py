@@ -9,24 +9,33 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine.records import Record, Unit
+from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.sources.source import STRUCTURE
 from pipeline.stages.measure import Part
+from pipeline.stages.structured_tokens import MarkedTexts, encode_structured
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 from pipeline.stages.versions import library_versions
 from pipeline.tokens.tokeniser import Tokeniser, with_first_token
 from pipeline.tokens.vocabulary import TokeniserConfig, Vocabulary
 
 
-def stage(config: TokeniserConfig, vocabulary: Vocabulary) -> Stage:
-    """The stage; the vocabulary's hash is part of what its results depend on."""
+def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | None = None) -> Stage:
+    """The stage; the vocabulary's hash is part of what its results depend on.
+
+    ``structured`` is there in runs with marks: the settings of :func:`encode_structured`.
+    """
     how = {"check_share", "cache_mb"}  # they change no id
-    unset = {name for name in ("lowercase", "first_token") if getattr(config, name) is None}
+    unset = {name for name in ("lowercase", "first_token", "added_tokens") if not getattr(config, name)}
+    unset -= {"lowercase"} if config.lowercase is False else set()
+    unset -= {"first_token"} if config.first_token == "" else set()
     settings = {
         "config": config.model_dump(exclude=how | unset),
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
     }
+    if structured is not None:
+        settings["structured"] = structured
     return Stage("tokenise", 1, settings, run, config.model_dump(include=how))
 
 
@@ -52,17 +61,25 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("load kernels"):
         tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"] | workspace.runtime))
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
-    ids_type = pa.from_numpy_dtype(np.dtype(tokeniser.vocabulary.dtype))
-    with ipc_output(workspace, "tokens", schemas.tokens(ids_type)) as table:
-        batches = parquet_batches(workspace.store, unit.description["documents"], ["doc", "text", "source"])
+    structured = workspace.settings.get("structured")
+    ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
+    with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
+        columns = ["doc", "text", "source", *([f"keep.{STRUCTURE}"] if structured else [])]
+        batches = parquet_batches(workspace.store, unit.description["documents"], columns)
         while (batch := _next_survivors(batches, survivors, workspace)) is not None:
             docs, texts = batch.column("doc").to_numpy(), batch.column("text")
             with workspace.timed("tokenise and check"):
-                encoded, checked = tokeniser.encode_checked(texts)
-            encoded = with_first_token(encoded, tokeniser.vocabulary.first_token)
+                if structured:
+                    marked = _encode_structured(tokeniser, batch, structured)
+                    encoded, checked, more = marked.encoded, marked.checked, {"end_mark": marked.end_marks}
+                    workspace.count("truncated_pairs", marked.truncated)
+                    workspace.count("refused_conversations", marked.refused)
+                else:
+                    encoded, checked = tokeniser.encode_checked(texts)
+                    encoded, more = with_first_token(encoded, tokeniser.vocabulary.first_token), {}
             ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
             with workspace.timed("write"):
-                table.write({"doc": docs, "ids": ids})
+                table.write({"doc": docs, "ids": ids, **more})
             workspace.count("documents", len(docs))
             workspace.count("tokens", len(encoded.ids))
             workspace.count("text_bytes", texts.nbytes)
@@ -74,6 +91,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.notes.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
     workspace.store.release(unit.description["documents"]["path"])
+
+
+def _encode_structured(tokeniser: Tokeniser, batch: pa.RecordBatch, settings: Json) -> MarkedTexts:
+    column = f"keep.{STRUCTURE}"
+    known = column in batch.schema.names  # a part of plain documents only has no such column
+    structures = batch.column(column).to_pylist() if known else [None] * batch.num_rows
+    return encode_structured(tokeniser, batch.column("text"), structures, batch.column("source").to_pylist(), settings)
 
 
 def _next_survivors(

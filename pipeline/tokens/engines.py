@@ -145,6 +145,17 @@ class Tokenizers:
             ]
         )
 
+    def encode_with_offsets(
+        self, texts: list[str]
+    ) -> list[tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]]:
+        """Of each text: ids uint32[T], and int64[T] the characters at which each begins and ends."""
+        found = []
+        for text in texts:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            places = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            found.append((np.array(encoding.ids, np.uint32), places[:, 0], places[:, 1]))
+        return found
+
 
 def reference_engine(vocabulary: Vocabulary) -> Engine:
     """The library that defines what the ids of this vocabulary are."""

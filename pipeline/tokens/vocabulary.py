@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.section import Section
@@ -46,6 +47,9 @@ class TokeniserConfig(Section):
     """Only for a ``vocab.txt``: lower-case the text and strip accents. None = if no token has an upper-case letter."""
     first_token: str | None = None
     """Name of a token to put before each document; "" for none. None = ``[CLS]`` for a ``vocab.txt``, else none."""
+    added_tokens: tuple[str, ...] = ()
+    """Names of special tokens to add behind the last id, where the vocabulary has not got them: those that a chat
+    template writes. The built-in template's are added by themselves."""
     pattern: str | None = None
     """Split pattern of a ``.tiktoken`` file: gpt2, r50k, p50k, cl100k, gpt4, o200k, or a regular expression.
     None = known from the file's content or name."""
@@ -115,6 +119,11 @@ class Vocabulary:
         return table
 
     @cached_property
+    def token_lengths(self) -> NDArray[np.int64]:
+        """int64[size], bytes of every id (rank files only)."""
+        return np.array([len(token) for token in self.token_bytes], np.int64)
+
+    @cached_property
     def _json_tokenizer(self) -> Any:
         from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
 
@@ -138,7 +147,7 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
             end-of-text or first token.
         FileNotFoundError: no such file, or the named encoding's rank file is not on this machine.
     """
-    vocabulary = _load(config)
+    vocabulary = _with_added(_load(config), config.added_tokens)
     if config.lowercase is not None and vocabulary.padding is None:
         raise ValueError("tokenise.lowercase is for a vocab.txt; for any other kind set measure.normalise.lowercase")
     if config.first_token is None:
@@ -151,6 +160,37 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
             f"{vocabulary.name}: tokenise.first_token ({config.first_token}) is not among its special tokens ({known})"
         )
     return replace(vocabulary, first_token=vocabulary.special_tokens[config.first_token])
+
+
+def _with_added(vocabulary: Vocabulary, names: tuple[str, ...]) -> Vocabulary:
+    """The vocabulary with more special tokens, each with the next free id."""
+    new = [name for name in dict.fromkeys(names) if name not in vocabulary.special_tokens]
+    if not new:
+        return vocabulary
+    if any(len(name) < 2 for name in new):
+        raise ValueError("tokenise.added_tokens: each name must have two characters at least")
+    definition = vocabulary.tokenizer_json
+    if definition:
+        parsed = json.loads(definition)
+        known = vocabulary._json_tokenizer.get_vocab(with_added_tokens=True)
+        ids = {}
+        size = vocabulary.size
+        for name in new:  # an ordinary token of that name becomes a special one
+            ids[name] = known.get(name, size)
+            size = max(size, ids[name] + 1)
+        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        kept = [token for token in parsed.get("added_tokens") or [] if token["content"] not in ids]
+        added = [{"id": number, "content": name, **flags} for name, number in ids.items()]
+        parsed["added_tokens"] = sorted(kept + added, key=lambda token: token["id"])
+        definition = json.dumps(parsed, ensure_ascii=False).encode()
+    else:
+        ids = {name: vocabulary.size + number for number, name in enumerate(new)}
+    return replace(
+        vocabulary,
+        size=max(vocabulary.size, *(number + 1 for number in ids.values())),
+        special_tokens={**vocabulary.special_tokens, **ids},
+        tokenizer_json=definition,
+    )
 
 
 def _load(config: TokeniserConfig) -> Vocabulary:
