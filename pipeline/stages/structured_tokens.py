@@ -83,7 +83,7 @@ def encode_structured(
         encoded, checked, owners = _encode_rendered(tokeniser, rendered)
         checks.append((checked, [chats[owner] for owner in owners]))
         for row, (ids, marks) in zip(chats, encoded, strict=True):
-            answered = int(parsed[row][-1]["role"] == "assistant")
+            answered = int(len(ids) > 0 and parsed[row][-1]["role"] == "assistant")
             if len(ids) and ids[-1] == tokeniser.vocabulary.end_of_text:  # the rows add it
                 documents[row] = _Document(ids[:-1], marks[:-1], int(marks[-1]))
             else:
@@ -93,7 +93,7 @@ def encode_structured(
         found, checked = _encode(tokeniser, both)
         checks.append((checked, [row for row in pairs for _ in range(2)]))
         for row, one, two in zip(pairs, found[::2], found[1::2], strict=True):
-            documents[row], cut = _pair(one, two, tokeniser, settings["row_tokens"])
+            documents[row], cut = _pair(one, two if parsed[row][1] else None, tokeniser, settings["row_tokens"])
             truncated += cut
     return _joined([d for d in documents if d is not None], checks, truncated, refused)
 
@@ -149,10 +149,17 @@ def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
     return (long, short) if first > second else (short, long)
 
 
-def _pair(one: Ids, two: Ids, tokeniser: Tokeniser, row_tokens: int) -> tuple[_Document, bool]:
-    """``[CLS] one [SEP] two``, with marks on the second text; the last ``[SEP]`` is the end-of-text."""
+def _pair(one: Ids, two: Ids | None, tokeniser: Tokeniser, row_tokens: int) -> tuple[_Document, bool]:
+    """``[CLS] one [SEP] two``, with marks on the second text; the last ``[SEP]`` is the end-of-text.
+
+    Without a second text it is ``[CLS] one``, as in BERT.
+    """
     vocabulary = tokeniser.vocabulary
     begin, between = _ids(vocabulary.first_token), _ids(vocabulary.end_of_text)
+    if two is None:
+        kept = one[: row_tokens - len(begin) - 1]
+        ids = np.concatenate([begin, kept])
+        return _Document(ids, np.zeros(len(ids), np.uint8), 0), len(kept) < len(one)
     keep = longest_first(len(one), len(two), row_tokens - len(begin) - 2)
     cut = keep != (len(one), len(two))
     one, two = one[: keep[0]], two[: keep[1]]

@@ -1,0 +1,149 @@
+"""Structured records: what is read, what is refused and why; chat templates and their sandbox."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from pipeline.sources.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
+from pipeline.sources.source import STRUCTURE, SourceConfig
+from tests.sources.reading import read
+
+SPECIAL = special_pattern(["<|im_start|>", "<|im_end|>"])
+TALK = [{"role": "user", "content": "Hi\n"}, {"role": "assistant", "content": "<|im_end|> Ho"}]
+
+
+def records(tmp_path, values, kind="jsonl", **settings):
+    path = tmp_path / f"data.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    else:
+        pq.write_table(pa.Table.from_pylist(values), path)
+    return read(path, **settings)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_texts_are_joined_and_the_structure_travels(tmp_path, kind):
+    found = records(tmp_path, [{"id": "a", "talk": TALK}], kind, id="id", messages="talk", keep=("id",))
+    assert found.texts == ["Hi\n\n\n<|im_end|> Ho"]
+    assert found.keep["id"] == ["a"]
+    assert json.loads(found.keep[STRUCTURE][0]) == TALK
+    found = records(tmp_path, [{"q": "Why?", "a": "So."}], kind, prompt="q", response="a")
+    assert json.loads(found.keep[STRUCTURE][0]) == [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": "So."},
+    ]
+    found = records(tmp_path, [{"text": "one", "two": "two"}], kind, pair="two")
+    assert (found.texts, json.loads(found.keep[STRUCTURE][0])) == (["one\n\ntwo"], ["one", "two"])
+
+
+def test_wrong_structures_are_unreadable_with_a_reason(tmp_path):
+    values = [
+        {"m": TALK},
+        {},
+        {"m": None},
+        {"m": []},
+        {"m": "text"},
+        {"m": ["text"]},
+        {"m": [{"content": "no role"}]},
+        {"m": [{"role": "root", "content": "x"}]},
+        {"m": [{"role": ["user"], "content": "x"}]},
+        {"m": [{"role": "user", "content": None}]},
+        {"m": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
+    ]
+    found = records(tmp_path, values, messages="m")
+    assert found.rows == [0]
+    assert found.kinds == [
+        (1, "missing messages"),
+        (2, "missing messages"),
+        *((row, "wrong structure") for row in (3, 4, 5)),
+        *((row, "unknown role") for row in (6, 7, 8)),
+        *((row, "wrong structure") for row in (9, 10)),
+    ]
+
+
+def test_a_parquet_file_with_wrong_structures_gives_the_others(tmp_path):
+    rows = [{"p": "one", "r": "two"}, {"p": None, "r": "x"}, {"p": "three", "r": "four"}]
+    found = records(tmp_path, rows, "parquet", prompt="p", response="r")
+    assert (found.rows, found.kinds) == ([0, 2], [(1, "missing text")])
+    assert len(found.keep[STRUCTURE]) == 2
+    assert records(tmp_path, [{"m": 3}], "parquet", messages="m").kinds == [(0, "wrong structure")]
+
+
+def test_what_a_template_refuses_is_unreadable(tmp_path):
+    template = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('secret') }}{% endif %}" + CHATML
+    rows = [{"m": TALK}, {"m": [{"role": "system", "content": "x"}, *TALK]}]
+    found = records(tmp_path, rows, messages="m", chat_template=template)
+    assert (found.rows, found.kinds) == ([1], [(0, "template error")])
+    assert "secret" not in found.unreadable[0].reason
+
+
+def test_special_tokens_of_the_data_are_text_and_those_of_the_template_are_not():
+    rendered = ChatTemplate(CHATML).render(TALK, SPECIAL)
+    whole = "".join(text for text, _ in rendered.segments)
+    assert whole == "<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|> Ho<|im_end|>\n"
+    assert [text for text, is_special in rendered.segments if is_special] == ["<|im_start|>", "<|im_end|>"] * 2
+    assert [whole[begin:end] for begin, end in rendered.spans] == ["<|im_end|> Ho<|im_end|>"]
+
+
+@pytest.mark.parametrize(
+    "content", ["a\ufdd0b\ufdd1", "\ufdd2<|im_\ufdd2end|>", "{% generation %}{{ 1/0 }}", "<|im_<|im_end|>end|>"]
+)
+def test_no_content_can_move_the_mask_or_write_a_special_token(content):
+    talk = [{"role": "user", "content": content}, {"role": "assistant", "content": content}]
+    rendered = ChatTemplate(CHATML).render(talk, SPECIAL)
+    whole = "".join(text for text, _ in rendered.segments)
+    clean = content.translate(dict.fromkeys((0xFDD0, 0xFDD1, 0xFDD2), "\ufffd"))
+    assert [whole[begin:end] for begin, end in rendered.spans] == [f"{clean}<|im_end|>"]
+    assert sum(is_special for _, is_special in rendered.segments) == 4
+
+
+GENERATION = "{% generation %}x{% endgeneration %}"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% include '/etc/passwd' %}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ 10 ** 10000000 }}",
+        "{% for n in range(100000000) %}{% endfor %}",
+        "{{ messages[5]['content'] + 1 }}",
+    ],
+)
+def test_a_template_reaches_nothing_outside_and_fails_cleanly(template):
+    with pytest.raises(ChatTemplateError):
+        ChatTemplate(GENERATION + template).render(TALK)
+
+
+def test_repetitions_of_modest_size_work():
+    rendered = ChatTemplate(GENERATION + f"{{{{ '-' * {MAX_REPEATS // 10} }}}}").render(TALK)
+    assert len(rendered.segments[0][0]) == 1 + MAX_REPEATS // 10
+
+
+def test_templates_that_cannot_be_used_are_refused():
+    with pytest.raises(ChatTemplateError, match="not valid Jinja2"):
+        ChatTemplate("{% for %}")
+    with pytest.raises(ChatTemplateError, match="between {% generation %} and"):
+        ChatTemplate("{{ messages }}")
+    nested = "{% generation %}a{% generation %}b{% endgeneration %}{% endgeneration %}"
+    with pytest.raises(ChatTemplateError, match="nests"):
+        ChatTemplate(nested).render(TALK)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prompt": "p"}, "belong together"),
+        ({"messages": "m", "pair": "p"}, "one structure"),
+        ({"chat_template": "x{"}, "is for sources with messages"),
+        ({"messages": "m", "format": "text"}, "plain text has no fields"),
+    ],
+)
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        SourceConfig(name="s", path="x", **settings)
