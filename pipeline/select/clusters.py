@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.section import Section
+from pipeline.select.stretches import stretches
 from pipeline.select.vectors import nearest_centres, unit_rows
 
 MOST_CLUSTERS_AUTO = 50_000
@@ -136,9 +137,8 @@ def _means(unit: NDArray[np.float32], group: NDArray[np.int32], before: NDArray[
     """Unit means of each group; a group that is empty, or whose vectors cancel out, keeps its centre."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]
-    firsts = np.flatnonzero(np.diff(ordered, prepend=-1))
     sums = np.zeros(before.shape, np.float64)
-    for begin, end in zip(firsts, [*firsts[1:], len(ordered)], strict=True):
+    for begin, end in stretches(ordered):
         sums[ordered[begin]] = unit[order[begin:end]].sum(axis=0, dtype=np.float64)
     length = np.sqrt((sums * sums).sum(axis=1, keepdims=True))
     return np.where(length > 1e-9, sums / np.maximum(length, 1e-9), before).astype(np.float32)

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from pipeline.section import Section
 from pipeline.select.kernels.greedy import choose_in_block
+from pipeline.select.stretches import stretches
 from pipeline.select.vectors import unit_rows
 
 BLOCK = 1024
@@ -100,8 +101,7 @@ def choose_semantic_keepers(
     """
     keeper = np.full(len(component), -1, np.int64)
     cosine = np.full(len(component), np.nan, np.float32)
-    firsts = np.flatnonzero(np.diff(component, prepend=~component[:1]))
-    for begin, end in zip(firsts.tolist(), [*firsts[1:].tolist(), len(component)], strict=True):
+    for begin, end in stretches(component):
         _choose(unit_rows(vectors[begin:end]), threshold, keeper[begin:end], cosine[begin:end])
         mine = keeper[begin:end]
         mine[mine >= 0] += begin

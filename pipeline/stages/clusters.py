@@ -101,7 +101,7 @@ def _sample(workspace: Workspace, listing: Json, number: int) -> NDArray[np.floa
     """Vectors of the ``number`` documents of smallest keyed hash, in the order of these hashes."""
     seed, dimensions = workspace.settings["seed"], workspace.settings["dimensions"]
     keys, vectors = np.empty(0, np.uint64), np.empty((0, dimensions), STORED)
-    for entry in read_listing(workspace.store, listing):
+    for entry in read_listing(workspace.store, listing) if number else ():
         table = read_ipc(workspace.store, entry)
         found = fixed_width(table, "vector", dimensions)
         usable = np.flatnonzero(has_vector(found))

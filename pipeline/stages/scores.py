@@ -59,7 +59,7 @@ def plan_scores(
                 "fates": fates,
                 "part": place,
             },
-            record.counters["documents"] * 64,
+            record.outputs["tokens"].rows * 64,
         )
         for place, record in enumerate(tokenised)
     ]

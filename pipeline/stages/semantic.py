@@ -16,6 +16,7 @@ from pipeline.engine.exchange import partition_of_hash, partitions_for
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.select.semantic import choose_semantic_keepers, links_in_cluster
+from pipeline.select.stretches import stretches
 from pipeline.select.vectors import STORED
 from pipeline.stages.candidate_sets import lookup
 from pipeline.stages.components import spread_components
@@ -50,12 +51,11 @@ def run_links(unit: Unit, workspace: Workspace) -> None:
     members = read_partition(workspace.store, unit.description["members"], unit.description["partition"])
     order = np.lexsort((members["doc"], members["visitor"], members["cluster"]))
     cluster = members["cluster"][order]
-    firsts = np.flatnonzero(np.diff(cluster, prepend=-1))
     largest = 0
 
     def edges() -> Iterator[NDArray[np.uint64]]:
         nonlocal largest
-        for begin, end in zip(firsts.tolist(), [*firsts[1:].tolist(), len(order)], strict=True):
+        for begin, end in stretches(cluster):
             rows = order[begin:end]
             residents = int((members["visitor"][rows] == 0).sum())
             largest = max(largest, len(rows))
@@ -95,7 +95,7 @@ def plan_candidates(
                 "verdicts": verdicts.outputs["verdicts"].reference(),
                 **common,
             },
-            vectors.counters["documents"] * 64,
+            vectors.outputs["embeddings"].rows * 64,
         )
         for vectors, verdicts in zip(embedded, filtered, strict=True)
     ]

@@ -247,3 +247,31 @@ def test_stored_centres_give_the_same_clusters(sample, reference, tmp_path):
     select = {**SELECT, "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
     run(parse_config(select_settings(sample, tmp_path / "run", select)))
     assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([], {}),
+        (["", ""], {"empty": 2}),
+        (["only one document here"], {"kept": 1}),
+        (["!!!", "???", "... ,,,", "words here"], {"kept": 4}),  # no vectors but the last
+        (["alpha beta gamma delta"] * 3, {"kept": 1, "exact_duplicate": 2}),
+        (["alpha beta gamma", "quite another text", "nothing in common"], {"kept": 3}),  # no links at all
+    ],
+)
+@pytest.mark.parametrize("number", ["auto", 50])
+def test_small_and_odd_corpora(tmp_path, texts, expected, number):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    config = {
+        "run": str(tmp_path / "run"),
+        "sources": [{"name": "a", "path": str(tmp_path / "a.jsonl")}],
+        "filter": {"mode": "annotate"},
+        "select": {"clusters": {"number": number}, "sample": {"target_tokens": 10**6, "cluster_temperature": 0.0}},
+        "compute": {"executor": "inline"},
+    }
+    run(parse_config(config))
+    finished = load_finished(str(tmp_path / "run"))
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+    outcomes = finished.manifest["books"]["outcomes"]
+    assert {name: number for name, number in outcomes.items() if number} == expected

@@ -64,6 +64,7 @@ def test_the_first_tokens_only(folder, texts):
     assert cosines(encode(folder, texts, max_tokens=16), model.encode(texts)).min() > 1 - 1e-5
 
 
+@pytest.mark.slow
 def test_bf16_is_near(folder, texts):
     encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="bf16"))
     half = encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
