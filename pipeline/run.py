@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.books import close_and_describe, shards_folder
 from pipeline.config import Config, ConfigError
-from pipeline.engine.attempt import Attempt, State
+from pipeline.engine.attempt import Attempt, State, next_attempt
 from pipeline.engine.catalogue import InputError, list_inputs
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import LeaseHeldError, hold_lease
@@ -56,7 +56,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
 
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
-        attempt = Attempt(store)
+        attempt = next_attempt(store)
         with _told(attempt):
             joined = join_index(index, config, store, save=True)
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)

@@ -42,6 +42,8 @@ class Attempt:
     stages: list[StageAttempt] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """Keys of the units that the stage at work had to run."""
+    deaths: int = 0
+    """Attempts before this one, in a row, that ended without a word: killed, or killed by what they worked on."""
 
     def begin_stage(self, name: str, folder: str, units: int, missing: list[str]) -> None:
         """A stage begins to run its missing units."""
@@ -73,8 +75,15 @@ class Attempt:
             "message": self.message,
             "stages": [asdict(stage) for stage in self.stages],
             "missing": self.missing,
+            "deaths": self.deaths,
         }
         self.store.replace(ATTEMPT, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def next_attempt(store: Store) -> Attempt:
+    """A new attempt. Only while holding the lease: one that still says ``running`` has died."""
+    before = read_attempt(store)
+    return Attempt(store, deaths=before.deaths + 1 if before is not None and before.state == "running" else 0)
 
 
 def read_attempt(store: Store) -> Attempt | None:
@@ -82,6 +91,6 @@ def read_attempt(store: Store) -> Attempt | None:
     try:
         content = orjson.loads(store.read(ATTEMPT))
         stages = [StageAttempt(**stage) for stage in content["stages"]]
-        return Attempt(store, content["state"], content["message"], stages, content["missing"])
+        return Attempt(store, content["state"], content["message"], stages, content["missing"], content["deaths"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

@@ -18,8 +18,17 @@ from pipeline.engine.store import Store
 
 log = logging.getLogger("winnow")
 
+DIED = "its worker died (killed, out of memory, its node lost, or over compute.unit_timeout_minutes)"
 TINY_STAGE_BYTES = 4_000_000
 """A stage with less work than this runs in the driver: the trip to a worker would cost more than the work."""
+
+
+STORAGE_WAIT_SECONDS = 0.5
+"""How long to wait for a storage that refused, before the second attempt; four times as long before each later one."""
+
+
+SUSPICIOUS_DEATHS = 2
+"""After so many attempts in a row that ended without a word, documents that end their process are looked for."""
 
 
 class StageFailedError(RuntimeError):
@@ -114,7 +123,9 @@ class Engine:
         with StageProgress(stage.name, units, missing) as progress:
             for round_number in range(self.compute.attempts):
                 failures = {}
-                for result in self._execute(stage, missing, keys, grouped=round_number == 0):
+                suspicious = 0 < round_number == self.compute.attempts - 1 or self._died_before()
+                doing = replace(stage, isolate=True) if suspicious else stage
+                for result in self._execute(doing, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result
                         where = {"stage": stage.name, "unit": result.number}
@@ -130,9 +141,11 @@ class Engine:
                 if round_number + 1 < self.compute.attempts:
                     log.warning("%s: trying %d units again", stage.name, len(missing), extra={"stage": stage.name})
                     metrics.add("winnow_retries", len(missing), stage.name)
+                    if any(failure.storage for failure in failures.values()):
+                        self.stop.asked.wait(STORAGE_WAIT_SECONDS * 4**round_number)
         if missing:
             self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
-            lost = [failures.get(u.number, Failure(u.number, "its worker died", "")) for u in missing]
+            lost = [failures.get(u.number, Failure(u.number, DIED, "")) for u in missing]
             if self.attempt is not None:
                 self.attempt.end_stage([{"number": f.number, "message": f.message} for f in lost])
             raise StageFailedError(stage.name, lost, len(units))
@@ -209,6 +222,10 @@ class Engine:
                 extra={"stage": stage.name},
             )
             yield from self._load(stage, keys).values()
+
+    def _died_before(self) -> bool:
+        """Whether the attempts before this one died again and again: perhaps of something they read."""
+        return self.attempt is not None and self.attempt.deaths >= SUSPICIOUS_DEATHS
 
     def _needs_workers(self, units: list[Unit]) -> bool:
         return self.compute.executor == "ray" and sum(unit.work_bytes for unit in units) >= TINY_STAGE_BYTES

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from pipeline.engine.connect import connect_ray, slots
 from pipeline.engine.gpu_pool import gpu_actors, on_gpus
+from pipeline.engine.overdue import noted, overdue_killed
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, run_unit
 from pipeline.engine.stopping import Stop
@@ -45,7 +46,10 @@ class ComputeConfig(Section):
     gpu_share: float = Field(1.0, gt=0, le=1)
     """Share of a GPU that each of them holds: 0.5 puts two on one."""
     attempts: int = Field(3, ge=1)
-    """How often a failing unit is tried before the run fails."""
+    """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
+    looked for and recorded as unreadable."""
+    unit_timeout_minutes: float | None = Field(None, gt=0)
+    """A worker that is at one unit for longer is killed and the unit tried again; null: never. On Ray only."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
     grace_seconds: float = Field(60.0, ge=0)
@@ -64,6 +68,8 @@ class Failure:
     number: int
     message: str
     trace: str
+    storage: bool = False
+    """Storage refused something: it may be there again in a moment."""
 
 
 def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
@@ -71,7 +77,8 @@ def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
     try:
         return run_unit(stage, unit, store_root)
     except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
-        return Failure(unit.number, f"{type(error).__name__}: {error}", traceback.format_exc())
+        message, storage = f"{type(error).__name__}: {error}", isinstance(error, OSError)
+        return Failure(unit.number, message, traceback.format_exc(), storage)
 
 
 def run_inline(
@@ -152,6 +159,7 @@ def run_on_ray(
     tasks = slots(config.workers)
     groups = group_units(units, tasks) if grouped and not on_gpu else [[unit] for unit in units]
     rows = [{"units": [orjson.dumps(unit) for unit in group]} for group in groups]
+    timeout = None if config.unit_timeout_minutes is None else config.unit_timeout_minutes * 60
     marker = f"{TEMPORARY_PREFIX}stop-{secrets.token_hex(8)}"
     dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
     tasks = min(tasks, len(rows))
@@ -159,7 +167,7 @@ def run_on_ray(
         dataset = on_gpus(dataset, stage, store_root, marker, config, tasks, DEAD_WORKER_RETRIES)
     else:
         dataset = dataset.map_batches(
-            _RunBatch(stage, store_root, marker),
+            _RunBatch(stage, store_root, marker, noted=timeout is not None),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.TaskPoolStrategy(size=tasks),
@@ -167,7 +175,7 @@ def run_on_ray(
             memory=config.worker_memory_mb * 1_000_000,
             max_retries=DEAD_WORKER_RETRIES,
         )
-    with _marked_when_asked(stop, Store(store_root), marker):
+    with _marked_when_asked(stop, Store(store_root), marker), overdue_killed(Store(store_root), timeout):
         for row in dataset.iter_rows():
             outcome = orjson.loads(row["outcome"])
             if outcome["kind"] != "stopped":
@@ -199,7 +207,8 @@ def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
 class _RunBatch:
     """The function that Ray Data maps: one row, one group of units."""
 
-    def __init__(self, stage: Stage, store_root: str, marker: str) -> None:
+    def __init__(self, stage: Stage, store_root: str, marker: str, *, noted: bool) -> None:
+        self.noted = noted
         self.stage = stage
         self.store_root = store_root
         self.marker = marker
@@ -217,7 +226,9 @@ class _RunBatch:
         for encoded in batch.column("units").to_pylist()[0]:
             if store.exists(self.marker):
                 break
-            result = attempt(self.stage, Unit(**orjson.loads(encoded)), self.store_root)
+            unit = Unit(**orjson.loads(encoded))
+            with noted(store, self.stage.name, unit.number) if self.noted else contextlib.nullcontext():
+                result = attempt(self.stage, unit, self.store_root)
             kind = "record" if isinstance(result, Record) else "failure"
             outcomes.append(orjson.dumps({"kind": kind, "value": result}))
         return pa.table({"outcome": pa.array(outcomes, pa.binary())})

@@ -29,6 +29,8 @@ class Workspace:
     stem: str
     settings: Json
     runtime: Json = field(default_factory=dict)
+    isolate: bool = False
+    """Attempts before this one died or failed: look for what they died of, if the stage knows how."""
     outputs: dict[str, Output] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     notes: Json = field(default_factory=dict)
@@ -93,6 +95,7 @@ class Stage:
     run: Callable[[Unit, Workspace], None]
     runtime: Json = field(default_factory=dict)
     prepare: Callable[[Json], object] | None = None
+    isolate: bool = False
     accelerated: Accelerated | None = None
 
     @cached_property
@@ -159,7 +162,9 @@ def run_unit(stage: Stage, unit: Unit, store_root: str, prepared: pa.Table | Non
 
 def workspace_of(stage: Stage, unit: Unit, store: Store) -> Workspace:
     """An empty workspace of one unit."""
-    return Workspace(store, stage.folder, f"{unit.number:05d}-{stage.key(unit)[:12]}", stage.settings, stage.runtime)
+    return Workspace(
+        store, stage.folder, f"{unit.number:05d}-{stage.key(unit)[:12]}", stage.settings, stage.runtime, stage.isolate
+    )
 
 
 def peak_memory_mb() -> float:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from pipeline.compiled import compile_once
 from pipeline.dedup.exact import text_hashes
 from pipeline.dedup.minhash import MinHashConfig, signatures
 from pipeline.dedup.shingles import shingle_counts
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
@@ -30,6 +31,7 @@ from pipeline.sources.records import RecordBatch
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import STRUCTURE, SourceConfig
 from pipeline.sources.structure import JOINT, contents_of, with_contents
+from pipeline.stages.isolate import without_fatal
 from pipeline.stages.line_removal import LineRemoval
 from pipeline.stages.lines import compile_lines, counting_settings
 from pipeline.stages.slices import described_slice
@@ -123,6 +125,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
             file_slice, source = described_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
+                if workspace.isolate:
+                    batch = without_fatal(batch, file_slice, partial(_survive, kernels))
                 _note_unreadable(unreadable, workspace, file_slice, batch)
                 if len(batch.rows) == 0:
                     continue
@@ -152,10 +156,20 @@ def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch |
         return next(batches, None)
 
 
+def _survive(kernels: _Kernels, texts: pa.Array) -> None:
+    """All that is done to texts, for nothing but to see whether the process lives."""
+    reached("batch", texts=texts)
+    normalised = kernels.normalise(texts).texts
+    kernels.identify(normalised)
+    words = measure(normalised).words
+    signatures(words.hashes, words.offsets, kernels.minhash)
+
+
 def _measure(
     raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
 ) -> tuple[pa.Array, Json, Json]:
     """Normalised texts, columns of the signals table, columns of the signatures table."""
+    reached("batch", texts=raw)
     texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
     texts, removed = removal(source.name, texts)
     with workspace.timed("language"):

@@ -20,6 +20,8 @@ def hook(point: str, **where: Any) -> None:
         from pipeline.engine import engine
 
         engine.TINY_STAGE_BYTES = 0
+    if point == "batch":
+        where["texts"] = " ".join(where["texts"].to_pylist())
     for number, fault in enumerate(FAULTS):
         if fault["point"] != point or any(str(where.get(key)) != value for key, value in fault.get("is", {}).items()):
             continue

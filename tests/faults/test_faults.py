@@ -1,0 +1,193 @@
+"""Every fault in every stage: the run ends with the bytes of a run without it, or says what went wrong and goes on.
+
+`make test-all` runs one case of each kind on Ray; `make test-faults` all of them.
+"""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from pipeline.finished import load_finished
+from pipeline.status import status_of
+from pipeline.verify import recount
+from tests.faults.runs import Runs, ended, shards_of, started, wait_for
+
+STAGES = (
+    "measure",
+    "filter",
+    "bands",
+    "edges",
+    "components",
+    "candidates",
+    "keepers",
+    "decide",
+    "tokenise",
+    "shuffle",
+    "layout",
+    "shards",
+)
+IN_TEST_ALL = ("measure", "shuffle")
+
+
+def every_stage(*fast: str):
+    """All stages; those not named only in `make test-faults`."""
+    return [pytest.param(s, marks=pytest.mark.slow if s in fast else pytest.mark.longest) for s in STAGES]
+
+
+@pytest.mark.parametrize("stage", every_stage("measure", "shuffle"))
+def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
+    fault = {"point": "commit", "is": {"stage": stage}, "do": "kill", "times": 1}
+    code, messages = ended(runs.line(tmp_path, "ray"), tmp_path / "marks", fault)
+    assert code == 0, messages
+    assert len(list((tmp_path / "marks").iterdir())) == 1
+    runs.holds(tmp_path)
+
+
+@pytest.mark.parametrize("point", ["unit", "publish", "commit", "committed"])
+@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.slow) for s in STAGES])
+def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point):
+    """In one process, so that the driver is what dies; partial files are left behind at `publish` and `commit`."""
+    if point in ("unit", "committed") and stage not in ("measure", "candidates", "shards"):
+        pytest.skip("shown by other stages; nothing differs between them here")
+    where = {"holds": {"path": f"{stage}/"}} if point == "publish" else {"is": {"stage": stage}}
+    line = runs.line(tmp_path)
+    code, messages = ended(line, tmp_path / "marks", {"point": point, "do": "kill", "times": 1, **where})
+    assert code == -signal.SIGKILL, messages
+    assert status_of(str(tmp_path / "run")).state == "died"
+    code, messages = ended(line, tmp_path / "marks")
+    assert code == 0, messages
+    runs.holds(tmp_path)
+
+
+@pytest.mark.parametrize("stage", every_stage("tokenise"))
+def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage):
+    fault = {"point": "commit", "is": {"stage": stage}, "do": "freeze", "times": 1}
+    line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.05)
+    code, messages = ended(line, tmp_path / "marks", fault)
+    assert code == 0, messages
+    assert f"{stage} unit" in messages
+    assert "its worker is killed and the unit tried again" in messages
+    runs.holds(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["EIO", "ESTALE", "ENOSPC"])
+@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.slow) for s in ("measure", "bands", "shards")])
+def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):
+    fault = {"point": "open", "holds": {"path": f"work/{stage}/"}, "do": "error", "errno": number, "times": 2}
+    code, messages = ended(runs.line(tmp_path), tmp_path / "marks", fault)
+    assert code == 0, messages
+    assert "trying" in messages
+    runs.holds(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "says"),
+    [
+        pytest.param("measure", "EIO", "Input/output error", marks=pytest.mark.slow),
+        pytest.param("shuffle", "ENOSPC", "free space", marks=pytest.mark.slow),
+        pytest.param("shards", "EACCES", "make the folder writable", marks=pytest.mark.longest),
+        pytest.param("tokenise", "EROFS", "the file system is read-only", marks=pytest.mark.longest),
+    ],
+)
+def test_storage_that_fails_for_good(runs, tmp_path, stage, number, says):
+    fault = {"point": "open", "holds": {"path": f"work/{stage}/"}, "do": "error", "errno": number}
+    line = runs.line(tmp_path)
+    code, messages = ended(line, tmp_path / "marks", fault)
+    assert code == 1
+    assert f"stage {stage}" in messages and says in messages
+    assert status_of(str(tmp_path / "run")).state == "failed"
+    assert ended(line, tmp_path / "marks")[0] == 0
+    runs.holds(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_config_at_once(runs, tmp_path):
+    line = runs.line(tmp_path)
+    slow = {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 1}
+    first = started(line, tmp_path / "marks", slow)
+    wait_for((tmp_path / "run" / "lease.json").exists, first)
+    code, messages = ended(line, tmp_path / "marks")
+    assert code == 3, messages
+    assert f"belongs to process {first.pid}" in messages
+    _, messages = first.communicate(timeout=120)
+    assert first.returncode == 0, messages
+    runs.holds(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_clock_jumps_while_a_run_holds_its_folder(runs, tmp_path):
+    """The lease looks expired by a day, but its owner renews it: it is still one run that ends well."""
+    line = runs.line(tmp_path)
+    slow = {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 1}
+    process = started(line, tmp_path / "marks", slow)
+    lease = tmp_path / "run" / "lease.json"
+    wait_for(lambda: any((tmp_path / "run").glob("work/measure/*/*.json")), process)
+    for record in (tmp_path / "run").rglob("*.json"):
+        os.utime(record, (1, 1))
+    os.utime(lease, (2**31, 2**31))
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 0, messages
+    runs.holds(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def poisoned(runs, tmp_path_factory) -> Runs:
+    """The corpus with one more document, whose text ends the process that measures it."""
+    other = Runs.__new__(Runs)
+    other.data, other.reference = runs.data, runs.reference
+    folder = tmp_path_factory.mktemp("poison")
+    (folder / "poison.jsonl").write_text('{"url": "web/poison", "text": "This text is POISON to its reader."}\n')
+    sources = [dict(source) for source in runs.config["sources"]]
+    sources.append({"name": "zz", "path": str(folder / "poison.jsonl"), "id": "url"})
+    other.config = runs.config | {"sources": sources}
+    return other
+
+
+def isolated(folder) -> None:
+    """All but the poison is there; the poison is in the ledger with its reason, and the books close."""
+    finished = load_finished(str(folder / "run"))
+    assert all(balance.expected == balance.found for balance in recount(finished))
+    assert finished.manifest["sources"]["zz"]["outcomes"] == {"unreadable": 1}
+    from pipeline.explain import unreadable
+
+    (found,) = unreadable(finished, "web/poison")
+    assert found.reason.startswith("fatal: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["kill", pytest.param("crash", marks=pytest.mark.longest)])
+def test_a_document_that_ends_its_worker_each_time_is_recorded_and_the_rest_goes_on(runs, poisoned, tmp_path, what):
+    fault = {"point": "batch", "holds": {"texts": "POISON"}, "do": what}
+    code, messages = ended(poisoned.line(tmp_path, "ray"), tmp_path / "marks", fault)
+    assert code == 0, messages
+    isolated(tmp_path)
+    assert shards_of(tmp_path / "run") == runs.reference  # as if it had never been there
+
+
+@pytest.mark.slow
+def test_a_document_that_ends_the_only_process_is_found_by_the_third_run(runs, poisoned, tmp_path):
+    fault = {"point": "batch", "holds": {"texts": "POISON"}, "do": "kill"}
+    line = poisoned.line(tmp_path)
+    results = [ended(line, tmp_path / "marks", fault) for _ in range(3)]
+    assert [code for code, _ in results] == [-9, -9, 0], results[-1][1]
+    isolated(tmp_path)
+    assert shards_of(tmp_path / "run") == runs.reference
+
+
+@pytest.mark.slow
+def test_a_worker_killed_from_outside(runs, tmp_path):
+    """By its process id, as the system does when memory runs out."""
+    line = runs.line(tmp_path, "ray")
+    slow = {"point": "commit", "is": {"stage": "tokenise"}, "do": "sleep", "seconds": 2, "times": 2}
+    process = started(line, tmp_path / "marks", slow)
+    wait_for(lambda: any((tmp_path / "marks").iterdir()), process)
+    workers = [
+        p for p in psutil.Process(process.pid).children(recursive=True) if "winnow_tokenise" in " ".join(p.cmdline())
+    ]
+    assert workers
+    workers[0].kill()
+    _, messages = process.communicate(timeout=240)
+    assert process.returncode == 0, messages
+    runs.holds(tmp_path)
