@@ -316,3 +316,20 @@ def test_plain_runs_name_the_same_work_as_without_any_of_this(tmp_path):
     assert row_extras(usable_vocabulary(walk.config), "document", walk.config.marks) == {}
     assert walk.config.structured is None
     assert walk.config.tokeniser == walk.config.tokenise
+
+
+def test_the_reader_learns_nothing_but_the_assistants_tokens(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from pipeline.shards.dataset.torch_datasets import ShardDataset
+
+    write_lines(tmp_path, [{"talk": talk} for talk in conversations(40)])
+    finished = finish(config_of(tmp_path, {"messages": "talk"}, shards={"row": "best_fit", "splits": {}}))
+    rows = rows_of(finished)
+    folder = str(finished.store.path(finished.shards))
+    learned = []
+    for batch in ShardDataset(folder, "train", batch_size=1, as_dict=True):
+        learned.append([token for token in batch["labels"][0].tolist() if token >= 0])
+    expected = [
+        [token for token, bit in zip(row["input_ids"][1:], row["loss_mask"][1:], strict=True) if bit] for row in rows
+    ]
+    assert sorted(learned) == sorted(expected)
