@@ -33,7 +33,7 @@ test-formats: $(READY)
 	-$(BIN)/python -m tests.formats.environments
 	$(BIN)/python -m pytest -m formats
 
-## All faults: every stage, every way to die, and uploads to a cluster (15 minutes on 2 cores).
+## All faults: every stage, every way to die, and uploads to a cluster (about half an hour on 2 cores).
 test-faults: $(READY)
 	$(BIN)/python -m pytest tests/faults tests/cluster
 

@@ -17,9 +17,8 @@ def runs(tmp_path_factory) -> Runs:
     return Runs(tmp_path_factory.mktemp("nodes"))
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param("measure", marks=pytest.mark.slow), pytest.param("shuffle", marks=pytest.mark.longest)]
-)
+@pytest.mark.longest
+@pytest.mark.parametrize("stage", ["measure", "shuffle"])
 def test_a_node_killed_in_the_middle_costs_only_its_running_units(runs, tmp_path, stage):
     line = runs.line(tmp_path, "ray", workers="auto")
     hook = environment(tmp_path / "marks", {"point": "commit", "is": {"stage": stage}, "do": "sleep", "seconds": 3})

@@ -74,6 +74,6 @@ def wait_for(moment: Callable[[], bool], process: subprocess.Popen[str], timeout
     """Return at the moment; the process must be there until then."""
     deadline = time.monotonic() + timeout_s
     while not moment():
-        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert process.poll() is None, "\n".join(pipe.read() for pipe in (process.stdout, process.stderr) if pipe)
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -28,7 +28,6 @@ STAGES = (
     "layout",
     "shards",
 )
-IN_TEST_ALL = ("measure", "shuffle")
 
 
 def every_stage(*fast: str):
@@ -36,7 +35,7 @@ def every_stage(*fast: str):
     return [pytest.param(s, marks=pytest.mark.slow if s in fast else pytest.mark.longest) for s in STAGES]
 
 
-@pytest.mark.parametrize("stage", every_stage("measure", "shuffle"))
+@pytest.mark.parametrize("stage", every_stage("measure"))
 def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
     fault = {"point": "commit", "is": {"stage": stage}, "do": "kill", "times": 1}
     code, messages = ended(runs.line(tmp_path, "ray"), tmp_path / "marks", fault)
@@ -46,7 +45,7 @@ def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
 
 
 @pytest.mark.parametrize("point", ["unit", "publish", "commit", "committed"])
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.slow) for s in STAGES])
+@pytest.mark.parametrize("stage", every_stage("shuffle", "shards"))
 def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point):
     """In one process, so that the driver is what dies; partial files are left behind at `publish` and `commit`."""
     if point in ("unit", "committed") and stage not in ("measure", "candidates", "shards"):
@@ -73,7 +72,13 @@ def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage
 
 
 @pytest.mark.parametrize("number", ["EIO", "ESTALE", "ENOSPC"])
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.slow) for s in ("measure", "bands", "shards")])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(s, marks=pytest.mark.slow if s == "bands" else pytest.mark.longest)
+        for s in ("measure", "bands", "shards")
+    ],
+)
 def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):
     fault = {"point": "open", "holds": {"path": f"work/{stage}/"}, "do": "error", "errno": number, "times": 2}
     code, messages = ended(runs.line(tmp_path), tmp_path / "marks", fault)

@@ -30,7 +30,7 @@ def test_sigterm_lets_running_units_commit_and_the_next_run_goes_on(runs, tmp_pa
     runs.holds(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_a_second_ctrl_c_ends_at_once(runs, tmp_path, executor):
     line = runs.line(tmp_path, executor)
