@@ -2,7 +2,7 @@
 
 from pipeline import schemas
 from pipeline.engine.ledger import Balance, close_books
-from pipeline.engine.records import Json, total, totals_under
+from pipeline.engine.records import Json, content_hash, total, totals_under
 from pipeline.mixture_walk import mixture_balances, mixture_of
 from pipeline.row_books import row_balances, row_books
 from pipeline.shards.manifest import manifest_bytes
@@ -143,4 +143,5 @@ def shards_folder(walk: Walk) -> str:
     """Folder of the shard set; named by the shards stage, and by its inputs where there are no shards."""
     if walk.sharded:
         return folder_of(next(iter(walk.sharded[0].outputs.values())).path)
-    return "shards/empty"
+    named = [*walk.config.shards.split_names, *(record.key for record in walk.ledger)]
+    return f"shards/{content_hash(named, 16)}"

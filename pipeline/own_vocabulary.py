@@ -84,7 +84,7 @@ def train_vocabulary(
         walk = Walk(config, engine, inputs, None)
         clean_documents(walk)
         share = share_of(walk, sample_mb)
-        sampling = text_sample.stage(seed, share, min(1.0, share * HELD_OUT_OF_SAMPLE))
+        sampling = text_sample.stage(seed, share, share * HELD_OUT_OF_SAMPLE)
         sampled = engine.run(sampling, text_sample.plan(walk.parts, walk.decided))
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
@@ -102,7 +102,7 @@ def train_vocabulary(
         size,
         total(sampled, "documents"),
         total(sampled, "text_bytes"),
-        compare(store, sampled, {"own": own} | others, all_if_none_held_out=share >= 1),
+        compare(store, sampled, {"own": own} | others),
     )
     target.replace(REPORT, orjson.dumps(trained, option=orjson.OPT_INDENT_2))
     return trained
@@ -128,11 +128,11 @@ def usable_encodings(compared: tuple[str, ...]) -> dict[str, TokeniserConfig]:
 
 
 def share_of(walk: Walk, sample_mb: int) -> float:
-    """Share of the kept documents that makes about ``sample_mb`` of text; all of them where there is less."""
+    """Share of the kept documents that makes about ``sample_mb`` of text; what judges it is always left over."""
     kept_bytes = 0.0
     for part, record in zip(walk.parts, walk.decided, strict=True):
         kept_bytes += part.text_bytes * record.outputs["survivors"].rows / max(1, part.rows)
-    return min(1.0, sample_mb * 1_000_000 / max(1.0, kept_bytes))
+    return min(1 / (1 + HELD_OUT_OF_SAMPLE), sample_mb * 1_000_000 / max(1.0, kept_bytes))
 
 
 def _texts(store: Store, sampled: list[Record]) -> Iterator[str]:
@@ -147,19 +147,14 @@ def _tables(store: Store, sampled: list[Record]) -> Iterator[pa.Table]:
         yield read_ipc(store, record.outputs["sample"].reference())
 
 
-def compare(
-    store: Store, sampled: list[Record], encodings: dict[str, TokeniserConfig], *, all_if_none_held_out: bool
-) -> list[Compression]:
-    """Bytes a token of every encoding on the held-out documents, by source and by language.
-
-    Where the sample is all there is (``all_if_none_held_out``), nothing is held out: then on the sample itself.
-    """
+def compare(store: Store, sampled: list[Record], encodings: dict[str, TokeniserConfig]) -> list[Compression]:
+    """Bytes a token of every encoding on the held-out documents, by source and by language."""
     tokenisers = {name: Tokeniser(config) for name, config in encodings.items()}
     documents: dict[tuple[str, str], int] = defaultdict(int)
     size: dict[tuple[str, str], int] = defaultdict(int)
     tokens: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for table in _tables(store, sampled):
-        judged = table if all_if_none_held_out else table.filter(table.column("held_out"))
+        judged = table.filter(table.column("held_out"))
         for batch in judged.combine_chunks().to_batches():
             lengths = pc.binary_length(batch.column("text")).to_pylist()
             counts = {name: tokeniser.encode(batch.column("text")).offsets for name, tokeniser in tokenisers.items()}

@@ -231,9 +231,11 @@ def plan(
     """
     row_tokens = config.row_tokens
     units: list[Unit] = []
-    # A shard set has a folder of its own: another config or other input never writes over a published set.
+    # A shard set has a folder of its own: another config or other input never writes over a published set. The splits'
+    # names are part of it, because what the stages before hold of them is numbers.
     sizes = [config.shard_mb, config.shard_tokens]
-    shard_set = content_hash([sharding.fingerprint, rows["hash"], layout["hash"], *sizes], 16)
+    named = [sharding.fingerprint, rows["hash"], layout["hash"], *sizes, *config.split_names]
+    shard_set = content_hash(named, 16)
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
         groups = None if group_rows is None else group_rows[split]
         num_rows = _num_rows(config, tokens, groups)

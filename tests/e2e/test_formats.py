@@ -62,6 +62,17 @@ def test_the_manifest_names_every_file_of_every_format(finished):
     assert all(rows == sizes["parquet"] for rows in sizes.values())
 
 
+def test_splits_that_change_names_leave_the_published_set_alone(sample, tmp_path):
+    """Of two splits of equal share the names may be exchanged: what is stored of them by number stays the same."""
+    sets = {}
+    for names in (("a", "b"), ("b", "a"), ("a", "b")):
+        found = finish(sample, tmp_path / "run", formats=["mds", "litdata"], splits=dict.fromkeys(names, 0.2))
+        assert check_shards(found) == []
+        sets.setdefault(names, contents(shard_folder(found)))
+        assert sets[names] == contents(shard_folder(found))
+    assert len({str(files) for files in sets.values()}) == 2
+
+
 def test_shard_tokens_is_a_limit_and_shards_are_even(finished):
     rows = [shard.entry["rows"] for shard in stored_shards(finished, "parquet", "train")]
     assert max(rows) * 64 <= 4000 + 64

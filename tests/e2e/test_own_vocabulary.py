@@ -45,6 +45,8 @@ def test_a_vocabulary_is_trained_and_used(config, tmp_path):
     assert whole["bytes_a_token"]["own"] > 2
     assert {part["source"] for part in parts} == {"web", ""}
     assert sum(part["documents"] for part in parts if part["source"]) == whole["documents"]
+    # judged by text that did not train it, also where the sample asked for is all there is
+    assert 0 < whole["documents"] < report["sample_documents"] / 3
 
     settings = yaml.safe_load((out / CONFIG).read_text())
     walk = run(load_config(config(**settings)))
