@@ -2,7 +2,6 @@
 
 import json
 import logging
-import signal
 
 import orjson
 import pytest
@@ -99,7 +98,7 @@ def test_units_done_are_counted_from_their_records(tmp_path, monkeypatch):
 
     def stop_after_one(unit, workspace):
         real(unit, workspace)
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     settings = config(tmp_path).model_dump(mode="json")
     text = "".join(json.dumps({"id": n, "text": f"{n} " * 400}) + "\n" for n in range(1200))
