@@ -69,12 +69,19 @@ def submit(
         _refuse_relative_paths(settings)
         stop.grace_seconds = settings.compute.grace_seconds + STOP_MARGIN_SECONDS
         client = _client(address)
-        job = _submit(
-            client, config, list(overrides or []), settings, working_dir, submission_id, _variables(env or [])
-        )
+        more = _options(overrides or [], new_only=new_only, name=name, if_changed=if_changed)
+        job = _submit(client, config, more, settings, working_dir, submission_id, _variables(env or []))
         print(f"winnow: job {job}", file=sys.stderr, flush=True)
         code = _outcome(client, job, _wait(client, job, stop, follow=follow), stop) if wait else OK
     leave(code)
+
+
+def _options(overrides: list[str], *, new_only: bool, name: str | None, if_changed: bool) -> list[str]:
+    """What `winnow run` on the cluster is given beside the config."""
+    more = [part for override in overrides for part in ("--set", override)]
+    more += ["--new-only"] if new_only else []
+    more += ["--as", name] if name is not None else []
+    return more + (["--if-changed"] if if_changed else [])
 
 
 def _variables(given: list[str]) -> dict[str, str]:

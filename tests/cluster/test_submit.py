@@ -120,6 +120,26 @@ def test_a_job_that_another_one_stops_ends_submit_with_75_and_one_that_is_killed
     assert "failed without an exit code of its own" in messages
 
 
+def test_the_job_is_given_the_options(tmp_path, monkeypatch):
+    config = tmp_path / "c.yaml"
+    sources = [{"name": "s", "path": "/raw/*.jsonl"}]
+    config.write_text(yaml.safe_dump({"run": "/r/a", "sources": sources, "dedup": {"index": "/r/index"}}))
+    jobs = []
+
+    class Client:
+        def submit_job(self, **job):
+            jobs.append(job)
+            return "a"
+
+    monkeypatch.setattr("jobs.submit._client", lambda _address: Client())
+    options = ["--set", "shards.seed=8", "--set", "filter.c4=off", "--new-only", "--as", "2026 a", "--if-changed"]
+    assert winnow("submit", str(config), "--no-wait", *options)[0] == 0
+    entry = (
+        "exec python -m jobs.run c.yaml --set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"
+    )
+    assert jobs[0]["entrypoint"] == entry
+
+
 def test_paths_must_be_absolute_and_a_missing_cluster_is_told(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump({"run": "runs/a", "sources": [{"name": "s", "path": "raw/*.jsonl"}]}))
