@@ -4,6 +4,7 @@ Every default stands in the section it belongs to; this file only says which sec
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -178,16 +179,29 @@ def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
         ) from error
     except ValidationError as error:
         found = error.errors(include_url=False)
-        # a source that is wrong makes pydantic count it as missing as well
-        shown = [m for m in found if not (len(found) > 1 and m["type"] == "too_short" and m["loc"] == ("sources",))]
+        # an item of a list that is wrong makes pydantic count it as missing as well
+        shown = [
+            m
+            for m in found
+            if not (m["type"] == "too_short" and any(_lies_in(other["loc"], m["loc"]) for other in found))
+        ]
         mistakes = [_mistake(mistake) for mistake in shown]
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
 
 
+def _lies_in(location: tuple[Any, ...], section: tuple[Any, ...]) -> bool:
+    return len(location) > len(section) and location[: len(section)] == section
+
+
 def _mistake(mistake: Any) -> str:
-    """One line about one mistake; for an unknown setting, the nearest known one."""
+    """One line about one mistake; for an unknown setting or value, the nearest known one."""
     location = mistake["loc"]
     name = ".".join(map(str, location)) or "top level"
+    if mistake["type"] == "literal_error":
+        values = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+        near = difflib.get_close_matches(str(mistake["input"]), values, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"  {name}: {mistake['msg']}, not {mistake['input']!r}{hint}"
     if mistake["type"] != "extra_forbidden":
         return f"  {name}: {mistake['msg'].removeprefix('Value error, ')}"
     section: type[Section] | None = Config

@@ -51,6 +51,14 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
         ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),
         ({"dedup": {"minhash": {"bands": 64}}}, r"64 x 8 = 512\) must not exceed num_perm"),
         ({"sources": []}, "sources"),
+        ({"shards": {"formats": []}}, "formats: Tuple should have at least 1 item"),
+        (
+            {"shards": {"formats": ["parqet"]}},
+            r"1 mistake\(s\) in the config\n  shards.formats.0: Input should be 'parquet', .* or 'litdata', "
+            r"not 'parqet'; did you mean 'parquet'\?$",
+        ),
+        ({"shards": {"compression": 7}}, r"shards.compression: Input should be 'none' or 'zstd', not 7$"),
+        ({"sources": [MINIMAL["sources"][0] | {"formt": 1}]}, r"1 mistake\(s\) in the config\n  sources.0.formt"),
         ({"sources": [MINIMAL["sources"][0]] * 2}, "two sources are named 'web'"),
     ],
 )
