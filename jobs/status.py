@@ -9,8 +9,11 @@ def status(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The run folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Show stages, units done and left, failures, who works here, and the current shard set. Needs no cluster."""
-    from jobs.exits import printable, true_exit_codes
+    """Show stages, units done and left, failures, who works here, and the current shard set. Needs no cluster.
+
+    Exit code 1 when a finished run's manifest is missing or damaged.
+    """
+    from jobs.exits import FAILED, printable, true_exit_codes
 
     with true_exit_codes():
         import sys
@@ -25,6 +28,8 @@ def status(
         found = status_of(run)
         if as_json:
             sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            if found.damage:
+                sys.exit(FAILED)
             return
         console = Console()
 
@@ -54,6 +59,9 @@ def status(
             say(f"books: {found.shards['books']['records']:,} records: {told}")
             for name, split in found.shards["splits"].items():
                 say(f"  {name}: {split['documents']:,} documents, {split['tokens']:,} tokens, {split['shards']} shards")
+        elif found.damage:
+            say(f"current shard set: {found.damage}")
+            sys.exit(FAILED)
         else:
             say("no shard set yet")
 

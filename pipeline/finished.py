@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.engine.records import Json, Record
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
 from pipeline.run import STATE
 from pipeline.stages.measure import Part, parts_of
+from pipeline.stages.shard_set import parse_manifest
 from pipeline.stages.tables import read_listing
 
 
@@ -41,15 +42,29 @@ class FinishedRun:
 
     @property
     def manifest(self) -> Json:
-        """The current shard set's manifest."""
-        manifest: Json = orjson.loads(self.store.read(f"{self.shards}/manifest.json"))
-        return manifest
+        """The current shard set's manifest; StorageError if it is missing or damaged."""
+        return read_manifest(self.store, self.shards)
 
     @cached_property
     def index_parts(self) -> dict[int, Json]:
         """Parts of an index that the run was compared with, by number; their files may be gone since."""
         entries = read_listing(self.store, self.index) if self.index else []
         return {entry["part"]: entry for entry in entries}
+
+
+def read_manifest(store: Store, folder: str) -> Json:
+    """The manifest of a run's own shard set.
+
+    Raises:
+        StorageError: it is missing or damaged.
+    """
+    path = f"{folder}/manifest.json"
+    try:
+        return parse_manifest(store.read(path))
+    except FileNotFoundError as error:
+        raise StorageError(f"{path}: missing; run `winnow run` again, it writes it anew") from error
+    except ValueError as error:
+        raise StorageError(f"{path}: damaged ({error}); run `winnow run` again, it writes it anew") from error
 
 
 def load_finished(run: str) -> FinishedRun:

@@ -10,7 +10,8 @@ from pipeline.config import ConfigError
 from pipeline.engine.attempt import State, read_attempt
 from pipeline.engine.lease import holder_of
 from pipeline.engine.records import Json
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
+from pipeline.finished import read_manifest
 from pipeline.run import STATE
 
 
@@ -50,6 +51,8 @@ class Status:
     stages: list[StageStatus] = field(default_factory=list)
     shards: Json | None = None
     """The current shard set: folder, books, and documents, tokens and shards of each split."""
+    damage: str = ""
+    """Why nothing can be told of the current shard set although a run has finished here."""
 
 
 def status_of(run: str) -> Status:
@@ -73,7 +76,8 @@ def status_of(run: str) -> Status:
             there = set(store.list(stage.folder, ".json"))
             done = stage.units - sum(f"{key}.json" not in there for key in attempt.missing)
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
-    return Status(run, state, attempt.message if attempt else "", holder, stages, _shards(store))
+    shards, damage = _shards(store)
+    return Status(run, state, attempt.message if attempt else "", holder, stages, shards, damage)
 
 
 def _holder(store: Store) -> Holder | None:
@@ -87,14 +91,19 @@ def _holder(store: Store) -> Holder | None:
     return Holder(str(held.get("host")), int(held.get("pid") or 0), max(0.0, age), bool(held["abandoned"]))
 
 
-def _shards(store: Store) -> Json | None:
+def _shards(store: Store) -> tuple[Json | None, str]:
+    """What is to be told of the current shard set, and what is wrong with it."""
     try:
         folder = orjson.loads(store.read(STATE))["shards"]
-        manifest = orjson.loads(store.read(f"{folder}/manifest.json"))
+        manifest = read_manifest(store, folder)
         splits = {
             name: {**{key: split[key] for key in ("documents", "tokens", "rows")}, "shards": len(split["shards"])}
             for name, split in manifest["shards"]["splits"].items()
         }
-        return {"folder": folder, "books": manifest["books"], "splits": splits}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+    except FileNotFoundError:
+        return None, ""
+    except StorageError as error:
+        return None, str(error)
+    except (ValueError, KeyError, TypeError) as error:
+        return None, f"{STATE}: damaged ({error}); run `winnow run` again, it computes what is missing"
+    return {"folder": folder, "books": manifest["books"], "splits": splits}, ""

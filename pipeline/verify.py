@@ -3,7 +3,6 @@
 from collections import Counter
 
 import numpy as np
-import orjson
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -11,11 +10,11 @@ from pipeline import schemas
 from pipeline.dedup.index import indexed_documents
 from pipeline.engine.ledger import Balance
 from pipeline.engine.records import Json
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
 from pipeline.finished import FinishedRun
 from pipeline.shards.formats import raw
 from pipeline.stages.shard_files import FORMATS
-from pipeline.stages.shard_set import described_formats, files_of
+from pipeline.stages.shard_set import described_formats, files_of, parse_manifest
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_semantics import check_semantics
 from pipeline.verified_similarity import check_similarities
@@ -23,12 +22,17 @@ from pipeline.verified_similarity import check_similarities
 
 def check_shards(run: FinishedRun) -> list[str]:
     """Faults of the shard set and of what was converted from it: files missing, cut, altered, or counting otherwise."""
-    faults = check_set(run.store, run.shards, run.manifest)
+    try:
+        manifest = run.manifest
+    except StorageError as error:
+        faults = [str(error)]
+    else:
+        faults = check_set(run.store, run.shards, manifest)
     for folder in (f"{run.shards}-{name}" for name in FORMATS):
         if run.store.exists(f"{folder}/manifest.json"):
             try:
-                faults += check_set(run.store, folder, orjson.loads(run.store.read(f"{folder}/manifest.json")))
-            except (ValueError, KeyError) as error:
+                faults += check_set(run.store, folder, parse_manifest(run.store.read(f"{folder}/manifest.json")))
+            except ValueError as error:
                 faults.append(f"{folder}/manifest.json: not readable ({error}); remove the folder and convert again")
     return faults
 
@@ -80,6 +84,14 @@ def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
     if found != tokens:
         faults.append(f"{path}: document pieces hold {found:,} tokens, the manifest says {tokens:,}")
     return faults
+
+
+def has_manifest(run: FinishedRun) -> bool:
+    """Whether the run's own manifest can be read; what is wrong with it is told by :func:`check_shards`."""
+    try:
+        return bool(run.manifest)
+    except StorageError:
+        return False
 
 
 def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
