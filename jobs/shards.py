@@ -10,6 +10,7 @@ from jobs.why import RunFolder
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from rich.table import Table
 
     from pipeline.shards.packed_rows import PackedRows
     from pipeline.tokens.vocabulary import Vocabulary
@@ -28,17 +29,23 @@ def head(
     with true_exit_codes():
         from pipeline.finished import load_finished
         from pipeline.run import usable_vocabulary
-        from pipeline.shard_access import best_source, read_stored, stored_shards
+        from pipeline.shard_access import best_source, read_stored, row_shape, stored_shards
+        from pipeline.stages.shard_reading import tells_borders
 
         finished = load_finished(run)
         vocabulary = usable_vocabulary(finished.config)
         kind = best_source(finished.manifest)
+        borders = tells_borders(kind, row_shape(finished.manifest))
         shown, first = 0, 0
         for shard in stored_shards(finished, kind, split):
-            packed = read_stored(finished, kind, shard, rows - shown)
+            packed = read_stored(finished, kind, shard, rows - shown, whole_rows=True)
             for row in range(len(packed.rows)):
                 print(f"row {first + row:,} of {printable(split)}: {printable(shard.path, lines=False)}, row {row:,}")
-                print_row(packed, row, vocabulary, characters)
+                if borders:
+                    print_row(packed, row, vocabulary, characters)
+                else:
+                    print(f"  ┌ the whole row, padding included ({kind} files do not store where documents begin)")
+                    print(f"  │ {shown_text(packed.rows[row], vocabulary, characters)}")
             shown += len(packed.rows)
             first += shard.entry["rows"]
             if shown >= rows:
@@ -106,23 +113,25 @@ def print_stats(found: dict[str, Any]) -> None:
     for name, split in found["splits"].items():
         fill = "" if split["fill"] is None else f"{split['fill']:.4%}"
         figures = [f"{split[key]:,}" for key in ("shards", "documents", "rows", "tokens")]
-        table.add_row(Text(name), *figures, fill, f"{split['pieces']:,}", f"{split['pieces_a_row'] or 0:,.2f}")
+        if split["pieces"] is None:
+            pieces = ("?", "?")
+        else:
+            pieces = (f"{split['pieces']:,}", f"{split['pieces_a_row'] or 0:,.2f}")
+        table.add_row(Text(name), *figures, fill, *pieces)
     console.print(table)
-    table = Table("split", title="tokens of a document piece: shares of pieces at or below", title_justify="left")
-    columns = next((list(split["piece_tokens"]) for split in found["splits"].values() if split["pieces"]), [])
-    for column in columns:
-        table.add_column(column, justify="right")
-    for name, split in found["splits"].items():
-        table.add_row(Text(name), *(f"{split['piece_tokens'][key]:,}" for key in columns if split["pieces"]))
-    console.print(table)
-    table = Table("source", title="sources (each document once)", title_justify="left")
-    for column in ("documents", "tokens", "share", "weight"):
+    if any(split["pieces"] is None for split in found["splits"].values()):
+        written = " and ".join(found["formats"])
+        console.print(f"{written} files do not store where documents begin: nothing is known of pieces", soft_wrap=True)
+    if any(split["pieces"] for split in found["splits"].values()):
+        console.print(_piece_lengths(found["splits"]))
+    table = Table("source", title="sources: what is in the set, all splits, end-of-text included", title_justify="left")
+    for column in ("documents", "copies", "tokens", "share", "weight"):
         table.add_column(column, justify="right")
     whole = sum(source["tokens"] for source in found["sources"].values())
     for name, source in found["sources"].items():
         share = f"{source['tokens'] / whole:.2%}" if whole else ""
-        figures = [f"{source['documents']:,}", f"{source['tokens']:,}", share, f"{source['weight']:g}"]
-        table.add_row(Text(printable(name)), *figures)
+        figures = [f"{source[key]:,}" for key in ("documents", "copies", "tokens")]
+        table.add_row(Text(printable(name)), *figures, share, f"{source['weight']:g}")
     console.print(table)
     table = Table("format", title="files", title_justify="left")
     for column in ("files", "MB", "bytes a token", "largest MB"):
@@ -133,6 +142,19 @@ def print_stats(found: dict[str, Any]) -> None:
         largest = f"{max(sizes, default=0) / 1e6:,.1f}"
         table.add_row(kind, f"{len(sizes):,}", f"{sum(sizes) / 1e6:,.1f}", a_token, largest)
     console.print(table)
+
+
+def _piece_lengths(splits: dict[str, Any]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("split", title="tokens of a document piece: shares of pieces at or below", title_justify="left")
+    columns = next(list(split["piece_tokens"]) for split in splits.values() if split["pieces"])
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, split in splits.items():
+        table.add_row(Text(name), *(f"{split['piece_tokens'][key]:,}" for key in columns if split["pieces"]))
+    return table
 
 
 @shards.command()

@@ -11,7 +11,7 @@ from pipeline import schemas
 from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
-from pipeline.mixture_walk import mixture_of
+from pipeline.mixture_walk import left_out_of_mixture, mixture_of
 from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
 from pipeline.walk import Walk
@@ -53,6 +53,11 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say(
             f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
             f"times its text, from {gave['documents']:,} documents"
+        )
+    for source, share in left_out_of_mixture(walk).items():
+        say(
+            f"WARNING: shards.mixture asks for {share:g} of source {printable(source)}, but none of its documents is "
+            "in train: its budget is less than its first document has; raise its share or shards.max_tokens"
         )
     console.print(_splits(walk))
     for name, books in row_books(walk).items():

@@ -83,5 +83,11 @@ def mixture_of(walk: "Walk") -> dict[str, Json]:
     }
 
 
+def left_out_of_mixture(walk: "Walk") -> dict[str, float]:
+    """Sources that ``shards.mixture`` asks for and that gave no document, with the number it gives each."""
+    shares = walk.config.shards.mixture or {}
+    return {name: shares[name] for name, gave in mixture_of(walk).items() if name in shares and not gave["documents"]}
+
+
 def _given(walk: "Walk", source: str) -> int:
     return total(walk.ledger, f"tokens/{source}")

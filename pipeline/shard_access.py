@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import zstandard
 
 from pipeline.config import ConfigError
 from pipeline.engine.records import Json
@@ -58,18 +60,21 @@ def stored_shards(run: FinishedRun, file_format: str, split: str | None = None) 
             yield StoredShard(name, number, len(entries), entry, f"{run.shards}/{entry['path']}")
 
 
-def read_stored(run: FinishedRun, file_format: str, shard: StoredShard, first_rows: int | None = None) -> PackedRows:
-    """Rows of a shard.
+def read_stored(
+    run: FinishedRun, file_format: str, shard: StoredShard, first_rows: int | None = None, *, whole_rows: bool = False
+) -> PackedRows:
+    """Rows of a shard; ``whole_rows`` as in :func:`pipeline.stages.shard_reading.read_shard`.
 
     Raises:
         StorageError: the file is missing or not as the manifest describes it.
         ConfigError: its format cannot tell where documents begin.
     """
     try:
-        return read_shard(run.store.path(shard.path), file_format, shard.entry, row_shape(run.manifest), first_rows)
+        path, shape = run.store.path(shard.path), row_shape(run.manifest)
+        return read_shard(path, file_format, shard.entry, shape, first_rows, whole_rows=whole_rows)
     except FormatError as error:
         raise ConfigError(str(error)) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, zstandard.ZstdError) as error:
         raise StorageError(
             f"{shard.path}: cannot be read ({error}); `winnow verify` lists all damaged files"
         ) from error

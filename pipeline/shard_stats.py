@@ -3,12 +3,16 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.engine.records import Json
+from pipeline.engine.records import Json, Record
+from pipeline.engine.store import StorageError
 from pipeline.finished import FinishedRun
 from pipeline.shard_access import best_source, read_stored, row_shape, stored_shards
+from pipeline.stages.shard_reading import tells_borders
 from pipeline.stages.shard_set import described_formats, files_of
+from pipeline.stages.tables import numbers, read_ipc, read_parquet
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
@@ -18,17 +22,18 @@ def shard_stats(run: FinishedRun) -> Json:
 
     ``splits``: by split, ``rows``, ``tokens`` (padding not counted), ``documents``, ``fill`` (share of the rows' places
     that hold tokens), ``pieces`` (stretches of one document in one row), ``pieces_a_row``, ``single_piece_rows``
-    (rows of one piece), ``piece_tokens`` (quantiles of the pieces' lengths and their mean). ``sources``: documents and
-    tokens of each, without end-of-text, each document counted once. ``files``: format,
-    path, bytes of every file. ``formats``: bytes and bytes a token of each.
+    (rows of one piece), ``piece_tokens`` (quantiles of the pieces' lengths and their mean); what is said of pieces is
+    None where no format of the set tells where documents begin. ``sources``: different documents of each in the set,
+    their copies, and the tokens of all copies with end-of-text, all splits together: they add up to the splits.
+    ``files``: format, path, bytes of every file. ``formats``: bytes and bytes a token of each.
 
     Raises:
-        StorageError: a shard is missing or damaged.
-        ConfigError: no format of the set tells where documents begin.
+        StorageError: a shard, or a table that tells the sources, is missing or damaged.
     """
     manifest = run.manifest
     shards = manifest["shards"]
     row_tokens = row_shape(manifest).row_tokens
+    borders = tells_borders(best_source(manifest), row_shape(manifest))
     splits = {}
     for name, described in shards["splits"].items():
         places = described["rows"] * row_tokens
@@ -37,7 +42,7 @@ def shard_stats(run: FinishedRun) -> Json:
             "tokens": described["tokens"],
             "rows": described["rows"],
             "shards": len(described["shards"]),
-            **_pieces(run, name, row_tokens, places),
+            **(_pieces(run, name, row_tokens, places) if borders else _whole_rows(described, places)),
         }
     files = [
         {"format": kind, "path": file["path"], "bytes": file["bytes"]}
@@ -56,15 +61,55 @@ def shard_stats(run: FinishedRun) -> Json:
         "row_tokens": row_tokens,
         "dtype": shards["dtype"],
         "splits": splits,
-        "sources": {name: _source(source) for name, source in manifest["sources"].items()},
+        "sources": _sources(run, manifest),
         "formats": formats,
         "files": files,
     }
 
 
-def _source(source: Json) -> Json:
-    kept = source["outcomes"].get("kept", 0)
-    return {"documents": kept, "tokens": source["tokens"], "weight": source["weight"]}
+def _sources(run: FinishedRun, manifest: Json) -> dict[str, Json]:
+    """What of each source is in the set, from the ledger: the manifest's own tokens are those before any draw."""
+    names = [source.name for source in run.config.sources]
+    found = np.zeros((3, len(names)), np.int64)
+    try:
+        for ledger, verdicts, tokens in zip(run.ledger, run.records["filter"], run.records["tokenise"], strict=True):
+            found += _counted(run, ledger, verdicts, tokens, len(names))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StorageError(
+            f"a table under work/ cannot be read ({error}); `winnow verify` lists all damaged files"
+        ) from error
+    return {
+        name: {
+            "documents": documents,
+            "copies": copies,
+            "tokens": tokens,
+            "weight": manifest["sources"][name]["weight"],
+        }
+        for name, documents, copies, tokens in zip(names, *found.tolist(), strict=True)
+    }
+
+
+def _counted(run: FinishedRun, ledger: Record, verdicts: Record, tokenised: Record, sources: int) -> NDArray[np.int64]:
+    """Of one part, int64[3, S]: documents, copies, tokens."""
+    decisions = read_parquet(run.store, ledger.outputs["decisions"].reference(), ["doc", "copies"])
+    copies = numbers(decisions, "copies").astype(np.int64)
+    docs, copies = numbers(decisions, "doc")[copies > 0], copies[copies > 0]
+    told = read_parquet(run.store, verdicts.outputs["verdicts"].reference(), ["doc", "source"])
+    source = numbers(told, "source")[np.searchsorted(numbers(told, "doc"), docs)].astype(np.int64)
+    ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
+    length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+    tokens = (length[np.searchsorted(numbers(ids, "doc"), docs)] + 1) * copies
+    counts = np.zeros((3, sources), np.int64)
+    for row, values in zip(counts, (np.ones_like(copies), copies, tokens), strict=True):
+        np.add.at(row, source, values)
+    return counts
+
+
+def _whole_rows(described: Json, places: int) -> Json:
+    """What can be said of a split without the borders of documents."""
+    fill = round(described["row_tokens"] / places, 6) if places else None
+    return {"fill": fill, "pieces": None, "pieces_a_row": None, "single_piece_rows": None, "piece_tokens": {}}
 
 
 def _pieces(run: FinishedRun, split: str, row_tokens: int, places: int) -> Json:

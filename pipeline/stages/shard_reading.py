@@ -29,7 +29,20 @@ class RowShape(NamedTuple):
     """End-of-text id where rows are one stream (``concat``), else None."""
 
 
-def read_shard(path: Path, file_format: str, shard: Json, shape: RowShape, first_rows: int | None = None) -> PackedRows:
+def tells_borders(file_format: str, shape: RowShape) -> bool:
+    """Whether files of a format tell where documents begin: mds and litdata only where rows are one stream."""
+    return file_format in ("parquet", "raw") or shape.joined_by is not None
+
+
+def read_shard(
+    path: Path,
+    file_format: str,
+    shard: Json,
+    shape: RowShape,
+    first_rows: int | None = None,
+    *,
+    whole_rows: bool = False,
+) -> PackedRows:
     """Rows of one shard.
 
     Args:
@@ -38,32 +51,54 @@ def read_shard(path: Path, file_format: str, shard: Json, shape: RowShape, first
         shard: its entry in the manifest.
         shape: of the set's rows.
         first_rows: read no more rows than these from the start; None = all.
+        whole_rows: where the format does not tell where documents begin, give each row as one piece, padding included.
 
     Raises:
-        FormatError: the file does not hold what the manifest says, or its format does not tell where documents begin
-            (mds and litdata, for rows that are not one stream).
+        FormatError: the format does not tell where documents begin.
+        OSError, ValueError: the file is missing, or does not hold what the manifest says.
     """
     rows = shard["rows"] if first_rows is None else min(first_rows, shard["rows"])
     if file_format == "parquet":
         packed = _read_parquet(path, rows, shape)
     elif file_format == "raw":
         packed = raw.read(np.memmap(path, np.uint8, "r"), path.with_suffix(".idx").read_bytes(), shape.row_tokens)
-    elif shape.joined_by is None:
+    elif not tells_borders(file_format, shape) and not whole_rows:
         raise FormatError(
             f"{path}: {file_format} files do not say where documents begin; add parquet or raw to shards.formats"
         )
     else:
         columns = _mds_columns(path) if file_format == "mds" else {mds.TOKENS: _litdata_rows(path, shape)}
         ids = columns.pop(mds.TOKENS)
-        packed = PackedRows(ids, *_pieces_of_stream(ids, shard["tokens"], shape), columns)
+        if tells_borders(file_format, shape):
+            packed = PackedRows(ids, *_pieces_of_stream(ids, shard["tokens"], shape), columns)
+        else:
+            packed = PackedRows(ids, np.full(len(ids), shape.row_tokens, np.uint32), np.arange(len(ids) + 1), columns)
     if first_rows is None and len(packed.rows) != shard["rows"]:
-        raise FormatError(f"{path}: holds {len(packed.rows):,} rows, the manifest says {shard['rows']:,}")
+        raise ValueError(f"holds {len(packed.rows):,} rows, the manifest says {shard['rows']:,}")
     if packed.rows.dtype != shape.dtype or packed.rows.shape[1] != shape.row_tokens:
-        raise FormatError(
-            f"{path}: rows of {packed.rows.shape[1]:,} {packed.rows.dtype} ids, the manifest says "
+        raise ValueError(
+            f"rows of {packed.rows.shape[1]:,} {packed.rows.dtype} ids, the manifest says "
             f"{shape.row_tokens:,} {shape.dtype}"
         )
+    tokens = _checked_pieces(packed, shape)
+    if first_rows is None and tokens != shard["tokens"] and tells_borders(file_format, shape):
+        raise ValueError(f"document pieces hold {tokens:,} tokens, the manifest says {shard['tokens']:,}")
     return _first(packed, rows)
+
+
+def _checked_pieces(packed: PackedRows, shape: RowShape) -> int:
+    """Tokens of all pieces; ValueError if the pieces are not those of these rows."""
+    offsets = packed.offsets
+    a_piece = [packed.docs, packed.doc_starts]
+    if len(offsets) != len(packed.rows) + 1 or offsets[0] != 0 or offsets[-1] != len(packed.pieces):
+        raise ValueError("its document pieces are not those of its rows")
+    if any(column is not None and len(column) != len(packed.pieces) for column in a_piece):
+        raise ValueError("docs, doc_starts and doc_lens differ in length")
+    held = np.diff(np.concatenate([[0], np.cumsum(packed.pieces, dtype=np.int64)])[offsets])
+    if len(held) and held.max() > shape.row_tokens:
+        row = int(np.argmax(held))
+        raise ValueError(f"document pieces of row {row:,} hold {held[row]:,} tokens, more than {shape.row_tokens:,}")
+    return int(held.sum())
 
 
 def _first(packed: PackedRows, rows: int) -> PackedRows:
@@ -95,7 +130,7 @@ def _read_parquet(path: Path, rows: int, shape: RowShape) -> PackedRows:
         if name not in A_PIECE:
             column = _one_array(table.column(name))
             if not pa.types.is_fixed_size_list(column.type) or column.type.list_size != shape.row_tokens:
-                raise FormatError(f"{path}: column {name} is {column.type}, expected {shape.row_tokens} numbers a row")
+                raise ValueError(f"column {name} is {column.type}, expected {shape.row_tokens} numbers a row")
             a_token[name] = column.values.to_numpy().reshape(-1, shape.row_tokens)
     ids = a_token.pop("input_ids")
     return PackedRows(ids, a_piece["doc_lens"], offsets, a_token, a_piece.get("docs"), a_piece.get("doc_starts"))
@@ -120,7 +155,7 @@ def _mds_columns(path: Path) -> dict[str, NDArray[Any]]:
     number = int(content[:4].view("<u4")[0])
     offsets = content[4 : 8 + 4 * number].view("<u4")
     if offsets[-1] != len(content):
-        raise FormatError(f"{path}: {len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+        raise ValueError(f"{len(content):,} bytes, its own offsets say {offsets[-1]:,}")
     config = json.loads(content[8 + 4 * number : offsets[0]].tobytes())
     body = content[offsets[0] :].reshape(number, -1)
     columns, at = {}, 0
@@ -136,6 +171,6 @@ def _litdata_rows(path: Path, shape: RowShape) -> NDArray[Any]:
     number = int(content[:4].view("<u4")[0])
     offsets = content[4 : 8 + 4 * number].view("<u4")
     if offsets[-1] != len(content):
-        raise FormatError(f"{path}: {len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+        raise ValueError(f"{len(content):,} bytes, its own offsets say {offsets[-1]:,}")
     rows: NDArray[Any] = content[offsets[0] :].view(shape.dtype.newbyteorder("<")).reshape(-1, shape.row_tokens)
     return rows

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.shards import shown_text
 from pipeline.config import ConfigError, parse_config
 from pipeline.convert import convert
 from pipeline.finished import FinishedRun, load_finished
-from pipeline.run import run
+from pipeline.run import run, usable_vocabulary
 from pipeline.shard_access import read_stored, stored_shards
 from pipeline.shards.formats.raw import NAMES
 from pipeline.stages.shard_files import FORMATS
@@ -223,6 +224,71 @@ def test_convert_refuses_a_damaged_shard_and_a_finished_folder(finished, tmp_pat
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("damage", ["cut", "emptied", "a list", "no shards", "no hash", "gone"])
+def test_a_damaged_manifest_is_named_with_what_to_do(finished, tmp_path, damage):
+    copy = tmp_path / "run"
+    shutil.copytree(finished.store.root, copy)
+    path = copy / finished.shards / "manifest.json"
+    whole = orjson.loads(path.read_bytes())
+    del whole["shards"]["splits"]["train"]["shards"][0]["sha256"]
+    if damage == "gone":
+        path.unlink()
+    else:
+        bare = {key: value for key, value in whole.items() if key != "shards"}
+        others = {"emptied": b"{}", "a list": b"[]", "no shards": orjson.dumps(bare), "no hash": orjson.dumps(whole)}
+        path.write_bytes(path.read_bytes()[:-50] if damage == "cut" else others[damage])
+    told = "missing" if damage == "gone" else "damaged"
+    commands = [("verify",), ("shards", "stats"), ("shards", "head"), ("status",), ("status", "--json")]
+    for command in [*commands, ("why", "web/1")]:
+        code, output = winnow(*command, str(copy))
+        assert code == 1, (command, output)
+        assert f"manifest.json: {told}" in output and "`winnow run` again" in output, (command, output)
+        assert "a fault in winnow" not in output and "no shard set yet" not in output
+        assert command != ("verify",) or "FAULT" in output
+    if damage in ("cut", "gone"):
+        run(finished.config.model_copy(update={"run": str(copy)}))
+        assert path.read_bytes() == (shard_folder(finished) / "manifest.json").read_bytes()
+        assert winnow("verify", str(copy))[0] == 0
+
+
+def test_altered_piece_lengths_are_told_with_the_file(sample, tmp_path):
+    made = finish(sample, tmp_path / "run", compression="none")
+    victim = sorted(shard_folder(made).glob("train-*.parquet"))[1]
+    group = pq.read_metadata(victim).row_group(0)
+    chunk = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema.startswith("doc_lens"))
+    content = bytearray(victim.read_bytes())
+    end = chunk.data_page_offset + chunk.total_compressed_size
+    content[end - 2 : end] = b"\xff\xff"
+    victim.write_bytes(content)
+    for command in ("stats", "head"):
+        code, output = winnow("shards", command, made.store.root, *(["--rows", "100000"] if command == "head" else []))
+        assert code == 1 and victim.name in output and "`winnow verify`" in output, output
+        assert "document pieces of row" in output and "a fault in winnow" not in output
+
+
+@pytest.mark.parametrize("row", ["best_fit", "window"])
+@pytest.mark.parametrize("kind", ["mds", "litdata"])
+def test_rows_without_borders_can_be_looked_at(sample, tmp_path, row, kind):
+    expected = finish(sample, tmp_path / "run", row=row, formats=["parquet"])
+    wanted = json.loads(winnow("shards", "stats", expected.store.root, "--json")[1])
+    first = read_stored(expected, "parquet", next(stored_shards(expected, "parquet", "train")), 1)
+    made = finish(sample, tmp_path / "run", row=row, formats=[kind])
+    code, output = winnow("shards", "stats", made.store.root, "--json")
+    assert code == 0, output
+    found = json.loads(output)
+    assert found["sources"] == wanted["sources"]
+    for name, split in found["splits"].items():
+        keys = ("documents", "tokens", "rows", "fill")
+        assert [split[key] for key in keys] == [wanted["splits"][name][key] for key in keys]
+        assert split["pieces"] is None
+    code, output = winnow("shards", "stats", made.store.root)
+    assert code == 0 and f"{kind} files do not store where documents begin" in output
+    assert "tokens of a document piece" not in output
+    code, output = winnow("shards", "head", made.store.root, "--rows", "1", "--characters", "100000")
+    text = shown_text(first.rows[0], usable_vocabulary(made.config), 100_000)
+    assert code == 0 and f"{kind} files do not store where documents begin" in output and text in output
+
+
 def test_head_shows_pieces_as_text(finished):
     run_folder = finished.store.root
     code, output = winnow("shards", "head", run_folder, "--rows", "2")
@@ -265,7 +331,7 @@ def test_stats_add_up(finished):
     documents = sum(split["documents"] for split in found["splits"].values())
     assert sum(source["documents"] for source in found["sources"].values()) == documents
     whole = sum(split["tokens"] for split in found["splits"].values())
-    assert sum(source["tokens"] for source in found["sources"].values()) == whole - documents
+    assert sum(source["tokens"] for source in found["sources"].values()) == whole
     size = {name: path.stat().st_size for name, path in files_on_disk(finished).items()}
     assert {file["path"]: file["bytes"] for file in found["files"]} == size
     code, output = winnow("shards", "stats", finished.store.root)

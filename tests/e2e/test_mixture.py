@@ -1,11 +1,13 @@
 """Mixtures: every source gives its share to one document, the ledger says so, and more budget only adds."""
 
+import json
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from pipeline.stages.mixture import _TAG, RULE, budgets
 from pipeline.stages.tables import read_ipc
 from pipeline.verify import check_shards, recount
 from tests.e2e.sample import settings, write_sample
+from tests.e2e.test_commands import winnow
 
 SHARES = {"web": 0.5, "books": 2.0, "notes": 0.5}
 SHARDS = {"sequence_tokens": 127, "shard_tokens": 4000, "splits": {"val": 0.15}}
@@ -156,6 +159,37 @@ def test_units_do_not_change_a_byte(mixed, sample, tmp_path):
     config = settings(sample, tmp_path / "run", shards=SHARDS | shards, compute={"unit_mb": 1, "worker_memory_mb": 256})
     run(parse_config(config))
     assert hashes(load_finished(str(tmp_path / "run"))) == expected
+
+
+@pytest.mark.parametrize(
+    "shards", [{"mixture": SHARES, "max_tokens": 40_000}, {"max_tokens": 20_000}, {"mixture": SHARES}, {}]
+)
+def test_stats_count_the_tokens_of_each_source_in_the_set(mixed, shards):
+    found = mixed(**shards)
+    code, output = winnow("shards", "stats", found.store.root, "--json")
+    assert code == 0, output
+    told = json.loads(output)
+    expected = {name: {"documents": 0, "copies": 0, "tokens": 0, "weight": 1.0} for name in SHARES}
+    for row in ledger(found, "mixture" if shards else "decide"):
+        mine = expected[row["source"]]
+        mine["documents"] += row["copies"] > 0
+        mine["copies"] += row["copies"]
+        mine["tokens"] += row["copies"] * (row["tokens"] or 0)
+    assert told["sources"] == expected
+    for whole, part in (("tokens", "tokens"), ("documents", "copies")):
+        in_splits = sum(split[whole] for split in told["splits"].values())
+        assert in_splits == sum(source[part] for source in expected.values())
+
+
+def test_a_source_that_gives_nothing_is_told(sample, tmp_path):
+    shards = SHARDS | {"mixture": {"web": 1, "books": 1, "notes": 1e-12}, "splits": {}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings(sample, tmp_path / "run", shards=shards)))
+    code, output = winnow("run", str(tmp_path / "c.yaml"))
+    assert code == 0, output
+    assert output.count("WARNING") == 1
+    assert "WARNING: shards.mixture asks for 1e-12 of source notes, but none of its documents" in output
+    code, output = winnow("shards", "stats", str(tmp_path / "run"), "--json")
+    assert json.loads(output)["sources"]["notes"] == {"documents": 0, "copies": 0, "tokens": 0, "weight": 1.0}
 
 
 def test_why_tells_of_the_mixture(mixed):
