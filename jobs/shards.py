@@ -124,7 +124,7 @@ def print_stats(found: dict[str, Any]) -> None:
         console.print(f"{written} files do not store where documents begin: nothing is known of pieces", soft_wrap=True)
     if any(split["pieces"] for split in found["splits"].values()):
         console.print(_piece_lengths(found["splits"]))
-    table = Table("source", title="sources: what is in the set, all splits, end-of-text included", title_justify="left")
+    table = Table("source", title="sources (all splits, end-of-text included)", title_justify="left")
     for column in ("documents", "copies", "tokens", "share", "weight"):
         table.add_column(column, justify="right")
     whole = sum(source["tokens"] for source in found["sources"].values())

@@ -74,7 +74,7 @@ def _sources(run: FinishedRun, manifest: Json) -> dict[str, Json]:
     try:
         for ledger, verdicts, tokens in zip(run.ledger, run.records["filter"], run.records["tokenise"], strict=True):
             found += _counted(run, ledger, verdicts, tokens, len(names))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise StorageError(
             f"a table under work/ cannot be read ({error}); `winnow verify` lists all damaged files"
         ) from error

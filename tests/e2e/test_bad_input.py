@@ -19,6 +19,7 @@ from pipeline.finished import load_finished
 from pipeline.run import run
 from pipeline.walk import UnreadableShareError
 from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
 
 TEXTS = articles(5, 30)[:30]
 
@@ -137,6 +138,8 @@ def test_empty_files_and_blank_lines(folder):
     finished = finished_run(folder)
     assert finished.manifest["books"]["records"] == 0
     assert finished.manifest["shards"]["splits"]["train"]["shards"] == []
+    code, output = winnow("shards", "stats", finished.store.root)
+    assert code == 0 and "sources (all splits" in output and "tokens of a document piece" not in output
     (folder / "in" / "full.jsonl").write_bytes(lines("f"))
     assert outcomes(finished_run(folder)) == {"kept": 30}
 
