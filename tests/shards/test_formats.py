@@ -221,3 +221,8 @@ def test_a_cut_payload_or_a_foreign_index_is_refused():
         raw.read(packed.rows.tobytes()[:-1], index, 8)
     with pytest.raises(FormatError, match="not a Megatron index"):
         raw.read(packed.rows.tobytes(), b"x" + index[1:], 8)
+    for cut in (0, 20, 40, len(index) - 9):
+        with pytest.raises(FormatError, match="the file was cut"):
+            raw.read(packed.rows.tobytes(), index[:cut], 8)
+    with pytest.raises(FormatError, match="do not follow each other"):
+        raw.read(packed.rows.tobytes(), index[:37] + b"\x70" + index[38:], 8)

@@ -100,15 +100,22 @@ def read(ids: bytes | NDArray[np.uint8], index: bytes, row_tokens: int) -> Packe
     Raises:
         FormatError: the two do not belong together.
     """
-    magic, version, code, number, _ = _HEADER.unpack_from(index)
+    if len(index) < _HEADER.size:
+        raise FormatError(f"not a Megatron index: {len(index):,} bytes; the file was cut")
+    magic, version, code, number, borders = _HEADER.unpack_from(index)
     dtypes: dict[int, np.dtype[Any]] = {4: np.dtype(np.uint32), 8: np.dtype(np.uint16)}
     dtype = dtypes.get(code)
     if magic != _MAGIC or version != 1 or dtype is None:
         raise FormatError(f"not a Megatron index of 2- or 4-byte ids (magic {magic!r}, version {version}, type {code})")
     if len(ids) % (dtype.itemsize * row_tokens):
         raise FormatError(f"{len(ids):,} bytes are no whole number of rows of {row_tokens:,} ids; the file was cut")
+    if len(index) != _HEADER.size + 12 * number + 8 * borders:
+        raise FormatError(f"{len(index):,} bytes are no Megatron index of {number:,} documents; the file was cut")
     rows = np.frombuffer(ids, dtype).reshape(-1, row_tokens)
     at = _HEADER.size
     lengths: NDArray[np.int64] = np.frombuffer(index, "<i4", number, at).astype(np.int64)
     starts = np.frombuffer(index, "<i8", number, at + 4 * number) // dtype.itemsize
-    return PackedRows(rows, *pieces_of(Documents(starts, starts + lengths), len(rows), row_tokens))
+    ends = starts + lengths
+    if (lengths < 0).any() or (starts < np.append(0, ends[:-1])).any() or (ends > rows.size).any():
+        raise FormatError(f"the documents of the Megatron index do not follow each other in {rows.size:,} ids")
+    return PackedRows(rows, *pieces_of(Documents(starts, ends), len(rows), row_tokens))
