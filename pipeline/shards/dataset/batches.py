@@ -88,6 +88,8 @@ def make_batch(
 
 def _positions(pieces: list[NDArray[np.uint32]], length: int) -> NDArray[np.int64]:
     """int64[B, L]: place of each token in its document piece; padding counts as a piece."""
+    if not pieces:
+        return np.zeros((0, length), np.int64)
     rest = [np.append(lens.astype(np.int64), length - int(lens.sum())) for lens in pieces]
     lens = np.concatenate(rest)
     starts = np.cumsum(lens) - lens

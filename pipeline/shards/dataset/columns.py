@@ -3,8 +3,10 @@
 Legend: R rows of the shard, L values a row.
 """
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,11 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.plain_pages import Pages
 
 Bytes = memoryview | bytes
 DECODED_BYTES = 512_000_000
 """Decoded row groups that a reader keeps, where it has to decode (compressed shards)."""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong inside of Arrow's reader becomes a :class:`ShardError` that names the file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        told = " ".join(str(error).split())  # Arrow's messages can have several lines
+        raise ShardError(f"{path} is altered: {told}; {WHAT_TO_DO}") from None
 
 
 class FixedColumn(Protocol):
@@ -107,14 +120,16 @@ class DecodedGroups:
 class DecodedColumn:
     """Values that Arrow's reader has to decode."""
 
-    def __init__(self, file: pq.ParquetFile, shard: str, name: str, groups: DecodedGroups) -> None:
-        self._file, self._shard, self._name, self._groups = file, shard, name, groups
+    def __init__(self, file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups) -> None:
+        self._file, self._path, self._name, self._groups = file, path, name, groups
         kind = file.schema_arrow.field(name).type
         fixed = pa.types.is_fixed_size_list(kind)
         self.length = kind.list_size if fixed else 1
         value_type = kind.value_type if fixed else kind
         self.dtype = np.dtype(np.uint8 if pa.types.is_boolean(value_type) else value_type.to_pandas_dtype())
         rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        if sum(rows) != file.metadata.num_rows:
+            raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
         self._starts = np.concatenate([[0], np.cumsum(rows)])
 
     def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
@@ -137,12 +152,14 @@ class DecodedColumn:
         return self.runs(rows, np.ones(len(rows), np.int64))
 
     def _group(self, group: int) -> NDArray[Any]:
-        return self._groups.get((self._shard, self._name, group), lambda: self._decode(group))
+        return self._groups.get((str(self._path), self._name, group), lambda: self._decode(group))
 
     def _decode(self, group: int) -> NDArray[Any]:
-        column = self._file.read_row_group(group, columns=[self._name]).column(0).combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
-        array = values.to_numpy(zero_copy_only=False).astype(self.dtype, copy=False)
-        return np.ascontiguousarray(array).reshape(-1, self.length)
+        with reading(self._path):
+            column = self._file.read_row_group(group, columns=[self._name]).column(0).combine_chunks()
+            if isinstance(column, pa.ChunkedArray):
+                column = column.combine_chunks()
+            values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+            array = values.to_numpy(zero_copy_only=False).astype(self.dtype, copy=False)
+            rows = int(self._starts[group + 1] - self._starts[group])
+            return np.ascontiguousarray(array).reshape(rows, self.length)

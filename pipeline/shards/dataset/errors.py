@@ -3,3 +3,10 @@
 
 class ShardError(Exception):
     """A shard set or one of its files is missing, cut short or altered; the message says which and what to do."""
+
+
+WHAT_TO_DO = (
+    "copy it again from where it was made (`winnow verify RUN` tells there which shards are whole), or remove it from "
+    "the cache if it lies in one"
+)
+"""End of a message on a file that is not as the manifest says."""

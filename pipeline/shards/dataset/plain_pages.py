@@ -56,13 +56,16 @@ def plain_pages(data: memoryview, metadata: Any, column: int) -> Pages | None:
             at, end, values = chunk.data_page_offset, 0, 0
             end = at + chunk.total_compressed_size
             while at < end and values < chunk.num_values:
+                before = at
                 count, first, at = _page(data, at, width)
+                if count < 1 or not before < first < at <= len(data):
+                    return None
                 counts.append(count)
                 offsets.append(first)
                 values += count
             if values != chunk.num_values or at > end:
                 return None
-    except (_NotPlainError, IndexError, KeyError):
+    except (_NotPlainError, IndexError, KeyError, TypeError, RecursionError):  # no page header: Arrow's reader says so
         return None
     return Pages(np.cumsum(counts), np.array(offsets, np.int64), width)
 
@@ -122,6 +125,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             return value, at
+        if shift > 63:
+            raise _NotPlainError
 
 
 def _zigzag(data: memoryview, at: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 Legend: R rows, L ids a row, P document pieces.
 """
 
+import hashlib
 import mmap
 from pathlib import Path
 from typing import Any
@@ -12,87 +13,106 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn
-from pipeline.shards.dataset.errors import ShardError
+from pipeline.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
+from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.folders import Folder
 from pipeline.shards.dataset.plain_pages import Pages, plain_pages
 from pipeline.shards.dataset.shard_set import ShardEntry, ShardSet
 from pipeline.shards.formats import raw
+from pipeline.shards.formats.payload import FormatError
 
 IDS = "input_ids"
 PIECES = "doc_lens"
-_WHAT_TO_DO = (
-    "copy it again from where it was made (`winnow verify RUN` tells there which shards are whole), or remove it from "
-    "the cache if it lies in one"
-)
 
 
 class ShardFile:
     """A shard open for reading.
+
+    Args:
+        path: of the file.
+        entry: of the shard in the manifest.
+        shard_set: that it belongs to.
+        decoded: row groups that had to be decoded.
+        folder: that holds the files beside it.
+        verify: whether the sha256 of the files beside it is compared with the manifest's.
 
     Raises:
         ShardError: it is missing, or has not the size, rows or columns that the manifest says.
     """
 
     def __init__(
-        self, path: Path, entry: ShardEntry, shard_set: ShardSet, decoded: DecodedGroups, folder: Folder
+        self,
+        path: Path,
+        entry: ShardEntry,
+        shard_set: ShardSet,
+        decoded: DecodedGroups,
+        folder: Folder,
+        verify: bool = False,
     ) -> None:
+        self._verify = verify
         self._path, self._entry, self._set, self._decoded, self._folder = path, entry, shard_set, decoded, folder
         self._columns: dict[str, FixedColumn] = {}
         self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
-        self._filled: NDArray[np.int64] | None = None
+        self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
         self._data = self._mapped()
         self._file: pq.ParquetFile | None = None
         if shard_set.file_format == "parquet":
-            self._file = self._footer()
-            rows = self._file.metadata.num_rows
+            with reading(path):
+                self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._data)))
+                rows, names = self._file.metadata.num_rows, self._file.schema_arrow.names
         else:
-            rows = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize)
-        self.names: list[str] = list(self._file.schema_arrow.names) if self._file else [IDS]
+            rows, names = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
+        self.names: list[str] = names
         """Names of the columns."""
         if rows != entry.rows:
-            raise ShardError(f"{path}: {rows:,} rows, but the manifest says {entry.rows:,}; {_WHAT_TO_DO}")
+            raise ShardError(f"{path}: {rows:,} rows, but the manifest says {entry.rows:,}; {WHAT_TO_DO}")
         ids = self.column(IDS)
         if ids.length != shard_set.row_tokens:
             raise ShardError(
-                f"{path}: rows of {ids.length} ids, but the manifest says {shard_set.row_tokens}; {_WHAT_TO_DO}"
+                f"{path}: rows of {ids.length} ids, but the manifest says {shard_set.row_tokens}; {WHAT_TO_DO}"
             )
 
     def column(self, name: str) -> FixedColumn:
         """A column of fixed length by its name.
 
         Raises:
-            ShardError: there is no such column.
+            ShardError: there is no such column, or its rows differ in length.
         """
         if name not in self.names:
             raise ShardError(f"{self._path} has no column {name!r}; it has {', '.join(self.names)}")
         if name not in self._columns:
-            self._columns[name] = self._open_column(name)
+            with reading(self._path):
+                self._columns[name] = self._open_column(name)
         return self._columns[name]
 
     def pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Lengths uint32[P] of the document pieces, row after row, and offsets int64[R + 1] into them."""
+        """Lengths uint32[P] of the document pieces, row after row, and offsets int64[R + 1] into them.
+
+        Raises:
+            ShardError: they are not there, or do not fit the rows and tokens that the manifest says.
+        """
         if self._pieces is None:
             if self._file and PIECES in self.names:
-                column = self._file.read(columns=[PIECES]).column(0).combine_chunks()
-                if isinstance(column, pa.ChunkedArray):
-                    column = column.combine_chunks()
-                offsets = column.offsets.to_numpy().astype(np.int64)
-                self._pieces = column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
+                with reading(self._path):
+                    column = self._file.read(columns=[PIECES]).column(0).combine_chunks()
+                    if isinstance(column, pa.ChunkedArray):
+                        column = column.combine_chunks()
+                    if not pa.types.is_list(column.type):
+                        raise ShardError(f"{self._path}: column {PIECES!r} is of type {column.type}; {WHAT_TO_DO}")
+                    offsets = column.offsets.to_numpy().astype(np.int64)
+                    pieces = column.values.to_numpy()[offsets[0] : offsets[-1]]
+                    offsets -= offsets[0]
+                self._check_pieces(self._path, pieces, offsets)
+                self._pieces = pieces, offsets
             elif self._file:
                 raise ShardError(f"{self._path} has no column {PIECES!r}; it has {', '.join(self.names)}")
             else:
-                ids: Any = self._data  # mapped, not copied
-                packed = raw.read(ids, self._index(), self._set.row_tokens)
-                self._pieces = packed.pieces, packed.offsets
+                self._pieces = self._indexed_pieces()
         return self._pieces
 
     def filled(self) -> NDArray[np.int64]:
         """int64[R], how many ids at the beginning of each row are text; the rest is padding."""
-        if self._filled is None:
-            lens, offsets = self.pieces()
-            ends = np.concatenate([[0], np.cumsum(lens, dtype=np.int64)])[offsets]
-            self._filled = np.diff(ends)
+        self.pieces()
         return self._filled
 
     @property
@@ -105,8 +125,15 @@ class ShardFile:
         if self._file is None:
             pages = Pages(np.array([0, self._entry.rows * length]), np.array([0]), dtype.itemsize)
             return PlainColumn(self._data, pages, length, dtype)
-        decoded = DecodedColumn(self._file, self._entry.path, name, self._decoded)
-        if pa.types.is_fixed_size_list(self._file.schema_arrow.field(name).type) and decoded.dtype.kind in "iuf":
+        kind = self._file.schema_arrow.field(name).type
+        numbers = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
+        if not (pa.types.is_integer(numbers) or pa.types.is_floating(numbers) or pa.types.is_boolean(numbers)):
+            raise ShardError(
+                f"{self._path}: column {name!r} is of type {kind}; batches hold numbers, as many in every row. "
+                "Lengths of the document pieces: doc_lens=True; other lists: read the file with pyarrow"
+            )
+        decoded = DecodedColumn(self._file, self._path, name, self._decoded)
+        if pa.types.is_fixed_size_list(kind) and decoded.dtype.kind in "iuf":
             metadata = self._file.metadata
             leaf = [metadata.schema.column(n).path.split(".")[0] for n in range(metadata.num_columns)].index(name)
             found = plain_pages(self._data, metadata, leaf)
@@ -117,35 +144,52 @@ class ShardFile:
                     return PlainColumn(self._data, found, decoded.length, np.dtype(f"<{decoded.dtype.kind}{width}"))
         return decoded
 
-    def _index(self) -> bytes:
-        """Megatron's index of the documents beside a raw payload."""
-        name, size = next(file for file in self._entry.files if file[0].endswith(".idx"))
-        try:
-            return self._folder.local_file(name, size).read_bytes()
-        except FileNotFoundError:
+    def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """What Megatron's index of the documents beside a raw payload says."""
+        entry = next((file for file in self._entry.files if file.path.endswith(".idx")), None)
+        if entry is None:
             raise ShardError(
-                f"{self._folder.location}/{name} is missing, though the manifest lists it; {_WHAT_TO_DO}"
-            ) from None
+                f"the manifest of {self._set.location} lists no .idx beside {self._entry.path}; copy manifest.json "
+                "again from where it was made"
+            )
+        path = self._folder.local_file(entry.path, entry.bytes)
+        try:
+            index = path.read_bytes()
+        except FileNotFoundError:
+            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+        _check_size(path, len(index), entry.bytes)
+        if self._verify:
+            _check_sha256(path, hashlib.sha256(index).hexdigest(), entry.sha256)
+        ids: Any = self._data  # mapped, not copied
+        try:
+            packed = raw.read(ids, index, self._set.row_tokens)
+        except FormatError as error:
+            raise ShardError(f"{path} is altered: {error}; {WHAT_TO_DO}") from None
+        self._check_pieces(path, packed.pieces, packed.offsets)
+        return packed.pieces, packed.offsets
+
+    def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:
+        """Against rows and tokens of the manifest; also finds how much of each row they fill."""
+        ends = np.concatenate([[0], np.cumsum(pieces, dtype=np.int64)])
+        tokens = int(ends[-1])
+        if tokens != self._entry.tokens or len(offsets) != self._entry.rows + 1:
+            raise ShardError(
+                f"{path} is altered: its documents have {tokens:,} tokens in {len(offsets) - 1:,} rows, but the "
+                f"manifest says {self._entry.tokens:,} in {self._entry.rows:,}; {WHAT_TO_DO}"
+            )
+        self._filled = np.diff(ends[offsets])
+        if self._filled.max(initial=0) > self._set.row_tokens:
+            raise ShardError(f"{path} is altered: its documents have more tokens than their row; {WHAT_TO_DO}")
 
     def _mapped(self) -> memoryview:
         path = self._path
         try:
             with path.open("rb") as file:
                 size = file.seek(0, 2)
-                if size != self._entry.bytes:
-                    how = "cut short" if size < self._entry.bytes else "altered"
-                    raise ShardError(
-                        f"{path} is {how}: {size:,} bytes, but the manifest says {self._entry.bytes:,}; {_WHAT_TO_DO}"
-                    )
+                _check_size(path, size, self._entry.bytes)
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except FileNotFoundError:
-            raise ShardError(f"{path} is missing, though the manifest lists it; {_WHAT_TO_DO}") from None
-
-    def _footer(self) -> pq.ParquetFile:
-        try:
-            return pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._data)))
-        except pa.ArrowInvalid as error:
-            raise ShardError(f"{self._path} is altered: {error}; {_WHAT_TO_DO}") from None
+            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
 
 
 def check_hash(path: Path, entry: ShardEntry) -> None:
@@ -154,15 +198,23 @@ def check_hash(path: Path, entry: ShardEntry) -> None:
     Raises:
         ShardError: they differ, or the shard is missing.
     """
-    import hashlib  # noqa: PLC0415
-
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise ShardError(f"{path} is missing, though the manifest lists it; {_WHAT_TO_DO}") from None
-    if found != entry.sha256:
-        raise ShardError(f"{path} is altered: its sha256 is {found}, the manifest says {entry.sha256}; {_WHAT_TO_DO}")
+        raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+    _check_sha256(path, found, entry.sha256)
+
+
+def _check_size(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        how = "cut short" if found < expected else "altered"
+        raise ShardError(f"{path} is {how}: {found:,} bytes, but the manifest says {expected:,}; {WHAT_TO_DO}")
+
+
+def _check_sha256(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ShardError(f"{path} is altered: its sha256 is {found}, the manifest says {expected}; {WHAT_TO_DO}")
 
 
 def column_values(column: FixedColumn, parts: list[Any]) -> NDArray[Any]:

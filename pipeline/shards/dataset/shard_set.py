@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,15 @@ READABLE = ("parquet", "raw")
 """Formats that this reader reads."""
 
 
+class BesideEntry(NamedTuple):
+    """A file beside a shard as the manifest lists it."""
+
+    path: str
+    """Relative to the manifest."""
+    bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class ShardEntry:
     """One shard as the manifest lists it."""
@@ -31,8 +40,8 @@ class ShardEntry:
     sha256: str
     tokens: int
     """Tokens in its rows, padding not counted."""
-    files: tuple[tuple[str, int], ...] = ()
-    """Path and bytes of the files beside it that belong to it."""
+    files: tuple[BesideEntry, ...] = ()
+    """Files beside it that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,10 @@ def _split(name: str, described: dict[str, Any], main: dict[str, Any]) -> Split:
             bytes=int(entry["bytes"]),
             sha256=str(entry["sha256"]),
             tokens=int(entry["tokens"]),
-            files=tuple((str(file["path"]), int(file["bytes"])) for file in entry.get("files", [])),
+            files=tuple(
+                BesideEntry(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
+                for file in entry.get("files", [])
+            ),
         )
         for entry in described["shards"]
     )

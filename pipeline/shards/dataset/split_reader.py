@@ -27,7 +27,8 @@ class SplitReader:
         shard_set: the shard set.
         split: one of its splits.
         folder: where its files lie.
-        verify: whether each shard's sha256 is compared with the manifest's when it is first used.
+        verify: whether the sha256 of each shard, and of the index beside it, is compared with the manifest's when it is
+            first used.
     """
 
     def __init__(self, shard_set: ShardSet, split: Split, folder: Folder, verify: bool = False) -> None:
@@ -58,7 +59,9 @@ class SplitReader:
         if self._verify and number not in self._verified:
             check_hash(Path(path), entry)
             self._verified.add(number)
-        opened = self._open[number] = ShardFile(Path(path), entry, self.shard_set, self._decoded, self._folder)
+        opened = self._open[number] = ShardFile(
+            Path(path), entry, self.shard_set, self._decoded, self._folder, self._verify
+        )
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)
         return opened

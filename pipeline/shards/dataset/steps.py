@@ -5,9 +5,11 @@ All ranks together read the samples of the stream in order: step t of a run that
 of a rank take its steps in turn. So the samples of a step depend on G alone, not on how ranks and workers share it.
 """
 
+import contextlib
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Tail = Literal["drop", "pad"]
 """What becomes of the samples after the last full step: left out, or completed with empty rows."""
@@ -30,13 +32,29 @@ class Place:
             )
 
 
+def whole_number(name: str, value: Any) -> int:
+    """The setting as an int; numpy's integers are taken, too.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, bool):
+        with contextlib.suppress(TypeError):
+            return operator.index(value)
+    raise ValueError(f"{name} ({value!r}) must be an integer")
+
+
 def batch_of_rank(global_batch: int, world: int) -> int:
     """Rows a rank takes of a global batch.
 
     Raises:
         ValueError: the world size does not divide it.
     """
-    if global_batch % world or global_batch < 1:
+    if global_batch < 1:
+        raise ValueError(
+            f"global_batch ({global_batch}) must be at least 1, and a multiple of the world size ({world})"
+        )
+    if global_batch % world:
         lower, upper = global_batch // world * world, (global_batch // world + 1) * world
         near = f"{lower} or {upper}" if lower > 0 else f"{upper}"
         raise ValueError(

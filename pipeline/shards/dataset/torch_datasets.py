@@ -1,7 +1,7 @@
 """The two torch datasets over a shard set: one for training loops, one for reading rows by number."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from pipeline.shards.dataset.batches import Batch, BatchForm, make_batch
 from pipeline.shards.dataset.epoch_order import Rows
 from pipeline.shards.dataset.split_reader import SplitReader
-from pipeline.shards.dataset.steps import Place, Tail, batch_of_rank, num_steps
+from pipeline.shards.dataset.steps import Place, Tail, batch_of_rank, num_steps, whole_number
 from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
 Dtype = Literal["int64", "int32"]
@@ -47,7 +47,8 @@ class ShardDataset(IterableDataset[Any]):
         position_ids: dicts hold positions that begin again with each document.
         doc_lens: dicts hold the lengths of each row's document pieces, 0 after the last.
         columns: further columns of the shards that dicts hold.
-        verify: compare each shard's sha256 with the manifest's when a process first uses it.
+        verify: compare the sha256 of each shard, and of a raw one's index, with the manifest's when a process first
+            uses it.
         cache: local folder for the shards of a URL.
         cache_mb: its largest size, in MB.
         file_format: ``parquet`` or ``raw``, where the set has both.
@@ -88,16 +89,23 @@ class ShardDataset(IterableDataset[Any]):
         super().__init__()
         if batch_size is not None and global_batch is not None:
             raise ValueError("give batch_size (rows of this rank) or global_batch (rows of all ranks), not both")
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size ({batch_size}) must be at least 1")
+        if batch_size is not None:
+            batch_size = whole_number("batch_size", batch_size)
+            if batch_size < 1:
+                raise ValueError(f"batch_size ({batch_size}) must be at least 1")
+        if global_batch is not None:
+            global_batch = whole_number("global_batch", global_batch)
         if (rank is None) != (world_size is None):
             raise ValueError("give rank and world_size together, or neither")
         if tail not in ("drop", "pad"):
             raise ValueError(f"tail ({tail!r}) must be 'drop' or 'pad'")
         self._batch_size, self._global_batch = batch_size, global_batch
-        self._ranks = None if rank is None or world_size is None else (rank, world_size)
+        self._ranks = None
+        if rank is not None and world_size is not None:
+            self._ranks = whole_number("rank", rank), whole_number("world_size", world_size)
         self._tail, self._as_dict, self._pin = tail, as_dict, pin_memory
-        self._order = (seed, mix_shards, epochs, shuffle_first)
+        epochs = None if epochs is None else whole_number("epochs", epochs)
+        self._order = whole_number("seed", seed), whole_number("mix_shards", mix_shards), epochs, shuffle_first
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
@@ -141,7 +149,7 @@ class ShardDataset(IterableDataset[Any]):
             position = self._start + (0 if worker is None or self._own_step else worker.id * self.global_batch)
         return {"samples": position, "order": self._stream.identity}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where a run stood, with any number of ranks and workers.
 
         Called in a worker process (as torchdata's ``StatefulDataLoader`` does), the state is that worker's own.
@@ -149,7 +157,11 @@ class ShardDataset(IterableDataset[Any]):
         Raises:
             ValueError: no such sample, or the state belongs to another order.
         """
-        samples = state["samples"]
+        if not isinstance(state, Mapping) or "samples" not in state:
+            raise ValueError(
+                f"the state ({state!r:.200}) has no `samples`; give what state_dict() gave, or "
+                '{"samples": what samples_after(steps) gave}'
+            )
         if state.get("order", self._stream.identity) != self._stream.identity:
             raise ValueError(
                 f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or "
@@ -157,8 +169,10 @@ class ShardDataset(IterableDataset[Any]):
                 "alone to go on in this order anyway"
             )
         total = self._stream.total
-        if not isinstance(samples, int) or samples < 0 or (total is not None and samples > total):
-            raise ValueError(f"samples ({samples!r}) must be an integer from 0 to {total}, the samples of all epochs")
+        samples = whole_number("samples", state["samples"])
+        if samples < 0 or (total is not None and samples > total):
+            last = "" if total is None else f" to {total}, the samples of all epochs"
+            raise ValueError(f"samples ({samples}) must be an integer from 0{last}")
         self._start, self._position = samples, None
         self._own_step = get_worker_info() is not None
 
@@ -253,7 +267,10 @@ class ShardRows(Dataset[Any]):
     def _numbers(self, index: Any) -> NDArray[np.int64]:
         if isinstance(index, slice):
             return np.arange(*index.indices(len(self)))
-        return np.atleast_1d(np.asarray(index, np.int64))
+        numbers = np.atleast_1d(np.asarray(index))
+        if numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+            raise TypeError(f"row numbers are an integer, a slice, or a list of integers, not {index!r:.200}")
+        return numbers.astype(np.int64)
 
     def _rows(self, numbers: NDArray[np.int64]) -> Rows:
         outside = numbers[(numbers < -len(self)) | (numbers >= len(self))]

@@ -239,6 +239,78 @@ def test_raw_shards_give_the_same_batches_and_the_same_order(tmp_path, dtype):
         Source(str(tmp_path / "raw")).reader().shard(1).filled()
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_cut_or_altered_index_of_a_raw_shard_is_named(tmp_path, verify):
+    lens = [[[2, 3]] * 8 + [[4]]]
+    write_set(tmp_path, {"train": [numbered_rows(9)]}, {"train": lens}, formats=("raw",))
+    path = tmp_path / "raw" / "train-00000.idx"
+    data = path.read_bytes()
+
+    def message(content):
+        path.write_bytes(content)
+        with pytest.raises(ShardError, match=r"train-00000\.idx is .*; copy it again") as error:
+            reader(tmp_path, verify=verify).shard(0).filled()
+        return str(error.value)
+
+    assert f"cut short: {len(data) - 9:,} bytes, but the manifest says {len(data):,}" in message(data[:-9])
+    assert "cut short: 40 bytes" in message(data[:40])
+    assert "altered" in message(data + b"\0")
+    at = 34 + 4 * 8  # length of the last of 9 documents, which goes over two rows
+    assert int.from_bytes(data[at : at + 4], "little") == 7
+    last = message(data[:at] + b"\1" + data[at + 1 :])
+    assert ("its sha256 is" if verify else "its documents have 38 tokens in 9 rows, but the manifest says 44") in last
+    assert "altered" in message(bytes(len(data)))
+    swapped = data[:34] + data[38:42] + data[34:38] + data[42:]  # lengths 5, 2 instead of 2, 5: as many tokens
+    assert "altered" in message(swapped)
+    path.write_bytes(data)
+    assert reader(tmp_path, verify=verify).shard(0).filled().tolist() == [5] * 8 + [4]
+    described = json.loads((tmp_path / "manifest.json").read_bytes())
+    described["shards"]["splits"]["train"]["shards"][0]["files"] = []
+    (tmp_path / "manifest.json").write_text(json.dumps(described))
+    with pytest.raises(ShardError, match=r"lists no \.idx beside raw/train-00000\.bin"):
+        reader(tmp_path).shard(0).filled()
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+@pytest.mark.parametrize("column", ["input_ids", "doc_lens"])
+def test_a_broken_page_header_is_named(tmp_path, column, compression):
+    write_set(tmp_path, {"train": [numbered_rows(9)]}, {"train": [[[2, 3]] * 9]}, compression=compression)
+    path = tmp_path / "train-00000-of-00001.parquet"
+    data = path.read_bytes()
+    chunk = pq.read_metadata(path).row_group(0).column(["input_ids", "doc_lens"].index(column))
+    at = chunk.dictionary_page_offset or chunk.data_page_offset
+    for junk in (b"\xff" * 8, bytes(8), b"\x0f" * 8):
+        path.write_bytes(data[:at] + junk + data[at + 8 :])
+        with pytest.raises(ShardError, match=rf"{path.name} is altered: .*; copy it again"):
+            source = reader(tmp_path)
+            read_all(source), source.pieces(*positions_as_rows(source, np.arange(9)))
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_any_altered_byte_of_the_pages_gives_rows_or_names_the_shard(tmp_path, compression):
+    write_set(tmp_path, {"train": [numbered_rows(9, 20)]}, {"train": [[[12, 8]] * 9]}, compression=compression)
+    path = tmp_path / "train-00000-of-00001.parquet"
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    named = 0
+    for at in range(4, footer, 2):
+        path.write_bytes(data[:at] + bytes([data[at] ^ (0xFF if at % 4 else 0x10)]) + data[at + 1 :])
+        source = reader(tmp_path)
+        try:
+            assert read_all(source).shape == (9, 20)
+            assert source.pieces(*positions_as_rows(source, np.arange(9)))
+        except ShardError as error:
+            assert path.name in str(error)
+            named += 1
+    assert named > 10
+
+
+def test_columns_of_rows_that_differ_in_length_are_refused(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(9)]})
+    with pytest.raises(ShardError, match=r"column 'doc_lens' is of type list<.*as many in every row.*doc_lens=True"):
+        read_all(reader(tmp_path), "doc_lens")
+
+
 def test_a_set_of_formats_that_are_not_read_says_which_are(tmp_path):
     write_set(tmp_path, {"train": [numbered_rows(9)]}, formats=("parquet",))
     described = json.loads((tmp_path / "manifest.json").read_bytes())
@@ -249,3 +321,9 @@ def test_a_set_of_formats_that_are_not_read_says_which_are(tmp_path):
     write_set(tmp_path, {"train": [numbered_rows(9)]}, formats=("parquet",))
     with pytest.raises(ShardError, match="has parquet, but format 'raw'"):
         reader(tmp_path, file_format="raw")
+
+
+def test_pieces_longer_than_their_row_are_refused(tmp_path):
+    write_set(tmp_path, {"train": [numbered_rows(2)]}, {"train": [[[7], [3]]]})  # as many tokens as two full rows
+    with pytest.raises(ShardError, match="train-00000-of-00001.parquet is altered: .* more tokens than their row"):
+        reader(tmp_path).shard(0).pieces()

@@ -59,6 +59,14 @@ def test_a_world_that_does_not_divide_the_global_batch_is_refused_with_the_neare
         batch_of_rank(3, 8)
 
 
+@pytest.mark.parametrize("global_batch", [-4, -3, 0])
+def test_a_global_batch_of_nothing_is_refused_without_advice_to_take_one(global_batch):
+    with pytest.raises(
+        ValueError, match=rf"^global_batch \({global_batch}\) must be at least 1, and a multiple of .*2\)$"
+    ):
+        batch_of_rank(global_batch, 2)
+
+
 def test_a_rank_outside_of_its_world_is_refused():
     with pytest.raises(ValueError, match="rank 2 of a world of 2"):
         Place(2, 2)

@@ -181,6 +181,11 @@ def test_ranks_come_from_torch_distributed(folder):
 def test_settings_that_do_not_fit_are_refused(folder):
     with pytest.raises(ValueError, match=r"global_batch \(10\) must be a multiple of the world size \(4\)"):
         ShardDataset(folder, global_batch=10, rank=0, world_size=4)
+    for name, value in {"batch_size": 2.5, "global_batch": 8.0, "epochs": 1.5, "mix_shards": "2", "seed": True}.items():
+        with pytest.raises(ValueError, match=rf"{name} \({value!r}\) must be an integer"):
+            ShardDataset(folder, **{name: value})
+    with pytest.raises(ValueError, match=r"rank \(0.5\) must be an integer"):
+        ShardDataset(folder, rank=0.5, world_size=2)
     with pytest.raises(ValueError, match="not both"):
         ShardDataset(folder, global_batch=10, batch_size=5)
     with pytest.raises(ValueError, match="rank and world_size together"):
@@ -207,9 +212,24 @@ def test_a_state_of_other_data_or_another_order_is_refused(folder, tmp_path):
     ):
         with pytest.raises(ValueError, match="another seed, mix_shards or shuffle_first"):
             other.load_state_dict(state)
-    for samples in (-1, 54, 1.5):
+    for samples in (-1, 54):
         with pytest.raises(ValueError, match="integer from 0 to 53"):
             ShardDataset(folder).load_state_dict({"samples": samples})
+    with pytest.raises(ValueError, match=r"samples \(-1\) must be an integer from 0$"):
+        ShardDataset(folder, epochs=None).load_state_dict({"samples": -1})
+    for samples in (1.5, True, "3", None):
+        with pytest.raises(ValueError, match=r"samples \(.*\) must be an integer"):
+            ShardDataset(folder).load_state_dict({"samples": samples})
+    for empty in ({}, {"order": "x"}, 7):
+        with pytest.raises(ValueError, match="has no `samples`; give what state_dict"):
+            ShardDataset(folder).load_state_dict(empty)
+
+
+def test_a_state_of_a_numpy_integer_is_taken(folder):
+    dataset = ShardDataset(folder, batch_size=np.int64(2))
+    dataset.load_state_dict({"samples": np.int64(3)})
+    assert row_numbers([next(iter(dataset))]) == [[3, 4]]
+    assert type(dataset.state_dict()["samples"]) is int
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -239,7 +259,20 @@ def test_rows_by_number(folder):
     assert row_numbers([rows[[40, 3]], rows[50:60], rows[torch.tensor([-1])]]) == [[40, 3], [50, 51, 52], [52]]
     with pytest.raises(IndexError, match="row 53 of a split of 53"):
         rows[53]
+    for wrong in (1.5, [1.0], "7", True, [[1, 2]], torch.tensor([1.5])):
+        with pytest.raises(TypeError, match="row numbers are an integer, a slice, or a list of integers"):
+            rows[wrong]
     sampler = BatchSampler(RandomSampler(rows), 10, drop_last=False)
     loader = DataLoader(pickle.loads(pickle.dumps(rows)), sampler=sampler, batch_size=None, num_workers=2)
     assert sorted(joined(row_numbers(loader))) == list(range(53))
     assert [len(tokens) for tokens, _ in DataLoader(rows, batch_size=20)] == [20, 20, 13]
+
+
+def test_no_rows_are_an_empty_batch(folder):
+    rows = ShardRows(folder, as_dict=True, position_ids=True, doc_lens=True, columns=("input_ids",))
+    for nothing in ([], slice(5, 5), np.zeros(0, np.int64)):
+        batch = rows[nothing]
+        assert batch["labels"].shape == batch["position_ids"].shape == (0, 4)
+        assert len(batch["doc_lens"]) == 0
+    tokens, targets = ShardRows(folder)[[]]
+    assert tokens.shape == targets.shape == (0, 4)
