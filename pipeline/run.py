@@ -70,6 +70,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
             if walk.index is not None:
                 walk.index.append(walk.engine)  # after the shards: what the index holds has come out somewhere
             _save_observations(walk)
+        store.remove_drafts()  # of workers that were killed on the way
     return walk
 
 

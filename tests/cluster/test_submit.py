@@ -79,7 +79,7 @@ def test_submit_stops_the_job_on_a_signal_and_passes_its_log_and_exit_codes_on(t
     process.send_signal(signal.SIGTERM)
     output, messages = process.communicate(timeout=120)
     assert process.returncode == 75, output + messages
-    assert "stopped in stage tokenise" in output
+    assert "stopped in stage" in output  # tokenise, or what began before the signal came
     before = {path: path.stat().st_mtime_ns for path in records()}
 
     process = submit(there, tmp_path / "config.yaml")

@@ -189,7 +189,7 @@ def test_a_worker_killed_from_outside(runs, tmp_path):
     process = started(line, tmp_path / "marks", slow)
     wait_for(lambda: any((tmp_path / "marks").iterdir()), process)
     workers = [
-        p for p in psutil.Process(process.pid).children(recursive=True) if "winnow_tokenise" in " ".join(p.cmdline())
+        p for p in psutil.Process(process.pid).children(recursive=True) if "ray::MapBatches" in " ".join(p.cmdline())
     ]
     assert workers
     workers[0].kill()
