@@ -28,7 +28,7 @@ import zstandard
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
 KERNELS = ("normalise", "language", "signals", "minhash", "exact hash", "tokenise and check", "order", "pack")
-STORAGE = ("read", "write")
+STORAGE = ("read", "write", "write_parquet")
 
 
 def distinct(text: str, copy: int) -> str:
