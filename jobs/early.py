@@ -29,6 +29,8 @@ def cores_needed(config: str, overrides: list[str]) -> int:
     """Cores of a Ray on this machine that this run will need; 0 where it needs none, or that cannot be told yet."""
     import yaml
 
+    from pipeline.engine.private_ray import cores_of
+
     values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
     settings = {"run": values["run"]} | {f"compute.{k}": v for k, v in (values.get("compute") or {}).items()}
     settings |= {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in overrides)}
@@ -41,7 +43,7 @@ def cores_needed(config: str, overrides: list[str]) -> int:
     for size in _input_sizes(values["sources"]):
         seen += size
         if seen >= WORTH_BYTES:
-            return workers if type(workers) is int and workers > 0 else os.cpu_count() or 1
+            return cores_of(workers)
     return 0
 
 

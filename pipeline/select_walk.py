@@ -10,6 +10,7 @@ from pipeline.stages.keepers import DedupConfig, part_starts
 
 if TYPE_CHECKING:
     from pipeline.walk import Walk
+from pipeline.stages.ledger_tables import survivor_units
 
 
 def select_documents(walk: "Walk", config: SelectConfig) -> list[Record]:
@@ -40,7 +41,7 @@ def assign(walk: "Walk", config: SelectConfig) -> list[Record]:
     dimensions = encoder_settings(config.encoder, gpus)["dimensions"]
     centring = clusters.centres_stage(config.clusters, dimensions)  # looks at stored centres before hours of work
     embedding = embed.stage(config.encoder, gpus)
-    walk.embedded = engine.run(embedding, embed.plan(walk.parts, walk.decided))
+    walk.embedded = engine.run(embedding, survivor_units(walk.parts, walk.decided))
     listing = engine.listing(embedding, walk.embedded, "embeddings")
     centred = engine.run(centring, clusters.plan_centres(listing, walk.embedded, config.clusters, dimensions))
     threshold = config.semantic.threshold if config.semantic else None

@@ -37,6 +37,7 @@ from pipeline.stages import (
     tokenise,
 )
 from pipeline.stages import filter as filtering
+from pipeline.stages.ledger_tables import survivor_units
 from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.shard_set import folder_of
 from pipeline.stages.tables import read_parquet
@@ -112,7 +113,7 @@ def walk_stages(walk: Walk) -> None:
     assert walk.vocabulary is not None
     clean_documents(walk)
     tokenising = tokenise.stage(walk.config.tokeniser, walk.vocabulary, walk.config.structured)
-    walk.tokenised = walk.engine.run(tokenising, tokenise.plan(walk.parts, walk.decided))
+    walk.tokenised = walk.engine.run(tokenising, survivor_units(walk.parts, walk.decided))
     if walk.config.select is not None:
         walk.selected = select_documents(walk, walk.config.select)
     if walk.config.shards.mixes:

@@ -21,7 +21,7 @@ def connect_ray(workers: Workers, worker_memory_mb: int) -> None:
     if os.environ.get("RAY_ADDRESS"):
         _join_cluster(os.environ["RAY_ADDRESS"])
     else:
-        private_ray.finish_start(private_cores(workers))
+        private_ray.finish_start(private_ray.cores_of(workers))
     import ray  # noqa: PLC0415 - it is loaded
 
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
@@ -31,11 +31,6 @@ def connect_ray(workers: Workers, worker_memory_mb: int) -> None:
             f"compute.worker_memory_mb ({worker_memory_mb:,}) is more than any node offers to Ray "
             f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
         )
-
-
-def private_cores(workers: Workers) -> int:
-    """Cores of a Ray on this machine: one a worker."""
-    return workers if isinstance(workers, int) else os.cpu_count() or 1
 
 
 def _join_cluster(address: str) -> None:

@@ -52,6 +52,11 @@ class _Start:
         threading.Event().wait()
 
 
+def cores_of(workers: object) -> int:
+    """Cores of a Ray on this machine: one a worker, and all of the machine for `auto`."""
+    return workers if isinstance(workers, int) else os.cpu_count() or 1
+
+
 def quiet_ray_environment() -> None:
     """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
     for name, value in {

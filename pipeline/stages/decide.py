@@ -5,7 +5,6 @@ seed or split share does not change what the tokeniser's work is named by.
 """
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
@@ -13,15 +12,12 @@ from pipeline.dedup.index import own_groups
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import draw_copies, draw_splits
+from pipeline.stages.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_parquet, read_partition
+from pipeline.stages.tables import numbers, read_parquet, read_partition
 from pipeline.text.rules import RULE_NAMES
 
-SURVIVORS = pa.schema([("doc", pa.uint64())])
-_OUTCOMES = list(schemas.DECIDED_OUTCOMES)
-_KEPT, _EXACT, _NEAR = (
-    _OUTCOMES.index(name) for name in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
-)
+_EXACT, _NEAR = (OUTCOMES.index(name) for name in (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE))
 
 
 def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segment: int) -> Stage:
@@ -56,9 +52,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
     verdicts = read_parquet(store, description["verdicts"]).combine_chunks()
     docs = numbers(verdicts, "doc")
     outcome_column = verdicts.column("outcome").combine_chunks()
-    codes = np.array([_OUTCOMES.index(name) for name in outcome_column.dictionary.to_pylist()] or [0])
+    codes = np.array([OUTCOMES.index(name) for name in outcome_column.dictionary.to_pylist()] or [0])
     passed = numbers(verdicts, "passed")
-    outcome = np.where(passed, _KEPT, codes[outcome_column.indices.fill_null(0).to_numpy()])
+    outcome = np.where(passed, KEPT, codes[outcome_column.indices.fill_null(0).to_numpy()])
 
     keeper = np.full(len(docs), schemas.NO_DOC)
     similarity = np.full(len(docs), np.nan, np.float32)
@@ -74,34 +70,24 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
     weights = np.array([weight for _, weight in settings["weights"]])
     copies = draw_copies(docs, weights[numbers(verdicts, "source")], settings["seed"])
-    kept = outcome == _KEPT
+    kept = outcome == KEPT
     split_names = ["train", *(name for name, _ in settings["splits"])]
     split = draw_splits(group, np.array([share for _, share in settings["splits"]]), settings["seed"])
     rule, value, threshold = _first_failures(workspace, description["failures"], docs)
 
-    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
-        table.write(
-            {
-                "doc": docs,
-                "outcome": coded(outcome, _OUTCOMES),
-                "rule": coded(rule, RULE_NAMES, missing=-1),
-                "value": pa.array(value, pa.float32(), mask=rule < 0),
-                "threshold": pa.array(threshold, pa.float32(), mask=rule < 0),
-                "keeper": pa.array(keeper, pa.uint64(), mask=keeper == schemas.NO_DOC),
-                "similarity": pa.array(similarity, pa.float32(), mask=np.isnan(similarity)),
-                "split": coded(np.where(kept, split, -1), split_names, missing=-1),
-                "copies": np.where(kept, copies, 0).astype(np.uint16),
-            }
-        )
-    with ipc_output(workspace, "survivors", SURVIVORS) as table:
-        table.write({"doc": docs[kept]})
-    source = numbers(verdicts, "source")
-    for index, (name, _) in enumerate(settings["weights"]):
-        for code, number in enumerate(np.bincount(outcome[source == index], minlength=len(_OUTCOMES))):
-            if number:
-                workspace.count(f"outcome/{_OUTCOMES[code]}", number)
-                workspace.count(f"source/{name}/{_OUTCOMES[code]}", number)
-    workspace.count("copies", copies[kept].sum())
+    ledger = Ledger(
+        docs,
+        outcome,
+        rule,
+        value,
+        threshold,
+        keeper,
+        similarity,
+        np.where(kept, split, -1),
+        np.where(kept, copies, 0).astype(np.uint16),
+    )
+    names = [name for name, _ in settings["weights"]]
+    write_ledger(workspace, ledger, RULE_NAMES, split_names, numbers(verdicts, "source"), names)
 
 
 def _first_failures(

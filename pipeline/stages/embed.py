@@ -6,11 +6,10 @@ In two halves, so that CPU tasks can read and tokenise while GPU actors compute:
 import numpy as np
 import pyarrow as pa
 
-from pipeline.engine.records import Record, Unit
+from pipeline.engine.records import Unit
 from pipeline.engine.stage import Accelerated, Stage, Workspace
 from pipeline.select.encoder import HASHING, EncoderConfig, encoder_of, encoder_settings
 from pipeline.select.vectors import has_vector, stored_vectors
-from pipeline.stages.measure import Part
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 
 ROWS_A_BATCH = 65_536
@@ -26,18 +25,6 @@ def stage(config: EncoderConfig, gpus: bool) -> Stage:
     settings = encoder_settings(config, gpus)
     accelerated = Accelerated(prepare, finish) if config.model != HASHING else None
     return Stage("embed", 1, settings, run, {"model": config.model}, accelerated=accelerated)
-
-
-def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
-    """One unit a part; only its text and who survived name the work."""
-    return [
-        Unit(
-            part.number,
-            {"documents": part.documents, "survivors": record.outputs["survivors"].reference()},
-            part.text_bytes,
-        )
-        for part, record in zip(parts, decided, strict=True)
-    ]
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

@@ -22,7 +22,7 @@ from pipeline.engine.exchange import Columns
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import keyed_hash, unit_interval
-from pipeline.stages.decide import SURVIVORS
+from pipeline.stages.ledger_tables import write_survivors
 from pipeline.stages.tables import (
     exchange_output,
     ipc_output,
@@ -181,8 +181,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}
     with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
         table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
-    with ipc_output(workspace, "survivors", SURVIVORS) as table:
-        table.write({"doc": numbers(before, "doc")[copies > 0]})
+    write_survivors(workspace, numbers(before, "doc")[copies > 0])
 
     of_all = numbers(read_parquet(workspace.store, unit.description["verdicts"], ["source"]), "source")
     outcomes = np.array(names["outcome"].to_pylist())

@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 from pipeline import schemas
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.stages.decide import SURVIVORS
+from pipeline.stages.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
 from pipeline.stages.scores import DROP_RULES
-from pipeline.stages.tables import coded, ipc_output, numbers, parquet_output, read_parquet, read_partition
+from pipeline.stages.tables import numbers, read_parquet, read_partition
 from pipeline.text.rules import RULE_NAMES
 
-_OUTCOMES = list(schemas.DECIDED_OUTCOMES)
 _RULES = (*RULE_NAMES, *DROP_RULES)
-_KEPT, _SEMANTIC, _SAMPLED_OUT = (
-    _OUTCOMES.index(name) for name in (schemas.KEPT, schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT)
-)
+_SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT))
 
 
 def stage(sources: list[str]) -> Stage:
@@ -50,7 +47,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     store, description = workspace.store, unit.description
     before = read_parquet(store, description["decisions"]).combine_chunks()
     docs = numbers(before, "doc")
-    outcome = _codes(before.column("outcome"), _OUTCOMES)
+    outcome = _codes(before.column("outcome"), OUTCOMES)
     rule = _codes(before.column("rule"), _RULES)
     value, threshold, similarity = (
         before.column(name).fill_null(np.nan).to_numpy().copy() for name in ("value", "threshold", "similarity")
@@ -68,33 +65,12 @@ def run(unit: Unit, workspace: Workspace) -> None:
         row = np.searchsorted(docs, drops["doc"])
         outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + drops["rule"].astype(np.int64)
         value[row], threshold[row] = drops["value"], drops["threshold"]
-    kept = outcome == _KEPT
+    kept = outcome == KEPT
     split[~kept], copies[~kept] = -1, 0
 
-    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
-        table.write(
-            {
-                "doc": docs,
-                "outcome": coded(outcome, _OUTCOMES),
-                "rule": coded(rule, _RULES, missing=-1),
-                "value": pa.array(value, pa.float32(), mask=rule < 0),
-                "threshold": pa.array(threshold, pa.float32(), mask=rule < 0),
-                "keeper": pa.array(keeper, pa.uint64(), mask=keeper == schemas.NO_DOC),
-                "similarity": pa.array(similarity, pa.float32(), mask=np.isnan(similarity)),
-                "split": coded(split, split_names, missing=-1),
-                "copies": copies,
-            }
-        )
-    with ipc_output(workspace, "survivors", SURVIVORS) as table:
-        table.write({"doc": docs[kept]})
     verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
-    source = numbers(verdicts, "source")
-    for index, name in enumerate(workspace.settings["sources"]):
-        for code, number in enumerate(np.bincount(outcome[source == index], minlength=len(_OUTCOMES))):
-            if number:
-                workspace.count(f"outcome/{_OUTCOMES[code]}", number)
-                workspace.count(f"source/{name}/{_OUTCOMES[code]}", number)
-    workspace.count("copies", copies.sum(dtype=np.int64))
+    ledger = Ledger(docs, outcome, rule, value, threshold, keeper, similarity, split, copies)
+    write_ledger(workspace, ledger, _RULES, split_names, numbers(verdicts, "source"), workspace.settings["sources"])
 
 
 def _codes(column: pa.ChunkedArray, names: list[str] | tuple[str, ...]) -> NDArray[np.int64]:

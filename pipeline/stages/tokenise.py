@@ -9,10 +9,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.records import Json, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.sources.source import STRUCTURE
-from pipeline.stages.measure import Part
 from pipeline.stages.structured_tokens import MarkedTexts, encode_structured
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 from pipeline.stages.versions import library_versions
@@ -37,18 +36,6 @@ def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | No
     if structured is not None:
         settings["structured"] = structured
     return Stage("tokenise", 1, settings, run, config.model_dump(include=how))
-
-
-def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
-    """One unit a part; only its text and who survived name the work."""
-    return [
-        Unit(
-            part.number,
-            {"documents": part.documents, "survivors": record.outputs["survivors"].reference()},
-            part.text_bytes,
-        )
-        for part, record in zip(parts, decided, strict=True)
-    ]
 
 
 @cache
