@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.objects_server import _one_server, s3  # noqa: F401  # fixtures
+
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")

@@ -91,7 +91,7 @@ class RemoteFolder:
             except ImportError as error:
                 raise ShardError(
                     f"{self.location} needs a package that is not installed ({error}); "
-                    "pip install 'winnow-corpus[remote]', or the fsspec package of that storage"
+                    "pip install 'winnow-corpus[s3]', or the fsspec package of that storage"
                 ) from None
             self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="shards")
             self._expected = {}

@@ -1,7 +1,4 @@
 import multiprocessing
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +9,7 @@ from pipeline.shards.dataset.split_reader import SplitReader
 from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
 from tests.shards.dataset.sets import numbered_rows, write_set
 
-fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `remote`)")
+fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
 
 
 @pytest.fixture
@@ -110,44 +107,15 @@ def test_an_unknown_kind_of_url_says_what_is_missing(tmp_path):
         Source("nonsense://bucket/set", cache=str(tmp_path)).reader()
 
 
-@pytest.mark.slow
-def test_s3(url, tmp_path):
-    pytest.importorskip("s3fs", reason="s3fs is not installed (extra `remote`)")
-    pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    import socket
-    import time
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": endpoint,
-    }  # moto takes any
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stderr=subprocess.DEVNULL)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in settings.items():
-                patch.setenv(name, value)
-            for _ in range(100):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.2)
-            files = fsspec.filesystem("s3")
-            files.mkdir("bucket")
-            files.put(str(tmp_path / "far"), "bucket/far", recursive=True)
-            source = Source("s3://bucket/far", cache=str(tmp_path / "cache"), verify=True)
-            assert np.array_equal(read_all(source.reader()), numbered_rows(4000, 100))
-            context = multiprocessing.get_context("fork")
-            queue = context.Queue()
-            forked = context.Process(target=first_rows, args=("s3://bucket/far", str(tmp_path / "other"), queue))
-            forked.start()
-            assert queue.get(timeout=60) == int(numbered_rows(4000, 100).sum())
-            forked.join()
-            assert os.environ["AWS_ENDPOINT_URL"] == endpoint
-    finally:
-        server.terminate()
-        server.wait()
+def test_s3(url, tmp_path, s3):
+    files = fsspec.filesystem("s3")
+    files.mkdir("reading")
+    files.put(str(tmp_path / "far"), "reading/far", recursive=True)
+    source = Source("s3://reading/far", cache=str(tmp_path / "cache"), verify=True)
+    assert np.array_equal(read_all(source.reader()), numbered_rows(4000, 100))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    forked = context.Process(target=first_rows, args=("s3://reading/far", str(tmp_path / "other"), queue))
+    forked.start()
+    assert queue.get(timeout=60) == int(numbered_rows(4000, 100).sum())
+    forked.join()
