@@ -1,41 +1,98 @@
 """``winnow plan``: what would run, what is done, and what it will need. Touches nothing."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from jobs.run import ConfigPath, Overrides
 
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
-def plan(config: ConfigPath, overrides: Overrides = None) -> None:
-    """Show what a run would do: units to run and done, estimated disk, memory a worker, output size."""
+
+def plan(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Nodes, memory, disk, requests, hours and cost on a cluster.")
+    ] = False,
+    node: Annotated[str | None, typer.Option(help="Kind of node, from jobs/node_types.yaml: c7a.16xlarge.")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of a node.")] = None,
+    memory_gb: Annotated[float | None, typer.Option(min=0.1, help="Memory of a node, in GB.")] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars an hour of a node; spot, for example.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="How long with so many nodes?")] = None,
+    hours: Annotated[float | None, typer.Option(min=0.001, help="How many nodes to end within so many hours?")] = None,
+    corpus_gb: Annotated[
+        float | None, typer.Option(min=0.001, help="GB of text (10^9 bytes) of a corpus that is not there yet.")
+    ] = None,
+    document_kb: Annotated[float | None, typer.Option(min=0.01, help="Mean text of a document, in kB.")] = None,
+    storage_mb_s: Annotated[
+        float | None, typer.Option("--storage-mb-s", min=0.1, help="What the storage gives all nodes together, MB/s.")
+    ] = None,
+    efficiency: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Share of the measured rate a core that so many cores reach.")
+    ] = None,
+    embed_rate: Annotated[float | None, typer.Option(min=0.1, help="Documents a second a GPU embeds.")] = None,
+    node_types: Annotated[str | None, typer.Option(metavar="FILE", help="Your own table of nodes and prices.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --cluster: one JSON object.")] = False,
+) -> None:
+    """Show what a run would do: units to run and done, estimated disk, memory a worker, output size.
+
+    With --cluster: what it takes on a cluster of such nodes, from measured rates.
+    """
     from jobs.exits import true_exit_codes
 
     with true_exit_codes():
-        from rich.console import Console
-        from rich.table import Table
-
         from pipeline.config import load_config
-        from pipeline.plan import plan_run
 
-        console = Console()
-        planned = plan_run(load_config(config, overrides))
-        console.print(
-            f"{planned.files:,} files, {planned.stored_bytes / 1e6:,.1f} MB, "
-            f"about {planned.text_bytes / 1e6:,.1f} MB of text"
-        )
-        table = Table("stage", "units", "done", "to run")
-        for stage in planned.stages:
-            units = "after the stage before it" if stage.units is None else f"{stage.units:,}"
-            left = "" if stage.units is None else f"{stage.units - stage.done:,}"
-            table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
-        console.print(table)
-        console.print(
-            f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
-            f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
-        )
-        console.print(
-            f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), "
-            f"{planned.workers} workers"
-        )
+        settings = load_config(config, overrides)
+        if cluster:
+            from jobs.plan_cluster import Asked, print_cluster_plan
+
+            asked = Asked(
+                corpus_gb=corpus_gb,
+                document_kb=document_kb,
+                node=node,
+                node_types=node_types,
+                cores=cores,
+                memory_gb=memory_gb,
+                price=price,
+                nodes=nodes,
+                hours=hours,
+                storage_mb_s=storage_mb_s,
+                efficiency=efficiency,
+                embed_rate=embed_rate,
+            )
+            print_cluster_plan(settings, asked, as_json=as_json)
+        else:
+            _print_plan(settings)
+
+
+def _print_plan(settings: "Config") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.plan import plan_run
+
+    console = Console()
+    planned = plan_run(settings)
+    console.print(
+        f"{planned.files:,} files, {planned.corpus.stored_bytes / 1e6:,.1f} MB, "
+        f"about {planned.corpus.text_bytes / 1e6:,.1f} MB of text"
+    )
+    table = Table("stage", "units", "done", "to run")
+    for stage in planned.stages:
+        units = "after the stage before it" if stage.units is None else f"{stage.units:,}"
+        left = "" if stage.units is None else f"{stage.units - stage.done:,}"
+        table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
+    console.print(table)
+    console.print(
+        f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
+        f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
+    )
+    console.print(
+        f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers"
+    )
 
 
 if __name__ == "__main__":

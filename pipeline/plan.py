@@ -10,6 +10,7 @@ from pipeline.engine.records import total
 from pipeline.engine.store import Store
 from pipeline.index_run import index_of, join_index
 from pipeline.run import check_shard_sizes, usable_inputs, usable_vocabulary
+from pipeline.sizing import Corpus, corpus_of, sizes_of
 from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.slices import estimated_bytes
 from pipeline.walk import Walk, walk_stages
@@ -57,13 +58,6 @@ _EXACT_STAGES = ("candidate_sizes", "index_candidate_sizes")
 _INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
 _VECTOR_STAGES = ("embed", "centres", "assign")
 _SEMANTIC_STAGES = ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers")
-TOKENS_A_BYTE = 0.23
-"""Tokens a byte of text, o200k_base on mixed text (408 MB of mixed sources: 0.23); for estimates only."""
-WORK_BYTES_A_BYTE = 0.45
-"""Text and signals in work files, a byte of text, after lz4; for estimates only."""
-SIGNATURE_BYTES_A_DOCUMENT = 1_600
-"""Signature and band keys of a document at 256 permutations and 32 bands; for estimates only."""
-MEAN_DOCUMENT_BYTES = 4_500
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,10 @@ class Planned:
     """What a run would do and need."""
 
     files: int
-    stored_bytes: int
-    text_bytes: int
+    corpus: Corpus
+    tokens: int | None
+    """None: not counted yet."""
+    id_bytes: int
     stages: list[PlannedStage]
     work_bytes: int
     shard_bytes: int
@@ -117,18 +113,18 @@ def plan_run(config: Config) -> Planned:
     off += [] if select and select.sample else ["sample"]
     names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
-    tokens = total(walk.tokenised, "tokens") or int(text * TOKENS_A_BYTE)
-    id_bytes = walk.id_dtype.itemsize
-    shard_bytes = tokens * id_bytes * len(config.shards.formats)
-    signatures = text // MEAN_DOCUMENT_BYTES * SIGNATURE_BYTES_A_DOCUMENT
+    tokens = total(walk.tokenised, "tokens") or None
+    corpus = corpus_of(text, sum(file.bytes for file in walk.files), sum(part.rows for part in walk.parts) or None)
+    sizes = sizes_of(corpus, config, walk.id_dtype.itemsize, tokens)
     workers = config.compute.workers if isinstance(config.compute.workers, int) else os.cpu_count() or 1
     return Planned(
-        len(walk.files),
-        sum(file.bytes for file in walk.files),
-        text,
-        [known.get(name, PlannedStage(name, None, 0)) for name in names],
-        int(text * WORK_BYTES_A_BYTE) + signatures + 2 * tokens * id_bytes + shard_bytes,
-        shard_bytes,
-        config.compute.worker_memory_mb,
-        workers,
+        files=len(walk.files),
+        corpus=corpus,
+        tokens=tokens,
+        id_bytes=walk.id_dtype.itemsize,
+        stages=[known.get(name, PlannedStage(name, None, 0)) for name in names],
+        work_bytes=sizes.written_bytes,
+        shard_bytes=sizes.tables["shards"],
+        worker_memory_mb=config.compute.worker_memory_mb,
+        workers=workers,
     )

@@ -84,7 +84,13 @@ class Cluster:
                 time.sleep(0.5)
 
     def start_worker(self, cpus: int = 1) -> subprocess.Popen:
-        return self._start(f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}")
+        """A further node, once it runs: two that start at one moment on one host choose the same socket names."""
+        process = self._start(f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}")
+        log, deadline = self.folder / f"node-{len(self.nodes) - 1}.log", time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        return process
 
 
 @contextlib.contextmanager

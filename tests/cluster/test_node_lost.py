@@ -29,10 +29,13 @@ def test_a_node_killed_in_the_middle_costs_only_its_running_units(runs, tmp_path
         process = subprocess.Popen(
             submit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT
         )
-        wait_for(lambda: any((tmp_path / "run").glob(f"work/{stage}/*/*.json")), process)
-        assert nodes[0].poll() is None
-        end_family(nodes[0])
-        assert nodes[0].returncode == -signal.SIGKILL
-        output, messages = process.communicate(timeout=300)
+        try:
+            wait_for(lambda: any((tmp_path / "run").glob(f"work/{stage}/*/*.json")), process)
+            assert nodes[0].poll() is None
+            end_family(nodes[0])
+            assert nodes[0].returncode == -signal.SIGKILL
+            output, messages = process.communicate(timeout=300)
+        finally:
+            end_family(process)
     assert process.returncode == 0, output + messages
     runs.holds(tmp_path)

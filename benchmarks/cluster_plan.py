@@ -1,0 +1,63 @@
+"""``winnow plan --cluster`` against real runs: predicted and measured seconds, bytes and files.
+
+    python -m benchmarks.cluster_plan [CORPUS] [--scales 1 3] [--workers 2] [--runs 1] [--work FOLDER]
+
+The runs are those of ``benchmarks.end_to_end``; the prediction is told the text's bytes and its number of documents.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.end_to_end import SHARED, prepare, run_once, seconds_of
+from pipeline.cluster_sizing import NodeType, Surroundings, plan_cluster
+from pipeline.config import parse_config
+from pipeline.sizing import Corpus
+
+
+def main() -> None:
+    """Run every scale and print predicted over measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
+    parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--runs", type=int, default=1, help="runs a scale; the median of the wall time counts")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "winnow-end-to-end")
+    options = parser.parse_args()
+    if not options.corpus.is_dir():
+        sys.exit(f"{options.corpus}: no such folder; name a folder of JSONL.zst files with fields id and text")
+    prepare(options.corpus.resolve(), options.work, max(options.scales))
+    print(f"{'':<8}{'':<12}{'predicted':>12}{'measured':>12}{'ratio':>8}")
+    for scale in options.scales:
+        results = sorted((run_once(options.work, scale, options.workers) for _ in range(options.runs)), key=seconds_of)
+        measured = results[len(results) // 2]
+        run = options.work / f"run-{scale}"
+        config = parse_config({"run": str(run), "sources": [{"name": "corpus", "path": "-"}]})
+        text = int(measured["megabytes"] * 1e6)
+        plan = plan_cluster(
+            Corpus(text, text // 5, measured["documents"]),
+            config,
+            4,
+            NodeType("this machine", options.workers, 1000.0),
+            Surroundings(object_store=False, efficiency=1.0),
+        )
+        rows = {
+            "seconds": (plan.on(1).hours * 3600, measured["seconds"]),
+            "MB written": (plan.sizes.written_bytes / 1e6, measured["written_mb"]),
+            "files": (plan.sizes.files + plan.sizes.records, _committed_files(run)),
+        }
+        for name, (predicted, found) in rows.items():
+            print(f"{scale}x{'':<6}{name:<12}{predicted:>12,.1f}{found:>12,.1f}{predicted / found:>8.2f}", flush=True)
+
+
+def _committed_files(run: Path) -> int:
+    """Records of the run's state and their outputs."""
+    records = [path for paths in json.loads((run / "state.json").read_text())["records"].values() for path in paths]
+    return len(records) + sum(len(json.loads((run / path).read_text())["outputs"]) for path in records)
+
+
+if __name__ == "__main__":
+    main()
