@@ -13,9 +13,10 @@ import numpy as np
 from pipeline.dedup.components import connected_components
 from pipeline.engine.stage import peak_memory_mb
 from pipeline.select.clusters import fit_centres
+from pipeline.select.nearest import nearest_centres
 from pipeline.select.sampling import SampleConfig, draw_sample
 from pipeline.select.semantic import choose_semantic_keepers, links_in_cluster, visited
-from pipeline.select.vectors import nearest_centres, stored_vectors, unit_rows
+from pipeline.select.vectors import stored_vectors, unit_rows
 
 EPSILON, NEIGHBOURS = 0.05, 2
 

@@ -19,6 +19,7 @@ from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.rows.assemble import column_bytes
+from pipeline.select_walk import usable_encoder
 from pipeline.shards.formats.payload import FormatError
 from pipeline.sources.read import format_of
 from pipeline.stages.shard_files import check_formats
@@ -47,6 +48,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
     check_shard_sizes(config, vocabulary)
+    usable_encoder(config)
     index = index_of(config)
     with hold_lease(store) as lease, hold_index(index) as check_index:
 

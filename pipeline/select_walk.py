@@ -1,10 +1,14 @@
 """The stages of select, in order: from kept documents to those that go into the shards."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from pipeline.config import Config, ConfigError
 from pipeline.engine.records import Json, Record
+from pipeline.engine.stage import Stage
 from pipeline.select.config import SelectConfig
 from pipeline.select.encoder import encoder_settings
+from pipeline.select.model_folder import ModelFolderError
 from pipeline.stages import clusters, components, embed, scores, select, semantic
 from pipeline.stages.keepers import DedupConfig, part_starts
 
@@ -34,21 +38,62 @@ def select_documents(walk: "Walk", config: SelectConfig) -> list[Record]:
     return engine.run(select.stage(sources), select.plan(walk.decided, walk.filtered, fates, drops))
 
 
+def usable_encoder(config: Config) -> None:
+    """Look whether the encoder and stored centres can be used, before any work is done.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if config.select is not None and config.select.needs_vectors:
+        _encoder_and_centres(config, config.select)
+
+
+def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, Stage]:
+    """Settings of the encoder, and the stage that brings the centres.
+
+    Raises:
+        ConfigError: the model cannot be used, or stored centres are not for it.
+    """
+    try:
+        encoder = encoder_settings(select.encoder, asks_for_gpus(config))
+        return encoder, clusters.centres_stage(select.clusters, encoder["dimensions"])
+    except (ModelFolderError, clusters.CentresError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def asks_for_gpus(config: Config) -> bool:
+    """Whether the config says how many GPUs; then half precision is the encoder's default."""
+    return config.compute.gpus not in ("auto", 0)
+
+
 def assign(walk: "Walk", config: SelectConfig) -> list[Record]:
-    """Embed, fit centres, find each document's cluster."""
-    engine = walk.engine
-    gpus = walk.config.compute.gpus not in ("auto", 0)
-    dimensions = encoder_settings(config.encoder, gpus)["dimensions"]
-    centring = clusters.centres_stage(config.clusters, dimensions)  # looks at stored centres before hours of work
-    embedding = embed.stage(config.encoder, gpus)
-    walk.embedded = engine.run(embedding, survivor_units(walk.parts, walk.decided))
-    listing = engine.listing(embedding, walk.embedded, "embeddings")
-    centred = engine.run(centring, clusters.plan_centres(listing, walk.embedded, config.clusters, dimensions))
+    """Embed, fit centres, find each document's cluster; one pass over the vectors where centres are there before."""
+    engine, gpus, partition_mb = walk.engine, asks_for_gpus(walk.config), walk.config.compute.partition_mb
+    encoder, centring = _encoder_and_centres(walk.config, config)
+    dimensions: int = encoder["dimensions"]
     threshold = config.semantic.threshold if config.semantic else None
     neighbours = config.semantic.neighbours if config.semantic else 0
     assigning = clusters.assign_stage(dimensions, threshold, neighbours)
-    units = clusters.plan_assign(walk.embedded, centred, dimensions, neighbours, walk.config.compute.partition_mb)
-    return engine.run(assigning, units)
+    documents = sum(record.outputs["survivors"].rows for record in walk.decided)
+
+    def partitions(centres: Record) -> int:
+        there = centres.counters["clusters"]
+        return clusters.assign_partitions(documents, there, dimensions, neighbours, partition_mb)
+
+    units = survivor_units(walk.parts, walk.decided)
+    if config.clusters.centres is not None:
+        (centres,) = engine.run(centring, clusters.plan_given_centres())
+        settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}
+        following = {"settings": settings, "centres": asdict(centres), "partitions": partitions(centres)}
+        walk.embedded = engine.run(embed.stage(config.encoder, gpus, following), units)
+    else:
+        embedding = embed.stage(config.encoder, gpus)
+        walk.embedded = engine.run(embedding, units)
+        listing = engine.listing(embedding, walk.embedded, "embeddings")
+        (centres,) = engine.run(centring, clusters.plan_fit(listing, walk.embedded, config.clusters, dimensions))
+    count = partitions(centres)
+    planned = [clusters.assign_unit(r.number, r.outputs["embeddings"], centres, count) for r in walk.embedded]
+    return engine.run(assigning, planned)
 
 
 def _semantic_duplicates(walk: "Walk", config: SelectConfig, assigned: list[Record]) -> Json | None:
@@ -58,7 +103,7 @@ def _semantic_duplicates(walk: "Walk", config: SelectConfig, assigned: list[Reco
     assert config.semantic is not None
     engine, partition_mb = walk.engine, walk.config.compute.partition_mb
     threshold, neighbours = config.semantic.threshold, config.semantic.neighbours
-    dimensions = encoder_settings(config.encoder, walk.config.compute.gpus not in ("auto", 0))["dimensions"]
+    dimensions = encoder_settings(config.encoder, asks_for_gpus(walk.config))["dimensions"]
     members = engine.listing(clusters.assign_stage(dimensions, threshold, neighbours), assigned, "members")
     linking = semantic.links_stage(threshold)
     partitions = assigned[0].notes["partitions"]

@@ -2,7 +2,7 @@
 
 Everything that is decided is computed from the stored float16 values, so a decision can be checked from the tables.
 
-Legend: N documents, D dimensions, K centres.
+Legend: N documents, D dimensions.
 """
 
 from typing import Any
@@ -18,12 +18,15 @@ BLOCK_ROWS = 4096
 
 def stored_vectors(vectors: NDArray[Any]) -> NDArray[np.float16]:
     """float16[N, D] of unit length. Rows that are zero, or hold NaN or infinity, become zero: "no vector"."""
-    wide = np.asarray(vectors, np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        length = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
-    usable = np.isfinite(length) & (length > 0)
-    scaled = np.divide(wide, length, out=np.zeros_like(wide), where=usable)
-    return np.asarray(scaled.astype(STORED))
+    stored = np.empty(vectors.shape, STORED)
+    for begin in range(0, len(vectors), BLOCK_ROWS):
+        wide = np.asarray(vectors[begin : begin + BLOCK_ROWS], np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            length = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
+        usable = np.isfinite(length) & (length > 0)
+        scaled = np.divide(wide, length, out=np.zeros_like(wide), where=usable)
+        stored[begin : begin + BLOCK_ROWS] = scaled.astype(STORED)
+    return stored
 
 
 def has_vector(stored: NDArray[np.float16]) -> NDArray[np.bool_]:
@@ -45,42 +48,3 @@ def device_of_this_process() -> str:
     except ImportError:
         return "cpu"
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def nearest_centres(
-    vectors: NDArray[Any], centres: NDArray[np.float32], number: int = 1, device: str = "cpu"
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The ``number`` centres of largest cosine for each vector, best first; equal ones by number.
-
-    Args:
-        vectors: float16 or float32 [N, D]; scaled to unit length here.
-        centres: float32[K, D] of unit length, ``number`` <= K.
-        number: of centres for each vector.
-        device: ``cpu`` computes with numpy, ``cuda`` (or any other name of a torch device) with torch.
-
-    Returns:
-        int32[N, number] and float32[N, number], the cosines.
-    """
-    chosen = np.empty((len(vectors), number), np.int32)
-    cosine = np.empty((len(vectors), number), np.float32)
-    products = _products_on(device, centres)
-    for begin in range(0, len(vectors), BLOCK_ROWS):
-        block = products(unit_rows(vectors[begin : begin + BLOCK_ROWS]))
-        rows = np.arange(len(block))
-        for place in range(number):
-            best = block.argmax(axis=1)  # the first of equal ones
-            chosen[begin : begin + len(block), place] = best
-            cosine[begin : begin + len(block), place] = block[rows, best]
-            block[rows, best] = -np.inf
-    return chosen, cosine
-
-
-def _products_on(device: str, centres: NDArray[np.float32]) -> Any:
-    """A function that gives float32[B, K] cosines of unit rows float32[B, D] with all centres."""
-    turned = np.ascontiguousarray(centres.T)
-    if device == "cpu":
-        return lambda rows: rows @ turned
-    import torch  # noqa: PLC0415 - only where a GPU is used
-
-    there = torch.from_numpy(turned).to(device)
-    return lambda rows: (torch.from_numpy(rows).to(device) @ there).cpu().numpy()

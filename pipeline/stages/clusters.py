@@ -7,11 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.engine.exchange import partitions_for
-from pipeline.engine.records import Json, Record, Unit, total
-from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.records import Json, Output, Record, Unit, total
+from pipeline.engine.stage import Accelerated, Stage, Workspace
 from pipeline.select.clusters import ClustersConfig, fit_centres, number_of_clusters
+from pipeline.select.nearest import nearest_centres
 from pipeline.select.semantic import visited
-from pipeline.select.vectors import STORED, device_of_this_process, has_vector, nearest_centres
+from pipeline.select.vectors import STORED, device_of_this_process, has_vector
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.tables import exchange_output, fixed_width, ipc_output, numbers, read_ipc, read_listing
 
@@ -26,16 +27,17 @@ class CentresError(ValueError):
 
 
 def centres_stage(config: ClustersConfig, dimensions: int) -> Stage:
-    """One unit: k-means on a sample by hash, or centres taken from a file.
+    """One unit: k-means on a sample by hash, or centres taken from a file (which no embedding has to wait for).
 
     Raises:
         CentresError: the file is not there, or holds something else than centres of these dimensions.
     """
-    settings = config.model_dump(exclude={"centres"}) | {"dimensions": dimensions}
     if config.centres is not None:
         centres = read_centres(config.centres, dimensions)
         settings = {"given": _digest(centres), "dimensions": dimensions}
-    return Stage("centres", 1, settings, run_centres, {"centres": config.centres})
+        return Stage("centres", 2, settings, copy_centres, {"centres": config.centres})
+    settings = config.model_dump(exclude={"centres"}) | {"dimensions": dimensions}
+    return Stage("centres", 2, settings, fit, accelerated=Accelerated(prepare_fit, finish_fit))
 
 
 def read_centres(path: str, dimensions: int) -> NDArray[np.float32]:
@@ -67,7 +69,18 @@ def _digest(centres: NDArray[np.float32]) -> str:
     return hashlib.sha256(np.ascontiguousarray(centres).tobytes()).hexdigest()
 
 
-def plan_centres(listing: Json, embedded: list[Record], config: ClustersConfig, dimensions: int) -> list[Unit]:
+def plan_given_centres() -> list[Unit]:
+    """A single unit, which needs no embeddings."""
+    return [Unit(0, {}, 0)]
+
+
+def copy_centres(unit: Unit, workspace: Workspace) -> None:
+    """Take the centres of a file into the run folder."""
+    del unit  # there is nothing to know
+    _write_centres(workspace, read_centres(workspace.runtime["centres"], workspace.settings["dimensions"]))
+
+
+def plan_fit(listing: Json, embedded: list[Record], config: ClustersConfig, dimensions: int) -> list[Unit]:
     """A single unit."""
     documents = total(embedded, "documents") - total(embedded, "without_vector")
     number = number_of_clusters(config, documents)
@@ -76,22 +89,34 @@ def plan_centres(listing: Json, embedded: list[Record], config: ClustersConfig, 
     return [Unit(0, description, sample * dimensions * 2)]
 
 
-def run_centres(unit: Unit, workspace: Workspace) -> None:
-    """Fit centres on the documents of smallest keyed hash; the very smallest are the first centres."""
-    settings, description = workspace.settings, unit.description
-    schema = pa.schema([("centre", pa.list_(pa.float32(), settings["dimensions"]))])
-    if "given" in settings:
-        centres = read_centres(workspace.runtime["centres"], settings["dimensions"])
-    else:
-        vectors = _sample(workspace, description["embeddings"], description["sample"])
-        device = device_of_this_process()
-        with workspace.timed("fit"):
-            fit = fit_centres(vectors, description["number"], settings["iterations"], settings["levels"], device)
-        centres = fit.centres
-        workspace.notes["inertia"] = fit.inertia
-        workspace.count("fitted_documents", len(vectors))
-        workspace.count("rounds", fit.rounds)
-        workspace.count("repaired", fit.repaired)
+def fit(unit: Unit, workspace: Workspace) -> None:
+    """Both halves in one process."""
+    finish_fit(unit, workspace, prepare_fit(unit, workspace))
+
+
+def prepare_fit(unit: Unit, workspace: Workspace) -> pa.Table:
+    """Vectors of the documents of smallest keyed hash, in this order."""
+    vectors = _sample(workspace, unit.description["embeddings"], unit.description["sample"])
+    flat = pa.array(vectors.reshape(-1), pa.float16())
+    return pa.table({"vector": pa.FixedSizeListArray.from_arrays(flat, workspace.settings["dimensions"])})
+
+
+def finish_fit(unit: Unit, workspace: Workspace, sample: pa.Table) -> None:
+    """Fit centres; the documents of the very smallest hashes are the first centres."""
+    settings = workspace.settings
+    vectors = fixed_width(sample, "vector", settings["dimensions"]).view(STORED)
+    device = device_of_this_process()
+    with workspace.timed("fit"):
+        fitted = fit_centres(vectors, unit.description["number"], settings["iterations"], settings["levels"], device)
+    workspace.notes["inertia"] = fitted.inertia
+    workspace.count("fitted_documents", len(vectors))
+    workspace.count("rounds", fitted.rounds)
+    workspace.count("repaired", fitted.repaired)
+    _write_centres(workspace, fitted.centres)
+
+
+def _write_centres(workspace: Workspace, centres: NDArray[np.float32]) -> None:
+    schema = pa.schema([("centre", pa.list_(pa.float32(), workspace.settings["dimensions"]))])
     with ipc_output(workspace, "centres", schema) as table:
         table.write({"centre": centres})
     workspace.count("clusters", len(centres))
@@ -118,32 +143,40 @@ def _sample(workspace: Workspace, listing: Json, number: int) -> NDArray[np.floa
 def assign_stage(dimensions: int, threshold: float | None, neighbours: int) -> Stage:
     """Map side: each document's cluster; and, with a threshold, itself sent to its cluster and to those it is near."""
     settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours if threshold else 0}
-    return Stage("assign", 1, settings, run_assign)
+    return Stage("assign", 2, settings, run_assign, accelerated=Accelerated(prepare_assign, finish_assign))
 
 
-def plan_assign(
-    embedded: list[Record], centres: list[Record], dimensions: int, neighbours: int, partition_mb: int
-) -> list[Unit]:
-    """One unit a part. Partitions are ranges of clusters."""
-    documents, clusters = total(embedded, "documents"), total(centres, "clusters")
+def assign_partitions(documents: int, clusters: int, dimensions: int, neighbours: int, partition_mb: int) -> int:
+    """How many ranges of clusters there are."""
     size = documents * (1 + neighbours) * (dimensions * STORED.itemsize + 16)
-    partitions = min(partitions_for(size, partition_mb), max(1, clusters))
-    common = {"centres": centres[0].outputs["centres"].reference(), "partitions": partitions}
-    return [
-        Unit(
-            record.number,
-            {"embeddings": record.outputs["embeddings"].reference(), **common},
-            record.outputs["embeddings"].bytes * max(1, math.isqrt(clusters) // 8),
-        )
-        for record in embedded
-    ]
+    return min(partitions_for(size, partition_mb), max(1, clusters))
+
+
+def assign_unit(number: int, embeddings: Output, centres: Record, partitions: int) -> Unit:
+    """The unit of one part's embeddings."""
+    clusters = centres.counters["clusters"]
+    description = {
+        "embeddings": embeddings.reference(),
+        "centres": centres.outputs["centres"].reference(),
+        "partitions": partitions,
+    }
+    return Unit(number, description, embeddings.bytes * max(1, math.isqrt(clusters) // 8))
 
 
 def run_assign(unit: Unit, workspace: Workspace) -> None:
+    """Both halves in one process."""
+    finish_assign(unit, workspace, prepare_assign(unit, workspace))
+
+
+def prepare_assign(unit: Unit, workspace: Workspace) -> pa.Table:
+    """The part's embeddings."""
+    return read_ipc(workspace.store, unit.description["embeddings"])
+
+
+def finish_assign(unit: Unit, workspace: Workspace, embedded: pa.Table) -> None:
     """Find each document's nearest centres."""
     settings, dimensions = workspace.settings, workspace.settings["dimensions"]
-    table = read_ipc(workspace.store, unit.description["embeddings"])
-    docs, vectors = numbers(table, "doc"), fixed_width(table, "vector", dimensions)
+    docs, vectors = numbers(embedded, "doc"), fixed_width(embedded, "vector", dimensions)
     centres = fixed_width(read_ipc(workspace.store, unit.description["centres"]), "centre", dimensions)
     usable = np.flatnonzero(has_vector(vectors))
     width = min(1 + settings["neighbours"], len(centres))

@@ -4,12 +4,15 @@ In two halves, so that CPU tasks can read and tokenise while GPU actors compute:
 """
 
 import numpy as np
+import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from pipeline.engine.records import Unit
-from pipeline.engine.stage import Accelerated, Stage, Workspace
+from pipeline.engine.records import Json, Record, Unit
+from pipeline.engine.stage import Accelerated, Stage, Workspace, run_unit
 from pipeline.select.encoder import HASHING, EncoderConfig, encoder_of, encoder_settings
 from pipeline.select.vectors import has_vector, stored_vectors
+from pipeline.stages import clusters
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 
 ROWS_A_BATCH = 65_536
@@ -20,11 +23,20 @@ def embeddings(dimensions: int) -> pa.Schema:
     return pa.schema([("doc", pa.uint64()), ("vector", pa.list_(pa.float16(), dimensions))])
 
 
-def stage(config: EncoderConfig, gpus: bool) -> Stage:
-    """The stage. The model is named by the hashes of its files, not by where it lies."""
+def stage(config: EncoderConfig, gpus: bool, assigning: Json | None = None) -> Stage:
+    """The stage. The model is named by the hashes of its files, not by where it lies.
+
+    Args:
+        config: the encoder.
+        gpus: whether the run asks for GPUs.
+        assigning: where centres are there already: the stage ``assign``'s ``settings``, ``centres`` (their record) and
+            ``partitions``. Then each unit finds its documents' clusters and commits that unit of ``assign``, too, while
+            it holds the vectors. It does not reach the embeddings.
+    """
     settings = encoder_settings(config, gpus)
     accelerated = Accelerated(prepare, finish) if config.model != HASHING else None
-    return Stage("embed", 1, settings, run, {"model": config.model}, accelerated=accelerated)
+    runtime = {"model": config.model, "assigning": assigning}
+    return Stage("embed", 2, settings, run, runtime, accelerated=accelerated)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -52,7 +64,6 @@ def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
 
 def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
     """The other half: vectors of prepared documents, where the model is."""
-    del unit  # all that is needed has been read
     encoder = encoder_of(workspace.settings, workspace.runtime["model"])
     prepared = prepared.combine_chunks()
     docs = numbers(prepared, "doc")
@@ -66,3 +77,17 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
             table.write({"doc": docs[rows], "vector": vectors[rows]})
     workspace.count("documents", len(docs))
     workspace.count("without_vector", len(docs) - int(has_vector(vectors).sum()))
+    if workspace.runtime["assigning"] is not None and len(docs):
+        _assign(unit, workspace, docs, vectors)
+
+
+def _assign(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], vectors: NDArray[np.float16]) -> None:
+    """Do and commit the unit of ``assign`` that reads what this unit has just written, from memory."""
+    assigning = workspace.runtime["assigning"]
+    stage = clusters.assign_stage(**assigning["settings"])
+    centres = Record.from_json(orjson.dumps(assigning["centres"]))
+    following = clusters.assign_unit(unit.number, workspace.outputs["embeddings"], centres, assigning["partitions"])
+    flat = pa.array(vectors.reshape(-1), pa.float16())
+    table = pa.table({"doc": docs, "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
+    with workspace.timed("assign"):
+        run_unit(stage, following, workspace.store.root, table)

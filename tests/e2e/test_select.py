@@ -193,7 +193,7 @@ def test_an_altered_cosine_or_keeper_is_found(reference, tmp_path):
 def test_stored_centres_of_other_dimensions_are_refused(sample, tmp_path):
     np.save(tmp_path / "centres.npy", np.eye(16, dtype=np.float32))
     select = {"clusters": {"centres": str(tmp_path / "centres.npy")}}
-    with pytest.raises(ValueError, match="16 dimensions, the encoder has 256"):
+    with pytest.raises(ConfigError, match="16 dimensions, the encoder has 256"):
         run(parse_config(select_settings(sample, tmp_path / "run", select)))
 
 
@@ -291,3 +291,42 @@ def test_small_and_odd_corpora(tmp_path, texts, expected, number):
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
     outcomes = finished.manifest["books"]["outcomes"]
     assert {name: number for name, number in outcomes.items() if number} == expected
+
+
+def test_with_stored_centres_the_embedding_pass_assigns_too(sample, reference, tmp_path, monkeypatch):
+    from pipeline.select_export import export_embeddings
+    from pipeline.stages import clusters
+
+    _, finished = reference
+    export_embeddings(finished, str(tmp_path / "out"))
+    select = {**SELECT, "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
+    monkeypatch.setattr(clusters, "read_ipc", refuse_embeddings(clusters.read_ipc))
+    walk = run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    done = {summary.name: (summary.units, summary.reused) for summary in walk.engine.summaries}
+    assert done["assign"] == (done["embed"][0], done["embed"][0])  # all of it was there when its turn came
+    assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)
+    monkeypatch.undo()
+    other = {
+        **select,
+        "semantic": {"epsilon": 0.2},
+    }  # a changed epsilon embeds nothing, and assigns from what is stored
+    walk = run(parse_config(select_settings(sample, tmp_path / "run", other)))
+    done = {summary.name: (summary.units, summary.reused) for summary in walk.engine.summaries}
+    assert done["embed"][1] == done["embed"][0] > 0
+    assert done["assign"][1] == 0
+
+
+def refuse_embeddings(read):
+    def refusing(store, reference):
+        assert "/embed/" not in reference["path"], "the vectors are read a second time"
+        return read(store, reference)
+
+    return refusing
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_any_work(sample, tmp_path):
+    (tmp_path / "model").mkdir()
+    select = {"encoder": {"model": str(tmp_path / "model")}}
+    with pytest.raises(ConfigError, match="config.json"):
+        run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    assert not (tmp_path / "run").exists()
