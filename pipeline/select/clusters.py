@@ -2,8 +2,8 @@
 
 Deterministic, on a GPU as well: the first centres are the vectors whose documents have the smallest keyed hashes, sums
 are exact in any order, ties go to the lowest centre. A centre that nobody chose is given the vector that is worst
-served by its own centre. Source: I. Dhillon and D. Modha, "Concept decompositions for large sparse text data using clustering"
-(2001); Lloyd's iteration.
+served by its own centre. Source: I. Dhillon and D. Modha, "Concept decompositions for large sparse text data using
+clustering" (2001); Lloyd's iteration.
 
 Legend: N vectors, D dimensions, K centres.
 """
