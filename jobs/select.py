@@ -17,7 +17,8 @@ def select(
 ) -> None:
     """Show how many documents each `select.semantic.epsilon` would remove, with a pair that each value just takes.
 
-    RUN is a finished run with select on; all that it embedded is looked at, whatever it then removed.
+    RUN is a finished run with select on; all that it embedded is looked at, whatever it then removed. With
+    `select.quality`, also how well the head tells held-out examples apart, and what each threshold keeps.
     """
     with true_exit_codes():
         if not explore:
@@ -25,11 +26,15 @@ def select(
             sys.exit(REFUSED)
         from pipeline.config import ConfigError
         from pipeline.finished import load_finished
+        from pipeline.select_books import curve_lines, head_lines, quality_books
         from pipeline.select_explore import removal_curve, texts_of_pairs
 
         finished = load_finished(run)
         if "embed" not in finished.records:
             raise ConfigError(f"{run}: the run has no embeddings; `select` is off, or none of its steps needs any")
+        if "quality" in finished.records:
+            books = quality_books(finished.records["quality_fit"][0], finished.records["quality"])
+            print("\n".join([*head_lines(books), *curve_lines(books), ""]))
         points = removal_curve(finished, sample)
         texts = texts_of_pairs(finished, points)
         print("epsilon   removed at most")

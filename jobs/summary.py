@@ -7,6 +7,7 @@ from rich.table import Table
 
 from jobs.exits import printable
 from jobs.lines import lines_table
+from jobs.select_summary import selection_lines
 from pipeline import schemas
 from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
@@ -80,34 +81,6 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say("ALARM: no document is left for the split train, so there are no shards of it")
     say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
-
-
-def selection_lines(walk: Walk) -> list[str]:
-    """What each step of select did, in order; nothing where it is off."""
-    config = walk.config.select
-    if config is None:
-        return []
-    lines = []
-    if walk.embedded:
-        embedded, without = total(walk.embedded, "documents"), total(walk.embedded, "without_vector")
-        clusters = total(walk.engine.committed["centres"], "clusters")
-        bare = f" ({without:,} have no vector and are left alone)" if without else ""
-        lines.append(f"select: {embedded:,} documents embedded by {config.encoder.model}{bare}, {clusters:,} clusters")
-    if config.semantic is not None:
-        removed, compared = total(walk.semantic, "removed"), total(walk.semantic, "compared")
-        lines.append(
-            f"select: {removed:,} semantic duplicates (cosine >= {config.semantic.threshold:g} with a kept one) among "
-            f"{compared:,} linked documents"
-        )
-    if config.sample is not None and walk.sampled:
-        before, taken = total(walk.sampled, "tokens"), total(walk.sampled, "taken_tokens")
-        short = "; the corpus is smaller, all of it is taken" if before <= config.sample.target_tokens else ""
-        shares = ", ".join(f"{name} {n:,}" for name, n in totals_under(walk.sampled, "taken_tokens").items())
-        lines.append(
-            f"select: {taken:,} of {before:,} tokens sampled for a budget of {config.sample.target_tokens:,}{short} "
-            f"({shares})"
-        )
-    return lines
 
 
 def _index(walk: Walk, say: Callable[[str], None]) -> None:

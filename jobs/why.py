@@ -46,6 +46,13 @@ def why(
             sys.exit(REFUSED)
 
 
+_BY_PLACE = "place {:.6g}, the sample ends at {:.6g}"
+_LEFT_OUT = {
+    "select.quality": "quality {:.6g}, threshold {:.6g}",
+    "select.prototypes": "cosine with its cluster's centre {:.6g}, those from {:.6g} on are dropped",
+}
+
+
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
     from pipeline import schemas
@@ -62,7 +69,7 @@ def tell(story: "Story", characters: int) -> None:
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
-        lines.append(f"left out   {step}: place {value:.6g}, the sample ends at {limit:.6g}")
+        lines.append(f"left out   {step}: {_LEFT_OUT.get(step, _BY_PLACE).format(value, limit)}")
     if story.keeper is not None:
         keeper = story.keeper
         measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"

@@ -5,6 +5,7 @@ from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, content_hash, total, totals_under
 from pipeline.mixture_walk import mixture_balances, mixture_of
 from pipeline.row_books import row_balances, row_books
+from pipeline.select_books import select_books
 from pipeline.shards.manifest import manifest_bytes
 from pipeline.stages.shard_set import folder_of, format_entries, written_shards
 from pipeline.stages.shards import written_columns
@@ -119,6 +120,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
         },
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
         "sources": sources,
+        **({} if walk.config.select is None else {"select": select_books(walk)}),
         "config": config.model_dump(mode="json", exclude={"run", "compute"}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"

@@ -40,6 +40,14 @@ STAGES = (
     "semantic_components",
     "semantic_candidates",
     "semantic_keepers",
+    "quality_examples",
+    "quality_embed",
+    "quality_fit",
+    "quality",
+    "importance_target",
+    "importance_counts",
+    "importance_ratio",
+    "importance",
     "scores",
     "sample",
     "select",
@@ -56,8 +64,10 @@ _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
 _EXACT_STAGES = ("candidate_sizes", "index_candidate_sizes")
 _INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
-_VECTOR_STAGES = ("embed", "centres", "assign")
+_CLUSTER_STAGES = ("centres", "assign")
 _SEMANTIC_STAGES = ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers")
+_QUALITY_STAGES = ("quality_examples", "quality_embed", "quality_fit", "quality")
+_IMPORTANCE_STAGES = ("importance_target", "importance_counts", "importance_ratio", "importance")
 
 
 @dataclass(frozen=True)
@@ -108,9 +118,12 @@ def plan_run(config: Config) -> Planned:
     off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
     select = config.select
     off += [] if select else ["scores", "select"]
-    off += [] if select and select.needs_vectors else list(_VECTOR_STAGES)
+    off += [] if select and select.needs_vectors else ["embed"]
+    off += [] if select and select.needs_clusters else list(_CLUSTER_STAGES)
+    off += [] if select and select.quality else list(_QUALITY_STAGES)
+    off += [] if select and select.importance else list(_IMPORTANCE_STAGES)
     off += [] if select and select.semantic else list(_SEMANTIC_STAGES)
-    off += [] if select and select.sample else ["sample"]
+    off += [] if select and select.leaves_out_by_score else ["sample"]
     names = [name for name in STAGES if name not in off]
     text = total(walk.measured, "text_bytes") or sum(estimated_bytes(file) for file in walk.files)
     tokens = total(walk.tokenised, "tokens") or None

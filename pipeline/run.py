@@ -22,6 +22,7 @@ from pipeline.rows.assemble import column_bytes
 from pipeline.select_walk import usable_encoder
 from pipeline.shards.formats.payload import FormatError
 from pipeline.sources.read import format_of
+from pipeline.stages.examples import list_examples
 from pipeline.stages.shard_files import check_formats
 from pipeline.stages.shards import written_columns
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
@@ -104,6 +105,8 @@ def usable_inputs(config: Config) -> dict[str, list[str]]:
                 format_of(path, source)
             except ValueError as error:
                 raise InputError(str(error)) from error
+    for sets in config.select.example_sets if config.select else ():
+        list_examples(sets)
     return inputs
 
 

@@ -11,13 +11,15 @@ from pipeline.finished import FinishedRun
 from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
 
 CENTRES = "clusters.npy"
+SCORES = ("tokens", "cluster", "centre_cosine", "importance", "quality")
 
 
 def export_embeddings(run: FinishedRun, folder: str) -> int:
     """Write ``embeddings-NNNNN.parquet`` a part and ``clusters.npy`` (float32[clusters, dimensions]).
 
-    Columns: doc, id, source, outcome, keeper (of a semantic duplicate), tokens (in the shards if all were kept),
-    cluster, centre_cosine, vector (fixed_size_list of float16, unit length). Rows in document order.
+    Columns: doc, id, source, outcome, rule (what left it out), keeper (of a semantic duplicate), tokens (in the
+    shards if all were kept), cluster, centre_cosine, importance, quality (null where that is off), vector
+    (fixed_size_list of float16, unit length). Rows in document order. Without clusters there are no centres.
 
     Returns:
         The number of rows.
@@ -47,13 +49,16 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
                 "id": documents.column("id"),
                 "source": documents.column("source").cast(pa.string()),
                 "outcome": decisions.column("outcome").cast(pa.string()),
+                "rule": decisions.column("rule").cast(pa.string()),
                 "keeper": decisions.column("keeper"),
-                **{name: scores.column(name) for name in ("tokens", "cluster", "centre_cosine")},
+                **{name: scores.column(name) for name in SCORES},
                 "vector": vectors.column("vector"),
             }
         )
         pq.write_table(table, target / f"embeddings-{part.number:05d}.parquet", compression="zstd")
         rows += table.num_rows
+    if "centres" not in run.records:
+        return rows
     centres = read_ipc(run.store, run.records["centres"][0].outputs["centres"].reference())
     np.save(target / CENTRES, fixed_width(centres, "centre", centres.schema.field("centre").type.list_size))
     return rows

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import Config, ConfigError
 from pipeline.engine.records import Json, Record
 from pipeline.engine.stage import Stage
+from pipeline.examples_walk import judge_quality, weigh_importance
 from pipeline.select.config import SelectConfig
 from pipeline.select.encoder import encoder_settings
 from pipeline.select.model_folder import ModelFolderError
@@ -18,19 +19,27 @@ from pipeline.stages.ledger_tables import survivor_units
 
 
 def select_documents(walk: "Walk", config: SelectConfig) -> list[Record]:
-    """Embed, cluster, find semantic duplicates, sample; returns the records of the final ledger."""
+    """Embed, cluster, find semantic duplicates, judge, weigh, sample; returns the records of the final ledger."""
     engine = walk.engine
     sources = [source.name for source in walk.config.sources]
-    assigned, fates = None, None
-    if config.needs_vectors:
+    assigned, fates, judged, weighed = None, None, None, None
+    if config.needs_clusters:
         assigned = assign(walk, config)
         if config.semantic is not None:
             fates = _semantic_duplicates(walk, config, assigned)
+    elif config.needs_vectors:
+        embedding = embed.stage(config.encoder, asks_for_gpus(walk.config))
+        walk.embedded = engine.run(embedding, survivor_units(walk.parts, walk.decided))
+    if config.quality is not None:
+        judged = judge_quality(walk, config.encoder, config.quality, gpus=asks_for_gpus(walk.config))
+    if config.importance is not None:
+        weighed = weigh_importance(walk, config.importance)
     scoring = scores.scores_stage()
-    walk.scored = engine.run(scoring, scores.plan_scores(walk.tokenised, walk.decided, walk.filtered, assigned, fates))
+    units = scores.plan_scores(walk.tokenised, walk.decided, walk.filtered, assigned, fates, weighed, judged)
+    walk.scored = engine.run(scoring, units)
     drops = None
-    if config.sample is not None and walk.parts:
-        sampling = scores.sample_stage(config.sample, sources)
+    if config.leaves_out_by_score and walk.parts:
+        sampling = scores.sample_stage(config, sources)
         listing = engine.listing(scoring, walk.scored, "scores")
         starts = engine.publish_list(sampling, "starts", part_starts(walk.parts))
         walk.sampled = engine.run(sampling, scores.plan_sample(listing, walk.scored, starts))

@@ -127,7 +127,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             while (batch := _next(batches, workspace)) is not None:
                 if workspace.isolate:
                     batch = without_fatal(batch, file_slice, partial(_survive, kernels))
-                _note_unreadable(unreadable, workspace, file_slice, batch)
+                note_unreadable(unreadable, workspace, file_slice, batch)
                 if len(batch.rows) == 0:
                     continue
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
@@ -223,7 +223,8 @@ def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.nd
     return pa.compute.coalesce(ids.cast(pa.string()), derived)
 
 
-def _note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, batch: RecordBatch) -> None:
+def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, batch: RecordBatch) -> None:
+    """List what of a batch could not be read, and count it by source and by reason."""
     if not batch.unreadable:
         return
     source = file_slice.source

@@ -1,4 +1,6 @@
-"""Scores: all that a sample is drawn from, side by side, for every kept document; and the draw itself."""
+"""Scores: all that select decides by, side by side, for every kept document; and the steps that decide."""
+
+from typing import Any
 
 import numpy as np
 import orjson
@@ -7,7 +9,9 @@ from numpy.typing import NDArray
 
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.select.sampling import SampleConfig, draw_sample
+from pipeline.select.config import SelectConfig
+from pipeline.select.importance import importance_log_weights
+from pipeline.select.steps import DROP_RULES, Candidates, Fates, StepsConfig, take_steps
 from pipeline.stages.clusters import NO_CLUSTER
 from pipeline.stages.tables import (
     exchange_output,
@@ -26,18 +30,18 @@ SCORES = pa.schema(
         ("tokens", pa.int64()),  # in the shards: all copies, with their ends of document
         ("cluster", pa.int32()),  # -1 without a vector
         ("centre_cosine", pa.float32()),  # null without a vector
+        ("importance", pa.float64()),  # sum of log ratios toward the target set; null where that is off
+        ("features", pa.int64()),  # words and word pairs that it is a sum over; null where that is off
+        ("quality", pa.float64()),  # 0 to 1; null where that is off, and without a vector
         ("stays", pa.bool_()),  # no semantic duplicate
     ]
 )
 """One row a document that dedup kept."""
 
-DROP_RULES = ("select.budget",)
-"""By which step of select a document was left out: names in the ledger's column ``rule``."""
-
 
 def scores_stage() -> Stage:
     """Map side: one table a part."""
-    return Stage("scores", 1, {}, run_scores)
+    return Stage("scores", 2, {}, run_scores)
 
 
 def plan_scores(
@@ -46,8 +50,18 @@ def plan_scores(
     filtered: list[Record],
     assigned: list[Record] | None,
     fates: Json | None,
+    weighed: list[Record] | None = None,
+    judged: list[Record] | None = None,
 ) -> list[Unit]:
-    """One unit a part; ``assigned`` and ``fates`` are None where nothing looks at vectors."""
+    """One unit a part.
+
+    Clusters (``assigned``), semantic duplicates (``fates``), importance (``weighed``) and quality (``judged``) are None
+    where that is off.
+    """
+
+    def of_part(records: list[Record] | None, place: int, output: str) -> Json | None:
+        return None if records is None else records[place].outputs[output].reference()
+
     return [
         Unit(
             record.number,
@@ -55,7 +69,9 @@ def plan_scores(
                 "tokens": record.outputs["tokens"].reference(),
                 "decisions": decided[place].outputs["decisions"].reference(),
                 "verdicts": filtered[place].outputs["verdicts"].reference(),
-                "clusters": None if assigned is None else assigned[place].outputs["clusters"].reference(),
+                "clusters": of_part(assigned, place, "clusters"),
+                "importance": of_part(weighed, place, "importance"),
+                "quality": of_part(judged, place, "quality"),
                 "fates": fates,
                 "part": place,
             },
@@ -68,44 +84,78 @@ def plan_scores(
 def run_scores(unit: Unit, workspace: Workspace) -> None:
     """Join the part's tables."""
     store, description = workspace.store, unit.description
-    tokens = read_ipc(store, description["tokens"])
-    docs = numbers(tokens, "doc")
-    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokens.column("ids").chunks]
+    tokenised = read_ipc(store, description["tokens"])
+    docs = numbers(tokenised, "doc")
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokenised.column("ids").chunks]
     length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
     decisions = read_parquet(store, description["decisions"], ["doc", "copies"])
     verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
     row = np.searchsorted(numbers(decisions, "doc"), docs)
     copies = numbers(decisions, "copies")[row].astype(np.int64)
     cluster, cosine = np.full(len(docs), NO_CLUSTER, np.int32), np.full(len(docs), np.nan, np.float32)
-    if description["clusters"] is not None:
-        clusters = read_ipc(store, description["clusters"])
-        if not np.array_equal(numbers(clusters, "doc"), docs):
-            raise ValueError(
-                f"{description['clusters']['path']}: not the documents that were tokenised; it was altered"
-            )
+    importance, quality, features = np.full(len(docs), np.nan), np.full(len(docs), np.nan), None
+    if (clusters := _same_documents(workspace, description["clusters"], docs)) is not None:
         cluster, cosine = numbers(clusters, "cluster"), numbers(clusters, "centre_cosine")
+    if (weighed := _same_documents(workspace, description["importance"], docs)) is not None:
+        importance, features = numbers(weighed, "importance"), numbers(weighed, "features")
+    if (judged := _same_documents(workspace, description["quality"], docs)) is not None:
+        quality = numbers(judged, "quality")
     stays = np.ones(len(docs), bool)
     if description["fates"] is not None:
         fates = read_partition(store, description["fates"], description["part"])
         stays[np.searchsorted(docs, fates["doc"])] = False
-    with parquet_output(workspace, "scores", SCORES, plain=("doc", "tokens", "centre_cosine")) as table:
+    tokens = copies * (length + 1)
+    plain = ("doc", "tokens", "centre_cosine", "importance", "features", "quality")
+    with parquet_output(workspace, "scores", SCORES, plain=plain) as table:
         table.write(
             {
                 "doc": docs,
                 "source": numbers(verdicts, "source")[np.searchsorted(numbers(verdicts, "doc"), docs)],
-                "tokens": copies * (length + 1),
+                "tokens": tokens,
                 "cluster": cluster,
                 "centre_cosine": pa.array(cosine, pa.float32(), mask=np.isnan(cosine)),
+                "importance": pa.array(importance, pa.float64(), mask=np.isnan(importance)),
+                "features": pa.nulls(len(docs), pa.int64()) if features is None else features,
+                "quality": pa.array(quality, pa.float64(), mask=np.isnan(quality)),
                 "stays": stays,
             }
         )
     workspace.count("documents", len(docs))
+    workspace.count("tokens", tokens.sum())
     workspace.count("stay", stays.sum())
+    workspace.count("stay_tokens", tokens[stays].sum())
 
 
-def sample_stage(config: SampleConfig, sources: list[str]) -> Stage:
-    """One unit: the draw looks at all documents (about 60 bytes each in memory)."""
-    return Stage("sample", 1, {"config": config.model_dump(), "sources": sources}, run_sample)
+def _same_documents(workspace: Workspace, reference: Json | None, docs: NDArray[np.uint64]) -> pa.Table | None:
+    """A table with a row for each of ``docs``; None where there is none.
+
+    Raises:
+        ValueError: it holds other documents.
+    """
+    if reference is None:
+        return None
+    table = read_ipc(workspace.store, reference)
+    if not np.array_equal(numbers(table, "doc"), docs):
+        raise ValueError(f"{reference['path']}: not the documents that were tokenised; it was altered")
+    return table
+
+
+def steps_of(config: SelectConfig) -> StepsConfig:
+    """The settings of the steps that look at scores."""
+    quality, importance = config.quality, config.importance
+    return StepsConfig(
+        threshold=quality.threshold if quality else None,
+        drop_share=config.prototypes.drop_share if config.prototypes else None,
+        sample=config.sample,
+        length=importance.length if importance else None,
+        importance_temperature=importance.temperature if importance else None,
+        quality_temperature=quality.temperature if quality and config.sample else None,
+    )
+
+
+def sample_stage(config: SelectConfig, sources: list[str]) -> Stage:
+    """One unit: clusters and the budget are looked at as wholes (about 100 bytes a document in memory)."""
+    return Stage("sample", 2, {"steps": steps_of(config).model_dump(), "sources": sources}, run_sample)
 
 
 def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
@@ -114,33 +164,71 @@ def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
 
 
 def run_sample(unit: Unit, workspace: Workspace) -> None:
-    """Draw; send what is left out back to its part, with its level and the level of the budget."""
-    config = SampleConfig.model_validate_json(orjson.dumps(workspace.settings["config"]))
-    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ("doc", "source", "tokens", "cluster")}
-    for entry in read_listing(workspace.store, unit.description["scores"]):
-        table = read_parquet(workspace.store, entry, [*columns, "stays"])
-        stays = numbers(table, "stays")
-        for name, pieces in columns.items():
-            pieces.append(numbers(table, name)[stays])
-    docs, source, tokens, cluster = (np.concatenate(pieces) for pieces in columns.values())
+    """Take the steps; send what is left out back to its part, with its value and the limit."""
+    config = StepsConfig.model_validate_json(orjson.dumps(workspace.settings["steps"]))
+    candidates = _candidates(workspace, unit.description["scores"], config)
     shares = None
-    if config.shares is not None:
-        shares = np.array([config.shares[name] for name in workspace.settings["sources"]])
+    if config.sample is not None and config.sample.shares is not None:
+        shares = np.array([config.sample.shares[name] for name in workspace.settings["sources"]])
     with workspace.timed("draw"):
-        draw = draw_sample(docs, tokens, source, cluster, None, config, shares)
-    out = np.flatnonzero(~draw.taken)
+        fates = take_steps(candidates, config, shares)
+    out = np.flatnonzero(fates.rule >= 0)
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
-    part = np.searchsorted(starts, docs[out], side="right") - 1
-    drops = {
-        "doc": docs[out],
-        "rule": np.full(len(out), DROP_RULES.index("select.budget"), np.uint8),
-        "value": draw.level[out].astype(np.float32),
-        "threshold": np.full(len(out), draw.water, np.float32),
+    part = np.searchsorted(starts, candidates.docs[out], side="right") - 1
+    drops: dict[str, NDArray[Any]] = {
+        "doc": candidates.docs[out],
+        "rule": fates.rule[out].astype(np.uint8),
+        "value": fates.value[out],
+        "threshold": fates.limit[out],
     }
     exchange_output(workspace, "drops", part, drops, len(starts))
-    workspace.count("documents", len(docs))
+    _count(workspace, candidates, fates)
+
+
+def _candidates(workspace: Workspace, listing: Json, config: StepsConfig) -> Candidates:
+    """What semantic dedup left, with the columns that some step looks at."""
+    names = ["doc", "source", "tokens", "cluster"]
+    names += ["centre_cosine"] if config.drop_share is not None else []
+    names += ["importance", "features"] if config.importance_temperature is not None else []
+    names += ["quality"] if config.threshold is not None or config.quality_temperature is not None else []
+    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+    for entry in read_listing(workspace.store, listing):
+        table = read_parquet(workspace.store, entry, [*names, "stays"])
+        stays = numbers(table, "stays")
+        for name in names:
+            pieces[name].append(numbers(table, name)[stays])  # a null becomes NaN
+    columns = {name: np.concatenate(values) for name, values in pieces.items()}
+    log_weight = None
+    if config.importance_temperature is not None and config.length is not None:
+        log_weight = importance_log_weights(
+            columns["importance"], columns["features"], config.length, config.importance_temperature
+        )
+    return Candidates(
+        columns["doc"],
+        columns["source"],
+        columns["tokens"],
+        columns["cluster"],
+        columns.get("centre_cosine"),
+        log_weight,
+        columns.get("quality"),
+    )
+
+
+def _count(workspace: Workspace, candidates: Candidates, fates: Fates) -> None:
+    """Documents and tokens, in all and by step and source."""
+    tokens, taken = candidates.tokens, fates.rule < 0
+    workspace.count("documents", len(tokens))
     workspace.count("tokens", int(tokens.sum()))
-    workspace.count("taken_documents", draw.taken.sum())
-    workspace.count("taken_tokens", int(tokens[draw.taken].sum()))
+    for step, seen in fates.seen.items():
+        name = DROP_RULES[step].removeprefix("select.")
+        workspace.count(f"{name}/documents", seen.sum())
+        workspace.count(f"{name}/tokens", int(tokens[seen].sum()))
+        out = fates.rule == step
+        workspace.count(f"{name}/documents_out", out.sum())
+        workspace.count(f"{name}/tokens_out", int(tokens[out].sum()))
+    workspace.count("taken_documents", taken.sum())
+    workspace.count("taken_tokens", int(tokens[taken].sum()))
     for place, name in enumerate(workspace.settings["sources"]):
-        workspace.count(f"taken_tokens/{name}", int(tokens[draw.taken & (source == place)].sum()))
+        mine = candidates.source == place
+        workspace.count(f"tokens/{name}", int(tokens[mine].sum()))
+        workspace.count(f"taken_tokens/{name}", int(tokens[taken & mine].sum()))

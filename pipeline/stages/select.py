@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pipeline import schemas
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.select.steps import DROP_RULES
 from pipeline.stages.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
-from pipeline.stages.scores import DROP_RULES
 from pipeline.stages.tables import numbers, read_parquet, read_partition
 from pipeline.text.rules import RULE_NAMES
 

@@ -1,0 +1,334 @@
+"""Select by the user's example files, from config to shards: importance toward a target, a quality head, prototypes."""
+
+import gzip
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import schemas
+from pipeline.config import ConfigError, parse_config
+from pipeline.engine.catalogue import InputError
+from pipeline.explain import examples, explain
+from pipeline.finished import load_finished
+from pipeline.plan import plan_run
+from pipeline.run import run
+from pipeline.verify import check_shards, check_work, recount
+
+SEA = "harbour tide sail anchor mast cargo gull rope captain storm deck island pilot wave lantern".split()
+LAW = "court statute appeal judge clause verdict hearing tenant contract witness counsel ruling oath bail lease".split()
+COMMON = "the of and with for a in that was by from at on it his".split()
+
+
+def text(rng: random.Random, words: list[str], length: int) -> str:
+    return " ".join(rng.choice(words if rng.random() < 0.4 else COMMON) for _ in range(length))
+
+
+def write(path: Path, texts: list[str], kind: str) -> None:
+    path.write_text("".join(json.dumps({"id": f"{kind}/{n}", "text": t}) + "\n" for n, t in enumerate(texts)))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Two sources; of the documents a quarter is about the sea; and example files of both kinds."""
+    folder, rng = tmp_path_factory.mktemp("examples"), random.Random(5)
+    write(folder / "a.jsonl", [text(rng, SEA if n % 4 == 0 else LAW, rng.randint(40, 160)) for n in range(240)], "a")
+    write(folder / "b.jsonl", [text(rng, SEA if n % 4 == 0 else LAW, rng.randint(40, 160)) for n in range(120)], "b")
+    write(folder / "sea.jsonl", [text(rng, SEA, 60) for _ in range(40)], "sea")
+    write(folder / "law.jsonl", [text(rng, LAW, 60) for _ in range(40)], "law")
+    return folder
+
+
+def config(data: Path, run_folder: Path, select: dict, **compute):
+    return parse_config(
+        {
+            "run": str(run_folder),
+            "sources": [{"name": n, "path": str(data / f"{n}.jsonl"), "id": "id"} for n in ("a", "b")],
+            "filter": {"mode": "annotate"},
+            "select": {"encoder": {"dimensions": 64}, **select},
+            "shards": {"sequence_tokens": 127},
+            "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1, **compute},
+        }
+    )
+
+
+def rows(finished) -> dict[str, dict]:
+    """The ledger by the document's id."""
+    found = {}
+    for part, record in zip(finished.parts, finished.ledger, strict=True):
+        ids = pq.read_table(finished.store.path(part.documents["path"]), columns=["doc", "id"]).to_pylist()
+        names = {row["doc"]: row["id"] for row in ids}
+        table = pq.read_table(finished.store.path(record.outputs["decisions"].path))
+        found |= {names[row["doc"]]: row for row in table.to_pylist()}
+    return found
+
+
+def is_sea(name: str) -> bool:
+    return int(name.split("/")[1]) % 4 == 0
+
+
+def kept(finished) -> list[str]:
+    return [name for name, row in rows(finished).items() if row["outcome"] == schemas.KEPT]
+
+
+def shards(finished) -> dict[str, str]:
+    return {s["path"]: s["sha256"] for split in finished.manifest["shards"]["splits"].values() for s in split["shards"]}
+
+
+def importance(data: Path, tokens: int = 5_000, **more) -> dict:
+    settings = {"target": str(data / "sea.jsonl"), **more}
+    return {"semantic": "off", "importance": settings, "sample": {"target_tokens": tokens}}
+
+
+def quality(data: Path, **more) -> dict:
+    return {"positive": str(data / "sea.jsonl"), "negative": [str(data / "law.jsonl")], **more}
+
+
+ALL = {"semantic": {"epsilon": 0.02}, "clusters": {"number": 6}, "prototypes": {"drop_share": 0.25}}
+
+
+def everything(data: Path, tokens: int = 2_000) -> dict:
+    return {
+        **ALL,
+        "quality": quality(data, threshold=0.3, temperature=2.0),
+        "importance": {"target": str(data / "sea.jsonl"), "temperature": 50.0},
+        "sample": {"target_tokens": tokens, "shares": {"a": 1, "b": 1}, "cluster_temperature": 0.5},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    walk = run(config(data, folder, everything(data)))
+    return walk, load_finished(str(folder))
+
+
+@pytest.mark.parametrize("more", [{}, {"length": "mean", "temperature": 0.02}])
+def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
+    walk = run(config(data, tmp_path / "run", importance(data, **more)))
+    finished = load_finished(str(tmp_path / "run"))
+    taken = kept(finished)
+    assert np.mean([is_sea(name) for name in taken]) > 0.9  # of a quarter in the corpus
+    assert 4_700 < walk.sampled[0].counters["taken_tokens"] <= 5_000
+    assert "embed" not in walk.engine.committed  # nothing looks at vectors
+    assert not check_shards(finished)
+    assert not check_work(finished, hashes=True)
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+    # a larger budget holds the smaller sample, and reads no text again
+    again = run(config(data, tmp_path / "run", importance(data, 9_000, **more)))
+    ran = {s.name for s in again.engine.summaries if s.units > s.reused}
+    assert ran <= {"sample", "select", "shuffle", "layout", "shards"}
+    assert set(taken) < set(kept(load_finished(str(tmp_path / "run"))))
+
+
+def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
+    from jobs.select import select as explore
+    from jobs.summary import selection_lines
+
+    walk = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data)}))
+    finished = load_finished(str(tmp_path / "run"))
+    assert {"centres", "assign", "importance", "sample"}.isdisjoint(walk.engine.committed)
+    assert not finished.manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT)
+    books = finished.manifest["select"]["quality"]
+    assert books["auc"] > 0.99
+    assert books["examples"]["training"] == {"negative": 32, "positive": 32}
+    table = pq.read_table(finished.store.path(finished.records["scores"][0].outputs["scores"].path)).to_pandas()
+    for point in books["curve"]:
+        assert point["kept"] == pytest.approx((table["quality"] >= point["threshold"]).mean())
+    assert "no quality threshold" in "\n".join(selection_lines(walk))
+    explore(str(tmp_path / "run"), True, 50, 0)
+    assert "AUC" in capsys.readouterr().out
+    # a threshold then embeds and fits nothing again
+    again = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data, threshold=0.5)}))
+    ran = {s.name for s in again.engine.summaries if s.units > s.reused}
+    assert ran <= {"sample", "select", "shuffle", "layout", "shards"}
+    ledger = rows(load_finished(str(tmp_path / "run")))
+    assert all(is_sea(name) == (row["outcome"] == schemas.KEPT) for name, row in ledger.items())
+
+
+def test_books_of_all_steps(data, whole):
+    walk, finished = whole
+    assert not check_shards(finished)
+    assert not check_work(finished, hashes=True)
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+    ledger = rows(finished)
+    steps = {step["step"]: step for step in finished.manifest["select"]["steps"]}
+    assert list(steps) == ["semantic_duplicate", "select.quality", "select.prototypes", "select.budget"]
+    number, tokens = steps["semantic_duplicate"]["documents"], steps["semantic_duplicate"]["tokens"]
+    for name, step in steps.items():
+        assert (step["documents"], step["tokens"]) == (number, tokens)
+        number, tokens = number - step["documents_out"], tokens - step["tokens_out"]
+        if name != "semantic_duplicate":
+            assert step["documents_out"] == sum(row["rule"] == name for row in ledger.values()) > 0
+    assert number == len(kept(finished))
+    assert tokens == sum(s["tokens"] for s in finished.manifest["shards"]["splits"].values())
+    by_source = finished.manifest["select"]["sources"]
+    assert sum(source["taken_tokens"] for source in by_source.values()) == tokens
+    assert finished.manifest["select"]["importance"]["target_texts"] == 40
+    for row in ledger.values():
+        if row["rule"] == "select.quality":
+            assert row["value"] < row["threshold"]
+        if row["rule"] == "select.prototypes":
+            assert row["value"] >= row["threshold"]
+
+
+def test_why_tells_each_step(whole, capsys):
+    from jobs.why import tell
+
+    _, finished = whole
+    told = {}
+    for doc in examples(finished, schemas.SAMPLED_OUT):
+        story = explain(finished, doc)
+        told[story.left_out.rule] = story
+    for rule, words in (("quality", "threshold 0.3"), ("prototypes", "centre"), ("budget", "sample ends")):
+        tell(told[f"select.{rule}"], 40)
+        assert words in capsys.readouterr().out
+
+
+def test_the_summary_tells_each_step(whole):
+    from jobs.summary import selection_lines
+
+    walk, _ = whole
+    lines = "\n".join(selection_lines(walk))
+    for words in ("AUC", "below quality 0.3", "nearest to their cluster's centre", "drawn toward a target", "sampled"):
+        assert words in lines
+
+
+def test_same_bytes_for_other_units_and_after_a_crash(data, whole, tmp_path, monkeypatch):
+    from pipeline.stages import quality as stage
+
+    def fails(unit, workspace):
+        raise RuntimeError("as if killed")
+
+    settings = config(data, tmp_path / "run", everything(data), unit_mb=64, partition_mb=256, attempts=1)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="as if killed"):
+        patched.setattr(stage, "run_fit", fails)
+        run(settings)
+    run(settings)
+    assert shards(load_finished(str(tmp_path / "run"))) == shards(whole[1])
+
+
+def test_plan_knows_the_stages(data, tmp_path, whole):
+    names = [stage.name for stage in plan_run(config(data, tmp_path / "run", everything(data))).stages]
+    assert set(whole[0].engine.committed) <= set(names)
+    assert [name for name in names if name.startswith(("quality", "importance"))] == [
+        "quality_examples",
+        "quality_embed",
+        "quality_fit",
+        "quality",
+        "importance_target",
+        "importance_counts",
+        "importance_ratio",
+        "importance",
+    ]
+    done = plan_run(config(data, Path(whole[1].store.root), everything(data)))
+    assert all(stage.done == stage.units for stage in done.stages)
+
+
+def test_export_has_the_scores(whole, tmp_path):
+    from pipeline.select_export import export_embeddings
+
+    _, finished = whole
+    export_embeddings(finished, str(tmp_path / "out"))
+    table = pq.read_table(tmp_path / "out" / "embeddings-00000.parquet").to_pandas()
+    assert table["importance"].notna().all()
+    assert table["quality"].between(0, 1).all()
+    left_out = table["outcome"] == schemas.SAMPLED_OUT
+    assert set(table["rule"][left_out]) == {"select.quality", "select.prototypes", "select.budget"}
+
+
+def test_bad_rows_of_examples_are_counted_and_kept_aside(data, tmp_path):
+    good = (data / "sea.jsonl").read_text().splitlines()
+    lines = [*good[:20], '{"text": "broken', '{"text": 7}', "", *good[20:], good[0], json.dumps({"text": "... !"})]
+    (tmp_path / "sea.jsonl").write_text("\n".join([*lines, json.loads(good[3]) and good[3]]) + "\n")
+    law = [json.loads(line)["text"] for line in (data / "law.jsonl").read_text().splitlines()]
+    (tmp_path / "law.txt.gz").write_bytes(gzip.compress("\n%%\n".join([*law, json.loads(good[5])["text"]]).encode()))
+    negative = {"path": str(tmp_path / "law.txt.gz"), "separator": "\n%%\n"}
+    settings = {"positive": str(tmp_path / "sea.jsonl"), "negative": negative, "threshold": 0.5}
+    walk = run(config(data, tmp_path / "run", {"semantic": "off", "quality": settings}))
+    books = load_finished(str(tmp_path / "run")).manifest["select"]["quality"]
+    assert books["unreadable"] == 2
+    assert books["examples"]["left_aside"] == {"in_both": 2, "repeated": 2, "without_vector": 1}
+    assert sum(books["examples"]["training"].values()) + sum(books["examples"]["validation"].values()) == 39 + 40
+    listed = walk.engine.committed["quality_examples"][0].outputs["unreadable"].path
+    assert len(pq.read_table(walk.engine.store.path(listed))) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no words in 0 texts"),
+        ('{"text": "..."}\n{"text": 3}\n', r"no words in 1 texts \(1 records cannot be read\)"),
+        (None, "no such file"),
+    ],
+)
+def test_targets_that_say_nothing_are_refused(data, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "t.jsonl").write_text(content)
+    select = {"semantic": "off", "importance": {"target": str(tmp_path / "t.jsonl")}, "sample": {"target_tokens": 9}}
+    with pytest.raises(InputError, match=f"select.importance.target: .*{message}"):
+        run(config(data, tmp_path / "run", select))
+
+
+def test_examples_that_cannot_be_read_are_refused_until_they_are_mended(data, tmp_path):
+    whole = gzip.compress((data / "sea.jsonl").read_bytes(), mtime=0)
+    path = tmp_path / "sea.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    settings = config(data, tmp_path / "run", {"semantic": "off", "quality": {**quality(data), "positive": str(path)}})
+    with pytest.raises(InputError, match=r"quality.positive: .*sea.jsonl.gz cannot be read to its end"):
+        run(settings)
+    path.write_bytes(whole)
+    run(settings)
+
+
+@pytest.mark.parametrize(
+    ("positive", "message"),
+    [
+        ([], "select.quality.positive: 0 usable"),
+        (["one text"] * 50, "select.quality.positive: 1 usable .* 49 repeated"),
+        (["...", "?"] * 20, "select.quality.positive: 0 usable"),
+    ],
+)
+def test_too_few_examples_are_refused(data, tmp_path, positive, message):
+    write(tmp_path / "p.jsonl", positive, "p")
+    select = {"semantic": "off", "quality": {**quality(data), "positive": str(tmp_path / "p.jsonl")}}
+    with pytest.raises(InputError, match=message):
+        run(config(data, tmp_path / "run", select))
+
+
+def test_one_file_cannot_be_good_and_bad(data, tmp_path):
+    select = {"quality": {"positive": str(data / "sea.jsonl"), "negative": str(data / "sea.jsonl")}}
+    with pytest.raises(InputError, match="belongs to two sources, 'select.quality.positive' and"):
+        run(config(data, tmp_path / "run", select))
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ({"importance": {"target": "x.jsonl"}}, "give sample.target_tokens"),
+        ({"quality": {"positive": "a", "negative": "b", "temperature": 1.0}}, "give sample.target_tokens"),
+        ({"quality": {"positive": "a"}}, "negative"),
+        ({"quality": {"positive": "a", "negative": "b", "threshold": 2}}, "threshold"),
+        ({"importance": {"target": [], "buckets": 100}, "sample": {"target_tokens": 5}}, "at least one file"),
+        ({"prototypes": {"drop_share": 1.0}}, "drop_share"),
+        ({"quality": {"positive": "a", "negative": {"path": "b", "txt": "c"}}}, "unknown setting 'txt'; did you mean"),
+    ],
+)
+def test_mistakes_are_named(data, tmp_path, select, message):
+    with pytest.raises(ConfigError, match=message):
+        config(data, tmp_path / "run", select)
+
+
+@pytest.mark.parametrize("texts", [[], ["", ""], ["only one document here"], ["!!!", "..."]])
+def test_small_and_odd_corpora(data, tmp_path, texts):
+    write(tmp_path / "a.jsonl", texts, "a")
+    (tmp_path / "b.jsonl").write_text("")
+    run(config(tmp_path, tmp_path / "run", everything(data, 10**6)))
+    finished = load_finished(str(tmp_path / "run"))
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+    outcomes = Counter(row["outcome"] for row in rows(finished).values())
+    assert outcomes[schemas.KEPT] + outcomes[schemas.SAMPLED_OUT] == sum(1 for t in texts if t)
