@@ -27,6 +27,7 @@ def head(
 ) -> None:
     """Show the first rows as text: each document piece with its length, and whether it begins and ends in the row."""
     with true_exit_codes():
+        from jobs.labels import numbered_label
         from pipeline.finished import load_finished
         from pipeline.run import usable_vocabulary
         from pipeline.shard_access import best_source, read_stored, row_shape, stored_shards
@@ -35,12 +36,17 @@ def head(
         finished = load_finished(run)
         vocabulary = usable_vocabulary(finished.config)
         kind = best_source(finished.manifest)
+        names = finished.manifest.get("labels", {"names": []})["names"]
         borders = tells_borders(kind, row_shape(finished.manifest))
         shown, first = 0, 0
         for shard in stored_shards(finished, kind, split):
             packed = read_stored(finished, kind, shard, rows - shown, whole_rows=True)
             for row in range(len(packed.rows)):
-                print(f"row {first + row:,} of {printable(split)}: {printable(shard.path, lines=False)}, row {row:,}")
+                label = ""
+                if packed.labels is not None:
+                    label = f", label {numbered_label(int(packed.labels[row]), names)}"
+                where = f"{printable(shard.path, lines=False)}, row {row:,}"
+                print(f"row {first + row:,} of {printable(split)}: {where}{label}")
                 if borders:
                     print_row(packed, row, vocabulary, characters)
                 else:
@@ -104,6 +110,8 @@ def print_stats(found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from jobs.labels import labels_table
+
     console = Console()
     row = f"{found['row']} rows of {found['row_tokens']:,} {found['dtype']} ids"
     console.print(Text(f"{printable(found['shards'])}: {row}"), soft_wrap=True)
@@ -124,6 +132,9 @@ def print_stats(found: dict[str, Any]) -> None:
         console.print(f"{written} files do not store where documents begin: nothing is known of pieces", soft_wrap=True)
     if any(split["pieces"] for split in found["splits"].values()):
         console.print(_piece_lengths(found["splits"]))
+    if found["labels"]:
+        by_split = {name: split["labels"] for name, split in found["splits"].items()}
+        console.print(labels_table(found["labels"], by_split))
     table = Table("source", title="sources (all splits, end-of-text included)", title_justify="left")
     for column in ("documents", "copies", "tokens", "share", "weight"):
         table.add_column(column, justify="right")

@@ -6,12 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.exits import printable
+from jobs.labels import labels_table, missing_labels
 from jobs.lines import lines_table
 from jobs.select_summary import selection_lines
 from pipeline import schemas
 from pipeline.books import removed_lines, shards_folder
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.records import total, totals_under
+from pipeline.label_walk import documents_by_label
 from pipeline.mixture_walk import left_out_of_mixture, mixture_of
 from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
@@ -61,6 +63,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
             "in train: its budget is less than its first document has; raise its share or shards.max_tokens"
         )
     console.print(_splits(walk))
+    _labels(walk, console, say)
     for name, books in row_books(walk).items():
         told = [f"{books[loss]:,} {what}" for loss, what in _ROW_LOSSES.items() if books[loss]]
         if told:
@@ -144,6 +147,22 @@ def _boilerplate(walk: Walk, console: Console, say: Callable[[str], None]) -> No
     console.print(lines_table(first, 60, "the most frequent of them, source by source"))
     different = total(walk.boilerplate, "lines")
     say(f"{different:,} different lines; to judge them: winnow lines {walk.config.run}")
+
+
+def _labels(walk: Walk, console: Console, say: Callable[[str], None]) -> None:
+    """Where documents have labels: rows of each by split, and what may be wrong with them."""
+    if walk.labels is None:
+        return
+    by_split = {name: documents_by_label(walk, name) for name in walk.config.shards.split_names}
+    console.print(labels_table(walk.labels.names, by_split))
+    for line in missing_labels(walk.labels.names, by_split):
+        say(f"WARNING: {line}")
+    removed, conflicts = total(walk.clustered, "removed"), total(walk.clustered, "label_conflicts")
+    if conflicts:
+        say(
+            f"labels: {conflicts:,} of {removed:,} removed duplicates carried another label than their keeper; "
+            "`winnow why ID` shows both labels"
+        )
 
 
 def _stages(summaries: list[StageSummary]) -> Table:

@@ -63,6 +63,8 @@ def tell(story: "Story", characters: int) -> None:
         f"source     {story.source}: {story.path}, row {story.row}",
         f"outcome    {story.outcome}",
     ]
+    if story.label is not None:
+        lines.insert(2, f"label      {story.label}")
     if story.removed_lines:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
@@ -77,6 +79,8 @@ def tell(story: "Story", characters: int) -> None:
         lines.append(f"keeper     {name}  (number {keeper.doc}), {measure} {story.similarity:.4f}")
         if isinstance(keeper, Story):
             lines.append(f"           {keeper.source}: {keeper.path}, row {keeper.row}")
+            if keeper.label != story.label:
+                lines.append(f"           its label is {keeper.label}: the two conflict")
         else:
             source = "" if isinstance(keeper, LostDocument) else f"{keeper.source}: "
             lines.append(f"           {source}kept by an earlier run, {keeper.run}")

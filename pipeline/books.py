@@ -3,6 +3,7 @@
 from pipeline import schemas
 from pipeline.engine.ledger import Balance, close_books
 from pipeline.engine.records import Json, content_hash, total, totals_under
+from pipeline.label_walk import described_labels, documents_by_label, label_balances
 from pipeline.mixture_walk import mixture_balances, mixture_of
 from pipeline.row_books import row_balances, row_books
 from pipeline.select_books import select_books
@@ -51,7 +52,7 @@ def close_and_describe(walk: Walk) -> bytes:
                 outcomes.get(schemas.SEMANTIC_DUPLICATE, 0),
             )
         )
-    balances += mixture_balances(walk)
+    balances += [*mixture_balances(walk), *label_balances(walk)]
     if walk.sampled and walk.mixed is None:
         balances.append(Balance("tokens shuffled against tokens sampled", total(walk.sampled, "taken_tokens"), tokens))
     for source in config.sources:
@@ -83,6 +84,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "documents": total(walk.shuffled, f"documents/{name}"),
             "tokens": total(walk.shuffled, f"tokens/{name}"),
             **packed[name],
+            **({} if walk.labels is None else {"labels": documents_by_label(walk, name)}),
             **described[main][name],
         }
     unreadable = totals_under(walk.measured, "unreadable")
@@ -108,7 +110,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "row": config.shards.row,
             "sequence_tokens": config.shards.sequence_tokens,
             "row_tokens": config.shards.row_tokens,
-            "columns": written_columns(config.shards, vocabulary, config.marks),
+            "columns": written_columns(config.shards, vocabulary, config.marks, labelled=config.labelled),
             "dtype": walk.id_dtype.name,
             "splits": splits,
         },
@@ -118,6 +120,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
             "sha256": vocabulary.sha256,
             "end_of_text": vocabulary.end_of_text,
         },
+        **described_labels(walk),
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
         "sources": sources,
         **({} if walk.config.select is None else {"select": select_books(walk)}),

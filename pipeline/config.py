@@ -107,6 +107,40 @@ class Config(Section):
                 raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
         return self
 
+    @model_validator(mode="after")
+    def _usable_labels(self) -> "Config":
+        if not self.labelled:
+            if self.shards.labels is not None:
+                raise ValueError("shards.labels names labels, but no source has one: set sources[].label to its field")
+            return self
+        bare = [source.name for source in self.sources if source.label is None]
+        named = next(source.name for source in self.sources if source.label is not None)
+        if bare:
+            raise ValueError(
+                f"source {named!r} has a label and {', '.join(bare)} none: every row of the shards needs one; set "
+                "label for every source, or make two runs"
+            )
+        if self.shards.row != "document":
+            raise ValueError(
+                f"source {named!r} has a label, which is about a whole document, and row: {self.shards.row} joins or "
+                "cuts documents: set shards.row to document, or leave label out (keep carries the field along)"
+            )
+        if self.dedup and self.dedup.index is not None and self.shards.labels is None:
+            raise ValueError(
+                "runs that share an index need the same number for the same label: name all labels in shards.labels"
+            )
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether documents have labels."""
+        return any(source.label is not None for source in self.sources)
+
+    @property
+    def stratified(self) -> bool:
+        """Whether splits are drawn label by label."""
+        return self.labelled and self.shards.stratify and bool(self.shards.splits)
+
     @property
     def marks(self) -> Literal["loss_mask", "token_type_ids"] | None:
         """The column that marks of tokens become; None where tokens have none."""

@@ -14,6 +14,7 @@ from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
 from pipeline.index_documents import EarlierDocument, is_earlier, read_earlier, run_of
 from pipeline.places import Place, places_of
+from pipeline.stages.labels import COLUMN as LABEL_COLUMN
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import numbers, parquet_batches, read_parquet
 
@@ -47,6 +48,8 @@ class Story:
     places: tuple[Place, ...]
     left_out: FailedRule | None = None
     """The step of select that left the document out of the sample, with its value and the limit."""
+    label: str | None = None
+    """Of a source with labels."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         tokens,
         places,
         _left_out(decision),
+        document.get(LABEL_COLUMN),
     )
 
 
@@ -150,7 +154,8 @@ def _keeper(run: FinishedRun, doc: int) -> "Story | EarlierDocument | LostDocume
 
 def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
     """The row group that holds a document."""
-    for batch in parquet_batches(run.store, part.documents, ["doc", "id", "text", "source"]):
+    columns = ["doc", "id", "text", "source", *([LABEL_COLUMN] if run.config.labelled else [])]
+    for batch in parquet_batches(run.store, part.documents, columns):
         docs = batch.column("doc").to_numpy()
         if len(docs) and docs[0] <= doc <= docs[-1]:
             return pa.Table.from_batches([batch])

@@ -21,6 +21,8 @@ STAGES = (
     "boilerplate",
     "boilerplate_set",
     "measure",
+    "label_names",
+    "label_set",
     "filter",
     "bands",
     "index_groups",
@@ -31,6 +33,8 @@ STAGES = (
     "candidates",
     "index_candidates",
     "keepers",
+    "label_counts",
+    "label_cuts",
     "decide",
     "tokenise",
     "embed",
@@ -112,6 +116,8 @@ def plan_run(config: Config) -> Planned:
     off = [] if config.dedup else list(_DEDUP_STAGES)
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
+    off += [] if config.labelled else ["label_names", "label_set"]
+    off += [] if config.stratified else ["label_counts", "label_cuts"]
     off += [] if config.shards.packs_by_groups else ["row_counts"]
     off += [] if config.shards.mixes else ["mixture_counts", "mixture_limits", "mixture"]
     off += [] if joined and joined.entries else list(_INDEX_STAGES)

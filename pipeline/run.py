@@ -21,6 +21,7 @@ from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.rows.assemble import column_bytes
 from pipeline.select_walk import usable_encoder
 from pipeline.shards.formats.payload import FormatError
+from pipeline.shards.packed_rows import LABEL
 from pipeline.sources.read import format_of
 from pipeline.stages.examples import list_examples
 from pipeline.stages.shard_files import check_formats
@@ -130,8 +131,8 @@ def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
     """
     shards, id_bytes = config.shards, np.dtype(vocabulary.dtype).itemsize
     rows = shards.shard_bytes(id_bytes) // (shards.row_tokens * id_bytes) + 1
-    columns = written_columns(shards, vocabulary, config.marks)
-    row_bytes = shards.row_tokens * (id_bytes + column_bytes(columns, shards.row_tokens))
+    columns = written_columns(shards, vocabulary, config.marks, labelled=config.labelled)
+    row_bytes = shards.row_tokens * (id_bytes + column_bytes(columns, shards.row_tokens)) + 8 * (LABEL in columns)
     try:
         check_formats(shards.formats, rows, row_bytes)
     except FormatError as error:

@@ -25,6 +25,7 @@ def shard_stats(run: FinishedRun) -> Json:
     (rows of one piece), ``piece_tokens`` (quantiles of the pieces' lengths and their mean); what is said of pieces is
     None where no format of the set tells where documents begin. ``sources``: different documents of each in the set,
     their copies, and the tokens of all copies with end-of-text, all splits together: they add up to the splits.
+    ``labels``: their names by number, and in each split ``labels``, the rows of each; an empty list without labels.
     ``files``: format, path, bytes of every file. ``formats``: bytes and bytes a token of each.
 
     Raises:
@@ -42,6 +43,7 @@ def shard_stats(run: FinishedRun) -> Json:
             "tokens": described["tokens"],
             "rows": described["rows"],
             "shards": len(described["shards"]),
+            **({"labels": described["labels"]} if "labels" in described else {}),
             **(_pieces(run, name, row_tokens, places) if borders else _whole_rows(described, places)),
         }
     files = [
@@ -61,6 +63,7 @@ def shard_stats(run: FinishedRun) -> Json:
         "row_tokens": row_tokens,
         "dtype": shards["dtype"],
         "splits": splits,
+        "labels": manifest["labels"]["names"] if "labels" in manifest else [],
         "sources": _sources(run, manifest),
         "formats": formats,
         "files": files,

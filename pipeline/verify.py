@@ -16,6 +16,7 @@ from pipeline.shards.formats import raw
 from pipeline.stages.shard_files import FORMATS
 from pipeline.stages.shard_set import described_formats, files_of, parse_manifest
 from pipeline.stages.tables import numbers, read_ipc, read_parquet
+from pipeline.verified_labels import check_labels
 from pipeline.verified_semantics import check_semantics
 from pipeline.verified_similarity import check_similarities
 
@@ -187,7 +188,13 @@ def recount(run: FinishedRun) -> list[Balance]:
             tokens,
         ),
     ]
-    balances += [check_keepers(run), check_similarities(run), *check_lines(run), *check_semantics(run)]
+    balances += [
+        check_keepers(run),
+        check_similarities(run),
+        *check_lines(run),
+        *check_semantics(run),
+        *check_labels(run),
+    ]
     balances += [
         Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
         for name in schemas.OUTCOMES

@@ -15,6 +15,7 @@ from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.index_run import IndexRun
+from pipeline.label_walk import cut_strata, settle_labels
 from pipeline.mixture_walk import mix_documents
 from pipeline.select_walk import select_documents
 from pipeline.sources.stored_file import PASSING_FAULTS
@@ -37,6 +38,7 @@ from pipeline.stages import (
     tokenise,
 )
 from pipeline.stages import filter as filtering
+from pipeline.stages.labels import LabelSet
 from pipeline.stages.ledger_tables import survivor_units
 from pipeline.stages.shard_files import INDEXED
 from pipeline.stages.shard_set import folder_of
@@ -64,6 +66,8 @@ class Walk:
     boilerplate: list[Record] = field(default_factory=list)
     measured: list[Record] = field(default_factory=list)
     parts: list[measure.Part] = field(default_factory=list)
+    labels: LabelSet | None = None
+    """None where documents have no labels."""
     filtered: list[Record] = field(default_factory=list)
     clustered: list[Record] = field(default_factory=list)
     duplicates: tuple[Json, Json | None] | None = None
@@ -145,6 +149,7 @@ def clean_documents(walk: Walk) -> None:
     walk.parts = measure.parts_of(walk.measured)
     check_unreadable(walk)
 
+    walk.labels = settle_labels(walk)
     weights = {source.name: source.weight for source in config.sources}
     filter_stage = filtering.stage(config.filter, weights, config.shards.seed)
     walk.filtered = engine.run(filter_stage, filtering.plan(walk.parts))
@@ -152,7 +157,8 @@ def clean_documents(walk: Walk) -> None:
 
     segment = walk.index.pin.segment if walk.index else 0
     deciding = decide.stage(config.shards.seed, config.shards.splits, weights, segment)
-    walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates))
+    strata = cut_strata(walk, fates, segment)
+    walk.decided = engine.run(deciding, decide.plan(walk.parts, walk.filtered, fates, strata))
     walk.duplicates = None if fates is None else (fates, touched)
 
 
@@ -218,13 +224,16 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
         units = index_lookup.plan_candidates(index, entries, connected)
         sized = sized + run_indexed(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
+    labels = walk.labels.table if walk.labels else None
     gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
-    gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized)
+    gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized, labels)
     gathered = engine.run(gathering, gather_units)
     partitions = gather_units[0].description["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
-        gathered = gathered + run_indexed(index_lookup.candidates_stage(num_perm, exact=exact), units)
+        gathered = gathered + run_indexed(
+            index_lookup.candidates_stage(num_perm, exact=exact, labelled=labels is not None), units
+        )
 
     choosing = keepers.stage(config, walk.index.pin.segment if walk.index else 0)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
@@ -239,7 +248,10 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     id_bytes = walk.id_dtype.itemsize
     shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
     shuffled_bytes = id_bytes if walk.config.marks is None else MARK.itemsize
-    units = shuffle.plan(walk.tokenised, walk.ledger, shuffled_bytes, walk.config.compute.partition_mb)
+    labelled = None
+    if walk.labels is not None:
+        labelled = [{"documents": part.documents, "labels": walk.labels.table} for part in walk.parts]
+    units = shuffle.plan(walk.tokenised, walk.ledger, shuffled_bytes, walk.config.compute.partition_mb, labelled)
     walk.shuffled = engine.run(shuffling, units)
     if not units:
         return
@@ -256,7 +268,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
         walk.counted = engine.run(counting, row_groups.plan(config.row_settings, documents, rows, partitions))
         group_rows = [row_groups.rows_of_groups(walk.counted, split) for split in range(len(documents))]
-    sharding = shards.stage(config, vocabulary, walk.config.marks)
+    sharding = shards.stage(config, vocabulary, walk.config.marks, labelled=labelled is not None)
     units = shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions, group_rows)
     if tokens[0] and not any(unit.description["split"] == 0 for unit in units):
         raise ConfigError(

@@ -104,6 +104,11 @@ def unit_interval(digest: NDArray[np.uint64]) -> NDArray[np.float64]:
     return (digest >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def split_keys(groups: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Where each group (candidate component) stands in the order that splits are cut from: uint64[N], uniform."""
+    return keyed_hash((seed, _SPLIT_TAG), groups[:, None])[:, 0]
+
+
 def draw_splits(groups: NDArray[np.uint64], shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """Split of each document, drawn by its group (candidate component), so that near-duplicates stay together.
 
@@ -115,7 +120,7 @@ def draw_splits(groups: NDArray[np.uint64], shares: NDArray[np.float64], seed: i
     Returns:
         int64[N] in 0 .. K.
     """
-    place = unit_interval(keyed_hash((seed, _SPLIT_TAG), groups[:, None])[:, 0])
+    place = unit_interval(split_keys(groups, seed))
     bounds = np.cumsum(shares)
     split = np.searchsorted(bounds, place, side="right") + 1
     return np.where(split > len(shares), 0, split)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+LABEL = "label"
+"""Name of the column that holds ``PackedRows.labels``."""
 NO_COLUMNS: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
@@ -25,3 +27,5 @@ class PackedRows(NamedTuple):
     """uint64[P], the document of each piece, or None where the config does not ask for it."""
     doc_starts: NDArray[np.uint32] | None = None
     """uint32[P], how many tokens of its document stand before each piece; given where ``docs`` is."""
+    labels: NDArray[np.int64] | None = None
+    """int64[R], the label of each row's document, or None where documents have none."""

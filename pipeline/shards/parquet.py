@@ -3,7 +3,7 @@
 Columns: ``input_ids`` fixed_size_list<uint16 or uint32>[L] and ``doc_lens`` list<uint32>: the lengths of the document
 pieces in the row, end-of-text included; what they do not cover at the end of a row is padding. Where the config asks
 for them: columns with one number a token, fixed_size_list<uint8, uint16 or uint32>[L], and ``docs`` list<uint64> with
-``doc_starts`` list<uint32>, one entry a piece like ``doc_lens``.
+``doc_starts`` list<uint32>, one entry a piece like ``doc_lens``. Rows of labelled documents have ``label`` int64.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.shards.packed_rows import NO_COLUMNS
+from pipeline.shards.packed_rows import LABEL, NO_COLUMNS
 
 ROWS_A_GROUP = 1024
 """Rows of a row group: the unit of random access for readers (16 MB at 4,096 tokens of 4 bytes)."""
@@ -26,6 +26,7 @@ def shard_schema(
     columns: Mapping[str, np.dtype[Any]] | None = None,
     *,
     docs: bool = False,
+    labels: bool = False,
 ) -> pa.Schema:
     """Arrow schema of a shard with rows of ``row_tokens`` ids.
 
@@ -34,6 +35,7 @@ def shard_schema(
         dtype: of the ids.
         columns: further columns with one number a token, and their types.
         docs: whether ``docs`` and ``doc_starts`` are there.
+        labels: whether ``label`` is there.
     """
     fields = [
         pa.field("input_ids", _fixed(dtype, row_tokens)),
@@ -42,6 +44,8 @@ def shard_schema(
     ]
     if docs:
         fields += [pa.field("docs", _list(pa.uint64())), pa.field("doc_starts", _list(pa.uint32()))]
+    if labels:
+        fields.append(pa.field(LABEL, pa.int64()))
     return pa.schema(fields)
 
 
@@ -65,8 +69,9 @@ class ParquetShardWriter:
         columns: Mapping[str, np.dtype[Any]] | None = None,
         *,
         docs: bool = False,
+        labels: bool = False,
     ) -> None:
-        self._schema = shard_schema(row_tokens, dtype, columns, docs=docs)
+        self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels)
         self._writer = pq.ParquetWriter(
             sink,
             self._schema,
@@ -84,6 +89,7 @@ class ParquetShardWriter:
         columns: Mapping[str, NDArray[Any]] = NO_COLUMNS,
         docs: NDArray[np.uint64] | None = None,
         doc_starts: NDArray[np.uint32] | None = None,
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
         """Append rows; the arguments are the fields of :class:`pipeline.shards.packed_rows.PackedRows`."""
         a_token = {"input_ids": rows, **columns}
@@ -99,6 +105,8 @@ class ParquetShardWriter:
                 if field.name in a_token:
                     flat = pa.array(a_token[field.name][start:stop].reshape(-1))
                     arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
+                elif field.name == LABEL and labels is not None:
+                    arrays.append(pa.array(labels[start:stop]))
                 else:
                     values = pa.array(a_piece[field.name][first:last])
                     arrays.append(pa.ListArray.from_arrays(bounds, values, type=field.type))

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.sources.labels import LabelError, label_text
 from pipeline.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice, OpenBinary
 from pipeline.sources.source import SourceConfig
@@ -122,6 +123,8 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
     read_text = _reader_of(source.text)
     read_parts = [_reader_of(name) for name in source.structure_fields]
     read_structure = structure_reader(source) if read_parts else None
+    label = source.label or ""
+    read_label = _reader_of(label) if label else None
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
         replaced = False
@@ -140,10 +143,16 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
                 text, structure = read_structure([read(value) for read in read_parts])
             except StructureError as error:
                 raise _BadRecordError(str(error), identity) from error
-            return text, identity, [*kept, structure], replaced
-        text = read_text(value)
-        if type(text) is not str:
-            raise _BadRecordError(_no_text(text, source.text, value), identity)
+            kept.append(structure)
+        else:
+            text = read_text(value)
+            if type(text) is not str:
+                raise _BadRecordError(_no_text(text, source.text, value), identity)
+        if read_label is not None:
+            try:
+                kept.append(label_text(read_label(value), label))
+            except LabelError as error:
+                raise _BadRecordError(str(error), identity) from error
         return text, identity, kept, replaced
 
     return parse

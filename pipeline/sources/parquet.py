@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.sources.labels import MAX_LABEL_BYTES, fault_of_name
 from pipeline.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import STRUCTURE, SourceConfig
+from pipeline.sources.source import LABEL, STRUCTURE, SourceConfig
 from pipeline.sources.stored_file import fault_of
 from pipeline.sources.structure import StructureError, structure_reader
 
@@ -48,9 +49,11 @@ def read_parquet(
         schema = parquet.schema_arrow
         metadata = parquet.metadata
     texts = source.structure_fields or (source.text,)
-    wanted = [name for name in dict.fromkeys([*texts, source.id, *source.keep]) if name is not None]
+    wanted = [name for name in dict.fromkeys([*texts, source.id, *source.keep, source.label]) if name is not None]
     for name in texts:
         _check_columns(schema, name, wanted, text=name != source.messages)
+    if source.label is not None:
+        _check_label(schema, source.label, wanted)
     groups = range(file_slice.start, metadata.num_row_groups if file_slice.stop is None else file_slice.stop)
     if groups.stop > metadata.num_row_groups:
         raise FileFaultError(
@@ -162,6 +165,12 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
     keep = {name: _as_strings(_column(table, name), len(rows)) for name in source.keep}
     if structured is not None:
         keep[STRUCTURE] = structured.structures
+    if source.label is not None:
+        keep[LABEL] = _as_strings(_column(table, source.label), len(rows))
+        sizes = pc.fill_null(pc.binary_length(keep[LABEL]), -1).to_numpy(zero_copy_only=False)
+        for index in np.flatnonzero(readable & ((sizes < 1) | (sizes > MAX_LABEL_BYTES))).tolist():
+            named = fault_of_name(int(sizes[index]), source.label) if sizes[index] >= 0 else None
+            refuse(index, named or f"missing label: field {source.label!r} is null", int(lengths[index]))
     if unreadable:
         unreadable.sort(key=lambda bad: bad.row or 0)
         mask = pa.array(readable)
@@ -288,6 +297,15 @@ def _check_columns(schema: pa.Schema, name: str, wanted: list[str], *, text: boo
     value = value.storage_type if isinstance(value, pa.BaseExtensionType) else value
     if value not in _STRINGS and value not in _BINARIES:
         raise FileFaultError(f"wrong type: column {name!r} is {found}, expected string or binary", 0)
+
+
+def _check_label(schema: pa.Schema, name: str, wanted: list[str]) -> None:
+    _check_columns(schema, name, wanted, text=False)
+    found = _type_of(schema, name)
+    value: Any = found.value_type if isinstance(found, pa.DictionaryType) else found
+    value = value.storage_type if isinstance(value, pa.BaseExtensionType) else value
+    if not (value in _STRINGS or value in _BINARIES or pa.types.is_integer(value) or pa.types.is_boolean(value)):
+        raise FileFaultError(f"wrong type: column {name!r} is {found}, expected strings or integers as labels", 0)
 
 
 def _extent(group: Any, columns: list[str]) -> tuple[int, int, int]:

@@ -15,6 +15,10 @@ STRUCTURE = "#structure"
 """The column that carries a structured record's parts, beside the columns of ``keep``."""
 
 
+LABEL = "#label"
+"""The column that carries a document's label."""
+
+
 class SourceConfig(Section):
     """One source: where its files are, what they hold, and which fields matter."""
 
@@ -58,6 +62,9 @@ class SourceConfig(Section):
     stand between `{% generation %}` and `{% endgeneration %}`."""
     pair: str | None = Field(default=None, min_length=1)
     """Sentence pairs: field or column with the second text; `text` is the first one."""
+    label: str | None = Field(default=None, min_length=1)
+    """Classification: field or column with the document's label (a string, an integer, or true or false). Needs
+    `shards.row: document`; all sources have a label, or none has."""
 
     @field_validator("name")
     @classmethod
@@ -96,6 +103,8 @@ class SourceConfig(Section):
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
         if given and self.format == "text":
             raise ValueError(f"{given[0]}: plain text has no fields; format must be jsonl or parquet")
+        if self.label is not None and self.format == "text":
+            raise ValueError("label: plain text has no fields; format must be jsonl or parquet")
         return self
 
     @property
@@ -114,8 +123,9 @@ class SourceConfig(Section):
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """Columns that travel beside the text: those of ``keep``, and the structure."""
-        return (*self.keep, STRUCTURE) if self.structure_fields else self.keep
+        """Columns that travel beside the text: those of ``keep``, the structure, the label."""
+        structure = (STRUCTURE,) if self.structure_fields else ()
+        return (*self.keep, *structure, *((LABEL,) if self.label else ()))
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import keyed_hash
 from pipeline.stages.candidate_sets import SHINGLE_DTYPE, first_of_each_text, lookup, sets_of
+from pipeline.stages.labels import labels_of, read_labels
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import (
     exchange_output,
@@ -96,7 +97,7 @@ def _write_touched(
 
 
 def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
-    """Map side: signature and ranking attributes of every document that is in a component.
+    """Map side: signature, ranking attributes and label of every document that is in a component.
 
     With ``ngram`` (`verify: exact`) also its set of shingles of so many words.
     """
@@ -111,10 +112,12 @@ def plan_candidates(
     num_perm: int,
     partition_mb: int,
     sized: list[Record] | None,
+    labels: Json | None = None,
 ) -> list[Unit]:
     """One unit a part; partitions by the size of what is to be gathered.
 
-    ``sized`` are the records of the candidates' sizes where their shingle sets are sent, else None.
+    ``sized`` are the records of the candidates' sizes where their shingle sets are sent, else None; ``labels`` are
+    those of the run, if it has some.
     """
     size = (
         total(components, "documents") * (num_perm * 4 + 64) + total(sized or [], "shingles") * SHINGLE_DTYPE.itemsize
@@ -127,7 +130,8 @@ def plan_candidates(
         Unit(
             part.number,
             {"signatures": part.signatures, "verdicts": record.outputs["verdicts"].reference(), **common}
-            | ({} if sized is None else {"documents": part.documents}),
+            | ({} if sized is None else {"documents": part.documents})
+            | ({} if labels is None else {"labelled": part.documents, "labels": labels}),
             part.rows * 64 if sized is None else part.text_bytes,
         )
         for part, record in zip(parts, filtered, strict=True)
@@ -159,6 +163,8 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
         "signature": fixed_width(table, "signature", workspace.settings["num_perm"])[row],
     }
 
+    if "labels" in description:
+        columns["label"] = labels_of(columns["doc"], read_labels(store, description["labelled"], description["labels"]))
     sets = _shingle_sets(workspace, description["documents"], columns) if "documents" in description else None
     write_candidates(workspace, partition, columns, description["partitions"], sets)
 

@@ -7,17 +7,16 @@ seed or split share does not change what the tokeniser's work is named by.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import schemas
-from pipeline.dedup.index import own_groups
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
-from pipeline.shards.order import draw_copies, draw_splits
-from pipeline.stages.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
+from pipeline.shards.order import draw_splits, split_keys
+from pipeline.stages.label_cuts import describe, read_cuts, read_strata
+from pipeline.stages.ledger_tables import KEPT, Ledger, write_ledger
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import numbers, read_parquet, read_partition
+from pipeline.stages.part_fates import PartFates, read_fates
+from pipeline.stages.strata import stratified_splits
+from pipeline.stages.tables import numbers, read_parquet
 from pipeline.text.rules import RULE_NAMES
-
-_EXACT, _NEAR = (OUTCOMES.index(name) for name in (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE))
 
 
 def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segment: int) -> Stage:
@@ -29,16 +28,26 @@ def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segmen
     return Stage("decide", 2, settings, run)
 
 
-def plan(parts: list[Part], filtered: list[Record], fates: Json | None) -> list[Unit]:
-    """One unit a part; ``fates`` is None where dedup is off."""
+def plan(
+    parts: list[Part], filtered: list[Record], fates: Json | None, strata: tuple[Json, Json] | None = None
+) -> list[Unit]:
+    """One unit a part.
+
+    Args:
+        parts: of the run.
+        filtered: records of the filter.
+        fates: where fates are listed; None where dedup is off.
+        strata: the labels, and where splits end in each; None where splits are not stratified.
+    """
+    labels, cuts = (None, None) if strata is None else strata
+    more = {} if cuts is None else {"cuts": cuts}
     return [
         Unit(
             part.number,
             {
-                "verdicts": record.outputs["verdicts"].reference(),
+                **describe(part, record, fates, labels),
                 "failures": record.outputs["failures"].reference(),
-                "fates": fates,
-                "part": part.number,
+                **more,
             },
             part.rows * 64,
         )
@@ -49,45 +58,36 @@ def plan(parts: list[Part], filtered: list[Record], fates: Json | None) -> list[
 def run(unit: Unit, workspace: Workspace) -> None:
     """Join verdicts and duplicate decisions; draw splits and copies."""
     store, settings, description = workspace.store, workspace.settings, unit.description
-    verdicts = read_parquet(store, description["verdicts"]).combine_chunks()
-    docs = numbers(verdicts, "doc")
-    outcome_column = verdicts.column("outcome").combine_chunks()
-    codes = np.array([OUTCOMES.index(name) for name in outcome_column.dictionary.to_pylist()] or [0])
-    passed = numbers(verdicts, "passed")
-    outcome = np.where(passed, KEPT, codes[outcome_column.indices.fill_null(0).to_numpy()])
-
-    keeper = np.full(len(docs), schemas.NO_DOC)
-    similarity = np.full(len(docs), np.nan, np.float32)
-    group = own_groups(docs, settings["segment"])
-    if description["fates"] is not None:
-        fates = read_partition(workspace.store, description["fates"], description["part"])
-        row = np.searchsorted(docs, fates["doc"])
-        group[row] = fates["group"]
-        removed = fates["keeper"] != schemas.NO_DOC
-        keeper[row[removed]] = fates["keeper"][removed]
-        similarity[row[removed]] = fates["similarity"][removed]
-        outcome[row[removed]] = np.where(fates["exact"][removed] == 1, _EXACT, _NEAR)
-
-    weights = np.array([weight for _, weight in settings["weights"]])
-    copies = draw_copies(docs, weights[numbers(verdicts, "source")], settings["seed"])
-    kept = outcome == KEPT
+    fates = read_fates(store, description["verdicts"], description["fates"], description["part"], settings["segment"])
+    docs, kept = fates.docs, fates.outcome == KEPT
+    copies = fates.copies([weight for _, weight in settings["weights"]], settings["seed"])
     split_names = ["train", *(name for name, _ in settings["splits"])]
-    split = draw_splits(group, np.array([share for _, share in settings["splits"]]), settings["seed"])
+    split = _splits(unit, workspace, fates)
     rule, value, threshold = _first_failures(workspace, description["failures"], docs)
 
     ledger = Ledger(
         docs,
-        outcome,
+        fates.outcome,
         rule,
         value,
         threshold,
-        keeper,
-        similarity,
+        fates.keeper,
+        fates.similarity,
         np.where(kept, split, -1),
-        np.where(kept, copies, 0).astype(np.uint16),
+        copies.astype(np.uint16),
     )
     names = [name for name, _ in settings["weights"]]
-    write_ledger(workspace, ledger, RULE_NAMES, split_names, numbers(verdicts, "source"), names)
+    write_ledger(workspace, ledger, RULE_NAMES, split_names, fates.source, names)
+
+
+def _splits(unit: Unit, workspace: Workspace, fates: PartFates) -> NDArray[np.int64]:
+    """Split of each document by its group: by a plain draw, or by where splits end in its component's label."""
+    settings, description = workspace.settings, unit.description
+    if "cuts" not in description:
+        return draw_splits(fates.group, np.array([share for _, share in settings["splits"]]), settings["seed"])
+    _, stratum, labels = read_strata(workspace.store, description, fates)
+    cuts = read_cuts(workspace.store, description["cuts"], labels)
+    return stratified_splits(split_keys(fates.group, settings["seed"]), fates.group, stratum, *cuts)
 
 
 def _first_failures(

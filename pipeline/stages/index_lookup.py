@@ -21,6 +21,7 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Store
 from pipeline.stages.candidate_sets import first_of_each_text
 from pipeline.stages.components import spread_components, write_candidates
+from pipeline.stages.labels import NO_LABEL
 from pipeline.stages.tables import fixed_width, ipc_output, numbers, read_ipc, read_listing
 
 PARTS_IN_UNIT = 64
@@ -97,12 +98,14 @@ def run_sizes(unit: Unit, workspace: Workspace) -> None:
         workspace.count("shingles", numbers(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64))
 
 
-def candidates_stage(num_perm: int, *, exact: bool) -> Stage:
+def candidates_stage(num_perm: int, *, exact: bool, labelled: bool = False) -> Stage:
     """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
 
-    ``exact`` (`verify: exact`): also its set of shingles.
+    ``exact`` (`verify: exact`): also its set of shingles. ``labelled``: this run's candidates have labels; an index
+    holds none.
     """
-    return Stage("index_candidates", 1, {"num_perm": num_perm, "exact": exact}, run_candidates)
+    settings = {"num_perm": num_perm, "exact": exact, **({"labelled": True} if labelled else {})}
+    return Stage("index_candidates", 1, settings, run_candidates)
 
 
 def plan_candidates(
@@ -138,6 +141,8 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
     partition = partition_of_hash(spread, description["partitions"])
+    if workspace.settings.get("labelled"):
+        columns["label"] = np.full(len(partition), NO_LABEL)
     sets = _shingle_sets(store, entries, columns) if workspace.settings["exact"] else None
     write_candidates(workspace, partition, columns, description["partitions"], sets)
 

@@ -19,6 +19,7 @@ from pipeline.section import Section
 from pipeline.stages.candidate_sets import bounds_of
 from pipeline.stages.copies import compared, fates_of_all, read_members
 from pipeline.stages.measure import Part
+from pipeline.stages.strata import component_labels
 from pipeline.stages.tables import exchange_output, read_listing, read_partition_payload
 from pipeline.text.lines import LinesConfig
 
@@ -124,6 +125,12 @@ def run(unit: Unit, workspace: Workspace) -> None:
         "similarity": similarity[back],
         "exact": exact[back].astype(np.uint8),
     }
+    if "label" in columns:
+        stays = (kept_by < 0) & ~indexed
+        fates["label"] = component_labels(component, columns["label"], stays)[back]
+        gone = np.flatnonzero(removed & ~indexed)
+        gone = gone[~indexed[kept_by[gone]]]  # an index holds no labels
+        workspace.count("label_conflicts", (columns["label"][gone] != columns["label"][kept_by[gone]]).sum())
     exchange_output(workspace, "fates", part, fates, len(starts))
     workspace.count("members", len(back))
     workspace.count("removed", removed.sum())

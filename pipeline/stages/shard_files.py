@@ -130,6 +130,7 @@ def _write_parquet(store: Store, path: str, packed: PackedRows, compression: Lit
             compression,
             {name: column.dtype for name, column in packed.columns.items()},
             docs=packed.docs is not None,
+            labels=packed.labels is not None,
         )
         writer.write(*packed)
         writer.close()

@@ -14,7 +14,7 @@ from pipeline.engine.records import Json
 from pipeline.shards.formats import mds, raw
 from pipeline.shards.formats.documents import Documents, pieces_of
 from pipeline.shards.formats.payload import FormatError
-from pipeline.shards.packed_rows import PackedRows
+from pipeline.shards.packed_rows import LABEL, PackedRows
 
 A_PIECE = ("doc_lens", "docs", "doc_starts")
 """Parquet columns with one entry for each document piece; all others have one a token."""
@@ -68,11 +68,12 @@ def read_shard(
         )
     else:
         columns = _mds_columns(path) if file_format == "mds" else {mds.TOKENS: _litdata_rows(path, shape)}
-        ids = columns.pop(mds.TOKENS)
+        ids, labels = columns.pop(mds.TOKENS), columns.pop(LABEL, None)
         if tells_borders(file_format, shape):
             packed = PackedRows(ids, *_pieces_of_stream(ids, shard["tokens"], shape), columns)
         else:
             packed = PackedRows(ids, np.full(len(ids), shape.row_tokens, np.uint32), np.arange(len(ids) + 1), columns)
+        packed = packed._replace(labels=labels)
     if first_rows is None and len(packed.rows) != shard["rows"]:
         raise ValueError(f"holds {len(packed.rows):,} rows, the manifest says {shard['rows']:,}")
     if packed.rows.dtype != shape.dtype or packed.rows.shape[1] != shape.row_tokens:
@@ -94,6 +95,8 @@ def _checked_pieces(packed: PackedRows, shape: RowShape) -> int:
         raise ValueError("its document pieces are not those of its rows")
     if any(column is not None and len(column) != len(packed.pieces) for column in a_piece):
         raise ValueError("docs, doc_starts and doc_lens differ in length")
+    if packed.labels is not None and (len(packed.labels) != len(packed.rows) or packed.labels.dtype.kind != "i"):
+        raise ValueError("its labels are not one integer a row")
     held = np.diff(np.concatenate([[0], np.cumsum(packed.pieces, dtype=np.int64)])[offsets])
     if len(held) and held.max() > shape.row_tokens:
         row = int(np.argmax(held))
@@ -112,6 +115,7 @@ def _first(packed: PackedRows, rows: int) -> PackedRows:
         {name: column[:rows] for name, column in packed.columns.items()},
         None if packed.docs is None else packed.docs[:pieces],
         None if packed.doc_starts is None else packed.doc_starts[:pieces],
+        None if packed.labels is None else packed.labels[:rows],
     )
 
 
@@ -127,13 +131,16 @@ def _read_parquet(path: Path, rows: int, shape: RowShape) -> PackedRows:
     a_piece = {name: _one_array(table.column(name)).values.to_numpy() for name in A_PIECE if name in table.column_names}
     a_token: dict[str, NDArray[Any]] = {}
     for name in table.column_names:
-        if name not in A_PIECE:
+        if name not in (*A_PIECE, LABEL):
             column = _one_array(table.column(name))
             if not pa.types.is_fixed_size_list(column.type) or column.type.list_size != shape.row_tokens:
                 raise ValueError(f"column {name} is {column.type}, expected {shape.row_tokens} numbers a row")
             a_token[name] = column.values.to_numpy().reshape(-1, shape.row_tokens)
     ids = a_token.pop("input_ids")
-    return PackedRows(ids, a_piece["doc_lens"], offsets, a_token, a_piece.get("docs"), a_piece.get("doc_starts"))
+    labels = _one_array(table.column(LABEL)).to_numpy() if LABEL in table.column_names else None
+    return PackedRows(
+        ids, a_piece["doc_lens"], offsets, a_token, a_piece.get("docs"), a_piece.get("doc_starts"), labels
+    )
 
 
 def _one_array(column: pa.ChunkedArray) -> Any:
@@ -160,8 +167,11 @@ def _mds_columns(path: Path) -> dict[str, NDArray[Any]]:
     body = content[offsets[0] :].reshape(number, -1)
     columns, at = {}, 0
     for name, encoding, size in zip(*(config[f"column_{k}"] for k in ("names", "encodings", "sizes")), strict=True):
-        kind = np.dtype(encoding.split(":")[1]).newbyteorder("<")
-        columns[name] = np.ascontiguousarray(body[:, at : at + size]).view(kind)
+        _, several, kind = encoding.partition("ndarray:")
+        values = np.ascontiguousarray(body[:, at : at + size]).view(
+            np.dtype(kind.split(":")[0] if several else encoding).newbyteorder("<")
+        )
+        columns[name] = values if several else values[:, 0]
         at += size
     return columns
 

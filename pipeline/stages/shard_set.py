@@ -28,6 +28,8 @@ def parse_manifest(content: bytes) -> Json:
                     _ = [file[key] for key in ("path", "bytes", "sha256")]
                 _ = [shard[key] for shard in split["shards"] for key in ("rows", "tokens")]
         _ = [split[key] for split in shards["splits"].values() for key in ("documents", "tokens", "rows")]
+        if "labels" in manifest:
+            _ = _needs(manifest, "labels")["names"], [split["labels"] for split in shards["splits"].values()]
     except KeyError as error:
         raise ValueError(f"{error} is not there") from error
     except (TypeError, AttributeError) as error:

@@ -6,7 +6,7 @@ shard waits for its neighbour.
 """
 
 import zlib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pipeline.engine.stage import Stage, Workspace
 from pipeline.rows.best_fit import BestFitConfig
 from pipeline.rows.windows import WindowConfig, num_windows
 from pipeline.section import Section
+from pipeline.shards.packed_rows import LABEL
 from pipeline.stages.finished_rows import row_extras
 from pipeline.stages.shard_files import (
     COMPRESSIBLE,
@@ -60,6 +61,12 @@ class ShardsConfig(Section):
     stays unused. None = all."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
+    labels: tuple[str, ...] | None = Field(None, strict=False, min_length=1)
+    """For sources with `label`: all labels in the order of their numbers, from 0. None = those that are found, integers
+    by value, others by code point."""
+    stratify: bool = True
+    """For sources with `label`: every split has its share of the documents of each label, exact to one near-duplicate
+    component. False draws components whatever their label."""
     shard_mb: int = Field(256, ge=1)
     """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
     shard_tokens: int | None = Field(None, ge=1)
@@ -80,6 +87,16 @@ class ShardsConfig(Section):
             if not 0 < share < 1:
                 raise ValueError(f"split {name!r} has share {share}; it must lie between 0 and 1")
         return splits
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _names_of_labels(cls, labels: Any) -> Any:
+        if not isinstance(labels, list | tuple):
+            return labels
+        names = [str(name).lower() if isinstance(name, bool) else str(name) for name in labels]
+        if len(set(names)) < len(names):
+            raise ValueError("labels: name each one once")
+        return tuple(names)
 
     @model_validator(mode="after")
     def _leaves_train(self) -> Self:
@@ -171,8 +188,15 @@ class ShardsConfig(Section):
         return ["train", *self.splits]
 
 
-def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None) -> Stage:
-    """Reduce side of the shuffle, packing and writing; ``marks`` is the column that marks of tokens become."""
+def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None, *, labelled: bool = False) -> Stage:
+    """Reduce side of the shuffle, packing and writing.
+
+    Args:
+        config: of the shards.
+        vocabulary: of the run.
+        marks: the column that marks of tokens become.
+        labelled: whether documents have labels.
+    """
     settings = {
         "row_tokens": config.row_tokens,
         "row": config.row_settings,
@@ -186,6 +210,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         "joined_by": joined_by(config.row, vocabulary.end_of_text),
         "versions": _versions(config),
         **row_extras(vocabulary, config.row, marks),
+        **({"labelled": True} if labelled else {}),
     }
     return Stage("shards", 2, settings, run)
 
@@ -200,10 +225,13 @@ def _versions(config: ShardsConfig) -> dict[str, str]:
     return found
 
 
-def written_columns(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None) -> list[str]:
+def written_columns(
+    config: ShardsConfig, vocabulary: Vocabulary, marks: str | None, *, labelled: bool = False
+) -> list[str]:
     """Further columns of the shards, those included that follow from the sources and the vocabulary."""
     extras = row_extras(vocabulary, config.row, marks)
     more = [extras["marks"]] if marks else ["token_type_ids"] if extras.get("token_type_ids") else []
+    more += [LABEL] if labelled else []
     return [*config.row_columns, *(name for name in more if name not in config.row_columns)]
 
 

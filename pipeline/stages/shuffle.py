@@ -3,10 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.engine.exchange import ExchangeFile, partition_of_hash, partitions_for
+from pipeline.engine.exchange import Columns, ExchangeFile, partition_of_hash, partitions_for
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import order_keys
+from pipeline.stages.labels import labels_of, read_labels
 from pipeline.stages.tables import exchange_output, ipc_output, numbers, read_ipc, read_listing, read_parquet
 from pipeline.tokens.packing import gather_documents
 
@@ -19,8 +20,17 @@ def stage(seed: int, epoch: int, splits: list[str]) -> Stage:
     return Stage("shuffle", 1, {"seed": seed, "epoch": epoch, "splits": splits}, run)
 
 
-def plan(tokenised: list[Record], decided: list[Record], id_bytes: int, partition_mb: int) -> list[Unit]:
-    """One unit a part. Partitions (in each split) follow from the number of tokens alone."""
+def plan(
+    tokenised: list[Record],
+    decided: list[Record],
+    id_bytes: int,
+    partition_mb: int,
+    labelled: list[Json] | None = None,
+) -> list[Unit]:
+    """One unit a part. Partitions (in each split) follow from the number of tokens alone.
+
+    ``labelled`` says for each part where its documents and the labels of the run are (``documents``, ``labels``).
+    """
     partitions = partitions_for(total(tokenised, "tokens") * id_bytes, partition_mb)
     return [
         Unit(
@@ -29,10 +39,11 @@ def plan(tokenised: list[Record], decided: list[Record], id_bytes: int, partitio
                 "tokens": tokens.outputs["tokens"].reference(),
                 "decisions": decisions.outputs["decisions"].reference(),
                 "partitions": partitions,
+                **more,
             },
             tokens.outputs["tokens"].bytes,
         )
-        for tokens, decisions in zip(tokenised, decided, strict=True)
+        for tokens, decisions, more in zip(tokenised, decided, labelled or [{}] * len(tokenised), strict=True)
     ]
 
 
@@ -73,7 +84,7 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     starts = ids.offsets.to_numpy()
     flat = ids.values.to_numpy()
     lengths = np.diff(starts)[place]
-    columns = {
+    columns: Columns = {
         "key_high": high,
         "key_low": low,
         "doc": docs[place],
@@ -82,6 +93,9 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     }
     if "end_mark" in tokens.column_names:
         columns["end_mark"] = numbers(tokens, "end_mark")[place]
+    if "labels" in unit.description:
+        known = read_labels(store, unit.description["documents"], unit.description["labels"])
+        columns["label"] = labels_of(docs, known)[place]
     partition = split[place] * partitions + partition_of_hash(high, partitions)
 
     with workspace.timed("write"):
@@ -94,6 +108,10 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
         chosen = split[place] == index
         workspace.count(f"documents/{name}", chosen.sum())
         workspace.count(f"tokens/{name}", int(lengths[chosen].sum()) + int(chosen.sum()))
+        if "label" in columns:
+            found, documents = np.unique(columns["label"][chosen], return_counts=True)
+            for label, number in zip(found.tolist(), documents.tolist(), strict=True):
+                workspace.count(f"labels/{name}/{label}", number)
 
 
 def layout_stage(splits: list[str]) -> Stage:

@@ -126,14 +126,14 @@ def plan_measure(
     return units
 
 
-_STRUCTURE_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair")
+_OPTIONAL_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair", "label")
 
 
 def reader_settings(source: SourceConfig) -> Json:
-    """What a source's records depend on besides the files; settings of structured records only where they are."""
+    """What a source's records depend on besides the files; settings that few sources have only where they are."""
     reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
     reader["chat_template"] = template_text(source.chat_template)  # what the file says, not how it is called
-    return {name: value for name, value in reader.items() if name not in _STRUCTURE_SETTINGS or value is not None}
+    return {name: value for name, value in reader.items() if name not in _OPTIONAL_SETTINGS or value is not None}
 
 
 def described_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:

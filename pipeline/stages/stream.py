@@ -34,6 +34,8 @@ class Documents(NamedTuple):
     """int64[N], where the ids begin in the file's payload."""
     end_marks: NDArray[np.uint8]
     """uint8[N], the mark of the end-of-text; 0 in runs without marks."""
+    labels: NDArray[np.uint16]
+    """uint16[N], the number of the document's label; 0 in runs without labels."""
 
     def take(self, chosen: NDArray[Any] | slice) -> "Documents":
         """Some of the documents, by position, mask or range."""
@@ -71,6 +73,7 @@ def read_documents(store: Store, listing: Json, first: int, last: int) -> tuple[
         files[order],
         np.concatenate(item_starts)[order],
         joined["end_mark"][order] if "end_mark" in joined else np.zeros(len(order), np.uint8),
+        joined["label"][order] if "label" in joined else np.zeros(len(order), np.uint16),
     )
     return documents, dtype
 

@@ -15,6 +15,7 @@ from pipeline.shards.dataset.split_reader import SplitReader
 IGNORE = -100
 """Label of what the loss must leave out: the default ``ignore_index`` of torch's cross entropy."""
 LOSS_MASK = "loss_mask"
+LABEL = "label"
 Batch = dict[str, NDArray[Any]]
 Allocate = Callable[[tuple[int, int], np.dtype[Any]], NDArray[Any]]
 
@@ -33,6 +34,8 @@ class BatchForm:
     """Lengths of the document pieces of the inputs."""
     columns: tuple[str, ...] = ()
     """Further columns of the shards, by name."""
+    label: bool = False
+    """The label of each row's document, where documents have labels."""
 
 
 def make_batch(
@@ -56,7 +59,7 @@ def make_batch(
     Returns:
         ``input_ids`` [B, S]; ``labels`` [B, S], -100 where the target is padding or masked by a ``loss_mask`` column;
         if asked ``position_ids`` [B, S], ``doc_lens`` [B, K] (0 after a row's last piece; K the most pieces of a row),
-        and columns as [B, S] or [B].
+        columns as [B, S] or [B], and ``label`` [B], -100 for empty rows.
     """
     length = reader.shard_set.row_tokens
     seen = length - form.shift
@@ -81,7 +84,13 @@ def make_batch(
             batch["position_ids"] = _positions(pieces, length)[:, :seen].astype(form.dtype)
         if form.doc_lens:
             batch["doc_lens"] = _padded_lens(pieces, seen).astype(form.dtype)
+    if form.label and reader.shard_set.labels:
+        batch[LABEL] = np.full(size, IGNORE, form.dtype)
+        if count:
+            batch[LABEL][:count] = reader.values(shards, rows, LABEL)[:, 0]
     for name in form.columns:
+        if name in batch:
+            continue
         batch[name] = _column(reader, shards, rows, name, size, seen, form.dtype)
     return batch
 

@@ -69,6 +69,8 @@ class ShardSet:
     file_format: str
     """Of the shards that are read."""
     splits: dict[str, Split]
+    labels: tuple[str, ...] = ()
+    """Names of the documents' labels by number; none where documents have no labels."""
 
     def split(self, name: str) -> Split:
         """A split that holds rows.
@@ -128,6 +130,7 @@ def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
             end_of_text=int(vocabulary["end_of_text"]),
             file_format=chosen,
             splits={name: _split(name, split, main[name]) for name, split in formats[chosen].items()},
+            labels=tuple(manifest["labels"]["names"]) if "labels" in manifest else (),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ShardError(

@@ -40,7 +40,8 @@ class ShardDataset(IterableDataset[Any]):
             follow each other: take this where rows are much shorter than documents.
         tail: ``drop`` leaves out the samples after the last full step; ``pad`` completes it with rows of which nothing
             is to be learned (labels -100). All ranks have the same number of steps either way.
-        as_dict: batches are dicts with ``input_ids``, ``labels`` and what else is asked; otherwise (tokens, targets).
+        as_dict: batches are dicts with ``input_ids``, ``labels``, ``label`` (the class of each row's document, where
+            documents have one) and what else is asked; otherwise (tokens, targets).
         dtype: of all integers in a batch, ``int64`` or ``int32``.
         shift: labels stand one token ahead of the inputs. False (for models that shift by themselves, as those of
             transformers do): both are the whole row.
@@ -106,7 +107,7 @@ class ShardDataset(IterableDataset[Any]):
         self._tail, self._as_dict, self._pin = tail, as_dict, pin_memory
         epochs = None if epochs is None else whole_number("epochs", epochs)
         self._order = whole_number("seed", seed), whole_number("mix_shards", mix_shards), epochs, shuffle_first
-        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
         self._stream = self._open()
@@ -132,6 +133,11 @@ class ShardDataset(IterableDataset[Any]):
     def rows(self) -> int:
         """Rows of the split: samples of an epoch."""
         return self._stream.rows
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the documents' labels by number; none where documents have no labels."""
+        return self._stream.reader.shard_set.labels
 
     def samples_after(self, steps: int) -> int:
         """The state's integer after so many steps of a loop that began at the loaded state."""
@@ -242,13 +248,18 @@ class ShardRows(Dataset[Any]):
         file_format: str | None = None,
     ) -> None:
         self._as_dict = as_dict
-        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns))
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
         self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
         self._reader: SplitReader = self._source.reader()
 
     def __len__(self) -> int:
         return int(self._reader.starts[-1])
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the documents' labels by number; none where documents have no labels."""
+        return self._reader.shard_set.labels
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
         single = not isinstance(index, slice | Sequence | np.ndarray | torch.Tensor)
@@ -306,5 +317,5 @@ def _pinned(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _tensors(arrays: Batch, as_dict: bool, single: bool) -> Any:
-    tensors = {name: torch.from_numpy(array[0] if single else array) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(np.asarray(array[0]) if single else array) for name, array in arrays.items()}
     return tensors if as_dict else (tensors["input_ids"], tensors["labels"])

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from pipeline.shards.formats.payload import OFFSET_LIMIT, PIECE_BYTES, FormatError, pieces_of_bytes
-from pipeline.shards.packed_rows import PackedRows
+from pipeline.shards.packed_rows import LABEL, PackedRows
 
 Json = dict[str, Any]
 TOKENS = "tokens"
@@ -37,7 +38,7 @@ class MdsShard:
 
     def __init__(self, packed: PackedRows, number: int, compression: str) -> None:
         """Raise FormatError if the rows are too many for one file."""
-        columns = {TOKENS: packed.rows, **packed.columns}
+        columns = {TOKENS: packed.rows, **packed.columns, **({} if packed.labels is None else {LABEL: packed.labels})}
         self._columns = {name: columns[name] for name in sorted(columns)}
         self._rows = len(packed.rows)
         self._number = number
@@ -101,9 +102,15 @@ def _config(columns: dict[str, Any], compression: str) -> Json:
         "hashes": _HASHES,
         "size_limit": None,
         "column_names": list(columns),
-        "column_encodings": [f"ndarray:{column.dtype.name}:{column.shape[1]}" for column in columns.values()],
-        "column_sizes": [column.shape[1] * column.dtype.itemsize for column in columns.values()],
+        "column_encodings": [_encoding(column) for column in columns.values()],
+        "column_sizes": [int(np.prod(column.shape[1:])) * column.dtype.itemsize for column in columns.values()],
     }
+
+
+def _encoding(column: NDArray[Any]) -> str:
+    """A number a row is a scalar, a row of numbers an array."""
+    name = column.dtype.name
+    return name if column.ndim == 1 else f"ndarray:{name}:{column.shape[1]}"
 
 
 def index_json(entries: list[Json]) -> bytes:
