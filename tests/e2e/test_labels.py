@@ -406,10 +406,11 @@ def test_the_documented_classifier_learns(data, tmp_path):
 
         def __init__(self) -> None:
             super().__init__()
-            self.embed = torch.nn.Embedding(finished.manifest["vocabulary"]["size"], self.width)
+            self.embed = torch.nn.Embedding(997, self.width)
 
         def forward(self, ids):
-            return self.embed(ids).cumsum(1)
+            so_far = self.embed(ids % 997).cumsum(1)
+            return so_far - so_far.roll(6, dims=1)  # the last six tokens
 
     losses = []
 
@@ -419,7 +420,8 @@ def test_the_documented_classifier_learns(data, tmp_path):
 
     torch.manual_seed(1)
     program = program.replace("runs/mail/shards/0484f550f5a76c8d", str(finished.store.path(finished.shards)))
-    program = program.replace("from torch.nn.functional import cross_entropy\n", "")
-    exec(program, {"model": Model(), "cross_entropy": cross_entropy})  # noqa: S102 - our own documentation
-    first, last = (sum(loss.item() for loss in some) / 15 for some in (losses[:15], losses[-15:]))
-    assert last < 0.3 < 0.6 < first + 0.3
+    program = program.replace("from torch.nn.functional import cross_entropy\n", "").replace("lr=5e-4", "lr=0.02")
+    exec(program, {"model": Model(), "cross_entropy": cross_entropy})
+    assert len(losses) == 5 * finished.manifest["shards"]["splits"]["train"]["rows"] // 8
+    assert losses[0].item() > 0.5
+    assert sum(loss.item() for loss in losses[-10:]) / 10 < 0.1
