@@ -196,7 +196,7 @@ def deduplicate(
     engine: Engine, parts: list[Part], filtered: list[Record], dedup: dict[str, Any] | None = None
 ) -> dict[str, list[Record]]:
     """Run the real stages from bands to keepers over made-up parts; returns the records of each stage."""
-    dedup = {"verify": "signature"} | (dedup or {})  # there are no texts
+    dedup = {"verify": "estimate"} | (dedup or {})  # there are no texts
     config = parse_config(
         {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup}
     ).model_copy(update={"compute": engine.compute})

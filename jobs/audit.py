@@ -71,7 +71,8 @@ def splits(
 ) -> None:
     """What the splits of a finished run still share: near-duplicates, and runs of 13 words.
 
-    Every document of the smaller splits is compared exactly with all of the others. Exit code 1: a pair between two
+    Every document of the smaller splits is compared exactly with all of the others; with `dedup.index` and --new-only
+    also with those of earlier runs whose folders are still there, in both directions. Exit code 1: a pair between two
     splits reaches the run's threshold.
     """
     with true_exit_codes():

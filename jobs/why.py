@@ -75,8 +75,9 @@ def tell(story: "Story", characters: int) -> None:
     if story.keeper is not None:
         keeper = story.keeper
         measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"
+        by = {"signatures": " (estimated from signatures)", "texts": " (of the texts)", None: ""}[story.measured_by]
         name = "a document that is no longer in the index" if isinstance(keeper, LostDocument) else keeper.id
-        lines.append(f"keeper     {name}  (number {keeper.doc}), {measure} {story.similarity:.4f}")
+        lines.append(f"keeper     {name}  (number {keeper.doc}), {measure} {story.similarity:.4f}{by}")
         if isinstance(keeper, Story):
             lines.append(f"           {keeper.source}: {keeper.path}, row {keeper.row}")
             if keeper.label != story.label:

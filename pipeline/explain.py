@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.engine.catalogue import CATALOGUE
@@ -16,7 +18,7 @@ from pipeline.index_documents import EarlierDocument, is_earlier, read_earlier, 
 from pipeline.places import Place, places_of
 from pipeline.stages.labels import COLUMN as LABEL_COLUMN
 from pipeline.stages.measure import Part
-from pipeline.stages.tables import numbers, parquet_batches, read_parquet
+from pipeline.stages.tables import numbers, parquet_batches, read_ipc, read_parquet
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Story:
     failed_rules: tuple[FailedRule, ...]
     keeper: "Story | EarlierDocument | LostDocument | None"
     similarity: float | None
+    measured_by: Literal["texts", "signatures"] | None
+    """What a near-duplicate's similarity is: the true one of the two texts, or an estimate."""
     tokens: int | None
     places: tuple[Place, ...]
     left_out: FailedRule | None = None
@@ -123,6 +127,7 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
         tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
         _keeper(run, keeper) if keeper is not None and with_keeper else None,
         decision["similarity"],
+        _measured_by(run, part, decision) if with_keeper else None,
         tokens,
         places,
         _left_out(decision),
@@ -144,6 +149,33 @@ def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
     columns = schemas.REMOVED_LINES.names
     row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
     return row[columns[0]], row[columns[1]]
+
+
+def _measured_by(run: FinishedRun, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:
+    """Whether the texts or the signatures settled a near-duplicate; None where the keeper's signature is gone."""
+    dedup = run.config.dedup
+    if decision["outcome"] != schemas.NEAR_DUPLICATE or dedup is None:
+        return None
+    if dedup.verify != "signature":
+        return "texts" if dedup.verify == "exact" else "signatures"
+    keeper = decision["keeper"]
+    if is_earlier(keeper):
+        earlier = read_earlier(run, keeper)
+        other = None if earlier is None else earlier.signature
+    else:
+        number = _part_of(run, keeper)
+        other = None if number is None else _signature(run, run.parts[number], keeper)
+    if other is None:
+        return None
+    agreeing = int((_signature(run, part, decision["doc"]) == other).sum())
+    return "signatures" if agreeing >= dedup.verification.settled else "texts"
+
+
+def _signature(run: FinishedRun, part: Part, doc: int) -> NDArray[np.uint32]:
+    table = read_ipc(run.store, part.signatures)
+    row = int(np.searchsorted(numbers(table, "doc"), np.uint64(doc)))
+    found: NDArray[np.uint32] = np.array(table.column("signature")[row].values.to_numpy())
+    return found
 
 
 def _keeper(run: FinishedRun, doc: int) -> "Story | EarlierDocument | LostDocument":

@@ -23,7 +23,7 @@ class EarlierDocument:
     text_hash: tuple[int, int]
     signature: NDArray[np.uint32]
     shingles: NDArray[np.uint32] | None
-    """Sorted distinct shingles; None where the index was begun with `verify: signature`."""
+    """Sorted distinct shingles; None where the index was begun with `verify: estimate`."""
 
 
 def is_earlier(doc: int) -> bool:

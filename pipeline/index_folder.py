@@ -16,6 +16,7 @@ import orjson
 
 from pipeline.config import Config, ConfigError
 from pipeline.dedup.index import MAX_PARTS
+from pipeline.dedup.verification import SETTLED_ERRORS, Verify
 from pipeline.engine.lease import LEASE
 from pipeline.engine.records import Json, content_hash
 from pipeline.engine.store import Store
@@ -40,7 +41,7 @@ def pinned_settings(config: Config) -> Json:
             f"measure.normalise.{name}": value
             for name, value in config.measure.normalise.model_dump(mode="json").items()
         },
-        "dedup.verify": config.dedup.verify,
+        "dedup.verify": _verified(config.dedup.verify),
         # each source has its own lines, so which sources there are is a run's own affair
         "dedup.lines": lines.model_dump(mode="json", exclude={"sources"}) if (lines := config.dedup.lines) else None,
         # near-duplicates of two nights are drawn alike only by the same seed and shares
@@ -48,6 +49,11 @@ def pinned_settings(config: Config) -> Json:
         "shards.splits": config.shards.splits,
         "definition of words and shingles": WORDS,
     }
+
+
+def _verified(verify: Verify) -> str:
+    """The way to verify, with how far its signatures are trusted."""
+    return f"{verify}, {SETTLED_ERRORS:g} standard errors" if verify == "signature" else verify
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ STAGES = (
 )
 _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
-_EXACT_STAGES = ("candidate_sizes", "index_candidate_sizes")
+_TEXT_STAGES = ("candidate_sizes", "index_candidate_sizes")
 _INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
 _CLUSTER_STAGES = ("centres", "assign")
 _SEMANTIC_STAGES = ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers")
@@ -115,7 +115,7 @@ def plan_run(config: Config) -> Planned:
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
     off = [] if config.dedup else list(_DEDUP_STAGES)
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
-    off += [] if config.dedup and config.dedup.verify == "exact" else list(_EXACT_STAGES)
+    off += [] if config.dedup and config.dedup.verification.reads_texts else list(_TEXT_STAGES)
     off += [] if config.labelled else ["label_names", "label_set"]
     off += [] if config.stratified else ["label_counts", "label_cuts"]
     off += [] if config.shards.packs_by_groups else ["row_counts"]

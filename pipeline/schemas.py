@@ -95,7 +95,7 @@ DECISIONS = pa.schema(
         ("value", pa.float32()),
         ("threshold", pa.float32()),
         ("keeper", pa.uint64()),  # the document, kept by the step that decided this, that a duplicate repeats, or null
-        ("similarity", pa.float32()),  # verified similarity to the keeper (semantic: cosine), or null
+        ("similarity", pa.float32()),  # verified similarity to the keeper (see dedup.verify; semantic: cosine), or null
         ("split", _name),  # null unless kept
         ("copies", pa.uint16()),  # how often the document enters an epoch (source weight)
     ]
@@ -117,7 +117,8 @@ INDEXED_DOCUMENTS = pa.schema([("doc", pa.uint64()), ("id", pa.string()), ("sour
 
 
 INDEXED_SHINGLES = pa.schema([("shingles", pa.large_list(pa.uint32()))])
-"""Sorted distinct shingles of the kept documents of a part of an index, row by row; only with `verify: exact`."""
+"""Sorted distinct shingles of the kept documents of a part of an index, row by row; not with
+`verify: estimate`."""
 
 
 def indexed_signatures(num_perm: int) -> pa.Schema:

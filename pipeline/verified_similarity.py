@@ -37,8 +37,7 @@ def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) ->
     """Sampled duplicates that are what the ledger says, against all sampled.
 
     An exact duplicate's text must equal its keeper's. A near-duplicate's similarity must be the recorded one, and at
-    least the threshold: the Jaccard similarity of the two texts' sets of word n-grams in a run with `verify: exact`,
-    the share of equal signature entries in one with `verify: signature`.
+    least the threshold: what the run's `dedup.verify` makes of the two texts' signatures and sets of word n-grams.
     """
     config = run.config.dedup or DedupConfig()
     chosen = _sample(run, sample, seed)
@@ -88,11 +87,12 @@ def _is_like_earlier(text: str, keeper: EarlierDocument | None, row: Json, confi
     if row["outcome"] == schemas.EXACT_DUPLICATE:
         return tuple(text_hashes(texts)[0].tolist()) == keeper.text_hash and row["similarity"] == 1.0
     words = hash_words(texts)
+    agreeing = int((signatures(words.hashes, words.offsets, config.minhash)[0] == keeper.signature).sum())
+    true = 0.0
     if keeper.shingles is not None:
         values, _ = shingle_sets(words.hashes, words.offsets, config.minhash.ngram)
-        similarity = exact_similarity(values, keeper.shingles)
-    else:
-        similarity = float((signatures(words.hashes, words.offsets, config.minhash)[0] == keeper.signature).mean())
+        true = exact_similarity(values, keeper.shingles)
+    similarity = float(config.verification.similarity(agreeing, true))
     right = abs(similarity - row["similarity"]) <= _FLOAT_ERROR and similarity >= config.threshold - _FLOAT_ERROR
     return bool(right)
 
@@ -100,21 +100,23 @@ def _is_like_earlier(text: str, keeper: EarlierDocument | None, row: Json, confi
 def _similarity(pair: pa.Array, config: DedupConfig) -> tuple[float, float]:
     """Similarity of two texts as the run's mode defines it, and by how much the ledger may differ.
 
-    The ledger holds float32. In exact mode, shingles whose 32-bit hashes are equal count as one there: those of this
-    pair are counted here, and each may move the overlap and the union by one.
+    The ledger holds float32. Where the texts decide, shingles whose 32-bit hashes are equal count as one there: those
+    of this pair are counted here, and each may move the overlap and the union by one.
     """
     words = hash_words(pair)
-    if config.verify == "signature":
-        signed = signatures(words.hashes, words.offsets, config.minhash)
-        return float((signed[0] == signed[1]).mean()), _FLOAT_ERROR
+    signed = signatures(words.hashes, words.offsets, config.minhash)
+    agreeing = int((signed[0] == signed[1]).sum())
     start, middle, end = words.offsets.tolist()
     a = _shingles(words.hashes[start:middle], config.minhash.ngram)
     b = _shingles(words.hashes[middle:end], config.minhash.ngram)
     together = np.union1d(a, b)
     if len(together) == 0:
         return 0.0, _FLOAT_ERROR
+    similarity = float(config.verification.similarity(agreeing, (len(a) + len(b)) / len(together) - 1.0))
+    if agreeing >= config.verification.settled:
+        return similarity, _FLOAT_ERROR
     clashes = len(together) - len(np.unique(together >> np.uint64(32)))
-    return (len(a) + len(b)) / len(together) - 1.0, _FLOAT_ERROR + 2 * clashes / (len(together) - clashes)
+    return similarity, _FLOAT_ERROR + 2 * clashes / (len(together) - clashes)
 
 
 def _shingles(words: NDArray[np.uint64], ngram: int) -> NDArray[np.uint64]:

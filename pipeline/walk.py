@@ -218,21 +218,21 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     connecting = components.components_stage()
     edges = engine.listing(edging, edged, "edges")
     connected = engine.run(connecting, components.plan_components(edges, edged, groups))
-    exact = config.verify == "exact"
-    sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if exact else None
+    sets = config.verification.reads_texts
+    sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
     if sized is not None and index is not None:
         units = index_lookup.plan_candidates(index, entries, connected)
         sized = sized + run_indexed(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
     labels = walk.labels.table if walk.labels else None
-    gathering = components.candidates_stage(num_perm, config.minhash.ngram if exact else None)
+    gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None)
     gather_units = components.plan_candidates(parts, walk.filtered, connected, num_perm, partition_mb, sized, labels)
     gathered = engine.run(gathering, gather_units)
     partitions = gather_units[0].description["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
         gathered = gathered + run_indexed(
-            index_lookup.candidates_stage(num_perm, exact=exact, labelled=labels is not None), units
+            index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None), units
         )
 
     choosing = keepers.stage(config, walk.index.pin.segment if walk.index else 0)

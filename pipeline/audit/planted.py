@@ -138,7 +138,7 @@ def _compare(
     (sets_a, signed_a), (sets_b, signed_b) = _sign(originals, config), _sign(copies, config)
     similarity = np.array([exact_similarity(sets_a.of(n), sets_b.of(n)) for n in range(len(originals))])
     met = (band_keys(signed_a, config.minhash) == band_keys(signed_b, config.minhash)).any(axis=1)
-    verified = (signed_a == signed_b).mean(axis=1) if config.verify == "signature" else similarity
+    verified = config.verification.similarity((signed_a == signed_b).sum(axis=1), similarity)
     return similarity, met, verified >= config.threshold
 
 

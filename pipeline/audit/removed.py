@@ -4,8 +4,8 @@ Two questions about a sample of removed documents, which must not be confused:
 
 - *The guarantee*: the keeper is kept, and the similarity that the run verifies (``dedup.verify``), computed again here,
   is the recorded one and reaches the threshold. One exception is a fault.
-- *Precision*: the share of them whose true similarity reaches the threshold. With `verify: signature` the verified
-  similarity is an estimate, so a few true ones lie below.
+- *Precision*: the share of them whose true similarity reaches the threshold. Where signatures settle a pair
+  (`verify: signature`, `verify: estimate`) the verified similarity is an estimate, so a few true ones lie below.
 """
 
 from dataclasses import dataclass
@@ -91,12 +91,10 @@ def measure_removed(
         equal_text = bool((signed.hashes[n] == keeper_signed.hashes[keeper]).all())
         places = np.searchsorted(known, [docs[n], keepers[keeper]])
         true_similarity[n] = 1.0 if equal_text else exact_similarity(*(sets.of(int(place)) for place in places))
-        if equal_text:
-            verified = 1.0
-        elif config.verify == "signature":
-            verified = float((signed.signatures[n] == keeper_signed.signatures[keeper]).mean())
-        else:
-            verified = float(true_similarity[n])
+        verified = 1.0
+        if not equal_text:
+            agreeing = (signed.signatures[n] == keeper_signed.signatures[keeper]).sum()
+            verified = float(config.verification.similarity(agreeing, true_similarity[n]))
         if rows.outcome[n] == EXACT and not equal_text:
             problems[n] = "recorded as an exact duplicate, but the texts differ"
         elif verified < config.threshold:

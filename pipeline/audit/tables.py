@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pipeline.audit.dedup import DedupAudit
 from pipeline.audit.intervals import Share
-from pipeline.audit.splits import NGRAM, SplitsAudit
+from pipeline.audit.ngrams import NGRAM
+from pipeline.audit.splits import SplitsAudit
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ def headline(audit: DedupAudit) -> str:
 
 def splits_headline(audit: SplitsAudit) -> str:
     """Whether splits share documents, in one sentence."""
-    between = " and ".join(audit.documents)
-    if audit.at_threshold:
-        return f"{audit.at_threshold:,} pairs between {between} have a true similarity of at least {audit.threshold:g}."
-    return f"0 pairs between {between} have a true similarity of at least {audit.threshold:g}."
+    pairs = f"{audit.at_threshold:,} pairs between {' and '.join(audit.documents)}"
+    among = f", of this run and of the {audit.earlier_runs:,} before it," if audit.earlier_runs else ""
+    sentence = f"{pairs}{among} have a true similarity of at least {audit.threshold:g}."
+    if audit.missing_runs:
+        sentence += f" NOT LOOKED AT: {len(audit.missing_runs):,} earlier runs whose folders are gone."
+    return sentence
 
 
 def dedup_tables(audit: DedupAudit) -> list[TableOf]:
@@ -56,8 +59,8 @@ def splits_tables(audit: SplitsAudit) -> list[TableOf]:
     pairs = tuple(
         (
             f"{p.similarity:.4f}",
-            f"{p.id} ({p.split})",
-            f"{p.other_id} ({p.other_split})",
+            _placed(p.id, p.split, p.run, audit.run),
+            _placed(p.other_id, p.other_split, p.other_run, audit.run),
             "yes" if p.met else f"no: chance {p.chance_missed:.2%}",
         )
         for p in audit.pairs
@@ -67,6 +70,11 @@ def splits_tables(audit: SplitsAudit) -> list[TableOf]:
         f"others. {audit.pairs_count:,} pairs reach {audit.similarity:g}, {audit.at_threshold:,} the threshold of "
         f"{audit.threshold:g}."
     )
+    if audit.earlier_runs:
+        listed = ", ".join(f"{name} {number:,}" for name, number in audit.earlier_documents.items())
+        note += f" The same against the {audit.earlier_runs:,} runs before this one, in both directions: {listed}."
+    if audit.missing_runs:
+        note += f" Folders of earlier runs that are gone: {', '.join(audit.missing_runs)}."
     return [
         TableOf("Near-duplicates between splits", note, ("similarity", "document", "its like", "share a band"), pairs),
         TableOf(
@@ -77,6 +85,10 @@ def splits_tables(audit: SplitsAudit) -> list[TableOf]:
             frozenset({1, 2, 3, 4, 5}),
         ),
     ]
+
+
+def _placed(name: str, split: str, run: str, audited: str) -> str:
+    return f"{name} ({split})" if run == audited else f"{name} ({split}, {run})"
 
 
 def _percent(share: Share) -> str:

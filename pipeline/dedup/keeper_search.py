@@ -9,7 +9,7 @@ Three filters, none of which can miss a pair:
    scan, and a component in which that is the rule drops its index.
 2. *Sketches.* The low byte of each entry: bytes that differ are entries that differ. P bytes a keeper are
    read instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
-3. The signatures themselves (then the shingle sets, if the caller verifies by those).
+3. The signatures themselves (then the shingle sets, of pairs that these do not settle).
 
 Memory a keeper: P bytes of sketch, and 8 to 24 (d + 1) bytes of index: 0.4 to 1.2 KB at 256
 permutations and threshold 0.8.
@@ -130,6 +130,7 @@ def _verify(
     other: int,
     signed: NDArray[np.uint32],
     need: int,
+    settled: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -138,7 +139,7 @@ def _verify(
     agreeing = _agreeing(signed[member], signed[other])
     if agreeing < need:
         return -1.0
-    if len(shingle_bounds) == 0:
+    if agreeing >= settled:
         return float(agreeing / signed.shape[1])
     share = exact_similarity(
         shingles[shingle_bounds[member, 0] : shingle_bounds[member, 1]],
@@ -199,6 +200,7 @@ def find_keeper(
     sketches: NDArray[np.uint64],
     signed: NDArray[np.uint32],
     need: int,
+    settled: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -206,7 +208,8 @@ def find_keeper(
 ) -> tuple[int, float, Index]:
     """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with.
 
-    In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree.
+    In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree, and ``settled`` are
+        enough without the shingles.
     Out: row (-1 if none), similarity (0 if none), and the index to go on with.
     """
     allowed = signed.shape[1] - need
@@ -226,7 +229,9 @@ def find_keeper(
                 if row < best and stamps[row] != member:
                     stamps[row] = member
                     if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
-                        share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_bounds)
+                        share = _verify(
+                            member, keepers[row], signed, need, settled, threshold, shingles, shingle_bounds
+                        )
                         if share >= 0.0:
                             best, best_share = row, share
             if patience <= 0:
@@ -243,7 +248,7 @@ def find_keeper(
     if not complete:
         row = _next_possible(sketches, num_keepers, 0, best, allowed)
         while row < best:
-            share = _verify(member, keepers[row], signed, need, threshold, shingles, shingle_bounds)
+            share = _verify(member, keepers[row], signed, need, settled, threshold, shingles, shingle_bounds)
             if share >= 0.0:
                 best, best_share = row, share
                 break

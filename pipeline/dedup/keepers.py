@@ -14,8 +14,6 @@ How the work is bounded, without changing the outcome (search in `keeper_search`
 Legend: M members (all components together), C components, P permutations.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +26,7 @@ from pipeline.dedup.keeper_search import (
     make_index,
     write_sketch,
 )
+from pipeline.dedup.verification import Verify, verification
 
 _NO_SHINGLES = np.empty(0, np.uint32)
 _NO_BOUNDS = np.empty((0, 2), np.int64)
@@ -63,6 +62,7 @@ def _choose(
     hashes: NDArray[np.uint64],
     already_kept: NDArray[np.bool_],
     need: int,
+    settled: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -70,7 +70,10 @@ def _choose(
     similarity: NDArray[np.float32],
     exact: NDArray[np.bool_],
 ) -> None:
-    """Decide every member of every component; ``need`` entries must agree for a pair to be considered."""
+    """Decide every member of every component.
+
+    ``need`` entries must agree for a pair to be considered, and ``settled`` are enough without the shingles.
+    """
     num_perm = signed.shape[1]
     largest = 1
     for component in range(len(component_offsets) - 1):
@@ -115,8 +118,8 @@ def _choose(
                     write_sketch(signed[member], sketches[num_keepers])
                     rows = num_keepers if copy < 0 else row_of[copy]
                     row, share, index = find_keeper(
-                        member, rows, num_keepers, keepers, sketches, signed, need, threshold, shingles,
-                        shingle_bounds, index,
+                        member, rows, num_keepers, keepers, sketches, signed, need, settled, threshold,
+                        shingles, shingle_bounds, index,
                     )  # fmt: skip
                     if row >= 0:
                         keeper[member] = keepers[row]
@@ -141,14 +144,6 @@ def _choose(
             index = insert_keeper(index, num_keepers, keepers, signed, need)
 
 
-def _least_agreeing(share: float, num_perm: int) -> int:
-    """Fewest equal entries c with c / num_perm >= share."""
-    count = max(1, math.ceil(share * num_perm) - 1)
-    while count / num_perm < share:
-        count += 1
-    return count
-
-
 def choose_keepers(
     rank: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
@@ -158,15 +153,15 @@ def choose_keepers(
     threshold: float,
     already_kept: NDArray[np.bool_],
     shingles: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None,
+    verify: Verify = "estimate",
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
     """Decide which members of each component stay.
 
-    The similarity of two documents is the share of equal signature entries or, when ``shingles`` are given,
-    the Jaccard similarity of their shingle sets (``verify: exact``; signatures then only rule out pairs whose
-    share is more than five standard errors below the threshold, which a true pair is with a chance below 1 in
-    10^6). Documents of equal text hash count as 1.0 and are flagged, unless a better-ranked keeper was
-    recorded for the first of them. Documents without shingles match equal texts only. Never quadratic in
-    copies of one document.
+    The similarity of two documents is the Jaccard similarity of their shingle sets (``exact``), the share of
+    equal signature entries (``estimate``), or this share where it is far from the threshold and the former
+    where it is not (``signature``): `pipeline.dedup.verification` has the bounds. Documents of equal text hash
+    count as 1.0 and are flagged, unless a better-ranked keeper was recorded for the first of them. Documents
+    without shingles match equal texts only. Never quadratic in copies of one document.
 
     Args:
         rank: int64[M], position in the ranking, 0 is best; unique.
@@ -177,23 +172,22 @@ def choose_keepers(
         threshold: least similarity that removes, above 0, at most 1. Shares are compared in float64.
         already_kept: bool[M], documents of earlier runs: never removed, ranked before all others.
         shingles: uint32[S], sets of sorted distinct shingles in any order; int64[M, 2], where each member's set
-            starts and ends there (members of equal text may share one).
+            starts and ends there (members of equal text may share one). Only `estimate` does without.
+        verify: how a pair is verified.
 
     Returns:
         keeper int64[M]: member that stays in its stead, or -1 where the member stays itself; similarity
         float32[M] to that keeper (0 where it stays); exact bool[M]: removed by a keeper of equal text.
 
     Raises:
-        ValueError: the threshold is not in (0, 1], or the offsets do not cover the members.
+        ValueError: the threshold is not in (0, 1], the offsets do not cover the members, or shingles are missing.
     """
     members, num_perm = signed.shape
-    if not 0.0 < threshold <= 1.0:
-        raise ValueError(f"threshold ({threshold}) must be above 0 and at most 1; 0.8 is usual")
+    verified = verification(verify, threshold, num_perm)
     if len(component_offsets) == 0 or component_offsets[0] != 0 or component_offsets[-1] != members:
         raise ValueError(f"component_offsets must run from 0 to the number of members ({members})")
-    least_share = threshold
-    if shingles is not None:
-        least_share -= 5.0 * math.sqrt(max(threshold * (1.0 - threshold), 1.0 / num_perm) / num_perm)
+    if verified.reads_texts and shingles is None:
+        raise ValueError(f"verify: {verify} compares sets of shingles, and none are given; `estimate` does without")
     keeper = np.full(members, -1, np.int64)
     similarity = np.zeros(members, np.float32)
     exact = np.zeros(members, np.bool_)
@@ -204,7 +198,8 @@ def choose_keepers(
         shingle_counts > 0,
         hashes,
         already_kept,
-        _least_agreeing(least_share, num_perm),
+        verified.possible,
+        verified.settled,
         threshold,
         *(shingles if shingles is not None else (_NO_SHINGLES, _NO_BOUNDS)),
         keeper,

@@ -1,4 +1,4 @@
-"""What `verify: exact` adds to the candidates: the shingle set of every distinct text among them.
+"""What verifying by texts adds to the candidates: the shingle set of every distinct text among them.
 
 Documents of equal text are one set: a part sends it once, whatever the number of copies, and whoever compares them
 looks it up by the hash of the text.

@@ -99,7 +99,7 @@ def _write_touched(
 def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
     """Map side: signature, ranking attributes and label of every document that is in a component.
 
-    With ``ngram`` (`verify: exact`) also its set of shingles of so many words.
+    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words.
     """
     settings = {"num_perm": num_perm} | ({} if ngram is None else {"ngram": ngram})
     return Stage("candidates", 2, settings, run_candidates)
@@ -176,7 +176,7 @@ def write_candidates(
     num_partitions: int,
     sets: tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]] | None,
 ) -> None:
-    """Write candidates [M] in partition order; ``sets`` (exact mode) are the items that each sends, and the items."""
+    """Write candidates [M] in partition order; ``sets`` are the items that each sends, and the items, or None."""
     payload, dtype = None, None
     if sets is not None:
         columns["length"], payload = sets

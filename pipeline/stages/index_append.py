@@ -42,7 +42,12 @@ def stage(config: DedupConfig, segment: int, token: str, run: str) -> Stage:
 
     ``token`` makes the folder this run's own: what a failed run leaves there is found and removed as a whole.
     """
-    settings = {"minhash": config.minhash.model_dump(), "verify": config.verify, "segment": segment, "token": token}
+    settings = {
+        "minhash": config.minhash.model_dump(),
+        "sets": config.verification.reads_texts,
+        "segment": segment,
+        "token": token,
+    }
     return Stage("segment", 1, settings, run_append, {"run": run})
 
 
@@ -112,7 +117,7 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
                 "signature": signed[:num_kept],
             }
         )
-    if workspace.settings["verify"] == "exact":
+    if workspace.settings["sets"]:
         values, starts = sets_of(store, description["documents"], docs[kept], minhash.ngram)
         with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
             shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))})

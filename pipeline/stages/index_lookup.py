@@ -98,13 +98,13 @@ def run_sizes(unit: Unit, workspace: Workspace) -> None:
         workspace.count("shingles", numbers(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64))
 
 
-def candidates_stage(num_perm: int, *, exact: bool, labelled: bool = False) -> Stage:
+def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> Stage:
     """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
 
-    ``exact`` (`verify: exact`): also its set of shingles. ``labelled``: this run's candidates have labels; an index
+    ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index
     holds none.
     """
-    settings = {"num_perm": num_perm, "exact": exact, **({"labelled": True} if labelled else {})}
+    settings = {"num_perm": num_perm, "sets": sets, **({"labelled": True} if labelled else {})}
     return Stage("index_candidates", 1, settings, run_candidates)
 
 
@@ -143,7 +143,7 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     partition = partition_of_hash(spread, description["partitions"])
     if workspace.settings.get("labelled"):
         columns["label"] = np.full(len(partition), NO_LABEL)
-    sets = _shingle_sets(store, entries, columns) if workspace.settings["exact"] else None
+    sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
     write_candidates(workspace, partition, columns, description["partitions"], sets)
 
 

@@ -13,6 +13,7 @@ from pipeline import schemas
 from pipeline.dedup.index import is_indexed, member_groups
 from pipeline.dedup.keepers import choose_keepers
 from pipeline.dedup.minhash import MinHashConfig
+from pipeline.dedup.verification import Verification, Verify, verification
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.section import Section
@@ -32,10 +33,12 @@ class DedupConfig(Section):
     minhash: MinHashConfig = MinHashConfig()
     threshold: float = Field(0.8, gt=0, le=1)
     """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
-    verify: Literal["exact", "signature"] = "exact"
+    verify: Verify = "exact"
     """How candidates are verified: `exact` = Jaccard similarity of the texts' own sets of word n-grams (reads the
-    candidates' texts again, about 5 % of a run); `signature` = share of equal MinHash values, an estimate with a
-    standard error of 0.025 at 0.8, so that pairs near the threshold fall on either side."""
+    candidates' texts again, a few per cent of a run); `signature` = the same, but the share of equal MinHash values
+    settles pairs that are three of its standard errors (0.075 at 0.8) from the threshold; 99 % and more of what it
+    removes truly reach the threshold; `estimate` = that share alone, for candidates whose n-grams do not fit a worker's
+    memory: pairs near the threshold fall on either side, and a tenth of what it removes is less alike."""
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
@@ -49,6 +52,11 @@ class DedupConfig(Section):
     """Folder that scheduled runs share: what earlier runs kept is removed here, and this run is added when it commits.
     None = this run stands alone."""
 
+    @property
+    def verification(self) -> Verification:
+        """The bounds that `verify` means for this threshold and these signatures."""
+        return verification(self.verify, self.threshold, self.minhash.num_perm)
+
     @field_validator("lines", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
@@ -60,9 +68,12 @@ def stage(config: DedupConfig, segment: int) -> Stage:
 
     ``segment`` is this run's number in an index, 0 without one.
     """
-    settings: Json = {"threshold": config.threshold, "keep": list(config.keep), "segment": segment}
-    if config.verify == "exact":
-        settings["verify"] = config.verify
+    settings: Json = {
+        "threshold": config.threshold,
+        "keep": list(config.keep),
+        "segment": segment,
+        "verify": config.verify,
+    }
     return Stage("keepers", 2, settings, run)
 
 
@@ -86,7 +97,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     columns, signature_row, signed = read_members(workspace.store, unit.description["candidates"], partition)
     columns["signature_row"] = signature_row
     shingles = None
-    if settings.get("verify") == "exact":
+    if settings["verify"] != "estimate":
         shingles = read_partition_payload(workspace.store, unit.description["candidates"], partition)
         lengths = columns.pop("length").astype(np.int64)
         columns["bounds"] = bounds_of(columns["exact_high"], columns["exact_low"], lengths)
@@ -105,6 +116,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         settings["threshold"],
         indexed[chosen],
         None if shingles is None else (shingles, columns["bounds"][chosen]),
+        settings["verify"],
     )
     kept_by, similarity, exact = fates_of_all(chosen, fates_of_chosen, text, indexed)
     removed = kept_by >= 0

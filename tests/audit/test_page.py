@@ -62,8 +62,20 @@ def hostile_audit() -> DedupAudit:
 
 def hostile_splits() -> SplitsAudit:
     share = share_of(1, 2)
-    pair = SplitPair(HOSTILE, HOSTILE, HOSTILE, "train", 1, 2, 0.9, False, 0.001)
-    return SplitsAudit(HOSTILE, 0.8, 0.8, {HOSTILE: 1}, (SplitOverlap(HOSTILE, 1, share, share),), 1, 1, (pair,))
+    pair = SplitPair(HOSTILE, HOSTILE, HOSTILE, "train", 1, 2, 0.9, False, HOSTILE, HOSTILE * 2, 0.001)
+    return SplitsAudit(
+        HOSTILE,
+        0.8,
+        0.8,
+        {HOSTILE: 1},
+        (SplitOverlap(HOSTILE, 1, share, share),),
+        1,
+        1,
+        (pair,),
+        {HOSTILE: 1},
+        1,
+        (HOSTILE,),
+    )
 
 
 @pytest.mark.parametrize("page", [dedup_page(hostile_audit()), splits_page(hostile_splits())])

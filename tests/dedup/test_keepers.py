@@ -152,7 +152,9 @@ def sets_of(draws, members):
     return sets, (np.concatenate(sets), np.stack([offsets[:-1], offsets[1:]], axis=1))
 
 
-def test_exact_verification_follows_the_rule_with_true_jaccard():
+@pytest.fixture(scope="module")
+def compared_by_texts():
+    """A case whose pairs lie on both sides of every bound, its shingles, and the true similarities of all pairs."""
     draws = np.random.default_rng(3)
     sets, shingles = sets_of(draws, 120)
     factors, addends = permutations(MinHashConfig().num_perm, 1)
@@ -166,18 +168,40 @@ def test_exact_verification_follows_the_rule_with_true_jaccard():
         draws.permutation(120).astype(np.int64), np.array([0, 50, 120]), signed, np.ones(120, np.int64),
         hashes, 0.8, draws.random(120) < 0.1,
     )  # fmt: skip
+    members = [set(own.tolist()) for own in sets]
+    return args, shingles, np.array([[len(a & b) / len(a | b) for b in members] for a in members])
 
-    def jaccard(member, others):
-        own = set(sets[member].tolist())
-        found = [set(sets[other].tolist()) for other in others]
-        return np.array([len(own & other) / len(own | other) for other in found])
 
-    keeper, similarity, _ = choose_keepers(*args, shingles)
-    expected_keeper, expected_similarity, _ = slow_keepers(*args, similar=jaccard)
+def test_exact_verification_follows_the_rule_with_true_jaccard(compared_by_texts):
+    args, shingles, jaccard = compared_by_texts
+    keeper, similarity, _ = choose_keepers(*args, shingles, "exact")
+    expected_keeper, expected_similarity, _ = slow_keepers(*args, similar=lambda a, others: jaccard[a, others])
     assert keeper.tolist() == expected_keeper
     np.testing.assert_allclose(similarity, expected_similarity, rtol=1e-6)
     assert 20 < (keeper >= 0).sum() < 110
     assert keeper.tolist() != choose_keepers(*args)[0].tolist()  # signatures alone decide otherwise somewhere
+
+
+def test_signatures_settle_only_what_is_far_from_the_threshold(compared_by_texts):
+    args, shingles, jaccard = compared_by_texts
+    signed = args[2]
+    agreeing = (signed[:, None] == signed[None]).sum(axis=2)
+    # three standard errors: 0.8 +- 3 * sqrt(0.8 * 0.2 / 256) = 0.725 and 0.875 of 256 entries
+    counts = np.where(agreeing >= 224, agreeing / 256, np.where(agreeing >= 186, jaccard, 0.0))
+    keeper, similarity, _ = choose_keepers(*args, shingles, "signature")
+    expected_keeper, expected_similarity, _ = slow_keepers(*args, similar=lambda a, others: counts[a, others])
+    assert keeper.tolist() == expected_keeper
+    np.testing.assert_allclose(similarity, expected_similarity, rtol=1e-6)
+    removed = np.flatnonzero(keeper >= 0)
+    by_signature = agreeing[removed, keeper[removed]] >= 224
+    assert 10 < by_signature.sum() < len(removed) - 10  # both kinds, or this would show nothing
+    assert (similarity[removed] != choose_keepers(*args, shingles, "exact")[1][removed]).any()
+
+
+@pytest.mark.parametrize("verify", ["exact", "signature"])
+def test_comparing_texts_without_their_shingles_is_refused(compared_by_texts, verify):
+    with pytest.raises(ValueError, match=f"verify: {verify} compares sets of shingles, and none are given"):
+        choose_keepers(*compared_by_texts[0], None, verify)
 
 
 @settings(max_examples=100, deadline=None)

@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def kept(folder, tmp_path, keep, sources=("second", "first"), verify="signature") -> list[str]:
+def kept(folder, tmp_path, keep, sources=("second", "first"), verify="estimate") -> list[str]:
     config = {
         "run": str(tmp_path / "run"),
         "sources": [{"name": name, "path": f"{folder}/{name}.jsonl", "id": "id"} for name in sources],
@@ -62,7 +62,7 @@ def kept(folder, tmp_path, keep, sources=("second", "first"), verify="signature"
     return found
 
 
-@pytest.mark.parametrize("verify", ["signature", "exact"])
+@pytest.mark.parametrize("verify", ["estimate", "exact"])
 @pytest.mark.parametrize(
     ("keep", "stays"),
     [

@@ -64,17 +64,19 @@ def at_once(three_files, tmp_path_factory) -> dict[str, dict[str, dict]]:
     """Decisions of one run over all files, for each way to verify."""
     folder = tmp_path_factory.mktemp("at-once")
     ledgers = {}
-    for verify in ("signature", "exact"):
+    for verify in ("estimate", "signature", "exact"):
         run(parse_config(night_config(folder / verify, three_files, None, dedup={"verify": verify})))
         ledgers[verify] = ledger(folder / verify)
-    assert kept(ledgers["signature"]) != kept(ledgers["exact"])
+    assert kept(ledgers["estimate"]) != kept(ledgers["exact"])
+    similarities = [{name: row["similarity"] for name, row in told.items()} for told in ledgers.values()]
+    assert similarities[1] not in (similarities[0], similarities[2])
     return ledgers
 
 
 @pytest.mark.parametrize(
     ("verify", "compute"),
-    [("signature", {}), ("signature", {"unit_mb": 1, "partition_mb": 1}), ("exact", {"unit_mb": 2, "partition_mb": 1})],
-    ids=["one part", "many parts", "exact"],
+    [("estimate", {}), ("signature", {"unit_mb": 1, "partition_mb": 1}), ("exact", {"unit_mb": 2, "partition_mb": 1})],
+    ids=["estimate, one part", "signature, many parts", "exact"],
 )
 def test_three_nights_keep_what_one_run_keeps(three_files, at_once, tmp_path, verify, compute):
     decisions = in_turn(tmp_path, three_files, dedup={"verify": verify}, compute=compute)
@@ -162,6 +164,16 @@ def test_a_run_with_settings_that_do_not_compare_is_refused(tmp_path, sections, 
     with pytest.raises(ConfigError, match=request.node.callspec.id):
         run(night(tmp_path, 1, files[1:], **sections))
     assert not (tmp_path / "run-1").exists()
+
+
+def test_an_index_of_bare_estimates_is_not_one_of_signature(tmp_path):
+    """Indexes begun when `signature` was what `estimate` is now hold no sets to compare with."""
+    files = write_nights(tmp_path / "data", renamed(articles(1, 20)), 2)
+    run(night(tmp_path, 0, files[:1], dedup={"verify": "signature"}))
+    header = tmp_path / "index" / "index.json"
+    header.write_text(header.read_text().replace("signature, 3 standard errors", "signature"))
+    with pytest.raises(ConfigError, match="the index has 'signature', this run 'signature, 3 standard errors'"):
+        run(night(tmp_path, 1, files[1:], dedup={"verify": "signature"}))
 
 
 def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
@@ -256,7 +268,7 @@ def test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went
 
 
 def test_why_names_the_keeper_of_an_earlier_night_and_verify_knows_it(three_files, tmp_path):
-    in_turn(tmp_path, three_files[:2], dedup={"verify": "signature"})
+    in_turn(tmp_path, three_files[:2], dedup={"verify": "estimate"})
     decisions = ledger(tmp_path / "run-1")
     earlier = ledger(tmp_path / "run-0")
     finished = load_finished(str(tmp_path / "run-1"))

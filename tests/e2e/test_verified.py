@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import schemas
 from pipeline.config import parse_config
+from pipeline.explain import explain
 from pipeline.finished import load_finished
 from pipeline.run import run
 from pipeline.verified_similarity import check_similarities
@@ -45,7 +46,7 @@ def test_every_removed_document_has_a_kept_keeper_of_verified_similarity(finishe
         sketch = datasketch.MinHash(256, seed=1, hashfunc=int)
         sketch.update_batch([shingle_hash(run) for run in own])
         sketches[doc] = sketch.hashvalues
-    truly = []
+    truly, settled = [], Counter()
     for row in removed:
         doc, keeper = row["doc"], row["keeper"]
         assert decisions[keeper]["outcome"] == schemas.KEPT
@@ -54,16 +55,19 @@ def test_every_removed_document_has_a_kept_keeper_of_verified_similarity(finishe
             assert texts[doc] == texts[keeper] and row["similarity"] == 1.0
             continue
         truly.append(jaccard(sets[doc], sets[keeper]))
-        if verify == "signature":
-            assert row["similarity"] == np.float32((sketches[doc] == sketches[keeper]).mean())
+        share = (sketches[doc] == sketches[keeper]).mean() if verify == "signature" else 0.0
+        settled[share >= 0.875] += 1  # 0.8 and three standard errors of the estimate
+        if share >= 0.875:
+            assert row["similarity"] == np.float32(share)
         elif row["similarity"] != np.float32(truly[-1]):  # two shingles of the pair with the same 32-bit hash
             hashed = [{shingle_hash(run) for run in sets[doc]} for doc in (doc, keeper)]
             assert len(hashed[0] | hashed[1]) < len(sets[doc] | sets[keeper])
             assert row["similarity"] == np.float32(jaccard(*hashed))
     if verify == "exact":
         assert min(truly) >= threshold
-    else:  # the estimate has a standard error of 0.025 at the threshold: sure four of them away
-        assert min(truly) >= threshold - 0.1
+    else:
+        assert np.mean(np.array(truly) >= threshold) >= 0.999
+        assert min(settled[True], settled[False]) > 50
 
 
 def test_verify_checks_a_sample_again_from_the_texts(finished, tmp_path):
@@ -107,6 +111,19 @@ def test_verify_sees_another_keeper(finished, tmp_path):
     assert 0 < balance.expected - balance.found <= len(finished.parts)
 
 
+def test_why_tells_what_a_similarity_is(finished):
+    """Of the two texts where `verify` says so, and an estimate where signatures settled the pair."""
+    _, decisions = texts_and_decisions(finished)
+    near = [row for row in decisions.values() if row["outcome"] == schemas.NEAR_DUPLICATE]
+    told = Counter()
+    for row in near[:40]:
+        story = explain(finished, row["doc"])
+        told[story.measured_by] += 1
+        if story.measured_by == "signatures":  # a share of 256 entries, three standard errors above the threshold
+            assert row["similarity"] >= 0.875 and row["similarity"] * 256 == round(row["similarity"] * 256)
+    assert set(told) == ({"texts"} if finished.config.dedup.verify == "exact" else {"texts", "signatures"})
+
+
 def test_sizes_of_units_and_partitions_change_no_fate(finished, real, tmp_path):
     settings = run_settings(real, tmp_path / "run", verify=finished.config.dedup.verify)
     settings["compute"] |= {"unit_mb": 16, "partition_mb": 64}
@@ -121,4 +138,4 @@ def test_partitions_follow_from_the_bytes_that_are_sent(finished):
     partition_bytes = finished.config.compute.partition_mb * 1_000_000
     # signatures and set sizes are known before; the sets themselves have fewer shingles, repeats left out
     assert 0.5 * partition_bytes < sum(gathered) / len(finished.records["keepers"]) <= partition_bytes
-    assert ("candidate_sizes" in finished.records) == (finished.config.dedup.verify == "exact")
+    assert "candidate_sizes" in finished.records

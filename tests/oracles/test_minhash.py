@@ -45,7 +45,7 @@ def split(texts):
     return hash_words(pa.array(texts, pa.large_string()))
 
 
-def find_duplicates(texts, config, threshold, verify="signature"):
+def find_duplicates(texts, config, threshold, verify="estimate"):
     """The road of a corpus in one process: edges, keeper of each document (-1 where it stays), similarity."""
     words, offsets = split(texts)
     signed = signatures(words, offsets, config)
@@ -62,7 +62,7 @@ def find_duplicates(texts, config, threshold, verify="signature"):
     shingles = (np.concatenate(own), np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1))
     found, share, _ = choose_keepers(
         members, bounds, signed[members], counts[members], hashes[members], threshold, np.zeros(len(members),
-        bool), shingles if verify == "exact" else None,
+        bool), shingles, verify,
     )  # fmt: skip
     keeper, similarity = np.full(len(texts), -1), np.zeros(len(texts))
     keeper[members] = np.where(found >= 0, members[found], -1)
@@ -185,7 +185,7 @@ def planted(seed, families, words_each=300):
     return texts
 
 
-@pytest.mark.parametrize("verify", ["signature", "exact"])
+@pytest.mark.parametrize("verify", ["estimate", "signature", "exact"])
 def test_planted_near_duplicates(verify):
     config, threshold = MinHashConfig(), 0.8
     texts = planted(11, 600)
@@ -202,6 +202,9 @@ def test_planted_near_duplicates(verify):
         np.testing.assert_allclose(similarity[1::2][removed], truth[removed], rtol=1e-6)
         similar = truth >= threshold
         assert removed[similar].mean() >= chance_to_meet(threshold, config) - 0.02
+    elif verify == "signature":
+        assert (truth[removed] >= threshold).mean() >= 0.99
+        assert removed[truth >= threshold].mean() >= chance_to_meet(threshold, config) - 0.02
     else:  # the estimate has a standard error of 0.025 at the threshold: sure 4 of them away
         assert removed[truth >= 0.9].mean() >= 0.999
         assert not removed[truth < 0.7].any()

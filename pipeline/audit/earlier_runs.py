@@ -1,0 +1,54 @@
+"""The earlier runs of an index that a run was compared with, as far as their folders are still there."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from pipeline.config import ConfigError
+from pipeline.engine.records import Json
+from pipeline.engine.store import Store
+from pipeline.finished import FinishedRun, load_finished
+from pipeline.index_folder import PIN
+
+
+class EarlierRuns(NamedTuple):
+    """Earlier runs, oldest first."""
+
+    found: tuple[FinishedRun, ...]
+    missing: tuple[str, ...]
+    """Run folders, as they were called then, that are gone or hold another run now."""
+
+
+def earlier_runs(run: FinishedRun) -> EarlierRuns:
+    """The runs whose documents the index had when ``run`` was compared with it.
+
+    Looked for beside the folder of ``run`` first, as a corpus may be copied or moved as a whole, then where it was.
+    """
+    segments = {int(entry["segment"]): str(entry["run"]) for entry in run.index_parts.values()}
+    index = (_pin(run.store) or {}).get("index")
+    found, missing = [], []
+    for segment, folder in sorted(segments.items()):
+        places = (Path(run.store.root).absolute().parent / Path(folder).name, Path(folder))
+        there = next((place for place in places if _is_segment(place, segment, index)), None)
+        if there is None:
+            missing.append(folder)
+            continue
+        try:
+            found.append(load_finished(str(there)))
+        except ConfigError:  # begun anew since
+            missing.append(folder)
+    return EarlierRuns(tuple(found), tuple(missing))
+
+
+def _is_segment(folder: Path, segment: int, index: str | None) -> bool:
+    pin = _pin(Store(str(folder))) if folder.is_dir() else None
+    return pin is not None and (pin.get("segment"), pin.get("index")) == (segment, index)
+
+
+def _pin(store: Store) -> Json | None:
+    try:
+        pin: Json = orjson.loads(store.read(PIN))
+    except (FileNotFoundError, ValueError):
+        return None
+    return pin
