@@ -101,8 +101,7 @@ def run_sizes(unit: Unit, workspace: Workspace) -> None:
 def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> Stage:
     """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
 
-    ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index
-    holds none.
+    ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index holds none.
     """
     settings = {"num_perm": num_perm, "sets": sets, **({"labelled": True} if labelled else {})}
     return Stage("index_candidates", 1, settings, run_candidates)
