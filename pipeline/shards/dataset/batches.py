@@ -3,7 +3,7 @@
 Legend: B rows a batch, L ids a stored row, S = L - 1 tokens that a step sees (S = L without shift).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,16 @@ IGNORE = -100
 """Label of what the loss must leave out: the default ``ignore_index`` of torch's cross entropy."""
 LOSS_MASK = "loss_mask"
 LABEL = "label"
+_LONG_ROW = 1024
+"""From here on a step of Python for each row costs less than looking at every token of it."""
 Batch = dict[str, NDArray[Any]]
-Allocate = Callable[[tuple[int, int], np.dtype[Any]], NDArray[Any]]
+Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+Allocate = Callable[[Shapes], Batch]
+
+
+def new_arrays(shapes: Shapes) -> Batch:
+    """An array for each name, of the shape and dtype given."""
+    return {name: np.empty(shape, dtype) for name, (shape, dtype) in shapes.items()}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,13 @@ class BatchForm:
     label: bool = False
     """The label of each row's document, where documents have labels."""
 
+    @property
+    def read(self) -> list[str]:
+        """The further columns, without those that a batch has anyway."""
+        asked = {"position_ids": self.position_ids, "doc_lens": self.doc_lens, LABEL: self.label}
+        made = {"input_ids", "labels", *(name for name, wanted in asked.items() if wanted)}
+        return [name for name in dict.fromkeys(self.columns) if name not in made]
+
 
 def make_batch(
     reader: SplitReader,
@@ -44,7 +59,7 @@ def make_batch(
     rows: NDArray[np.int64],
     size: int,
     form: BatchForm,
-    allocate: Allocate = np.empty,
+    allocate: Allocate = new_arrays,
 ) -> Batch:
     """One batch.
 
@@ -54,7 +69,7 @@ def make_batch(
         rows: int64[n], row numbers within the shards.
         size: B. Rows beyond n are empty: end-of-text as inputs, nothing to learn.
         form: what the batch holds.
-        allocate: makes the arrays.
+        allocate: makes all arrays of the batch at once.
 
     Returns:
         ``input_ids`` [B, S]; ``labels`` [B, S], -100 where the target is padding or masked by a ``loss_mask`` column;
@@ -64,74 +79,87 @@ def make_batch(
     length = reader.shard_set.row_tokens
     seen = length - form.shift
     count = len(rows)
-    inputs, labels = allocate((size, seen), form.dtype), allocate((size, seen), form.dtype)
-    batch: Batch = {"input_ids": inputs, "labels": labels}
+    lens, counts = np.zeros(0, np.uint32), np.zeros(0, np.int64)
+    if form.position_ids or form.doc_lens:
+        lens, counts = reader.pieces(shards, rows)
+    batch = allocate(_shapes(reader, shards, size, form, int(counts.max(initial=0))))
+    inputs, labels = batch["input_ids"], batch["labels"]
     if count < size:
         inputs[count:], labels[count:] = reader.shard_set.end_of_text, IGNORE
     if count:
         ids = reader.values(shards, rows)
         inputs[:count] = ids[:, :seen]
         labels[:count] = ids[:, length - seen :]
-        filled = reader.filled(shards, rows)
-        for row in np.flatnonzero(filled < length).tolist():
-            labels[row, max(0, int(filled[row]) - form.shift) :] = IGNORE
+        if not reader.full:
+            _leave_out_padding(labels, reader.filled(shards, rows) - form.shift)
         if LOSS_MASK in reader.shard(int(shards[0])).names:
             mask = reader.values(shards, rows, LOSS_MASK)
-            labels[:count][mask[:, length - seen :] == 0] = IGNORE
-    if form.position_ids or form.doc_lens:
-        pieces = reader.pieces(shards, rows) + [np.zeros(0, np.uint32)] * (size - count)
-        if form.position_ids:
-            batch["position_ids"] = _positions(pieces, length)[:, :seen].astype(form.dtype)
-        if form.doc_lens:
-            batch["doc_lens"] = _padded_lens(pieces, seen).astype(form.dtype)
-    if form.label and reader.shard_set.labels:
-        batch[LABEL] = np.full(size, IGNORE, form.dtype)
+            np.copyto(labels[:count], IGNORE, where=mask[:, length - seen :] == 0)
+    if form.position_ids:
+        batch["position_ids"][:count] = _positions(lens, counts, length)[:, :seen]
+        batch["position_ids"][count:] = np.arange(seen)
+    if form.doc_lens:
+        batch["doc_lens"][...] = 0
+        _write_lens(batch["doc_lens"], lens, counts, seen)
+    if form.label and LABEL in batch:
+        batch[LABEL][count:] = IGNORE
         if count:
             batch[LABEL][:count] = reader.values(shards, rows, LABEL)[:, 0]
-    for name in form.columns:
-        if name in batch:
-            continue
-        batch[name] = _column(reader, shards, rows, name, size, seen, form.dtype)
+    for name in form.read:
+        column = batch[name]
+        column[count:] = 0
+        if count:
+            values = reader.values(shards, rows, name)
+            column[:count] = values[:, : column.shape[1]] if column.ndim > 1 else values[:, 0]
     return batch
 
 
-def _positions(pieces: list[NDArray[np.uint32]], length: int) -> NDArray[np.int64]:
-    """int64[B, L]: place of each token in its document piece; padding counts as a piece."""
-    if not pieces:
-        return np.zeros((0, length), np.int64)
-    rest = [np.append(lens.astype(np.int64), length - int(lens.sum())) for lens in pieces]
-    lens = np.concatenate(rest)
-    starts = np.cumsum(lens) - lens
-    positions: NDArray[np.int64] = np.arange(len(pieces) * length) - np.repeat(starts, lens)
-    return positions.reshape(len(pieces), length)
+def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: BatchForm, pieces: int) -> Shapes:
+    """Shape and dtype of all arrays of a batch whose rows have ``pieces`` document pieces at most."""
+    seen = reader.shard_set.row_tokens - form.shift
+    names = ("input_ids", "labels", "position_ids") if form.position_ids else ("input_ids", "labels")
+    shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = dict.fromkeys(names, ((size, seen), form.dtype))
+    if form.doc_lens:
+        shapes["doc_lens"] = ((size, pieces), form.dtype)
+    if form.label and reader.shard_set.labels:
+        shapes[LABEL] = (size,), form.dtype
+    for name in form.read:
+        column = reader.shard(int(shards[0]) if len(shards) else 0).column(name)
+        shape = (size,) if column.length == 1 else (size, min(column.length, seen))
+        shapes[name] = shape, column.dtype if column.dtype.kind == "f" else form.dtype
+    return shapes
 
 
-def _padded_lens(pieces: list[NDArray[np.uint32]], seen: int) -> NDArray[np.int64]:
-    """int64[B, K]: piece lengths, cut to the first ``seen`` tokens of a row, 0 after the last."""
-    out = np.zeros((len(pieces), max((len(lens) for lens in pieces), default=0)), np.int64)
-    for row, lens in enumerate(pieces):
-        ends = np.minimum(np.cumsum(lens, dtype=np.int64), seen)
-        out[row, : len(lens)] = np.diff(ends, prepend=0)
-    return out
+def _leave_out_padding(labels: NDArray[Any], ends: NDArray[np.int64]) -> None:
+    """Nothing is learned from row i of ``labels`` at ends[i] and behind."""
+    short = np.flatnonzero(ends < labels.shape[1])
+    if labels.shape[1] < _LONG_ROW:
+        padding = np.arange(labels.shape[1]) >= ends[short, None]
+        labels[short] = np.where(padding, IGNORE, labels[short])
+    else:
+        for row, end in zip(short.tolist(), np.maximum(ends[short], 0).tolist(), strict=True):
+            labels[row, end:] = IGNORE
 
 
-def _column(
-    reader: SplitReader,
-    shards: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    name: str,
-    size: int,
-    seen: int,
-    dtype: np.dtype[Any],
-) -> NDArray[Any]:
-    values = (
-        reader.values(shards, rows, name)
-        if len(rows)
-        else reader.values(np.zeros(1, np.int64), np.zeros(1, np.int64), name)
-    )
-    if values.dtype.kind == "f":
-        dtype = values.dtype
-    width = min(values.shape[1], seen) if values.shape[1] > 1 else 1
-    out = np.zeros((size, width), dtype)
-    out[: len(rows)] = values[: len(rows), :width]
-    return out if values.shape[1] > 1 else out[:, 0]
+def _positions(lens: NDArray[np.uint32], counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """int64[n, L]: place of each token in its document piece; padding counts as a piece."""
+    last = np.cumsum(counts + 1) - 1  # the padding of each row among its pieces
+    is_piece = np.ones(len(lens) + len(counts), bool)
+    is_piece[last] = False
+    pieces = np.zeros(len(is_piece), np.int64)
+    pieces[is_piece] = lens
+    ends = np.cumsum(pieces)[last]
+    pieces[last] = length - np.diff(ends, prepend=0)
+    starts = np.cumsum(pieces) - pieces
+    positions: NDArray[np.int64] = np.arange(len(counts) * length) - np.repeat(starts, pieces)
+    return positions.reshape(len(counts), length)
+
+
+def _write_lens(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64], seen: int) -> None:
+    """Piece lengths of row i, cut to the first ``seen`` tokens, at the beginning of row i of ``out``."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    before = np.cumsum(counts) - counts
+    ends = np.cumsum(lens, dtype=np.int64)
+    row_begins = np.concatenate([[0], ends])[before]
+    stops = ends - np.repeat(row_begins, counts)
+    out[rows, np.arange(len(lens)) - before[rows]] = np.minimum(stops, seen) - np.minimum(stops - lens, seen)

@@ -1,6 +1,8 @@
-"""Fixed-length columns of a shard as bytes of its rows: out of the mapped file where they stand there plainly.
+"""Fixed-length columns of a shard, row by row: out of the mapped file where they stand there plainly.
 
-Legend: R rows of the shard, L values a row.
+Single rows are gathered as *items*: one opaque value of all bytes of a row, so that numpy moves a row in one step.
+
+Legend: R rows of the shard, L values a row, n rows asked for.
 """
 
 import contextlib
@@ -17,7 +19,6 @@ from numpy.typing import NDArray
 from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.plain_pages import Pages
 
-Bytes = memoryview | bytes
 DECODED_BYTES = 512_000_000
 """Decoded row groups that a reader keeps, where it has to decode (compressed shards)."""
 
@@ -38,63 +39,70 @@ class FixedColumn(Protocol):
     length: int
     """L; 1 for a column of plain numbers."""
     dtype: np.dtype[Any]
-    """Of the values that :meth:`runs` gives."""
+    """Of the values."""
 
-    def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
-        """The values of rows firsts[i] .. firsts[i] + counts[i] - 1, for each i, as bytes."""
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other, read-only."""
 
-    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
-        """The values of each of the rows, as bytes."""
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
+
+
+def item_type(column: FixedColumn) -> np.dtype[np.void]:
+    """A row of a column as one opaque value."""
+    return np.dtype((np.void, column.length * column.dtype.itemsize))
 
 
 class PlainColumn:
-    """Values that stand in the file as they are."""
+    """Values that stand in the file as they are.
+
+    Args:
+        data: the file.
+        pages: where the values stand in it.
+        length: L.
+        dtype: of the values.
+    """
 
     def __init__(self, data: memoryview, pages: Pages, length: int, dtype: np.dtype[Any]) -> None:
         self._data, self._pages = data, pages
         self.length, self.dtype = length, dtype
+        size = length * dtype.itemsize
+        # an item at every byte of the file: rows begin where page headers happen to end
+        self._items: NDArray[np.void] = np.ndarray(max(0, len(data) - size + 1), item_type(self), data, strides=(1,))
         self._rows: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
 
-    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
-        """The values of single rows, as :meth:`runs` gives those of runs."""
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other: without a copy where they lie in one page."""
+        values, offsets, width = self._pages
+        begin, end = first * self.length, (first + count) * self.length
+        parts = []
+        for page in range(self._page_of(begin), self._page_of(max(begin, end - 1)) + 1):
+            low, high = max(begin, int(values[page])), min(end, int(values[page + 1]))
+            at = int(offsets[page]) + (low - int(values[page])) * width
+            parts.append(self._data[at : at + (high - low) * width])
+        joined = parts[0] if len(parts) == 1 else b"".join(parts)
+        return np.frombuffer(joined, self.dtype).reshape(count, self.length)
+
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
         if self._rows is None:
             self._rows = self._places()
-        starts, whole = self._rows
-        data, size = self._data, self.length * self._pages.width
-        out: list[Bytes] = [data[start : start + size] for start in starts[rows].tolist()]
-        torn = np.flatnonzero(~whole[rows])
-        if len(torn):
-            ones = np.ones(len(torn), np.int64)
-            for at, run in zip(torn.tolist(), self.runs(rows[torn], ones), strict=True):
-                out[at] = run
-        return out
+        starts, torn = self._rows
+        found: NDArray[np.void] = self._items[starts[rows]]
+        for at in np.flatnonzero(torn[rows]).tolist():
+            found[at] = self.run(int(rows[at]), 1).tobytes()
+        return found
+
+    def _page_of(self, value: int) -> int:
+        return int(np.searchsorted(self._pages.first_values, value, side="right")) - 1
 
     def _places(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """int64[R], where each row begins in the file, and bool[R], whether it lies in one page."""
+        """int64[R], where each row begins in the file, and bool[R], whether it goes over several pages."""
         values, offsets, width = self._pages
         begins = np.arange(int(values[-1]) // self.length) * self.length
         pages = np.searchsorted(values, begins, side="right") - 1
-        return offsets[pages] + (begins - values[pages]) * width, begins + self.length <= values[pages + 1]
-
-    def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
-        """The rows' values, without a copy where a run lies in one page."""
-        values, offsets, width = self._pages
-        begins = firsts * self.length
-        ends = begins + counts * self.length
-        first_pages = np.searchsorted(values, begins, side="right") - 1
-        last_pages = np.searchsorted(values, ends - 1, side="right") - 1
-        starts = offsets[first_pages] + (begins - values[first_pages]) * width
-        stops = starts + (ends - begins) * width
-        data = self._data
-        out: list[Bytes] = [data[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
-        for i in np.flatnonzero(first_pages != last_pages).tolist():
-            parts = []
-            for page in range(int(first_pages[i]), int(last_pages[i]) + 1):
-                low, high = max(int(begins[i]), int(values[page])), min(int(ends[i]), int(values[page + 1]))
-                at = int(offsets[page]) + (low - int(values[page])) * width
-                parts.append(data[at : at + (high - low) * width])
-            out[i] = b"".join(parts)
-        return out
+        torn = begins + self.length > values[pages + 1]
+        return np.where(torn, 0, offsets[pages] + (begins - values[pages]) * width), torn
 
 
 class DecodedGroups:
@@ -132,24 +140,25 @@ class DecodedColumn:
             raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
         self._starts = np.concatenate([[0], np.cumsum(rows)])
 
-    def runs(self, firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> list[Bytes]:
-        """The rows' values, each row group decoded once as long as it is kept."""
-        out: list[Bytes] = []
-        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
-            parts: list[Bytes] = []
-            at = first
-            while at < first + count:
-                group = int(np.searchsorted(self._starts, at, side="right")) - 1
-                stop = min(first + count, int(self._starts[group + 1]))
-                inside = self._group(group)[at - self._starts[group] : stop - self._starts[group]]
-                parts.append(inside.data.cast("B"))
-                at = stop
-            out.append(parts[0] if len(parts) == 1 else b"".join(parts))
-        return out
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other, each row group decoded once as long as it is kept."""
+        parts = []
+        for group in range(self._group_of(first), self._group_of(max(first, first + count - 1)) + 1):
+            start = int(self._starts[group])
+            parts.append(self._group(group)[max(0, first - start) : first + count - start])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def single(self, rows: NDArray[np.int64]) -> list[Bytes]:
-        """The values of each of the rows."""
-        return self.runs(rows, np.ones(len(rows), np.int64))
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
+        found = np.empty(len(rows), item_type(self))
+        groups = np.searchsorted(self._starts, rows, side="right") - 1
+        for group in np.unique(groups).tolist():
+            inside = np.flatnonzero(groups == group)
+            found[inside] = self._group(group).view(found.dtype)[rows[inside] - self._starts[group], 0]
+        return found
+
+    def _group_of(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
 
     def _group(self, group: int) -> NDArray[Any]:
         return self._groups.get((str(self._path), self._name, group), lambda: self._decode(group))

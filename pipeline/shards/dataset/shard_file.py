@@ -215,9 +215,3 @@ def _check_size(path: Path, found: int, expected: int) -> None:
 def _check_sha256(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise ShardError(f"{path} is altered: its sha256 is {found}, the manifest says {expected}; {WHAT_TO_DO}")
-
-
-def column_values(column: FixedColumn, parts: list[Any]) -> NDArray[Any]:
-    """Rows [n, L] from what :meth:`FixedColumn.runs` gave, in order."""
-    joined = parts[0] if len(parts) == 1 else b"".join(parts)
-    return np.frombuffer(joined, column.dtype).reshape(-1, column.length)

@@ -3,17 +3,19 @@
 Legend: n rows asked for, L ids a row.
 """
 
+import itertools
 from collections import OrderedDict
-from collections.abc import ItemsView
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shards.dataset.columns import Bytes, DecodedGroups
+from pipeline.shards.dataset.columns import DecodedGroups, item_type
+from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.folders import Folder
-from pipeline.shards.dataset.shard_file import IDS, ShardFile, check_hash, column_values
+from pipeline.shards.dataset.shard_file import IDS, ShardFile, check_hash
 from pipeline.shards.dataset.shard_set import ShardSet, Split
 
 _OPEN_SHARDS = 64
@@ -84,43 +86,77 @@ class SplitReader:
             [n, L] in the dtype in which the file holds it (ids narrower than 32 bits as 32-bit ones where they stand so
             in the file). Read-only.
         """
-        breaks = np.flatnonzero((np.diff(shards) != 0) | (np.diff(rows) != 1)) + 1
-        begins = np.concatenate([[0], breaks])
-        counts = np.diff(np.concatenate([begins, [len(rows)]]))
-        if len(begins) == 1:
-            column = self.shard(int(shards[0])).column(name)
-            return column_values(column, column.runs(rows[:1], counts))
-        parts: list[Bytes] = [b""] * len(begins)
-        for number, inside in _groups(shards[begins]):
+        first = self.shard(int(shards[0])).column(name)
+        if (shards[0] == shards[-1]) and _follow_each_other(shards, rows):
+            return first.run(int(rows[0]), len(rows))
+        found = np.empty((len(rows), first.length), first.dtype)
+        items = found.view(item_type(first))[:, 0]
+        for number, places in _by_shard(shards):
             column = self.shard(number).column(name)
-            # shuffled rows stand alone, and there are many: a shorter way
-            singly = len(begins) == len(rows)
-            runs = column.single(rows[inside]) if singly else column.runs(rows[begins[inside]], counts[inside])
-            for at, run in zip(inside, runs, strict=True):
-                parts[at] = run
-        return column_values(column, parts)
+            if column.length != first.length:
+                paths = [self.split.shards[at].path for at in (int(shards[0]), number)]
+                raise ShardError(
+                    f"{self.shard_set.location}: column {name!r} has {first.length} values a row in {paths[0]}, "
+                    f"{column.length} in {paths[1]}; {WHAT_TO_DO}"
+                )
+            taken = column.items(rows[places])
+            if column.dtype == first.dtype:
+                items[places] = taken
+            else:  # one shard is read as it stands, 32 bits wide, another one is decoded
+                found[places] = taken.view(column.dtype).reshape(-1, column.length)
+        return found
+
+    @cached_property
+    def full(self) -> bool:
+        """No row of the split has padding, by the manifest's count of tokens."""
+        return all(shard.tokens == shard.rows * self.shard_set.row_tokens for shard in self.split.shards)
 
     def filled(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n], how many ids at the beginning of each row are text; the rest is padding."""
-        out = np.full(len(rows), self.shard_set.row_tokens, np.int64)
-        for number, inside in _groups(shards):
-            if self.shard(number).full:
-                continue
-            out[inside] = self.shard(number).filled()[rows[inside]]
-        return out
+        found = np.full(len(rows), self.shard_set.row_tokens, np.int64)
+        for number, places in [] if self.full else _by_shard(shards):
+            shard = self.shard(number)
+            if not shard.full:
+                found[places] = shard.filled()[rows[places]]
+        return found
 
-    def pieces(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> list[NDArray[np.uint32]]:
-        """Lengths of the document pieces of each row."""
-        out: list[NDArray[np.uint32]] = []
-        for number, row in zip(shards.tolist(), rows.tolist(), strict=True):
+    def pieces(
+        self, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Lengths uint32[P] of the document pieces, row after row, and how many int64[n] each row has."""
+        parts, numbers = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+        counts = np.zeros(len(rows), np.int64)
+        for number, places in _by_shard(shards):
             lens, offsets = self.shard(number).pieces()
-            out.append(lens[offsets[row] : offsets[row + 1]])
-        return out
+            begins = offsets[rows[places]]
+            counts[places] = offsets[rows[places] + 1] - begins
+            parts.append(lens[_ranges(begins, counts[places])])
+            numbers.append(places)
+        joined, order = np.concatenate(parts), np.concatenate(numbers)
+        if len(parts) == 2:  # all of one shard
+            return joined, counts
+        begins = np.empty_like(counts)
+        begins[order] = np.cumsum(counts[order]) - counts[order]
+        return joined[_ranges(begins, counts)], counts
 
 
-def _groups(shards: NDArray[np.int64]) -> ItemsView[int, list[int]]:
-    """Each shard number, and the places where it stands."""
-    places: dict[int, list[int]] = {}
-    for place, number in enumerate(shards.tolist()):
-        places.setdefault(number, []).append(place)
-    return places.items()
+def _follow_each_other(shards: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
+    """Whether rows lie one behind the other in one shard."""
+    return bool((rows[1:] - rows[:-1] == 1).all() and (shards == shards[0]).all())
+
+
+def _by_shard(shards: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Each shard number, and the places int64[m] where it stands."""
+    if not len(shards):
+        return []
+    order = np.argsort(shards, kind="stable")
+    sorted_shards = shards[order]
+    cuts = [0, *(np.flatnonzero(np.diff(sorted_shards)) + 1).tolist(), len(order)]
+    return [(int(sorted_shards[a]), order[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+def _ranges(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """begins[0], begins[0] + 1, ... (counts[0] of them), begins[1], ..."""
+    before = np.cumsum(counts) - counts
+    ranges: NDArray[np.int64] = np.arange(int(counts.sum())) + np.repeat(begins - before, counts)
+    return ranges

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch
+from pipeline.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
 from pipeline.shards.dataset.epoch_order import EpochOrder, Rows
 from pipeline.shards.dataset.folders import open_folder
 from pipeline.shards.dataset.shard_set import read_shard_set
@@ -98,7 +98,7 @@ class SampleStream:
         start: int = 0,
         tail: Tail = "drop",
         first_step: int | None = None,
-        allocate: Allocate = np.empty,
+        allocate: Allocate = new_arrays,
     ) -> Iterator[tuple[int, Batch]]:
         """The batches of one reader.
 
@@ -109,7 +109,7 @@ class SampleStream:
             start: samples that all ranks together have read before.
             tail: what becomes of an incomplete last step.
             first_step: the reader's first step; by default the number of its worker.
-            allocate: makes the arrays.
+            allocate: makes all arrays of a batch at once.
 
         Yields:
             (sample, batch): the batch, and the sample at which the reader's next step begins for all ranks together.

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from pipeline.shards.dataset.batch_memory import BatchMemory
 from pipeline.shards.dataset.batches import Batch, BatchForm, make_batch
 from pipeline.shards.dataset.epoch_order import Rows
 from pipeline.shards.dataset.split_reader import SplitReader
@@ -16,6 +17,8 @@ from pipeline.shards.dataset.steps import Place, Tail, batch_of_rank, num_steps,
 from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
 Dtype = Literal["int64", "int32"]
+PAIR = ("input_ids", "labels")
+"""What batches are that are no dicts: (tokens, targets)."""
 
 
 class ShardDataset(IterableDataset[Any]):
@@ -198,13 +201,16 @@ class ShardDataset(IterableDataset[Any]):
                 f"split {self._source.split!r} has {total} samples, less than one step of {batch * place.world}; "
                 "take a smaller batch, or tail='pad'"
             )
-        allocate = _pinned if self._pin and worker is None and torch.cuda.is_available() else np.empty
+        memory = BatchMemory(worker is not None, self._pin and worker is None and torch.cuda.is_available())
         first_step = 0 if self._own_step else place.worker
         for sample, arrays in self._stream.batches(
-            place, batch, self._form, self._start, self._tail, first_step, allocate
+            place, batch, self._form, self._start, self._tail, first_step, memory.allocate
         ):
             self._position = sample if total is None else min(sample, total)
-            yield _tensors(arrays, self._as_dict, single=self._batch_size is None and self._global_batch is None)
+            if self._batch_size is None and self._global_batch is None:
+                yield _single_row(arrays, self._as_dict)
+            else:
+                yield memory.batch(None if self._as_dict else PAIR)
 
     def __getstate__(self) -> dict[str, Any]:
         # Spawned workers have no process group: what torch.distributed says is settled here.
@@ -266,7 +272,7 @@ class ShardRows(Dataset[Any]):
         numbers = self._numbers(index)
         shards, rows = self._rows(numbers)
         arrays = make_batch(self._reader, shards, rows, len(rows), self._form)
-        return _tensors(arrays, self._as_dict, single)
+        return _single_row(arrays, self._as_dict) if single else _tensors(arrays, self._as_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}
@@ -311,11 +317,11 @@ def _needs_dict(as_dict: bool, form: BatchForm) -> None:
         raise ValueError("position_ids, doc_lens and columns come in dicts alone; give as_dict=True")
 
 
-def _pinned(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    array: NDArray[Any] = torch.empty(shape, dtype=getattr(torch, dtype.name), pin_memory=True).numpy()
-    return array
+def _single_row(arrays: Batch, as_dict: bool) -> Any:
+    """The only row of a batch, without a batch dimension."""
+    return _tensors({name: array[0] for name, array in arrays.items()}, as_dict)
 
 
-def _tensors(arrays: Batch, as_dict: bool, single: bool) -> Any:
-    tensors = {name: torch.from_numpy(np.asarray(array[0]) if single else array) for name, array in arrays.items()}
-    return tensors if as_dict else (tensors["input_ids"], tensors["labels"])
+def _tensors(arrays: Batch, as_dict: bool) -> Any:
+    tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}
+    return tensors if as_dict else tuple(tensors[name] for name in PAIR)

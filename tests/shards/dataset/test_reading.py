@@ -152,6 +152,53 @@ def test_labels_stand_one_ahead_and_leave_padding_and_masked_tokens_out(tmp_path
     assert whole["labels"].dtype == np.int32
 
 
+@pytest.mark.parametrize("row_tokens", [9, 1030])  # padding is left out in two ways
+@pytest.mark.parametrize("shift", [True, False])
+def test_batches_of_rows_out_of_several_shards_are_those_of_a_plain_loop(tmp_path, row_tokens, shift):
+    rng = np.random.default_rng(row_tokens)
+    rows, lens, columns = [], [], []
+    for count in (40, 7, 23):
+        rows.append(rng.integers(10, 60_000, (count, row_tokens)).astype(np.uint32))
+        lens.append([rng.integers(1, row_tokens // 3, rng.integers(1, 4)).tolist() for _ in range(count)])
+        lens[-1][::5] = [[row_tokens]] * len(lens[-1][::5])
+        columns.append({"loss_mask": rng.integers(0, 2, (count, row_tokens)).astype(np.uint8)})
+    write_set(tmp_path, {"train": rows}, {"train": lens}, columns={"train": columns})
+    source = reader(tmp_path)
+    seen = row_tokens - shift
+    form = BatchForm(INT64, shift, position_ids=True, doc_lens=True, columns=("loss_mask",))
+    for _ in range(10):
+        shards = rng.integers(0, 3, 20)
+        numbers = rng.integers(0, source.shard_rows[shards])
+        batch = make_batch(source, shards, numbers, 22, form)
+        for at, (shard, row) in enumerate(zip(shards, numbers, strict=True)):
+            ids, pieces, mask = rows[shard][row], lens[shard][row], columns[shard]["loss_mask"][row]
+            text = sum(pieces)
+            positions = [place for length in [*pieces, row_tokens - text] for place in range(length)]
+            labels = [int(ids[n]) if n < text and mask[n] else IGNORE for n in range(row_tokens)]
+            ends = np.minimum(np.cumsum(pieces), seen)
+            assert batch["input_ids"][at].tolist() == ids[:seen].tolist()
+            assert batch["labels"][at].tolist() == labels[row_tokens - seen :]
+            assert batch["position_ids"][at].tolist() == positions[:seen]
+            assert batch["loss_mask"][at].tolist() == mask[:seen].tolist()
+            width = batch["doc_lens"].shape[1]
+            assert batch["doc_lens"][at].tolist() == [*np.diff(ends, prepend=0), *[0] * (width - len(pieces))]
+        assert (batch["labels"][20:] == IGNORE).all()
+        assert (batch["doc_lens"][20:] == 0).all()
+        assert batch["position_ids"][20:].tolist() == [list(range(seen))] * 2
+
+
+def test_shards_that_are_decoded_and_shards_that_are_not_mix(tmp_path):
+    rows = [numbered_rows(30, 6, "uint16"), numbered_rows(50, 6, "uint16")]
+    write_set(tmp_path, {"train": rows})
+    path = tmp_path / "train-00001-of-00002.parquet"
+    pq.write_table(pq.read_table(path), path, compression="zstd", use_dictionary=False)
+    described = json.loads((tmp_path / "manifest.json").read_bytes())
+    described["shards"]["splits"]["train"]["shards"][1]["bytes"] = path.stat().st_size
+    (tmp_path / "manifest.json").write_text(json.dumps(described))
+    order = np.random.default_rng(1).permutation(80)
+    assert np.array_equal(read_all(reader(tmp_path), numbers=order), np.concatenate(rows)[order])
+
+
 def test_a_missing_manifest_and_a_run_folder_are_told_apart(tmp_path):
     with pytest.raises(ShardError, match=r"manifest.json does not exist; give the folder"):
         reader(tmp_path / "nothing")
@@ -283,7 +330,7 @@ def test_a_broken_page_header_is_named(tmp_path, column, compression):
         path.write_bytes(data[:at] + junk + data[at + 8 :])
         with pytest.raises(ShardError, match=rf"{path.name} is altered: .*; copy it again"):
             source = reader(tmp_path)
-            read_all(source), source.pieces(*positions_as_rows(source, np.arange(9)))
+            read_all(source), len(source.pieces(*positions_as_rows(source, np.arange(9)))[1]) == 9
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
@@ -298,7 +345,7 @@ def test_any_altered_byte_of_the_pages_gives_rows_or_names_the_shard(tmp_path, c
         source = reader(tmp_path)
         try:
             assert read_all(source).shape == (9, 20)
-            assert source.pieces(*positions_as_rows(source, np.arange(9)))
+            assert len(source.pieces(*positions_as_rows(source, np.arange(9)))[1]) == 9
         except ShardError as error:
             assert path.name in str(error)
             named += 1
