@@ -45,10 +45,9 @@ class BatchForm:
     label: bool = False
     """The label of each row's document, where documents have labels."""
 
-    @property
-    def read(self) -> list[str]:
-        """The further columns, without those that a batch has anyway."""
-        asked = {"position_ids": self.position_ids, "doc_lens": self.doc_lens, LABEL: self.label}
+    def read(self, labelled: bool) -> list[str]:
+        """The further columns, without those that a batch has anyway; ``labelled``: the documents have labels."""
+        asked = {"position_ids": self.position_ids, "doc_lens": self.doc_lens, LABEL: self.label and labelled}
         made = {"input_ids", "labels", *(name for name, wanted in asked.items() if wanted)}
         return [name for name in dict.fromkeys(self.columns) if name not in made]
 
@@ -101,11 +100,11 @@ def make_batch(
     if form.doc_lens:
         batch["doc_lens"][...] = 0
         _write_lens(batch["doc_lens"], lens, counts, seen)
-    if form.label and LABEL in batch:
+    if form.label and reader.shard_set.labels:
         batch[LABEL][count:] = IGNORE
         if count:
             batch[LABEL][:count] = reader.values(shards, rows, LABEL)[:, 0]
-    for name in form.read:
+    for name in form.read(bool(reader.shard_set.labels)):
         column = batch[name]
         column[count:] = 0
         if count:
@@ -123,7 +122,7 @@ def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: Bat
         shapes["doc_lens"] = ((size, pieces), form.dtype)
     if form.label and reader.shard_set.labels:
         shapes[LABEL] = (size,), form.dtype
-    for name in form.read:
+    for name in form.read(bool(reader.shard_set.labels)):
         column = reader.shard(int(shards[0]) if len(shards) else 0).column(name)
         shape = (size,) if column.length == 1 else (size, min(column.length, seen))
         shapes[name] = shape, column.dtype if column.dtype.kind == "f" else form.dtype
