@@ -20,7 +20,7 @@ from pipeline.sources.source import SourceConfig
 from pipeline.stages.filter import FilterConfig
 from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.measure import MeasureConfig
-from pipeline.stages.shard_files import WITH_COLUMNS
+from pipeline.stages.shard_files import WITH_COLUMNS, not_held
 from pipeline.stages.shards import ShardsConfig
 from pipeline.tokens.vocabulary import TokeniserConfig
 
@@ -87,7 +87,7 @@ class Config(Section):
             )
         if marked and not chats and self.shards.row != "document":
             raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
-        plain = [name for name in self.shards.formats if name not in WITH_COLUMNS]
+        plain = [name for name in self.shards.formats if self.marks and not_held(name, [self.marks])]
         if marked and plain:
             raise ValueError(
                 f"source {marked[0].name!r} needs the column {self.marks}, which {', '.join(plain)} shards cannot "

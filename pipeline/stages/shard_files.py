@@ -21,7 +21,13 @@ INDEXED: tuple[FormatName, ...] = ("mds", "litdata")
 """Formats with one index file a split, over all of its shards."""
 COMPRESSIBLE: tuple[FormatName, ...] = ("parquet", "mds")
 WITH_COLUMNS: tuple[FormatName, ...] = ("parquet", "mds")
-"""Formats that hold further columns beside the ids."""
+"""Formats that hold any further column beside the ids."""
+
+
+def not_held(file_format: FormatName, columns: Iterable[str]) -> list[str]:
+    """Those of some columns (with one number a token) that a format has no place for."""
+    known = (raw.LOSS_MASK,) if file_format == "raw" else ()
+    return [] if file_format in WITH_COLUMNS else [name for name in columns if name not in known]
 
 
 def joined_by(row: str, end_of_text: int) -> int | None:

@@ -62,6 +62,11 @@ def read_shard(
         packed = _read_parquet(path, rows, shape)
     elif file_format == "raw":
         packed = raw.read(np.memmap(path, np.uint8, "r"), path.with_suffix(".idx").read_bytes(), shape.row_tokens)
+        if any(file["path"].endswith(raw.LOSS) for file in shard.get("files", [])):
+            mask = raw.loss_mask(np.memmap(path.with_suffix(raw.LOSS), np.uint8, "r"), shape.row_tokens)
+            if len(mask) != len(packed.rows):
+                raise ValueError(f"its loss mask has {len(mask):,} rows, the payload {len(packed.rows):,}")
+            packed = packed._replace(columns={raw.LOSS_MASK: mask})
     elif not tells_borders(file_format, shape) and not whole_rows:
         raise FormatError(
             f"{path}: {file_format} files do not say where documents begin; add parquet or raw to shards.formats"

@@ -26,6 +26,7 @@ from pipeline.stages.shard_files import (
     FormatName,
     ShardPlace,
     joined_by,
+    not_held,
     write_rows,
 )
 from pipeline.stages.shard_rows import read_rows
@@ -112,13 +113,13 @@ class ShardsConfig(Section):
                 f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
                 f"set compression to none, or write only {' and '.join(COMPRESSIBLE)}"
             )
-        bare = [name for name in self.formats if name not in WITH_COLUMNS]
-        numbers = [name for name in self.row_columns if name != "docs"]
-        if bare and numbers:
-            raise ValueError(
-                f"{', '.join(bare)} shards hold token ids only, not {', '.join(numbers)} (which columns or row: "
-                f"{self.row} ask for); write {' or '.join(WITH_COLUMNS)}"
-            )
+        for file_format in self.formats:
+            lost = not_held(file_format, [name for name in self.row_columns if name != "docs"])
+            if lost:
+                raise ValueError(
+                    f"{file_format} shards have no place for {', '.join(lost)} (which columns or row: {self.row} ask "
+                    f"for); write {' or '.join(WITH_COLUMNS)}"
+                )
         if "docs" in self.columns and "parquet" not in self.formats:
             raise ValueError("columns names docs, which only parquet shards hold; add parquet to formats")
         if len(set(self.formats)) < len(self.formats):

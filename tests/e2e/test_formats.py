@@ -194,11 +194,12 @@ def test_convert_takes_columns_along_and_refuses_what_cannot_hold_them(sample, t
         convert(load_finished(str(run_folder)), "parquet", str(tmp_path / "back"))
 
 
-@pytest.mark.parametrize("row", ["best_fit", "window"])
-def test_raw_rows_of_other_kinds_come_back(sample, tmp_path, row):
-    expected = finish(sample, tmp_path / "run", row=row, formats=["parquet"])
+@pytest.mark.parametrize(("row", "columns"), [("best_fit", ["loss_mask"]), ("window", [])])
+def test_raw_rows_of_other_kinds_come_back(sample, tmp_path, row, columns):
+    expected = finish(sample, tmp_path / "run", row=row, formats=["parquet"], columns=columns)
     wanted = contents(shard_folder(expected))
-    made = finish(sample, tmp_path / "run", row=row, formats=["raw"])
+    made = finish(sample, tmp_path / "run", row=row, formats=["raw"], columns=columns)
+    assert check_shards(made) == []
     assert contents(convert(made, "parquet", str(tmp_path / "back"))) == wanted
 
 
@@ -351,8 +352,9 @@ def files_on_disk(finished: FinishedRun) -> dict[str, Path]:
     [
         ({"formats": ["raw", "parquet"], "compression": "zstd"}, "raw shards cannot be compressed"),
         ({"formats": ["litdata"], "compression": "zstd"}, "litdata shards cannot be compressed"),
-        ({"formats": ["raw"], "columns": ["loss_mask"]}, "raw shards hold token ids only, not loss_mask"),
-        ({"formats": ["litdata"], "row": "document"}, "not attention_mask .*row: document"),
+        ({"formats": ["raw"], "columns": ["position_ids"]}, "raw shards have no place for position_ids"),
+        ({"formats": ["litdata"], "columns": ["loss_mask"]}, "litdata shards have no place for loss_mask"),
+        ({"formats": ["litdata"], "row": "document"}, "no place for attention_mask .*row: document"),
         ({"formats": ["mds"], "columns": ["docs"]}, "only parquet shards hold"),
         ({"formats": ["mds", "mds"]}, "name each one once"),
         ({"formats": []}, "at least 1"),

@@ -288,7 +288,11 @@ def test_a_conversation_that_only_its_normalised_form_is_refused_for_has_no_ids(
     ("source", "sections", "message"),
     [
         ({"pair": "b"}, {}, "set shards.row to document"),
-        ({"messages": "m"}, {"shards": {"formats": ["raw"], "columns": []}}, "needs the column loss_mask, which raw"),
+        (
+            {"messages": "m"},
+            {"shards": {"formats": ["litdata"], "columns": []}},
+            "needs the column loss_mask, which litdata",
+        ),
         ({"messages": "m"}, {"dedup": {"lines": {}}}, "would remove lines from the structured source"),
         ({"messages": "m", "chat_template": "{{ messages }}"}, {}, "between {% generation %}"),
         ({"messages": "m", "chat_template": "no/such/file"}, {}, "No such file"),
@@ -323,13 +327,15 @@ def test_the_reader_learns_nothing_but_the_assistants_tokens(tmp_path):
     from pipeline.shards.dataset.torch_datasets import ShardDataset
 
     write_lines(tmp_path, [{"talk": talk} for talk in conversations(40)])
-    finished = finish(config_of(tmp_path, {"messages": "talk"}, shards={"row": "best_fit", "splits": {}}))
+    shards = {"row": "best_fit", "splits": {}, "formats": ["parquet", "raw"]}
+    finished = finish(config_of(tmp_path, {"messages": "talk"}, shards=shards))
     rows = rows_of(finished)
     folder = str(finished.store.path(finished.shards))
-    learned = []
-    for batch in ShardDataset(folder, "train", batch_size=1, as_dict=True):
-        learned.append([token for token in batch["labels"][0].tolist() if token >= 0])
     expected = [
         [token for token, bit in zip(row["input_ids"][1:], row["loss_mask"][1:], strict=True) if bit] for row in rows
     ]
-    assert sorted(learned) == sorted(expected)
+    for file_format in ("parquet", "raw"):
+        learned = []
+        for batch in ShardDataset(folder, "train", batch_size=1, as_dict=True, file_format=file_format, verify=True):
+            learned.append([token for token in batch["labels"][0].tolist() if token >= 0])
+        assert sorted(learned) == sorted(expected)

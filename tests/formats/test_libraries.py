@@ -3,6 +3,7 @@
 Each library has an environment of its own (``make test-formats``); where one is missing, its tests are skipped.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,47 @@ def test_mosaicml_streaming_hands_columns_out(tmp_path):
     assert np.array_equal(found["rows"], made.rows("train"))
     for name in ("attention_mask", "position_ids"):
         assert np.array_equal(found[name], made.rows("train", name)), name
+
+
+def test_labels_reach_mosaicml_streaming_and_datasets(tmp_path):
+    lines = [{"text": text, "kind": ["spam", "ham"][n % 3 == 0]} for n, text in enumerate(articles(3, 60))]
+    (tmp_path / "mail.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shards = {"row": "document", "sequence_tokens": ROW, "shard_tokens": 6000, "formats": ["parquet", "mds"]}
+    config = settings(tmp_path, tmp_path / "run", shards=shards)
+    config["sources"] = [{"name": "mail", "path": str(tmp_path / "mail.jsonl"), "label": "kind"}]
+    run(parse_config(config))
+    finished = load_finished(str(tmp_path / "run"))
+    made = ShardSet(finished, 0, 0)
+    expected = [
+        label
+        for shard in finished.manifest["shards"]["splits"]["train"]["shards"]
+        for label in pq.read_table(made.folder / shard["path"]).column("label").to_pylist()
+    ]
+    assert set(expected) == {0, 1}
+    found = read_with("mds", "read_mds", tmp_path / "mds", made.folder / "mds" / "train", ROW, "uint32")
+    assert found["label"].dtype == np.int64
+    assert found["label"].tolist() == expected
+    assert np.array_equal(found["rows"], made.rows("train"))
+    again = tmp_path / "mds" / "again" / "shard.00000.mds"
+    assert again.read_bytes() == (made.folder / "mds" / "train" / "shard.00000.mds").read_bytes()
+    found = read_with("datasets", "read_datasets", tmp_path / "hub", made.folder / "train-*.parquet")
+    assert found["label"].tolist() == expected
+
+
+def test_loss_masks_reach_olmo_core(tmp_path):
+    talks = [{"q": text[:200], "a": text[200:500]} for text in articles(4, 60) if len(text) > 500]
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    shards = {"row": "best_fit", "sequence_tokens": ROW - 1, "shard_tokens": 6000, "formats": ["parquet", "raw"]}
+    config = settings(tmp_path, tmp_path / "run", shards=shards)
+    config["sources"] = [{"name": "talks", "path": str(tmp_path / "talks.jsonl"), "prompt": "q", "response": "a"}]
+    run(parse_config(config))
+    made = ShardSet(load_finished(str(tmp_path / "run")), 0, 0)
+    arguments = (made.folder / "raw" / "train", ROW, "uint32", 199_999, 200_030)
+    found = read_with("olmo", "read_olmo", tmp_path / "out", *arguments)
+    assert np.array_equal(found["rows"], made.rows("train"))
+    masks = made.rows("train", "loss_mask")
+    assert 0 < masks.mean() < 1
+    assert np.array_equal(found["masks"], masks.astype(bool))
 
 
 def test_packed_documents_reach_megatron_and_olmo_without_padding(tmp_path):

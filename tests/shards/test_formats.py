@@ -190,9 +190,9 @@ def test_formats_that_read_int32_refuse_larger_ids():
 
 def test_formats_of_bare_ids_refuse_columns():
     packed, _ = stream([5], 4)
-    packed = packed._replace(columns={"loss_mask": packed.rows})
+    packed = packed._replace(columns={"position_ids": packed.rows})
     for write in (lambda: list(raw.sidecars(packed, END, 60_000)), lambda: list(litdata.contents(packed, 60_000))):
-        with pytest.raises(FormatError, match="loss_mask"):
+        with pytest.raises(FormatError, match="position_ids"):
             write()
 
 

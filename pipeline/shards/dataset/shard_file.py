@@ -17,12 +17,13 @@ from pipeline.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedC
 from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.folders import Folder
 from pipeline.shards.dataset.plain_pages import Pages, plain_pages
-from pipeline.shards.dataset.shard_set import ShardEntry, ShardSet
+from pipeline.shards.dataset.shard_set import BesideEntry, ShardEntry, ShardSet
 from pipeline.shards.formats import raw
 from pipeline.shards.formats.payload import FormatError
 
 IDS = "input_ids"
 PIECES = "doc_lens"
+_MASK = np.dtype(np.uint8)
 
 
 class ShardFile:
@@ -62,6 +63,8 @@ class ShardFile:
                 rows, names = self._file.metadata.num_rows, self._file.schema_arrow.names
         else:
             rows, names = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
+            if self._beside(raw.LOSS):
+                names.append(raw.LOSS_MASK)
         self.names: list[str] = names
         """Names of the columns."""
         if rows != entry.rows:
@@ -122,6 +125,11 @@ class ShardFile:
 
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype
+        if self._file is None and name == raw.LOSS_MASK:
+            mask = self._read_beside(raw.LOSS)
+            if len(mask) != self._entry.rows * length:
+                raise ShardError(f"{self._path}: its loss mask has {len(mask):,} entries; {WHAT_TO_DO}")
+            return PlainColumn(memoryview(mask), Pages(np.array([0, len(mask)]), np.array([0]), 1), length, _MASK)
         if self._file is None:
             pages = Pages(np.array([0, self._entry.rows * length]), np.array([0]), dtype.itemsize)
             return PlainColumn(self._data, pages, length, dtype)
@@ -146,27 +154,37 @@ class ShardFile:
 
     def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """What Megatron's index of the documents beside a raw payload says."""
-        entry = next((file for file in self._entry.files if file.path.endswith(".idx")), None)
-        if entry is None:
-            raise ShardError(
-                f"the manifest of {self._set.location} lists no .idx beside {self._entry.path}; copy manifest.json "
-                "again from where it was made"
-            )
-        path = self._folder.local_file(entry.path, entry.bytes)
-        try:
-            index = path.read_bytes()
-        except FileNotFoundError:
-            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
-        _check_size(path, len(index), entry.bytes)
-        if self._verify:
-            _check_sha256(path, hashlib.sha256(index).hexdigest(), entry.sha256)
         ids: Any = self._data  # mapped, not copied
+        index = self._read_beside(".idx")
+        path = self._path.with_suffix(".idx")
         try:
             packed = raw.read(ids, index, self._set.row_tokens)
         except FormatError as error:
             raise ShardError(f"{path} is altered: {error}; {WHAT_TO_DO}") from None
         self._check_pieces(path, packed.pieces, packed.offsets)
         return packed.pieces, packed.offsets
+
+    def _beside(self, suffix: str) -> BesideEntry | None:
+        """The manifest's entry of a file beside a raw payload."""
+        return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
+
+    def _read_beside(self, suffix: str) -> bytes:
+        """A file beside a raw payload, whole."""
+        entry = self._beside(suffix)
+        if entry is None:
+            raise ShardError(
+                f"the manifest of {self._set.location} lists no {suffix} beside {self._entry.path}; copy manifest.json "
+                "again from where it was made"
+            )
+        path = self._folder.local_file(entry.path, entry.bytes)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+        _check_size(path, len(content), entry.bytes)
+        if self._verify:
+            _check_sha256(path, hashlib.sha256(content).hexdigest(), entry.sha256)
+        return content
 
     def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:
         """Against rows and tokens of the manifest; also finds how much of each row they fill."""

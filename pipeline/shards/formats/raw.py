@@ -1,8 +1,9 @@
 """Raw shards: the bare token payload, with an index of documents for each trainer that reads such files.
 
 One payload (``.bin``) serves Megatron-LM and NeMo (``.idx``), datatrove and nanotron (``.ds.index``), OLMo-core
-(``.csv.gz``), and whoever maps the file itself (nanoGPT; ``.offsets``). Layouts: Megatron's
-``megatron/core/datasets/indexed_dataset.py``, datatrove's ``utils/dataset.py``, OLMo-core's ``data/utils.py``.
+(``.csv.gz``; ``.ds.loss`` for loss masks), and whoever maps the file itself (nanoGPT; ``.offsets``). Layouts:
+Megatron's ``megatron/core/datasets/indexed_dataset.py``, datatrove's ``utils/dataset.py``, OLMo-core's
+``data/utils.py`` and ``data/numpy_dataset.py``.
 """
 
 import io
@@ -21,6 +22,10 @@ from pipeline.shards.packed_rows import PackedRows
 PAYLOAD = ".bin"
 SIDECARS = (".idx", ".ds.index", ".csv.gz", ".offsets")
 """Written beside the payload, in this order."""
+LOSS = ".ds.loss"
+"""One byte a token, 1 where it is to be learned: ``label_mask_paths`` of OLMo-core; the name is datatrove's."""
+LOSS_MASK = "loss_mask"
+"""The one further column that readers of raw files know."""
 NAMES = (".ds", ".npy")
 """Names under which datatrove, nanotron and OLMo-core look for the payload: hard links, where the disk has them."""
 _MAGIC = b"MMIDIDX\x00\x00"
@@ -33,15 +38,18 @@ def sidecars(packed: PackedRows, joined_by: int | None, vocabulary_size: int) ->
     """Suffix and content of every index of the payload.
 
     Args:
-        packed: the rows; columns and numbers of documents have no place here.
+        packed: the rows; of columns only ``loss_mask`` has a place here, numbers of documents have none.
         joined_by: as for :func:`documents_of`.
         vocabulary_size: largest id + 1.
 
     Raises:
-        FormatError: the rows have further columns, or ids do not fit int32.
+        FormatError: the rows have other columns, or ids do not fit int32.
     """
-    if packed.columns:
-        raise FormatError(f"raw shards hold token ids only, not {', '.join(packed.columns)}; use parquet or mds")
+    others = [name for name in packed.columns if name != LOSS_MASK]
+    if others:
+        raise FormatError(
+            f"raw shards hold token ids and {LOSS_MASK} only, not {', '.join(others)}; use parquet or mds"
+        )
     check_signed(vocabulary_size, "Megatron")
     documents = documents_of(packed, joined_by)
     # The kinds that store nothing but borders cannot leave padding out: it counts to the document before it.
@@ -53,6 +61,16 @@ def sidecars(packed: PackedRows, joined_by: int | None, vocabulary_size: int) ->
     file = io.BytesIO()
     np.save(file, borders.astype("<i8"))
     yield ".offsets", file.getvalue()
+    if LOSS_MASK in packed.columns:
+        yield LOSS, packed.columns[LOSS_MASK].astype(np.uint8).tobytes()
+
+
+def loss_mask(content: bytes | NDArray[np.uint8], row_tokens: int) -> NDArray[np.uint8]:
+    """uint8[R, L] from the content of a ``.ds.loss`` file."""
+    mask: NDArray[np.uint8] = np.frombuffer(content, np.uint8)
+    if len(mask) % row_tokens:
+        raise FormatError(f"a loss mask of {len(mask):,} bytes has no whole rows of {row_tokens:,}; the file was cut")
+    return mask.reshape(-1, row_tokens)
 
 
 def payload(packed: PackedRows) -> Iterator[memoryview]:

@@ -19,6 +19,8 @@ def main(out: Path, pattern: str) -> None:
         np.save(out / f"{name}_rows.npy", np.array(ids))
         np.save(out / f"{name}_pieces.npy", np.array(lengths))
         np.save(out / f"{name}_counts.npy", np.array(counts))
+    if "label" in table.features:
+        np.save(out / "label.npy", np.array(table["label"]))
     kind = table.features["input_ids"]
     np.save(out / "type.npy", np.array([kind.feature.dtype, str(kind.length)]))
     rest = stream.skip(5)

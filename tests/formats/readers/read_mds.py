@@ -23,10 +23,12 @@ def main(out: Path, folder: Path, row_tokens: str = "", dtype: str = "") -> None
         return
     shard = json.loads((folder / "index.json").read_text())["shards"][0]
     columns = {"tokens": f"ndarray:{dtype}:{row_tokens}"}
+    if "label" in dataset[0]:
+        columns |= {"label": "int64", "attention_mask": f"ndarray:uint8:{row_tokens}"}
     options = {"compression": shard["compression"], "hashes": ["sha256"], "size_limit": None}
     with MDSWriter(out=str(out / "again"), columns=columns, **options) as writer:
-        for row in rows[: shard["samples"]]:
-            writer.write({"tokens": row})
+        for number in range(shard["samples"]):
+            writer.write({name: dataset[number][name] for name in columns})
 
 
 if __name__ == "__main__":

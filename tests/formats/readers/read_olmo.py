@@ -31,6 +31,11 @@ def main(out: Path, folder: str, row_tokens: int, dtype: str, end_of_text: int, 
     rows = NumpyFSLDataset(*paths, **options)
     rows.prepare()
     np.save(out / "rows.npy", np.stack([rows[number]["input_ids"].numpy() for number in range(len(rows))]))
+    masks = sorted(map(str, Path(folder).glob("*.ds.loss")))
+    if masks:
+        masked = NumpyFSLDataset(*paths, label_mask_paths=masks, **options)
+        masked.prepare()
+        np.save(out / "masks.npy", np.stack([masked[number]["label_mask"].numpy() for number in range(len(masked))]))
     packed = NumpyPackedFSLDataset(
         *paths, long_doc_strategy=LongDocStrategy.fragment, use_array_if_local=False, **options
     )
