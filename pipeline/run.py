@@ -1,6 +1,7 @@
 """A whole run: lease, stages, books, and the one moment at which a new shard set becomes the current one."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
@@ -12,9 +13,10 @@ from pipeline.books import close_and_describe, shards_folder
 from pipeline.config import Config, ConfigError
 from pipeline.engine.attempt import Attempt, State, next_attempt
 from pipeline.engine.catalogue import InputError, list_inputs
-from pipeline.engine.engine import Engine
+from pipeline.engine.engine import Engine, StageFailedError
 from pipeline.engine.lease import LeaseHeldError, hold_lease
 from pipeline.engine.records import total
+from pipeline.engine.set_aside import all_set_aside
 from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
 from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
@@ -29,6 +31,7 @@ from pipeline.stages.shards import written_columns
 from pipeline.tokens.vocabulary import Vocabulary, load_vocabulary
 from pipeline.walk import Walk, walk_stages
 
+log = logging.getLogger("winnow")
 STATE = "state.json"
 """Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
 
@@ -61,7 +64,8 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
         store.remove_drafts()
         store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
         attempt = next_attempt(store)
-        with _told(attempt):
+
+        def walk_once() -> Walk:
             joined = join_index(index, config, store, save=True)
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)
             walk = Walk(config, engine, inputs, vocabulary, joined)
@@ -73,9 +77,32 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
             _save_state(walk, folder)
             if walk.index is not None:
                 walk.index.append(walk.engine)  # after the shards: what the index holds has come out somewhere
+            return walk
+
+        with _told(attempt):
+            walk = _without_fatal_documents(walk_once, attempt)
             _save_observations(walk)
         store.remove_drafts()  # of workers that were killed on the way
     return walk
+
+
+def _without_fatal_documents(walk_once: Callable[[], Walk], attempt: Attempt) -> Walk:
+    """Walk; again, and without them, whenever documents were set aside on the way.
+
+    Raises:
+        StageFailedError: a stage failed, and no document was set aside.
+    """
+    aside = all_set_aside(attempt.store)
+    while True:
+        try:
+            return walk_once()
+        except StageFailedError:
+            now = all_set_aside(attempt.store)
+            if len(now) == len(aside):
+                raise
+            new, aside = len(now) - len(aside), now
+            log.warning("%d documents end the process that works on them; the run goes on without them", new)
+            attempt.stages.clear()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
+from pipeline.engine.set_aside import all_set_aside
 from pipeline.index_run import IndexRun
 from pipeline.label_walk import cut_strata, settle_labels
 from pipeline.mixture_walk import mix_documents
@@ -142,7 +143,7 @@ def clean_documents(walk: Walk) -> None:
     runtime = {"batch_bytes": batch_bytes(compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
     measuring = measure.stage(config.measure, minhash, lines_config, runtime)
-    planned = slices.plan_measure(walk.files, sources, counted, unit_bytes)
+    planned = slices.plan_measure(walk.files, sources, counted, unit_bytes, all_set_aside(engine.store))
     if lines_config:
         planned = _find_boilerplate(walk, planned, lines_config, runtime)
     walk.measured = engine.run(measuring, planned, outdated=met_passing_fault)

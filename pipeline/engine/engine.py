@@ -136,7 +136,7 @@ class Engine:
                     self.guard()
                     progress.advance(result)
                 missing = [unit for key, unit in keys.items() if key not in records]
-                if not missing or self.stop.asked.is_set():
+                if not missing or self.stop.asked.is_set() or any(f.set_aside for f in failures.values()):
                     break
                 if round_number + 1 < self.compute.attempts:
                     log.warning("%s: trying %d units again", stage.name, len(missing), extra={"stage": stage.name})

@@ -22,6 +22,7 @@ from pipeline.engine.connect import connect_ray, slots
 from pipeline.engine.gpu_pool import gpu_actors, on_gpus
 from pipeline.engine.overdue import noted, overdue_killed
 from pipeline.engine.records import Record, Unit
+from pipeline.engine.set_aside import SetAsideError
 from pipeline.engine.stage import Stage, run_unit
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import TEMPORARY_PREFIX, Store
@@ -70,6 +71,8 @@ class Failure:
     trace: str
     storage: bool = False
     """Storage refused something: it may be there again in a moment."""
+    set_aside: bool = False
+    """Documents were set aside: the unit is to be planned again without them."""
 
 
 def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
@@ -77,8 +80,9 @@ def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
     try:
         return run_unit(stage, unit, store_root)
     except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
-        message, storage = f"{type(error).__name__}: {error}", isinstance(error, OSError)
-        return Failure(unit.number, message, traceback.format_exc(), storage)
+        message = f"{type(error).__name__}: {error}"
+        kinds = isinstance(error, OSError), isinstance(error, SetAsideError)
+        return Failure(unit.number, message, traceback.format_exc(), *kinds)
 
 
 def run_inline(

@@ -7,8 +7,8 @@ kill or stop the process, or raise. Without the variable a call costs a comparis
     before the missing units of a stage are run.
 ``unit`` (stage, number)
     before a unit's work begins.
-``batch`` (texts)
-    before a batch of documents is normalised and measured.
+``batch`` (stage, texts)
+    before a stage works on the texts of a batch of documents.
 ``open`` (path)
     before a file of the store is begun.
 ``publish`` (path)

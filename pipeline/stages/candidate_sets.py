@@ -4,13 +4,18 @@ Documents of equal text are one set: a part sends it once, whatever the number o
 looks it up by the hash of the text.
 """
 
+from functools import partial
+
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.dedup.shingle_sets import shingle_sets
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Store
+from pipeline.stages.isolate import try_first
 from pipeline.stages.measure import Part
 from pipeline.stages.tables import numbers, parquet_batches, read_ipc
 from pipeline.text.words import hash_words
@@ -66,12 +71,13 @@ def first_of_each_text(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDA
 
 
 def sets_of(
-    store: Store, documents: Json, docs: NDArray[np.uint64], ngram: int
+    workspace: Workspace, store: Store, documents: Json, docs: NDArray[np.uint64], ngram: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Shingle sets of some documents of a part, read from their texts.
 
     Args:
-        store: where the part is.
+        workspace: of the unit that reads them.
+        store: where the part is: the run folder.
         documents: reference to the part's documents table.
         docs: uint64[N], rising.
         ngram: words in a shingle.
@@ -81,19 +87,29 @@ def sets_of(
 
     Raises:
         ValueError: the table lacks some of the documents.
+        SetAsideError: some of them end the process that works on them.
     """
     pieces, lengths = [np.empty(0, SHINGLE_DTYPE)], [np.empty(0, np.int64)]
     for batch in parquet_batches(store, documents, ["doc", "text"]) if len(docs) else ():
         found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs, assume_unique=True))
         if len(found):
-            words = hash_words(batch.column("text").take(found))
-            values, starts = shingle_sets(words.hashes, words.offsets, ngram)
+            texts = batch.column("text").take(found)
+            stage = workspace.folder.split("/")[1]
+            work = partial(_sets, stage, ngram)
+            try_first(workspace, batch.column("doc").to_numpy()[found], texts, work, store)
+            values, starts = work(texts)
             pieces.append(values)
             lengths.append(np.diff(starts))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
     if len(starts) != len(docs) + 1:
         raise ValueError(f"{documents['path']} holds {len(starts) - 1} of {len(docs)} candidates; it was altered")
     return np.concatenate(pieces), starts
+
+
+def _sets(stage: str, ngram: int, texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    reached("batch", stage=stage, texts=texts)
+    words = hash_words(texts)
+    return shingle_sets(words.hashes, words.offsets, ngram)
 
 
 def bounds_of(high: NDArray[np.uint64], low: NDArray[np.uint64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

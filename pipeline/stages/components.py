@@ -202,7 +202,7 @@ def _shingle_sets(
     first = first_of_each_text(columns["exact_high"], columns["exact_low"])
     docs = columns["doc"][first]
     in_part = np.argsort(docs)
-    values, starts = sets_of(workspace.store, documents, docs[in_part], workspace.settings["ngram"])
+    values, starts = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"])
     place = np.empty(len(first), np.int64)
     place[in_part] = np.arange(len(first))
     lengths = np.diff(starts)[place]

@@ -3,16 +3,20 @@
 In two halves, so that CPU tasks can read and tokenise while GPU actors compute: ``prepare`` and ``finish``.
 """
 
+from functools import partial
+
 import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Accelerated, Stage, Workspace, run_unit
-from pipeline.select.encoder import HASHING, EncoderConfig, encoder_of, encoder_settings
+from pipeline.select.encoder import HASHING, Encoder, EncoderConfig, encoder_of, encoder_settings
 from pipeline.select.vectors import has_vector, stored_vectors
 from pipeline.stages import clusters
+from pipeline.stages.isolate import try_first
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 
 ROWS_A_BATCH = 65_536
@@ -53,6 +57,8 @@ def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
         rows = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), survivors, assume_unique=True))
         if len(rows):
             chosen = batch.take(pa.array(rows))
+            try_first(workspace, chosen.column("doc").to_numpy(), chosen.column("text"), partial(_survive, encoder))
+            reached("batch", stage="embed", texts=chosen.column("text"))
             with workspace.timed("prepare"):
                 prepared = encoder.prepare(chosen.column("text"))
             pieces.append(pa.table({"doc": chosen.column("doc"), "prepared": prepared}))
@@ -60,6 +66,12 @@ def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
         return pa.concat_tables(pieces)
     nothing = encoder.prepare(pa.array([], pa.large_string()))
     return pa.table({"doc": pa.array([], pa.uint64()), "prepared": nothing})
+
+
+def _survive(encoder: Encoder, texts: pa.Array) -> None:
+    """All that the CPU half does to texts, for nothing but to see whether the process lives."""
+    reached("batch", stage="embed", texts=texts)
+    encoder.prepare(texts)
 
 
 def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:

@@ -118,7 +118,7 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
             }
         )
     if workspace.settings["sets"]:
-        values, starts = sets_of(store, description["documents"], docs[kept], minhash.ngram)
+        values, starts = sets_of(workspace, store, description["documents"], docs[kept], minhash.ngram)
         with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
             shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))})
     with parquet_output(workspace, "documents", schemas.INDEXED_DOCUMENTS, plain=("doc", "id")) as documents:

@@ -1,38 +1,78 @@
 """Finding the documents that end the process that works on them, or raise in it: each try is a child process.
 
 Only in the last attempt of a unit whose attempts before all failed, and in a run whose last two attempts died: no
-kernel is known to do this, but bad input must not end a run.
+kernel is known to do this, but bad input must not end a run. Stages that work on texts call :func:`try_first`; what
+they find is set aside, and those that read the inputs leave it out (:func:`without`).
 """
 
 import dataclasses
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from pipeline.engine.set_aside import set_aside
+from pipeline.engine.stage import Workspace
+from pipeline.engine.store import Store
+from pipeline.schemas import document_numbers
 from pipeline.sources.records import RecordBatch, Unreadable
 from pipeline.sources.slices import FileSlice
 
+MOST_OF_A_BATCH = 32
+"""Where more documents of one batch cannot be worked on, it is not the documents: none is set aside."""
 
-def without_fatal(batch: RecordBatch, file_slice: FileSlice, work: Callable[[pa.Array], object]) -> RecordBatch:
-    """The batch without documents that ``work`` does not survive; those are noted as unreadable."""
-    fatal = fatal_rows(batch.texts, work)
-    if not fatal:
+
+def try_first(
+    workspace: Workspace,
+    docs: NDArray[np.uint64],
+    batch: Any,
+    work: Callable[[Any], object],
+    store: Store | None = None,
+) -> None:
+    """Where attempts before this one died or failed: see whether a process survives the work.
+
+    Args:
+        workspace: of the unit.
+        docs: uint64[N].
+        batch: Array or RecordBatch of N rows.
+        work: takes any slice of ``batch``; what it returns is thrown away.
+        store: the run folder, where the workspace is not in it.
+
+    Raises:
+        SetAsideError: some documents end it; they are named now.
+    """
+    if not workspace.isolate or len(batch) == 0:
+        return
+    stage = workspace.folder.split("/")[1]
+    fatal = fatal_rows(batch, work)
+    if fatal:
+        found = {int(docs[row]): f"{reason} in {stage}" for row, reason in fatal.items()}
+        set_aside(store or workspace.store, found)
+
+
+def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) -> RecordBatch:
+    """The batch without documents that were set aside (number: reason); those are noted as unreadable."""
+    if not aside:
         return batch
-    good = np.ones(len(batch.rows), bool)
-    good[list(fatal)] = False
+    docs = document_numbers(file_slice.file, batch.rows)
+    bad = np.isin(docs, np.array(list(aside), np.uint64))
+    if not bad.any():
+        return batch
     notes = [
         Unreadable(
             row=int(batch.rows[at]),
             position=file_slice.start if file_slice.format == "jsonl" else 0,
-            reason=reason,
+            reason=aside[int(docs[at])],
             bytes=len(batch.texts[at].as_py().encode()),
             id=batch.ids[at].as_py(),
         )
-        for at, reason in fatal.items()
+        for at in np.flatnonzero(bad)
     ]
+    good = ~bad
     mask = pa.array(good)
     return dataclasses.replace(
         batch,
@@ -45,28 +85,34 @@ def without_fatal(batch: RecordBatch, file_slice: FileSlice, work: Callable[[pa.
     )
 
 
-def fatal_rows(texts: pa.Array, work: Callable[[pa.Array], object]) -> dict[int, str]:
-    """Rows of ``texts`` (large_string[N]) that ``work`` does not survive, and why; found by halving.
+def fatal_rows(batch: Any, work: Callable[[Any], object]) -> dict[int, str]:
+    """Rows of an Array or RecordBatch that ``work`` does not survive, and why; found by halving.
 
-    The reasons hold no text: ``fatal: ends its process (SIGKILL)`` or ``fatal: raises ValueError``.
+    The reasons hold no text: ``fatal: ends its process (SIGKILL)`` or ``fatal: raises ValueError``. Nothing is found
+    where it is not the documents: more than MOST_OF_A_BATCH of them.
     """
     found: dict[int, str] = {}
-    ranges = [(0, len(texts))]
+    ranges = [(0, len(batch))]
     while ranges:
         start, stop = ranges.pop()
-        reason = _try(texts.slice(start, stop - start), work) if stop > start else None
+        reason = _try(batch.slice(start, stop - start), work) if stop > start else None
         if reason is None:
             continue
         if stop - start == 1:
             found[start] = reason
+            if len(found) > MOST_OF_A_BATCH:
+                return {}
             continue
         middle = (start + stop) // 2
         ranges += [(start, middle), (middle, stop)]
     return dict(sorted(found.items()))
 
 
-def _try(texts: pa.Array, work: Callable[[pa.Array], object]) -> str | None:
-    """Do the work in a child that nothing comes back from but how it ended; None: it did the work."""
+def _try(batch: Any, work: Callable[[Any], object]) -> str | None:
+    """Do the work in a child that nothing comes back from but how it ended; None: it did the work.
+
+    A storage that fails (OSError) is no fault of a document's: the work itself will meet it and tell.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -74,7 +120,9 @@ def _try(texts: pa.Array, work: Callable[[pa.Array], object]) -> str | None:
         try:
             os.close(reader)
             pa.set_cpu_count(1)
-            work(texts)
+            work(batch)
+        except OSError:
+            pass
         except BaseException as error:  # noqa: BLE001 - told to the parent
             name = type(error).__name__
             os.write(writer, name.encode()[:200])

@@ -14,14 +14,17 @@ from itertools import chain, groupby
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline import schemas
 from pipeline.compiled import compile_once
 from pipeline.dedup.radix import sort_pairs
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.sources.read import read_slice
-from pipeline.stages.slices import described_slice
+from pipeline.stages.isolate import try_first, without
+from pipeline.stages.slices import described_aside, described_slice
 from pipeline.stages.tables import TableOutput, ipc_output
 from pipeline.stages.versions import library_versions
 from pipeline.text.line_counts import LineCounter
@@ -53,7 +56,7 @@ def plan(units: list[Unit], sources: tuple[str, ...] | None) -> list[Unit]:
     for unit in units:
         slices = [fields for fields in unit.description["slices"] if fields["source"] in sources]
         if slices:
-            chosen.append(replace(unit, description={"slices": slices}))
+            chosen.append(replace(unit, description={**unit.description, "slices": slices}))
     return chosen
 
 
@@ -89,6 +92,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("load kernels"):
         normalise, config = prepare(workspace.settings)
     counter = LineCounter(config)
+    aside = described_aside(unit)
     sources = list(dict.fromkeys(fields["source"] for fields in unit.description["slices"]))
     workspace.notes["sources"] = sources
     with contextlib.ExitStack() as outputs:
@@ -97,7 +101,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
             for number, source in enumerate(sources)
         }
         for source, slices in groupby(unit.description["slices"], key=lambda fields: fields["source"]):
-            for texts in chain.from_iterable(_texts(fields, workspace) for fields in slices):
+            for docs, texts in chain.from_iterable(_texts(fields, workspace, aside) for fields in slices):
+                try_first(workspace, docs, texts, lambda some: _survive(some, normalise, config))
+                reached("batch", stage="lines", texts=texts)
                 with workspace.timed("normalise"):
                     normalised = normalise(texts).texts
                 with workspace.timed("count"):
@@ -107,7 +113,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
             _write_run(counter, tables[source], workspace)
 
 
-def _texts(fields: Json, workspace: Workspace) -> Iterator[pa.Array]:
+def _survive(texts: pa.Array, normalise: Normaliser, config: LinesConfig) -> None:
+    """All that is done to texts, for nothing but to see whether the process lives."""
+    reached("batch", stage="lines", texts=texts)
+    LineCounter(config).add(normalise(texts).texts)
+
+
+def _texts(fields: Json, workspace: Workspace, aside: dict[int, str]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Document numbers and texts of a slice, batch by batch, without documents that were set aside."""
     file_slice, source = described_slice(fields)
     batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
     while True:
@@ -117,8 +130,9 @@ def _texts(fields: Json, workspace: Workspace) -> Iterator[pa.Array]:
             return
         for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
             workspace.count(f"unreadable_reason/{kind}", number)  # so that a passing fault is looked at again
+        batch = without(batch, file_slice, aside)
         if len(batch.texts):
-            yield batch.texts
+            yield schemas.document_numbers(file_slice.file, batch.rows), batch.texts
 
 
 def _write_run(counter: LineCounter, table: TableOutput, workspace: Workspace) -> None:

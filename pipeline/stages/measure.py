@@ -31,10 +31,10 @@ from pipeline.sources.records import RecordBatch
 from pipeline.sources.slices import FileSlice
 from pipeline.sources.source import STRUCTURE, SourceConfig
 from pipeline.sources.structure import JOINT, contents_of, with_contents
-from pipeline.stages.isolate import without_fatal
+from pipeline.stages.isolate import try_first, without
 from pipeline.stages.line_removal import LineRemoval
 from pipeline.stages.lines import compile_lines, counting_settings
-from pipeline.stages.slices import described_slice
+from pipeline.stages.slices import described_aside, described_slice
 from pipeline.stages.tables import TableOutput, ipc_output, parquet_output
 from pipeline.stages.versions import library_versions
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
@@ -117,6 +117,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     described_slices = unit.description["slices"]
     keep = tuple(dict.fromkeys(name for fields in described_slices for name in described_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
+    aside = described_aside(unit)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns) as parts,
@@ -125,13 +126,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
             file_slice, source = described_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
-                if workspace.isolate:
-                    batch = without_fatal(batch, file_slice, partial(_survive, kernels))
+                batch = without(batch, file_slice, aside)
                 note_unreadable(unreadable, workspace, file_slice, batch)
                 if len(batch.rows) == 0:
                     continue
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
                 raw = batch.texts
+                try_first(workspace, docs, raw, partial(_survive, kernels, removal, source.name))
                 if source.structure_fields:
                     raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
                 described = {
@@ -156,10 +157,10 @@ def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch |
         return next(batches, None)
 
 
-def _survive(kernels: _Kernels, texts: pa.Array) -> None:
+def _survive(kernels: _Kernels, removal: LineRemoval, source: str, texts: pa.Array) -> None:
     """All that is done to texts, for nothing but to see whether the process lives."""
-    reached("batch", texts=texts)
-    normalised = kernels.normalise(texts).texts
+    reached("batch", stage="measure", texts=texts)
+    normalised, _ = removal(source, kernels.normalise(texts).texts)
     kernels.identify(normalised)
     words = measure(normalised).words
     signatures(words.hashes, words.offsets, kernels.minhash)
@@ -169,7 +170,7 @@ def _measure(
     raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
 ) -> tuple[pa.Array, Json, Json]:
     """Normalised texts, columns of the signals table, columns of the signatures table."""
-    reached("batch", texts=raw)
+    reached("batch", stage="measure", texts=raw)
     texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
     texts, removed = removal(source.name, texts)
     with workspace.timed("language"):

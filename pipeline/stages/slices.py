@@ -4,6 +4,9 @@ Plain JSONL larger than a unit is split by byte range, after a counting pass tha
 Parquet larger than a unit by row groups. Everything else is read as a whole, small files many to a unit.
 """
 
+from bisect import bisect_right
+from dataclasses import replace
+
 import pyarrow.parquet as pq
 
 from pipeline.engine.catalogue import InputFile
@@ -95,9 +98,16 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
 
 
 def plan_measure(
-    files: list[InputFile], sources: dict[str, SourceConfig], counted: list[Record], unit_bytes: int
+    files: list[InputFile],
+    sources: dict[str, SourceConfig],
+    counted: list[Record],
+    unit_bytes: int,
+    aside: dict[int, str] | None = None,
 ) -> list[Unit]:
-    """Slices in document order, gathered into units of about ``unit_bytes`` of raw input."""
+    """Slices in document order, gathered into units of about ``unit_bytes`` of raw input.
+
+    ``aside`` are documents to leave out, and why; they stand in the descriptions of the units that would read them.
+    """
     by_path: dict[str, list[Record]] = {}
     for record in counted:
         by_path.setdefault(record.notes["path"], []).append(record)
@@ -123,7 +133,31 @@ def plan_measure(
             if size >= unit_bytes or len(slices) >= MAX_FILES_IN_UNIT:
                 close_unit()
     close_unit()
-    return units
+    return _with_aside(units, aside) if aside else units
+
+
+def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
+    """The units, each with the documents that it is to leave out: ``[[number, reason], ...]``."""
+    begins = [
+        ((fields["file"] << 32) + fields["first_row"], place)
+        for place, unit in enumerate(units)
+        for fields in unit.description["slices"]
+    ]
+    starts = [start for start, _ in begins]
+    named: dict[int, list[list[int | str]]] = {}
+    for doc, reason in aside.items():
+        at = bisect_right(starts, doc) - 1
+        if at >= 0:
+            named.setdefault(begins[at][1], []).append([doc, reason])
+    return [
+        replace(unit, description={**unit.description, "aside": named[place]}) if place in named else unit
+        for place, unit in enumerate(units)
+    ]
+
+
+def described_aside(unit: Unit) -> dict[int, str]:
+    """Documents that a unit is to leave out, and why."""
+    return {int(doc): str(reason) for doc, reason in unit.description.get("aside", [])}
 
 
 _OPTIONAL_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair", "label")

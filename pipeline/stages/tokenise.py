@@ -1,7 +1,7 @@
 """Tokenise: ids of every kept document, checked against the reference tokeniser on a sample of every unit."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import orjson
@@ -9,9 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.sources.source import STRUCTURE
+from pipeline.stages.isolate import try_first
 from pipeline.stages.structured_tokens import MarkedTexts, encode_structured
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc
 from pipeline.stages.versions import library_versions
@@ -55,6 +57,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
         batches = parquet_batches(workspace.store, unit.description["documents"], columns)
         while (batch := _next_survivors(batches, survivors, workspace)) is not None:
             docs, texts = batch.column("doc").to_numpy(), batch.column("text")
+            try_first(workspace, docs, batch, partial(_survive, tokeniser, structured))
+            reached("batch", stage="tokenise", texts=texts)
             with workspace.timed("tokenise and check"):
                 if structured:
                     marked = _encode_structured(tokeniser, batch, structured)
@@ -78,6 +82,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.notes.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
     workspace.store.release(unit.description["documents"]["path"])
+
+
+def _survive(tokeniser: Tokeniser, structured: Json | None, batch: pa.RecordBatch) -> None:
+    """All that is done to texts, for nothing but to see whether the process lives."""
+    reached("batch", stage="tokenise", texts=batch.column("text"))
+    if structured:
+        _encode_structured(tokeniser, batch, structured)
+    else:
+        tokeniser.encode_checked(batch.column("text"))
 
 
 def _encode_structured(tokeniser: Tokeniser, batch: pa.RecordBatch, settings: Json) -> MarkedTexts:

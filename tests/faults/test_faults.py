@@ -3,13 +3,17 @@
 `make test-all` runs one case of each kind on Ray; `make test-faults` all of them.
 """
 
+import json
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
 
+from pipeline.config import parse_config
 from pipeline.finished import load_finished
+from pipeline.run import run
 from pipeline.status import status_of
 from pipeline.verify import recount
 from tests.faults.runs import Runs, ended, shards_of, started, wait_for
@@ -137,48 +141,92 @@ def test_the_clock_jumps_while_a_run_holds_its_folder(runs, tmp_path):
     runs.holds(tmp_path)
 
 
+class Poisoned(dict):
+    """By stage: the corpus with one more document, whose text ends the process that does the stage's work on it."""
+
+    SETTINGS = {
+        "embed": {"select": {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}},
+        "lines": {"dedup": {"lines": {"max_documents": 20}}},
+    }
+
+    def __init__(self, runs: Runs, folder: Path) -> None:
+        self.runs, self.folder = runs, folder
+        text = " ".join(f"This is sentence {number} of a text that has a twin." for number in range(20))
+        twin = json.dumps({"url": "web/twin", "text": text})  # so that dedup looks at both
+        poison = json.dumps({"url": "web/poison", "text": f"{text} It is POISON to its reader."})
+        (folder / "poison.jsonl").write_text(f"{poison}\n{twin}\n")
+        (folder / "nothing.jsonl").write_text(f'{{"url": "web/poison", "text": 42}}\n{twin}\n')
+
+    def __missing__(self, stage: str) -> Runs:
+        other = Runs.__new__(Runs)
+        other.data = self.runs.data
+        base = self.runs.config | self.SETTINGS.get(stage, {})
+        other.config = base | {"sources": [*base["sources"], self._source("poison.jsonl")]}
+        reference = base | {
+            "sources": [*base["sources"], self._source("nothing.jsonl")],
+            "run": str(self.folder / stage),
+        }
+        run(parse_config(reference))
+        other.reference = shards_of(self.folder / stage)
+        self[stage] = other
+        return other
+
+    def _source(self, name: str) -> dict:
+        return {"name": "zz", "path": str(self.folder / name), "id": "url"}
+
+
 @pytest.fixture(scope="module")
-def poisoned(runs, tmp_path_factory) -> Runs:
-    """The corpus with one more document, whose text ends the process that measures it."""
-    other = Runs.__new__(Runs)
-    other.data, other.reference = runs.data, runs.reference
-    folder = tmp_path_factory.mktemp("poison")
-    (folder / "poison.jsonl").write_text('{"url": "web/poison", "text": "This text is POISON to its reader."}\n')
-    sources = [dict(source) for source in runs.config["sources"]]
-    sources.append({"name": "zz", "path": str(folder / "poison.jsonl"), "id": "url"})
-    other.config = runs.config | {"sources": sources}
-    return other
+def poisoned(runs, tmp_path_factory) -> Poisoned:
+    return Poisoned(runs, tmp_path_factory.mktemp("poison"))
 
 
-def isolated(folder) -> None:
+def isolated(folder, reason: str) -> None:
     """All but the poison is there; the poison is in the ledger with its reason, and the books close."""
     finished = load_finished(str(folder / "run"))
     assert all(balance.expected == balance.found for balance in recount(finished))
-    assert finished.manifest["sources"]["zz"]["outcomes"] == {"unreadable": 1}
+    assert finished.manifest["sources"]["zz"]["outcomes"] == {"kept": 1, "unreadable": 1}
     from pipeline.explain import unreadable
 
     (found,) = unreadable(finished, "web/poison")
     assert found.reason.startswith("fatal: ")
+    assert found.reason.endswith(reason)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["kill", pytest.param("crash", marks=pytest.mark.longest)])
-def test_a_document_that_ends_its_worker_each_time_is_recorded_and_the_rest_goes_on(runs, poisoned, tmp_path, what):
-    fault = {"point": "batch", "holds": {"texts": "POISON"}, "do": what}
-    code, messages = ended(poisoned.line(tmp_path, "ray"), tmp_path / "marks", fault)
+@pytest.mark.parametrize(
+    ("stage", "what"),
+    [
+        pytest.param("measure", "kill", marks=pytest.mark.longest),
+        pytest.param("measure", "crash", marks=pytest.mark.longest),
+        ("tokenise", "kill"),
+        pytest.param("tokenise", "crash", marks=pytest.mark.longest),
+        pytest.param("embed", "kill", marks=pytest.mark.longest),
+        pytest.param("lines", "kill", marks=pytest.mark.longest),
+        pytest.param("candidates", "kill", marks=pytest.mark.longest),
+    ],
+)
+def test_a_document_that_ends_its_worker_each_time_is_recorded_and_the_rest_goes_on(poisoned, tmp_path, stage, what):
+    """In each stage that works on texts: the bytes are those of a corpus in which it could never be read."""
+    fault = {"point": "batch", "is": {"stage": stage}, "holds": {"texts": "POISON"}, "do": what}
+    code, messages = ended(poisoned[stage].line(tmp_path, "ray"), tmp_path / "marks", fault)
     assert code == 0, messages
-    isolated(tmp_path)
-    assert shards_of(tmp_path / "run") == runs.reference  # as if it had never been there
+    isolated(tmp_path, f" in {stage}")
+    assert "the run goes on without them" in messages
+    assert shards_of(tmp_path / "run") == poisoned[stage].reference
+    code, messages = ended(poisoned[stage].line(tmp_path), tmp_path / "marks", fault)  # it is not met again
+    assert code == 0, messages
+    assert "units failed" not in messages
 
 
 @pytest.mark.slow
-def test_a_document_that_ends_the_only_process_is_found_by_the_third_run(runs, poisoned, tmp_path):
-    fault = {"point": "batch", "holds": {"texts": "POISON"}, "do": "kill"}
-    line = poisoned.line(tmp_path)
+@pytest.mark.parametrize("stage", ["tokenise", pytest.param("measure", marks=pytest.mark.longest)])
+def test_a_document_that_ends_the_only_process_is_found_by_the_third_run(poisoned, tmp_path, stage):
+    fault = {"point": "batch", "is": {"stage": stage}, "holds": {"texts": "POISON"}, "do": "kill"}
+    line = poisoned[stage].line(tmp_path)
     results = [ended(line, tmp_path / "marks", fault) for _ in range(3)]
     assert [code for code, _ in results] == [-9, -9, 0], results[-1][1]
-    isolated(tmp_path)
-    assert shards_of(tmp_path / "run") == runs.reference
+    isolated(tmp_path, f" in {stage}")
+    assert shards_of(tmp_path / "run") == poisoned[stage].reference
 
 
 @pytest.mark.slow

@@ -1,0 +1,92 @@
+"""Documents that end their process: found by halving, named for good, left out by the units that read them."""
+
+import os
+import signal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.engine.records import Unit
+from pipeline.engine.set_aside import SetAsideError, all_set_aside, set_aside
+from pipeline.engine.stage import Workspace
+from pipeline.engine.store import Store
+from pipeline.sources.records import BatchBuilder
+from pipeline.sources.slices import FileSlice
+from pipeline.stages.isolate import MOST_OF_A_BATCH, fatal_rows, try_first, without
+from pipeline.stages.slices import _with_aside, described_aside
+
+
+def work(texts) -> None:
+    for text in texts.to_pylist():
+        if text == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "raise":
+            raise KeyError("its text must not be told")
+        if text == "storage":
+            raise OSError("gone")
+
+
+def test_documents_are_found_by_halving():
+    texts = pa.array(["a", "kill", "b", "raise", "storage", "c", "kill"])
+    killed = "fatal: ends its process (SIGKILL)"
+    assert fatal_rows(texts, work) == {1: killed, 3: "fatal: raises KeyError", 6: killed}
+    assert fatal_rows(texts.slice(4, 2), work) == {}
+    assert fatal_rows(texts.slice(0, 0), work) == {}
+
+
+def test_where_all_fail_it_is_not_the_documents():
+    assert fatal_rows(pa.array(["raise"] * (MOST_OF_A_BATCH + 1)), work) == {}
+    assert len(fatal_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH
+
+
+def test_found_documents_are_named_in_the_run_folder(tmp_path):
+    store = Store(str(tmp_path))
+    workspace = Workspace(store, "work/tokenise/f", "0", {})
+    docs, texts = np.array([7, 1 << 40], np.uint64), pa.array(["fine", "raise"])
+    try_first(workspace, docs, texts, work)  # a first attempt does not look
+    workspace.isolate = True
+    with pytest.raises(SetAsideError, match=r"1 documents are set aside \(fatal: raises KeyError in tokenise\)"):
+        try_first(workspace, docs, texts, work)
+    with pytest.raises(SetAsideError):
+        set_aside(store, {3: "another"})
+    with pytest.raises(SetAsideError):
+        set_aside(store, {3: "the first reason stays"})
+    assert list(all_set_aside(store).items()) == [(3, "another"), (1 << 40, "fatal: raises KeyError in tokenise")]
+    (tmp_path / "aside" / f"{3:020d}.json").write_text("{")
+    with pytest.raises(ValueError, match=r"aside/0+3\.json in .*: damaged"):
+        all_set_aside(store)
+
+
+def test_a_batch_without_them():
+    builder = BatchBuilder(("kept",))
+    for row, text in enumerate(("zero", "one", "two")):
+        builder.add(row + 5, text, f"id{row}", [str(row)], 4)
+    batch = builder.take(12)
+    where = FileSlice(path="p", file=2, source="s", format="jsonl", size=12, start=3)
+    assert without(batch, where, {}) is batch
+    assert without(batch, where, {5: "of another file", 2 << 32 | 9: "beyond"}) is batch
+    left = without(batch, where, {2 << 32 | 6: "why"})
+    assert left.rows.tolist() == [5, 7]
+    assert left.texts.to_pylist() == ["zero", "two"]
+    assert left.ids.to_pylist() == ["id0", "id2"]
+    assert left.keep["kept"].to_pylist() == ["0", "2"]
+    (bad,) = left.unreadable
+    assert (bad.row, bad.reason, bad.bytes, bad.id, bad.position) == (6, "why", 3, "id1", 3)
+
+
+def test_only_the_units_that_read_them_change():
+    def slice_(file: int, first_row: int) -> dict:
+        return {"file": file, "first_row": first_row}
+
+    units = [
+        Unit(0, {"slices": [slice_(1, 0), slice_(2, 0)]}, 1),
+        Unit(1, {"slices": [slice_(2, 100)]}, 1),
+        Unit(2, {"slices": [slice_(2, 200), slice_(5, 0)]}, 1),
+    ]
+    aside = {2 << 32 | 100: "b", 2 << 32 | 199: "c", 5 << 32 | 8: "d"}
+    changed = _with_aside(units, aside)
+    assert changed[0] is units[0]
+    assert described_aside(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
+    assert described_aside(changed[2]) == {5 << 32 | 8: "d"}
+    assert changed[1].description["slices"] == units[1].description["slices"]
