@@ -67,6 +67,15 @@ def prestart_workers(stage: Stage, workers: Workers) -> None:
             prepare.remote(stage.settings)
 
 
+def host_of(node: str) -> str:
+    """The host name and address of one of Ray's nodes, for messages."""
+    import ray  # noqa: PLC0415 - it is loaded
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    found = next((entry for entry in nodes if entry["NodeID"] == node), None)
+    return node if found is None else f"{found['NodeManagerHostname']} ({found['NodeManagerAddress']})"
+
+
 def slots(workers: Workers) -> int:
     """Units at the same time: as configured, or one a core of the cluster."""
     import ray  # noqa: PLC0415

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.engine import metrics
 from pipeline.engine.attempt import Attempt
-from pipeline.engine.connect import connect_ray, prestart_workers
+from pipeline.engine.connect import connect_ray, host_of, prestart_workers
 from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
 from pipeline.engine.fault_hook import reached
 from pipeline.engine.progress import StageProgress
@@ -78,6 +78,8 @@ class Engine:
     """Whether this process was asked to stop."""
     attempt: Attempt | None = None
     """Where it is told how far this attempt has come."""
+    avoided: set[str] = field(default_factory=set)
+    """Nodes whose disks refused something."""
 
     def run(
         self, stage: Stage, units: list[Unit], outdated: Callable[[Record], bool] = lambda _record: False
@@ -128,6 +130,7 @@ class Engine:
                 for result in self._execute(doing, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result
+                        self._avoid(result)
                         where = {"stage": stage.name, "unit": result.number}
                         log.warning("%s unit %d failed: %s", stage.name, result.number, result.message, extra=where)
                         log.debug("%s", result.trace, extra=where)
@@ -212,7 +215,10 @@ class Engine:
             yield from run_inline(stage, largest_first, self.store.root, self.stop)
             return
         try:
-            yield from run_on_ray(stage, largest_first, self.store.root, self.compute, grouped=grouped, stop=self.stop)
+            avoid = frozenset(self.avoided)
+            yield from run_on_ray(
+                stage, largest_first, self.store.root, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
+            )
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning(
                 "%s: Ray ended this attempt: %s: %s",
@@ -222,6 +228,12 @@ class Engine:
                 extra={"stage": stage.name},
             )
             yield from self._load(stage, keys).values()
+
+    def _avoid(self, failure: Failure) -> None:
+        """A node whose disk refuses gets no units any more; where all refuse, it is the storage that they share."""
+        if failure.node is not None and failure.node not in self.avoided:
+            self.avoided.add(failure.node)
+            log.warning("node %s: its disk refuses; it gets no units while others can", host_of(failure.node))
 
     def _died_before(self) -> bool:
         """Whether the attempts before this one died again and again: perhaps of something they read."""

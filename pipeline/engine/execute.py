@@ -5,9 +5,11 @@ that the others go on.
 """
 
 import contextlib
+import errno
 import heapq
 import logging
 import secrets
+import sys
 import threading
 import traceback
 import warnings
@@ -25,7 +27,7 @@ from pipeline.engine.records import Record, Unit
 from pipeline.engine.set_aside import SetAsideError
 from pipeline.engine.stage import Stage, run_unit
 from pipeline.engine.stopping import Stop
-from pipeline.engine.store import TEMPORARY_PREFIX, Store
+from pipeline.engine.store import TEMPORARY_PREFIX, StorageError, Store
 from pipeline.section import Section
 
 
@@ -73,6 +75,8 @@ class Failure:
     """Storage refused something: it may be there again in a moment."""
     set_aside: bool = False
     """Documents were set aside: the unit is to be planned again without them."""
+    node: str | None = None
+    """Ray's name of the node whose storage refused something, if it was one."""
 
 
 def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
@@ -82,7 +86,16 @@ def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
     except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
         message = f"{type(error).__name__}: {error}"
         kinds = isinstance(error, OSError), isinstance(error, SetAsideError)
-        return Failure(unit.number, message, traceback.format_exc(), *kinds)
+        return Failure(unit.number, message, traceback.format_exc(), *kinds, _full_node(error))
+
+
+def _full_node(error: Exception) -> str | None:
+    """The node of this worker, where its own disk may be what is full, and not the storage that all share."""
+    if not isinstance(error, OSError) or isinstance(error, StorageError) or error.errno not in LOCAL_FAULTS:
+        return None
+    ray: Any = sys.modules.get("ray")
+    in_worker = ray is not None and ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE
+    return str(ray.get_runtime_context().get_node_id()) if in_worker else None
 
 
 def run_inline(
@@ -116,6 +129,8 @@ def _hand_over_quickly() -> None:
         manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
 
 
+LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
 GROUPS_A_SLOT = 6
 GROUP_BYTES = 256_000_000
 
@@ -138,7 +153,14 @@ def group_units(units: list[Unit], num_slots: int) -> list[list[Unit]]:
 
 
 def run_on_ray(
-    stage: Stage, units: list[Unit], store_root: str, config: ComputeConfig, *, grouped: bool, stop: Stop
+    stage: Stage,
+    units: list[Unit],
+    store_root: str,
+    config: ComputeConfig,
+    *,
+    grouped: bool,
+    stop: Stop,
+    avoid: frozenset[str] = frozenset(),
 ) -> Iterator[Record | Failure]:
     """Units as one-row blocks through Ray Data, or small groups of units; results in order of completion.
 
@@ -146,6 +168,8 @@ def run_on_ray(
 
     A worker that dies (kill -9, out of memory) is retried by Ray; after that the Dataset fails and with it this
     attempt: what was committed stays, the engine plans the rest again.
+
+    Nodes in ``avoid`` get no units, unless there are no others.
     """
     import ray  # noqa: PLC0415
     import ray.data  # noqa: PLC0415
@@ -178,12 +202,23 @@ def run_on_ray(
             num_cpus=1,
             memory=config.worker_memory_mb * 1_000_000,
             max_retries=DEAD_WORKER_RETRIES,
+            label_selector=_elsewhere(avoid),
         )
     with _marked_when_asked(stop, Store(store_root), marker), overdue_killed(Store(store_root), timeout):
         for row in dataset.iter_rows():
             outcome = orjson.loads(row["outcome"])
             if outcome["kind"] != "stopped":
                 yield _outcome(outcome)
+
+
+def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:
+    """What a node must be to get units: none of those to avoid, if that leaves one with cores."""
+    import ray  # noqa: PLC0415 - it is loaded
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    usable = {node["NodeID"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1}
+    avoid &= usable
+    return {"ray.io/node-id": f"!in({','.join(sorted(avoid))})"} if avoid and usable - avoid else None
 
 
 @contextlib.contextmanager

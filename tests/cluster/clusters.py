@@ -41,18 +41,22 @@ def end_family(process: subprocess.Popen) -> None:
 
 
 class Cluster:
-    """Addresses of a running cluster."""
+    """A cluster whose nodes are all on this host."""
+
+    ip = "127.0.0.1"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port, self.dashboard, self.metrics = free_port(), free_port(), free_port()
-        self.address = f"http://127.0.0.1:{self.dashboard}"
+        self.address = f"http://{self.ip}:{self.dashboard}"
         self.nodes: list[subprocess.Popen] = []
 
     def _start(self, *more: str) -> subprocess.Popen:
+        number = len(self.nodes)
         line = [
+            *self.on_host(number),
             *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats"),
-            *("--node-ip-address=127.0.0.1", f"--dashboard-agent-listen-port={free_port()}"),
+            *(f"--node-ip-address={self.ip_of(number)}", f"--dashboard-agent-listen-port={free_port()}"),
             *("--object-store-memory=80000000", "--memory=8000000000"),
             *more,
         ]
@@ -60,12 +64,20 @@ class Cluster:
         self.nodes.append(subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | ENVIRONMENT))
         return self.nodes[-1]
 
+    def ip_of(self, number: int) -> str:
+        """Address of a node; 0 is the head."""
+        return self.ip
+
+    def on_host(self, number: int) -> list[str]:
+        """What the command of a node begins with."""
+        return []
+
     def start_head(self, cpus: int = 2) -> None:
         process = self._start(
             "--head",
             f"--port={self.port}",
             f"--dashboard-port={self.dashboard}",
-            "--dashboard-host=127.0.0.1",
+            f"--dashboard-host={self.ip}",
             f"--ray-client-server-port={free_port()}",
             f"--num-cpus={cpus}",
             f"--metrics-export-port={self.metrics}",
@@ -85,7 +97,7 @@ class Cluster:
 
     def start_worker(self, cpus: int = 1) -> subprocess.Popen:
         """A further node, once it runs: two that start at one moment on one host choose the same socket names."""
-        process = self._start(f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}")
+        process = self._start(f"--address={self.ip}:{self.port}", f"--num-cpus={cpus}")
         log, deadline = self.folder / f"node-{len(self.nodes) - 1}.log", time.monotonic() + 120
         while "Ray runtime started" not in log.read_text():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def _do(fault: dict, where: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif what == "freeze":
         os.kill(os.getpid(), signal.SIGSTOP)
+    elif what == "note":
+        (Path(FAULTS[0]["marks"]) / f"{where['stage']}-{where['number']}-{socket.gethostname()}").touch()
     elif what == "sleep":
         time.sleep(fault["seconds"])
     elif what == "error":
