@@ -40,7 +40,7 @@ def _due(number: int, fault: dict) -> bool:
         return True
     for time_number in range(fault["times"]):
         try:
-            os.close(os.open(Path(fault["marks"]) / f"{number}-{time_number}", os.O_CREAT | os.O_EXCL))
+            (Path(fault["marks"]) / f"{number}-{time_number}").open("x").write(str(os.getpid()))
         except FileExistsError:
             continue
         return True

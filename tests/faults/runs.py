@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -22,6 +24,10 @@ def shards_of(folder: Path) -> dict[str, str]:
     return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
 
 
+SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
+SELECT_STAGES = ("embed",)
+
+
 class Runs:
     """One corpus, and the bytes that every run over it must end with."""
 
@@ -29,8 +35,22 @@ class Runs:
         self.data = folder / "data"
         write_sample(self.data, documents)
         self.config = settings(self.data, folder / "reference", compute={"unit_mb": 1, "partition_mb": 1})
+        self._compute_reference()
+
+    def _compute_reference(self) -> None:
         run(parse_config(self.config))
-        self.reference = shards_of(folder / "reference")
+        self.reference = shards_of(Path(self.config["run"]))
+
+    def having(self, stage: str) -> "Runs":
+        """These, or the same with settings that need the stage."""
+        return self._selecting if stage in SELECT_STAGES else self
+
+    @cached_property
+    def _selecting(self) -> "Runs":
+        other = copy(self)
+        other.config = self.config | {"select": SELECT, "run": f"{self.config['run']}-select"}
+        other._compute_reference()
+        return other
 
     def line(self, folder: Path, executor: str = "inline", **compute: object) -> list[str]:
         """The command of a run in ``folder``/run."""

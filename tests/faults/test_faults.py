@@ -16,7 +16,7 @@ from pipeline.finished import load_finished
 from pipeline.run import run
 from pipeline.status import status_of
 from pipeline.verify import recount
-from tests.faults.runs import Runs, ended, shards_of, started, wait_for
+from tests.faults.runs import SELECT, Runs, ended, shards_of, started, wait_for
 
 STAGES = (
     "measure",
@@ -28,6 +28,7 @@ STAGES = (
     "keepers",
     "decide",
     "tokenise",
+    "embed",
     "shuffle",
     "layout",
     "shards",
@@ -41,6 +42,7 @@ def every_stage(*fast: str):
 
 @pytest.mark.parametrize("stage", every_stage("measure"))
 def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
+    runs = runs.having(stage)
     fault = {"point": "commit", "is": {"stage": stage}, "do": "kill", "times": 1}
     code, messages = ended(runs.line(tmp_path, "ray"), tmp_path / "marks", fault)
     assert code == 0, messages
@@ -54,6 +56,7 @@ def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point
     """In one process, so that the driver is what dies; partial files are left behind at `publish` and `commit`."""
     if point in ("unit", "committed") and stage not in ("measure", "candidates", "shards"):
         pytest.skip("shown by other stages; nothing differs between them here")
+    runs = runs.having(stage)
     where = {"holds": {"path": f"{stage}/"}} if point == "publish" else {"is": {"stage": stage}}
     line = runs.line(tmp_path)
     code, messages = ended(line, tmp_path / "marks", {"point": point, "do": "kill", "times": 1, **where})
@@ -66,6 +69,7 @@ def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point
 
 @pytest.mark.parametrize("stage", every_stage("tokenise"))
 def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage):
+    runs = runs.having(stage)
     fault = {"point": "commit", "is": {"stage": stage}, "do": "freeze", "times": 1}
     line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.05)
     code, messages = ended(line, tmp_path / "marks", fault)
@@ -76,14 +80,11 @@ def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage
 
 
 @pytest.mark.parametrize("number", ["EIO", "ESTALE", "ENOSPC"])
-@pytest.mark.parametrize(
-    "stage",
-    [
-        pytest.param(s, marks=pytest.mark.slow if s == "bands" else pytest.mark.longest)
-        for s in ("measure", "bands", "shards")
-    ],
-)
+@pytest.mark.parametrize("stage", every_stage("bands"))
 def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):
+    if number != "EIO" and stage not in ("measure", "bands", "shards"):
+        pytest.skip("shown by other stages; nothing differs between the errors here")
+    runs = runs.having(stage)
     fault = {"point": "open", "holds": {"path": f"work/{stage}/"}, "do": "error", "errno": number, "times": 2}
     code, messages = ended(runs.line(tmp_path), tmp_path / "marks", fault)
     assert code == 0, messages
@@ -91,16 +92,30 @@ def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):
     runs.holds(tmp_path)
 
 
+ADVICE = {
+    "EIO": "Input/output error",
+    "ENOSPC": "free space",
+    "EACCES": "make the folder writable",
+    "EROFS": "the file system is read-only",
+}
+
+
 @pytest.mark.parametrize(
-    ("stage", "number", "says"),
+    ("stage", "number"),
     [
-        pytest.param("measure", "EIO", "Input/output error", marks=pytest.mark.slow),
-        pytest.param("shuffle", "ENOSPC", "free space", marks=pytest.mark.slow),
-        pytest.param("shards", "EACCES", "make the folder writable", marks=pytest.mark.longest),
-        pytest.param("tokenise", "EROFS", "the file system is read-only", marks=pytest.mark.longest),
+        pytest.param("measure", "EIO", marks=pytest.mark.slow),
+        pytest.param("shuffle", "ENOSPC", marks=pytest.mark.slow),
+        pytest.param("shards", "EACCES", marks=pytest.mark.longest),
+        pytest.param("tokenise", "EROFS", marks=pytest.mark.longest),
+        *(
+            pytest.param(stage, "ENOSPC", marks=pytest.mark.longest)
+            for stage in STAGES
+            if stage not in ("measure", "shuffle", "shards", "tokenise")
+        ),
     ],
 )
-def test_storage_that_fails_for_good(runs, tmp_path, stage, number, says):
+def test_storage_that_fails_for_good(runs, tmp_path, stage, number):
+    runs, says = runs.having(stage), ADVICE[number]
     fault = {"point": "open", "holds": {"path": f"work/{stage}/"}, "do": "error", "errno": number}
     line = runs.line(tmp_path)
     code, messages = ended(line, tmp_path / "marks", fault)
@@ -111,13 +126,16 @@ def test_storage_that_fails_for_good(runs, tmp_path, stage, number, says):
     runs.holds(tmp_path)
 
 
-@pytest.mark.slow
-def test_two_runs_of_one_config_at_once(runs, tmp_path):
+@pytest.mark.parametrize("stage", every_stage("measure"))
+def test_two_runs_of_one_config_at_once(runs, tmp_path, stage):
+    """The second comes while the first is at the stage."""
+    runs = runs.having(stage)
     line = runs.line(tmp_path)
-    slow = {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 1}
+    slow = {"point": "unit", "is": {"stage": stage}, "do": "sleep", "seconds": 15, "times": 1}
     first = started(line, tmp_path / "marks", slow)
-    wait_for((tmp_path / "run" / "lease.json").exists, first)
-    code, messages = ended(line, tmp_path / "marks")
+    wait_for(lambda: any((tmp_path / "marks").iterdir()), first)
+    code, messages = ended(line, tmp_path / "marks-of-the-second")
+    assert first.poll() is None
     assert code == 3, messages
     assert f"belongs to process {first.pid}" in messages
     _, messages = first.communicate(timeout=120)
@@ -125,14 +143,15 @@ def test_two_runs_of_one_config_at_once(runs, tmp_path):
     runs.holds(tmp_path)
 
 
-@pytest.mark.slow
-def test_the_clock_jumps_while_a_run_holds_its_folder(runs, tmp_path):
+@pytest.mark.parametrize("stage", every_stage("measure"))
+def test_the_clock_jumps_while_a_run_holds_its_folder(runs, tmp_path, stage):
     """The lease looks expired by a day, but its owner renews it: it is still one run that ends well."""
+    runs = runs.having(stage)
     line = runs.line(tmp_path)
-    slow = {"point": "unit", "is": {"stage": "measure"}, "do": "sleep", "seconds": 1}
+    slow = {"point": "unit", "is": {"stage": stage}, "do": "sleep", "seconds": 2, "times": 1}
     process = started(line, tmp_path / "marks", slow)
     lease = tmp_path / "run" / "lease.json"
-    wait_for(lambda: any((tmp_path / "run").glob("work/measure/*/*.json")), process)
+    wait_for(lambda: any((tmp_path / "marks").iterdir()), process)
     for record in (tmp_path / "run").rglob("*.json"):
         os.utime(record, (1, 1))
     os.utime(lease, (2**31, 2**31))
@@ -145,7 +164,7 @@ class Poisoned(dict):
     """By stage: the corpus with one more document, whose text ends the process that does the stage's work on it."""
 
     SETTINGS = {
-        "embed": {"select": {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}},
+        "embed": {"select": SELECT},
         "lines": {"dedup": {"lines": {"max_documents": 20}}},
     }
 
