@@ -36,6 +36,11 @@ class Workspace:
     notes: Json = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def stage_name(self) -> str:
+        """Of the stage that the unit belongs to."""
+        return self.folder.split("/")[1]
+
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Add this block's wall seconds to the record, as ``seconds.part``: where the time of a stage goes."""

@@ -94,8 +94,7 @@ def sets_of(
         found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs, assume_unique=True))
         if len(found):
             texts = batch.column("text").take(found)
-            stage = workspace.folder.split("/")[1]
-            work = partial(_sets, stage, ngram)
+            work = partial(_sets, workspace.stage_name, ngram)
             try_first(workspace, batch.column("doc").to_numpy()[found], texts, work, store)
             values, starts = work(texts)
             pieces.append(values)

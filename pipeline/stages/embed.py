@@ -57,10 +57,12 @@ def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
         rows = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), survivors, assume_unique=True))
         if len(rows):
             chosen = batch.take(pa.array(rows))
-            try_first(workspace, chosen.column("doc").to_numpy(), chosen.column("text"), partial(_survive, encoder))
-            reached("batch", stage="embed", texts=chosen.column("text"))
+            docs, texts = chosen.column("doc").to_numpy(), chosen.column("text")
+            if workspace.stage_name == "embed":  # examples of the quality head are no documents of the run
+                try_first(workspace, docs, texts, partial(_survive, encoder))
+            reached("batch", stage=workspace.stage_name, texts=texts)
             with workspace.timed("prepare"):
-                prepared = encoder.prepare(chosen.column("text"))
+                prepared = encoder.prepare(texts)
             pieces.append(pa.table({"doc": chosen.column("doc"), "prepared": prepared}))
     if pieces:
         return pa.concat_tables(pieces)

@@ -5,16 +5,19 @@ read costs less than keeping every document's features would.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.select.importance import ImportanceConfig, divergence, log_ratio
 from pipeline.select.kernels.grams import gram_counts, gram_weights
 from pipeline.stages.examples import read_examples, reading_settings
+from pipeline.stages.isolate import try_first
 from pipeline.stages.tables import ipc_output, numbers, parquet_batches, read_ipc, read_listing
 from pipeline.text.normalise import NormaliseConfig
 from pipeline.text.words import hash_words
@@ -116,7 +119,18 @@ def _kept_texts(unit: Unit, workspace: Workspace) -> Iterator[tuple[NDArray[np.u
         kept = np.isin(docs, survivors, assume_unique=True)
         if kept.any():
             texts = batch.column("text")
-            yield docs[kept], texts if kept.all() else texts.take(pa.array(np.flatnonzero(kept)))
+            if not kept.all():
+                docs, texts = docs[kept], texts.take(pa.array(np.flatnonzero(kept)))
+            try_first(workspace, docs, texts, partial(_survive, workspace))
+            reached("batch", stage=workspace.stage_name, texts=texts)
+            yield docs, texts
+
+
+def _survive(workspace: Workspace, texts: pa.Array) -> None:
+    """What both reads do to texts, for nothing but to see whether the process lives."""
+    reached("batch", stage=workspace.stage_name, texts=texts)
+    words = hash_words(texts)
+    gram_counts(words.hashes, words.offsets, workspace.settings["buckets"])
 
 
 def _write_counts(workspace: Workspace, counts: NDArray[np.int64]) -> None:

@@ -47,10 +47,9 @@ def try_first(
     """
     if not workspace.isolate or len(batch) == 0:
         return
-    stage = workspace.folder.split("/")[1]
     fatal = fatal_rows(batch, work)
     if fatal:
-        found = {int(docs[row]): f"{reason} in {stage}" for row, reason in fatal.items()}
+        found = {int(docs[row]): f"{reason} in {workspace.stage_name}" for row, reason in fatal.items()}
         set_aside(store or workspace.store, found)
 
 
