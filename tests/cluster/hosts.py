@@ -5,6 +5,7 @@ What they share is the file system that the run folder is in, as nodes of a clus
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -20,8 +21,7 @@ import pytest
 
 from tests.cluster.clusters import Cluster, end_family
 
-NAME = f"wn{os.getpid() % 100_000}"
-NETWORK = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
+_NUMBERS = itertools.count()
 
 
 def command(*line: str) -> None:
@@ -31,19 +31,26 @@ def command(*line: str) -> None:
 class Hosts(Cluster):
     """A cluster with a host a node: 0 is the head's."""
 
-    ip = f"{NETWORK}.10"
-
     def __init__(self, folder: Path, temporary_mb: dict[int, int]) -> None:
+        # of this process and this cluster: what was deleted a moment ago is gone only when its last process is
+        own = os.getpid() * 8 + next(_NUMBERS)
+        self.prefix = f"wn{own % 1_000_000}"
+        self.network = f"10.{200 + own % 50}.{own // 50 % 250}"
+        self.ip = self.ip_of(0)
         super().__init__(folder)
         self.temporary_mb = temporary_mb
         self.shared = folder.parent
         self.made = 0
 
     def ip_of(self, number: int) -> str:
-        return f"{NETWORK}.{10 + number}"
+        return f"{self.network}.{10 + number}"
 
     def name(self, number: int) -> str:
-        return f"{NAME}h{number}"
+        return f"{self.prefix}h{number}"
+
+    def link(self, number: int) -> str:
+        """The bridge's side of a host's cable."""
+        return f"{self.prefix}v{number}"
 
     def on_host(self, number: int) -> list[str]:
         """Inside its namespaces: a network, a host name and two disks of its own."""
@@ -61,12 +68,12 @@ class Hosts(Cluster):
         Raises:
             subprocess.CalledProcessError: this machine does not allow it.
         """
-        bridge = f"{NAME}br"
+        bridge = f"{self.prefix}br"
         command("ip", "link", "add", bridge, "type", "bridge")
-        command("ip", "address", "add", f"{NETWORK}.1/24", "dev", bridge)
+        command("ip", "address", "add", f"{self.network}.1/24", "dev", bridge)
         command("ip", "link", "set", bridge, "up")
         for number in range(count):
-            host, link = self.name(number), f"{NAME}v{number}"
+            host, link = self.name(number), self.link(number)
             command("ip", "netns", "add", host)
             self.made = number + 1
             command("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", host)
@@ -78,12 +85,17 @@ class Hosts(Cluster):
     def remove(self) -> None:
         """All that was made, by name; each link goes with its host."""
         for number in range(self.made):
-            subprocess.run(["ip", "netns", "delete", self.name(number)], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "delete", f"{NAME}br"], check=False, capture_output=True)
+            host = self.name(number)
+            left = subprocess.run(["ip", "netns", "pids", host], check=False, capture_output=True, text=True).stdout
+            for process in left.split():  # of jobs that outlived their node
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", host], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", f"{self.prefix}br"], check=False, capture_output=True)
 
     def cut(self, number: int) -> None:
         """Take a host's link down: nothing reaches it, and it reaches nothing."""
-        command("ip", "link", "set", f"{NAME}v{number}", "down")
+        command("ip", "link", "set", self.link(number), "down")
 
     @contextlib.contextmanager
     def slowed(self, number: int, share: float) -> Iterator[None]:
