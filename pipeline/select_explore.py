@@ -30,7 +30,7 @@ def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = E
     compared with every document before it, whatever the clusters.
 
     Args:
-        run: one that has embedded its documents.
+        run: what has been embedded, whether or not anything was decided since.
         sample: documents that are looked at.
         epsilons: rising.
     """
@@ -40,6 +40,8 @@ def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = E
         there = numbers(table, "doc")
         docs.append(there)
         keys.append(keyed_hash((_TAG, 0), there[:, None])[:, 0])
+    if not docs:
+        return [Point(epsilon, 0.0, None) for epsilon in epsilons]
     doc, key = np.concatenate(docs), np.concatenate(keys)
     chosen = np.sort(doc[np.argsort(key, kind="stable")[:sample]])
     best = np.full(len(chosen), -1.0, np.float32)

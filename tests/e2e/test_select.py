@@ -249,7 +249,8 @@ def test_explore_near_and_export(reference, tmp_path, capsys):
     assert found[0][0] == text["doc"]
     assert found[0][1] > 0.999
     near(full, finished.store.root, 2, 40)
-    explore(finished.store.root, True, 500, 40)
+    with pytest.raises(SystemExit, match="0"):
+        explore(finished.store.root, True, 500, 40)
     told = capsys.readouterr().out
     assert text["id"] in told
     assert "removed at most" in told
@@ -330,3 +331,52 @@ def test_a_model_that_cannot_be_used_is_refused_before_any_work(sample, tmp_path
     with pytest.raises(ConfigError, match="config.json"):
         run(parse_config(select_settings(sample, tmp_path / "run", select)))
     assert not (tmp_path / "run").exists()
+
+
+def test_explore_before_a_first_run_decides_nothing_and_is_gone_on_from(tmp_path):
+    import yaml
+    from typer.testing import CliRunner
+
+    from jobs.__main__ import app
+
+    config = tmp_path / "config.yaml"
+    hostile = "\u202eIt says the same in other words, and says it twice, as these two do.\n"
+    data = tmp_path / "data"
+    data.mkdir()
+    with (data / "a.jsonl").open("w") as file:
+        for n in range(30):
+            words = " ".join(f"word{n}x{m}" for m in range(12))
+            file.write(json.dumps({"text": hostile + words}) + "\n")
+            if n < 6:
+                file.write(json.dumps({"text": f"{hostile}{words} and one more {n}"}) + "\n")
+    values = {
+        "run": str(tmp_path / "run"),
+        "sources": [{"name": "a", "path": str(data / "a.jsonl")}],
+        "filter": {"mode": "annotate"},
+        "dedup": "off",
+        "select": {"semantic": {"epsilon": 0.13}},
+        "compute": {"executor": "inline"},
+    }
+    config.write_text(yaml.safe_dump(values))
+    told = CliRunner().invoke(app, ["select", str(config), "--explore"])
+    assert told.exit_code == 0, told.output
+    assert "36 documents embedded (hashing), 36 looked at" in told.output
+    assert "<- select.semantic.epsilon" in told.output
+    assert "| \\u202eIt says" in told.stdout
+    assert "\u202e" not in told.stdout
+    work = tmp_path / "run" / "work"
+    assert {"embed", "centres", "assign"} <= {path.name for path in work.iterdir()}
+    assert not {"tokenise", "semantic_keepers", "scores", "select", "shuffle"} & {path.name for path in work.iterdir()}
+    assert not (tmp_path / "run" / "state.json").exists()
+
+    walk = run(parse_config(values))
+    again = {summary.name: summary.units - summary.reused for summary in walk.engine.summaries}
+    assert {again[name] for name in ("measure", "decide", "embed", "centres", "assign")} == {0}
+    after = CliRunner().invoke(app, ["select", str(tmp_path / "run"), "--explore"])
+    assert after.stdout == told.stdout  # what was removed since is looked at, too
+
+    values["select"] = "none"
+    config.write_text(yaml.safe_dump(values))
+    refused = CliRunner().invoke(app, ["select", str(config), "--explore"])
+    assert refused.exit_code == 2
+    assert "select: none leaves nothing to explore" in refused.output
