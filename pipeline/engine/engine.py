@@ -10,6 +10,7 @@ from pipeline.engine.attempt import Attempt
 from pipeline.engine.connect import connect_ray, host_of, prestart_workers
 from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_ray
 from pipeline.engine.fault_hook import reached
+from pipeline.engine.gpu_pool import check_gpus
 from pipeline.engine.progress import StageProgress
 from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
@@ -247,6 +248,7 @@ class Engine:
         if self.start_seconds == 0:
             started = time.perf_counter()
             connect_ray(self.compute.workers, self.compute.worker_memory_mb)
+            check_gpus(self.compute)
             prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started
 

@@ -21,7 +21,7 @@ import orjson
 from pydantic import Field
 
 from pipeline.engine.connect import connect_ray, slots
-from pipeline.engine.gpu_pool import gpu_actors, on_gpus
+from pipeline.engine.gpu_pool import ON_GPU, gpu_actors, on_gpus
 from pipeline.engine.overdue import noted, overdue_killed
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.set_aside import SetAsideError
@@ -29,6 +29,13 @@ from pipeline.engine.stage import Stage, run_unit
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import TEMPORARY_PREFIX, StorageError, Store
 from pipeline.section import Section
+
+log = logging.getLogger("winnow")
+
+WITHOUT_GPU = (
+    "an actor holds a GPU of Ray's, but torch sees none there, so it computes on CPU; look for the node's driver and a "
+    "build of torch with CUDA, or write `compute.gpus: 0`"
+)
 
 
 class ComputeConfig(Section):
@@ -192,7 +199,7 @@ def run_on_ray(
     dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
     tasks = min(tasks, len(rows))
     if on_gpu:
-        dataset = on_gpus(dataset, stage, store_root, marker, config, tasks, DEAD_WORKER_RETRIES)
+        dataset = on_gpus(dataset, stage, store_root, marker, config, len(rows), tasks, DEAD_WORKER_RETRIES)
     else:
         dataset = dataset.map_batches(
             _RunBatch(stage, store_root, marker, noted=timeout is not None),
@@ -204,11 +211,17 @@ def run_on_ray(
             max_retries=DEAD_WORKER_RETRIES,
             label_selector=_elsewhere(avoid),
         )
+    warned = not on_gpu
     with _marked_when_asked(stop, Store(store_root), marker), overdue_killed(Store(store_root), timeout):
         for row in dataset.iter_rows():
-            outcome = orjson.loads(row["outcome"])
-            if outcome["kind"] != "stopped":
-                yield _outcome(outcome)
+            encoded = orjson.loads(row["outcome"])
+            if encoded["kind"] == "stopped":
+                continue
+            outcome = _outcome(encoded)
+            if not warned and isinstance(outcome, Record) and outcome.measures.get(ON_GPU) == 0:
+                warned = True
+                log.warning("%s: %s", stage.name, WITHOUT_GPU, extra={"stage": stage.name})
+            yield outcome
 
 
 def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:

@@ -5,13 +5,13 @@ compute one, so a GPU does not wait for text to be read. On a cluster without GP
 functions run one after the other in ordinary tasks.
 """
 
-import os
 import traceback
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pyarrow as pa
 
+from pipeline.engine.connect import ClusterError
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage, run_unit, workspace_of
 from pipeline.engine.store import Store
@@ -19,6 +19,8 @@ from pipeline.engine.store import Store
 if TYPE_CHECKING:
     from pipeline.engine.execute import ComputeConfig
 
+ON_GPU = "on_gpu"
+"""Measure of a record: 1 where torch saw the GPU that Ray had given to the actor."""
 UNITS_IN_FLIGHT = 2
 """Units that an actor has at hand: the one it computes and the next."""
 
@@ -34,8 +36,28 @@ def gpu_actors(config: "ComputeConfig") -> int:
     return room if config.gpus == "auto" else min(config.gpus, room)
 
 
+def check_gpus(config: "ComputeConfig") -> None:
+    """Look whether the GPUs that the config asks for are there at all. Ray must be connected.
+
+    Raises:
+        ClusterError: they are not; days on CPUs are not what was asked for.
+    """
+    if config.gpus not in ("auto", 0) and gpu_actors(config) == 0:
+        raise ClusterError(
+            f"compute.gpus is {config.gpus}, but no node of the cluster offers a GPU to Ray (one that starts nodes on "
+            "demand must have one up); write `gpus: auto` to use what there is, or `gpus: 0` for CPUs"
+        )
+
+
 def on_gpus(
-    dataset: Any, stage: Stage, store_root: str, marker: str, config: "ComputeConfig", tasks: int, retries: int
+    dataset: Any,
+    stage: Stage,
+    store_root: str,
+    marker: str,
+    config: "ComputeConfig",
+    units: int,
+    tasks: int,
+    retries: int,
 ) -> Any:
     """A dataset of outcomes from one of units: two maps, tasks and then actors.
 
@@ -45,6 +67,7 @@ def on_gpus(
         store_root: the run folder.
         marker: workers begin no unit once this file exists.
         config: of the run.
+        units: rows of the dataset.
         tasks: units prepared at the same time.
         retries: of a unit whose worker or actor died.
     """
@@ -64,7 +87,9 @@ def on_gpus(
         fn_constructor_args=(stage, store_root),
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=gpu_actors(config), max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT),
+        compute=ray.data.ActorPoolStrategy(
+            size=min(units, gpu_actors(config)), max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT
+        ),
         num_gpus=config.gpu_share,
         num_cpus=0,
         max_restarts=retries,
@@ -117,6 +142,7 @@ class FinishUnit:
     def __init__(self, stage: Stage, store_root: str) -> None:
         self.stage = stage
         self.store_root = store_root
+        self.on_gpu = _sees_gpu()
 
     def __call__(self, batch: Any) -> Any:
         """Rows of :class:`PrepareUnit` in, rows with outcomes out."""
@@ -127,11 +153,20 @@ class FinishUnit:
             table = pa.ipc.open_stream(batch.column("prepared")[0].as_buffer()).read_all()
             try:
                 record = run_unit(self.stage, unit, self.store_root, table)
-                record.measures["gpus"] = float(bool(os.environ.get("CUDA_VISIBLE_DEVICES")))
+                record.measures[ON_GPU] = float(self.on_gpu)
                 outcome = orjson.dumps({"kind": "record", "value": record})
             except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
                 outcome = failure(unit, error)
         return pa.table({"outcome": pa.array([outcome], pa.binary())})
+
+
+def _sees_gpu() -> bool:
+    """What this actor really has: a driver, or a build of torch, may be missing on its node."""
+    try:
+        import torch  # noqa: PLC0415 - optional
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
 
 
 def failure(unit: Unit, error: Exception) -> bytes:

@@ -7,12 +7,15 @@ depends on the unit it lies in and on nothing else.
 
 import importlib
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.select.ahead import ahead
 from pipeline.select.encoder import EncoderConfig
 from pipeline.select.model_folder import ModelFolder, ModelFolderError, inspect_model
 from pipeline.select.vectors import device_of_this_process
@@ -21,6 +24,8 @@ log = logging.getLogger("winnow")
 
 CHARACTERS_A_TOKEN = 12
 """Of a long text this many characters for each token wanted are tokenised first; all of it only if they do not do."""
+BATCHES_AHEAD = 2
+"""Batches that are padded and copied to a GPU before it asks for them."""
 _MARGIN = 8
 """Tokens that a cut text must have beyond those wanted, so that the cut cannot have changed them."""
 
@@ -38,7 +43,9 @@ class TransformerEncoder:
         self.batch_tokens = 2_048 if config.batch_tokens == "auto" else config.batch_tokens
         self._tokeniser: Any = None
         self._network: Any = None
+        self._copying: Any = None
         self.device = device_of_this_process()
+        self.batches_ahead = BATCHES_AHEAD if self.device == "cuda" else 0
         self.halvings = 0
 
     # --- the CPU half ------------------------------------------------------------------------------------------
@@ -84,7 +91,11 @@ class TransformerEncoder:
     # --- the half with the model -------------------------------------------------------------------------------
 
     def embed(self, prepared: pa.Array) -> NDArray[np.float32]:
-        """float32[N, D] pooled token vectors."""
+        """float32[N, D] pooled token vectors.
+
+        On a GPU the next batches are padded, pinned and copied by a thread, on a stream of their own, while it
+        computes; pooled vectors stay there until the last batch.
+        """
         import torch  # noqa: PLC0415 - optional, and slow to load
 
         if self._network is None:
@@ -93,24 +104,59 @@ class TransformerEncoder:
         flat = prepared.values.to_numpy()
         lengths = np.diff(starts)
         out = np.zeros((len(lengths), self.dimensions), np.float32)
+        order, pooled = [], []
         with torch.inference_mode():
-            for rows in batches_by_length(lengths, self.batch_tokens):
-                self._embed_batch(rows, flat, starts, lengths, out)
+            for rows, batch in ahead(
+                lambda rows: self._staged(rows, flat, starts, lengths),
+                batches_by_length(lengths, self.batch_tokens),
+                self.batches_ahead,
+            ):
+                for some, vectors in self._embedded(rows, batch, flat, starts, lengths):
+                    order.append(some)
+                    pooled.append(vectors)
+            if order:
+                out[np.concatenate(order)] = torch.cat(pooled).cpu().numpy()
         return out
 
-    def _embed_batch(
+    def _staged(
+        self, rows: NDArray[np.int64], flat: NDArray[np.int32], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> "Batch | None":
+        """A batch on its device, or on its way there; None where the device has no room for it."""
+        import torch  # noqa: PLC0415
+
+        ids, count = (torch.from_numpy(column) for column in _padded(rows, flat, starts, lengths))
+        full = bool((lengths[rows] == ids.shape[1]).all())
+        if self.device != "cuda":
+            return Batch(ids, count, full)
+        if self._copying is None:
+            self._copying = torch.cuda.Stream()
+        try:
+            with torch.cuda.stream(self._copying):
+                there = [column.pin_memory().to(self.device, non_blocking=True) for column in (ids, count)]
+                return Batch(there[0], there[1], full, self._copying.record_event())
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                return None
+            raise
+
+    def _embedded(
         self,
         rows: NDArray[np.int64],
+        batch: "Batch | None",
         flat: NDArray[np.int32],
         starts: NDArray[np.int64],
         lengths: NDArray[np.int64],
-        out: NDArray[np.float32],
-    ) -> None:
-        """One batch; where memory does not do, its halves, down to a single text."""
+    ) -> Iterator[tuple[NDArray[np.int64], Any]]:
+        """Rows with their vectors on the device: of one batch, or where memory does not do, of its halves, down to a
+        single text."""
         try:
-            out[rows] = self.forward(*_padded(rows, flat, starts, lengths))
+            if batch is None:
+                batch = self._staged(rows, flat, starts, lengths)
+            if batch is None:
+                raise RuntimeError("out of memory for the token ids")
+            vectors = self.forward(batch)
         except RuntimeError as error:  # torch's own OutOfMemoryError is one
-            if "out of memory" not in str(error).lower() and "can't allocate memory" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             if len(rows) == 1:
                 raise MemoryError(
@@ -118,29 +164,55 @@ class TransformerEncoder:
                     "select.encoder.max_tokens, or compute.gpu_share leaves room for too many actors"
                 ) from error
             self.halvings += 1
-            if self.device == "cuda":
-                import torch  # noqa: PLC0415
-
-                torch.cuda.empty_cache()
         else:
+            yield rows, vectors
             return
-        half = len(rows) // 2
-        self._embed_batch(rows[:half], flat, starts, lengths, out)
-        self._embed_batch(rows[half:], flat, starts, lengths, out)
+        batch = None  # its memory is needed, too
+        if self.device == "cuda":
+            import torch  # noqa: PLC0415
 
-    def forward(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32[B, D] of padded ids int64[B, T]: the network, then pooling in float32."""
+            torch.cuda.empty_cache()
+        half = len(rows) // 2
+        yield from self._embedded(rows[:half], None, flat, starts, lengths)
+        yield from self._embedded(rows[half:], None, flat, starts, lengths)
+
+    def forward(self, batch: "Batch") -> Any:
+        """A tensor float32[B, D] on the device: the network, then pooling in float32."""
         import torch  # noqa: PLC0415
 
-        there = torch.from_numpy(ids)
-        count = torch.from_numpy(lengths)
-        if self.device == "cuda":
-            there = there.pin_memory().to(self.device, non_blocking=True)
-            count = count.pin_memory().to(self.device, non_blocking=True)
-        mask = torch.arange(ids.shape[1], device=there.device)[None, :] < count[:, None]
-        hidden = self._network(input_ids=there, attention_mask=mask.long()).last_hidden_state
-        pooled: NDArray[np.float32] = _pool(hidden.float(), mask, count, self.model.pooling).cpu().numpy()
-        return pooled
+        ids, count = batch.ids, batch.count
+        if batch.copied is not None:
+            computing = torch.cuda.current_stream()
+            computing.wait_event(batch.copied)
+            ids.record_stream(computing)
+            count.record_stream(computing)
+        mask = torch.arange(ids.shape[1], device=ids.device)[None, :] < count[:, None]
+        # without padding there is nothing to mask, and attention has faster kernels
+        attended = None if batch.full else mask.long()
+        hidden = self._network(input_ids=ids, attention_mask=attended).last_hidden_state
+        return _pool(hidden.float(), mask, count, self.model.pooling)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts of one forward pass."""
+
+    ids: Any
+    """int64[B, T], padded with zeros."""
+    count: Any
+    """int64[B]: tokens of each text."""
+    full: bool
+    """No text is padded."""
+    copied: Any = None
+    """An event of the copying stream: both are there once it has happened."""
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device (or the host) had no memory left: torch's OutOfMemoryError, or its message."""
+    message = str(error).lower()
+    return (
+        type(error).__name__ == "OutOfMemoryError" or "out of memory" in message or "can't allocate memory" in message
+    )
 
 
 def batches_by_length(lengths: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:

@@ -1,11 +1,14 @@
 """GPU fan-out on a machine without one: CPU tasks prepare, actors that hold a pretended GPU finish."""
 
+import logging
 import os
 import signal
+import time
 
 import pyarrow as pa
 import pytest
 
+from pipeline.engine.connect import ClusterError
 from pipeline.engine.engine import Engine, StageFailedError
 from pipeline.engine.execute import ComputeConfig
 from pipeline.engine.records import Unit
@@ -16,6 +19,7 @@ BIG = 10_000_000
 
 
 def prepare(unit: Unit, workspace) -> pa.Table:
+    workspace.store.replace(f"prepared-{unit.number}", b"")
     if unit.description.get("bad"):
         raise ValueError("cannot be prepared")
     return pa.table({"n": [unit.description["n"]] * 3, "pid": [os.getpid()] * 3})
@@ -26,6 +30,12 @@ def finish(unit: Unit, workspace, table: pa.Table) -> None:
     if unit.description.get("dies") and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if wanted := unit.description.get("waits_for"):  # so many units prepared, or this one never ends
+        deadline = time.monotonic() + 60
+        while len(list(workspace.store.path(".").glob("prepared-*"))) < wanted:
+            if time.monotonic() > deadline:
+                raise TimeoutError("nothing is prepared while this unit is computed")
+            time.sleep(0.05)
     total = sum(table.column("n").to_pylist())
     workspace.write("sum.txt", lambda draft: draft.write(str(total).encode()) and 1)
     workspace.notes["gpu"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -74,3 +84,26 @@ def test_a_unit_that_cannot_be_prepared_fails_alone(tmp_path, local_ray):
     with pytest.raises(StageFailedError, match="cannot be prepared"):
         run(tmp_path, mixed)
     assert len(list((tmp_path / STAGE.folder).glob("*.json"))) == 2
+
+
+@pytest.mark.slow
+def test_units_are_prepared_while_others_are_computed(tmp_path, local_ray, caplog):
+    # one pretended GPU, so one actor: its first unit ends only when two more have been prepared
+    later = [Unit(n, {"n": n, "waits_for": 3}, BIG) for n in range(4)]
+    logging.getLogger("winnow").propagate = True
+    with caplog.at_level(logging.WARNING, "winnow"):
+        records = run(tmp_path, later, attempts=1)
+    assert len(records) == 4
+    # the GPU is pretended, and the run says so, once
+    assert all(record.measures["on_gpu"] == 0.0 for record in records)
+    assert sum("torch sees none" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.slow
+def test_gpus_that_are_asked_for_and_not_there_are_an_error(tmp_path, local_ray, monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(ClusterError, match="no node of the cluster offers a GPU"):
+        run(tmp_path, units(2), gpus=2)
+    assert len(run(tmp_path, units(2), gpus="auto")) == 2

