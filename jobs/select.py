@@ -20,7 +20,8 @@ def select(
 
     With a CONFIG, documents are first measured, filtered, deduplicated, embedded and clustered as far as that is
     missing; nothing is decided, and a later `winnow run` goes on from there. With a RUN folder, all that the run
-    embedded is looked at, whatever it then removed.
+    embedded is looked at, whatever it then removed. With `select.quality`, also how well the head tells held-out
+    examples apart, and what each threshold keeps.
     """
     from pipeline.engine.stopping import Stop
 

@@ -7,10 +7,11 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
+from pipeline.examples_walk import judge_quality
 from pipeline.finished import FinishedRun, load_finished
 from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.run import STATE, usable_inputs
-from pipeline.select_walk import assign, usable_encoder
+from pipeline.select_walk import asks_for_gpus, assign, usable_encoder
 from pipeline.walk import Walk, clean_documents
 
 
@@ -43,7 +44,7 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
 
 
 def _walked(config: Config, stop: Stop | None) -> FinishedRun:
-    """Everything up to the clusters, into the run folder, where a run of the same config finds it done."""
+    """Everything up to the clusters (and the quality head), where a run of the same config finds it done."""
     select = config.select
     if select is None:
         raise ConfigError("select: none leaves nothing to explore; write a section `select` with the encoder to use")
@@ -62,4 +63,6 @@ def _walked(config: Config, stop: Stop | None) -> FinishedRun:
         walk = Walk(config, engine, inputs, None, join_index(index, config, store, save=False))
         clean_documents(walk)
         assign(walk, select)
+        if select.quality is not None:
+            judge_quality(walk, select.encoder, select.quality, gpus=asks_for_gpus(config))
     return FinishedRun(store, config, engine.committed, walk.parts, {}, "", walk.indexed)

@@ -91,7 +91,7 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
             table.write({"doc": docs[rows], "vector": vectors[rows]})
     workspace.count("documents", len(docs))
     workspace.count("without_vector", len(docs) - int(has_vector(vectors).sum()))
-    if workspace.runtime["assigning"] is not None and len(docs):
+    if workspace.runtime.get("assigning") is not None and len(docs):
         _assign(unit, workspace, docs, vectors)
 
 
