@@ -4,6 +4,22 @@ from pathlib import Path
 from typing import Protocol
 
 
+class FileEntry(Protocol):
+    """A file as the manifest lists it."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the manifest."""
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its contents, in hexadecimal."""
+
+
 class Folder(Protocol):
     """Gives the files of a shard set."""
 
@@ -17,10 +33,10 @@ class Folder(Protocol):
             FileNotFoundError: there is none.
         """
 
-    def local_file(self, name: str, size: int) -> Path:
-        """A local file with the contents of ``name``, of ``size`` bytes; it need not exist."""
+    def local_file(self, file: FileEntry) -> Path:
+        """Where a file stands on this machine; it need not exist."""
 
-    def expect(self, name: str, size: int) -> None:
+    def expect(self, file: FileEntry) -> None:
         """A file that will soon be asked for: begin to fetch it, if there is anything to fetch."""
 
 
@@ -35,11 +51,11 @@ class LocalFolder:
         """A small file as a whole."""
         return (Path(self.location) / name).read_bytes()
 
-    def local_file(self, name: str, size: int) -> Path:
+    def local_file(self, file: FileEntry) -> Path:
         """Where the file stands."""
-        return Path(self.location) / name
+        return Path(self.location) / file.path
 
-    def expect(self, name: str, size: int) -> None:
+    def expect(self, file: FileEntry) -> None:
         """Nothing to fetch."""
 
 

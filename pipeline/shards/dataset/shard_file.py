@@ -126,7 +126,7 @@ class ShardFile:
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype
         if self._file is None and name == raw.LOSS_MASK:
-            mask = self._read_beside(raw.LOSS)
+            _, mask = self._read_beside(raw.LOSS)
             if len(mask) != self._entry.rows * length:
                 raise ShardError(f"{self._path}: its loss mask has {len(mask):,} entries; {WHAT_TO_DO}")
             return PlainColumn(memoryview(mask), Pages(np.array([0, len(mask)]), np.array([0]), 1), length, _MASK)
@@ -155,8 +155,7 @@ class ShardFile:
     def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """What Megatron's index of the documents beside a raw payload says."""
         ids: Any = self._data  # mapped, not copied
-        index = self._read_beside(".idx")
-        path = self._path.with_suffix(".idx")
+        path, index = self._read_beside(".idx")
         try:
             packed = raw.read(ids, index, self._set.row_tokens)
         except FormatError as error:
@@ -168,15 +167,15 @@ class ShardFile:
         """The manifest's entry of a file beside a raw payload."""
         return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
 
-    def _read_beside(self, suffix: str) -> bytes:
-        """A file beside a raw payload, whole."""
+    def _read_beside(self, suffix: str) -> tuple[Path, bytes]:
+        """Where a file beside a raw payload lies, and what is in it."""
         entry = self._beside(suffix)
         if entry is None:
             raise ShardError(
                 f"the manifest of {self._set.location} lists no {suffix} beside {self._entry.path}; copy manifest.json "
                 "again from where it was made"
             )
-        path = self._folder.local_file(entry.path, entry.bytes)
+        path = self._folder.local_file(entry)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -184,7 +183,7 @@ class ShardFile:
         _check_size(path, len(content), entry.bytes)
         if self._verify:
             _check_sha256(path, hashlib.sha256(content).hexdigest(), entry.sha256)
-        return content
+        return path, content
 
     def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:
         """Against rows and tokens of the manifest; also finds how much of each row they fill."""

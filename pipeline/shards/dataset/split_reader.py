@@ -57,7 +57,7 @@ class SplitReader:
             self._open.move_to_end(number)
             return self._open[number]
         entry = self.split.shards[number]
-        path = self._folder.local_file(entry.path, entry.bytes)
+        path = self._folder.local_file(entry)
         if self._verify and number not in self._verified:
             check_hash(Path(path), entry)
             self._verified.add(number)
@@ -71,8 +71,7 @@ class SplitReader:
     def expect(self, number: int) -> None:
         """A shard that will soon be read."""
         if number not in self._open:
-            entry = self.split.shards[number]
-            self._folder.expect(entry.path, entry.bytes)
+            self._folder.expect(self.split.shards[number])
 
     def values(self, shards: NDArray[np.int64], rows: NDArray[np.int64], name: str = IDS) -> NDArray[Any]:
         """A fixed-length column of the given rows.

@@ -1,12 +1,16 @@
+import hashlib
 import multiprocessing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.shards.dataset.errors import ShardError
-from pipeline.shards.dataset.remote import RemoteFolder
+from pipeline.shards.dataset.remote import ATTEMPTS, RemoteFolder
+from pipeline.shards.dataset.shard_set import read_shard_set
 from pipeline.shards.dataset.split_reader import SplitReader
 from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
+from tests.objects_server import start_server
 from tests.shards.dataset.sets import numbered_rows, write_set
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
@@ -23,7 +27,7 @@ def read_all(reader: SplitReader):
 
 
 def cached(cache):
-    return sorted(path.name for path in cache.glob("*/*.parquet"))
+    return sorted(path.name.partition("-")[2] for path in cache.glob("*/*.parquet"))
 
 
 def test_shards_of_a_url_are_fetched_once(url, tmp_path, monkeypatch):
@@ -81,9 +85,65 @@ def test_missing_and_truncated_shards_are_named_by_their_url(url, tmp_path):
 def test_a_file_cut_short_in_the_cache_is_fetched_again(url, tmp_path):
     source = Source(url, cache=str(tmp_path / "cache"))
     read_all(source.reader())
-    path = next((tmp_path / "cache").glob("*/train-00003*"))
+    path = next((tmp_path / "cache").glob("*/*-train-00003*"))
     path.write_bytes(path.read_bytes()[:50])
     assert np.array_equal(read_all(source.reader()), numbered_rows(4000, 100))
+
+
+def test_another_set_of_the_same_url_is_not_mixed_with_what_the_cache_holds(url, tmp_path):
+    source = Source(url, cache=str(tmp_path / "cache"))
+    read_all(source.reader())
+    write_set(tmp_path / "far", {"train": np.array_split(numbered_rows(4000, 100) + 1, 5)})  # as many bytes
+    assert np.array_equal(read_all(source.reader()), numbered_rows(4000, 100) + 1)
+
+
+def test_a_shard_that_was_altered_where_it_lies_is_named(url, tmp_path):
+    path = tmp_path / "far" / "train-00001-of-00005.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:-30] + bytes([data[-30] ^ 1]) + data[-29:])
+    with pytest.raises(ShardError, match=r"file://.*train-00001-of-00005.parquet is altered: its sha256 is"):
+        read_all(Source(url, cache=str(tmp_path / "cache")).reader())
+    assert cached(tmp_path / "cache") == ["train-00000-of-00005.parquet"]
+    assert not list((tmp_path / "cache").glob("*/.draft-*"))
+
+
+class Unsteady:
+    """A file system that fails some times before it answers."""
+
+    def __init__(self, files, failures):
+        self._files, self.failures = files, failures
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            if self.failures:
+                self.failures -= 1
+                if name == "get_file":
+                    Path(arguments[1]).write_bytes(b"half of it")
+                raise ConnectionResetError("the line is\ngone")
+            return getattr(self._files, name)(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("call", ["manifest", "shard"])
+def test_a_failing_network_is_given_time_and_then_named(url, tmp_path, monkeypatch, call):
+    waits = []
+    monkeypatch.setattr("pipeline.shards.dataset.remote.time.sleep", waits.append)
+    folder = RemoteFolder(url, str(tmp_path / "cache"))
+    entry = read_shard_set(folder).splits["train"].shards[0]
+
+    def fetch():
+        return folder.read("manifest.json") if call == "manifest" else folder.local_file(entry).read_bytes()
+
+    folder._files = Unsteady(folder._files, ATTEMPTS)
+    with pytest.raises(ShardError, match=rf"{url}/.* in 5 attempts: ConnectionResetError: the line is gone; look at"):
+        fetch()
+    assert waits == [0.5, 1, 2, 4]
+    assert cached(tmp_path / "cache") == []
+    folder._files.failures = 2
+    name = "manifest.json" if call == "manifest" else entry.path
+    assert fetch() == (tmp_path / "far" / name).read_bytes()
+    assert waits[4:] == [0.5, 1]
 
 
 def first_rows(url, cache, queue):
@@ -107,15 +167,83 @@ def test_an_unknown_kind_of_url_says_what_is_missing(tmp_path):
         Source("nonsense://bucket/set", cache=str(tmp_path)).reader()
 
 
-def test_s3(url, tmp_path, s3):
+@pytest.fixture
+def bucket(tmp_path, s3, url, request):
     files = fsspec.filesystem("s3")
-    files.mkdir("reading")
-    files.put(str(tmp_path / "far"), "reading/far", recursive=True)
-    source = Source("s3://reading/far", cache=str(tmp_path / "cache"), verify=True)
+    name = "".join(c for c in request.node.name if c.isalpha())[:60].lower()
+    files.mkdir(name)
+    files.put(str(tmp_path / "far"), f"{name}/far", recursive=True)
+    return files, f"s3://{name}/far"
+
+
+def rows_of_rank(url, cache, rank, queue):
+    from torch.utils.data import DataLoader
+
+    from pipeline.shards import ShardDataset
+
+    dataset = ShardDataset(url, batch_size=20, rank=rank, world_size=2, cache=cache, cache_mb=10)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2)
+    queue.put((rank, [int(row) - 2 for tokens, _ in loader for row in tokens[:, 0]]))
+
+
+@pytest.mark.slow
+def test_ranks_and_their_workers_share_one_cache_of_s3(bucket, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
+    _, far = bucket
+    cache = tmp_path / "cache"
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    ranks = [context.Process(target=rows_of_rank, args=(far, str(cache), rank, queue)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    found = dict(queue.get(timeout=200) for _ in ranks)
+    for process in ranks:
+        process.join()
+    assert sorted(found[0] + found[1]) == list(range(4000))
+    assert cached(cache) == [f"train-0000{n}-of-00005.parquet" for n in range(5)]
+    there = {path.name.partition("-")[2]: path.read_bytes() for path in (tmp_path / "far").glob("*.parquet")}
+    wanted = {hashlib.sha256(data).hexdigest() for data in there.values()}
+    assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in cache.glob("*/*.parquet")} == wanted
+
+
+def test_a_set_in_s3(bucket, tmp_path):
+    files, far = bucket
+    cache = tmp_path / "cache"
+    source = Source(far, cache=str(cache), cache_mb=1)  # three of its five shards
     assert np.array_equal(read_all(source.reader()), numbered_rows(4000, 100))
+    assert len(cached(cache)) == 3
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    forked = context.Process(target=first_rows, args=("s3://reading/far", str(tmp_path / "other"), queue))
+    forked = context.Process(target=first_rows, args=(far, str(tmp_path / "other"), queue))
     forked.start()
     assert queue.get(timeout=60) == int(numbered_rows(4000, 100).sum())
     forked.join()
+    shard = f"{far}/train-00000-of-00005.parquet"
+    data = files.cat_file(shard)
+    files.pipe_file(shard, data[:1000] + b"x" + data[1001:])
+    with pytest.raises(ShardError, match=r"s3://.*train-00000-of-00005.parquet is altered"):
+        read_all(source.reader())
+    files.rm(shard)
+    with pytest.raises(ShardError, match=r"s3://.*train-00000-of-00005.parquet is missing"):
+        read_all(source.reader())
+    with pytest.raises(ShardError, match=r"s3://.*manifest.json does not exist"):
+        Source(f"{far}-nowhere", cache=str(cache)).reader()
+
+
+@pytest.mark.slow
+def test_an_s3_that_is_gone_is_named(url, tmp_path, s3, monkeypatch):
+    server = start_server()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+    fsspec.filesystem("s3").clear_instance_cache()
+    files = fsspec.filesystem("s3")
+    files.mkdir("gone")
+    files.put(str(tmp_path / "far"), "gone/far", recursive=True)
+    monkeypatch.setattr("pipeline.shards.dataset.remote.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.shards.dataset.remote.ATTEMPTS", 2)  # the library itself tries several times in each
+    reader = Source("s3://gone/far", cache=str(tmp_path / "cache")).reader()
+    reader.shard(0)
+    server.stop()
+    assert reader.shard(0) is not None
+    with pytest.raises(ShardError, match=r"s3://gone/far/train-00001.* could not be fetched in 2 attempts: .*endpoint"):
+        reader.shard(1)
+    assert cached(tmp_path / "cache") == ["train-00000-of-00005.parquet"]
