@@ -3,6 +3,10 @@
 Run ``python -m benchmarks.sample [--vectors 1000000]``. Vectors are made: clusters of unequal size with noise, and
 planted near-copies, so that what is found can be counted. The same functions as in a run, one process; partitions are
 cut as a run would cut them.
+
+``--assignment`` measures nearest centres alone, on a GPU where there is one: ``python -m benchmarks.sample --assignment
+--vectors 10000000 --clusters 10000`` prints its share of the card's measured bf16 matrix rate. Without a GPU the same
+code runs on torch's CPU; take fewer vectors.
 """
 
 import argparse
@@ -43,13 +47,63 @@ def made_vectors(count: int, dimensions: int, planted: float, seed: int = 0):
     return stored, copied
 
 
+def assignment(count, dimensions, clusters):
+    """Nearest centres of vectors that lie on the device: seconds, rate, and how many the search left to decide."""
+    import torch
+
+    from benchmarks.embed import matrix_rate
+    from pipeline.select import device_vectors
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    generator = torch.Generator(device).manual_seed(0)
+    centres = torch.randn(clusters, dimensions, device=device, generator=generator)
+    centres /= centres.norm(dim=1, keepdim=True)
+    rows = torch.empty(count, dimensions, dtype=torch.float16, device=device)
+    for begin in range(0, count, 1 << 18):  # noise around centres: as far from them as real texts (cosine about 0.6)
+        mine = rows[begin : begin + (1 << 18)]
+        noise = torch.randn(mine.shape, device=device, generator=generator) * (1.3 / dimensions**0.5)
+        near = centres[torch.randint(clusters, (len(mine),), device=device, generator=generator)] + noise
+        mine.copy_(near / near.norm(dim=1, keepdim=True))
+    vectors = device_vectors.DeviceVectors(rows)
+    looked_at, exact = [], vectors._exact
+    vectors._exact = lambda places, *rest: looked_at.append(len(places)) or exact(places, *rest)
+
+    def wait():
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    vectors.nearest_there(centres, 1)
+    taken = []
+    for _ in range(3):
+        wait()
+        started = time.perf_counter()
+        vectors.nearest_there(centres, 1)
+        wait()
+        taken.append(time.perf_counter() - started)
+    median = sorted(taken)[1]
+    rate = 2 * count * dimensions * clusters / median
+    print(f"{count:,} x {dimensions}, {clusters:,} centres on {device}: {median:.3f} s, {rate / 1e12:.2f} TFLOP/s")
+    print(f"{looked_at[-1] if looked_at else 0:,} vectors lay near too many centres and were compared with all")
+    if device == "cuda":
+        peak = matrix_rate(torch.bfloat16)
+        print(f"{rate / peak:.1%} of the {peak / 1e12:.0f} TFLOP/s measured for bf16 products of 8192")
+        few = rows[:20_000].cpu().numpy(), centres.cpu().numpy()
+        here, there = nearest_centres(*few)[0], nearest_centres(*few, device="cuda")[0]
+        print(f"equal to numpy in float32: {(here == there).mean():.4%} of 20,000")
+
+
 def main() -> None:
     """Print one line a step."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--vectors", type=int, default=1_000_000)
     parser.add_argument("--dimensions", type=int, default=384)
+    parser.add_argument("--assignment", action="store_true")
+    parser.add_argument("--clusters", type=int, default=10_000)
     arguments = parser.parse_args()
     count = arguments.vectors
+    if arguments.assignment:
+        assignment(count, arguments.dimensions, arguments.clusters)
+        return
     stored, copied = made_vectors(count, arguments.dimensions, 0.05)
     docs = np.arange(count, dtype=np.uint64)
     number = int(np.sqrt(count))
