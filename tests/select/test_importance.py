@@ -57,10 +57,11 @@ def test_smoothing_bounds_what_was_never_seen(seed, smoothing):
     assert abs(log_ratio(corpus * 1000, corpus, smoothing)).max() < 0.1
 
 
-def test_length_and_temperature():
+def test_long_documents_count_as_if_they_were_shorter():
     importance, number = np.array([-30.0, 8.0, 0.0]), np.array([10, 4, 0])
-    assert importance_log_weights(importance, number, "sum", 2.0).tolist() == [-15.0, 4.0, 0.0]
-    assert importance_log_weights(importance, number, "mean", 0.5).tolist() == [-6.0, 4.0, 0.0]
+    assert importance_log_weights(importance, number, None).tolist() == [-30.0, 8.0, 0.0]
+    assert importance_log_weights(importance, number, 5).tolist() == [-15.0, 8.0, 0.0]
+    assert importance_log_weights(importance, number, 2).tolist() == [-6.0, 4.0, 0.0]
 
 
 def test_a_path_alone_names_a_target():

@@ -12,7 +12,7 @@ from pipeline.select.sampling import SampleConfig
 from pipeline.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
 
 OFF = StepsConfig(
-    threshold=None, drop_share=None, sample=None, length=None, importance_temperature=None, quality_temperature=None
+    threshold=None, drop_share=None, sample=None, importance=False, max_features=None, quality_temperature=None
 )
 
 

@@ -1,0 +1,101 @@
+"""Are documents that quality and prototypes left out what the ledger says? Computed again from the stored vectors."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline import schemas
+from pipeline.engine.ledger import Balance
+from pipeline.finished import FinishedRun, parts_holding
+from pipeline.select.quality import Head
+from pipeline.select.vectors import unit_rows
+from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
+from pipeline.verified_semantics import vectors_of
+
+SAMPLE = 4096
+"""Documents of each kind whose value is computed again, spread evenly over the corpus."""
+_FLOAT_ERROR = 1e-4
+
+
+def check_steps(run: FinishedRun) -> list[Balance]:
+    """Qualities and cosines in the ledger are those of the vectors, on the right side of the limit; kept ones too."""
+    config = run.config.select
+    if config is None or not run.parts:
+        return []
+    balances = []
+    if config.quality is not None and config.quality.threshold is not None:
+        head = Head.from_json(run.store.read(run.records["quality_fit"][0].outputs["head"].path))
+        doc, value = _left_out(run, "select.quality")
+        found = _of_vectors(run, doc, lambda _, vectors: head.judge(vectors))
+        right = (np.abs(found - value) <= _FLOAT_ERROR) & (value < np.float32(config.quality.threshold))
+        balances.append(
+            Balance("sampled documents whose quality is as low as the ledger says", len(doc), int(right.sum()))
+        )
+        doc = _kept(run)
+        found = _of_vectors(run, doc, lambda _, vectors: head.judge(vectors))
+        right = ~(found < config.quality.threshold - _FLOAT_ERROR)  # NaN: no vector, no quality
+        balances.append(
+            Balance("sampled kept documents whose quality is over the threshold", len(doc), int(right.sum()))
+        )
+    if config.prototypes is not None:
+        centres = run.records["centres"][0].outputs["centres"].reference()
+        table = read_ipc(run.store, centres)
+        matrix = fixed_width(table, "centre", table.schema.field("centre").type.list_size)
+        doc, value = _left_out(run, "select.prototypes")
+
+        def cosines(docs: NDArray[np.uint64], vectors: NDArray[np.float16]) -> NDArray[np.float64]:
+            products = unit_rows(vectors) * matrix[_clusters(run, docs)]
+            return np.asarray(products.sum(axis=1), np.float64)
+
+        right = np.abs(_of_vectors(run, doc, cosines) - value) <= _FLOAT_ERROR
+        name = "sampled prototypes as near to their cluster's centre as the ledger says"
+        balances.append(Balance(name, len(doc), int(right.sum())))
+    return balances
+
+
+def _spread(docs: NDArray[np.uint64]) -> slice:
+    return slice(None, None, max(1, len(docs) // SAMPLE))
+
+
+def _left_out(run: FinishedRun, rule: str) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Some documents that a rule left out, rising, and their values."""
+    docs, values = [], []
+    for record in run.ledger:
+        table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule", "value"])
+        mine = pc.and_(
+            pc.equal(table.column("outcome").cast(pa.string()), schemas.SAMPLED_OUT),
+            pc.equal(table.column("rule").cast(pa.string()), rule).fill_null(False),
+        )
+        found = table.filter(mine)
+        docs.append(numbers(found, "doc"))
+        values.append(numbers(found, "value"))
+    doc, value = np.concatenate(docs), np.concatenate(values)
+    return doc[_spread(doc)], value[_spread(doc)]
+
+
+def _kept(run: FinishedRun) -> NDArray[np.uint64]:
+    """Some kept documents, rising."""
+    tables = [read_ipc(run.store, record.outputs["survivors"].reference()) for record in run.ledger]
+    docs = np.concatenate([numbers(table, "doc") for table in tables])
+    return docs[_spread(docs)]
+
+
+def _of_vectors(run: FinishedRun, docs: NDArray[np.uint64], compute: Any) -> NDArray[np.float64]:
+    """``compute(docs, vectors)`` float64[N] over the stored vectors of documents uint64[N], rising."""
+    if len(docs) == 0:
+        return np.empty(0)
+    vectors = vectors_of(run, docs)
+    found: NDArray[np.float64] = compute(docs, np.stack([vectors[int(doc)] for doc in docs]))
+    return found
+
+
+def _clusters(run: FinishedRun, docs: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """int64[N]: clusters of documents uint64[N], rising."""
+    cluster = np.empty(len(docs), np.int64)
+    for number, places in parts_holding(run, docs):
+        table = read_ipc(run.store, run.records["assign"][number].outputs["clusters"].reference())
+        cluster[places] = numbers(table, "cluster")[np.searchsorted(numbers(table, "doc"), docs[places])]
+    return cluster
