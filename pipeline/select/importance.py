@@ -11,10 +11,10 @@ buckets that a small target happens not to hold get a small negative ratio and n
 of few words says little.
 
 Length: a sum grows with length, in both directions. The paper's texts are pieces of about one length; of whole
-documents with the published weight, exp(importance), a sample holds hardly anything but long ones: toward film reviews
-it was novels, whose prose is a little likelier in reviews than the corpus is, times a hundred thousand words. So a
-document of more than ``max_features`` features counts as if it had that many of its own kind; a shorter one by what
-it has.
+documents with the published weight, exp(importance), a sample holds hardly anything but long ones, since prose that is
+a little likelier in the target than in the corpus is so a hundred thousand times in a book: toward film reviews it held
+not one review (docs/select.md). So a document of more than ``max_features`` features counts as if it had that many of
+its own kind; a shorter one by what it has.
 
 Source: S. M. Xie, S. Santurkar, T. Ma, P. Liang, "Data Selection for Language Models via Importance Resampling"
 (NeurIPS 2023, arXiv 2302.03169) and its tool, github.com/p-lambda/dsir, which adds 1e-8 to the shares instead.
