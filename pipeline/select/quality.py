@@ -41,7 +41,7 @@ class QualityConfig(Section):
     """Files of texts that are not."""
     threshold: float | None = Field(None, ge=0, le=1)
     """Documents below this quality (0 to 1) are left out; None leaves none out. Look at the curve first: `winnow select
-    RUN --explore` after a run without it."""
+    CONFIG --explore`."""
     temperature: float | None = Field(None, gt=0)
     """In the draw of `sample`, a document's weight is its odds, quality / (1 - quality), to the power 1 / temperature;
     None does not look at quality there."""

@@ -142,7 +142,8 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     for point in books["curve"]:
         assert point["kept"] == pytest.approx((table["quality"] >= point["threshold"]).mean())
     assert "no quality threshold" in "\n".join(selection_lines(walk))
-    explore(str(tmp_path / "run"), True, 50, 0)
+    with pytest.raises(SystemExit, match="0"):
+        explore(str(tmp_path / "run"), True, 50, 0)
     assert "AUC" in capsys.readouterr().out
     # a threshold then embeds and fits nothing again
     again = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data, threshold=0.5)}))
