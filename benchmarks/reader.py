@@ -29,7 +29,16 @@ def main() -> None:
     arguments.add_argument("--mb", type=int, default=1000, help="MB of ids a shard set")
     arguments.add_argument("--shards", type=int, default=8)
     arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--kinds", action="store_true", help="what batches can hold, in a shuffled epoch")
+    arguments.add_argument("--loader", action="store_true", help="torch's DataLoader with 0, 2 and 4 workers")
     options = arguments.parse_args()
+    if options.kinds or options.loader:
+        with tempfile.TemporaryDirectory() as folder:
+            for row_tokens, batch in ((129, 512), (4097, 16)):
+                path = Path(folder) / str(row_tokens)
+                write(path, row_tokens, "uint32", options.mb, options.shards, columns=options.kinds)
+                measure_kinds(path, batch, options.runs) if options.kinds else measure_loader(path, batch, options.runs)
+        return
     print(f"{'GB/s of ids, one core':44}{'order':>10}{'int64':>8}{'int32':>8}{'Arrow':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for row_tokens, dtype, batch in ((4097, "uint32", BATCH), (4097, "uint16", BATCH), (129, "uint32", 512)):
@@ -40,8 +49,8 @@ def main() -> None:
                 path.unlink()
 
 
-def write(folder: Path, row_tokens: int, dtype: str, megabytes: int, shards: int) -> None:
-    """A shard set of made-up ids in both formats, four documents a row."""
+def write(folder: Path, row_tokens: int, dtype: str, megabytes: int, shards: int, columns: bool = False) -> None:
+    """A shard set of made-up ids in both formats (with ``columns``: in Parquet, with a mask), four documents a row."""
     rng = np.random.default_rng(1)
     count = megabytes * 1_000_000 // (row_tokens * np.dtype(dtype).itemsize)
     rows = [
@@ -49,7 +58,73 @@ def write(folder: Path, row_tokens: int, dtype: str, megabytes: int, shards: int
     ]
     piece = row_tokens // 4
     lens = [[[piece] * 3 + [row_tokens - 3 * piece]] * len(part) for part in rows]
-    write_set(folder, {"train": rows}, {"train": lens}, formats=("parquet", "raw"))
+    if columns:
+        masks = [{"loss_mask": rng.integers(0, 2, part.shape).astype(np.uint8)} for part in rows]
+        write_set(folder / "masked", {"train": rows}, {"train": lens}, columns={"train": masks})
+        lens = [[[piece] * 3 for _ in part] for part in rows]
+        write_set(folder / "padded", {"train": rows}, {"train": lens})
+    else:
+        write_set(folder, {"train": rows}, {"train": lens}, formats=("parquet", "raw"))
+
+
+KINDS = {
+    "padded: tokens, targets": ("padded", BatchForm(np.dtype("int64"))),
+    "padded: position_ids": ("padded", BatchForm(np.dtype("int64"), position_ids=True)),
+    "padded: doc_lens": ("padded", BatchForm(np.dtype("int64"), doc_lens=True)),
+    "loss_mask: tokens, targets": ("masked", BatchForm(np.dtype("int64"))),
+    "loss_mask: and as a column": ("masked", BatchForm(np.dtype("int64"), columns=("loss_mask",))),
+}
+
+
+def measure_kinds(folder: Path, batch: int, runs: int) -> None:
+    """A line for each kind of batch: GB/s of ids in a shuffled epoch, and GB/s of all arrays that it makes."""
+    for name, (kind, form) in KINDS.items():
+        found = []
+        for _ in range(runs):
+            stream = stream_of(str(folder / kind), "parquet")
+            steps = stream.rows // batch
+            started, made = time.process_time(), 0
+            for step, (_, arrays) in enumerate(stream.batches(Place(), batch, form, stream.rows), 1):
+                made += sum(array.nbytes for array in arrays.values())
+                if step == steps:
+                    break
+            seconds = time.process_time() - started
+            found.append((steps * batch * stream.reader.shard_set.row_tokens * 4 / 1e9 / seconds, made / 1e9 / seconds))
+        ids, made = (statistics.median(rates) for rates in zip(*found, strict=True))
+        print(f"{folder.name:>6} ids a row, {batch:3} a batch, {name:28}{ids:8.2f}{made:8.2f}", flush=True)
+
+
+def measure_loader(folder: Path, batch: int, runs: int) -> None:
+    """A line for each number of workers: microseconds a batch by the clock, and of processor time here and in workers.
+
+    The last batch stands for the end of the workers, too.
+    """
+    import resource
+
+    import torch
+    from torch.utils.data import DataLoader
+
+    from pipeline.shards import ShardDataset
+
+    torch.set_num_threads(1)
+
+    def used() -> list[float]:
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return [time.perf_counter(), *(one.ru_utime + one.ru_stime for one in usage)]
+
+    for workers in (0, 2, 4):
+        found = []
+        for _ in range(runs):
+            dataset = ShardDataset(folder, batch_size=batch, shuffle_first=True)
+            steps = iter(DataLoader(dataset, batch_size=None, num_workers=workers))
+            next(steps)
+            before = used()
+            for _ in steps:
+                pass
+            del steps
+            found.append([(b - a) / len(dataset) * 1e6 for a, b in zip(before, used(), strict=True)])
+        told = [statistics.median(column) for column in zip(*found, strict=True)]
+        print(f"{folder.name:>6} ids a row, {batch:3} a batch, {workers} workers" + "".join(f"{n:9.0f}" for n in told))
 
 
 def measure(folder: str, file_format: str, row_tokens: int, dtype: str, batch: int, runs: int) -> None:

@@ -65,7 +65,9 @@ def convert(
     splits = {}
     for name, described in manifest["shards"]["splits"].items():
         index = _write_index(store, folder, file_format, name, written[name], shape.dtype.itemsize)
-        shards = [WrittenShard(tokens, result.outputs) for tokens, result in written[name]]
+        shards = [
+            WrittenShard(tokens, result.outputs, (result.entry or {}).get("footer")) for tokens, result in written[name]
+        ]
         kept = {key: value for key, value in described.items() if key not in ("shards", "files")}
         splits[name] = kept | format_entries(folder, file_format, shards, index)
     config = manifest["config"]

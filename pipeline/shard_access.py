@@ -11,6 +11,7 @@ from pipeline.config import ConfigError
 from pipeline.engine.records import Json
 from pipeline.engine.store import StorageError
 from pipeline.finished import FinishedRun
+from pipeline.shards.footer import footer_fault
 from pipeline.shards.formats.payload import FormatError
 from pipeline.shards.packed_rows import PackedRows
 from pipeline.stages.shard_files import FORMATS, joined_by
@@ -71,6 +72,7 @@ def read_stored(
     """
     try:
         path, shape = run.store.path(shard.path), row_shape(run.manifest)
+        _check_footer(run, shard)
         return read_shard(path, file_format, shard.entry, shape, first_rows, whole_rows=whole_rows)
     except FormatError as error:
         raise ConfigError(str(error)) from error
@@ -78,6 +80,17 @@ def read_stored(
         raise StorageError(
             f"{shard.path}: cannot be read ({error}); `winnow verify` lists all damaged files"
         ) from error
+
+
+def _check_footer(run: FinishedRun, shard: StoredShard) -> None:
+    """ValueError if the footer of a Parquet shard is not the one that the manifest describes."""
+    if "footer" in shard.entry:
+        footer = shard.entry["footer"]
+        with run.store.open(shard.path) as file:
+            file.seek(max(0, file.seek(0, 2) - footer["bytes"]))
+            fault = footer_fault(file.read(), footer["bytes"], footer["sha256"])
+        if fault is not None:
+            raise ValueError(fault)
 
 
 def check_stored(run: FinishedRun, shard: StoredShard) -> None:

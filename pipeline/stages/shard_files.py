@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from pipeline.engine.records import Json, Output
 from pipeline.engine.stage import Workspace
 from pipeline.engine.store import Store
+from pipeline.shards.footer import describe_footer
 from pipeline.shards.formats import litdata, mds, raw
 from pipeline.shards.formats.payload import OFFSET_LIMIT, FormatError, check_ids
 from pipeline.shards.packed_rows import PackedRows
@@ -67,7 +68,7 @@ class Written(NamedTuple):
     outputs: dict[str, Output]
     """By name: the format's own for the main file, the format and a suffix for others."""
     entry: Json | None
-    """The shard's entry in the format's index of the split."""
+    """The shard's entry in the format's index of the split; of a Parquet file, its ``footer`` for the manifest."""
 
 
 def write_rows(workspace: Workspace, place: ShardPlace, packed: PackedRows) -> None:
@@ -101,6 +102,8 @@ def write_format(store: Store, file_format: str, place: ShardPlace, packed: Pack
     outputs: dict[str, Output] = {}
     if file_format == "parquet":
         outputs["parquet"] = _write_parquet(store, path, packed, settings["compression"])
+        with store.open(path) as file:
+            entry = {"footer": describe_footer(file)}
     elif file_format == "raw":
         outputs["raw"] = _write(store, path, raw.payload(packed), len(packed.rows))
         for suffix, content in raw.sidecars(packed, settings["joined_by"], size):

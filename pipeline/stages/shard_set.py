@@ -49,12 +49,16 @@ class WrittenShard(NamedTuple):
 
     tokens: int
     outputs: dict[str, Output]
+    footer: Json | None = None
+    """Of its Parquet file: bytes and sha256."""
 
 
 def written_shards(sharded: list[Record], split: int) -> list[WrittenShard]:
     """The shards of one split, in the global order."""
     return [
-        WrittenShard(record.counters["tokens"], record.outputs) for record in sharded if record.notes["split"] == split
+        WrittenShard(record.counters["tokens"], record.outputs, record.notes.get("parquet", {}).get("footer"))
+        for record in sharded
+        if record.notes["split"] == split
     ]
 
 
@@ -70,6 +74,8 @@ def format_entries(folder: str, file_format: str, shards: list[WrittenShard], in
         main = shard.outputs[file_format]
         beside = [o for name, o in sorted(shard.outputs.items()) if name.startswith(f"{file_format}_")]
         entry = shard_entry(_inside(folder, main), main.rows, main.bytes, main.hash, shard.tokens)
+        if file_format == "parquet" and shard.footer is not None:
+            entry["footer"] = shard.footer
         if beside:
             entry["files"] = [file_entry(_inside(folder, o), o.bytes, o.hash) for o in beside]
         entries.append(entry)

@@ -213,7 +213,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         **row_extras(vocabulary, config.row, marks),
         **({"labelled": True} if labelled else {}),
     }
-    return Stage("shards", 2, settings, run)
+    return Stage("shards", 3, settings, run)
 
 
 def _versions(config: ShardsConfig) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pipeline.shards.dataset.errors import WHAT_TO_DO, ShardError
 from pipeline.shards.dataset.folders import Folder
 from pipeline.shards.dataset.plain_pages import Pages, plain_pages
 from pipeline.shards.dataset.shard_set import BesideEntry, ShardEntry, ShardSet
+from pipeline.shards.footer import footer_fault
 from pipeline.shards.formats import raw
 from pipeline.shards.formats.payload import FormatError
 
@@ -58,6 +59,9 @@ class ShardFile:
         self._data = self._mapped()
         self._file: pq.ParquetFile | None = None
         if shard_set.file_format == "parquet":
+            fault = entry.footer and footer_fault(self._data, *entry.footer)
+            if fault:
+                raise ShardError(f"{path} is altered: {fault}; {WHAT_TO_DO}")
             with reading(path):
                 self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._data)))
                 rows, names = self._file.metadata.num_rows, self._file.schema_arrow.names

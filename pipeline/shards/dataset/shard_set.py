@@ -42,6 +42,8 @@ class ShardEntry:
     """Tokens in its rows, padding not counted."""
     files: tuple[BesideEntry, ...] = ()
     """Files beside it that belong to it."""
+    footer: tuple[int, str] | None = None
+    """Bytes and sha256 of a Parquet file's footer; None where an older version wrote the set."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _split(name: str, described: dict[str, Any], main: dict[str, Any]) -> Split:
             bytes=int(entry["bytes"]),
             sha256=str(entry["sha256"]),
             tokens=int(entry["tokens"]),
+            footer=(int(entry["footer"]["bytes"]), str(entry["footer"]["sha256"])) if "footer" in entry else None,
             files=tuple(
                 BesideEntry(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
                 for file in entry.get("files", [])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.shards.footer import describe_footer
 from pipeline.shards.formats import raw
 from pipeline.shards.manifest import file_entry, manifest_bytes, shard_entry
 from pipeline.shards.packed_rows import PackedRows
@@ -26,6 +27,7 @@ def write_set(
     compression: str = "none",
     columns: dict[str, list[dict[str, np.ndarray]]] | None = None,
     formats: tuple[str, ...] = ("parquet",),
+    footers: bool = False,
 ) -> Path:
     """A shard set: for each split its shards' rows, and the lengths of their pieces (default: one piece a row)."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +54,9 @@ def write_set(
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
                 entries["parquet"].append(shard_entry(path.name, len(rows), len(data), digest, tokens))
+                if footers:
+                    with path.open("rb") as file:
+                        entries["parquet"][-1]["footer"] = describe_footer(file)
             if "raw" in formats:
                 entries["raw"].append(_write_raw(folder, f"{name}-{number:05d}", packed, tokens))
         for file_format in formats:

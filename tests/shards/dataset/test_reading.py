@@ -318,6 +318,18 @@ def test_a_cut_or_altered_index_of_a_raw_shard_is_named(tmp_path, verify):
         reader(tmp_path).shard(0).filled()
 
 
+def test_no_altered_footer_reaches_arrow(tmp_path, monkeypatch):
+    write_set(tmp_path, {"train": [numbered_rows(9)]}, footers=True)
+    path = tmp_path / "train-00000-of-00001.parquet"
+    data = path.read_bytes()
+    assert np.array_equal(read_all(reader(tmp_path)), numbered_rows(9))
+    monkeypatch.setattr(pq, "ParquetFile", lambda *_: pytest.fail("Arrow parsed it"))
+    for at in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x11]) + data[at + 1 :])
+        with pytest.raises(ShardError, match=rf"{path.name} is altered: the sha256 of its last .*; copy it again"):
+            reader(tmp_path).shard(0)
+
+
 @pytest.mark.parametrize("compression", ["none", "zstd"])
 @pytest.mark.parametrize("column", ["input_ids", "doc_lens"])
 def test_a_broken_page_header_is_named(tmp_path, column, compression):
