@@ -1,17 +1,24 @@
 """Three nodes, one of them lost in the middle: the job ends with the bytes of one machine."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
-from tests.cluster.clusters import ENVIRONMENT, Cluster, cluster, end_family
+from pipeline.config import parse_config
+from pipeline.run import run
+from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster, end_family
 from tests.faults.hooks import environment
-from tests.faults.runs import Runs, wait_for
+from tests.faults.runs import Runs, shards_of, wait_for
 from tests.faults.test_faults import STAGES
+
+CORPUS = ROOT.parent / "shared" / "corpus"
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +61,46 @@ def test_a_node_killed_in_the_middle_costs_only_its_running_units(runs, tmp_path
             end_family(process)
     assert process.returncode == 0, output + messages
     runs.holds(tmp_path)
+
+
+@pytest.mark.longest
+def test_real_text_through_ray_job_submit_with_a_node_lost_equals_one_machine(tmp_path):
+    """A part of the corpus of real text; the node that tokenises is killed."""
+    if not CORPUS.is_dir():
+        pytest.skip("needs the corpus of real text in a folder `shared/corpus` beside the repository")
+    paths = sorted(CORPUS.glob("[01]*.jsonl.zst"), key=lambda path: (path.stat().st_size, path.name))
+    config = {
+        "run": str(tmp_path / "alone"),
+        "sources": [{"name": "real", "path": [str(path) for path in paths[:4]], "id": "id"}],
+        "filter": {"mode": "annotate"},
+        "shards": {"splits": {"val": 0.05}},
+        "compute": {"executor": "inline", "unit_mb": 2, "partition_mb": 4},
+    }
+    run(parse_config(config))
+    there_config = config | {"run": str(tmp_path / "run"), "compute": config["compute"] | {"executor": "ray"}}
+    (tmp_path / "upload").mkdir()
+    (tmp_path / "upload" / "c.yaml").write_text(yaml.safe_dump(there_config))
+    slow = {"point": "commit", "is": {"stage": "tokenise"}, "do": "sleep", "seconds": 600, "times": 1}
+    hook = environment(tmp_path / "marks", slow)
+    variables = {name: hook[name] for name in ("WINNOW_FAULT_HOOK", "WINNOW_TEST_FAULTS")}
+    with cluster(cpus=0) as there:
+        there.start_worker()
+        there.start_worker()
+        submit = [
+            *(str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", there.address),
+            *("--working-dir", str(tmp_path / "upload"), "--runtime-env-json", json.dumps({"env_vars": variables})),
+            *("--", "python", "-m", "jobs.run", "c.yaml"),
+        ]
+        process = subprocess.Popen(
+            submit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT
+        )
+        try:
+            wait_for(lambda: any(mark.stat().st_size for mark in (tmp_path / "marks").iterdir()), process, 300)
+            (mark,) = (tmp_path / "marks").iterdir()
+            end_family(node_of(there, int(mark.read_text())))
+            output, messages = process.communicate(timeout=300)
+        finally:
+            end_family(process)
+    assert process.returncode == 0, output + messages
+    assert "the books close" in output
+    assert shards_of(tmp_path / "run") == shards_of(tmp_path / "alone")
