@@ -226,6 +226,8 @@ def run_on_ray(
 
 def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:
     """What a node must be to get units: none of those to avoid, if that leaves one with cores."""
+    if not avoid:
+        return None
     import ray  # noqa: PLC0415 - it is loaded
 
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]

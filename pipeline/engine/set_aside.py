@@ -7,7 +7,7 @@ been readable, and no stage needs to know what another one cannot bear.
 
 import orjson
 
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
 
 FOLDER = "aside"
 
@@ -32,7 +32,7 @@ def all_set_aside(store: Store) -> dict[int, str]:
     """Documents that were set aside in this run folder, and why, in document order.
 
     Raises:
-        ValueError: a file of the folder is damaged.
+        StorageError: a file of the folder is damaged.
     """
     found = {}
     for name in store.list(FOLDER, ".json"):
@@ -40,7 +40,7 @@ def all_set_aside(store: Store) -> dict[int, str]:
             named = orjson.loads(store.read(f"{FOLDER}/{name}"))
             found[int(named["doc"])] = str(named["reason"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise StorageError(
                 f"{FOLDER}/{name} in {store.root}: damaged ({error}); remove it, and the document is looked for again"
             ) from error
     return dict(sorted(found.items()))

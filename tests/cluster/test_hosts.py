@@ -45,7 +45,7 @@ def test_a_host_that_is_cut_off_costs_only_its_running_units(runs, tmp_path):
         try:
             wait_for(lambda: any((tmp_path / "run").glob("work/tokenise/*/*.json")), process, 240)
             hosts.cut(1)
-            output, messages = process.communicate(timeout=500)
+            output, messages = process.communicate(timeout=900)
         finally:
             end_family(process)
     assert process.returncode == 0, output + messages
@@ -78,7 +78,7 @@ def test_a_host_with_a_full_disk_is_named_and_the_others_go_on(runs, tmp_path):
         hosts.start_worker()
         process = submitted(hosts, runs, tmp_path)
         try:
-            output, messages = process.communicate(timeout=500)
+            output, messages = process.communicate(timeout=900)
         finally:
             end_family(process)
     assert process.returncode == 0, output + messages

@@ -10,7 +10,7 @@ import pytest
 from pipeline.engine.records import Unit
 from pipeline.engine.set_aside import SetAsideError, all_set_aside, set_aside
 from pipeline.engine.stage import Workspace
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
 from pipeline.sources.records import BatchBuilder
 from pipeline.sources.slices import FileSlice
 from pipeline.stages.isolate import MOST_OF_A_BATCH, fatal_rows, try_first, without
@@ -54,7 +54,7 @@ def test_found_documents_are_named_in_the_run_folder(tmp_path):
         set_aside(store, {3: "the first reason stays"})
     assert list(all_set_aside(store).items()) == [(3, "another"), (1 << 40, "fatal: raises KeyError in tokenise")]
     (tmp_path / "aside" / f"{3:020d}.json").write_text("{")
-    with pytest.raises(ValueError, match=r"aside/0+3\.json in .*: damaged"):
+    with pytest.raises(StorageError, match=r"aside/0+3\.json in .*: damaged"):
         all_set_aside(store)
 
 
