@@ -62,7 +62,7 @@ def judge_quality(walk: "Walk", encoder: EncoderConfig, config: QualityConfig, *
     fitted = engine.run(fitting, quality.plan_fit(*listings, embedded))
     if "refused" in fitted[0].notes:
         raise InputError(fitted[0].notes["refused"])
-    return engine.run(quality.judge_stage(dimensions), quality.plan_judge(walk.embedded, fitted[0]))
+    return engine.run(quality.judge_stage(dimensions), quality.plan_judge(walk.parts, walk.embedded, fitted[0]))
 
 
 def _plan(walk: "Walk", sets: dict[str, ExamplesConfig]) -> list[Unit]:

@@ -101,7 +101,10 @@ def assign(walk: "Walk", config: SelectConfig) -> list[Record]:
         listing = engine.listing(embedding, walk.embedded, "embeddings")
         (centres,) = engine.run(centring, clusters.plan_fit(listing, walk.embedded, config.clusters, dimensions))
     count = partitions(centres)
-    planned = [clusters.assign_unit(r.number, r.outputs["embeddings"], centres, count) for r in walk.embedded]
+    planned = [
+        clusters.assign_unit(part.number, part.documents, record.outputs["embeddings"], centres, count)
+        for part, record in zip(walk.parts, walk.embedded, strict=True)
+    ]
     return engine.run(assigning, planned)
 
 

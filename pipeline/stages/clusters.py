@@ -152,10 +152,12 @@ def assign_partitions(documents: int, clusters: int, dimensions: int, neighbours
     return min(partitions_for(size, partition_mb), max(1, clusters))
 
 
-def assign_unit(number: int, embeddings: Output, centres: Record, partitions: int) -> Unit:
-    """The unit of one part's embeddings."""
+def assign_unit(number: int, documents: Json, embeddings: Output, centres: Record, partitions: int) -> Unit:
+    """The unit of one part's embeddings. ``documents`` is the part's table: parts of which nothing was kept have the
+    same embeddings, none, and are different units all the same."""
     clusters = centres.counters["clusters"]
     description = {
+        "documents": documents,
         "embeddings": embeddings.reference(),
         "centres": centres.outputs["centres"].reference(),
         "partitions": partitions,

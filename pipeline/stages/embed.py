@@ -91,7 +91,7 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
             table.write({"doc": docs[rows], "vector": vectors[rows]})
     workspace.count("documents", len(docs))
     workspace.count("without_vector", len(docs) - int(has_vector(vectors).sum()))
-    if workspace.runtime.get("assigning") is not None and len(docs):
+    if workspace.runtime.get("assigning") is not None:
         _assign(unit, workspace, docs, vectors)
 
 
@@ -100,7 +100,13 @@ def _assign(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], vectors:
     assigning = workspace.runtime["assigning"]
     stage = clusters.assign_stage(**assigning["settings"])
     centres = Record.from_json(orjson.dumps(assigning["centres"]))
-    following = clusters.assign_unit(unit.number, workspace.outputs["embeddings"], centres, assigning["partitions"])
+    following = clusters.assign_unit(
+        unit.number,
+        unit.description["documents"],
+        workspace.outputs["embeddings"],
+        centres,
+        assigning["partitions"],
+    )
     flat = pa.array(vectors.reshape(-1), pa.float16())
     table = pa.table({"doc": docs, "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
     with workspace.timed("assign"):

@@ -29,6 +29,7 @@ from pipeline.select.quality import (
 from pipeline.select.vectors import has_vector
 from pipeline.stages import embed
 from pipeline.stages.examples import read_examples, reading_settings
+from pipeline.stages.measure import Part
 from pipeline.stages.tables import (
     fixed_width,
     ipc_output,
@@ -148,16 +149,16 @@ def judge_stage(dimensions: int) -> Stage:
     return Stage("quality", 1, {"dimensions": dimensions}, run_judge)
 
 
-def plan_judge(embedded: list[Record], fitted: Record) -> list[Unit]:
-    """One unit a part."""
+def plan_judge(parts: list[Part], embedded: list[Record], fitted: Record) -> list[Unit]:
+    """One unit a part; named by its documents, too, because parts of which nothing was kept have equal embeddings."""
     head = fitted.outputs["head"].reference()
     return [
         Unit(
             record.number,
-            {"embeddings": record.outputs["embeddings"].reference(), "head": head},
+            {"documents": part.documents, "embeddings": record.outputs["embeddings"].reference(), "head": head},
             record.outputs["embeddings"].bytes,
         )
-        for record in embedded
+        for part, record in zip(parts, embedded, strict=True)
     ]
 
 

@@ -380,3 +380,23 @@ def test_explore_before_a_first_run_decides_nothing_and_is_gone_on_from(tmp_path
     refused = CliRunner().invoke(app, ["select", str(config), "--explore"])
     assert refused.exit_code == 2
     assert "select: none leaves nothing to explore" in refused.output
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_parts_of_which_nothing_is_kept(tmp_path, stored):
+    empty = [""] * 90_000  # over a megabyte: a part of its own
+    for name, texts in {"a": empty, "b": empty, "c": ["one text here", "and another one", "a third of them"]}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    np.save(tmp_path / "centres.npy", np.eye(2, 256, dtype=np.float32))
+    config = {
+        "run": str(tmp_path / "run"),
+        "sources": [{"name": name, "path": str(tmp_path / f"{name}.jsonl")} for name in "abc"],
+        "filter": {"mode": "annotate"},
+        "select": {"clusters": {"centres": str(tmp_path / "centres.npy")} if stored else {}},
+        "compute": {"executor": "inline", "unit_mb": 1},
+    }
+    run(parse_config(config))
+    finished = load_finished(str(tmp_path / "run"))
+    assert len(finished.records["assign"]) >= 3
+    assert finished.manifest["books"]["outcomes"]["kept"] == 3
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
