@@ -36,9 +36,9 @@ from pipeline.dedup.components import connected_components
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.engine.engine import StageSummary
 from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Record, Unit, total
 from pipeline.engine.stage import Stage, peak_memory_mb
-from pipeline.engine.store import Store
 
 LAWS = (250_000_000, 2_500_000_000)
 """Documents of 1 TB and of 10 TB of text, at 4 KB each."""
@@ -99,7 +99,7 @@ def run_stages(documents: int, folder: Path, executor: str) -> None:
             f"{documents * DISK_BYTES_A_DOCUMENT / 1e9:,.0f}: name another --folder or fewer --documents"
         )
     compute = ComputeConfig(executor=executor)  # type: ignore[arg-type]
-    engine = ScaleEngine(Store(str(folder)), compute)
+    engine = ScaleEngine(LocalStore(str(folder)), compute)
     parts, filtered = make_parts(engine, documents, MinHashConfig())
     committed = deduplicate(engine, parts, filtered)
     chosen = fates(engine, committed["keepers"])
@@ -123,7 +123,7 @@ def run_hard(folder: Path) -> None:
         ("one template, 0.79 alike", 25_000, 0.11),
     ):
         with tempfile.TemporaryDirectory(prefix="dedup-scale-", dir=folder) as run:
-            engine = ScaleEngine(Store(run), ComputeConfig(executor="inline"))
+            engine = ScaleEngine(LocalStore(run), ComputeConfig(executor="inline"))
             committed = deduplicate(engine, *make_parts(engine, documents, MinHashConfig(), change=change))
             chosen = fates(engine, committed["keepers"])
             removed = chosen["keeper"] != schemas.NO_DOC

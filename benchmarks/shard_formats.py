@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
-from pipeline.engine.store import Store
+from pipeline.engine.local_store import LocalStore
 from pipeline.shards.packed_rows import PackedRows
 from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, ShardPlace, write_format
 from pipeline.stages.shard_reading import RowShape, read_shard
@@ -65,7 +65,7 @@ def main() -> None:
         for compression in ("none", "zstd"):
             for name in FORMATS if compression == "none" else COMPRESSIBLE:
                 with tempfile.TemporaryDirectory() as folder:
-                    store, place = Store(folder), ShardPlace("set", "train", 0, 1)
+                    store, place = LocalStore(folder), ShardPlace("set", "train", 0, 1)
                     settings = {"compression": compression, "vocabulary_size": size, "joined_by": end}
                     written = write_format(store, name, place, packed, settings)
                     write = median_seconds(
@@ -73,14 +73,14 @@ def main() -> None:
                         arguments.runs,
                         warm_up=False,
                     )
-                    path = store.path(place.path(name, compression))
-                    entry = {"rows": len(packed.rows), "tokens": tokens}
+                    path = place.path(name, compression)
+                    entry = {"rows": len(packed.rows), "tokens": tokens, "sha256": ""}
                     shape = RowShape(ROW_TOKENS, packed.rows.dtype, end)
-                    found = read_shard(path, name, entry, shape)
+                    found = read_shard(store, path, name, entry, shape)
                     if not all(np.array_equal(a, b) for a, b in zip(found[:3], packed[:3], strict=True)):
                         raise SystemExit(f"{name}: rows do not come back as they were")
                     read = median_seconds(
-                        lambda p=path, n=name, e=entry, s=shape: int(read_shard(p, n, e, s).rows.max()),
+                        lambda t=store, p=path, n=name, e=entry, s=shape: int(read_shard(t, p, n, e, s).rows.max()),
                         arguments.runs,
                     )
                     stored = sum(output.bytes for output in written.outputs.values())

@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace, run_unit
-from pipeline.engine.store import Store
 from pipeline.shards.order import order_keys
 from pipeline.stages import shards, shuffle
 from pipeline.stages.tables import ipc_output, parquet_output
@@ -28,7 +28,7 @@ class Shuffling:
 
     def __init__(self, folder: Path, parts: list[Documents], shard_mb: int = 256) -> None:
         self.folder = str(folder)
-        self.store = Store(self.folder)
+        self.store = LocalStore(self.folder)
         self.parts = parts
         self.config = shards.ShardsConfig(splits={}, shard_mb=shard_mb)
         self.shuffling = shuffle.stage(self.config.seed, self.config.epoch, self.config.split_names)
@@ -41,7 +41,7 @@ class Shuffling:
 
     def _run_units(self, name: str, run) -> list[Record]:
         stage = Stage(name, 1, {}, run)
-        return [run_unit(stage, Unit(number, {"part": number}), self.folder) for number in range(len(self.parts))]
+        return [run_unit(stage, Unit(number, {"part": number}), self.store) for number in range(len(self.parts))]
 
     def docs(self, number: int) -> NDArray[np.uint64]:
         """Document numbers of one part."""

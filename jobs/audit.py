@@ -10,6 +10,7 @@ from jobs.why import RunFolder
 
 if TYPE_CHECKING:
     from pipeline.audit.tables import TableOf
+    from pipeline.engine.store import Store
 
 audit = typer.Typer(
     help="Measure a finished run against exact search: what dedup found and missed, what splits still share.",
@@ -56,7 +57,7 @@ def dedup(
         _tell(dedup_tables(measured))
         for alarm in measured.alarms:
             print(printable(f"ALARM: {alarm}", lines=False))
-        _write(measured, json_file, html_file or str(finished.store.path("audit/dedup.html")), dedup_page(measured))
+        _write(measured, json_file, html_file, dedup_page(measured), finished.store, "audit/dedup.html")
         if not measured.guaranteed:
             sys.exit(FAILED)
 
@@ -86,7 +87,7 @@ def splits(
         measured = audit_splits(finished)
         _tell(splits_tables(measured))
         print(f"\n{splits_headline(measured)}")
-        _write(measured, json_file, html_file or str(finished.store.path("audit/splits.html")), splits_page(measured))
+        _write(measured, json_file, html_file, splits_page(measured), finished.store, "audit/splits.html")
         if measured.at_threshold:
             sys.exit(FAILED)
 
@@ -124,14 +125,19 @@ def _can_write(*files: str | None) -> None:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _write(measured: object, json_file: str | None, html_file: str, page: str) -> None:
+def _write(
+    measured: object, json_file: str | None, html_file: str | None, page: str, store: "Store", inside: str
+) -> None:
+    """Write figures and page; the page goes into the run folder where no file is named for it."""
     from pathlib import Path
 
     import orjson
 
     if json_file:
         Path(json_file).write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
-    target = Path(html_file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8", errors="backslashreplace")
-    print(f"\npage: {printable(html_file, lines=False)}")
+    content = page.encode("utf-8", errors="backslashreplace")
+    if html_file:
+        Path(html_file).write_bytes(content)
+    else:
+        store.replace(inside, content)
+    print(f"\npage: {printable(html_file or store.location(inside), lines=False)}")

@@ -161,7 +161,7 @@ def decoded_row() -> str:
 
     finished = load_finished(RUN)
     shard = finished.manifest["shards"]["splits"]["train"]["shards"][0]["path"]
-    row = pq.ParquetFile(finished.store.path(f"{finished.shards}/{shard}")).read_row_group(0)
+    row = pq.ParquetFile(finished.store.columns_of(f"{finished.shards}/{shard}")).read_row_group(0)
     ids = row.column("input_ids")[0].as_py()
     text = usable_vocabulary(finished.config).decode(ids).decode("utf-8", "replace")
     return f"{shard}, row 0, {len(ids)} tokens, document pieces of {row.column('doc_lens')[0].as_py()}:\n" + printable(

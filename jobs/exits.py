@@ -27,17 +27,18 @@ def true_exit_codes() -> Iterator[None]:
     """Run a command; every error ends the process with a message and the code that belongs to it."""
     # imported late so that `winnow --help` stays quick
     from pipeline.config import ConfigError
-    from pipeline.engine.catalogue import InputError
     from pipeline.engine.connect import ClusterError
     from pipeline.engine.engine import StageFailedError
+    from pipeline.engine.inputs import InputError
     from pipeline.engine.lease import LeaseHeldError
     from pipeline.engine.ledger import BooksError
     from pipeline.engine.stopping import StopAtOnce, StoppedError, exit_code_of
+    from pipeline.objects.address import AddressError
     from pipeline.walk import UnreadableShareError
 
     try:
         yield
-    except (ConfigError, InputError, ClusterError, UnreadableShareError) as error:
+    except (ConfigError, InputError, ClusterError, UnreadableShareError, AddressError) as error:
         _end(error, REFUSED)
     except (StoppedError, StopAtOnce) as error:
         _end(error, exit_code_of(error.signal_number))

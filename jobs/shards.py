@@ -190,7 +190,7 @@ def convert(
         if to not in FORMATS:
             raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")
         target = convert_shards(load_finished(run), to, out, lambda path: print(printable(path), flush=True))
-        print(f"shards and manifest: {printable(str(target))}")
+        print(f"shards and manifest: {printable(target)}")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
         say(printable(f"ALARM: {alarm}", lines=False))
     if records and not any(record.notes["split"] == 0 for record in walk.sharded):
         say("ALARM: no document is left for the split train, so there are no shards of it")
-    say(f"shards and manifest: {walk.engine.store.path(shards_folder(walk))}")
+    say(f"shards and manifest: {walk.engine.store.location(shards_folder(walk))}")
     say(f"why was a document dropped: winnow why ID {walk.config.run}; check all: winnow verify {walk.config.run}")
 
 

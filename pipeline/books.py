@@ -124,7 +124,7 @@ def _manifest(walk: Walk, outcomes: dict[str, int]) -> Json:
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
         "sources": sources,
         **({} if walk.config.select is None else {"select": select_books(walk)}),
-        "config": config.model_dump(mode="json", exclude={"run", "compute"}),
+        "config": config.model_dump(mode="json", exclude={"run", "compute", "storage"}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
         ),

@@ -13,6 +13,8 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.engine.execute import ComputeConfig
+from pipeline.objects.address import AddressError, check_address
+from pipeline.objects.config import StorageConfig
 from pipeline.section import Section, section_of
 from pipeline.select.config import SelectConfig
 from pipeline.sources.chat import CHATML_TOKENS, chat_template, template_text
@@ -33,7 +35,7 @@ class Config(Section):
     """A whole run."""
 
     run: str = Field(min_length=1)
-    """Folder of this run: work, ledger, shards and manifest live here."""
+    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as s3://bucket/run."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     """Where the text is; the order is the order of `source_priority`."""
     measure: MeasureConfig = MeasureConfig()
@@ -45,6 +47,19 @@ class Config(Section):
     """Embedding, semantic duplicates and sampling; `none` takes every document."""
     shards: ShardsConfig = ShardsConfig()
     compute: ComputeConfig = ComputeConfig()
+    storage: StorageConfig = StorageConfig()
+
+    @model_validator(mode="after")
+    def _usable_addresses(self) -> "Config":
+        paths = [("run", self.run)] + [(f"path of source {s.name!r}", path) for s in self.sources for path in s.paths]
+        if self.dedup and self.dedup.index:
+            paths.append(("dedup.index", self.dedup.index))
+        for name, path in paths:
+            try:
+                check_address(path)
+            except AddressError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return self
 
     @field_validator("dedup", mode="before")
     @classmethod
@@ -184,11 +199,22 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
         ConfigError: the file is missing, is not YAML, or a setting is wrong.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
         ) from error
+    return read_config(content, path, overrides)
+
+
+def read_config(content: bytes, path: str, overrides: list[str] | None = None) -> Config:
+    """A config from its YAML; ``path`` is how messages call it.
+
+    Raises:
+        ConfigError: it is not YAML, or a setting is wrong.
+    """
+    try:
+        values = yaml.safe_load(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(values, dict):

@@ -5,12 +5,13 @@ The result is a shard set of its own, with a manifest: byte for byte what the ru
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 from pipeline.config import ConfigError
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json, Output
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
+from pipeline.objects.address import absolute
 from pipeline.shard_access import best_source, check_stored, read_stored, row_shape, stored_shards
 from pipeline.shards.formats.payload import FormatError, check_ids
 from pipeline.shards.manifest import manifest_bytes
@@ -21,7 +22,7 @@ from pipeline.stages.shard_set import WrittenShard, format_entries
 
 def convert(
     run: FinishedRun, file_format: str, out: str | None = None, progress: Callable[[str], None] = lambda _path: None
-) -> Path:
+) -> str:
     """Write the current shard set of a run in another format.
 
     Args:
@@ -37,8 +38,9 @@ def convert(
         ConfigError: the folder holds a finished set already, or the format cannot hold these rows.
         StorageError: a shard of the run is missing or altered, or the new one cannot be written.
     """
-    target = run.store.path(f"{run.shards}-{file_format}") if out is None else Path(out)
-    store, folder = Store(str(target.parent)), target.name
+    target = run.store.location(f"{run.shards}-{file_format}") if out is None else out.rstrip("/")
+    parent, _, folder = absolute(target).rpartition("/")
+    store = open_store(parent, run.store.storage)
     if store.exists(f"{folder}/manifest.json"):
         raise ConfigError(f"{target}: holds a finished shard set; name another folder with --out")
     manifest = run.manifest

@@ -8,13 +8,15 @@ after the index's segment; a run that dies in between is found and listed by the
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from pipeline.config import Config, ConfigError
+from pipeline.engine.catalogue import InputFile
+from pipeline.engine.inputs import look_at
 from pipeline.engine.lease import hold_lease
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
@@ -53,7 +55,7 @@ def append_new(config: Config, name: str | None = None, stop: Stop | None = None
     Raises:
         ConfigError: no dedup, or a name that cannot be used; and all that :func:`pipeline.run.run` raises.
     """
-    store = Store(config.run)
+    store = open_store(config.run, config.storage)
     with hold_lease(store, "corpus"):
         store.remove_drafts_here()
         night = _plan(config, store, name)
@@ -82,7 +84,7 @@ def shard_sets(store: Store) -> list[Json]:
         sets: list[Json] = orjson.loads(store.read(CORPUS))["sets"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{store.path(CORPUS)}: damaged ({error}); remove it: the next run with --new-only lists all sets again"
+            f"{store.location(CORPUS)}: damaged ({error}); remove it: the next run with --new-only lists all sets again"
         ) from error
     return sets
 
@@ -97,8 +99,8 @@ def _plan(config: Config, store: Store, name: str | None) -> Night:
     name = name or _next_number(store)
     dedup = config.dedup
     if dedup.index is None:
-        dedup = dedup.model_copy(update={"index": str(store.path("index"))})
-    mine = config.model_copy(update={"run": str(store.path(f"{SETS}/{name}")), "dedup": dedup})
+        dedup = dedup.model_copy(update={"index": store.location("index")})
+    mine = config.model_copy(update={"run": store.location(f"{SETS}/{name}"), "dedup": dedup})
     index = index_of(mine)
     assert index is not None
     return Night(store, mine, index, name, len(new_files(index, usable_inputs(config))))
@@ -113,8 +115,7 @@ def _next_number(store: Store) -> str:
 
 
 def _folders(store: Store) -> list[str]:
-    folder = store.path(SETS)
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return store.folders(SETS)
 
 
 def _list_finished(night: Night) -> None:
@@ -122,7 +123,7 @@ def _list_finished(night: Night) -> None:
     known = {entry["name"]: entry for entry in shard_sets(night.corpus)}
     found = dict(known)
     for name in _folders(night.corpus):
-        folder = Store(str(night.corpus.path(f"{SETS}/{name}")))
+        folder = open_store(night.corpus.location(f"{SETS}/{name}"), night.corpus.storage)
         if name in known or not folder.exists(STATE):
             continue
         _, own = pin_segments(night.index, folder, save=False)
@@ -162,7 +163,7 @@ def _totals(listed: list[Json]) -> Json:
 
 def is_unchanged(config: Config) -> bool:
     """Whether the latest finished run of this folder had these very inputs and settings (`compute` aside)."""
-    store = Store(config.run)
+    store = open_store(config.run, config.storage)
     try:
         state = orjson.loads(store.read(STATE))
         numbers = set(state["files"])
@@ -170,12 +171,10 @@ def is_unchanged(config: Config) -> bool:
     except (FileNotFoundError, ValueError, KeyError):
         return False
     settings = [
-        orjson.loads(orjson.dumps(c)) | {"compute": None} for c in (state["config"], config.model_dump(mode="json"))
+        orjson.loads(orjson.dumps(c)) | {"compute": None, "storage": None}
+        for c in (state["config"], config.model_dump(mode="json"))
     ]
-    taken = {(f["source"], f["path"], f["bytes"], f["modified_ns"]) for f in catalogue if f["number"] in numbers}
-    there = set()
-    for source, paths in usable_inputs(config).items():
-        for path in paths:
-            status = Path(path).stat()
-            there.add((source, path, status.st_size, status.st_mtime_ns))
+    taken = {InputFile(**entry).identity for entry in catalogue if entry["number"] in numbers}
+    inputs = usable_inputs(config)
+    there = {(source, path, look_at(path, config.storage)) for source, paths in inputs.items() for path in paths}
     return settings[0] == settings[1] and taken == there

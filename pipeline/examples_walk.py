@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.engine.catalogue import InputError
+from pipeline.engine.inputs import InputError
 from pipeline.engine.records import Record, Unit, total, totals_under
 from pipeline.select.encoder import EncoderConfig, encoder_settings
 from pipeline.select.examples import ExamplesConfig

@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, ConfigError, parse_config
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json, Record
 from pipeline.engine.store import StorageError, Store
+from pipeline.objects.address import AddressError, is_url
 from pipeline.run import STATE
 from pipeline.stages.measure import Part, parts_of
 from pipeline.stages.shard_set import parse_manifest
@@ -67,22 +69,42 @@ def read_manifest(store: Store, folder: str) -> Json:
         raise StorageError(f"{path}: damaged ({error}); run `winnow run` again, it writes it anew") from error
 
 
+def run_folder(run: str) -> Store:
+    """The store of a run folder that is there.
+
+    Raises:
+        ConfigError: it is not, or the name cannot be used.
+    """
+    try:
+        store = open_store(run)
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
+    if not is_url(run) and not Path(run).is_dir():
+        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    return store
+
+
+def _read_records(store: Store, paths: list[str]) -> list[Record]:
+    records = []
+    for path, data in zip(paths, store.read_all(paths), strict=True):
+        if data is None:
+            raise FileNotFoundError(f"{path} is gone")
+        records.append(Record.from_json(data))
+    return records
+
+
 def load_finished(run: str) -> FinishedRun:
     """Read a run folder.
 
     Raises:
         ConfigError: the folder is not there, or no run has finished in it.
     """
-    store = Store(run)
-    if not Path(run).is_dir():
-        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    store = run_folder(run)
     if not store.exists(STATE):
         raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
     try:
         state = orjson.loads(store.read(STATE))
-        records = {
-            stage: [Record.from_json(store.read(path)) for path in paths] for stage, paths in state["records"].items()
-        }
+        records = {stage: _read_records(store, paths) for stage, paths in state["records"].items()}
     except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
         raise ConfigError(
             f"{run}: {STATE} or a record under work/ is damaged or gone ({error}); run `winnow run` again: it computes "
@@ -108,7 +130,7 @@ def read_texts(
 
     Row groups without such a document are not read.
     """
-    with pq.ParquetFile(run.store.path(run.parts[number].documents["path"])) as file:
+    with pq.ParquetFile(run.store.columns_of(run.parts[number].documents["path"]), pre_buffer=run.store.far) as file:
         for group in range(file.num_row_groups):
             there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
             mine = np.isin(there, docs, assume_unique=True)

@@ -1,7 +1,6 @@
 """Kept documents of earlier runs, as a finished run can look them up in the index that it was compared with."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +32,11 @@ def is_earlier(doc: int) -> bool:
 
 def parts_there(run: FinishedRun) -> dict[int, Json]:
     """Parts of the index that the run was compared with, by number, whose files are still there."""
-    return {part: entry for part, entry in run.index_parts.items() if _is_there(entry)}
+    return {part: entry for part, entry in run.index_parts.items() if _is_there(run, entry)}
 
 
-def _is_there(entry: Json) -> bool:
-    return Path(entry["signatures"]["path"]).exists()
+def _is_there(run: FinishedRun, entry: Json) -> bool:
+    return run.store.exists(entry["signatures"]["path"])
 
 
 def run_of(run: FinishedRun, doc: int) -> str:
@@ -56,7 +55,7 @@ def read_earlier(run: FinishedRun, doc: int) -> EarlierDocument | None:
     """One earlier document; None where its segment was dropped or the index is gone."""
     part, row = split_indexed_document(doc)
     entry = run.index_parts.get(part)
-    if entry is None or not _is_there(entry):
+    if entry is None or not _is_there(run, entry):
         return None
     who = read_parquet(run.store, entry["documents"], ["id", "source"]).slice(row, 1).to_pylist()[0]
     table = read_ipc(run.store, entry["signatures"]).slice(row, 1)

@@ -18,8 +18,11 @@ from pipeline.config import Config, ConfigError
 from pipeline.dedup.index import MAX_PARTS
 from pipeline.dedup.verification import SETTLED_ERRORS, Verify
 from pipeline.engine.lease import LEASE
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json, content_hash
 from pipeline.engine.store import Store
+from pipeline.objects.address import absolute, is_url, last_part
+from pipeline.objects.config import StorageConfig
 
 HEADER = "index.json"
 SEGMENTS = "segments"
@@ -101,11 +104,12 @@ class Index:
     """An index folder."""
 
     path: str
+    storage: StorageConfig = field(default_factory=StorageConfig)
 
     @cached_property
     def store(self) -> Store:
         """The folder."""
-        return Store(str(Path(self.path).absolute()))
+        return open_store(absolute(self.path), self.storage)
 
     def header(self) -> Json | None:
         """The header, or None where no run has ever begun.
@@ -113,10 +117,10 @@ class Index:
         Raises:
             ConfigError: the folder holds something else.
         """
-        if Path(self.path).exists() and not Path(self.path).is_dir():
+        if not is_url(self.path) and Path(self.path).exists() and not Path(self.path).is_dir():
             raise ConfigError(f"{self.path}: a file, not an index; give `dedup.index` a folder of its own")
         if not self.store.exists(HEADER):
-            if others := [name for name in self.store.list("") if name != LEASE]:
+            if others := [name for name in self.store.list("") + self.store.folders("") if name != LEASE]:
                 raise ConfigError(
                     f"{self.path}: not an index, but holds {others[0]}; give `dedup.index` a folder of its own"
                 )
@@ -127,12 +131,12 @@ class Index:
             header["id"], header["settings"]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{self.store.path(HEADER)}: damaged ({error}); restore it, or begin a new index"
+                f"{self.store.location(HEADER)}: damaged ({error}); restore it, or begin a new index"
             ) from error
         if not known:
             raise ConfigError(
-                f"{self.store.path(HEADER)}: format {header['format']}, this version of winnow reads format {FORMAT}; "
-                "use the version that wrote it, or begin a new index"
+                f"{self.store.location(HEADER)}: format {header['format']}, this version of winnow reads format "
+                f"{FORMAT}; use the version that wrote it, or begin a new index"
             )
         return header
 
@@ -186,7 +190,7 @@ class Index:
                 segment = Segment(**orjson.loads(self.store.read(f"{SEGMENTS}/{name}")))
             except (ValueError, TypeError) as error:
                 raise ConfigError(
-                    f"{self.store.path(SEGMENTS)}/{name}: damaged record of a segment ({error}); restore it from a "
+                    f"{self.store.location(SEGMENTS)}/{name}: damaged record of a segment ({error}); restore it from a "
                     "backup; see `winnow index check`"
                 ) from error
             segments[segment.number] = segment
@@ -200,7 +204,7 @@ class Index:
             segment = known[number]
             for part in segment.parts:
                 outputs = {
-                    name: {**output, "path": str(self.store.path(output["path"]))}
+                    name: {**output, "path": self.store.location(output["path"])}
                     for name, output in part["outputs"].items()
                 }
                 entry = {key: part[key] for key in ("part", "rows", "kept")}
@@ -229,9 +233,9 @@ class Index:
         live = self.segments()
         if run.isascii() and run.isdecimal() and int(run) in live:
             return live[int(run)]
-        full = str(Path(run).absolute())
+        full = absolute(run)
         found = [s for s in live.values() if s.run in (run, full)] or [
-            s for s in live.values() if Path(s.run).name == run
+            s for s in live.values() if last_part(s.run) == run
         ]
         if len(found) != 1:
             which = f"segments {', '.join(str(s.number) for s in found)} are of such a run" if found else "none is"
@@ -243,25 +247,21 @@ class Index:
     def drop(self, number: int) -> None:
         """Take a segment out of the index: first its record gets another name, then its files go."""
         name = f"{SEGMENTS}/{number:05d}"
-        self.store.path(f"{name}.json").rename(self.store.path(f"{name}{DROPPED}"))
+        self.store.rename(f"{name}.json", f"{name}{DROPPED}")
         self.remove_leftovers()
 
     def leftovers(self) -> list[str]:
         """Files of segments that belong to no segment: of runs that failed or go on, and of dropped segments."""
         used = {output["path"] for s in self.segments().values() for p in s.parts for output in p["outputs"].values()}
         folders = {str(Path(path).parent) for path in used}
-        root = self.store.path("")
-        there = (path for path in self.store.path(_FILES).rglob("*") if path.is_file())
-        names = sorted(str(path.relative_to(root)) for path in there)
+        names = self.store.files_below(_FILES)
         return [n for n in names if n not in used and not (n.endswith(".json") and str(Path(n).parent) in folders)]
 
     def remove_leftovers(self) -> None:
         """Remove what belongs to no segment. Only while holding the lease."""
         for name in self.leftovers():
             self.store.remove(name)
-        for folder in sorted(self.store.path(_FILES).glob("*")):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        self.store.remove_empty_folders(_FILES)
 
 
 def open_index(path: str) -> Index:

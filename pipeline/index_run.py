@@ -1,21 +1,21 @@
 """One run's part in an index: what it need not read again, what it is compared with, and what it adds."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, ConfigError
 from pipeline.engine.catalogue import InputFile
 from pipeline.engine.engine import Engine
+from pipeline.engine.inputs import look_at
 from pipeline.engine.lease import hold_lease
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
 from pipeline.index_folder import Index, Pin, Segment, content_of, pin_segments, pinned_settings
+from pipeline.objects.address import absolute, real
 from pipeline.stages import index_append
 from pipeline.stages.measure import Part
 from pipeline.stages.versions import library_versions
@@ -63,7 +63,7 @@ class IndexRun:
         """Inputs without the files that a segment has taken: same real path, size and modification time."""
         known = self.index.segments(dropped=True)
         taken = {tuple(file) for number in self.pin.segments for file in known[number].files}
-        self.skipped = [p for paths in inputs.values() for p in paths if taken and _identity(p) in taken]
+        self.skipped = [p for paths in inputs.values() for p in paths if taken and _identity(p, self.index) in taken]
         old = set(self.skipped)
         return {source: [path for path in paths if path not in old] for source, paths in inputs.items()}
 
@@ -82,7 +82,7 @@ class IndexRun:
             ConfigError: the run has committed, and would now commit something else.
         """
         assert config.dedup is not None
-        run_folder = str(Path(config.run).absolute())
+        run_folder = absolute(config.run)
         stage = index_append.stage(config.dedup, self.pin.segment, self.pin.token, run_folder)
         units = []
         if duplicates is not None:
@@ -91,7 +91,7 @@ class IndexRun:
             [part.first_doc, part.rows, record.outputs["survivors"].hash]
             for part, record in zip(parts, decided, strict=True)
         ]
-        taken = [[os.path.realpath(file.path), file.bytes, file.modified_ns] for file in files]
+        taken: list[list[Any]] = [[real(file.path), file.bytes, file.state.version] for file in files]
         self.work = stage, units, sorted(taken)
         if self.own and self.own.content != self._content():
             raise ConfigError(
@@ -154,15 +154,15 @@ class IndexRun:
 def new_files(index: Index, inputs: dict[str, list[str]]) -> list[str]:
     """Input files that no run of the index has taken, not even one that was dropped."""
     taken = {tuple(file) for segment in index.segments(dropped=True).values() for file in segment.files}
-    return [path for paths in inputs.values() for path in paths if _identity(path) not in taken]
+    return [path for paths in inputs.values() for path in paths if _identity(path, index) not in taken]
 
 
-def _identity(path: str) -> tuple[str, int, int] | None:
+def _identity(path: str, index: Index) -> tuple[str, int, int | str] | None:
     try:
-        status = Path(path).stat()
+        state = look_at(path, index.storage)
     except OSError:
         return None  # the catalogue says what is wrong with it
-    return os.path.realpath(path), status.st_size, status.st_mtime_ns
+    return real(path), state.bytes, state.version
 
 
 def index_of(config: Config) -> Index | None:
@@ -173,9 +173,9 @@ def index_of(config: Config) -> Index | None:
     """
     if config.dedup is None or config.dedup.index is None:
         return None
-    index = Index(config.dedup.index)
-    run, folder = Path(config.run).resolve(), Path(config.dedup.index).resolve()
-    if run == folder or folder in run.parents:
+    index = Index(config.dedup.index, config.storage)
+    run, folder = (real(absolute(path)) for path in (config.run, config.dedup.index))
+    if run == folder or run.startswith(f"{folder}/"):
         where = "is the run folder itself" if run == folder else f"holds the run folder {config.run}"
         raise ConfigError(f"dedup.index: {config.dedup.index} {where}; give it a folder of its own")
     index.check_settings(pinned_settings(config))

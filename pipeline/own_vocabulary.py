@@ -13,6 +13,8 @@ import yaml
 from pipeline.config import Config, ConfigError
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
+from pipeline.engine.local_store import LocalStore
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Record, total
 from pipeline.engine.store import Store
 from pipeline.run import usable_inputs
@@ -75,7 +77,7 @@ def train_vocabulary(
         ConfigError: nothing was kept, or a vocabulary to compare with cannot be used.
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError: as a run.
     """
-    store = Store(config.run)
+    store = open_store(config.run, config.storage)
     inputs = usable_inputs(config)
     others = usable_encodings(compared)
     with hold_lease(store) as lease:
@@ -89,7 +91,7 @@ def train_vocabulary(
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
         ranks = train_ranks(_texts(store, sampled), size, pattern)
-    target = Store(folder)
+    target = LocalStore(folder)
     target.replace(RANKS, ranks)
     own = TokeniserConfig(encoding=str(Path(folder) / RANKS), pattern=pattern)
     vocabulary = load_vocabulary(own)

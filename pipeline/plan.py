@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.engine.engine import Engine, NotReadyError
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import total
-from pipeline.engine.store import Store
 from pipeline.index_run import index_of, join_index
 from pipeline.run import check_shard_sizes, usable_inputs, usable_vocabulary
 from pipeline.sizing import Corpus, corpus_of, sizes_of
@@ -105,7 +105,7 @@ def plan_run(config: Config) -> Planned:
     Raises:
         InputError: an input is missing.
     """
-    engine = Engine(Store(config.run), config.compute, dry=True)
+    engine = Engine(open_store(config.run, config.storage), config.compute, dry=True)
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = usable_vocabulary(config)
     check_shard_sizes(config, vocabulary)

@@ -12,13 +12,14 @@ import yaml
 from pipeline.books import close_and_describe, shards_folder
 from pipeline.config import Config, ConfigError
 from pipeline.engine.attempt import Attempt, State, next_attempt
-from pipeline.engine.catalogue import InputError, list_inputs
+from pipeline.engine.catalogue import list_inputs
 from pipeline.engine.engine import Engine, StageFailedError
+from pipeline.engine.inputs import InputError
 from pipeline.engine.lease import LeaseHeldError, hold_lease
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import total
 from pipeline.engine.set_aside import all_set_aside
 from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
-from pipeline.engine.store import Store
 from pipeline.index_run import hold_index, index_of, join_index
 from pipeline.rows.assemble import column_bytes
 from pipeline.select_walk import usable_encoder
@@ -49,7 +50,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
     """
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
-    store = Store(config.run)
+    store = open_store(config.run, config.storage)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
     check_shard_sizes(config, vocabulary)
@@ -126,7 +127,7 @@ def usable_inputs(config: Config) -> dict[str, list[str]]:
     Raises:
         InputError: a path names nothing, a file belongs to two sources, or nobody can tell what a file holds.
     """
-    inputs = list_inputs({source.name: list(source.paths) for source in config.sources})
+    inputs = list_inputs({source.name: list(source.paths) for source in config.sources}, config.storage)
     for source in config.sources:
         for path in inputs[source.name]:
             try:
@@ -134,7 +135,7 @@ def usable_inputs(config: Config) -> dict[str, list[str]]:
             except ValueError as error:
                 raise InputError(str(error)) from error
     for sets in config.select.example_sets if config.select else ():
-        list_examples(sets)
+        list_examples(sets, config.storage)
     return inputs
 
 

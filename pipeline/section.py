@@ -9,7 +9,12 @@ class Section(BaseModel):
     """One section of the YAML. Stands beside the stage or kernel that owns its settings."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, strict=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        strict=True,
+        hide_input_in_errors=True,  # a value may hold a secret that was put where none belongs
     )
 
 

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from pipeline.config import Config, ConfigError, load_config
+from pipeline.config import Config, ConfigError, load_config, read_config
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
+from pipeline.engine.open_store import open_store
 from pipeline.engine.stopping import Stop
-from pipeline.engine.store import Store
 from pipeline.examples_walk import judge_quality
-from pipeline.finished import FinishedRun, load_finished
+from pipeline.finished import FinishedRun, load_finished, run_folder
 from pipeline.index_run import hold_index, index_of, join_index
+from pipeline.objects.address import is_url
 from pipeline.run import STATE, usable_inputs
 from pipeline.select_walk import asks_for_gpus, assign, usable_encoder
 from pipeline.walk import Walk, clean_documents
@@ -27,13 +28,13 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
         ConfigError: it is neither, `select` is off, or the encoder cannot be used.
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError, StoppedError: as a run.
     """
-    store = Store(name)
-    if not Path(name).is_dir():
+    if not is_url(name) and not Path(name).is_dir():
         return _walked(load_config(name, overrides), stop)
     if overrides:
         raise ConfigError(f"--set changes a config, and {name} is a run folder; name the config file instead")
+    store = run_folder(name)
     if not store.exists(STATE) and store.exists("config.yaml"):
-        return _walked(load_config(str(store.path("config.yaml"))), stop)
+        return _walked(read_config(store.read("config.yaml"), store.location("config.yaml")), stop)
     finished = load_finished(name)
     if "embed" not in finished.records:
         raise ConfigError(
@@ -51,7 +52,7 @@ def _walked(config: Config, stop: Stop | None) -> FinishedRun:
     usable_encoder(config)
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
-    store, inputs, index = Store(config.run), usable_inputs(config), index_of(config)
+    store, inputs, index = open_store(config.run, config.storage), usable_inputs(config), index_of(config)
     with hold_lease(store) as lease, hold_index(index) as check_index:
 
         def guard() -> None:

@@ -71,9 +71,9 @@ def read_stored(
         ConfigError: its format cannot tell where documents begin.
     """
     try:
-        path, shape = run.store.path(shard.path), row_shape(run.manifest)
+        shape = row_shape(run.manifest)
         _check_footer(run, shard)
-        return read_shard(path, file_format, shard.entry, shape, first_rows, whole_rows=whole_rows)
+        return read_shard(run.store, shard.path, file_format, shard.entry, shape, first_rows, whole_rows=whole_rows)
     except FormatError as error:
         raise ConfigError(str(error)) from error
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException, zstandard.ZstdError) as error:

@@ -2,16 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 
-from pipeline.config import ConfigError
 from pipeline.engine.attempt import State, read_attempt
-from pipeline.engine.lease import holder_of
+from pipeline.engine.lease import LEASE, holder_of
 from pipeline.engine.records import Json
 from pipeline.engine.store import StorageError, Store
-from pipeline.finished import read_manifest
+from pipeline.finished import read_manifest, run_folder
 from pipeline.run import STATE
 
 
@@ -61,9 +59,7 @@ def status_of(run: str) -> Status:
     Raises:
         ConfigError: there is no such folder.
     """
-    if not Path(run).is_dir():
-        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
-    store = Store(run)
+    store = run_folder(run)
     attempt = read_attempt(store)
     holder = _holder(store)
     state = "new" if attempt is None else str(attempt.state)
@@ -85,7 +81,7 @@ def _holder(store: Store) -> Holder | None:
     if held is None:
         return None
     try:
-        age = time.time() - store.path("lease.json").stat().st_mtime
+        age = time.time() - store.modified(LEASE)
     except OSError:
         return None  # released between the two looks
     return Holder(str(held.get("host")), int(held.get("pid") or 0), max(0.0, age), bool(held["abandoned"]))

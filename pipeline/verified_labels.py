@@ -47,8 +47,8 @@ def check_labels(run: FinishedRun) -> list[Balance]:
 def _in_shards(run: FinishedRun, shards: list[dict[str, str]], names: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for shard in shards:
-        path = run.store.path(f"{run.shards}/{shard['path']}")
-        values = pq.read_table(path, columns=[LABEL]).column(LABEL).to_numpy()
+        source = run.store.columns_of(f"{run.shards}/{shard['path']}")
+        values = pq.read_table(source, columns=[LABEL]).column(LABEL).to_numpy()
         for number, rows in zip(*np.unique(values, return_counts=True), strict=True):
             counts[names[number] if 0 <= number < len(names) else f"#{number}"] += int(rows)
     return counts

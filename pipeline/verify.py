@@ -59,15 +59,15 @@ def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
 def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
     """Faults of a raw payload's other names: where they are no links (a copied folder), they must still be equal."""
     names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
-    copies = [name for name in names if store.exists(name) and not store.path(name).samefile(store.path(path))]
+    copies = [name for name in names if store.exists(name) and not store.same_file(name, path)]
     return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
 
 
 def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
     """What is wrong with a file that the manifest describes: missing, cut or grown, altered; or None."""
-    if not store.exists(path):
+    size = store.size(path)
+    if size is None:
         return f"{path}: missing; the manifest names it in split {split}"
-    size = store.path(path).stat().st_size
     if size != file["bytes"]:
         what = "cut" if size < file["bytes"] else "grown"
         return f"{path}: {what}; it has {size:,} bytes, the manifest says {file['bytes']:,}"
@@ -78,7 +78,7 @@ def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
 
 
 def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
-    table = pq.read_table(store.path(path), columns=["doc_lens"])
+    table = pq.read_table(store.columns_of(path), columns=["doc_lens"])
     faults = []
     if table.num_rows != rows:
         faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")
@@ -100,14 +100,17 @@ def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
     """Faults of the tables that the run committed: gone, of another size, or (``hashes``) altered."""
     faults = []
     for records in run.records.values():
-        for output in (output for record in records for output in record.outputs.values()):
-            path = run.store.path(output.path)
-            if not path.exists():
+        outputs = [output for record in records for output in record.outputs.values()]
+        gone = run.store.not_there((output.path, output.bytes) for output in outputs)
+        for output in outputs:
+            if output.path not in gone:
+                size: int | None = output.bytes
+            else:
+                size = run.store.size(output.path)
+            if size is None:
                 faults.append(f"{output.path}: missing; a record under work/ names it")
-            elif path.stat().st_size != output.bytes:
-                faults.append(
-                    f"{output.path}: cut or grown; {path.stat().st_size:,} bytes, its record says {output.bytes:,}"
-                )
+            elif size != output.bytes:
+                faults.append(f"{output.path}: cut or grown; {size:,} bytes, its record says {output.bytes:,}")
             elif hashes and output.hash.startswith("xxh3_128:") and run.store.hash(output.path) != output.hash:
                 faults.append(f"{output.path}: altered; its hash is not the one in its record")
     return faults

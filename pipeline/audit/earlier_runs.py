@@ -1,15 +1,16 @@
 """The earlier runs of an index that a run was compared with, as far as their folders are still there."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
 from pipeline.config import ConfigError
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json
 from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun, load_finished
 from pipeline.index_folder import PIN
+from pipeline.objects.address import absolute, last_part
 
 
 class EarlierRuns(NamedTuple):
@@ -29,26 +30,26 @@ def earlier_runs(run: FinishedRun) -> EarlierRuns:
     index = (_pin(run.store) or {}).get("index")
     found, missing = [], []
     for segment, folder in sorted(segments.items()):
-        places = (Path(run.store.root).absolute().parent / Path(folder).name, Path(folder))
+        places = (f"{absolute(run.store.root).rpartition('/')[0]}/{last_part(folder)}", folder)
         there = next((place for place in places if _is_segment(place, segment, index)), None)
         if there is None:
             missing.append(folder)
             continue
         try:
-            found.append(load_finished(str(there)))
+            found.append(load_finished(there))
         except ConfigError:  # begun anew since
             missing.append(folder)
     return EarlierRuns(tuple(found), tuple(missing))
 
 
-def _is_segment(folder: Path, segment: int, index: str | None) -> bool:
-    pin = _pin(Store(str(folder))) if folder.is_dir() else None
+def _is_segment(folder: str, segment: int, index: str | None) -> bool:
+    pin = _pin(open_store(folder))
     return pin is not None and (pin.get("segment"), pin.get("index")) == (segment, index)
 
 
 def _pin(store: Store) -> Json | None:
     try:
         pin: Json = orjson.loads(store.read(PIN))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return pin

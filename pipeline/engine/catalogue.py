@@ -5,22 +5,18 @@ get numbers in order of (source, path), after all numbers ever given in this run
 changed is another file: it gets a new number, and the old number is retired.
 """
 
-import os
 from dataclasses import asdict, dataclass
-from glob import glob, has_magic
-from pathlib import Path
 
 import orjson
 
+from pipeline.engine.inputs import InputError, InputState, list_paths, look_at
 from pipeline.engine.store import Store
+from pipeline.objects.address import real
+from pipeline.objects.config import StorageConfig
 
 CATALOGUE = "catalogue.json"
 MAX_FILES = 1 << 31
 """Numbers beyond it, in a document's identity, stand for parts of an index."""
-
-
-class InputError(ValueError):
-    """The inputs that the config names are not there or cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -32,49 +28,21 @@ class InputFile:
     path: str
     bytes: int
     modified_ns: int
+    etag: str = ""
+    """Of an object, in place of a time."""
 
     @property
-    def identity(self) -> tuple[str, str, int, int]:
+    def state(self) -> InputState:
+        """What tells it from another file of the same name."""
+        return InputState(self.bytes, self.modified_ns, self.etag)
+
+    @property
+    def identity(self) -> tuple[str, str, InputState]:
         """What makes it the same file as before."""
-        return (self.source, self.path, self.bytes, self.modified_ns)
+        return (self.source, self.path, self.state)
 
 
-def list_paths(pattern: str) -> list[str]:
-    """Files that one ``path`` entry of a source names: a file, a folder (searched through), or a glob (``**`` too).
-
-    Names that begin with a dot are passed over in folders and globs, as shells do.
-
-    Raises:
-        InputError: nothing is there.
-    """
-    root = Path(pattern)
-    if root.is_file():
-        return [pattern]
-    if root.is_dir():
-        found = [
-            str(Path(folder) / name)
-            for folder, folders, names in os.walk(root)
-            for name in names
-            if not name.startswith(".") and not _hide(folders)
-        ]
-        if not found:
-            raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`")
-        return sorted(found)
-    if has_magic(pattern):
-        found = [path for path in glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps "a//b" as the user wrote it
-        if not found:
-            raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders)")
-        return sorted(found)
-    raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
-
-
-def _hide(folders: list[str]) -> bool:
-    """Drop hidden folders from a walk, in place; always False, so that it can stand in a condition."""
-    folders[:] = [folder for folder in folders if not folder.startswith(".")]
-    return False
-
-
-def list_inputs(patterns: dict[str, list[str]]) -> dict[str, list[str]]:
+def list_inputs(patterns: dict[str, list[str]], storage: StorageConfig | None = None) -> dict[str, list[str]]:
     """Files of every source, sorted, from its path entries.
 
     Raises:
@@ -85,15 +53,15 @@ def list_inputs(patterns: dict[str, list[str]]) -> dict[str, list[str]]:
     listed: dict[str, list[str]] = {}
     for source, entries in patterns.items():
         listed[source] = []
-        for path in sorted({path for entry in entries for path in list_paths(entry)}):
-            real = os.path.realpath(path)  # one file may be spelled in several ways, or linked
-            if owner.setdefault(real, source) != source:
+        for path in sorted({path for entry in entries for path in list_paths(entry, storage)}):
+            file = real(path)  # one file may be spelled in several ways, or linked
+            if owner.setdefault(file, source) != source:
                 raise InputError(
-                    f"{path} belongs to two sources, {owner[real]!r} and {source!r}; "
+                    f"{path} belongs to two sources, {owner[file]!r} and {source!r}; "
                     "its documents would count twice: give it to one"
                 )
-            if real not in seen:
-                seen.add(real)
+            if file not in seen:
+                seen.add(file)
                 listed[source].append(path)
     return listed
 
@@ -119,12 +87,12 @@ def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -
     for source, paths in inputs.items():
         for path in paths:
             try:
-                status = Path(path).stat()
+                state = look_at(path, store.storage)
             except OSError as error:
                 raise InputError(f"{path}: listed a moment ago, now: {error.strerror}") from error
-            file = by_identity.get((source, path, status.st_size, status.st_mtime_ns))
+            file = by_identity.get((source, path, state))
             if file is None:
-                file = InputFile(next_number, source, path, status.st_size, status.st_mtime_ns)
+                file = InputFile(next_number, source, path, *state)
                 next_number += 1
                 known.append(file)
             current.append(file)

@@ -12,7 +12,7 @@ from pipeline.engine.execute import ComputeConfig, Failure, run_inline, run_on_r
 from pipeline.engine.fault_hook import reached
 from pipeline.engine.gpu_pool import check_gpus
 from pipeline.engine.progress import StageProgress
-from pipeline.engine.records import Json, Output, Record, Unit, canonical, content_hash, identity
+from pipeline.engine.records import Json, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
 from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
@@ -185,25 +185,25 @@ class Engine:
     def _load(self, stage: Stage, keys: Iterable[str]) -> dict[str, Record]:
         """Committed records with these keys; a damaged one, or one whose outputs are gone, does not count."""
         there = set(self.store.list(stage.folder, ".json"))
-        records = {}
-        for key in keys:
-            if f"{key}.json" not in there:
-                continue
+        committed = [key for key in keys if f"{key}.json" in there]
+        found: dict[str, Record | None] = {}
+        for key, data in zip(
+            committed, self.store.read_all([stage.record_path(key) for key in committed]), strict=True
+        ):
             try:
-                record = Record.from_json(self.store.read(stage.record_path(key)))
-                complete = all(self._is_there(output) for output in record.outputs.values())
+                found[key] = None if data is None else Record.from_json(data)
             except (ValueError, TypeError, KeyError):
-                complete = False
-            if complete:
+                found[key] = None
+        outputs = [o for record in found.values() if record is not None for o in record.outputs.values()]
+        gone = self.store.not_there((output.path, output.bytes) for output in outputs)
+        records = {}
+        for key, record in found.items():
+            if record is not None and gone.isdisjoint(output.path for output in record.outputs.values()):
                 records[key] = record
             elif not self.dry:
                 log.warning("%s %s: the record is damaged or an output is gone; computed again", stage.name, key)
                 self.store.remove(stage.record_path(key))
         return records
-
-    def _is_there(self, output: Output) -> bool:
-        path = self.store.path(output.path)
-        return path.exists() and path.stat().st_size == output.bytes
 
     def _execute(
         self, stage: Stage, units: list[Unit], keys: Iterable[str], *, grouped: bool
@@ -213,12 +213,12 @@ class Engine:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
         if not self._needs_workers(units):
-            yield from run_inline(stage, largest_first, self.store.root, self.stop)
+            yield from run_inline(stage, largest_first, self.store, self.stop)
             return
         try:
             avoid = frozenset(self.avoided)
             yield from run_on_ray(
-                stage, largest_first, self.store.root, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
+                stage, largest_first, self.store, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
             )
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
             log.warning(

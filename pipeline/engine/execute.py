@@ -86,10 +86,10 @@ class Failure:
     """Ray's name of the node whose storage refused something, if it was one."""
 
 
-def attempt(stage: Stage, unit: Unit, store_root: str) -> Record | Failure:
+def attempt(stage: Stage, unit: Unit, store: Store) -> Record | Failure:
     """Run one unit; an exception becomes a Failure."""
     try:
-        return run_unit(stage, unit, store_root)
+        return run_unit(stage, unit, store)
     except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
         message = f"{type(error).__name__}: {error}"
         kinds = isinstance(error, OSError), isinstance(error, SetAsideError)
@@ -105,14 +105,12 @@ def _full_node(error: Exception) -> str | None:
     return str(ray.get_runtime_context().get_node_id()) if in_worker else None
 
 
-def run_inline(
-    stage: Stage, units: list[Unit], store_root: str, stop: Stop | None = None
-) -> Iterator[Record | Failure]:
+def run_inline(stage: Stage, units: list[Unit], store: Store, stop: Stop | None = None) -> Iterator[Record | Failure]:
     """Units one after another in this process, until it is asked to stop."""
     for unit in units:
         if stop is not None and stop.asked.is_set():
             return
-        yield attempt(stage, unit, store_root)
+        yield attempt(stage, unit, store)
 
 
 HAND_OVER_SECONDS = 0.05
@@ -162,7 +160,7 @@ def group_units(units: list[Unit], num_slots: int) -> list[list[Unit]]:
 def run_on_ray(
     stage: Stage,
     units: list[Unit],
-    store_root: str,
+    store: Store,
     config: ComputeConfig,
     *,
     grouped: bool,
@@ -199,10 +197,10 @@ def run_on_ray(
     dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
     tasks = min(tasks, len(rows))
     if on_gpu:
-        dataset = on_gpus(dataset, stage, store_root, marker, config, len(rows), tasks, DEAD_WORKER_RETRIES)
+        dataset = on_gpus(dataset, stage, store, marker, config, len(rows), tasks, DEAD_WORKER_RETRIES)
     else:
         dataset = dataset.map_batches(
-            _RunBatch(stage, store_root, marker, noted=timeout is not None),
+            _RunBatch(stage, store, marker, noted=timeout is not None),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.TaskPoolStrategy(size=tasks),
@@ -212,7 +210,7 @@ def run_on_ray(
             label_selector=_elsewhere(avoid),
         )
     warned = not on_gpu
-    with _marked_when_asked(stop, Store(store_root), marker), overdue_killed(Store(store_root), timeout):
+    with _marked_when_asked(stop, store, marker), overdue_killed(store, timeout):
         for row in dataset.iter_rows():
             encoded = orjson.loads(row["outcome"])
             if encoded["kind"] == "stopped":
@@ -261,10 +259,10 @@ def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
 class _RunBatch:
     """The function that Ray Data maps: one row, one group of units."""
 
-    def __init__(self, stage: Stage, store_root: str, marker: str, *, noted: bool) -> None:
+    def __init__(self, stage: Stage, store: Store, marker: str, *, noted: bool) -> None:
         self.noted = noted
         self.stage = stage
-        self.store_root = store_root
+        self.store = store
         self.marker = marker
 
     @property
@@ -276,13 +274,13 @@ class _RunBatch:
 
         pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
         outcomes = []
-        store = Store(self.store_root)
+        store = self.store
         for encoded in batch.column("units").to_pylist()[0]:
             if store.exists(self.marker):
                 break
             unit = Unit(**orjson.loads(encoded))
             with noted(store, self.stage.name, unit.number) if self.noted else contextlib.nullcontext():
-                result = attempt(self.stage, unit, self.store_root)
+                result = attempt(self.stage, unit, store)
             kind = "record" if isinstance(result, Record) else "failure"
             outcomes.append(orjson.dumps({"kind": kind, "value": result}))
         return pa.table({"outcome": pa.array(outcomes, pa.binary())})

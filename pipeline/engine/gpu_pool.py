@@ -52,7 +52,7 @@ def check_gpus(config: "ComputeConfig") -> None:
 def on_gpus(
     dataset: Any,
     stage: Stage,
-    store_root: str,
+    store: Store,
     marker: str,
     config: "ComputeConfig",
     units: int,
@@ -64,7 +64,7 @@ def on_gpus(
     Args:
         dataset: one row a unit, column ``units``.
         stage: one with two halves.
-        store_root: the run folder.
+        store: the run folder.
         marker: workers begin no unit once this file exists.
         config: of the run.
         units: rows of the dataset.
@@ -74,7 +74,7 @@ def on_gpus(
     import ray  # noqa: PLC0415
 
     prepared = dataset.map_batches(
-        PrepareUnit(stage, store_root, marker),
+        PrepareUnit(stage, store, marker),
         batch_size=1,
         batch_format="pyarrow",
         compute=ray.data.TaskPoolStrategy(size=tasks),
@@ -84,7 +84,7 @@ def on_gpus(
     )
     return prepared.map_batches(
         FinishUnit,
-        fn_constructor_args=(stage, store_root),
+        fn_constructor_args=(stage, store),
         batch_size=1,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(
@@ -100,9 +100,9 @@ def on_gpus(
 class PrepareUnit:
     """The CPU half: a row with a unit becomes a row with the unit and its prepared table, or with its outcome."""
 
-    def __init__(self, stage: Stage, store_root: str, marker: str) -> None:
+    def __init__(self, stage: Stage, store: Store, marker: str) -> None:
         self.stage = stage
-        self.store_root = store_root
+        self.store = store
         self.marker = marker
 
     @property
@@ -113,7 +113,7 @@ class PrepareUnit:
         """Rows in, rows out: columns ``unit``, ``prepared`` (Arrow IPC), ``outcome`` (empty until there is one)."""
         pa.set_cpu_count(1)
         (encoded,) = batch.column("units").to_pylist()[0]
-        unit, store = Unit(**orjson.loads(encoded)), Store(self.store_root)
+        unit, store = Unit(**orjson.loads(encoded)), self.store
         prepared, outcome = b"", b""
         done = self.stage.record_path(self.stage.key(unit))
         if store.exists(self.marker):
@@ -139,9 +139,9 @@ class PrepareUnit:
 class FinishUnit:
     """The half with the model: one instance an actor, so the model is loaded once."""
 
-    def __init__(self, stage: Stage, store_root: str) -> None:
+    def __init__(self, stage: Stage, store: Store) -> None:
         self.stage = stage
-        self.store_root = store_root
+        self.store = store
         self.on_gpu = _sees_gpu()
 
     def __call__(self, batch: Any) -> Any:
@@ -152,7 +152,7 @@ class FinishUnit:
             unit = Unit(**orjson.loads(batch.column("unit")[0].as_py()))
             table = pa.ipc.open_stream(batch.column("prepared")[0].as_buffer()).read_all()
             try:
-                record = run_unit(self.stage, unit, self.store_root, table)
+                record = run_unit(self.stage, unit, self.store, table)
                 record.measures[ON_GPU] = float(self.on_gpu)
                 outcome = orjson.dumps({"kind": "record", "value": record})
             except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end

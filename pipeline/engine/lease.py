@@ -21,6 +21,7 @@ from pipeline.engine.store import Store
 LEASE = "lease.json"
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 60.0
+TAKE_OVER_WAIT_S = 0.2
 
 
 class LeaseHeldError(RuntimeError):
@@ -53,7 +54,7 @@ class Lease:
         """
         if self._lost or not self._is_mine():
             raise LeaseHeldError(
-                f"{self._store.path(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
+                f"{self._store.location(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
                 "took the folder over; what is committed stays"
             )
 
@@ -63,17 +64,18 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_EVERY_S):
-            if not self._is_mine():
-                self._lost = True
-                return
-            with contextlib.suppress(OSError):  # a full disk must not end the run here; the lease lasts a minute
+            with contextlib.suppress(OSError):  # a storage that refuses must not end the run here; it lasts a minute
+                if not self._is_mine():
+                    self._lost = True
+                    return
                 self._store.replace(LEASE, _lease_bytes(self._owner))
 
     def _release(self) -> None:
         self._stop.set()
         self._thread.join()
-        if self._is_mine():
-            self._store.remove(LEASE)
+        with contextlib.suppress(OSError):  # it expires; the error that ends the run is the one to tell
+            if self._is_mine():
+                self._store.remove(LEASE)
 
 
 @contextlib.contextmanager
@@ -90,15 +92,18 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
         "token": secrets.token_hex(8),  # tells owners apart; reaches no result
     }
     while not store.create_exclusive(LEASE, _lease_bytes(owner)):
-        held = _read(store)
-        if held is None:
+        (judged,) = store.read_all([LEASE])
+        if judged is None:
             continue  # released between the two looks
-        if not _is_abandoned(held):
+        held = _parse(judged)
+        if not _is_abandoned(store, held):
             raise LeaseHeldError(
-                f"{store.path(LEASE)}: the {what} belongs to process {held.get('pid')} on {held.get('host')}; "
+                f"{store.location(LEASE)}: the {what} belongs to process {held.get('pid')} on {held.get('host')}; "
                 f"wait for it or stop it (an owner that died is noticed within {EXPIRES_AFTER_S:.0f} s)"
             )
-        _clear_away(store, held, str(owner["token"]))
+        if store.take_over(LEASE, judged, _lease_bytes(owner)):
+            break
+        time.sleep(TAKE_OVER_WAIT_S)  # somebody else is at it, or has renewed it
     lease = Lease(store, owner)
     lease._thread.start()
     try:
@@ -110,20 +115,7 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
 def holder_of(store: Store) -> dict[str, Any] | None:
     """Who holds a folder: host, process, ``expires`` (seconds since 1970) and whether it is ``abandoned``; or None."""
     held = _read(store)
-    return None if held is None else {**held, "abandoned": _is_abandoned(held)}
-
-
-def _clear_away(store: Store, judged: dict[str, Any], token: str) -> None:
-    """Move an abandoned lease aside; put it back if somebody else has renewed or taken it meanwhile."""
-    aside = store.path(f"{LEASE}.{token}")
-    try:
-        store.path(LEASE).rename(aside)
-    except FileNotFoundError:
-        return
-    moved = aside.read_bytes()
-    if _parse(moved) != judged:
-        store.create_exclusive(LEASE, moved)
-    aside.unlink()
+    return None if held is None else {**held, "abandoned": _is_abandoned(store, held, touch=False)}
 
 
 def _read(store: Store) -> dict[str, Any] | None:
@@ -146,9 +138,12 @@ def _lease_bytes(owner: dict[str, object]) -> bytes:
     return orjson.dumps({**owner, "expires": time.time() + EXPIRES_AFTER_S})
 
 
-def _is_abandoned(held: dict[str, Any]) -> bool:
+def _is_abandoned(store: Store, held: dict[str, Any], *, touch: bool = True) -> bool:
+    """Whether the owner of a lease is gone. Without ``touch`` nothing is written, and clocks must agree roughly."""
     if not held:
         return True
     if held.get("host") == socket.gethostname() and _process_start(int(held.get("pid", 0))) != held.get("started"):
         return True
+    if store.has_clock and touch:
+        return bool(store.older_than(LEASE, EXPIRES_AFTER_S))
     return float(held.get("expires", 0)) < time.time()

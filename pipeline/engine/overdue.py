@@ -21,7 +21,6 @@ from pipeline.engine.store import TEMPORARY_PREFIX, Store
 
 log = logging.getLogger("winnow")
 _NOTE = f"{TEMPORARY_PREFIX}at-work-"
-_CLOCK = f"{TEMPORARY_PREFIX}clock"
 KILL_WAIT_SECONDS = 30.0
 
 
@@ -31,13 +30,13 @@ def noted(store: Store, stage: str, number: int) -> Iterator[None]:
     import ray  # noqa: PLC0415 - it is loaded: this is a worker
 
     context: Any = ray.get_runtime_context()
-    path = store.path(f"{_NOTE}{socket.gethostname()}-{os.getpid()}")
+    path = f"{_NOTE}{socket.gethostname()}-{os.getpid()}"
     note = {"node": context.get_node_id(), "process": os.getpid(), "stage": stage, "unit": number}
-    path.write_bytes(orjson.dumps(note))
+    store.note(path, orjson.dumps(note))
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        store.remove(path)
 
 
 @contextlib.contextmanager
@@ -61,21 +60,15 @@ def overdue_killed(store: Store, timeout_seconds: float | None) -> Iterator[None
     finally:
         over.set()
         watcher.join(KILL_WAIT_SECONDS)
-        for path in Path(store.root).glob(f"{_NOTE}*"):
-            path.unlink(missing_ok=True)
-        store.remove(_CLOCK)
+        store.remove_drafts_here(_NOTE)
 
 
 def _older_than(store: Store, seconds: float) -> Iterator[dict[str, Any]]:
-    clock = store.path(_CLOCK)
-    clock.write_bytes(b"")
-    now = clock.stat().st_mtime
-    for path in Path(store.root).glob(f"{_NOTE}*"):
+    for name in store.older_than(_NOTE, seconds):
         with contextlib.suppress(FileNotFoundError, ValueError):  # done meanwhile, or only just begun
-            if now - path.stat().st_mtime > seconds:
-                note: dict[str, Any] = orjson.loads(path.read_bytes())
-                path.unlink(missing_ok=True)
-                yield note
+            note: dict[str, Any] = orjson.loads(store.read(name))
+            store.remove(name)
+            yield note
 
 
 def _kill(note: dict[str, Any], seconds: float) -> None:

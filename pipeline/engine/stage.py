@@ -15,6 +15,7 @@ from pipeline.engine.fault_hook import reached
 from pipeline.engine.memory import keep_freed_memory
 from pipeline.engine.records import Json, Output, Record, Unit, content_hash, identity
 from pipeline.engine.store import DigestName, Draft, Store
+from pipeline.objects.traffic import counted_traffic
 
 
 @dataclass
@@ -122,30 +123,31 @@ class Stage:
         return f"{self.folder}/{key}.json"
 
 
-def run_unit(stage: Stage, unit: Unit, store_root: str, prepared: pa.Table | None = None) -> Record:
+def run_unit(stage: Stage, unit: Unit, store: Store, prepared: pa.Table | None = None) -> Record:
     """Do one unit and commit it: outputs first, the record last. Runs on workers and in-process alike.
 
     With ``prepared``, the first half of an accelerated stage is done, and this is the second.
     If somebody else committed the same unit meanwhile, theirs is returned: the outputs are the same.
     """
     keep_freed_memory()
-    store = Store(store_root)
     key = stage.key(unit)
-    if store.exists(stage.record_path(key)):  # a group is run again when its worker died in the middle
+    with contextlib.suppress(FileNotFoundError):  # a group is run again when its worker died in the middle
         return Record.from_json(store.read(stage.record_path(key)))
     workspace = workspace_of(stage, unit, store)
     started, cpu_started = time.perf_counter(), time.process_time()
     reached("unit", stage=stage.name, number=unit.number)
-    if prepared is not None and stage.accelerated is not None:
-        stage.accelerated.finish(unit, workspace, prepared)
-    else:
-        stage.run(unit, workspace)
+    with counted_traffic() as asked:
+        if prepared is not None and stage.accelerated is not None:
+            stage.accelerated.finish(unit, workspace, prepared)
+        else:
+            stage.run(unit, workspace)
     measures = {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu_started,
         "work_bytes": float(unit.work_bytes),
         "peak_memory_mb": peak_memory_mb(),
         **{f"seconds.{part}": seconds for part, seconds in workspace.seconds.items()},
+        **asked,
     }
     record = Record(
         stage.name,

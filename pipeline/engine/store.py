@@ -1,26 +1,27 @@
 """Storage as stages see it: whole files that appear at once or not at all, and records created exactly once.
 
-Paths are relative to the root, with ``/``, so that a run folder can be moved. A draft is written under a temporary
-name in the target's folder, synced, and renamed over the target: a reader never sees half a file.
+Paths are relative to the root, with ``/``, so that a run folder can be moved. The root is a folder of a disk
+(:mod:`pipeline.engine.local_store`) or an address in an object store (:mod:`pipeline.engine.object_store`); what stages
+may rely on is the same.
 """
 
 import contextlib
-import errno
 import hashlib
-import os
-import socket
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import pyarrow as pa
 import xxhash
 
-from pipeline.engine.fault_hook import reached
+from pipeline.objects.address import is_url
+from pipeline.objects.config import StorageConfig
 
 DigestName = Literal["xxh3_128", "sha256"]
-_DIGESTS: dict[DigestName, Callable[[], Any]] = {"xxh3_128": xxhash.xxh3_128, "sha256": hashlib.sha256}
+DIGESTS: dict[DigestName, Callable[[], Any]] = {"xxh3_128": xxhash.xxh3_128, "sha256": hashlib.sha256}
 TEMPORARY_PREFIX = ".draft-"
+PIECE_BYTES = 1 << 20
 
 
 class StorageError(OSError):
@@ -36,7 +37,7 @@ class Draft:
 
     def __init__(self, file: BinaryIO, digest: DigestName) -> None:
         self._file = file
-        self._digest = _DIGESTS[digest]()
+        self._digest = DIGESTS[digest]()
         self._digest_name = digest
         self.bytes = 0
         self.closed = False
@@ -82,170 +83,175 @@ class Draft:
         return pa.PythonFile(self, mode="w")
 
 
-class Store:
-    """A folder on a local or shared disk."""
+class Store(ABC):
+    """Files below one root. Made by :func:`pipeline.engine.open_store.open_store`; travels between processes as it is.
 
-    def __init__(self, root: str) -> None:
+    Where a method takes a path to read, a whole address (a URL, or a path from ``/``) may stand for it: what an index
+    holds lies elsewhere.
+    """
+
+    far = False
+    """Whether each range that is read costs a request, so that few large ones are better than many small ones."""
+    has_clock = False
+    """Whether the storage notes times by a clock of its own, so that the nodes' clocks need not agree."""
+
+    def __init__(self, root: str, storage: StorageConfig | None = None) -> None:
         self.root = root
+        self.storage = storage or StorageConfig()
 
-    def path(self, relative: str) -> Path:
-        """Where a file of this store lies."""
-        return Path(self.root) / relative
+    @abstractmethod
+    def location(self, relative: str = "") -> str:
+        """Where a file of this store lies, as people write it."""
 
-    @contextlib.contextmanager
-    def create(self, relative: str, digest: DigestName = "xxh3_128") -> Iterator[Draft]:
+    @abstractmethod
+    def create(self, relative: str, digest: DigestName = "xxh3_128") -> contextlib.AbstractContextManager[Draft]:
         """Write a file that appears whole when the block ends, and not at all when it raises.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written.
         """
-        target = self.path(relative)
-        draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
-        with _explained(target):
-            reached("open", path=relative)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file = draft_path.open("wb")
-        try:
-            with _explained(target):
-                draft = Draft(file, digest)
-                yield draft
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                reached("publish", path=relative)
-                draft_path.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):  # the disk may be full; the first error is the one to report
-                file.close()
-            draft_path.unlink(missing_ok=True)
-            raise
 
+    @abstractmethod
     def create_exclusive(self, relative: str, data: bytes) -> bool:
         """Create a small file if nobody has: True for the one who did. Whole or absent at any moment."""
-        target = self.path(relative)
-        draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
-        with _explained(target):
-            reached("open", path=relative)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with draft_path.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(draft_path, target)
-            except FileExistsError:
-                return False
-            finally:
-                draft_path.unlink(missing_ok=True)
-            self._sync_folder(target.parent)
-        return True
+
+    @abstractmethod
+    def take_over(self, relative: str, judged: bytes, data: bytes) -> bool:
+        """Put ``data`` in place of a small file that holds ``judged``; False if somebody has changed it meanwhile."""
 
     def replace(self, relative: str, data: bytes) -> None:
         """Write a small file over whatever stands there, atomically."""
         with self.create(relative) as draft:
             draft.write(data)
 
+    def note(self, relative: str, data: bytes) -> None:
+        """Write a small file that nobody misses when the machine fails: not synced."""
+        self.replace(relative, data)
+
+    @abstractmethod
     def link(self, existing: str, relative: str) -> bool:
-        """Give a published file a second name (a hard link, replacing what has it); False where the disk cannot."""
-        target = self.path(relative)
-        draft_path = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
-        try:
-            os.link(self.path(existing), draft_path)
-            draft_path.replace(target)
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-                raise
-            return False
-        finally:
-            draft_path.unlink(missing_ok=True)  # renaming over another link of the same file leaves both
-        return True
+        """Give a published file a second name, replacing what has it; False where the storage cannot."""
 
+    @abstractmethod
+    def same_file(self, one: str, other: str) -> bool:
+        """Whether two names are links of one file, so that checking one checks both."""
+
+    @abstractmethod
+    def rename(self, existing: str, relative: str) -> None:
+        """Give a small file another name."""
+
+    @abstractmethod
     def read(self, relative: str) -> bytes:
-        """The whole file."""
-        return self.path(relative).read_bytes()
+        """The whole file.
 
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
+    @abstractmethod
+    def read_all(self, paths: list[str]) -> list[bytes | None]:
+        """Many small files; None for one that is not there."""
+
+    @abstractmethod
     def open(self, relative: str) -> BinaryIO:
-        """The file for reading, seekable."""
-        return self.path(relative).open("rb")
+        """The file for reading, seekable; only the ranges that are read need to be fetched."""
 
-    @staticmethod
-    def open_input(path: str) -> BinaryIO:
+    @abstractmethod
+    def columns_of(self, relative: str) -> Any:
+        """The file as Arrow's Parquet reader takes it; only the columns that are read need to be fetched."""
+
+    @abstractmethod
+    def local(self, relative: str, version: str = "") -> Path:
+        """A file of this machine with the content of a published file, to be mapped.
+
+        Args:
+            relative: the file.
+            version: its hash, where a record tells it; else the storage is asked for one.
+
+        Raises:
+            FileNotFoundError: there is none. StorageError: it does not have the hash.
+        """
+
+    def open_input(self, path: str) -> BinaryIO:
         """An input file, wherever the user says it is, for reading, seekable."""
-        return Path(path).open("rb")
+        if not is_url(path):
+            return Path(path).open("rb")
+        from pipeline.objects.files import object_files  # noqa: PLC0415 - only object stores need it
+        from pipeline.objects.reader import ObjectReader  # noqa: PLC0415
+
+        return cast(BinaryIO, ObjectReader(object_files(path, self.storage), path))
 
     def hash(self, relative: str, digest: DigestName = "xxh3_128") -> str:
         """``name:hex`` digest of a stored file as :attr:`Draft.hash` gives it, read in pieces."""
-        found = _DIGESTS[digest]()
         with self.open(relative) as file:
-            while piece := file.read(1 << 20):
-                found.update(piece)
-        return f"{digest}:{found.hexdigest()}"
+            return hash_of(file, digest)
 
-    def release(self, relative: str, first: int = 0, size: int = 0) -> None:
-        """Take a file's pages (all of them, or ``size`` bytes from ``first``) out of the system's cache.
+    def release(self, relative: str, first: int = 0, size: int = 0) -> None:  # noqa: B027 - not all have such a cache
+        """Take a file's pages (all of them, or ``size`` bytes from ``first``) out of the system's cache, if it has one.
 
         For what no later stage reads: its pages go to what is written next. On a virtual machine a page that was in
         use a moment ago costs a tenth of a fresh one. Nothing but speed depends on it; what is still mapped stays.
         """
-        if hasattr(os, "posix_fadvise"):
-            with self.open(relative) as file:
-                os.posix_fadvise(file.fileno(), first, size, os.POSIX_FADV_DONTNEED)
 
+    @abstractmethod
     def exists(self, relative: str) -> bool:
         """Whether a file stands there."""
-        return self.path(relative).exists()
 
-    def list(self, folder: str, suffix: str = "") -> list[str]:
-        """Names (sorted) of published files directly in ``folder``; empty where there is no such folder."""
-        try:
-            names = [entry.name for entry in self.path(folder).iterdir()]
-        except FileNotFoundError:
-            return []
-        return sorted(n for n in names if n.endswith(suffix) and not n.startswith(TEMPORARY_PREFIX))
+    @abstractmethod
+    def size(self, relative: str) -> int | None:
+        """Bytes of a file; None where there is none."""
 
+    @abstractmethod
+    def not_there(self, files: Iterable[tuple[str, int]]) -> set[str]:
+        """Those of these files that are not there with this size."""
+
+    @abstractmethod
+    def modified(self, relative: str) -> float:
+        """When a file was last written, in seconds since 1970 by the storage's clock.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
+    @abstractmethod
+    def older_than(self, prefix: str, seconds: float) -> list[str]:
+        """Names of files directly in the root that begin with ``prefix`` and were last written longer ago than that.
+
+        By the storage's clock alone; for this, a small file is written and removed.
+        """
+
+    @abstractmethod
+    def folders(self, folder: str) -> list[str]:
+        """Names (sorted) of folders directly in ``folder``; empty where there is no such folder."""
+
+    @abstractmethod
+    def files_below(self, folder: str) -> list[str]:
+        """Paths (sorted, relative to the root) of all files below ``folder``, drafts included."""
+
+    @abstractmethod
     def remove(self, relative: str) -> None:
         """Remove a file; no error where there is none."""
-        self.path(relative).unlink(missing_ok=True)
 
+    @abstractmethod
+    def remove_empty_folders(self, folder: str) -> None:
+        """Remove empty folders directly in ``folder``, where the storage has such a thing."""
+
+    @abstractmethod
     def remove_drafts(self) -> int:
         """Remove what killed processes left behind; call only while holding the lease. Returns the count."""
-        drafts = [p for p in Path(self.root).rglob(f"{TEMPORARY_PREFIX}*") if p.is_file()]
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
-        return len(drafts)
 
-    def remove_drafts_here(self) -> None:
-        """The same for this folder alone, where what lies below it has owners of its own."""
-        for draft in Path(self.root).glob(f"{TEMPORARY_PREFIX}*"):
-            draft.unlink(missing_ok=True)
+    @abstractmethod
+    def remove_drafts_here(self, prefix: str = TEMPORARY_PREFIX) -> None:
+        """The same for the root alone (and names that begin with ``prefix``): what lies below has owners of its own."""
 
-    @staticmethod
-    def _sync_folder(folder: Path) -> None:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    @abstractmethod
+    def list(self, folder: str, suffix: str = "") -> list[str]:
+        """Names (sorted) of published files directly in ``folder``; empty where there is no such folder."""
 
 
-@contextlib.contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """Turn the disk's own errors into ones that say what to do."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        advice = {
-            errno.ENOSPC: "free space or point `run` at a larger disk, then run the same command: it goes on",
-            errno.EDQUOT: "raise the quota or point `run` elsewhere, then run the same command: it goes on",
-            errno.EFBIG: "the file system or a limit forbids files of this size; lower `compute.unit_mb`",
-            errno.EACCES: "make the folder writable for this user, or point `run` elsewhere",
-            errno.EROFS: "the file system is read-only; point `run` elsewhere",
-            errno.EEXIST: "a file stands where a folder is needed; point `run` elsewhere",
-            errno.ENOENT: "its folder cannot be made there; point `run` elsewhere",
-            errno.ENOTDIR: "a file stands where a folder is needed; point `run` elsewhere",
-        }.get(error.errno or 0)
-        if advice is None:
-            raise
-        raise StorageError(error.errno, f"cannot write {target}: {error.strerror}; {advice}") from error
+def hash_of(file: BinaryIO, digest: DigestName = "xxh3_128") -> str:
+    """``name:hex`` digest of what is left of an open file."""
+    found = DIGESTS[digest]()
+    while piece := file.read(PIECE_BYTES):
+        found.update(piece)
+    return f"{digest}:{found.hexdigest()}"

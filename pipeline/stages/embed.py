@@ -110,4 +110,4 @@ def _assign(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], vectors:
     flat = pa.array(vectors.reshape(-1), pa.float16())
     table = pa.table({"doc": docs, "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
     with workspace.timed("assign"):
-        run_unit(stage, following, workspace.store.root, table)
+        run_unit(stage, following, workspace.store, table)

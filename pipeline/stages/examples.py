@@ -13,10 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import schemas
-from pipeline.engine.catalogue import InputError, InputFile, build_catalogue, list_inputs
+from pipeline.engine.catalogue import InputFile, build_catalogue, list_inputs
+from pipeline.engine.inputs import InputError
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Workspace
 from pipeline.engine.store import Store
+from pipeline.objects.config import StorageConfig
 from pipeline.select.examples import ExamplesConfig
 from pipeline.sources.read import format_of, read_slice
 from pipeline.stages.measure import note_unreadable
@@ -26,7 +28,7 @@ from pipeline.stages.versions import library_versions
 from pipeline.text.normalise import NormaliseConfig, Normaliser
 
 
-def list_examples(sets: Mapping[str, ExamplesConfig]) -> dict[str, list[str]]:
+def list_examples(sets: Mapping[str, ExamplesConfig], storage: StorageConfig | None = None) -> dict[str, list[str]]:
     """The files of every set, keyed by the setting that names it.
 
     Raises:
@@ -36,18 +38,18 @@ def list_examples(sets: Mapping[str, ExamplesConfig]) -> dict[str, list[str]]:
     for setting, config in sets.items():
         source = config.source(setting)
         try:
-            listed |= list_inputs({setting: list(source.paths)})
+            listed |= list_inputs({setting: list(source.paths)}, storage)
             for path in listed[setting]:
                 format_of(path, source)
         except (InputError, ValueError) as error:
             raise InputError(f"{setting}: {error}") from error
-    list_inputs(listed)  # once more, all together: no file twice
+    list_inputs(listed, storage)  # once more, all together: no file twice
     return listed
 
 
 def plan_examples(sets: Mapping[str, ExamplesConfig], store: Store, unit_bytes: int) -> list[Unit]:
     """Units over all files of the sets, named by their path, size and time; their numbers are their own."""
-    files: list[InputFile] = build_catalogue(store, list_examples(sets), save=False)
+    files: list[InputFile] = build_catalogue(store, list_examples(sets, store.storage), save=False)
     numbered = [replace(file, number=number) for number, file in enumerate(files)]
     sources = {setting: config.source(setting) for setting, config in sets.items()}
     return plan_measure(numbered, sources, [], unit_bytes)

@@ -15,6 +15,7 @@ from pipeline.dedup.index import first_of_each, indexed_documents, own_groups
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.dedup.radix import sort_pairs
 from pipeline.engine.exchange import Columns, partition_of_hash
+from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Store
@@ -84,7 +85,7 @@ def plan(
 
 def run_append(unit: Unit, workspace: Workspace) -> None:
     """Write the part's band keys, links, signatures and ids."""
-    store, description = Store(workspace.runtime["run"]), unit.description
+    store, description = open_store(workspace.runtime["run"], workspace.store.storage), unit.description
     minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
     verdicts = read_parquet(store, description["verdicts"], ["doc", "passed"])
     passed = np.flatnonzero(numbers(verdicts, "passed"))

@@ -83,7 +83,7 @@ class LineRemoval:
 
 
 def _remover(workspace: Workspace, sets: Json, config: LinesConfig) -> LineRemover:
-    paths = [str(workspace.store.path(sets[name]["path"])) for name in ("keys", "listed_keys")]
+    paths = [str(workspace.store.local(sets[name]["path"], sets[name]["hash"])) for name in ("keys", "listed_keys")]
     return LineRemover(config, _known_lines(paths[0], sets["keys"]["hash"]), _mapped(paths[1]))
 
 

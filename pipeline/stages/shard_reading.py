@@ -1,7 +1,7 @@
 """Rows of published shards, back from any format: for looking at them, counting, and writing them in another one."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from pipeline.engine.records import Json
+from pipeline.engine.store import Store
 from pipeline.shards.formats import mds, raw
 from pipeline.shards.formats.documents import Documents, pieces_of
 from pipeline.shards.formats.payload import FormatError
@@ -35,7 +36,8 @@ def tells_borders(file_format: str, shape: RowShape) -> bool:
 
 
 def read_shard(
-    path: Path,
+    store: Store,
+    path: str,
     file_format: str,
     shard: Json,
     shape: RowShape,
@@ -46,6 +48,7 @@ def read_shard(
     """Rows of one shard.
 
     Args:
+        store: where the shard set lies.
         path: its main file.
         file_format: of the file.
         shard: its entry in the manifest.
@@ -59,11 +62,13 @@ def read_shard(
     """
     rows = shard["rows"] if first_rows is None else min(first_rows, shard["rows"])
     if file_format == "parquet":
-        packed = _read_parquet(path, rows, shape)
+        packed = _read_parquet(store.columns_of(path), rows, shape)
     elif file_format == "raw":
-        packed = raw.read(np.memmap(path, np.uint8, "r"), path.with_suffix(".idx").read_bytes(), shape.row_tokens)
+        index = store.read(str(PurePosixPath(path).with_suffix(".idx")))
+        packed = raw.read(np.memmap(_local(store, path, shard), np.uint8, "r"), index, shape.row_tokens)
         if any(file["path"].endswith(raw.LOSS) for file in shard.get("files", [])):
-            mask = raw.loss_mask(np.memmap(path.with_suffix(raw.LOSS), np.uint8, "r"), shape.row_tokens)
+            marks = store.local(str(PurePosixPath(path).with_suffix(raw.LOSS)))
+            mask = raw.loss_mask(np.memmap(marks, np.uint8, "r"), shape.row_tokens)
             if len(mask) != len(packed.rows):
                 raise ValueError(f"its loss mask has {len(mask):,} rows, the payload {len(packed.rows):,}")
             packed = packed._replace(columns={raw.LOSS_MASK: mask})
@@ -72,7 +77,10 @@ def read_shard(
             f"{path}: {file_format} files do not say where documents begin; add parquet or raw to shards.formats"
         )
     else:
-        columns = _mds_columns(path) if file_format == "mds" else {mds.TOKENS: _litdata_rows(path, shape)}
+        content: Any = np.memmap(_local(store, path, shard), np.uint8, "r")
+        if path.endswith(".zstd"):
+            content = np.frombuffer(zstandard.ZstdDecompressor().decompress(content), np.uint8)
+        columns = _mds_columns(content) if file_format == "mds" else {mds.TOKENS: _litdata_rows(content, shape)}
         ids, labels = columns.pop(mds.TOKENS), columns.pop(LABEL, None)
         if tells_borders(file_format, shape):
             packed = PackedRows(ids, *_pieces_of_stream(ids, shard["tokens"], shape), columns)
@@ -124,8 +132,12 @@ def _first(packed: PackedRows, rows: int) -> PackedRows:
     )
 
 
-def _read_parquet(path: Path, rows: int, shape: RowShape) -> PackedRows:
-    with pq.ParquetFile(path) as file:
+def _local(store: Store, path: str, shard: Json) -> Path:
+    return store.local(path, f"sha256:{shard['sha256']}")
+
+
+def _read_parquet(source: Any, rows: int, shape: RowShape) -> PackedRows:
+    with pq.ParquetFile(source) as file:
         groups, there = 0, 0
         while there < rows and groups < file.num_row_groups:
             there += file.metadata.row_group(groups).num_rows
@@ -160,10 +172,7 @@ def _pieces_of_stream(ids: NDArray[Any], tokens: int, shape: RowShape) -> tuple[
     return pieces_of(Documents(np.concatenate([[0], ends[:-1]]), ends), len(ids), shape.row_tokens)
 
 
-def _mds_columns(path: Path) -> dict[str, NDArray[Any]]:
-    content: Any = np.memmap(path, np.uint8, "r")
-    if path.suffix == ".zstd":
-        content = np.frombuffer(zstandard.ZstdDecompressor().decompress(content), np.uint8)
+def _mds_columns(content: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     number = int(content[:4].view("<u4")[0])
     offsets = content[4 : 8 + 4 * number].view("<u4")
     if offsets[-1] != len(content):
@@ -181,8 +190,7 @@ def _mds_columns(path: Path) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _litdata_rows(path: Path, shape: RowShape) -> NDArray[Any]:
-    content = np.memmap(path, np.uint8, "r")
+def _litdata_rows(content: NDArray[np.uint8], shape: RowShape) -> NDArray[Any]:
     number = int(content[:4].view("<u4")[0])
     offsets = content[4 : 8 + 4 * number].view("<u4")
     if offsets[-1] != len(content):

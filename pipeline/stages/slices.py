@@ -26,6 +26,10 @@ COMPRESSED_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 MAX_FILES_IN_UNIT = 2_000
 
 
+def _etag(file: InputFile) -> Json:
+    return {"etag": file.etag} if file.etag else {}
+
+
 def estimated_bytes(file: InputFile) -> int:
     """Raw bytes that a file probably holds."""
     return file.bytes * (COMPRESSED_RATIO if file.path.endswith(COMPRESSED_SUFFIXES) else 1)
@@ -49,6 +53,7 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                 "modified_ns": file.modified_ns,
                 "bytes": file.bytes,
                 "format": kind,
+                **_etag(file),
             }
             units.append(Unit(len(units), description, 1))
         elif kind == "jsonl":
@@ -60,6 +65,7 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                     "format": kind,
                     "start": start,
                     "stop": stop,
+                    **_etag(file),
                 }
                 units.append(Unit(len(units), description, stop - start))
     return units
@@ -173,7 +179,7 @@ def reader_settings(source: SourceConfig) -> Json:
 def described_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
     """A slice of a unit's description, and how its source is read."""
     source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
-    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "reader")}), source
+    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader")}), source
 
 
 def _slices_of(
@@ -190,6 +196,7 @@ def _slices_of(
         "start": 0,
         "stop": None,
         "first_row": 0,
+        **_etag(file),
     }
     if kind == "jsonl" and counted and not any("fault" in record.notes for record in counted):
         slices = []

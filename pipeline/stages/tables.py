@@ -95,12 +95,12 @@ def exchange_output(
 
 def read_parquet(store: Store, reference: Json, columns: list[str] | None = None) -> pa.Table:
     """A whole Parquet table, or some of its columns."""
-    return pq.read_table(store.path(reference["path"]), columns=columns, use_threads=False, memory_map=True)
+    return pq.read_table(store.columns_of(reference["path"]), columns=columns, use_threads=False, memory_map=True)
 
 
 def parquet_batches(store: Store, reference: Json, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """A Parquet table row group by row group, in order."""
-    with pq.ParquetFile(store.path(reference["path"])) as file:
+    with pq.ParquetFile(store.columns_of(reference["path"]), pre_buffer=store.far) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
             yield from table.to_batches()
@@ -108,7 +108,7 @@ def parquet_batches(store: Store, reference: Json, columns: list[str]) -> Iterat
 
 def read_ipc(store: Store, reference: Json) -> pa.Table:
     """A mapped Arrow IPC table."""
-    source = pa.memory_map(str(store.path(reference["path"])))
+    source = pa.memory_map(str(store.local(reference["path"], reference.get("hash", ""))))
     return pa.ipc.open_file(source).read_all()
 
 

@@ -175,7 +175,7 @@ def one_by_one(sample, tmp_path_factory) -> dict[str, FinishedRun]:
 @pytest.mark.parametrize("source", FORMATS)
 @pytest.mark.parametrize("target", FORMATS)
 def test_convert_gives_what_the_run_would_have_written(one_by_one, tmp_path, source, target):
-    out = convert(one_by_one[source], target, str(tmp_path / "out"))
+    out = Path(convert(one_by_one[source], target, str(tmp_path / "out")))
     expected = contents(shard_folder(one_by_one[target]))
     assert contents(out) == expected  # the manifest, too
 
@@ -186,7 +186,7 @@ def test_convert_takes_columns_along_and_refuses_what_cannot_hold_them(sample, t
     expected = finish(sample, run_folder, formats=["mds"], **columns | {"columns": ["position_ids"]})
     wanted = contents(shard_folder(expected))
     made = finish(sample, run_folder, formats=["parquet"], **columns)
-    assert contents(convert(made, "mds", str(tmp_path / "mds"))) == wanted
+    assert contents(Path(convert(made, "mds", str(tmp_path / "mds")))) == wanted
     with pytest.raises(ConfigError, match="position_ids"):
         convert(made, "raw", str(tmp_path / "raw"))
     with pytest.raises(ConfigError, match="do not say where documents begin"):
@@ -200,7 +200,7 @@ def test_raw_rows_of_other_kinds_come_back(sample, tmp_path, row, columns):
     wanted = contents(shard_folder(expected))
     made = finish(sample, tmp_path / "run", row=row, formats=["raw"], columns=columns)
     assert check_shards(made) == []
-    assert contents(convert(made, "parquet", str(tmp_path / "back"))) == wanted
+    assert contents(Path(convert(made, "parquet", str(tmp_path / "back")))) == wanted
 
 
 def test_convert_refuses_a_damaged_shard_and_a_finished_folder(finished, tmp_path):

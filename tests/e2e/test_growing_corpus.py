@@ -16,7 +16,7 @@ import yaml
 from pipeline.config import ConfigError, parse_config
 from pipeline.corpus import CORPUS, append_new, is_unchanged
 from pipeline.engine.lease import LeaseHeldError, hold_lease
-from pipeline.engine.store import Store
+from pipeline.engine.local_store import LocalStore
 from pipeline.finished import load_finished
 from pipeline.index_folder import Index
 from pipeline.run import run
@@ -119,7 +119,7 @@ def test_what_cannot_be(tmp_path):
         append_new(parse_config(off))
     with pytest.raises(ConfigError, match="a run folder, not a corpus"):
         append_new(parse_config(config(tmp_path) | {"run": str(tmp_path / "corpus" / "sets" / "a")}))
-    with hold_lease(Store(str(tmp_path / "corpus"))), pytest.raises(LeaseHeldError, match="the corpus belongs to"):
+    with hold_lease(LocalStore(str(tmp_path / "corpus"))), pytest.raises(LeaseHeldError, match="the corpus belongs to"):
         append_new(parse_config(config(tmp_path)))
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config(tmp_path)))
     assert winnow("run", str(tmp_path / "c.yaml"), "--as", "x")[0] == 2

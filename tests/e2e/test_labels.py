@@ -18,6 +18,7 @@ from jobs.shards import shards
 from jobs.summary import print_summary
 from pipeline.config import ConfigError, parse_config
 from pipeline.convert import convert
+from pipeline.engine.local_store import LocalStore
 from pipeline.explain import explain, find
 from pipeline.finished import FinishedRun, load_finished
 from pipeline.run import run
@@ -374,13 +375,12 @@ def test_commands_show_labels(data, tmp_path):
 
 def test_labels_outlive_a_conversion(finished, tmp_path):
     for file_format, described in described_formats(finished.manifest["shards"]).items():
-        target = convert(finished, file_format, str(tmp_path / file_format))
+        target = Path(convert(finished, file_format, str(tmp_path / file_format)))
         shards_of = [(split, shard) for split, told in described.items() for shard in told["shards"]]
         for split, shard in shards_of:
             written = finished.store.path(f"{finished.shards}/{shard['path']}")
-            packed = read_shard(
-                target / shard["path"], file_format, shard, row_shape(finished.manifest), whole_rows=True
-            )
+            shape = row_shape(finished.manifest)
+            packed = read_shard(LocalStore(str(target)), shard["path"], file_format, shard, shape, whole_rows=True)
             counts = Counter(packed.labels.tolist())
             assert all(number in range(3) for number in counts), split
             if file_format == "mds":

@@ -250,16 +250,16 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_counted_again(tmp_path, m
     expected = load_finished(run(parse_config(config(tmp_path, lines, "whole"))).config.run)
     opens = Store.open_input
 
-    def refuses(path):
+    def refuses(store, path):
         if path.endswith("web-1.jsonl"):
             raise PermissionError(13, "Permission denied", path)
-        return opens(path)
+        return opens(store, path)
 
     settings = parse_config(config(tmp_path, lines, "run", max_unreadable_share=1.0))
-    monkeypatch.setattr(Store, "open_input", staticmethod(refuses))
+    monkeypatch.setattr(Store, "open_input", refuses)
     partly = load_finished(run(settings).config.run)
     assert partly.manifest["sources"]["web"]["boilerplate"]["lines"] == 0
-    monkeypatch.setattr(Store, "open_input", staticmethod(opens))
+    monkeypatch.setattr(Store, "open_input", opens)
     again = load_finished(run(settings).config.run)
     assert again.manifest["sources"] == expected.manifest["sources"]
     assert again.manifest["sources"]["web"]["boilerplate"]["lines"] > 0

@@ -399,13 +399,13 @@ def test_a_file_that_could_not_be_read_is_taken_by_a_later_night(tmp_path, monke
     files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
     open_input = Store.open_input
 
-    def no_permission(path):
+    def no_permission(store, path):
         if path == str(files[1]):
             raise PermissionError(13, "Permission denied", path)
-        return open_input(path)
+        return open_input(store, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "open_input", staticmethod(no_permission))
+        patch.setattr(Store, "open_input", no_permission)
         run(night(tmp_path, 0, files, compute={"max_unreadable_share": 1.0}))
     assert [Path(file[0]).name for file in Index(str(tmp_path / "index")).segments()[0].files] == ["night-00.jsonl"]
     walk = run(night(tmp_path, 1, files))

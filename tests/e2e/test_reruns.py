@@ -14,7 +14,7 @@ from pipeline import schemas
 from pipeline.config import parse_config
 from pipeline.engine import engine as engine_module
 from pipeline.engine.lease import LEASE, LeaseHeldError, hold_lease
-from pipeline.engine.store import Store
+from pipeline.engine.local_store import LocalStore
 from pipeline.explain import explain, find, unreadable
 from pipeline.finished import load_finished
 from pipeline.run import run
@@ -206,9 +206,9 @@ def test_verify_sees_altered_work(tmp_path):
 
 def test_a_run_that_stood_still_does_not_take_the_folder_back(tmp_path):
     code = (
-        "import sys, time; import pipeline.engine.lease as l; from pipeline.engine.store import Store\n"
+        "import sys, time; import pipeline.engine.lease as l; from pipeline.engine.local_store import LocalStore\n"
         "l.RENEW_EVERY_S = 0.1; l.EXPIRES_AFTER_S = 0.5\n"
-        f"with l.hold_lease(Store({str(tmp_path)!r})) as lease:\n"
+        f"with l.hold_lease(LocalStore({str(tmp_path)!r})) as lease:\n"
         "    print('held', flush=True); sys.stdin.readline()\n"
         "    try: lease.check(); print('mine', flush=True)\n"
         "    except l.LeaseHeldError: print('lost', flush=True)\n"
@@ -216,7 +216,7 @@ def test_a_run_that_stood_still_does_not_take_the_folder_back(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
     os.kill(process.pid, signal.SIGSTOP)
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     for _ in range(100):
         try:
             with hold_lease(store) as lease:

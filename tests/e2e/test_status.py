@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import ConfigError, parse_config
 from pipeline.engine.engine import StageFailedError
 from pipeline.engine.lease import LEASE, hold_lease
-from pipeline.engine.store import Store
+from pipeline.engine.local_store import LocalStore
 from pipeline.finished import load_finished
 from pipeline.run import run
 from pipeline.status import status_of
@@ -85,7 +85,7 @@ def test_a_run_that_goes_on_and_one_that_died(tmp_path, monkeypatch):
     attempt["state"] = "running"  # as kill -9 leaves it
     (tmp_path / "run" / "attempt.json").write_bytes(orjson.dumps(attempt))
     assert status_of(str(tmp_path / "run")).state == "died"
-    with hold_lease(Store(str(tmp_path / "run"))):
+    with hold_lease(LocalStore(str(tmp_path / "run"))):
         assert status_of(str(tmp_path / "run")).state == "running"
         assert (tmp_path / "run" / LEASE).exists()
 

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from pipeline.engine.catalogue import InputError, build_catalogue, list_inputs, list_paths
-from pipeline.engine.store import Store
+from pipeline.engine.catalogue import build_catalogue, list_inputs
+from pipeline.engine.inputs import InputError, list_paths
+from pipeline.engine.local_store import LocalStore
 
 
 def numbers(files):
@@ -11,7 +12,7 @@ def numbers(files):
 
 
 def test_numbers_are_kept_and_never_given_again(tmp_path):
-    store, data = Store(str(tmp_path / "run")), tmp_path / "in"
+    store, data = LocalStore(str(tmp_path / "run")), tmp_path / "in"
     data.mkdir()
     for name in ("c.jsonl", "a.jsonl"):
         (data / name).write_text("x")
@@ -35,7 +36,7 @@ def test_numbers_are_kept_and_never_given_again(tmp_path):
 
 def test_looking_only_writes_nothing(tmp_path):
     (tmp_path / "a.jsonl").write_text("x")
-    store = Store(str(tmp_path / "run"))
+    store = LocalStore(str(tmp_path / "run"))
     assert len(build_catalogue(store, {"web": [str(tmp_path / "a.jsonl")]}, save=False)) == 1
     assert not (tmp_path / "run").exists()
 

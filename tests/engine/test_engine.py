@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
 from pipeline.engine.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeConfig, group_units
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import Store
@@ -36,14 +37,14 @@ def units(count: int, **more) -> list[Unit]:
 
 
 def engine(tmp_path, executor: str = "inline", **compute) -> Engine:
-    return Engine(Store(str(tmp_path)), ComputeConfig(executor=executor, **compute))
+    return Engine(LocalStore(str(tmp_path)), ComputeConfig(executor=executor, **compute))
 
 
 def test_committed_units_are_never_computed_again(tmp_path):
     first = engine(tmp_path).run(Stage("s", 1, {}, work), units(3))
     assert [record.counters["n"] for record in first] == [0, 1, 2]
     again = engine(tmp_path).run(Stage("s", 1, {}, work), units(4))
-    assert marks(Store(str(tmp_path))) == 4
+    assert marks(LocalStore(str(tmp_path))) == 4
     assert again[:3] == first
 
 
@@ -52,7 +53,7 @@ def test_another_fingerprint_is_another_result(tmp_path, changed):
     engine(tmp_path).run(Stage("s", 1, {}, work), units(2))
     stage = {"name": "s", "version": 1, "settings": {}, "run": work} | changed
     engine(tmp_path).run(Stage(**stage), units(2))
-    assert marks(Store(str(tmp_path))) == 4
+    assert marks(LocalStore(str(tmp_path))) == 4
 
 
 def test_a_lost_or_cut_output_is_computed_again(tmp_path):
@@ -75,7 +76,7 @@ def test_failing_units_are_tried_again_and_then_named(tmp_path):
 
 
 def test_a_dry_engine_writes_nothing(tmp_path):
-    dry = Engine(Store(str(tmp_path / "run")), ComputeConfig(), dry=True)
+    dry = Engine(LocalStore(str(tmp_path / "run")), ComputeConfig(), dry=True)
     with pytest.raises(NotReadyError):
         dry.run(Stage("s", 1, {}, work), units(2))
     assert not (tmp_path / "run").exists()

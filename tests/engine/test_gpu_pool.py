@@ -11,9 +11,9 @@ import pytest
 from pipeline.engine.connect import ClusterError
 from pipeline.engine.engine import Engine, StageFailedError
 from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Unit
 from pipeline.engine.stage import Accelerated, Stage
-from pipeline.engine.store import Store
 
 BIG = 10_000_000
 
@@ -51,7 +51,7 @@ STAGE = Stage("halves", 1, {}, both, accelerated=Accelerated(prepare, finish))
 
 def run(tmp_path, units, **compute):
     config = ComputeConfig(**{"executor": "ray", "workers": 2, "worker_memory_mb": 256, "attempts": 2} | compute)
-    return Engine(Store(str(tmp_path)), config).run(STAGE, units)
+    return Engine(LocalStore(str(tmp_path)), config).run(STAGE, units)
 
 
 def units(count: int, **more) -> list[Unit]:

@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from pipeline.engine.lease import LEASE, LeaseHeldError, hold_lease
-from pipeline.engine.store import Store
+from pipeline.engine.local_store import LocalStore
 
 
 def test_one_owner_at_a_time(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     with hold_lease(store):
         with pytest.raises(LeaseHeldError, match=f"process {os.getpid()}"), hold_lease(store):
             pass
@@ -21,12 +21,13 @@ def test_one_owner_at_a_time(tmp_path):
 
 def test_a_killed_owner_on_this_machine_is_replaced_at_once(tmp_path):
     code = (
-        "import sys, time; from pipeline.engine.lease import hold_lease; from pipeline.engine.store import Store\n"
-        f"with hold_lease(Store({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pipeline.engine.lease import hold_lease\n"
+        "from pipeline.engine.local_store import LocalStore\n"
+        f"with hold_lease(LocalStore({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     with pytest.raises(LeaseHeldError), hold_lease(store):
         pass
     process.kill()
@@ -36,7 +37,7 @@ def test_a_killed_owner_on_this_machine_is_replaced_at_once(tmp_path):
 
 
 def test_a_lease_of_another_host_counts_until_it_expires(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     lease = {"host": "elsewhere", "pid": 1, "started": "1", "expires": time.time() + 50}
     store.replace(LEASE, orjson.dumps(lease))
     with pytest.raises(LeaseHeldError, match="elsewhere"), hold_lease(store):

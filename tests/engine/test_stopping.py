@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Unit
 from pipeline.engine.stage import Stage
 from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError, exit_code_of
-from pipeline.engine.store import Store
 
 
 def work(unit: Unit, workspace) -> None:
@@ -29,7 +29,7 @@ def work(unit: Unit, workspace) -> None:
 def run(tmp_path, units: list[Unit], grace_seconds: float = 60):
     stop = Stop(grace_seconds)
     with stop.heed():
-        return Engine(Store(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop).run(
+        return Engine(LocalStore(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop).run(
             Stage("s", 1, {}, work), units
         )
 
@@ -42,7 +42,7 @@ def test_the_running_unit_commits_and_no_other_begins(tmp_path, capfd, number, c
         run(tmp_path, units)
     assert exit_code_of(error.value.signal_number) == code
     assert "asked to stop" in capfd.readouterr().err
-    assert len(Store(str(tmp_path)).list("work/s/" + Stage("s", 1, {}, work).fingerprint, ".json")) == 2
+    assert len(LocalStore(str(tmp_path)).list("work/s/" + Stage("s", 1, {}, work).fingerprint, ".json")) == 2
     assert len(run(tmp_path, units)) == 4
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -50,7 +50,7 @@ def test_the_running_unit_commits_and_no_other_begins(tmp_path, capfd, number, c
 def test_asked_in_its_last_unit_a_stage_ends_and_the_next_one_does_not_begin(tmp_path):
     stop = Stop()
     with stop.heed():
-        engine = Engine(Store(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop)
+        engine = Engine(LocalStore(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop)
         engine.run(Stage("s", 1, {}, work), [Unit(0, {"signals": [signal.SIGTERM]})])
         with pytest.raises(StoppedError, match="stage t: 0 of its 1"):
             engine.run(Stage("t", 1, {}, work), [Unit(0, {})])

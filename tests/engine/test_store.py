@@ -3,11 +3,12 @@ import os
 
 import pytest
 
-from pipeline.engine.store import StorageError, Store
+from pipeline.engine.local_store import LocalStore
+from pipeline.engine.store import StorageError
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     with pytest.raises(RuntimeError, match="stop"), store.create("a/b.bin") as draft:
         draft.write(b"half")
         raise RuntimeError("stop")
@@ -22,7 +23,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_hash_is_that_of_the_bytes(tmp_path):
     import hashlib
 
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     with store.create("x", "sha256") as draft:
         draft.write(b"one ")
         draft.write(bytearray(b"two"))
@@ -31,7 +32,7 @@ def test_hash_is_that_of_the_bytes(tmp_path):
 
 
 def test_only_one_creates_exclusively(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     assert store.create_exclusive("r.json", b"first")
     assert not store.create_exclusive("r.json", b"second")
     assert store.read("r.json") == b"first"
@@ -39,7 +40,7 @@ def test_only_one_creates_exclusively(tmp_path):
 
 
 def test_drafts_of_killed_processes_are_invisible_and_removed(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / ".draft-x-host-1").write_bytes(b"half")
     assert store.list("work") == []
@@ -50,7 +51,7 @@ def test_drafts_of_killed_processes_are_invisible_and_removed(tmp_path):
 def test_full_disk_says_what_to_do(tmp_path, monkeypatch):
     import errno
 
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
 
     def full(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -63,13 +64,13 @@ def test_full_disk_says_what_to_do(tmp_path, monkeypatch):
 
 def test_a_file_where_a_folder_is_needed(tmp_path):
     (tmp_path / "run").write_text("a file")
-    store = Store(str(tmp_path / "run"))
+    store = LocalStore(str(tmp_path / "run"))
     with pytest.raises(OSError), store.create("x") as draft:
         draft.write(b"1")
 
 
 def test_a_second_name_is_a_link_and_replaces_what_has_it(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     store.replace("a.bin", b"one")
     store.replace("b.npy", b"other")
     assert store.link("a.bin", "b.npy")
@@ -84,7 +85,7 @@ def test_a_disk_without_links_gives_no_second_name(tmp_path, monkeypatch, code):
     def refuse(*_):
         raise OSError(code, "no links here")
 
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     store.replace("a.bin", b"one")
     monkeypatch.setattr(os, "link", refuse)
     assert not store.link("a.bin", "a.npy")
@@ -93,4 +94,4 @@ def test_a_disk_without_links_gives_no_second_name(tmp_path, monkeypatch, code):
 
 def test_other_faults_of_a_link_are_told(tmp_path):
     with pytest.raises(FileNotFoundError):
-        Store(str(tmp_path)).link("missing.bin", "a.npy")
+        LocalStore(str(tmp_path)).link("missing.bin", "a.npy")

@@ -7,15 +7,15 @@ from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fat
 from pipeline import schemas
 from pipeline.dedup.minhash import MinHashConfig
 from pipeline.engine.execute import ComputeConfig
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.stage import peak_memory_mb
-from pipeline.engine.store import Store
 
 SLOW = pytest.mark.slow
 
 
 def outcome(folder, documents, change, **compute):
     """What the stages decided, and what each took."""
-    engine = WatchedEngine(Store(str(folder)), ComputeConfig(executor="inline", **compute))
+    engine = WatchedEngine(LocalStore(str(folder)), ComputeConfig(executor="inline", **compute))
     committed = deduplicate(engine, *make_parts(engine, documents, MinHashConfig(), 4000, change))
     return fates(engine, committed["keepers"]), {summary.name: summary for summary in engine.summaries}
 

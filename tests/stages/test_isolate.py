@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Unit
 from pipeline.engine.set_aside import SetAsideError, all_set_aside, set_aside
 from pipeline.engine.stage import Workspace
-from pipeline.engine.store import StorageError, Store
+from pipeline.engine.store import StorageError
 from pipeline.sources.records import BatchBuilder
 from pipeline.sources.slices import FileSlice
 from pipeline.stages.isolate import MOST_OF_A_BATCH, fatal_rows, try_first, without
@@ -41,7 +42,7 @@ def test_where_all_fail_it_is_not_the_documents():
 
 
 def test_found_documents_are_named_in_the_run_folder(tmp_path):
-    store = Store(str(tmp_path))
+    store = LocalStore(str(tmp_path))
     workspace = Workspace(store, "work/tokenise/f", "0", {})
     docs, texts = np.array([7, 1 << 40], np.uint64), pa.array(["fine", "raise"])
     try_first(workspace, docs, texts, work)  # a first attempt does not look

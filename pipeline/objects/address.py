@@ -1,0 +1,91 @@
+"""Addresses of object stores: what counts as one, and what must not stand in it."""
+
+import os
+import re
+from pathlib import Path
+
+SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
+"""Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
+
+
+class AddressError(ValueError):
+    """A path that looks like a URL cannot be used as one; the message does not repeat what may be secret."""
+
+
+def is_url(path: str) -> bool:
+    """Whether a path names something in an object store rather than on a disk."""
+    return _SCHEME.match(path) is not None
+
+
+def scheme_of(url: str) -> str:
+    """The part before ``://``."""
+    found = _SCHEME.match(url)
+    assert found is not None
+    return found[1]
+
+
+def check_address(path: str) -> str:
+    """The path, if it is a path of a disk or a URL that can be used.
+
+    Raises:
+        AddressError: an unknown kind of URL, or one with credentials or without a bucket.
+    """
+    if not is_url(path):
+        return path
+    scheme, _, rest = path.partition("://")
+    bucket = rest.partition("/")[0]
+    account = bucket.partition("@")[0] if "@" in bucket else ""
+    if account and (":" in account or scheme not in _HOST_WITH_ACCOUNT):
+        raise AddressError(
+            f"a {scheme}:// URL holds credentials before an @; take them out: they come from the environment "
+            "(AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
+        )
+    if re.search(r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=)", path, re.IGNORECASE):
+        raise AddressError(
+            f"a {scheme}:// URL is signed; take the part from the ? on out: credentials come from the environment, a "
+            "profile, or the machine's role alone"
+        )
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}://" for name in SCHEMES if name != "memory")
+        raise AddressError(f"{scheme}://: not a kind of storage that winnow knows; there are {known} and plain paths")
+    if not bucket:
+        raise AddressError(f"{path}: no bucket; expected {scheme}://BUCKET/PATH")
+    return path
+
+
+def check_endpoint(endpoint: str) -> str:
+    """The address of a server, if it is one and holds no credentials.
+
+    Raises:
+        AddressError: it is not.
+    """
+    scheme, separator, rest = endpoint.partition("://")
+    if "@" in rest.partition("/")[0] or "@" in scheme or "?" in endpoint:
+        raise AddressError("holds credentials or a query; give the server's address alone, such as http://minio:9000")
+    if not separator or scheme not in ("http", "https") or not rest:
+        raise AddressError(f"{endpoint!r}: expected http://SERVER:PORT or https://SERVER")
+    return endpoint
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in every folder; a URL as it is."""
+    return path.rstrip("/") if is_url(path) else str(Path(path).absolute())
+
+
+def real(path: str) -> str:
+    """A path by which two names of one file can be known; a URL as it is."""
+    return path if is_url(path) else os.path.realpath(path)
+
+
+def join(root: str, relative: str) -> str:
+    """A file below a root, unless ``relative`` is a whole address by itself."""
+    if is_url(relative) or relative.startswith("/"):
+        return relative
+    return f"{root.rstrip('/')}/{relative}" if relative else root.rstrip("/")
+
+
+def last_part(path: str) -> str:
+    """The name at the end of a path or URL."""
+    return path.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,229 @@
+"""Whole runs in an object store: the bytes of a local run, whatever goes wrong on the way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+from pipeline.config import ConfigError, parse_config
+from pipeline.engine.engine import StageFailedError
+from pipeline.finished import load_finished
+from pipeline.run import run
+from pipeline.status import status_of
+from pipeline.verify import check_shards, check_work, recount
+from tests.e2e.processes import command, kill_when
+from tests.e2e.sample import settings, write_sample
+from tests.faults.hooks import environment
+from tests.faults.runs import shards_of
+from tests.faulty_objects import FaultyServer
+
+pytestmark = pytest.mark.slow
+BUCKET = "winnow-runs"
+SMALL = {"unit_mb": 1, "partition_mb": 1}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """Inputs, and the shards of a run on this disk."""
+    folder = tmp_path_factory.mktemp("local")
+    write_sample(folder / "data")
+    config = settings(folder / "data", folder / "run", compute=SMALL, shards=SHARDS)
+    run(parse_config(config))
+    return folder
+
+
+SHARDS = {"sequence_tokens": 127, "shard_mb": 1, "splits": {"val": 0.1}, "formats": ["parquet", "raw", "mds"]}
+
+
+@pytest.fixture
+def bucket(s3, local, tmp_path):
+    """A folder of the bucket of this test's own, with the inputs."""
+    import s3fs
+
+    files = s3fs.S3FileSystem()
+    files.makedirs(BUCKET, exist_ok=True)
+    files.put(str(local / "data"), f"{BUCKET}/{tmp_path.name}/data", recursive=True)
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
+def remote(bucket: str, tmp_path: Path, **sections) -> dict:
+    storage = {"scratch": str(tmp_path / "scratch"), "retries": 2} | sections.pop("storage", {})
+    compute = SMALL | sections.pop("compute", {})
+    return settings(
+        f"{bucket}/data", f"{bucket}/run", **{"shards": SHARDS} | sections, compute=compute, storage=storage
+    )
+
+
+def everything_holds(bucket: str, local: Path) -> None:
+    import s3fs
+
+    assert shards_of(f"{bucket}/run") == shards_of(local / "run")
+    finished = load_finished(f"{bucket}/run")
+    assert check_shards(finished) == check_work(finished, hashes=True) == []
+    assert all(balance.expected == balance.found for balance in recount(finished))
+    files = s3fs.S3FileSystem()
+    left = [path for path in files.find(f"{bucket}/run") if ".draft" in path or "lease" in path]
+    assert left == [] and files.list_multipart_uploads(BUCKET) == []
+
+
+def test_inputs_work_and_shards_in_a_store_give_the_bytes_of_a_local_run(bucket, local, tmp_path):
+    config = parse_config(remote(bucket, tmp_path))
+    run(config)
+    everything_holds(bucket, local)
+    again = run(config)
+    assert all(summary.units == summary.reused for summary in again.engine.summaries)
+    for read in ("config.yaml", "state.json", f"{load_finished(config.run).shards}/manifest.json"):
+        text = again.engine.store.read(read)
+        assert b"AWS" not in text and b'"test"' not in text and b"secret" not in text.lower()
+    assert list((tmp_path / "scratch").glob("winnow-[!o]*")) == []
+
+
+def test_inputs_in_a_store_and_the_run_on_a_disk(bucket, local, tmp_path):
+    run(parse_config(remote(bucket, tmp_path) | {"run": str(tmp_path / "run")}))
+    assert shards_of(tmp_path / "run") == shards_of(local / "run")
+
+
+def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypatch):
+    """Byte ranges of JSONL, and row groups of Parquet."""
+    from pipeline.stages import slices
+
+    monkeypatch.setattr("pipeline.stages.slices.plan_count", _in_small_units(slices.plan_count))
+    monkeypatch.setattr("pipeline.stages.slices.plan_measure", _in_small_units(slices.plan_measure))
+    walk = run(parse_config(remote(bucket, tmp_path)))
+    assert len(walk.measured) > 5
+    assert shards_of(f"{bucket}/run") == shards_of(local / "run")
+
+
+def _in_small_units(plan):
+    return lambda *arguments: plan(*arguments[:-1], 20_000)
+
+
+@pytest.mark.ray
+def test_on_ray(bucket, local, tmp_path):
+    config = remote(bucket, tmp_path, compute={"executor": "ray", "workers": 2, "unit_timeout_minutes": 5})
+    line = command(config, tmp_path / "config.yaml")
+    done = subprocess.run(line, env=environment(tmp_path / "marks"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    everything_holds(bucket, local)
+
+
+def test_storage_that_fails_for_a_while_and_then_for_good(bucket, local, tmp_path, s3, monkeypatch):
+    monkeypatch.setattr("pipeline.objects.files.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.engine.engine.STORAGE_WAIT_SECONDS", 0.01)
+    with FaultyServer(s3.port).running() as server:
+        config = parse_config(remote(bucket, tmp_path, storage={"endpoint": server.endpoint}))
+        broken = [False]
+        seen = [0]
+
+        def every_seventh(_method: str, path: str) -> int | None:
+            seen[0] += 1
+            broken[0] = broken[0] or "decide/" in path
+            return 503 if seen[0] % 7 == 0 or (broken[0] and "lease" not in path) else None
+
+        server.fault = every_seventh
+        with pytest.raises(
+            (StageFailedError, OSError), match="(?s)the server said 503: SlowDown.*run the same command"
+        ):
+            run(config)
+        server.fault = lambda _method, _path: None
+        walk = run(config)
+    measured = next(summary for summary in walk.engine.summaries if summary.name == "measure")
+    assert measured.units == measured.reused
+    everything_holds(bucket, local)
+
+
+def test_a_store_that_refuses_ends_with_exit_code_1_and_what_to_do(bucket, tmp_path, s3):
+    with FaultyServer(s3.port).running() as server:
+        config = remote(bucket, tmp_path, storage={"endpoint": server.endpoint})
+        server.fault = lambda method, path: 403 if method == "PUT" and "measure" in path else None
+        line = command(config, tmp_path / "config.yaml")
+        done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=environment(tmp_path / "marks"))
+    assert done.returncode == 1
+    assert "may not do this" in done.stderr and f"{bucket}/run/work/measure/" in done.stderr
+
+
+@pytest.mark.longest
+@pytest.mark.parametrize("stage", ["filter", "tokenise", "shards"])
+def test_killed_and_started_again(bucket, local, tmp_path, stage):
+    from pipeline.engine.open_store import open_store
+
+    store = open_store(f"{bucket}/run")
+    line = command(remote(bucket, tmp_path), tmp_path / "config.yaml")
+    assert kill_when(line, lambda: bool(store.folders(f"work/{stage}")))
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    everything_holds(bucket, local)
+
+
+def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
+    select = {"encoder": {"model": "hashing"}, "semantic": {"epsilon": 0.05}}
+    config = remote(bucket, tmp_path, select=select)
+    run(parse_config(config))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    at = f"{bucket}/run"
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def winnow(*arguments: str, code: int = 0) -> str:
+        line = [sys.executable, "-m", "jobs", *arguments]
+        done = subprocess.run(line, capture_output=True, text=True, env=variables, timeout=300)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    assert "finished" in winnow("status", at)
+    assert "the books close" in winnow("verify", at, "--work")
+    assert "outcome    kept" in winnow("why", "web/2", at)
+    assert "row 0 of train" in winnow("shards", "head", at)
+    assert "splits" in winnow("shards", "stats", at)
+    assert f"{at}/audit/dedup.html" in winnow("audit", "dedup", at, "--planted", "0")
+    assert "embeddings" in winnow("export", "embeddings", at, str(tmp_path / "out"))
+    assert len(winnow("near", "the river carries bread", at).splitlines()) >= 10
+    assert "to run" in winnow("plan", str(tmp_path / "config.yaml"))
+    assert f"{at}/shards/" in winnow("shards", "convert", at, "--format", "litdata")
+    assert "the books close" in winnow("verify", at)
+    assert "no run has finished here" in winnow("why", "x", f"{bucket}/nothing", code=2)
+    assert "credentials" in winnow("status", "s3://key:secret@bucket/run", code=2)
+    assert status_of(at).state == "finished"
+
+
+def test_nights_in_a_store(bucket, local, tmp_path):
+    """A corpus that grows, its index beside it: the sets and the list of a corpus on a disk."""
+    from pipeline.corpus import CORPUS, append_new
+    from pipeline.engine.open_store import open_store
+
+    files = {"disk": tmp_path / "corpus", "s3": f"{bucket}/corpus"}
+    data = {"disk": tmp_path / "data", "s3": f"{bucket}/nights"}
+    write_sample(tmp_path / "all", 60)
+    listed = {}
+    for where, folder in files.items():
+        sections = {"compute": SMALL | {"max_unreadable_share": 0.2}, "storage": {"scratch": str(tmp_path / "scratch")}}
+        config = settings(data[where], folder, **sections)
+        config["sources"] = [{"name": "web", "path": f"{data[where]}/web-*", "id": "url"}]
+        parsed = parse_config(config)
+        store = open_store(str(data[where]))
+        for name in ("web-0.jsonl", "web-1.jsonl.zst"):
+            store.replace(name, (tmp_path / "all" / name).read_bytes())
+            assert append_new(parsed) is not None
+        assert append_new(parsed) is None
+        listed[where] = orjson.loads(open_store(str(folder)).read(CORPUS))
+    assert len(listed["s3"]["sets"]) == 2
+    for mine, theirs in zip(listed["disk"]["sets"], listed["s3"]["sets"], strict=True):
+        assert mine["splits"] == theirs["splits"]
+        assert shards_of(files["disk"] / "sets" / mine["name"]) == shards_of(f"{files['s3']}/sets/{theirs['name']}")
+    from pipeline.index_check import check_index
+    from pipeline.index_folder import open_index
+
+    index = open_index(f"{files['s3']}/index")
+    assert check_index(index) == [] and index.leftovers() == []
+    index.drop(1)
+    assert list(index.segments()) == [0] and list(index.segments(dropped=True)) == [0, 1]
+
+
+def test_secrets_in_the_config_are_refused_and_not_repeated(tmp_path):
+    for setting in ({"run": "s3://KEY:hidden@bucket/run"}, {"storage": {"endpoint": "http://KEY:hidden@minio"}}):
+        with pytest.raises(ConfigError) as refused:
+            parse_config(settings(tmp_path, tmp_path / "run") | setting)
+        assert "hidden" not in str(refused.value) and "hidden" not in repr(refused.value.__cause__)

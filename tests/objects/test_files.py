@@ -1,0 +1,205 @@
+"""Requests to a real S3 server: conditional creation, retries, what is told when all is lost, and what never is."""
+
+import threading
+
+import pytest
+
+from pipeline.objects.address import AddressError, check_address, check_endpoint
+from pipeline.objects.config import StorageConfig
+from pipeline.objects.errors import ObjectStorageError, without_secrets
+from pipeline.objects.files import ObjectFiles, object_files
+from pipeline.objects.listing import find_objects
+from pipeline.objects.traffic import counted_traffic
+from tests.faulty_objects import FaultyServer
+
+BUCKET = "s3://winnow-files"
+
+
+@pytest.fixture
+def server(s3, monkeypatch):
+    import s3fs
+
+    monkeypatch.setattr("pipeline.objects.files.FIRST_WAIT_SECONDS", 0.001)
+    s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
+    faulty = FaultyServer(s3.port)
+    with faulty.running():
+        yield faulty
+
+
+@pytest.fixture
+def files(server) -> ObjectFiles:
+    return object_files(BUCKET, StorageConfig(endpoint=server.endpoint, retries=3))
+
+
+def test_of_two_creators_one_wins(files, server):
+    results = {}
+    barrier = threading.Barrier(2)
+
+    def create(name: str) -> None:
+        barrier.wait()
+        results[name] = files.create(f"{BUCKET}/race", name.encode())
+
+    threads = [threading.Thread(target=create, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results.values()) == [False, True]
+    assert results[files.read(f"{BUCKET}/race").decode()]
+    sent = [headers for method, path, headers in server.headers if method == "PUT" and path.endswith("race")]
+    assert [headers.get("If-None-Match") for headers in sent] == ["*", "*"]
+
+
+def test_a_creator_whose_answer_was_lost_has_won(files, server):
+    server.fail(1, "lost", "PUT", "mine")
+    assert files.create(f"{BUCKET}/mine", b"me")
+    assert not files.create(f"{BUCKET}/mine", b"another")
+    assert files.read(f"{BUCKET}/mine") == b"me"
+
+
+@pytest.mark.parametrize("how", [503, "lost", *(pytest.param(how, marks=pytest.mark.slow) for how in (500, "hang up"))])
+def test_passing_errors_are_asked_again_and_counted(files, server, how):
+    server.fail(3, how)
+    with counted_traffic() as asked:
+        files.write(f"{BUCKET}/again", b"content")
+    # the HTTP library itself asks once more where a kept connection broke
+    assert asked["objects.retries"] == 3 or (isinstance(how, str) and asked["objects.retries"] >= 1)
+    server.fail(2, how)
+    assert files.read(f"{BUCKET}/again") == b"content"
+
+
+def test_an_error_that_stays_says_which_object_and_what_to_do(files, server):
+    server.fail(1000, 503)
+    with pytest.raises(
+        ObjectStorageError, match=r"cannot read s3://winnow-files/x \(4 attempts\): the server said 503: SlowDown"
+    ):
+        files.read(f"{BUCKET}/x")
+    assert server.asked["GET"] == 4
+
+
+def test_what_may_not_be_done_is_not_asked_twice(files, server):
+    server.fail(1000, 403)
+    with pytest.raises(ObjectStorageError, match="AWS_ACCESS_KEY_ID.*AWS_PROFILE.*role"):
+        files.write(f"{BUCKET}/x", b"")
+    assert server.asked["PUT"] == 1
+
+
+def test_a_bucket_that_is_not_there(s3):
+    files = object_files("s3://no-such-bucket", StorageConfig())
+    for ask in (files.read, files.state, files.below):
+        with pytest.raises(ObjectStorageError, match="create the bucket, or correct its name"):
+            ask("s3://no-such-bucket/x")
+
+
+def test_nobody_there(s3):
+    files = object_files("s3://bucket", StorageConfig(endpoint="http://127.0.0.1:9", retries=0))
+    with pytest.raises(ObjectStorageError, match=r"s3://bucket/x: no answer: .*check `storage.endpoint`"):
+        files.read("s3://bucket/x")
+
+
+def test_no_credentials_says_where_they_are_looked_for(s3, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    files = ObjectFiles("s3", StorageConfig(endpoint=s3.endpoint))
+    with pytest.raises(ObjectStorageError, match="no usable credentials were found; looked for: AWS_ACCESS_KEY_ID"):
+        files.read("s3://bucket/x")
+
+
+@pytest.mark.slow
+def test_a_large_file_goes_in_parts_and_none_are_left_of_a_failed_one(files, server, tmp_path, monkeypatch):
+    import s3fs
+
+    monkeypatch.setattr("pipeline.objects.files.PART_BYTES", 5 << 20)
+    content = bytes(range(256)) * (13 << 12)  # 13 MiB and a bit: 3 parts
+    (tmp_path / "large").write_bytes(content)
+    server.fail(1, 503, "PUT", "partNumber=2")
+    with counted_traffic() as asked:
+        files.upload(f"{BUCKET}/large", str(tmp_path / "large"), len(content))
+    assert asked["objects.retries"] == 1
+    assert files.read(f"{BUCKET}/large") == content
+    assert (server.asked["POST"], server.asked["DELETE"]) == (3, 1)  # begun, given up; begun, completed
+    server.fail(1000, 503, "PUT", "partNumber=3")
+    with pytest.raises(ObjectStorageError):
+        files.upload(f"{BUCKET}/never", str(tmp_path / "large"), len(content))
+    assert files.state(f"{BUCKET}/never") is None
+    assert s3fs.S3FileSystem().list_multipart_uploads(BUCKET.removeprefix("s3://")) == []
+
+
+def test_patterns_mean_what_they_mean_on_disks(files, tmp_path):
+    from pipeline.engine.inputs import list_paths
+
+    names = ["a/x.jsonl", "a/y.txt", "a/b/x.jsonl", "a/b/c/x.jsonl", "a/.hidden/x.jsonl", "a/.x.jsonl", "ab/x.jsonl"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+        files.write(f"{BUCKET}/tree/{name}", b"1")
+    patterns = "a a/b a/*.jsonl a/**/*.jsonl **/x.jsonl a*/x.jsonl a/? a/**/c/* **/*.txt a/[a-b]/x.jsonl a/x.jsonl"
+    for pattern in patterns.split():
+        try:
+            expected = [path.removeprefix(f"{tmp_path}/") for path in list_paths(f"{tmp_path}/{pattern}")]
+        except ValueError:
+            expected = []
+        found = [o.url.removeprefix(f"{BUCKET}/tree/") for o in find_objects(files, f"{BUCKET}/tree/{pattern}")]
+        assert found == expected, pattern
+
+
+@pytest.mark.slow
+def test_listings_longer_than_an_answer(files, monkeypatch):
+    import s3fs
+
+    s3 = s3fs.S3FileSystem()
+    s3.pipe({f"{BUCKET}/many/{number:05d}": b"" for number in range(1001)})
+    assert len(files.below(f"{BUCKET}/many")) == len(files.directly_in(f"{BUCKET}/many")[0]) == 1001
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIAEXAMPLE:verysecret@bucket/run",
+        "s3://AKIAEXAMPLE@bucket/run",
+        "s3://bucket/run?X-Amz-Signature=verysecret",
+        "az://name:verysecret@container/x",
+        "abfs://name:verysecret@account.dfs.core.windows.net/x",
+    ],
+)
+def test_secrets_in_addresses_are_refused_and_not_repeated(url):
+    with pytest.raises(AddressError) as refused:
+        check_address(url)
+    assert "verysecret" not in str(refused.value) and "AKIAEXAMPLE" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "ftp://host/x", "https://host/x"])
+def test_addresses_that_cannot_be_used(url):
+    with pytest.raises(AddressError):
+        check_address(url)
+
+
+@pytest.mark.parametrize("url", ["s3://b/x@y", "abfs://container@account.dfs.core.windows.net/x", "/a/b", "a:b@c/d"])
+def test_addresses_that_can(url):
+    assert check_address(url) == url
+
+
+@pytest.mark.parametrize("endpoint", ["minio:9000", "http://key:secret@minio:9000", "http://minio?x=1", "ftp://minio"])
+def test_endpoints_that_cannot_be_used(endpoint):
+    with pytest.raises(AddressError) as refused:
+        check_endpoint(endpoint)
+    assert "secret" not in str(refused.value)
+
+
+def test_messages_hold_no_credentials(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
+    text = "https://b.s3.amazonaws.com/x?X-Amz-Credential=AKIA&X-Amz-Signature=abc said wJalrXUtnFEMI/K7MDENG"
+    assert without_secrets(text) == "https://b.s3.amazonaws.com/x?X-Amz-Credential=***&X-Amz-Signature=*** said ***"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "package", "extra"), [("gs", "gcsfs", "gcs"), ("az", "adlfs", "azure"), ("s3", "s3fs", "s3")]
+)
+def test_a_missing_package_names_the_extra(scheme, package, extra, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(AddressError, match=rf"pip install 'winnow-corpus\[{extra}\]'"):
+        ObjectFiles(scheme, StorageConfig())
