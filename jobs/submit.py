@@ -96,16 +96,18 @@ def _variables(given: list[str]) -> dict[str, str]:
 def _refuse_relative_paths(config: "Config") -> None:
     """A job's current folder is a temporary one of the cluster: what lay under it would be lost."""
     from pipeline.config import ConfigError
+    from pipeline.objects.address import is_url
 
     paths = {"run": config.run}
     for source in config.sources:
         paths |= {f"path of source {source.name}": path for path in source.paths}
     if config.dedup and config.dedup.index:
         paths["dedup.index"] = config.dedup.index
-    relative = [f"  {name}: {path}" for name, path in paths.items() if not Path(path).is_absolute()]
+    on_disks = {name: path for name, path in paths.items() if not is_url(path)}
+    relative = [f"  {name}: {path}" for name, path in on_disks.items() if not Path(path).is_absolute()]
     if relative:
         raise ConfigError(
-            "on a cluster every path must be absolute, and the same on all nodes (shared storage)\n"
+            "on a cluster every path must be absolute, and the same on all nodes (shared storage, or an address such as s3://bucket/run)\n"
             + "\n".join(relative)
         )
 

@@ -91,6 +91,7 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
         "started": _process_start(os.getpid()),
         "token": secrets.token_hex(8),  # tells owners apart; reaches no result
     }
+    store.check_exclusive()
     while not store.create_exclusive(LEASE, _lease_bytes(owner)):
         (judged,) = store.read_all([LEASE])
         if judged is None:

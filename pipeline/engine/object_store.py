@@ -9,21 +9,23 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
 from pipeline.engine.fault_hook import reached
-from pipeline.engine.store import TEMPORARY_PREFIX, DigestName, Draft, StorageError, Store, hash_of
+from pipeline.engine.store import TEMPORARY_PREFIX, DigestName, Draft, StorageError, Store, T, hash_of
 from pipeline.objects.address import is_url, join
 from pipeline.objects.cache import FileCache
-from pipeline.objects.files import ObjectFiles, object_files
+from pipeline.objects.files import AT_ONCE, ObjectFiles, object_files
 from pipeline.objects.reader import ObjectReader
 
 IN_MEMORY_BYTES = 8_000_000
@@ -90,6 +92,23 @@ class ObjectStore(Store):
         reached("open", path=relative)
         return self._files.create(self.location(relative), data)
 
+    def check_exclusive(self) -> None:
+        """Create an object twice: the second time must be refused.
+
+        Raises:
+            StorageError: the server knows no conditional creation.
+        """
+        probe = f"{TEMPORARY_PREFIX}probe-{secrets.token_hex(8)}"
+        try:
+            created = [self._files.create(self.location(probe), content) for content in (b"first", b"second")]
+        finally:
+            self.remove(probe)
+        if created != [True, False]:
+            raise StorageError(
+                f"{self.root}: this server writes over an object that is to be created only once (it ignores "
+                "If-None-Match), so two runs could mix; use a server that knows conditional writes, or a shared disk"
+            )
+
     def take_over(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Remove the judged object and create one's own; an object beside it lets in one at a time."""
         taking = f"{relative}.{hashlib.blake2b(judged, digest_size=8).hexdigest()}"
@@ -141,6 +160,16 @@ class ObjectStore(Store):
         if relative.startswith("/"):
             return Path(relative).open("rb")
         return cast(BinaryIO, ObjectReader(self._files_of(relative), self.location(relative)))
+
+    def read_each(self, paths: Iterable[str], read: Callable[[BinaryIO], T]) -> Iterator[T]:
+        """What ``read`` finds in each of these objects, in their order: while one is read, the next ones come."""
+
+        def one(path: str) -> T:
+            with self.open(path) as file:
+                return read(file)
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects") as pool:
+            yield from pool.map(one, paths)
 
     def _files_of(self, relative: str) -> ObjectFiles:
         return object_files(relative, self.storage) if is_url(relative) else self._files

@@ -8,9 +8,9 @@ may rely on is the same.
 import contextlib
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 import pyarrow as pa
 import xxhash
@@ -22,6 +22,7 @@ DigestName = Literal["xxh3_128", "sha256"]
 DIGESTS: dict[DigestName, Callable[[], Any]] = {"xxh3_128": xxhash.xxh3_128, "sha256": hashlib.sha256}
 TEMPORARY_PREFIX = ".draft-"
 PIECE_BYTES = 1 << 20
+T = TypeVar("T")
 
 
 class StorageError(OSError):
@@ -115,6 +116,13 @@ class Store(ABC):
     def create_exclusive(self, relative: str, data: bytes) -> bool:
         """Create a small file if nobody has: True for the one who did. Whole or absent at any moment."""
 
+    def check_exclusive(self) -> None:  # noqa: B027 - a disk does, and so has nothing to look at
+        """Look whether the storage creates files exclusively at all.
+
+        Raises:
+            StorageError: it does not, so that records and leases could be made twice.
+        """
+
     @abstractmethod
     def take_over(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Put ``data`` in place of a small file that holds ``judged``; False if somebody has changed it meanwhile."""
@@ -155,6 +163,12 @@ class Store(ABC):
     @abstractmethod
     def open(self, relative: str) -> BinaryIO:
         """The file for reading, seekable; only the ranges that are read need to be fetched."""
+
+    def read_each(self, paths: Iterable[str], read: Callable[[BinaryIO], T]) -> Iterator[T]:
+        """What ``read`` finds in each of these files, in their order; a far store is asked for several at a time."""
+        for path in paths:
+            with self.open(path) as file:
+                yield read(file)
 
     @abstractmethod
     def columns_of(self, relative: str) -> Any:

@@ -102,7 +102,8 @@ class ObjectReader(io.BufferedIOBase):
         self._next = None
         self._held, self._held_at = memoryview(data), self._at
         if len(data) < end - self._at:
-            self._size = self._at + len(data) if data or self._size is None else self._size
+            if data:  # else this place may lie behind the end
+                self._size = self._at + len(data)
         elif in_order and self._block == LARGEST_BLOCK_BYTES and (self._size is None or end < self._size):
             after = end + self._block
             self._next = end, after, self._files.later(lambda: self._files.read_range(self.name, end, after))

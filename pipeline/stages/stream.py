@@ -5,7 +5,7 @@ reading a token.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +53,14 @@ def read_documents(store: Store, listing: Json, first: int, last: int) -> tuple[
     paths = [entry["path"] for entry in read_listing(store, listing)]
     index: list[dict[str, NDArray[Any]]] = []
     item_starts: list[NDArray[np.int64]] = []
-    for path in paths:
-        with store.open(path) as file:
-            exchange = ExchangeFile.open(file)
-            columns = exchange.read(first, last)
-            dtype = exchange.item_dtype
-            first_item = int(exchange.payload_starts(first, first)[0])
+
+    def read(file: BinaryIO) -> tuple[dict[str, NDArray[Any]], np.dtype[Any], int]:
+        exchange = ExchangeFile.open(file)
+        return exchange.read(first, last), exchange.item_dtype, int(exchange.payload_starts(first, first)[0])
+
+    found = list(store.read_each(paths, read))
+    dtype = found[0][1]
+    for columns, _, first_item in found:
         index.append(columns)
         lengths = columns["length"].astype(np.int64)
         item_starts.append(first_item + np.cumsum(lengths) - lengths)

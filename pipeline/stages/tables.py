@@ -5,7 +5,7 @@ Arrow IPC is mapped, not read: a table is there at once, and only the columns an
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -120,10 +120,8 @@ def read_listing(store: Store, reference: Json) -> list[Json]:
 
 def read_partition(store: Store, listing: Json, partition: int) -> dict[str, NDArray[Any]]:
     """One partition of an exchange: its rows from every map file, in unit order."""
-    pieces = []
-    for entry in read_listing(store, listing):
-        with store.open(entry["path"]) as file:
-            pieces.append(ExchangeFile.open(file).read(partition, partition + 1))
+    paths = [entry["path"] for entry in read_listing(store, listing)]
+    pieces = list(store.read_each(paths, lambda file: ExchangeFile.open(file).read(partition, partition + 1)))
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
@@ -132,16 +130,17 @@ def read_partition_payload(store: Store, listing: Json, partition: int) -> NDArr
 
     Held once: the sizes are added up before anything is read.
     """
-    entries = read_listing(store, listing)
-    ranges = []
-    for entry in entries:
-        with store.open(entry["path"]) as file:
-            exchange = ExchangeFile.open(file)
-            begin, end = exchange.payload_starts(partition, partition + 1).tolist()
-            ranges.append((entry["path"], begin, end))
-    payload = np.empty(sum(end - begin for _, begin, end in ranges), exchange.item_dtype)
+    paths = [entry["path"] for entry in read_listing(store, listing)]
+
+    def extent(file: BinaryIO) -> tuple[int, int, np.dtype[Any]]:
+        exchange = ExchangeFile.open(file)
+        begin, end = exchange.payload_starts(partition, partition + 1).tolist()
+        return begin, end, exchange.item_dtype
+
+    ranges = list(store.read_each(paths, extent))
+    payload = np.empty(sum(end - begin for begin, end, _ in ranges), ranges[0][2])
     at = 0
-    for path, begin, end in ranges:
+    for path, (begin, end, _) in zip(paths, ranges, strict=True):
         if begin == end:
             continue
         with store.open(path) as file:

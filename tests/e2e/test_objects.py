@@ -91,15 +91,15 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     """Byte ranges of JSONL, and row groups of Parquet."""
     from pipeline.stages import slices
 
-    monkeypatch.setattr("pipeline.stages.slices.plan_count", _in_small_units(slices.plan_count))
-    monkeypatch.setattr("pipeline.stages.slices.plan_measure", _in_small_units(slices.plan_measure))
+    monkeypatch.setattr(slices, "plan_count", _in_small_units(slices.plan_count, 2))
+    monkeypatch.setattr(slices, "plan_measure", _in_small_units(slices.plan_measure, 3))
     walk = run(parse_config(remote(bucket, tmp_path)))
     assert len(walk.measured) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
 
 
-def _in_small_units(plan):
-    return lambda *arguments: plan(*arguments[:-1], 20_000)
+def _in_small_units(plan, place):
+    return lambda *arguments: plan(*arguments[:place], 20_000, *arguments[place + 1 :])
 
 
 @pytest.mark.ray
@@ -159,6 +159,7 @@ def test_killed_and_started_again(bucket, local, tmp_path, stage):
     everything_holds(bucket, local)
 
 
+@pytest.mark.longest
 def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
     select = {"encoder": {"model": "hashing"}, "semantic": {"epsilon": 0.05}}
     config = remote(bucket, tmp_path, select=select)

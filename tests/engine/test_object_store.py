@@ -218,6 +218,17 @@ def test_an_index_elsewhere_is_read_by_its_whole_address(remote, tmp_path):
     assert here.exists(remote.location("far")) and remote.exists(here.location("local"))
 
 
+def test_a_server_that_ignores_conditions_is_refused(remote, monkeypatch):
+    def writes_over(url, data):
+        remote._files.write(url, data)
+        return True
+
+    monkeypatch.setattr(remote._files, "create", writes_over)
+    with pytest.raises(StorageError, match="ignores If-None-Match"), hold_lease(remote):
+        pass
+    assert remote.list("") == []
+
+
 def test_roots_that_cannot_be_used():
     with pytest.raises(AddressError, match="not a kind of storage"):
         open_store("ftp://host/run")
