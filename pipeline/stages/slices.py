@@ -90,6 +90,8 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
             with workspace.store.open_input(description["path"]) as file:
                 StoredFile(file, description["stop"]).check_kind("")
             workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
+        except (ConnectionError, TimeoutError):  # nothing is known of the file: the unit is tried again
+            raise
         except (OSError, FileFaultError) as error:  # measure reads the file whole and records what is wrong with it
             workspace.notes["fault"] = str(error)
         return
@@ -98,6 +100,8 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
             metadata = pq.ParquetFile(file).metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
             workspace.notes["row_groups"] = [[group.num_rows, group.total_byte_size] for group in groups]
+    except (ConnectionError, TimeoutError):
+        raise
     except (OSError, ValueError) as error:  # as above
         workspace.notes["row_groups"] = []
         workspace.notes["fault"] = str(error)

@@ -223,6 +223,23 @@ def test_nights_in_a_store(bucket, local, tmp_path):
     assert list(index.segments()) == [0] and list(index.segments(dropped=True)) == [0, 1]
 
 
+def test_a_run_and_its_index_in_different_places(bucket, local, tmp_path):
+    """Two nights with the index on this disk, in the store, and beside a run in the other one: the same shards."""
+    nights = ("web-0.jsonl", "web-1.jsonl.zst")
+    places = {"disk": (tmp_path, tmp_path), "far": (tmp_path / "far", bucket), "near": (bucket, tmp_path / "near")}
+    found = {}
+    for name, (runs, index) in places.items():
+        found[name] = []
+        for number, night in enumerate(nights):
+            config = settings(local / "data", f"{runs}/{number}", dedup={"index": f"{index}/index"})
+            config["sources"] = [{"name": "web", "path": f"{local}/data/{night}", "id": "url"}]
+            config["storage"] = {"scratch": str(tmp_path / "scratch")}
+            walk = run(parse_config(config))
+            found[name].append(shards_of(f"{runs}/{number}"))
+        assert walk.index is not None and walk.index.documents > 0
+    assert found["disk"] == found["far"] == found["near"]
+
+
 def test_secrets_in_the_config_are_refused_and_not_repeated(tmp_path):
     for setting in ({"run": "s3://KEY:hidden@bucket/run"}, {"storage": {"endpoint": "http://KEY:hidden@minio"}}):
         with pytest.raises(ConfigError) as refused:

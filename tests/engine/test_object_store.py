@@ -229,6 +229,21 @@ def test_a_server_that_ignores_conditions_is_refused(remote, monkeypatch):
     assert remote.list("") == []
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_lost_connection_while_counting_is_no_fault_of_the_file(tmp_path, monkeypatch, kind):
+    from pipeline.engine.records import Unit
+    from pipeline.engine.stage import run_unit
+    from pipeline.stages.slices import count_stage
+
+    def lost(_store, path):
+        raise ConnectionError(f"{path}: no answer")
+
+    monkeypatch.setattr(LocalStore, "open_input", lost)
+    unit = Unit(0, {"path": "s3://bucket/x", "format": kind, "start": 0, "stop": 10})
+    with pytest.raises(ConnectionError):
+        run_unit(count_stage(), unit, LocalStore(str(tmp_path)))
+
+
 def test_roots_that_cannot_be_used():
     with pytest.raises(AddressError, match="not a kind of storage"):
         open_store("ftp://host/run")
