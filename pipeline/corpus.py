@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, parse_config
 from pipeline.engine.catalogue import InputFile
 from pipeline.engine.inputs import look_at
 from pipeline.engine.lease import hold_lease
@@ -97,10 +97,9 @@ def _plan(config: Config, store: Store, name: str | None) -> Night:
     if name is not None and not _NAME.fullmatch(name):
         raise ConfigError(f"--as {name!r}: expected letters, digits, '.', '_' and '-', such as 2026-11-21")
     name = name or _next_number(store)
-    dedup = config.dedup
-    if dedup.index is None:
-        dedup = dedup.model_copy(update={"index": store.location("index")})
-    mine = config.model_copy(update={"run": store.location(f"{SETS}/{name}"), "dedup": dedup})
+    values = config.model_dump(mode="json") | {"run": store.location(f"{SETS}/{name}")}
+    values["dedup"]["index"] = config.dedup.index or store.location("index")
+    mine = parse_config(values, "--new-only")  # a run with an index: what such runs may not do is checked again
     index = index_of(mine)
     assert index is not None
     return Night(store, mine, index, name, len(new_files(index, usable_inputs(config))))

@@ -126,6 +126,14 @@ def test_what_cannot_be(tmp_path):
     assert list(Index(str(tmp_path / "corpus" / "index")).segments()) == [0]
 
 
+def test_nights_of_labelled_documents_need_their_labels_named(tmp_path):
+    values = config(tmp_path, shards={"row": "document", "sequence_tokens": 16})
+    write_night(tmp_path / "raw", 0)
+    values["sources"][0]["label"] = "id"
+    with pytest.raises(ConfigError, match=r"name all labels in shards\.labels"):
+        append_new(parse_config(values))
+
+
 def test_if_changed_without_new_only(tmp_path):
     file = write_night(tmp_path / "raw", 0)
     plain = parse_config(config(tmp_path))
