@@ -41,11 +41,13 @@ def labels_table(names: list[str], by_split: dict[str, list[int]]) -> Table:
 
 
 def missing_labels(names: list[str], by_split: dict[str, list[int]]) -> list[str]:
-    """One line for each split that holds some labels and not others."""
+    """One line for each split that lacks labels; none where all splits are empty."""
+    if not any(map(any, by_split.values())):
+        return []
     lines = []
     for split, counts in by_split.items():
         missing = [name for name, number in zip(names, counts, strict=True) if not number]
-        if missing and sum(counts):
+        if missing:
             more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
             lines.append(f"split {split} has no document with label {', '.join(map(shown_label, missing[:5]))}{more}")
     return lines

@@ -1,7 +1,8 @@
 """``winnow plan --cluster``: nodes, memory, disk, requests, hours and cost, as a table or JSON."""
 
+import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 NODE_COUNTS = (1, 2, 4, 8, 16, 32)
 """Shown where nobody asks for a number."""
 MANY_NODES = 100_000
+LARGEST = 1_000_000_000
+"""Of any option; in GB of text an exabyte."""
 NODE_TYPES = Path(__file__).with_name("node_types.yaml")
 
 
@@ -45,6 +48,7 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
     from pipeline.cluster_sizing import plan_cluster
     from pipeline.config import ConfigError
 
+    _check_finite(asked)
     node, given = _machines(config, asked)
     corpus, id_bytes, tokens = _corpus(config, asked)
     plan = plan_cluster(corpus, config, id_bytes, node, given, tokens)
@@ -57,6 +61,16 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
         sys.stdout.buffer.write(orjson.dumps(plan.to_json(estimates), option=options))
         return
     _print(plan, estimates)
+
+
+def _check_finite(asked: Asked) -> None:
+    """Refuse numbers that are none, or larger than any cluster; the command refuses those that are too small."""
+    from pipeline.config import ConfigError
+
+    for field in fields(asked):
+        value = getattr(asked, field.name)
+        if isinstance(value, int | float) and not value <= LARGEST:
+            raise ConfigError(f"--{field.name.replace('_', '-')} {value}: expected a number up to {LARGEST:,}")
 
 
 def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
@@ -94,7 +108,7 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Surroundings
                 "of your own with --node-types"
             )
         node = NodeType(asked.node, **table["nodes"][asked.node])
-        head = table["nodes"].get(table.get("head"))
+        head = table["nodes"].get(table["head"])
         head_price = head.get("price") if head else None
     elif asked.cores is not None and asked.memory_gb is not None:
         node = NodeType(f"{asked.cores} cores, {asked.memory_gb:g} GB", asked.cores, asked.memory_gb)
@@ -108,8 +122,8 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Surroundings
         storage_mb_s=asked.storage_mb_s,
         efficiency=asked.efficiency,
         embed_documents_s=asked.embed_rate,
-        read_price=table.get("requests", {}).get("reads"),
-        write_price=table.get("requests", {}).get("writes"),
+        read_price=table["requests"].get("reads"),
+        write_price=table["requests"].get("writes"),
         head_price=head_price,
     )
 
@@ -123,16 +137,39 @@ def _node_table(path: Path) -> dict[str, Any]:
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
         for name, values in table["nodes"].items():
-            NodeType(name, **values)
+            _check_numbers(f"node {name!r}", asdict(NodeType(name, **values)), may_be_0=("price", "disk_gb"))
+        _check_numbers("requests", table.setdefault("requests", {}), may_be_0=("reads", "writes"))
+        if table.setdefault("head", None) is not None and table["head"] not in list(table["nodes"]):
+            raise ValueError(f"head is {table['head']!r:.100}, not one of its nodes")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name an existing table with --node-types") from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: not a table of nodes ({error}); expected `nodes: {{NAME: {{cores: 64, memory_gb: 128, "
             f"price: 2.5}}}}` as in {NODE_TYPES}"
         ) from error
     known: dict[str, Any] = table
     return known
+
+
+def _check_numbers(where: str, values: dict[str, Any], may_be_0: tuple[str, ...]) -> None:
+    """Refuse values with which nothing can be reckoned; None is not known.
+
+    Raises:
+        ValueError: a name is no string, or a value no number above 0 (not below 0 where it may be 0).
+    """
+    for name, value in values.items():
+        if name == "name":
+            if type(value) is not str:
+                raise ValueError(f"the name of {where} is not a string; put it in quotes")
+        elif (value is not None or name in ("cores", "memory_gb")) and (
+            type(value) not in ((int,) if name == "cores" else (int, float))
+            or not math.isfinite(value)
+            or value < 0
+            or (value == 0 and name not in may_be_0)
+        ):
+            kind = "a whole number" if name == "cores" else "a number"
+            raise ValueError(f"{name} of {where} is {value!r:.100}, not {kind}{'' if name in may_be_0 else ' above 0'}")
 
 
 def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from jobs.plan_cluster import _node_table
 from pipeline.cluster_sizing import CORE_SECONDS_A_MB, NodeType, Surroundings, plan_cluster
-from pipeline.config import parse_config
+from pipeline.config import ConfigError, parse_config
 from pipeline.request_sizing import requests_of
 from pipeline.sizing import Corpus, corpus_of, sizes_of
 from tests.e2e.test_commands import winnow
@@ -40,7 +41,9 @@ def test_sizes_by_hand():
     assert without.tables["bands"] == without.tables["candidates"] == without.band_partitions == 0
     assert without.files < sizes.files
     signature = sizes_of(Corpus(10**9, 10**9, 100_000), config(dedup={"verify": "signature"}), 4)
-    assert sizes.tables["candidates"] - signature.tables["candidates"] == 100_000_000
+    assert signature == sizes  # pairs near the threshold need the sets, too
+    estimate = sizes_of(Corpus(10**9, 10**9, 100_000), config(dedup={"verify": "estimate"}), 4)
+    assert sizes.tables["candidates"] - estimate.tables["candidates"] == 100_000_000
     two = sizes_of(Corpus(10**9, 10**9, 100_000), config(shards={"formats": ["parquet", "raw"]}), 4)
     assert two.tables["shards"] == 2 * 920_000_000
 
@@ -163,6 +166,9 @@ def test_the_command(written, tmp_path):
         (["--cores", "4", "--memory-gb", "64", "--hours", "0.001"], "no number of nodes ends sooner"),
         (["--node", "x", "--node-types", "{tmp}/none.yaml"], "No such file"),
         (["--node", "x", "--node-types", "{tmp}/c.yaml"], "not a table of nodes"),
+        (["--corpus-gb", "inf", "--cores", "4", "--memory-gb", "64"], "--corpus-gb inf: expected a number"),
+        (["--cores", "4", "--memory-gb", "inf"], "--memory-gb inf: expected a number"),
+        (["--cores", "4", "--memory-gb", "64", "--storage-mb-s", "nan"], "--storage-mb-s"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(written, tmp_path, more, says):
@@ -170,3 +176,25 @@ def test_what_cannot_be_planned_is_refused(written, tmp_path, more, says):
     code, output = winnow("plan", written, "--cluster", "--corpus-gb", "1000", *more)
     assert code == 2, output
     assert says in output
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"nodes": {"x": {"cores": -4, "memory_gb": 128}}}, "cores of node 'x' is -4, not a whole number above 0"),
+        ({"nodes": {"x": {"cores": None, "memory_gb": 128}}}, "cores of node 'x' is None"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": float("nan")}}}, "memory_gb of node 'x' is nan"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": 64, "network_gbit": 0}}}, "network_gbit of node 'x' is 0"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": 64, "price": "cheap"}}}, "price of node 'x' is 'cheap'"),
+        ({"nodes": {1: {"cores": 4, "memory_gb": 64}}}, "the name of node 1 is not a string"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": 64}}, "requests": None}, "not a table of nodes"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": 64}}, "requests": {"reads": "few"}}, "reads of requests is 'few'"),
+        ({"nodes": {"x": {"cores": 4, "memory_gb": 64}}, "head": ["x"]}, "head is ['x'], not one of its nodes"),
+    ],
+)
+def test_a_table_with_which_nothing_can_be_reckoned_is_refused(tmp_path, table, says):
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(table))
+    with pytest.raises(ConfigError) as refused:
+        _node_table(path)
+    assert says in str(refused.value)

@@ -38,7 +38,10 @@ def all_set_aside(store: Store) -> dict[int, str]:
     for name in store.list(FOLDER, ".json"):
         try:
             named = orjson.loads(store.read(f"{FOLDER}/{name}"))
-            found[int(named["doc"])] = str(named["reason"])
+            doc, reason = named["doc"], named["reason"]
+            if type(doc) is not int or type(reason) is not str or name != f"{doc:020d}.json":
+                raise ValueError(f"it names document {doc!r:.40}")  # a flipped digit would leave out another one
+            found[doc] = reason
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError(
                 f"{FOLDER}/{name} in {store.root}: damaged ({error}); remove it, and the document is looked for again"

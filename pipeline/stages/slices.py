@@ -157,7 +157,7 @@ def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
     named: dict[int, list[list[int | str]]] = {}
     for doc, reason in aside.items():
         at = bisect_right(starts, doc) - 1
-        if at >= 0:
+        if at >= 0 and starts[at] >> 32 == doc >> 32:  # not of a file that is no input any more
             named.setdefault(begins[at][1], []).append([doc, reason])
     return [
         replace(unit, description={**unit.description, "aside": named[place]}) if place in named else unit

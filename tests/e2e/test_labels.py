@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from jobs.labels import missing_labels
 from jobs.shards import shards
 from jobs.summary import print_summary
 from pipeline.config import ConfigError, parse_config
@@ -425,3 +426,10 @@ def test_the_documented_classifier_learns(data, tmp_path):
     assert len(losses) == 5 * finished.manifest["shards"]["splits"]["train"]["rows"] // 8
     assert losses[0].item() > 0.5
     assert sum(loss.item() for loss in losses[-10:]) / 10 < 0.1
+
+
+def test_a_split_without_a_label_is_told():
+    names = ["ham", "spam"]
+    assert missing_labels(names, {"train": [3, 1], "val": [1, 0]}) == ["split val has no document with label spam"]
+    assert missing_labels(names, {"train": [3, 1], "val": [0, 0]}) == ["split val has no document with label ham, spam"]
+    assert missing_labels(names, {"train": [0, 0], "val": [0, 0]}) == []

@@ -36,6 +36,16 @@ def test_documents_are_found_by_halving():
     assert fatal_rows(texts.slice(0, 0), work) == {}
 
 
+def test_what_ends_a_process_once_is_not_the_document(tmp_path):
+    def work_that_is_killed_once_at_each(texts) -> None:
+        met = tmp_path / "-".join(texts.to_pylist())
+        if not met.exists():
+            met.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert fatal_rows(pa.array(["a", "b", "c"]), work_that_is_killed_once_at_each) == {}
+
+
 def test_where_all_fail_it_is_not_the_documents():
     assert fatal_rows(pa.array(["raise"] * (MOST_OF_A_BATCH + 1)), work) == {}
     assert len(fatal_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH
@@ -57,6 +67,10 @@ def test_found_documents_are_named_in_the_run_folder(tmp_path):
     (tmp_path / "aside" / f"{3:020d}.json").write_text("{")
     with pytest.raises(StorageError, match=r"aside/0+3\.json in .*: damaged"):
         all_set_aside(store)
+    for damaged in ('{"doc": 7, "reason": "a"}', '{"doc": "3", "reason": "a"}', '{"doc": 3, "reason": 1}'):
+        (tmp_path / "aside" / f"{3:020d}.json").write_text(damaged)
+        with pytest.raises(StorageError, match="damaged"):
+            all_set_aside(store)
 
 
 def test_a_batch_without_them():
@@ -86,6 +100,7 @@ def test_only_the_units_that_read_them_change():
         Unit(2, {"slices": [slice_(2, 200), slice_(5, 0)]}, 1),
     ]
     aside = {2 << 32 | 100: "b", 2 << 32 | 199: "c", 5 << 32 | 8: "d"}
+    aside |= {1 << 31: "of no file", 4 << 32: "of one that is no input any more", 9 << 32 | 8: "of another one"}
     changed = _with_aside(units, aside)
     assert changed[0] is units[0]
     assert described_aside(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
