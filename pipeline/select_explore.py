@@ -87,12 +87,15 @@ def _compare(
     vectors = fixed_width(table, "vector", table.schema.field("vector").type.list_size)
     for begin in range(0, len(there), BLOCK_ROWS):
         block = there[begin : begin + BLOCK_ROWS]
-        products = mine @ unit_rows(vectors[begin : begin + BLOCK_ROWS]).T
-        products[block[None, :] >= chosen[:, None]] = -2.0
-        place = products.argmax(axis=1)
-        found = products[np.arange(len(chosen)), place]
-        better = found > best
-        best[better], nearest[better] = found[better], block[place[better]]
+        theirs = unit_rows(vectors[begin : begin + BLOCK_ROWS]).T
+        for first in range(0, len(chosen), BLOCK_ROWS):  # a large sample makes no larger product
+            rows = slice(first, first + BLOCK_ROWS)
+            products = mine[rows] @ theirs
+            products[block[None, :] >= chosen[rows, None]] = -2.0
+            place = products.argmax(axis=1)
+            found = products[np.arange(len(products)), place]
+            better = np.flatnonzero(found > best[rows])
+            best[first + better], nearest[first + better] = found[better], block[place[better]]
 
 
 def texts_of_pairs(run: FinishedRun, points: list[Point]) -> dict[int, str]:

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import ConfigError
 from pipeline.finished import FinishedRun
+from pipeline.select.encoder import encoder_identity, encoder_settings
+from pipeline.select.model_folder import ModelFolderError
+from pipeline.stages.clusters import encoder_note
 from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
 
 CENTRES = "clusters.npy"
@@ -15,7 +19,8 @@ SCORES = ("tokens", "cluster", "centre_cosine", "importance", "quality")
 
 
 def export_embeddings(run: FinishedRun, folder: str) -> int:
-    """Write ``embeddings-NNNNN.parquet`` a part and ``clusters.npy`` (float32[clusters, dimensions]).
+    """Write ``embeddings-NNNNN.parquet`` a part and ``clusters.npy`` (float32[clusters, dimensions]), with
+    ``clusters.json`` that tells a later run of which encoder these are.
 
     Columns: doc, id, source, outcome, rule (what left it out), keeper (of a semantic duplicate), tokens (in the
     shards if all were kept), cluster, centre_cosine, importance, quality (null where that is off), vector
@@ -61,4 +66,17 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
         return rows
     centres = read_ipc(run.store, run.records["centres"][0].outputs["centres"].reference())
     np.save(target / CENTRES, fixed_width(centres, "centre", centres.schema.field("centre").type.list_size))
+    _note_encoder(run, target / CENTRES)
     return rows
+
+
+def _note_encoder(run: FinishedRun, centres: Path) -> None:
+    """Say whose centres these are; where the model is gone, nothing is known of it."""
+    note, config = encoder_note(centres), run.config.select
+    assert config is not None
+    try:
+        settings = encoder_settings(config.encoder, run.config.compute.gpus not in ("auto", 0))
+    except ModelFolderError:
+        note.unlink(missing_ok=True)
+        return
+    note.write_bytes(orjson.dumps({"encoder": encoder_identity(settings)}))

@@ -65,7 +65,7 @@ def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, St
     """
     try:
         encoder = encoder_settings(select.encoder, asks_for_gpus(config))
-        return encoder, clusters.centres_stage(select.clusters, encoder["dimensions"])
+        return encoder, clusters.centres_stage(select.clusters, encoder)
     except (ModelFolderError, clusters.CentresError) as error:
         raise ConfigError(str(error)) from error
 

@@ -1,4 +1,7 @@
-"""Are documents that quality and prototypes left out what the ledger says? Computed again from the stored vectors."""
+"""Are the documents that quality, prototypes and the budget left out those that the ledger names?
+
+Steps are taken again from the scores; qualities and cosines are computed again from the stored vectors.
+"""
 
 from typing import Any
 
@@ -10,8 +13,11 @@ from numpy.typing import NDArray
 from pipeline import schemas
 from pipeline.engine.ledger import Balance
 from pipeline.finished import FinishedRun, parts_holding
+from pipeline.select.config import SelectConfig
 from pipeline.select.quality import Head
+from pipeline.select.steps import DROP_RULES, take_steps
 from pipeline.select.vectors import unit_rows
+from pipeline.stages.scores import candidates_of, sample_stage, shares_of, steps_of
 from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
 from pipeline.verified_semantics import vectors_of
 
@@ -26,11 +32,15 @@ def check_steps(run: FinishedRun) -> list[Balance]:
     if config is None or not run.parts:
         return []
     balances = []
+    stage = sample_stage(config, [source.name for source in run.config.sources])
+    if config.leaves_out_by_score and run.records["sample"][0].fingerprint == stage.fingerprint:
+        balances.append(_taken_again(run, config))  # an earlier version's steps may have decided otherwise
     if config.quality is not None and config.quality.threshold is not None:
         head = Head.from_json(run.store.read(run.records["quality_fit"][0].outputs["head"].path))
         doc, value = _left_out(run, "select.quality")
         found = _of_vectors(run, doc, lambda _, vectors: head.judge(vectors))
-        right = (np.abs(found - value) <= _FLOAT_ERROR) & (value < np.float32(config.quality.threshold))
+        low = value <= np.float32(config.quality.threshold)  # the ledger rounds: one just below may come out equal
+        right = (np.abs(found - value) <= _FLOAT_ERROR) & low
         balances.append(
             Balance("sampled documents whose quality is as low as the ledger says", len(doc), int(right.sum()))
         )
@@ -54,6 +64,30 @@ def check_steps(run: FinishedRun) -> list[Balance]:
         name = "sampled prototypes as near to their cluster's centre as the ledger says"
         balances.append(Balance(name, len(doc), int(right.sum())))
     return balances
+
+
+def _taken_again(run: FinishedRun, select: SelectConfig) -> Balance:
+    """All steps once more, from the scores: does the ledger keep and leave out the same documents by the same rules?"""
+    config, names = steps_of(select), [source.name for source in run.config.sources]
+    scores = [record.outputs["scores"].reference() for record in run.records["scores"]]
+    candidates = candidates_of(run.store, scores, config)
+    fates = take_steps(candidates, config, shares_of(config, names))
+    right = 0
+    for record in run.ledger:
+        table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule"])
+        docs = numbers(table, "doc")
+        begin, end = np.searchsorted(candidates.docs, [docs[0], docs[-1] + 1]) if len(docs) else (0, 0)
+        row = np.searchsorted(docs, candidates.docs[begin:end])
+        outcome, rule = (
+            np.asarray(table.column(name).cast(pa.string()).to_numpy(zero_copy_only=False), object)[row]
+            for name in ("outcome", "rule")
+        )
+        step = fates.rule[begin:end]
+        kept = (step < 0) & (outcome == schemas.KEPT)
+        left_out = (step >= 0) & (outcome == schemas.SAMPLED_OUT) & (rule == np.array(DROP_RULES, object)[step])
+        right += int((kept | left_out).sum())
+    name = "documents that the steps of select keep or leave out as the ledger says"
+    return Balance(name, len(candidates.docs), right)
 
 
 def _spread(docs: NDArray[np.uint64]) -> slice:

@@ -96,6 +96,14 @@ def _load_encoder(settings: bytes) -> Encoder:
     return TransformerEncoder(model_folder(config.model), config, values.get("files"))
 
 
+def encoder_identity(settings: dict[str, Any]) -> dict[str, Any]:
+    """Of :func:`encoder_settings`, what makes vectors of two runs comparable: the model, not how much of a text it
+    reads nor how exactly it computes."""
+    if "files" in settings:
+        return {"files": settings["files"]}
+    return {name: value for name, value in settings["config"].items() if name != "max_tokens"}
+
+
 def encoder_settings(config: EncoderConfig, gpus: bool) -> dict[str, Any]:
     """What vectors depend on: settings, with precision settled, and the hashes of the model's files.
 

@@ -40,7 +40,7 @@ class ImportanceConfig(Section):
     """Files of texts that the sample should be like: a path, a list of paths, or settings of reading."""
     buckets: int = Field(10_000, ge=16, le=1 << 24)
     """Hash buckets of words and word pairs."""
-    smoothing: float = Field(1.0, gt=0)
+    smoothing: float = Field(1.0, ge=1e-9, le=1e9)
     """Counts added to the target, a bucket on the average, spread as in the corpus."""
     max_features: int | None = Field(200, ge=1)
     """Features (words and word pairs) that a document counts for at most; the sum of a longer one is scaled down to so

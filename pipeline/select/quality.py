@@ -42,12 +42,12 @@ class QualityConfig(Section):
     threshold: float | None = Field(None, ge=0, le=1)
     """Documents below this quality (0 to 1) are left out; None leaves none out. Look at the curve first: `winnow select
     CONFIG --explore`."""
-    temperature: float | None = Field(None, gt=0)
+    temperature: float | None = Field(None, ge=1e-6, le=1e9)
     """In the draw of `sample`, a document's weight is its odds, quality / (1 - quality), to the power 1 / temperature;
     None does not look at quality there."""
     validation_share: float = Field(0.2, gt=0, lt=1)
     """Share of the examples of each class that judge the head and do not train it."""
-    l2: float = Field(1.0, gt=0)
+    l2: float = Field(1.0, ge=1e-12, le=1e12)
     """Strength of the penalty on the head's weights (scikit-learn's 1 / C)."""
     seed: int = Field(0, ge=0, lt=1 << 63)
     """Of the draw of held-out examples."""

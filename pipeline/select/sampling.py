@@ -15,6 +15,7 @@ Legend: N documents.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class SampleConfig(Section):
     target_tokens: int = Field(ge=1)
     """Budget in tokens of the shards: ends of documents and copies (`weight`) count. The sample is the most that fits
     in the order drawn, so it falls short by less than one document; a corpus below the budget is taken whole."""
-    shares: dict[str, float] | None = None
+    shares: dict[str, Annotated[float, Field(ge=1e-9, le=1e15)]] | None = None
     """Shares of the budget by source (any positive numbers; every source is named). A source that cannot give its
     share leaves the rest to the others. None = as large as they are."""
     cluster_temperature: float | None = Field(None, ge=0, le=1)
@@ -79,7 +80,7 @@ def draw_sample(
         strata = np.stack([source, cluster], axis=1)
         level = _levels(strata, order, tokens, None, config.cluster_temperature)
         order = np.lexsort((docs, -key, level))
-    if shares is not None:
+    if shares is not None or config.cluster_temperature is not None:  # else clusters would move shares between sources
         level = _levels(np.asarray(source)[:, None], order, tokens, shares, 1.0)
         order = np.lexsort((docs, -key, level))
     filled = np.cumsum(tokens[order])

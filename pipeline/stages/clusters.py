@@ -1,8 +1,10 @@
 """Centres and assignment: which cluster every embedded document lies in, and which others it lies near."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from pipeline.engine.exchange import partitions_for
 from pipeline.engine.records import Json, Output, Record, Unit, total
 from pipeline.engine.stage import Accelerated, Stage, Workspace
 from pipeline.select.clusters import ClustersConfig, fit_centres, number_of_clusters
+from pipeline.select.encoder import encoder_identity
 from pipeline.select.nearest import nearest_centres
 from pipeline.select.semantic import visited
 from pipeline.select.vectors import STORED, device_of_this_process, has_vector
@@ -26,14 +29,21 @@ class CentresError(ValueError):
     """Stored centres cannot be used for these vectors."""
 
 
-def centres_stage(config: ClustersConfig, dimensions: int) -> Stage:
+def centres_stage(config: ClustersConfig, encoder: Json) -> Stage:
     """One unit: k-means on a sample by hash, or centres taken from a file (which no embedding has to wait for).
 
+    Args:
+        config: how many, and how they are fitted, or where they are.
+        encoder: its settings (``encoder_settings``).
+
     Raises:
-        CentresError: the file is not there, or holds something else than centres of these dimensions.
+        CentresError: the file is not there, holds something else than centres of these dimensions, or is known to be
+            of another encoder.
     """
+    dimensions: int = encoder["dimensions"]
     if config.centres is not None:
         centres = read_centres(config.centres, dimensions)
+        _check_encoder(config.centres, encoder)
         settings = {"given": _digest(centres), "dimensions": dimensions}
         return Stage("centres", 2, settings, copy_centres, {"centres": config.centres})
     settings = config.model_dump(exclude={"centres"}) | {"dimensions": dimensions}
@@ -61,6 +71,34 @@ def read_centres(path: str, dimensions: int) -> NDArray[np.float32]:
             "name the centres of a run with the same encoder, or take the setting out to fit new ones"
         )
     return np.asarray(centres)
+
+
+def encoder_note(centres: Path) -> Path:
+    """The file that says whose centres these are: the same name with ``.json``."""
+    return centres.with_suffix(".json")
+
+
+def _check_encoder(path: str, encoder: Json) -> None:
+    """Refuse centres that are noted to be of another encoder; those without a note are taken as they are.
+
+    Raises:
+        CentresError: they are, or the note cannot be read.
+    """
+    note = encoder_note(Path(path))
+    if not note.exists():
+        return
+    try:
+        noted = orjson.loads(note.read_bytes())["encoder"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CentresError(
+            f"select.clusters.centres: {note} says whose centres {path} are, and cannot be read: {error!r}; export "
+            "them again, or remove it if they are of this encoder"
+        ) from error
+    if noted != orjson.loads(orjson.dumps(encoder_identity(encoder))):
+        raise CentresError(
+            f"select.clusters.centres: {path} are centres of another encoder than select.encoder ({note} says so); "
+            "name the centres of a run with the same encoder, or take the setting out to fit new ones"
+        )
 
 
 def _digest(centres: NDArray[np.float32]) -> str:

@@ -76,11 +76,11 @@ def embed_stage(config: EncoderConfig, gpus: bool) -> Stage:
 
 
 def plan_embed(read: list[Record]) -> list[Unit]:
-    """One unit a unit of examples."""
+    """One unit a unit of examples; numbered, because units without a readable example hold the same, nothing."""
     return [
         Unit(
             record.number,
-            {name: record.outputs[name].reference() for name in ("documents", "survivors")},
+            {name: record.outputs[name].reference() for name in ("documents", "survivors")} | {"unit": record.number},
             record.outputs["documents"].bytes,
         )
         for record in read

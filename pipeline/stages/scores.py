@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Store
 from pipeline.select.config import SelectConfig
 from pipeline.select.importance import importance_log_weights
 from pipeline.select.steps import DROP_RULES, Candidates, Fates, StepsConfig, take_steps
@@ -155,7 +156,7 @@ def steps_of(config: SelectConfig) -> StepsConfig:
 
 def sample_stage(config: SelectConfig, sources: list[str]) -> Stage:
     """One unit: clusters and the budget are looked at as wholes (about 100 bytes a document in memory)."""
-    return Stage("sample", 2, {"steps": steps_of(config).model_dump(), "sources": sources}, run_sample)
+    return Stage("sample", 3, {"steps": steps_of(config).model_dump(), "sources": sources}, run_sample)
 
 
 def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
@@ -166,12 +167,10 @@ def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
 def run_sample(unit: Unit, workspace: Workspace) -> None:
     """Take the steps; send what is left out back to its part, with its value and the limit."""
     config = StepsConfig.model_validate_json(orjson.dumps(workspace.settings["steps"]))
-    candidates = _candidates(workspace, unit.description["scores"], config)
-    shares = None
-    if config.sample is not None and config.sample.shares is not None:
-        shares = np.array([config.sample.shares[name] for name in workspace.settings["sources"]])
+    tables = read_listing(workspace.store, unit.description["scores"])
+    candidates = candidates_of(workspace.store, tables, config)
     with workspace.timed("draw"):
-        fates = take_steps(candidates, config, shares)
+        fates = take_steps(candidates, config, shares_of(config, workspace.settings["sources"]))
     out = np.flatnonzero(fates.rule >= 0)
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
     part = np.searchsorted(starts, candidates.docs[out], side="right") - 1
@@ -185,15 +184,22 @@ def run_sample(unit: Unit, workspace: Workspace) -> None:
     _count(workspace, candidates, fates)
 
 
-def _candidates(workspace: Workspace, listing: Json, config: StepsConfig) -> Candidates:
-    """What semantic dedup left, with the columns that some step looks at."""
+def shares_of(config: StepsConfig, sources: list[str]) -> NDArray[np.float64] | None:
+    """float64[sources] of the budget in the order of ``sources``; None where it has no shares."""
+    if config.sample is None or config.sample.shares is None:
+        return None
+    return np.array([config.sample.shares[name] for name in sources])
+
+
+def candidates_of(store: Store, tables: list[Json], config: StepsConfig) -> Candidates:
+    """What semantic dedup left, with the columns that some step looks at. ``tables`` are the scores, part by part."""
     names = ["doc", "source", "tokens", "cluster"]
     names += ["centre_cosine"] if config.drop_share is not None else []
     names += ["importance", "features"] if config.importance else []
     names += ["quality"] if config.threshold is not None or config.quality_temperature is not None else []
     pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for entry in read_listing(workspace.store, listing):
-        table = read_parquet(workspace.store, entry, [*names, "stays"])
+    for entry in tables:
+        table = read_parquet(store, entry, [*names, "stays"])
         stays = numbers(table, "stays")
         for name in names:
             pieces[name].append(numbers(table, name)[stays])  # a null becomes NaN

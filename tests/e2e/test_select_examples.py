@@ -185,7 +185,7 @@ def test_altered_scores_in_the_ledger_are_found(whole):
     _, finished = whole
     balances = check_steps(finished)
     assert [b for b in balances if b.expected != b.found] == []
-    assert len(balances) == 3
+    assert len(balances) == 4
     assert all(b.expected > 0 for b in balances)
     path = finished.store.path(finished.ledger[0].outputs["decisions"].path)
     head = finished.store.path(finished.records["quality_fit"][0].outputs["head"].path)
@@ -195,6 +195,13 @@ def test_altered_scores_in_the_ledger_are_found(whole):
     try:
         pq.write_table(table.set_column(table.schema.get_field_index("value"), "value", altered), path)
         assert len([b for b in check_steps(finished) if b.expected != b.found]) >= 2
+        # a document of the sample that the ledger calls left out, and one that it takes
+        names = table.column("outcome").cast("string").to_pylist()
+        budget = next(n for n, r in enumerate(table.column("rule").cast("string").to_pylist()) if r == "select.budget")
+        names[names.index("kept")], names[budget] = "sampled_out", "kept"
+        pq.write_table(table.set_column(table.schema.get_field_index("outcome"), "outcome", pa.array(names)), path)
+        wrong = next(b for b in check_steps(finished) if "keep or leave out" in b.what)
+        assert wrong.expected - wrong.found == 2
         path.write_bytes(original)
         values = json.loads(weights)
         head.write_text(json.dumps({**values, "bias": values["bias"] - 0.5}))
@@ -357,6 +364,10 @@ def test_one_file_cannot_be_good_and_bad(data, tmp_path):
         ({"quality": {"positive": "a", "negative": "b", "threshold": 2}}, "threshold"),
         ({"importance": {"target": [], "buckets": 100}, "sample": {"target_tokens": 5}}, "at least one file"),
         ({"prototypes": {"drop_share": 1.0}}, "drop_share"),
+        ({"sample": {"target_tokens": 5, "shares": {"a": -1.0, "b": 1.0}}}, "shares"),
+        ({"sample": {"target_tokens": 5, "shares": {"a": 0.0, "b": 1.0}}}, "shares"),
+        ({"importance": {"target": "x", "smoothing": 1e308}, "sample": {"target_tokens": 5}}, "smoothing"),
+        ({"quality": {"positive": "a", "negative": "b", "l2": 1e308}}, "l2"),
         ({"quality": {"positive": "a", "negative": {"path": "b", "txt": "c"}}}, "unknown setting 'txt'; did you mean"),
     ],
 )
@@ -374,3 +385,61 @@ def test_small_and_odd_corpora(data, tmp_path, texts):
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
     outcomes = Counter(row["outcome"] for row in rows(finished).values())
     assert outcomes[schemas.KEPT] + outcomes[schemas.SAMPLED_OUT] == sum(1 for t in texts if t)
+
+
+def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
+    blank = [str(tmp_path / f"blank{number}.jsonl") for number in range(2)]
+    for path in blank:  # over a megabyte each: a unit of its own
+        Path(path).write_text(("no JSON " * 12_000 + "\n") * 11)
+    nothing = (json.dumps({"text": "", "other": "x" * 100_000}) + "\n") * 11
+    for name in ("e", "f"):
+        (tmp_path / f"{name}.jsonl").write_text(nothing)
+    select = {
+        "encoder": {"dimensions": 64},
+        "semantic": "off",
+        "quality": quality(data, threshold=0.5) | {"positive": [str(data / "sea.jsonl"), *blank]},
+        "importance": {"target": str(data / "sea.jsonl")},
+        "sample": {"target_tokens": 1_000},
+    }
+    values = {
+        "run": str(tmp_path / "run"),
+        "sources": [
+            {"name": name, "path": str(folder / f"{name}.jsonl")}
+            for name, folder in (("e", tmp_path), ("b", data), ("f", tmp_path))
+        ],
+        "filter": {"mode": "annotate"},
+        "select": select,
+        "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1},
+    }
+    walk = run(parse_config(values))
+    finished = load_finished(str(tmp_path / "run"))
+    assert [record.counters.get("documents", 0) for record in walk.engine.committed["quality"]].count(0) >= 2
+    assert [record.counters["documents"] for record in walk.engine.committed["quality_embed"]].count(0) >= 2
+    assert finished.manifest["books"]["outcomes"]["kept"] > 0
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+
+
+def test_a_quality_that_rounds_to_the_threshold_is_below_it(data, tmp_path):
+    select = {"semantic": "off", "quality": quality(data, threshold=1.0, l2=1e-9)}
+    run(config(data, tmp_path / "run", select))
+    finished = load_finished(str(tmp_path / "run"))
+    assert any(row["value"] == row["threshold"] for row in rows(finished).values() if row["rule"] == "select.quality")
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+
+
+def test_centres_of_another_encoder_are_refused(data, tmp_path):
+    from pipeline.select_export import export_embeddings
+
+    run(config(data, tmp_path / "run", {"semantic": "off", "prototypes": "on"}))
+    export_embeddings(load_finished(str(tmp_path / "run")), str(tmp_path / "out"))
+    stored = {"semantic": "off", "prototypes": "on", "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
+    for change in ({"seed": 1}, {"ngrams": 1}):
+        with pytest.raises(ConfigError, match="centres of another encoder"):
+            run(config(data, tmp_path / "other", {**stored, "encoder": {"dimensions": 64, **change}}))
+    run(config(data, tmp_path / "shorter", {**stored, "encoder": {"dimensions": 64, "max_tokens": 30}}))
+    note = tmp_path / "out" / "clusters.json"
+    note.write_text("[")
+    with pytest.raises(ConfigError, match="clusters.json says whose"):
+        run(config(data, tmp_path / "other", stored))
+    note.unlink()
+    run(config(data, tmp_path / "other", stored))

@@ -88,6 +88,15 @@ def test_clusters_are_filled_like_water(temperature):
     assert found.sum() == 6_000
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_clusters_do_not_move_shares_between_sources(temperature):
+    source = np.repeat([0, 1], [6_000, 3_000])
+    cluster = np.where(source == 0, np.arange(9_000) % 20, 20)  # many clusters in one, a single one in the other
+    parts = (np.arange(9_000, dtype=np.uint64), np.ones(9_000, np.int64), source, cluster)
+    drawn = draw(parts, target_tokens=3_000, cluster_temperature=temperature)
+    assert np.abs(np.bincount(source[drawn.taken]) - [2_000, 1_000]).max() <= 1
+
+
 def test_importance_draws_without_replacement_in_proportion():
     weights = np.array([8.0, 4.0, 2.0, 1.0, 1.0])
     docs = np.arange(5, dtype=np.uint64)
