@@ -43,27 +43,28 @@ def plan(
     from jobs.exits import true_exit_codes
 
     with true_exit_codes():
-        from pipeline.config import load_config
+        from jobs.plan_cluster import Asked, print_cluster_plan
+        from pipeline.config import ConfigError, load_config
 
         settings = load_config(config, overrides)
+        asked = Asked(
+            corpus_gb=corpus_gb,
+            document_kb=document_kb,
+            node=node,
+            node_types=node_types,
+            cores=cores,
+            memory_gb=memory_gb,
+            price=price,
+            nodes=nodes,
+            hours=hours,
+            storage_mb_s=storage_mb_s,
+            efficiency=efficiency,
+            embed_rate=embed_rate,
+        )
         if cluster:
-            from jobs.plan_cluster import Asked, print_cluster_plan
-
-            asked = Asked(
-                corpus_gb=corpus_gb,
-                document_kb=document_kb,
-                node=node,
-                node_types=node_types,
-                cores=cores,
-                memory_gb=memory_gb,
-                price=price,
-                nodes=nodes,
-                hours=hours,
-                storage_mb_s=storage_mb_s,
-                efficiency=efficiency,
-                embed_rate=embed_rate,
-            )
             print_cluster_plan(settings, asked, as_json=as_json)
+        elif as_json or asked != Asked():
+            raise ConfigError("options of nodes, corpus, storage and --json belong to --cluster: give it, too")
         else:
             _print_plan(settings)
 

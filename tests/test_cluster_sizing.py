@@ -198,3 +198,10 @@ def test_a_table_with_which_nothing_can_be_reckoned_is_refused(tmp_path, table, 
     with pytest.raises(ConfigError) as refused:
         _node_table(path)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("more", [["--json"], ["--nodes", "2"], ["--node", "c7a.4xlarge"]])
+def test_options_of_a_cluster_alone_are_not_passed_over(written, more):
+    code, output = winnow("plan", written, *more)
+    assert code == 2, output
+    assert "belong to --cluster" in output

@@ -49,7 +49,7 @@ def _is_segment(folder: str, segment: int, index: str | None) -> bool:
 
 def _pin(store: Store) -> Json | None:
     try:
-        pin: Json = orjson.loads(store.read(PIN))
+        pin: Json | None = orjson.loads(store.read(PIN))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return pin
+    return pin if isinstance(pin, dict) else None

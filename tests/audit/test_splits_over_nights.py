@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from pipeline import schemas
+from pipeline.audit.earlier_runs import _is_segment
 from pipeline.audit.splits import audit_splits
 from pipeline.config import parse_config
 from pipeline.corpus import append_new
 from pipeline.dedup.index import split_indexed_document
 from pipeline.finished import load_finished
+from pipeline.index_folder import PIN
 from pipeline.run import run
 from tests.audit.small_run import Truth, alter_decisions
 from tests.e2e.nights import night_config
@@ -180,3 +182,9 @@ def test_shard_sets_of_a_growing_corpus_know_each_other(files, tmp_path):
     audit = audit_splits(load_finished(str(sets[2])))
     assert (audit.earlier_runs, audit.missing_runs, audit.pairs_count) == (2, (), 0)
     assert sum(audit.earlier_documents.values()) > FAMILIES
+
+
+def test_a_damaged_pin_is_no_earlier_run(tmp_path):
+    for content in ("[]", "7", "{", ""):
+        (tmp_path / PIN).write_text(content)
+        assert not _is_segment(str(tmp_path), 0, "some index")
