@@ -11,7 +11,7 @@ Fault = Callable[[str, str], int | str | None]
 """By method and path: a status to refuse with, ``"lost"`` (done, but no answer comes), ``"hang up"``, or None."""
 
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>on order</Message></Error>"
-_CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied"}
+_CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied", 409: "ConditionalRequestConflict"}
 
 
 class FaultyServer:

@@ -1,6 +1,7 @@
 """Input files, wherever the config says they are: their names, and what tells whether one has changed."""
 
 import os
+from collections.abc import Iterable
 from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +98,27 @@ def look_at(path: str, storage: StorageConfig | None = None) -> InputState:
             raise FileNotFoundError(2, "no such object", path)
         _listed[path] = InputState(state.bytes, 0, state.etag)
     return _listed[path]
+
+
+def check_unchanged(read: Iterable[tuple[str, str]], storage: StorageConfig) -> None:
+    """Look whether objects are still the ones that were catalogued, after they have been read.
+
+    Args:
+        read: URL and etag of the catalogue. One that has gone since is not missed: it has been read.
+        storage: how they are reached.
+
+    Raises:
+        InputError: one was written anew, so that what was read may be of either, or a mixture.
+    """
+    from pipeline.objects.files import object_files  # noqa: PLC0415
+
+    expected = dict(read)
+    for path, state in zip(expected, object_files(next(iter(expected)), storage).states(list(expected)), strict=True):
+        if state is not None and state.etag != expected[path]:
+            raise InputError(
+                f"{path}: written anew since this run catalogued it (etag {expected[path]} then, {state.etag} now); "
+                "run the same command again, which takes it as a new file, and leave inputs alone while a run reads"
+            )
 
 
 def _hide(folders: list[str]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.engine.open_store import open_store
 from pipeline.engine.store import Store
 
 LEASE = "lease.json"
@@ -41,6 +42,7 @@ class Lease:
 
     def __init__(self, store: Store, owner: dict[str, object]) -> None:
         self._store = store
+        self._impatient = _impatient(store)
         self._owner = owner
         self._lost = False
         self._stop = threading.Event()
@@ -52,30 +54,30 @@ class Lease:
         Raises:
             LeaseHeldError: this process stood still for so long that another run has taken over.
         """
-        if self._lost or not self._is_mine():
+        if self._lost or not self._is_mine(self._store):
             raise LeaseHeldError(
                 f"{self._store.location(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
                 "took the folder over; what is committed stays"
             )
 
-    def _is_mine(self) -> bool:
-        held = _read(self._store)
+    def _is_mine(self, store: Store) -> bool:
+        held = _read(store)
         return held is not None and held.get("token") == self._owner["token"]
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_EVERY_S):
             with contextlib.suppress(OSError):  # a storage that refuses must not end the run here; it lasts a minute
-                if not self._is_mine():
+                if not self._is_mine(self._impatient):
                     self._lost = True
                     return
-                self._store.replace(LEASE, _lease_bytes(self._owner))
+                self._impatient.replace(LEASE, _lease_bytes(self._owner))
 
     def _release(self) -> None:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(OSError):  # it expires; the error that ends the run is the one to tell
-            if self._is_mine():
-                self._store.remove(LEASE)
+            if self._is_mine(self._impatient):
+                self._impatient.remove(LEASE)
 
 
 @contextlib.contextmanager
@@ -113,6 +115,15 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
         lease._release()
 
 
+def _impatient(store: Store) -> Store:
+    """The store, with requests that end long before a lease expires: one that is sent again for minutes could write
+    over the lease of whoever has taken the folder over meanwhile."""
+    if not store.far:
+        return store
+    retries, seconds = min(store.storage.retries, 1), min(store.storage.timeout_seconds, RENEW_EVERY_S)
+    return open_store(store.root, store.storage.model_copy(update={"retries": retries, "timeout_seconds": seconds}))
+
+
 def holder_of(store: Store) -> dict[str, Any] | None:
     """Who holds a folder: host, process, ``expires`` (seconds since 1970) and whether it is ``abandoned``; or None."""
     held = _read(store)
@@ -146,5 +157,5 @@ def _is_abandoned(store: Store, held: dict[str, Any], *, touch: bool = True) -> 
     if held.get("host") == socket.gethostname() and _process_start(int(held.get("pid", 0))) != held.get("started"):
         return True
     if store.has_clock and touch:
-        return bool(store.older_than(LEASE, EXPIRES_AFTER_S))
+        return LEASE in store.older_than(LEASE, EXPIRES_AFTER_S)  # not what a killed take-over left beside it
     return float(held.get("expires", 0)) < time.time()

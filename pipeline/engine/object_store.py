@@ -79,8 +79,10 @@ class ObjectStore(Store):
             with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(folder), prefix="winnow-") as file:
                 yield file
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-                raise
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS) or (
+                error.filename is not None and not str(error.filename).startswith(str(folder))
+            ):
+                raise  # also what goes wrong with other files while a draft is written
             raise OSError(  # this node's own disk, so that others may be better off
                 error.errno,
                 f"cannot write to {folder}: {error.strerror}; free space there, or point `storage.scratch` at another "
@@ -111,15 +113,15 @@ class ObjectStore(Store):
 
     def take_over(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Remove the judged object and create one's own; an object beside it lets in one at a time."""
+        for left in self.older_than(f"{relative}.", TAKING_SECONDS):
+            self.remove(left)
         taking = f"{relative}.{hashlib.blake2b(judged, digest_size=8).hexdigest()}"
-        me = f"{socket.gethostname()}-{os.getpid()}".encode()
-        if not self.create_exclusive(taking, me):
-            if taking in self.older_than(taking, TAKING_SECONDS):
-                self.remove(taking)
+        began = time.monotonic()
+        if not self.create_exclusive(taking, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}".encode()):
             return False
         try:
-            if self.read_all([relative]) != [judged]:
-                return False
+            if self.read_all([relative]) != [judged] or time.monotonic() - began > TAKING_SECONDS / 2:
+                return False  # after too long a pause somebody else may be in by now
             self.remove(relative)
             return self.create_exclusive(relative, data)
         finally:
@@ -198,6 +200,8 @@ class ObjectStore(Store):
                     found = hash_of(file, cast(DigestName, name))
                 if found != version:
                     raise StorageError(f"{url}: altered; its hash is {found}, its record says {version}")
+            elif (now := files.state(url)) is None or now.etag != version:
+                raise StorageError(f"{url}: written anew while it was read; run the same command again")
 
         cache = FileCache(self.storage.cache_folder, self.storage.cache_mb * 1_000_000)
         return cache.file(f"{url}\n{version}", size, fetch)
@@ -250,7 +254,8 @@ class ObjectStore(Store):
 
     def files_below(self, folder: str) -> list[str]:
         """Paths (sorted, relative to the root) of all objects below ``folder``."""
-        return [state.url[len(self.location()) + 1 :] for state in self._files.below(self.location(folder))]
+        there = (state.url for state in self._files.below(self.location(folder)))
+        return [url[len(self.location()) + 1 :] for url in there if not url.endswith("/")]  # a console's "folder"
 
     def remove(self, relative: str) -> None:
         """Remove an object; no error where there is none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
@@ -33,6 +34,8 @@ def check_address(path: str) -> str:
         AddressError: an unknown kind of URL, or one with credentials or without a bucket.
     """
     if not is_url(path):
+        if mistyped := _MISTYPED.match(path):
+            raise AddressError(f"{path}: neither a path nor an address; expected {mistyped[1]}://BUCKET/PATH")
         return path
     scheme, _, rest = path.partition("://")
     bucket = rest.partition("/")[0]
@@ -41,6 +44,11 @@ def check_address(path: str) -> str:
         raise AddressError(
             f"a {scheme}:// URL holds credentials before an @; take them out: they come from the environment "
             "(AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
+        )
+    if account:
+        raise AddressError(
+            f"{path}: the account comes from the environment (AZURE_STORAGE_ACCOUNT_NAME); expected "
+            f"{scheme}://{account}/PATH"
         )
     if re.search(r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=)", path, re.IGNORECASE):
         raise AddressError(

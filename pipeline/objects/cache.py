@@ -43,6 +43,7 @@ class FileCache:
         Raises:
             OSError: the disk is full, or what ``fetch`` raises.
         """
+        self._own_folder()
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         target = self.folder / name[:2] / name
         if self._used(target):
@@ -54,7 +55,15 @@ class FileCache:
             draft = target.parent / f"{_DRAFT}{name}"  # the lock is held: nobody else writes it
             self._make_room(size or 0)
             try:
-                fetch(draft)
+                try:
+                    fetch(draft)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    self._make_room(self.max_bytes)  # all that is not in use; the size may not have been known
+                    fetch(draft)
+                with draft.open("rb") as file:
+                    os.fsync(file.fileno())  # a node that loses its power must not come back with half a file
                 draft.replace(target)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
@@ -66,6 +75,15 @@ class FileCache:
             finally:
                 draft.unlink(missing_ok=True)
         return target
+
+    def _own_folder(self) -> None:
+        """Make the folder, for this user alone: its name is easily guessed, and what lies in it is believed."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.folder.lstat().st_uid != os.getuid():
+            raise OSError(
+                errno.EACCES,
+                f"{self.folder} belongs to another user; remove it, or point `storage.scratch` at a folder of your own",
+            )
 
     @staticmethod
     def _used(target: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from pipeline.objects.address import check_endpoint
+from pipeline.objects.address import AddressError, check_address, check_endpoint, is_url
 from pipeline.section import Section
 
 
@@ -34,6 +34,13 @@ class StorageConfig(Section):
     @classmethod
     def _usable_endpoint(cls, endpoint: str | None) -> str | None:
         return None if endpoint is None else check_endpoint(endpoint)
+
+    @field_validator("scratch")
+    @classmethod
+    def _on_a_disk(cls, scratch: str | None) -> str | None:
+        if scratch is not None and is_url(check_address(scratch)):
+            raise AddressError("an address; expected a folder of the node's own disk")
+        return scratch
 
     @property
     def scratch_folder(self) -> Path:

@@ -1,5 +1,6 @@
 """What an object store's refusal means: whether to ask again, and what to tell the user."""
 
+import errno
 import os
 import re
 from typing import Any
@@ -18,6 +19,8 @@ _PASSING_CODES = {
     "IncompleteBody",
     "XAmzContentSHA256Mismatch",
 }
+_UNDECIDED_CODES = {"ConditionalRequestConflict", "409"}
+"""Another write or removal of the same object is under way: it may be this one's own, whose answer was lost."""
 _CREDENTIAL_CODES = {
     "AccessDenied",
     "ExpiredToken",
@@ -37,6 +40,8 @@ _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "
 _SIGNED = re.compile(
     r"([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|sig|Signature|AWSAccessKeyId)=)[^&\s\"']+", re.IGNORECASE
 )
+
+_IN_ADDRESS = re.compile(r"(https?://)[^/\s\"'@]*@")  # of AWS_ENDPOINT_URL or a proxy, say
 
 
 class ObjectStorageError(ConnectionError):
@@ -64,12 +69,14 @@ def is_missing_bucket(error: BaseException) -> bool:
 
 
 def lost_race(error: BaseException) -> bool:
-    """Whether a conditional write found that somebody was first (also: is just now)."""
-    return isinstance(error, FileExistsError) or code_of(error) in (
-        "PreconditionFailed",
-        "412",
-        "ConditionalRequestConflict",
-    )
+    """Whether a conditional write found that somebody was first."""
+    return isinstance(error, FileExistsError) or code_of(error) in ("PreconditionFailed", "412")
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether it is this node's own disk that refused, which no asking again mends."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in full and not response_of(error)
 
 
 def is_beyond_end(error: BaseException) -> bool:
@@ -83,7 +90,8 @@ def is_passing(error: BaseException) -> bool:
     if response:
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
         code = code_of(error)
-        return status >= 500 or status == 429 or code in _PASSING_CODES or code in ("500", "502", "503", "504", "429")
+        passing = _PASSING_CODES | _UNDECIDED_CODES | {"500", "502", "503", "504", "429"}
+        return status >= 500 or status == 429 or code in passing
     if isinstance(error, PermissionError | FileNotFoundError | FileExistsError | IsADirectoryError):
         return False
     kind = f"{type(error).__module__}.{type(error).__name__}"
@@ -138,7 +146,7 @@ def _advice(error: BaseException, code: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A message without signatures and without the values of this process's credentials."""
-    text = _SIGNED.sub(r"\1***", text)
+    text = _IN_ADDRESS.sub(r"\1***@", _SIGNED.sub(r"\1***", text))
     for name in _SECRETS:
         value = os.environ.get(name, "")
         if len(value) >= 8:

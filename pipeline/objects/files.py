@@ -21,6 +21,7 @@ from pipeline.objects.config import StorageConfig
 from pipeline.objects.errors import (
     explained,
     is_beyond_end,
+    is_full_disk,
     is_missing_bucket,
     is_passing,
     is_refusal,
@@ -144,6 +145,10 @@ class ObjectFiles:
             return None
         return self._state(told) if told["type"] == "file" else None
 
+    def states(self, urls: list[str]) -> list[ObjectState | None]:
+        """Size and version of several objects, asked for at the same time."""
+        return list(self._pool.map(self.state, urls))
+
     def below(self, url: str, prefix: str = "") -> list[ObjectState]:
         """Every object below a folder, sorted by URL; with ``prefix``, those alone whose rest begins so."""
         options = {"prefix": prefix} if prefix and self.scheme in ("s3", "gs", "gcs") else {}
@@ -206,6 +211,8 @@ class ObjectFiles:
             except Exception as error:
                 if isinstance(error, FileNotFoundError) and not is_missing_bucket(error):
                     raise FileNotFoundError(2, "no such object", url) from None
+                if is_full_disk(error):
+                    raise
                 if lost_race(error) and kind == "put":
                     raise FileExistsError(17, "the object is there", url) from None
                 if is_beyond_end(error):

@@ -28,6 +28,9 @@ def find_objects(files: ObjectFiles, pattern: str) -> list[ObjectState]:
             return [state]
         wanted = ["**"]
     else:
+        state = files.state(pattern) if "[" in path and not path.endswith("/") else None
+        if state is not None:  # as on a disk, a name means the object of this name before it means a pattern
+            return [state]
         wanted = parts[plain:]
     if len(wanted) == 1 and wanted[0] != "**":
         found, _ = files.directly_in(folder)

@@ -34,7 +34,7 @@ from pipeline.sources.structure import JOINT, contents_of, with_contents
 from pipeline.stages.isolate import try_first, without
 from pipeline.stages.line_removal import LineRemoval
 from pipeline.stages.lines import compile_lines, counting_settings
-from pipeline.stages.slices import described_aside, described_slice
+from pipeline.stages.slices import check_slices, described_aside, described_slice
 from pipeline.stages.tables import TableOutput, ipc_output, parquet_output
 from pipeline.stages.versions import library_versions
 from pipeline.text.language import LanguageConfig, LanguageIdentifier
@@ -149,6 +149,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
+        check_slices(described_slices, workspace.store)
     removal.write_examples()
 
 

@@ -10,8 +10,11 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 
 from pipeline.engine.catalogue import InputFile
+from pipeline.engine.inputs import check_unchanged
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.engine.store import Store
+from pipeline.objects.address import scheme_of
 from pipeline.sources.chat import template_text
 from pipeline.sources.jsonl import count_lines
 from pipeline.sources.read import format_of
@@ -184,6 +187,20 @@ def described_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
     """A slice of a unit's description, and how its source is read."""
     source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
     return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader")}), source
+
+
+def check_slices(described_slices: list[Json], store: Store) -> None:
+    """Look whether the objects that slices were read from are still those of the catalogue.
+
+    Raises:
+        InputError: one was written anew meanwhile.
+    """
+    by_scheme: dict[str, list[tuple[str, str]]] = {}
+    for fields in described_slices:
+        if "etag" in fields:
+            by_scheme.setdefault(scheme_of(fields["path"]), []).append((fields["path"], fields["etag"]))
+    for read in by_scheme.values():
+        check_unchanged(read, store.storage)
 
 
 def _slices_of(

@@ -98,6 +98,31 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
 
 
+def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_next(bucket, tmp_path, monkeypatch):
+    """Else a table could hold the beginning of one object and the end of another."""
+    import s3fs
+
+    from pipeline.stages import measure
+
+    files, path = s3fs.S3FileSystem(), f"{bucket}/data/web-0.jsonl"
+    content = files.cat_file(path)
+    files.pipe_file(path, content[: content.index(b"\n") + 1] + content)
+    read_slice = measure.read_slice
+
+    def read_and_change(file_slice, *arguments):
+        yield from read_slice(file_slice, *arguments)
+        if file_slice.path == path:
+            files.pipe_file(path, content)
+
+    monkeypatch.setattr(measure, "read_slice", read_and_change)
+    config = parse_config(remote(bucket, tmp_path, compute={"attempts": 1}))
+    with pytest.raises(StageFailedError, match="web-0.jsonl: written anew since this run catalogued it"):
+        run(config)
+    run(config)
+    finished = load_finished(config.run)
+    assert all(balance.expected == balance.found for balance in recount(finished))
+
+
 def _in_small_units(plan, place):
     return lambda *arguments: plan(*arguments[:place], 20_000, *arguments[place + 1 :])
 

@@ -9,7 +9,7 @@ import time
 import orjson
 import pytest
 
-from pipeline.engine.lease import LEASE, LeaseHeldError, hold_lease
+from pipeline.engine.lease import EXPIRES_AFTER_S, LEASE, LeaseHeldError, hold_lease
 from pipeline.engine.local_store import LocalStore
 from pipeline.engine.open_store import open_store
 from pipeline.engine.overdue import _NOTE
@@ -156,6 +156,22 @@ def test_what_is_mapped_is_fetched_once_and_compared_with_its_hash(remote):
     assert remote.local("table").read_bytes() == b"altered"  # no hash is known: the etag tells them apart
 
 
+def test_what_changes_while_it_is_fetched_is_not_kept_under_the_old_etag(remote, monkeypatch):
+    remote.replace("table", b"first")
+    download = remote._files.download
+
+    def changed_meanwhile(url, path):
+        remote.replace("table", b"second")
+        download(url, path)
+
+    monkeypatch.setattr(remote._files, "download", changed_meanwhile)
+    with pytest.raises(StorageError, match="written anew"):
+        remote.local("table")
+    monkeypatch.setattr(remote._files, "download", download)
+    remote.replace("table", b"first")
+    assert remote.local("table").read_bytes() == b"first"
+
+
 @pytest.mark.slow
 def test_parquet_is_read_by_columns(remote):
     import numpy as np
@@ -190,6 +206,52 @@ def test_a_lease_expires_by_the_clock_of_the_store(remote, monkeypatch):
     time.sleep(2.1)
     with hold_lease(remote):
         assert orjson.loads(remote.read(LEASE))["pid"] == os.getpid()
+
+
+@pytest.mark.slow
+def test_what_a_killed_take_over_left_says_nothing_of_the_lease(remote, monkeypatch):
+    """And goes with the next take-over."""
+    held = orjson.dumps({"host": "elsewhere", "pid": 1, "started": "1", "expires": 0})
+    remote.replace(f"{LEASE}.0123456789abcdef", b"killed in between")
+    monkeypatch.setattr("pipeline.engine.lease.EXPIRES_AFTER_S", 0.5)
+    monkeypatch.setattr("pipeline.engine.object_store.TAKING_SECONDS", 0.5)
+    time.sleep(1.6)  # S3 tells whole seconds
+    remote.replace(LEASE, held)
+    monkeypatch.setattr("pipeline.engine.lease.EXPIRES_AFTER_S", 1.0)
+    with pytest.raises(LeaseHeldError, match="elsewhere"), hold_lease(remote):
+        pass
+    assert remote.take_over(LEASE, held, b"new")
+    assert remote.list("") == [LEASE]
+
+
+def test_a_take_over_that_took_too_long_takes_nothing(remote, monkeypatch):
+    remote.replace("l", b"old")
+    monkeypatch.setattr("pipeline.engine.object_store.TAKING_SECONDS", 0.0)
+    assert not remote.take_over("l", b"old", b"new")
+    assert remote.read("l") == b"old"
+
+
+def test_a_lease_is_not_renewed_by_a_request_that_outlives_it(remote):
+    with hold_lease(remote) as lease:
+        asked = lease._impatient.storage
+    assert (asked.retries + 1) * asked.timeout_seconds < EXPIRES_AFTER_S / 2
+    assert lease._store.storage == remote.storage
+
+
+def test_the_folders_of_a_console_are_no_files(remote):
+    import s3fs
+
+    bucket, _, folder = remote.root.removeprefix("s3://").partition("/")
+    for name in ("work/", "work/s/"):
+        s3fs.S3FileSystem().call_s3("put_object", Bucket=bucket, Key=f"{folder}/{name}", Body=b"")
+    remote.replace("work/s/1", b"")
+    assert remote.files_below("") == remote.files_below("work") == ["work/s/1"]
+    assert remote.list("work") == [] and remote.folders("work") == ["s"]
+
+
+def test_what_goes_wrong_beside_a_draft_is_not_blamed_on_the_scratch_disk(remote):
+    with pytest.raises(PermissionError, match="/data/input"), remote.create("x"):
+        raise PermissionError(13, "Permission denied", "/data/input")
 
 
 @pytest.mark.slow

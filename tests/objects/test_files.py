@@ -57,6 +57,13 @@ def test_a_creator_whose_answer_was_lost_has_won(files, server):
     assert files.read(f"{BUCKET}/mine") == b"me"
 
 
+def test_a_creator_told_of_a_conflict_asks_again(files, server):
+    """S3 says so while another write of the object is under way, which may be this one's own."""
+    server.fail(2, 409, "PUT", "mine-too")
+    assert files.create(f"{BUCKET}/mine-too", b"me")
+    assert files.read(f"{BUCKET}/mine-too") == b"me"
+
+
 @pytest.mark.parametrize("how", [503, "lost", *(pytest.param(how, marks=pytest.mark.slow) for how in (500, "hang up"))])
 def test_passing_errors_are_asked_again_and_counted(files, server, how):
     server.fail(3, how)
@@ -145,6 +152,30 @@ def test_patterns_mean_what_they_mean_on_disks(files, tmp_path):
         assert found == expected, pattern
 
 
+def test_a_name_that_looks_like_a_pattern(files):
+    from pipeline.engine.inputs import list_paths
+
+    for name in ("part[1].jsonl", "part1.jsonl", "100% a+b #1 ü?.jsonl"):
+        files.write(f"{BUCKET}/odd/{name}", name.encode())
+        assert list_paths(f"{BUCKET}/odd/{name}") == [f"{BUCKET}/odd/{name}"]
+        assert files.read(f"{BUCKET}/odd/{name}") == name.encode()
+    assert list_paths(f"{BUCKET}/odd/part[12].jsonl") == [f"{BUCKET}/odd/part1.jsonl"]
+
+
+def test_an_input_written_anew_is_noticed(files):
+    from pipeline.engine.inputs import InputError, check_unchanged
+
+    urls = [f"{BUCKET}/changing/{number}" for number in range(3)]
+    for url in urls:
+        files.write(url, b"one")
+    read = [(url, files.state(url).etag) for url in urls]
+    files.remove(urls[0])
+    check_unchanged(read, files.config)
+    files.write(urls[2], b"two")
+    with pytest.raises(InputError, match=f"{urls[2]}: written anew since.*run the same command again"):
+        check_unchanged(read, files.config)
+
+
 @pytest.mark.slow
 def test_listings_longer_than_an_answer(files, monkeypatch):
     import s3fs
@@ -170,15 +201,21 @@ def test_secrets_in_addresses_are_refused_and_not_repeated(url):
     assert "verysecret" not in str(refused.value) and "AKIAEXAMPLE" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3:///x", "ftp://host/x", "https://host/x"])
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "ftp://host/x", "https://host/x", "s3:/b/x", "S3:b/x"])
 def test_addresses_that_cannot_be_used(url):
     with pytest.raises(AddressError):
         check_address(url)
 
 
-@pytest.mark.parametrize("url", ["s3://b/x@y", "abfs://container@account.dfs.core.windows.net/x", "/a/b", "a:b@c/d"])
+@pytest.mark.parametrize("url", ["s3://b/x@y", "abfs://container/x", "/a/b", "a:b@c/d", "gs1/x", "az"])
 def test_addresses_that_can(url):
     assert check_address(url) == url
+
+
+def test_an_account_in_an_address_is_told_where_it_belongs():
+    """Names in listings come without it, so that nothing would be found below such an address."""
+    with pytest.raises(AddressError, match=r"AZURE_STORAGE_ACCOUNT_NAME.*abfs://container/PATH"):
+        check_address("abfs://container@account.dfs.core.windows.net/x")
 
 
 @pytest.mark.parametrize("endpoint", ["minio:9000", "http://key:secret@minio:9000", "http://minio?x=1", "ftp://minio"])
@@ -188,9 +225,17 @@ def test_endpoints_that_cannot_be_used(endpoint):
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("scratch", ["s3://bucket/scratch", "s3:/bucket", "s3://AKIAEXAMPLE:verysecret@bucket"])
+def test_a_scratch_folder_is_one_of_a_disk(scratch):
+    with pytest.raises(ValueError, match="expected|credentials") as refused:
+        StorageConfig(scratch=scratch)
+    assert "verysecret" not in refused.value.errors()[0]["msg"]
+
+
 def test_messages_hold_no_credentials(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
     text = "https://b.s3.amazonaws.com/x?X-Amz-Credential=AKIA&X-Amz-Signature=abc said wJalrXUtnFEMI/K7MDENG"
+    assert without_secrets("to http://KEY:hidden@minio:9000/b/x@y?") == "to http://***@minio:9000/b/x@y?"
     assert without_secrets(text) == "https://b.s3.amazonaws.com/x?X-Amz-Credential=***&X-Amz-Signature=*** said ***"
 
 

@@ -1,5 +1,6 @@
 """Reading objects by ranges gives what reading a file gives, with few requests."""
 
+import errno
 import io
 import os
 
@@ -111,3 +112,41 @@ def test_a_fetch_that_fails_leaves_nothing(tmp_path):
         cache.file("a", None, fails)
     assert not [path for path in tmp_path.glob("*/*") if path.is_file() and path.parent.name != "locks"]
     assert cache.file("a", None, lambda path: path.write_bytes(b"whole")).read_bytes() == b"whole"
+
+
+def test_a_full_disk_makes_room_of_what_is_not_in_use(tmp_path):
+    cache = FileCache(tmp_path, 1000)
+    old, new = (cache.file(key, None, lambda path: path.write_bytes(b"x" * 400)) for key in ("old", "new"))
+    os.utime(old, (1, 1))
+
+    def fetch(path):
+        if old.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(b"x")
+
+    assert cache.file("a", None, fetch).read_bytes() == b"x"
+    assert new.exists() and not old.exists()
+
+
+def test_a_full_disk_is_told_at_once_and_names_its_setting(tmp_path):
+    files, url = written(CONTENT)
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full, a device of Linux that is always full")
+
+    def fetch(path):
+        path.unlink(missing_ok=True)
+        path.symlink_to("/dev/full")
+        files.download(url, str(path))
+
+    with counted_traffic() as asked, pytest.raises(OSError, match="storage.scratch") as told:
+        FileCache(tmp_path, 1000).file("a", None, fetch)
+    assert told.value.errno == errno.ENOSPC and "objects.retries" not in asked
+
+
+def test_a_cache_is_its_users_own(tmp_path, monkeypatch):
+    cache = FileCache(tmp_path / "cache", 1000)
+    cache.file("a", None, lambda path: path.write_bytes(b"x"))
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    with pytest.raises(OSError, match="belongs to another user"):
+        cache.file("a", None, lambda path: path.write_bytes(b"x"))
