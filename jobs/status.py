@@ -23,6 +23,7 @@ def status(
         from rich.console import Console
         from rich.table import Table
 
+        from pipeline.objects.address import join
         from pipeline.status import status_of
 
         found = status_of(run)
@@ -53,7 +54,7 @@ def status(
             for failure in stage.failed:
                 say(f"failed: {stage.name} unit {failure['number']}: {failure['message']}")
         if found.shards:
-            say(f"current shard set: {found.run}/{found.shards['folder']}")
+            say(f"current shard set: {join(found.run, found.shards['folder'])}")
             outcomes = found.shards["books"]["outcomes"]
             told = ", ".join(f"{name} {number:,}" for name, number in outcomes.items())
             say(f"books: {found.shards['books']['records']:,} records: {told}")

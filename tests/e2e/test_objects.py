@@ -212,6 +212,7 @@ def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
     assert "the books close" in winnow("verify", at)
     assert "no run has finished here" in winnow("why", "x", f"{bucket}/nothing", code=2)
     assert "credentials" in winnow("status", "s3://key:secret@bucket/run", code=2)
+    assert f"current shard set: {at}/shards/" in winnow("status", f"{at}/")
     assert status_of(at).state == "finished"
 
 
