@@ -26,7 +26,7 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -m "not longest"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m "slow and not formats"
+	$(BIN)/python -m pytest -m "slow and not formats and not longest"
 
 ## Shards read by the libraries they are for, each in an environment of its own under .venv-formats (one minute to make).
 test-formats: $(READY)

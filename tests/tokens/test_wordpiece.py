@@ -61,7 +61,7 @@ def test_the_published_example():
 
 
 @needs_shared
-@pytest.mark.parametrize(("vocab", "lowercase"), [(CASED, False), (UNCASED, True)])
+@pytest.mark.parametrize(("vocab", "lowercase"), [(CASED, False), pytest.param(UNCASED, True, marks=pytest.mark.slow)])
 def test_ids_of_real_documents_are_those_of_bert_tokenizer(vocab, lowercase):
     reference = bert_tokenizer(vocab, lowercase=lowercase)
     texts = real_texts(100)
@@ -70,7 +70,7 @@ def test_ids_of_real_documents_are_those_of_bert_tokenizer(vocab, lowercase):
 
 
 @needs_shared
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=5), lowercase=st.booleans())
 def test_ids_of_any_text_are_those_of_bert_tokenizer(texts, lowercase):
     reference = bert_tokenizer(UNCASED, lowercase=lowercase)
