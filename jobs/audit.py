@@ -10,7 +10,8 @@ from jobs.why import RunFolder
 
 if TYPE_CHECKING:
     from pipeline.audit.tables import TableOf
-    from pipeline.engine.store import Store
+    from pipeline.finished import FinishedRun
+    from pipeline.objects.config import StorageConfig
 
 audit = typer.Typer(
     help="Measure a finished run against exact search: what dedup found and missed, what splits still share.",
@@ -48,7 +49,7 @@ def dedup(
         from pipeline.finished import load_finished
 
         finished = load_finished(run)
-        _can_write(json_file, html_file)
+        _can_write(finished.config.storage, json_file, html_file)
         try:
             measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
         except NothingToAuditError as nothing:
@@ -57,7 +58,7 @@ def dedup(
         _tell(dedup_tables(measured))
         for alarm in measured.alarms:
             print(printable(f"ALARM: {alarm}", lines=False))
-        _write(measured, json_file, html_file, dedup_page(measured), finished.store, "audit/dedup.html")
+        _write(measured, json_file, html_file, dedup_page(measured), finished, "audit/dedup.html")
         if not measured.guaranteed:
             sys.exit(FAILED)
 
@@ -83,11 +84,11 @@ def splits(
         from pipeline.finished import load_finished
 
         finished = load_finished(run)
-        _can_write(json_file, html_file)
+        _can_write(finished.config.storage, json_file, html_file)
         measured = audit_splits(finished)
         _tell(splits_tables(measured))
         print(f"\n{splits_headline(measured)}")
-        _write(measured, json_file, html_file, splits_page(measured), finished.store, "audit/splits.html")
+        _write(measured, json_file, html_file, splits_page(measured), finished, "audit/splits.html")
         if measured.at_threshold:
             sys.exit(FAILED)
 
@@ -117,27 +118,44 @@ def _tell(tables: "list[TableOf]") -> None:
             console.print(f"... and {len(table.rows) - _SHOWN_ROWS:,} more in the page and the JSON")
 
 
-def _can_write(*files: str | None) -> None:
+def _can_write(storage: "StorageConfig", *files: str | None) -> None:
     """Make the folders of what is to be written, before minutes of work."""
     from pathlib import Path
 
+    from pipeline.engine.open_store import open_store
+    from pipeline.objects.address import is_url
+
     for file in filter(None, files):
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        if is_url(file):
+            open_store(file.rpartition("/")[0], storage).list("")  # a bucket that is not there refuses
+        else:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _put(file: str, content: bytes, storage: "StorageConfig") -> None:
+    """Write a file at a path, which may be a device, or an object at an address."""
+    from pathlib import Path
+
+    from pipeline.engine.open_store import open_store
+    from pipeline.objects.address import is_url, last_part
+
+    if is_url(file):
+        open_store(file.rpartition("/")[0], storage).replace(last_part(file), content)
+    else:
+        Path(file).write_bytes(content)
 
 
 def _write(
-    measured: object, json_file: str | None, html_file: str | None, page: str, store: "Store", inside: str
+    measured: object, json_file: str | None, html_file: str | None, page: str, run: "FinishedRun", inside: str
 ) -> None:
     """Write figures and page; the page goes into the run folder where no file is named for it."""
-    from pathlib import Path
-
     import orjson
 
     if json_file:
-        Path(json_file).write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
+        _put(json_file, orjson.dumps(measured, option=orjson.OPT_INDENT_2), run.config.storage)
     content = page.encode("utf-8", errors="backslashreplace")
     if html_file:
-        Path(html_file).write_bytes(content)
+        _put(html_file, content, run.config.storage)
     else:
-        store.replace(inside, content)
-    print(f"\npage: {printable(html_file or store.location(inside), lines=False)}")
+        run.store.replace(inside, content)
+    print(f"\npage: {printable(html_file or run.store.location(inside), lines=False)}")

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.engine.execute import ComputeConfig
-from pipeline.objects.address import AddressError, check_address
+from pipeline.objects.address import AddressError, check_address, is_url
 from pipeline.objects.config import StorageConfig
 from pipeline.section import Section, section_of
 from pipeline.select.config import SelectConfig
@@ -35,7 +35,8 @@ class Config(Section):
     """A whole run."""
 
     run: str = Field(min_length=1)
-    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as s3://bucket/run."""
+    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as
+    s3://bucket/run, like every path of a config."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     """Where the text is; the order is the order of `source_priority`."""
     measure: MeasureConfig = MeasureConfig()
@@ -52,8 +53,15 @@ class Config(Section):
     @model_validator(mode="after")
     def _usable_addresses(self) -> "Config":
         paths = [("run", self.run)] + [(f"path of source {s.name!r}", path) for s in self.sources for path in s.paths]
+        paths += [(f"chat_template of source {s.name!r}", template_address(s) or "") for s in self.sources]
         if self.dedup and self.dedup.index:
             paths.append(("dedup.index", self.dedup.index))
+        paths.append(("tokenise.encoding", self.tokenise.encoding))
+        if self.select:
+            paths.append(("select.encoder.model", self.select.encoder.model))
+            paths.append(("select.clusters.centres", self.select.clusters.centres or ""))
+            sets = [entry for step in self.select.example_sets for entry in step.items()]
+            paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
         for name, path in paths:
             try:
                 check_address(path)
@@ -116,6 +124,8 @@ class Config(Section):
                     "sources in dedup.lines.sources"
                 )
         for source in chats:
+            if template_address(source):  # looked at when a run begins
+                continue
             try:
                 chat_template(template_text(source.chat_template))
             except (OSError, ValueError) as error:
@@ -190,6 +200,12 @@ class Config(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name!r}; names must differ")
         return sources
+
+
+def template_address(source: SourceConfig) -> str | None:
+    """Where the chat template of a source lies, if that is an address."""
+    setting = source.chat_template or ""
+    return setting if is_url(setting) and "{" not in setting and "\n" not in setting else None
 
 
 def load_config(path: str, overrides: list[str] | None = None) -> Config:

@@ -22,6 +22,7 @@ from pipeline.engine.stopping import Stop
 from pipeline.engine.store import Store
 from pipeline.index_folder import Index, pin_segments
 from pipeline.index_run import index_of, new_files
+from pipeline.named_files import settled
 from pipeline.run import STATE, run, usable_inputs
 from pipeline.walk import Walk
 
@@ -171,7 +172,7 @@ def is_unchanged(config: Config) -> bool:
         return False
     settings = [
         orjson.loads(orjson.dumps(c)) | {"compute": None, "storage": None}
-        for c in (state["config"], config.model_dump(mode="json"))
+        for c in (state["config"], settled(config).model_dump(mode="json"))
     ]
     taken = {InputFile(**entry).identity for entry in catalogue if entry["number"] in numbers}
     inputs = usable_inputs(config)

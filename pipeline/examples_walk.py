@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine.inputs import InputError
 from pipeline.engine.records import Record, Unit, total, totals_under
-from pipeline.select.encoder import EncoderConfig, encoder_settings
+from pipeline.select.encoder import EncoderConfig
 from pipeline.select.examples import ExamplesConfig
 from pipeline.select.importance import TARGET, ImportanceConfig
 from pipeline.select.quality import QualityConfig
@@ -54,9 +54,9 @@ def judge_quality(walk: "Walk", encoder: EncoderConfig, config: QualityConfig, *
     reading = quality.examples_stage(walk.config.measure.normalise, BATCH_BYTES)
     read = engine.run(reading, _plan(walk, config.example_sets), outdated=has_fault)
     check_faults(read)
-    embedding = quality.embed_stage(encoder, gpus)
+    embedding = quality.embed_stage(encoder, gpus, walk.config.storage)
     embedded = engine.run(embedding, quality.plan_embed(read))
-    dimensions = encoder_settings(encoder, gpus)["dimensions"]
+    dimensions: int = embedding.settings["dimensions"]
     fitting = quality.fit_stage(config, dimensions)
     listings = engine.listing(reading, read, "examples"), engine.listing(embedding, embedded, "embeddings")
     fitted = engine.run(fitting, quality.plan_fit(*listings, embedded))

@@ -13,10 +13,12 @@ import yaml
 from pipeline.config import Config, ConfigError
 from pipeline.engine.engine import Engine
 from pipeline.engine.lease import hold_lease
-from pipeline.engine.local_store import LocalStore
 from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Record, total
 from pipeline.engine.store import Store
+from pipeline.named_files import with_templates
+from pipeline.objects.config import StorageConfig
+from pipeline.objects.node_copy import node_copy, pinned, told_by_address
 from pipeline.run import usable_inputs
 from pipeline.stages import text_sample
 from pipeline.stages.tables import read_ipc
@@ -77,9 +79,10 @@ def train_vocabulary(
         ConfigError: nothing was kept, or a vocabulary to compare with cannot be used.
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError: as a run.
     """
-    store = open_store(config.run, config.storage)
+    config = with_templates(config)
+    store, target = open_store(config.run, config.storage), open_store(folder, config.storage)
     inputs = usable_inputs(config)
-    others = usable_encodings(compared)
+    others = usable_encodings(compared, config.storage)
     with hold_lease(store) as lease:
         store.remove_drafts()
         engine = Engine(store, config.compute, guard=lease.check)
@@ -91,12 +94,12 @@ def train_vocabulary(
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
         ranks = train_ranks(_texts(store, sampled), size, pattern)
-    target = LocalStore(folder)
     target.replace(RANKS, ranks)
-    own = TokeniserConfig(encoding=str(Path(folder) / RANKS), pattern=pattern)
+    encoding = target.location(RANKS)
+    own = TokeniserConfig(encoding=node_copy(encoding, config.storage), pattern=pattern)
     vocabulary = load_vocabulary(own)
     target.replace(JSON, tokenizer_json(vocabulary.ranks, pattern))
-    settings = {"tokenise": {"encoding": str(Path(folder) / RANKS), "pattern": pattern}}
+    settings = {"tokenise": {"encoding": encoding, "pattern": pattern}}
     target.replace(CONFIG, yaml.safe_dump(settings).encode())
     trained = OwnVocabulary(
         folder,
@@ -110,7 +113,7 @@ def train_vocabulary(
     return trained
 
 
-def usable_encodings(compared: tuple[str, ...]) -> dict[str, TokeniserConfig]:
+def usable_encodings(compared: tuple[str, ...], storage: StorageConfig) -> dict[str, TokeniserConfig]:
     """Encodings, by name or file, that are on this machine.
 
     Raises:
@@ -118,12 +121,14 @@ def usable_encodings(compared: tuple[str, ...]) -> dict[str, TokeniserConfig]:
     """
     usable = {}
     for name in compared:
-        encoding = TokeniserConfig(encoding=name)
+        address = name
         try:
+            address = pinned(address, storage)
+            encoding = TokeniserConfig(encoding=node_copy(address, storage))
             load_vocabulary(encoding)
         except (ValueError, FileNotFoundError) as error:
             if name not in COMPARED:
-                raise ConfigError(f"--compare {name}: {error}") from error
+                raise ConfigError(f"--compare {name}: {told_by_address(error, storage, address)}") from error
             continue
         usable[Path(name).stem] = encoding
     return usable

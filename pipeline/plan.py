@@ -9,6 +9,7 @@ from pipeline.engine.engine import Engine, NotReadyError
 from pipeline.engine.open_store import open_store
 from pipeline.engine.records import total
 from pipeline.index_run import index_of, join_index
+from pipeline.named_files import settled
 from pipeline.run import check_shard_sizes, usable_inputs, usable_vocabulary
 from pipeline.sizing import Corpus, corpus_of, sizes_of
 from pipeline.stages.shard_files import INDEXED
@@ -105,6 +106,7 @@ def plan_run(config: Config) -> Planned:
     Raises:
         InputError: an input is missing.
     """
+    config = settled(config)
     engine = Engine(open_store(config.run, config.storage), config.compute, dry=True)
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = usable_vocabulary(config)

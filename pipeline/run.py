@@ -21,6 +21,8 @@ from pipeline.engine.records import total
 from pipeline.engine.set_aside import all_set_aside
 from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
 from pipeline.index_run import hold_index, index_of, join_index
+from pipeline.named_files import settled
+from pipeline.objects.node_copy import NamedObjectError, node_copy, pinned, told_by_address
 from pipeline.rows.assemble import column_bytes
 from pipeline.select_walk import usable_encoder
 from pipeline.shards.formats.payload import FormatError
@@ -51,6 +53,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
+    written, config = config, settled(config)
     inputs = usable_inputs(config)
     vocabulary = usable_vocabulary(config)
     check_shard_sizes(config, vocabulary)
@@ -63,7 +66,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
             check_index()
 
         store.remove_drafts()
-        store.replace("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+        store.replace("config.yaml", yaml.safe_dump(written.model_dump(mode="json"), sort_keys=False).encode())
         attempt = next_attempt(store)
 
         def walk_once() -> Walk:
@@ -145,10 +148,15 @@ def usable_vocabulary(config: Config) -> Vocabulary:
     Raises:
         ConfigError: it is not there or cannot be used.
     """
+    encoding = config.tokenise.encoding
     try:
-        return load_vocabulary(config.tokeniser)
+        encoding = pinned(encoding, config.storage)
+        local = config.tokeniser.model_copy(update={"encoding": node_copy(encoding, config.storage)})
+        return load_vocabulary(local)
+    except NamedObjectError as error:
+        raise ConfigError(f"tokenise.encoding: {error}") from error
     except (ValueError, FileNotFoundError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(told_by_address(error, config.storage, encoding)) from error
 
 
 def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:

@@ -109,11 +109,12 @@ def nearest_documents(run: FinishedRun, text: str, number: int) -> list[tuple[in
 
     from pipeline.select.encoder import encoder_of, encoder_settings  # noqa: PLC0415
     from pipeline.select.vectors import stored_vectors  # noqa: PLC0415
+    from pipeline.stages.embed import on_this_node  # noqa: PLC0415
 
     config = run.config.select
     assert config is not None
-    settings = encoder_settings(config.encoder, run.config.compute.gpus not in ("auto", 0))
-    encoder = encoder_of(settings, config.encoder.model)
+    local = on_this_node(config.encoder, run.config.storage)
+    encoder = encoder_of(encoder_settings(local, run.config.compute.gpus not in ("auto", 0)), local.model)
     wanted = unit_rows(stored_vectors(encoder.embed(encoder.prepare(pa.array([text], pa.large_string())))))[0]
     docs, cosines = np.empty(0, np.uint64), np.empty(0, np.float32)
     for record in run.records["embed"]:

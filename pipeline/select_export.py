@@ -8,10 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import ConfigError
+from pipeline.engine.open_store import open_store
+from pipeline.engine.store import Store
 from pipeline.finished import FinishedRun
+from pipeline.objects.node_copy import NamedObjectError
 from pipeline.select.encoder import encoder_identity, encoder_settings
 from pipeline.select.model_folder import ModelFolderError
 from pipeline.stages.clusters import encoder_note
+from pipeline.stages.embed import on_this_node
 from pipeline.stages.tables import fixed_width, numbers, read_ipc, read_parquet
 
 CENTRES = "clusters.npy"
@@ -34,11 +38,12 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
     """
     if "embed" not in run.records:
         raise ConfigError(f"{run.store.root}: the run has no embeddings; no step of `select` needed any")
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}; name a folder that can be written") from error
+    target = open_store(folder, run.config.storage)
+    if not target.far:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder}: {error.strerror}; name a folder that can be written") from error
     rows = 0
     for part, embedded in zip(run.parts, run.records["embed"], strict=True):
         vectors = read_ipc(run.store, embedded.outputs["embeddings"].reference()).combine_chunks()
@@ -60,23 +65,27 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
                 "vector": vectors.column("vector"),
             }
         )
-        pq.write_table(table, target / f"embeddings-{part.number:05d}.parquet", compression="zstd")
+        with target.create(f"embeddings-{part.number:05d}.parquet") as draft:
+            pq.write_table(table, draft.arrow(), compression="zstd")
         rows += table.num_rows
     if "centres" not in run.records:
         return rows
     centres = read_ipc(run.store, run.records["centres"][0].outputs["centres"].reference())
-    np.save(target / CENTRES, fixed_width(centres, "centre", centres.schema.field("centre").type.list_size))
-    _note_encoder(run, target / CENTRES)
+    with target.create(CENTRES) as draft:
+        np.save(draft, fixed_width(centres, "centre", centres.schema.field("centre").type.list_size))
+    _note_encoder(run, target)
     return rows
 
 
-def _note_encoder(run: FinishedRun, centres: Path) -> None:
+def _note_encoder(run: FinishedRun, target: Store) -> None:
     """Say whose centres these are; where the model is gone, nothing is known of it."""
-    note, config = encoder_note(centres), run.config.select
+    note, config = encoder_note(CENTRES), run.config.select
     assert config is not None
     try:
-        settings = encoder_settings(config.encoder, run.config.compute.gpus not in ("auto", 0))
-    except ModelFolderError:
-        note.unlink(missing_ok=True)
+        settings = encoder_settings(
+            on_this_node(config.encoder, run.config.storage), run.config.compute.gpus not in ("auto", 0)
+        )
+    except (ModelFolderError, NamedObjectError):
+        target.remove(note)
         return
-    note.write_bytes(orjson.dumps({"encoder": encoder_identity(settings)}))
+    target.replace(note, orjson.dumps({"encoder": encoder_identity(settings)}))

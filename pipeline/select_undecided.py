@@ -10,6 +10,7 @@ from pipeline.engine.stopping import Stop
 from pipeline.examples_walk import judge_quality
 from pipeline.finished import FinishedRun, load_finished, run_folder
 from pipeline.index_run import hold_index, index_of, join_index
+from pipeline.named_files import settled
 from pipeline.objects.address import is_url
 from pipeline.run import STATE, usable_inputs
 from pipeline.select_walk import asks_for_gpus, assign, usable_encoder
@@ -46,6 +47,7 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
 
 def _walked(config: Config, stop: Stop | None) -> FinishedRun:
     """Everything up to the clusters (and the quality head), where a run of the same config finds it done."""
+    config = settled(config)
     select = config.select
     if select is None:
         raise ConfigError("select: none leaves nothing to explore; write a section `select` with the encoder to use")

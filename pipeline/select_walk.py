@@ -7,6 +7,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.engine.records import Json, Record
 from pipeline.engine.stage import Stage
 from pipeline.examples_walk import judge_quality, weigh_importance
+from pipeline.objects.node_copy import told_by_address
 from pipeline.select.config import SelectConfig
 from pipeline.select.encoder import encoder_settings
 from pipeline.select.model_folder import ModelFolderError
@@ -28,7 +29,7 @@ def select_documents(walk: "Walk", config: SelectConfig) -> list[Record]:
         if config.semantic is not None:
             fates = _semantic_duplicates(walk, config, assigned)
     elif config.needs_vectors:
-        embedding = embed.stage(config.encoder, asks_for_gpus(walk.config))
+        embedding = embed.stage(config.encoder, asks_for_gpus(walk.config), walk.config.storage)
         walk.embedded = engine.run(embedding, survivor_units(walk.parts, walk.decided))
     if config.quality is not None:
         judged = judge_quality(walk, config.encoder, config.quality, gpus=asks_for_gpus(walk.config))
@@ -64,10 +65,11 @@ def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, St
         ConfigError: the model cannot be used, or stored centres are not for it.
     """
     try:
-        encoder = encoder_settings(select.encoder, asks_for_gpus(config))
-        return encoder, clusters.centres_stage(select.clusters, encoder)
+        encoder = encoder_settings(embed.on_this_node(select.encoder, config.storage), asks_for_gpus(config))
+        return encoder, clusters.centres_stage(select.clusters, encoder, config.storage)
     except (ModelFolderError, clusters.CentresError) as error:
-        raise ConfigError(str(error)) from error
+        told = told_by_address(error, config.storage, select.encoder.model, select.clusters.centres)
+        raise ConfigError(told) from error
 
 
 def asks_for_gpus(config: Config) -> bool:
@@ -94,9 +96,9 @@ def assign(walk: "Walk", config: SelectConfig) -> list[Record]:
         (centres,) = engine.run(centring, clusters.plan_given_centres())
         settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}
         following = {"settings": settings, "centres": asdict(centres), "partitions": partitions(centres)}
-        walk.embedded = engine.run(embed.stage(config.encoder, gpus, following), units)
+        walk.embedded = engine.run(embed.stage(config.encoder, gpus, walk.config.storage, following), units)
     else:
-        embedding = embed.stage(config.encoder, gpus)
+        embedding = embed.stage(config.encoder, gpus, walk.config.storage)
         walk.embedded = engine.run(embedding, units)
         listing = engine.listing(embedding, walk.embedded, "embeddings")
         (centres,) = engine.run(centring, clusters.plan_fit(listing, walk.embedded, config.clusters, dimensions))
@@ -115,7 +117,8 @@ def _semantic_duplicates(walk: "Walk", config: SelectConfig, assigned: list[Reco
     assert config.semantic is not None
     engine, partition_mb = walk.engine, walk.config.compute.partition_mb
     threshold, neighbours = config.semantic.threshold, config.semantic.neighbours
-    dimensions = encoder_settings(config.encoder, asks_for_gpus(walk.config))["dimensions"]
+    encoder = embed.on_this_node(config.encoder, walk.config.storage)
+    dimensions = encoder_settings(encoder, asks_for_gpus(walk.config))["dimensions"]
     members = engine.listing(clusters.assign_stage(dimensions, threshold, neighbours), assigned, "members")
     linking = semantic.links_stage(threshold)
     partitions = assigned[0].notes["partitions"]

@@ -1,6 +1,7 @@
 """Centres and assignment: which cluster every embedded document lies in, and which others it lies near."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from pipeline.engine.exchange import partitions_for
 from pipeline.engine.records import Json, Output, Record, Unit, total
 from pipeline.engine.stage import Accelerated, Stage, Workspace
+from pipeline.objects.address import is_url
+from pipeline.objects.config import StorageConfig
+from pipeline.objects.files import object_files
+from pipeline.objects.node_copy import node_copy, without_pin
 from pipeline.select.clusters import ClustersConfig, fit_centres, number_of_clusters
 from pipeline.select.encoder import encoder_identity
 from pipeline.select.nearest import nearest_centres
@@ -29,12 +34,13 @@ class CentresError(ValueError):
     """Stored centres cannot be used for these vectors."""
 
 
-def centres_stage(config: ClustersConfig, encoder: Json) -> Stage:
+def centres_stage(config: ClustersConfig, encoder: Json, storage: StorageConfig) -> Stage:
     """One unit: k-means on a sample by hash, or centres taken from a file (which no embedding has to wait for).
 
     Args:
         config: how many, and how they are fitted, or where they are.
         encoder: its settings (``encoder_settings``).
+        storage: how centres at an address are reached.
 
     Raises:
         CentresError: the file is not there, holds something else than centres of these dimensions, or is known to be
@@ -42,8 +48,8 @@ def centres_stage(config: ClustersConfig, encoder: Json) -> Stage:
     """
     dimensions: int = encoder["dimensions"]
     if config.centres is not None:
-        centres = read_centres(config.centres, dimensions)
-        _check_encoder(config.centres, encoder)
+        centres = read_centres(node_copy(config.centres, storage), dimensions)
+        _check_encoder(without_pin(config.centres), encoder, storage)
         settings = {"given": _digest(centres), "dimensions": dimensions}
         return Stage("centres", 2, settings, copy_centres, {"centres": config.centres})
     settings = config.model_dump(exclude={"centres"}) | {"dimensions": dimensions}
@@ -73,22 +79,32 @@ def read_centres(path: str, dimensions: int) -> NDArray[np.float32]:
     return np.asarray(centres)
 
 
-def encoder_note(centres: Path) -> Path:
-    """The file that says whose centres these are: the same name with ``.json``."""
-    return centres.with_suffix(".json")
+def encoder_note(centres: str) -> str:
+    """The file that says whose centres these are: the same path or address with ``.json``."""
+    return re.sub(r"\.[^./]*$", "", centres) + ".json"
 
 
-def _check_encoder(path: str, encoder: Json) -> None:
+def _read_note(note: str, storage: StorageConfig) -> bytes | None:
+    try:
+        return object_files(note, storage).read(note) if is_url(note) else Path(note).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _check_encoder(path: str, encoder: Json, storage: StorageConfig) -> None:
     """Refuse centres that are noted to be of another encoder; those without a note are taken as they are.
 
     Raises:
         CentresError: they are, or the note cannot be read.
     """
-    note = encoder_note(Path(path))
-    if not note.exists():
-        return
+    note = encoder_note(path)
     try:
-        noted = orjson.loads(note.read_bytes())["encoder"]
+        content = _read_note(note, storage)
+        if content is None:
+            return
+        noted = orjson.loads(content)["encoder"]
+    except ConnectionError:  # of the store: nothing is known of the note
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CentresError(
             f"select.clusters.centres: {note} says whose centres {path} are, and cannot be read: {error!r}; export "
@@ -115,7 +131,8 @@ def plan_given_centres() -> list[Unit]:
 def copy_centres(unit: Unit, workspace: Workspace) -> None:
     """Take the centres of a file into the run folder."""
     del unit  # there is nothing to know
-    _write_centres(workspace, read_centres(workspace.runtime["centres"], workspace.settings["dimensions"]))
+    path = node_copy(workspace.runtime["centres"], workspace.store.storage)
+    _write_centres(workspace, read_centres(path, workspace.settings["dimensions"]))
 
 
 def plan_fit(listing: Json, embedded: list[Record], config: ClustersConfig, dimensions: int) -> list[Unit]:

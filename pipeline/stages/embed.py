@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Accelerated, Stage, Workspace, run_unit
+from pipeline.objects.config import StorageConfig
+from pipeline.objects.node_copy import node_copy
 from pipeline.select.encoder import HASHING, Encoder, EncoderConfig, encoder_of, encoder_settings
 from pipeline.select.vectors import has_vector, stored_vectors
 from pipeline.stages import clusters
@@ -27,20 +29,31 @@ def embeddings(dimensions: int) -> pa.Schema:
     return pa.schema([("doc", pa.uint64()), ("vector", pa.list_(pa.float16(), dimensions))])
 
 
-def stage(config: EncoderConfig, gpus: bool, assigning: Json | None = None) -> Stage:
+def stage(config: EncoderConfig, gpus: bool, storage: StorageConfig, assigning: Json | None = None) -> Stage:
     """The stage. The model is named by the hashes of its files, not by where it lies.
 
     Args:
         config: the encoder.
         gpus: whether the run asks for GPUs.
+        storage: how a model at an address is reached.
         assigning: where centres are there already: the stage ``assign``'s ``settings``, ``centres`` (their record) and
             ``partitions``. Then each unit finds its documents' clusters and commits that unit of ``assign``, too, while
             it holds the vectors. It does not reach the embeddings.
     """
-    settings = encoder_settings(config, gpus)
+    settings = encoder_settings(on_this_node(config, storage), gpus)
     accelerated = Accelerated(prepare, finish) if config.model != HASHING else None
     runtime = {"model": config.model, "assigning": assigning}
     return Stage("embed", 2, settings, run, runtime, accelerated=accelerated)
+
+
+def on_this_node(config: EncoderConfig, storage: StorageConfig) -> EncoderConfig:
+    """The encoder with its model on this node's disk."""
+    return config.model_copy(update={"model": node_copy(config.model, storage)})
+
+
+def _encoder(workspace: Workspace) -> Encoder:
+    model = node_copy(workspace.runtime["model"], workspace.store.storage)
+    return encoder_of(workspace.settings, model)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -50,7 +63,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
     """The CPU half: documents and what the model takes of them, columns ``doc`` and ``prepared``."""
-    encoder = encoder_of(workspace.settings, workspace.runtime["model"])
+    encoder = _encoder(workspace)
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
     pieces = []
     for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text"]):
@@ -78,7 +91,7 @@ def _survive(encoder: Encoder, texts: pa.Array) -> None:
 
 def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
     """The other half: vectors of prepared documents, where the model is."""
-    encoder = encoder_of(workspace.settings, workspace.runtime["model"])
+    encoder = _encoder(workspace)
     prepared = prepared.combine_chunks()
     docs = numbers(prepared, "doc")
     column = prepared.column("prepared")

@@ -13,6 +13,7 @@ from pipeline.dedup.exact import text_hashes
 from pipeline.engine.records import Json, Record, Unit
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.engine.store import Draft
+from pipeline.objects.config import StorageConfig
 from pipeline.select.encoder import EncoderConfig
 from pipeline.select.quality import (
     BINS,
@@ -70,9 +71,9 @@ def run_examples(unit: Unit, workspace: Workspace) -> None:
             examples.write({"doc": docs, "positive": positive, "text_high": hashes[:, 0], "text_low": hashes[:, 1]})
 
 
-def embed_stage(config: EncoderConfig, gpus: bool) -> Stage:
+def embed_stage(config: EncoderConfig, gpus: bool, storage: StorageConfig) -> Stage:
     """The stage ``embed`` under another name."""
-    return replace(embed.stage(config, gpus), name="quality_embed")
+    return replace(embed.stage(config, gpus, storage), name="quality_embed")
 
 
 def plan_embed(read: list[Record]) -> list[Unit]:

@@ -12,6 +12,7 @@ from pipeline import schemas
 from pipeline.engine.fault_hook import reached
 from pipeline.engine.records import Json, Unit
 from pipeline.engine.stage import Stage, Workspace
+from pipeline.objects.node_copy import node_copy, without_pin
 from pipeline.sources.source import STRUCTURE
 from pipeline.stages.isolate import try_first
 from pipeline.stages.structured_tokens import MarkedTexts, encode_structured
@@ -31,13 +32,13 @@ def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | No
     unset -= {"lowercase"} if config.lowercase is False else set()
     unset -= {"first_token"} if config.first_token == "" else set()
     settings = {
-        "config": config.model_dump(exclude=how | unset),
+        "config": config.model_dump(exclude=how | unset) | {"encoding": without_pin(config.encoding)},
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
     }
     if structured is not None:
         settings["structured"] = structured
-    return Stage("tokenise", 1, settings, run, config.model_dump(include=how))
+    return Stage("tokenise", 1, settings, run, config.model_dump(include={*how, "encoding"}))
 
 
 @cache
@@ -48,7 +49,9 @@ def _tokeniser(config: bytes) -> Tokeniser:
 def run(unit: Unit, workspace: Workspace) -> None:
     """Encode the part's surviving documents."""
     with workspace.timed("load kernels"):
-        tokeniser = _tokeniser(orjson.dumps(workspace.settings["config"] | workspace.runtime))
+        encoding = node_copy(workspace.runtime["encoding"], workspace.store.storage)
+        config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
+        tokeniser = _tokeniser(orjson.dumps(config))
     survivors = numbers(read_ipc(workspace.store, unit.description["survivors"]), "doc")
     structured = workspace.settings.get("structured")
     ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
