@@ -15,7 +15,7 @@ from pipeline.engine.progress import StageProgress
 from pipeline.engine.records import Json, Record, Unit, canonical, content_hash, identity
 from pipeline.engine.stage import Stage
 from pipeline.engine.stopping import Stop
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
 
 log = logging.getLogger("winnow")
 
@@ -174,13 +174,32 @@ class Engine:
         return self.publish_list(stage, output, [record.outputs[output].reference() for record in records])
 
     def publish_list(self, stage: Stage, name: str, entries: list[Json]) -> Json:
-        """Publish a list under the stage's folder, named by its content; returns ``{path, hash}``."""
+        """Publish a list under the stage's folder, named by its content; returns ``{path, hash}``.
+
+        Raises:
+            StorageError: storage refused it in every attempt.
+        """
         digest = content_hash(identity(entries))
         path = f"{stage.folder}/{name}-{content_hash(entries, 12)}.listing"
-        content = canonical(entries)
-        if not self.dry and not (self.store.exists(path) and self.store.read(path) == content):
-            self.store.replace(path, content)
+        if not self.dry:
+            self._write_list(stage, path, canonical(entries))
         return {"path": path, "hash": digest}
+
+    def _write_list(self, stage: Stage, path: str, content: bytes) -> None:
+        """Write a list where it does not stand yet, with the patience that units have."""
+        for round_number in range(self.compute.attempts):
+            try:
+                if not (self.store.exists(path) and self.store.read(path) == content):
+                    self.store.replace(path, content)
+                return
+            except OSError as error:
+                where = {"stage": stage.name}
+                log.warning("%s: its list cannot be written: %s", stage.name, error, extra=where)
+                if round_number + 1 == self.compute.attempts:
+                    refused = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+                    raise StorageError(error.errno, f"stage {stage.name}: {refused}") from error
+                log.warning("%s: trying its list again", stage.name, extra=where)
+                self.stop.asked.wait(STORAGE_WAIT_SECONDS * 4**round_number)
 
     def _load(self, stage: Stage, keys: Iterable[str]) -> dict[str, Record]:
         """Committed records with these keys; a damaged one, or one whose outputs are gone, does not count."""
