@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -8,7 +9,8 @@ from pipeline.engine.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeCo
 from pipeline.engine.local_store import LocalStore
 from pipeline.engine.records import Record, Unit
 from pipeline.engine.stage import Stage
-from pipeline.engine.store import Store
+from pipeline.engine.store import StorageError, Store
+from pipeline.stages.tables import read_listing
 
 BIG = 10_000_000  # over the size at which a stage runs in the driver
 
@@ -54,6 +56,30 @@ def test_another_fingerprint_is_another_result(tmp_path, changed):
     stage = {"name": "s", "version": 1, "settings": {}, "run": work} | changed
     engine(tmp_path).run(Stage(**stage), units(2))
     assert marks(LocalStore(str(tmp_path))) == 4
+
+
+class RefusingStore(LocalStore):
+    """A disk that refuses its first writes."""
+
+    refusals = 0
+
+    def replace(self, relative: str, data: bytes) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(errno.EIO, "Input/output error", relative)
+        super().replace(relative, data)
+
+
+def test_a_list_is_written_with_patience(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.engine.STORAGE_WAIT_SECONDS", 0.0)
+    store, stage = RefusingStore(str(tmp_path)), Stage("s", 1, {}, work)
+    run = Engine(store, ComputeConfig(executor="inline", attempts=3))
+    store.refusals = 2
+    listed = run.publish_list(stage, "starts", [{"first": 1}])
+    assert read_listing(store, listed) == [{"first": 1}]
+    store.refusals = 3
+    with pytest.raises(StorageError, match=r"stage s: Input/output error: .*starts-\w+\.listing"):
+        run.publish_list(stage, "starts", [{"first": 2}])
 
 
 def test_a_lost_or_cut_output_is_computed_again(tmp_path):
