@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.section import Section
-from pipeline.sources.source import Format, SourceConfig
+from pipeline.sources.source import Format, Paths, SourceConfig
 
 
 class ExamplesConfig(Section):
     """Example texts, read as a source is; a path or a list of paths alone will do."""
 
-    path: str | tuple[str, ...]
+    path: Paths
     """Files, folders or globs, as in `sources`."""
     format: Format | None = None
     """What the files hold; None goes by suffix."""
@@ -24,18 +24,6 @@ class ExamplesConfig(Section):
     @classmethod
     def _path_alone(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str | list | tuple) else value
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _list_is_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("path")
-    @classmethod
-    def _some_path(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not path or (not isinstance(path, str) and not all(path)):
-            raise ValueError(f"path ({path!r}) must name at least one file, folder or glob")
-        return path
 
     def source(self, name: str) -> SourceConfig:
         """The same as a source; ``name`` is the setting's, so that messages name it."""

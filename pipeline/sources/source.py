@@ -1,9 +1,9 @@
 """What the user says about one source of text."""
 
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.section import Section
 
@@ -19,12 +19,26 @@ LABEL = "#label"
 """The column that carries a document's label."""
 
 
+def _list_as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _some_path(path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not path or (not isinstance(path, str) and not all(path)):
+        raise ValueError(f"path ({path!r}) must name at least one file, folder or glob")
+    return path
+
+
+Paths = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_path)]
+"""A file, folder or glob, or several of them."""
+
+
 class SourceConfig(Section):
     """One source: where its files are, what they hold, and which fields matter."""
 
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
-    path: str | tuple[str, ...]
+    path: Paths
     """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
     format: Literal["auto", "jsonl", "parquet", "text"] = "auto"
     """What the files hold; `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, each
@@ -34,7 +48,7 @@ class SourceConfig(Section):
     `a.b`."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
-    keep: tuple[str, ...] = ()
+    keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
     """Fields or columns to carry along. Strings stay as they are, everything else becomes its JSON text
     (columns of Parquet: their Arrow text form); a document without the field gets null."""
     weight: float = Field(default=1.0, gt=0, le=1000)
@@ -72,18 +86,6 @@ class SourceConfig(Section):
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
             raise ValueError(f"name ({name!r}) must consist of letters, digits and - _ . only")
         return name
-
-    @field_validator("path", "keep", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("path")
-    @classmethod
-    def _some_path(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not path or (not isinstance(path, str) and not all(path)):
-            raise ValueError(f"path ({path!r}) must name at least one file, folder or glob")
-        return path
 
     @field_validator("keep")
     @classmethod
