@@ -7,14 +7,10 @@ The runs are those of ``benchmarks.end_to_end``; the prediction is told the text
 comparison, and below 1 where waiting between units is left out of what is measured.
 """
 
-import argparse
 import json
-import os
-import sys
-import tempfile
 from pathlib import Path
 
-from benchmarks.end_to_end import SHARED, prepare, run_once, seconds_of
+from benchmarks.end_to_end import median_run, options_with_copies
 from pipeline.cluster_sizing import NodeType, Surroundings, plan_cluster
 from pipeline.config import parse_config
 from pipeline.sizing import Corpus
@@ -22,20 +18,10 @@ from pipeline.sizing import Corpus
 
 def main() -> None:
     """Run every scale and print predicted over measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
-    parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--runs", type=int, default=1, help="runs a scale; the median of the wall time counts")
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "winnow-end-to-end")
-    options = parser.parse_args()
-    if not options.corpus.is_dir():
-        sys.exit(f"{options.corpus}: no such folder; name a folder of JSONL.zst files with fields id and text")
-    prepare(options.corpus.resolve(), options.work, max(options.scales))
+    options = options_with_copies(__doc__)
     print(f"{'':<8}{'':<12}{'predicted':>12}{'measured':>12}{'ratio':>8}")
     for scale in options.scales:
-        results = sorted((run_once(options.work, scale, options.workers) for _ in range(options.runs)), key=seconds_of)
-        measured = results[len(results) // 2]
+        measured = median_run(options, scale)
         run = options.work / f"run-{scale}"
         config = parse_config({"run": str(run), "sources": [{"name": "corpus", "path": "-"}]})
         text = int(measured["megabytes"] * 1e6)

@@ -116,9 +116,9 @@ def run_once(work: Path, scale: int, workers: int) -> dict:
     }
 
 
-def main() -> None:
-    """Prepare copies, run every scale, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_with_copies(description: str | None) -> argparse.Namespace:
+    """What the command line asks for, with the copies of the corpus written that its scales need."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
     parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -128,20 +128,24 @@ def main() -> None:
     if not options.corpus.is_dir():
         sys.exit(f"{options.corpus}: no such folder; name a folder of JSONL.zst files with fields id and text")
     prepare(options.corpus.resolve(), options.work, max(options.scales))
+    return options
+
+
+def main() -> None:
+    """Prepare copies, run every scale, print the tables."""
+    options = options_with_copies(__doc__)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.workers} workers")
     # Compiles kernels, fills the page cache, and touches the memory that a virtual machine's host gives out slowly.
     run_once(options.work, max(options.scales), options.workers)
-    medians = []
-    for scale in options.scales:
-        results = sorted((run_once(options.work, scale, options.workers) for _ in range(options.runs)), key=seconds_of)
-        medians.append(results[len(results) // 2])
-        medians[-1]["seconds"] = statistics.median(map(seconds_of, results))
-    report(options.scales, medians, options.workers)
+    report(options.scales, [median_run(options, scale) for scale in options.scales], options.workers)
 
 
-def seconds_of(result: dict) -> float:
-    """Wall seconds of a run."""
-    return result["seconds"]
+def median_run(options: argparse.Namespace, scale: int) -> dict:
+    """The run in the middle of those that were asked for, with the median of their wall seconds."""
+    runs = (run_once(options.work, scale, options.workers) for _ in range(options.runs))
+    results = sorted(runs, key=lambda result: result["seconds"])
+    median = statistics.median(result["seconds"] for result in results)
+    return {**results[len(results) // 2], "seconds": median}
 
 
 def report(scales: list[int], results: list[dict], workers: int) -> None:
