@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     finished = load_finished(arguments.run)
-    everything = {"split": 0, "groups": 1, "first_group": 0, "last_group": 1, "exchange": finished.layout["rows"]}
+    everything = {"split": 0, "groups": 1, "first_group": 0, "last_group": 1, "exchange": finished.layout["exchange"]}
     documents, _, _ = read_groups(finished.store, everything | {"partitions": finished.layout["partitions"]})
     tokens = documents.lengths + 1
     print(f"{len(tokens):,} documents of split train, {tokens.sum():,} tokens, median {np.median(tokens):,.0f}\n")

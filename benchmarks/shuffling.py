@@ -89,9 +89,10 @@ class Shuffling:
         unit = shuffle.plan_layout(listing, partitions, len(outputs))[0]
         workspace = self.workspace(laying_out, unit)
         shuffle.run_layout(unit, workspace)
-        layout = workspace.outputs["layout"].reference()
+        layout, extents = (workspace.outputs[name].reference() for name in ("layout", "extents"))
+        exchange = {"rows": listing, "extents": extents}
         tokens = [total(self.shuffled, "tokens/train")]
-        return shards.plan(self.sharding, self.config, tokens, 4, listing, layout, partitions)
+        return shards.plan(self.sharding, self.config, tokens, 4, exchange, layout, partitions)
 
     def plain_sort(self) -> NDArray[np.uint32]:
         """The same stream without any stage: everything in memory, sorted by key, joined by end-of-text."""

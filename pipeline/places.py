@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config import ConfigError
 from pipeline.engine.exchange import partition_of_hash
 from pipeline.engine.records import Json
 from pipeline.finished import FinishedRun
@@ -80,7 +81,7 @@ def _rows_of_group(run: FinishedRun, split: int, key: int, doc: int, copy: int) 
         "first_group": group,
         "last_group": group + 1,
         "partitions": run.layout["partitions"],
-        "exchange": run.layout["rows"],
+        "exchange": _exchange(run),
     }
     documents, _, _ = read_groups(run.store, description)
     pieces = pack_group(row, documents.lengths + 1, config.row_tokens)
@@ -96,7 +97,7 @@ def _rows_of_stream(run: FinishedRun, split: int, key: int, doc: int, copy: int)
     partitions = run.layout["partitions"]
     partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
     at = split * partitions + partition
-    documents, _ = read_documents(run.store, run.layout["rows"], at, at + 1)
+    documents, _ = read_documents(run.store, _exchange(run), at, at + 1)
     mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
     layout = read_ipc(run.store, run.layout["layout"])
     starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
@@ -107,6 +108,16 @@ def _rows_of_stream(run: FinishedRun, split: int, key: int, doc: int, copy: int)
     windows = run.manifest["shards"]["splits"][config.split_names[split]]["rows"]
     begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
     return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
+
+
+def _exchange(run: FinishedRun) -> Json:
+    if "exchange" not in run.layout:
+        raise ConfigError(
+            f"{run.store.location()}: an earlier version finished this run, and left out where its documents lie; run "
+            "`winnow run` again: it adds that, and computes nothing but layout and shards"
+        )
+    exchange: Json = run.layout["exchange"]
+    return exchange
 
 
 def _shards_of(shards: list[Json], rows: Sequence[int]) -> tuple[str, ...]:

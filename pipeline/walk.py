@@ -260,17 +260,18 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     rows = engine.listing(shuffling, walk.shuffled, "rows")
     laying_out = shuffle.layout_stage(config.split_names)
     laid_out = engine.run(laying_out, shuffle.plan_layout(rows, partitions, len(walk.shuffled)))
-    layout = laid_out[0].outputs["layout"].reference()
-    walk.layout = {"rows": rows, "layout": layout, "partitions": partitions}
+    layout, extents = (laid_out[0].outputs[name].reference() for name in ("layout", "extents"))
+    exchange = {"rows": rows, "extents": extents}
+    walk.layout = {"exchange": exchange, "layout": layout, "partitions": partitions}
     tokens = [total(walk.shuffled, f"tokens/{name}") for name in config.split_names]
     documents = [total(walk.shuffled, f"documents/{name}") for name in config.split_names]
     group_rows = None
     if config.packs_by_groups:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
-        walk.counted = engine.run(counting, row_groups.plan(config.row_settings, documents, rows, partitions))
+        walk.counted = engine.run(counting, row_groups.plan(config.row_settings, documents, exchange, partitions))
         group_rows = [row_groups.rows_of_groups(walk.counted, split) for split in range(len(documents))]
     sharding = shards.stage(config, vocabulary, walk.config.marks, labelled=labelled is not None)
-    units = shards.plan(sharding, config, tokens, id_bytes, rows, layout, partitions, group_rows)
+    units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
     if tokens[0] and not any(unit.description["split"] == 0 for unit in units):
         raise ConfigError(
             f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "

@@ -22,12 +22,15 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pipeline.engine.records import Json
 from pipeline.engine.store import Draft
 
 MAGIC = b"WINNOWX1"
 STRETCH_BYTES = 1 << 20
 """Payload read at a time: it is still in the processor's cache when it is used."""
 Columns = dict[str, NDArray[np.generic]]
+Described = tuple[tuple[str, np.dtype[np.generic], int], ...]
+"""Name, type and width of every column."""
 
 
 def write_exchange(
@@ -55,14 +58,10 @@ def write_exchange(
     if len(partition) and (np.any(np.diff(partition) < 0) or partition[0] < 0 or partition[-1] >= num_partitions):
         raise ValueError(f"rows must be sorted by partition and lie in [0, {num_partitions})")
     row_start = np.searchsorted(partition, np.arange(num_partitions + 1)).astype("<i8")
-    described = [[name, column.dtype.newbyteorder("<").str, _width(column)] for name, column in columns.items()]
+    described = tuple((name, column.dtype, _width(column)) for name, column in columns.items())
+    columns_of, payload_of = description_of(described, payload_dtype)
     header = orjson.dumps(
-        {
-            "columns": described,
-            "partitions": num_partitions,
-            "rows": len(partition),
-            "payload": None if payload_dtype is None else payload_dtype.newbyteorder("<").str,
-        }
+        {"columns": columns_of, "partitions": num_partitions, "rows": len(partition), "payload": payload_of}
     )
     draft.write(MAGIC + struct.pack("<I", len(header)) + header)
     draft.write(row_start)
@@ -86,12 +85,25 @@ def _width(column: NDArray[np.generic]) -> int:
     return 1 if column.ndim == 1 else column.shape[1]
 
 
+def description_of(columns: Described, payload_dtype: np.dtype[Any] | None) -> tuple[list[list[Any]], str | None]:
+    """What headers say of columns and of the payload's items."""
+    payload = None if payload_dtype is None else payload_dtype.newbyteorder("<").str
+    return [[name, kind.newbyteorder("<").str, width] for name, kind, width in columns], payload
+
+
+def described_types(header: Json) -> tuple[Described, np.dtype[np.generic] | None]:
+    """Columns and type of the payload's items, as a header describes them."""
+    payload = header["payload"]
+    columns = tuple((name, np.dtype(kind), width) for name, kind, width in header["columns"])
+    return columns, None if payload is None else np.dtype(payload)
+
+
 @dataclass(frozen=True)
 class ExchangeFile:
     """An open exchange file; only the index of the partitions asked for is read."""
 
     file: BinaryIO
-    columns: tuple[tuple[str, np.dtype[np.generic], int], ...]
+    columns: Described
     num_partitions: int
     num_rows: int
     payload_dtype: np.dtype[np.generic] | None
@@ -108,20 +120,13 @@ class ExchangeFile:
         if start[: len(MAGIC)] != MAGIC:
             raise ValueError(f"{getattr(file, 'name', 'file')}: not an exchange file (begins with {start[:8]!r})")
         (size,) = struct.unpack("<I", start[len(MAGIC) :])
-        header = orjson.loads(file.read(size))
-        payload = header["payload"]
-        return ExchangeFile(
-            file,
-            tuple((name, np.dtype(kind), width) for name, kind, width in header["columns"]),
-            header["partitions"],
-            header["rows"],
-            None if payload is None else np.dtype(payload),
-            len(MAGIC) + 4 + size,
-        )
+        header = orjson.loads(read_exactly(file, size, "header"))
+        columns, payload_dtype = described_types(header)
+        return ExchangeFile(file, columns, header["partitions"], header["rows"], payload_dtype, len(MAGIC) + 4 + size)
 
     @property
     def _row_bytes(self) -> int:
-        return sum(dtype.itemsize * width for _, dtype, width in self.columns)
+        return row_bytes(self.columns)
 
     @property
     def _rows_at(self) -> int:
@@ -136,11 +141,12 @@ class ExchangeFile:
             ValueError: there is no payload.
         """
         if self.payload_dtype is None:
-            raise ValueError(f"{self._name}: this exchange has no payload")
+            raise ValueError(f"{self.name}: this exchange has no payload")
         return self.payload_dtype
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Of the file, for messages."""
         return str(getattr(self.file, "name", "file"))
 
     def row_starts(self, first: int, last: int) -> NDArray[np.int64]:
@@ -153,22 +159,28 @@ class ExchangeFile:
 
     def _read_index(self, at: int, first: int, last: int) -> NDArray[np.int64]:
         self.file.seek(at + 8 * first)
-        return np.frombuffer(self.file.read(8 * (last - first + 1)), "<i8")
+        return np.frombuffer(read_exactly(self.file, 8 * (last - first + 1), "index"), "<i8")
+
+    def extents(self, first: int, last: int) -> NDArray[np.int64]:
+        """int64[last - first + 1, 2]: bytes at which rows and payload of partitions first .. last begin in the file.
+
+        Raises:
+            ValueError: there is no payload, or the index is damaged.
+        """
+        sizes = np.array([self._row_bytes, self.item_dtype.itemsize])
+        starts = np.stack([self.row_starts(first, last), self.payload_starts(first, last)], axis=1)
+        if np.any(np.diff(starts, axis=0) < 0) or np.any(starts[0] < 0) or starts[-1, 0] > self.num_rows:
+            raise ValueError(f"{self.name}: its index does not rise from 0 to {self.num_rows} rows; damaged, remove it")
+        places: NDArray[np.int64] = starts * sizes + np.array([self._rows_at, self.payload_range(0, 0)[0]])
+        return places
 
     def read(self, first: int, last: int) -> Columns:
         """All rows of partitions [first, last), column by column, in file order."""
         starts = self.row_starts(first, last)
         begin, end = int(starts[0]), int(starts[-1])
         self.file.seek(self._rows_at + begin * self._row_bytes)
-        data = self.file.read((end - begin) * self._row_bytes)
-        parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name, _, _ in self.columns}
-        at = 0
-        for rows in np.diff(starts):
-            for name, dtype, width in self.columns:
-                values = np.frombuffer(data, dtype, int(rows) * width, at)
-                parts[name].append(values.reshape(-1, width) if width > 1 else values)
-                at += values.nbytes
-        return {name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for name, pieces in parts.items()}
+        data = read_exactly(self.file, (end - begin) * self._row_bytes, "rows")
+        return joined_rows(split_rows(data, self.columns, np.diff(starts).tolist()), self.columns)
 
     def payload_range(self, begin: int, end: int) -> tuple[int, int]:
         """Where items [begin, end) of the payload stand in the file: first byte, and bytes."""
@@ -181,14 +193,69 @@ class ExchangeFile:
         Raises:
             ValueError: there is no payload, or the file ends before ``end``.
         """
-        buffer = np.empty(min(end - begin, STRETCH_BYTES // self.item_dtype.itemsize), self.item_dtype)
         self.file.seek(self.payload_range(begin, end)[0])
-        while begin < end:
-            stretch = buffer[: end - begin]
-            if self.file.readinto(stretch.view(np.uint8)) != stretch.nbytes:  # type: ignore[attr-defined]
-                raise ValueError(f"{self._name}: the payload ends before item {end}; the file was cut short, remove it")
-            yield stretch
-            begin += len(stretch)
+        yield from read_items(self.file, self.item_dtype, end - begin)
+
+
+def row_bytes(columns: Described) -> int:
+    """Bytes of a row."""
+    return sum(dtype.itemsize * width for _, dtype, width in columns)
+
+
+def split_rows(data: bytes, columns: Described, rows: list[int]) -> Iterator[Columns]:
+    """The columns of each partition that has rows, from the bytes of some partitions of ``rows`` rows each."""
+    at = 0
+    for number in rows:
+        if not number:
+            continue
+        piece: Columns = {}
+        for name, dtype, width in columns:
+            values = np.frombuffer(data, dtype, number * width, at)
+            piece[name] = values.reshape(-1, width) if width > 1 else values
+            at += values.nbytes
+        yield piece
+
+
+def joined_rows(pieces: Iterable[Columns], columns: Described) -> Columns:
+    """The columns of all pieces, one after the other."""
+    found = list(pieces)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return {name: np.empty((0, width) if width > 1 else 0, dtype) for name, dtype, width in columns}
+    return {name: np.concatenate([piece[name] for piece in found]) for name, _, _ in columns}
+
+
+def read_items(file: BinaryIO, dtype: np.dtype[Any], items: int) -> Iterator[NDArray[Any]]:
+    """The next ``items`` items of an open file, stretch by stretch in one buffer that is used again.
+
+    Raises:
+        ValueError: the file ends before.
+    """
+    buffer = np.empty(min(items, STRETCH_BYTES // dtype.itemsize), dtype)
+    while items:
+        stretch = buffer[:items]
+        if file.readinto(stretch.view(np.uint8)) != stretch.nbytes:  # type: ignore[attr-defined]
+            raise _cut_short(file, "payload")
+        yield stretch
+        items -= len(stretch)
+
+
+def read_exactly(file: BinaryIO, size: int, what: str) -> bytes:
+    """The next ``size`` bytes of an open file.
+
+    Raises:
+        ValueError: it ends before; ``what`` says what is missing.
+    """
+    data = file.read(size)
+    if len(data) != size:
+        raise _cut_short(file, what)
+    return data
+
+
+def _cut_short(file: BinaryIO, what: str) -> ValueError:
+    name = getattr(file, "name", "file")
+    return ValueError(f"{name}: it ends in the middle of its {what}; the file was cut short, remove it")
 
 
 def partitions_for(total_bytes: int, partition_mb: int) -> int:

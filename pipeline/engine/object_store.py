@@ -13,8 +13,8 @@ import secrets
 import socket
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -26,12 +26,14 @@ from pipeline.engine.store import TEMPORARY_PREFIX, DigestName, Draft, StorageEr
 from pipeline.objects.address import is_url, join
 from pipeline.objects.cache import FileCache
 from pipeline.objects.files import AT_ONCE, ObjectFiles, object_files
-from pipeline.objects.reader import ObjectReader
+from pipeline.objects.reader import LARGEST_BLOCK_BYTES, ObjectReader
 
 IN_MEMORY_BYTES = 8_000_000
 """A draft up to this size never touches the scratch disk."""
 WORTH_LISTING = 3
 """From this many files of one folder on, sizes are taken from a listing."""
+AHEAD_BYTES = 4 * LARGEST_BLOCK_BYTES
+"""Of ranges that are read one after the other, so much is fetched before it is asked for."""
 TAKING_SECONDS = 60.0
 """A take-over that has not ended by then has died."""
 
@@ -172,6 +174,30 @@ class ObjectStore(Store):
 
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects") as pool:
             yield from pool.map(one, paths)
+
+    def open_each(self, ranges: Iterable[tuple[str, int, int]]) -> Generator[BinaryIO]:
+        """Each of these objects in turn, while the ranges of the next ones come."""
+        rest = iter(ranges)
+        ahead: deque[tuple[BinaryIO, int]] = deque()
+        try:
+            while True:
+                while len(ahead) < AT_ONCE and sum(held for _, held in ahead) < AHEAD_BYTES:
+                    wanted = next(rest, None)
+                    if wanted is None:
+                        break
+                    path, first, end = wanted
+                    file = self.open(path)
+                    file.seek(first)
+                    if isinstance(file, ObjectReader):
+                        file.expect(end)
+                    ahead.append((file, min(end - first, LARGEST_BLOCK_BYTES)))
+                if not ahead:
+                    return
+                with ahead.popleft()[0] as file:
+                    yield file
+        finally:
+            for file, _ in ahead:
+                file.close()
 
     def _files_of(self, relative: str) -> ObjectFiles:
         return object_files(relative, self.storage) if is_url(relative) else self._files

@@ -8,7 +8,7 @@ may rely on is the same.
 import contextlib
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
@@ -169,6 +169,17 @@ class Store(ABC):
         for path in paths:
             with self.open(path) as file:
                 yield read(file)
+
+    def open_each(self, ranges: Iterable[tuple[str, int, int]]) -> Generator[BinaryIO]:
+        """Each of these files in turn, for reading from its ``first`` byte to its ``end``, until the next is asked for.
+
+        ``ranges`` are (path, first, end), none of them empty. A far store fetches these bytes and no others, in few
+        large requests, and those of the next few files meanwhile.
+        """
+        for path, first, _ in ranges:
+            with self.open(path) as file:
+                file.seek(first)
+                yield file
 
     @abstractmethod
     def columns_of(self, relative: str) -> Any:

@@ -29,6 +29,7 @@ class ObjectReader(io.BufferedIOBase):
         self._held = memoryview(b"")
         self._held_at = 0
         self._next: tuple[int, int, Any] | None = None  # first byte, end, future
+        self._expected_end = 0
 
     def readable(self) -> bool:
         """Always."""
@@ -61,6 +62,15 @@ class ObjectReader(io.BufferedIOBase):
         self._at = offset + (self.size() if begin is None else begin)
         return self._at
 
+    def expect(self, end: int) -> None:
+        """Say that the bytes from here to ``end`` will be read: they begin to come, and nothing behind them.
+
+        They come in blocks of the largest size. What is read behind ``end`` all the same comes as ever.
+        """
+        self._expected_end = end
+        if self._at < end:
+            self._fetch_ahead(self._at, min(end, self._at + LARGEST_BLOCK_BYTES))
+
     def read(self, size: int | None = -1) -> bytes:
         """``size`` bytes, or all that are left."""
         if size is None or size < 0:
@@ -92,21 +102,31 @@ class ObjectReader(io.BufferedIOBase):
 
     def _fetch(self, wanted: int) -> None:
         in_order = self._at == self._held_at + len(self._held) and self._at > 0
-        self._block = min(self._block * 2, LARGEST_BLOCK_BYTES) if in_order else FIRST_BLOCK_BYTES
+        expected = self._at < self._expected_end
+        if expected:
+            self._block = LARGEST_BLOCK_BYTES
+        else:
+            self._block = min(self._block * 2, LARGEST_BLOCK_BYTES) if in_order else FIRST_BLOCK_BYTES
         if self._next is not None and self._next[0] == self._at:
             _, end, future = self._next
             data = future.result()
         else:
             end = self._at + max(wanted, self._block)
+            end = min(end, self._expected_end) if expected else end
             data = self._range(end)
         self._next = None
         self._held, self._held_at = memoryview(data), self._at
         if len(data) < end - self._at:
             if data:  # else this place may lie behind the end
                 self._size = self._at + len(data)
+        elif expected:
+            if end < self._expected_end:
+                self._fetch_ahead(end, min(end + self._block, self._expected_end))
         elif in_order and self._block == LARGEST_BLOCK_BYTES and (self._size is None or end < self._size):
-            after = end + self._block
-            self._next = end, after, self._files.later(lambda: self._files.read_range(self.name, end, after))
+            self._fetch_ahead(end, end + self._block)
+
+    def _fetch_ahead(self, first: int, end: int) -> None:
+        self._next = first, end, self._files.later(lambda: self._files.read_range(self.name, first, end))
 
     def _range(self, end: int) -> bytes:
         if self._size is not None:

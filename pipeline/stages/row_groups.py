@@ -18,7 +18,7 @@ from pipeline.rows.best_fit import pack_best_fit
 from pipeline.rows.pieces import Pieces, account, first_pieces, permuted
 from pipeline.rows.windows import document_rows, document_windows
 from pipeline.shards.order import keyed_hash
-from pipeline.stages.stream import Documents, read_documents
+from pipeline.stages.stream import Documents, Payload, read_documents
 
 GROUP_DOCUMENTS = 16384
 """Documents of a group where they do not share rows, so that the number decides nothing."""
@@ -43,7 +43,7 @@ def num_groups(documents: int, row: Json) -> int:
     return max(1, documents // size)
 
 
-def plan(row: Json, split_documents: list[int], rows: Json, partitions: int) -> list[Unit]:
+def plan(row: Json, split_documents: list[int], exchange: Json, partitions: int) -> list[Unit]:
     """One unit about a million documents; a split without documents has none."""
     units: list[Unit] = []
     for split, documents in enumerate(split_documents):
@@ -57,7 +57,7 @@ def plan(row: Json, split_documents: list[int], rows: Json, partitions: int) -> 
                 "first_group": first,
                 "last_group": last,
                 "partitions": partitions,
-                "exchange": rows,
+                "exchange": exchange,
             }
             units.append(Unit(len(units), description, documents * (last - first) // groups * 30))
     return units
@@ -85,18 +85,18 @@ def rows_of_groups(counted: list[Record], split: int) -> NDArray[np.int64]:
     return np.cumsum([0, *rows])
 
 
-def read_groups(store: Store, description: Json) -> tuple[Documents, NDArray[np.int64], np.dtype[np.generic]]:
-    """Documents of groups [first_group, last_group) in the global order, the group of each, the type of ids."""
+def read_groups(store: Store, description: Json) -> tuple[Documents, NDArray[np.int64], Payload]:
+    """Documents of groups [first_group, last_group) in the global order, the group of each, where their ids lie."""
     groups, first, last = (description[name] for name in ("groups", "first_group", "last_group"))
     partitions = description["partitions"]
     # as partition_of_hash: by the first 32 bits of the key
     first_key, end_key = (-(-(group << 32) // groups) for group in (first, last))
     low, high = partitions * first_key >> 32, partitions * (end_key - 1) >> 32
     begin = description["split"] * partitions
-    documents, dtype = read_documents(store, description["exchange"], begin + low, begin + high + 1)
+    documents, payload = read_documents(store, description["exchange"], begin + low, begin + high + 1)
     group = partition_of_hash(documents.key_high, groups)
     inside = slice(*np.searchsorted(group, [first, last]))
-    return documents.take(inside), group[inside], dtype
+    return documents.take(inside), group[inside], payload
 
 
 def pack_group(row: Json, tokens: NDArray[np.int64], row_tokens: int) -> Pieces:

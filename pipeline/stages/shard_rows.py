@@ -1,7 +1,5 @@
 """The rows of one shard, read from the shuffle's files: which documents it needs, and what becomes of them."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,7 @@ from pipeline.rows.windows import stream_losses, stream_windows
 from pipeline.shards.packed_rows import PackedRows
 from pipeline.stages.finished_rows import finish_rows, mark_document_ends
 from pipeline.stages.row_groups import in_final_order, pack_group, read_groups
-from pipeline.stages.stream import Documents, read_documents, read_ids
+from pipeline.stages.stream import Documents, Payload, read_documents, read_ids
 from pipeline.stages.tables import numbers, read_ipc
 from pipeline.tokens.packing import pack_rows
 
@@ -36,27 +34,27 @@ def read_rows(workspace: Workspace, description: Json) -> PackedRows:
 
 def _read_stream(
     workspace: Workspace, description: Json, first_token: int, last_token: int
-) -> tuple[Documents, NDArray[np.int64], np.dtype[Any]]:
-    """Documents that stand in [first_token, last_token) of the split's stream, where each begins, the type of ids."""
+) -> tuple[Documents, NDArray[np.int64], Payload]:
+    """Documents that stand in [first_token, last_token) of the split's stream, where each begins, where ids lie."""
     split, partitions = description["split"], description["partitions"]
     layout = read_ipc(workspace.store, description["layout"])
     starts = numbers(layout, "first_token")[numbers(layout, "split") == split]
     low = int(np.searchsorted(starts, first_token, side="right")) - 1
     high = int(np.searchsorted(starts, last_token, side="left"))
     begin = split * partitions
-    documents, dtype = read_documents(workspace.store, description["exchange"], begin + low, begin + high)
+    documents, payload = read_documents(workspace.store, description["exchange"], begin + low, begin + high)
     ends = int(starts[low]) + np.cumsum(documents.lengths + 1)
     begins = ends - documents.lengths - 1
     inside = np.flatnonzero((ends > first_token) & (begins < last_token))
-    return documents.take(inside), begins[inside], dtype
+    return documents.take(inside), begins[inside], payload
 
 
 def _concat(workspace: Workspace, description: Json) -> PackedRows:
     """The stream, cut every ``row_tokens``."""
     row_tokens, tokens = workspace.settings["row_tokens"], description["tokens"]
     first_token = description["first_row"] * row_tokens
-    documents, begins, dtype = _read_stream(workspace, description, first_token, first_token + tokens)
-    stretches, places = read_ids(workspace.store, description["exchange"], documents)
+    documents, begins, payload = _read_stream(workspace, description, first_token, first_token + tokens)
+    stretches, places = read_ids(workspace.store, payload, documents)
     rows, pieces, offsets = pack_rows(
         stretches,
         places,
@@ -65,7 +63,7 @@ def _concat(workspace: Workspace, description: Json) -> PackedRows:
         tokens,
         row_tokens,
         workspace.settings["end_of_text"],
-        dtype,
+        payload.dtype,
     )
     last_tokens = begins + documents.lengths
     mine = begins >= first_token  # a document counts in the shard in which it begins
@@ -86,20 +84,20 @@ def _stream_windows(workspace: Workspace, description: Json) -> PackedRows:
     begin, end = first * stride, (first + windows - 1) * stride + row_tokens
     is_last = first + windows == all_windows
     own_end = description["stream_tokens"] if is_last else (first + windows) * stride
-    documents, begins, dtype = _read_stream(workspace, description, begin, max(end, own_end))
+    documents, begins, payload = _read_stream(workspace, description, begin, max(end, own_end))
     mine = (begins >= begin) & (begins < own_end)  # a document counts in the shard in which it begins
     tokens = documents.lengths + 1
     for name, value in stream_losses(begins[mine], tokens[mine], row_tokens, stride, all_windows).items():
         workspace.count(name, value)
     pieces = stream_windows(begins, tokens, row_tokens, stride, first, windows)
-    return _fill(workspace, description, documents, pieces, dtype)
+    return _fill(workspace, documents, pieces, payload)
 
 
 def _of_groups(workspace: Workspace, description: Json) -> PackedRows:
     """Rows of a kind that packs by groups: all groups that the shard touches, and of these its rows."""
     settings = workspace.settings
     row, row_tokens = settings["row"], settings["row_tokens"]
-    documents, group, dtype = read_groups(workspace.store, description)
+    documents, group, payload = read_groups(workspace.store, description)
     packed, sizes = [], []
     for number in range(description["first_group"], description["last_group"]):
         some = slice(*np.searchsorted(group, [number, number + 1]))
@@ -109,19 +107,17 @@ def _of_groups(workspace: Workspace, description: Json) -> PackedRows:
         sizes.append(len(mine.doc))
     skipped = description["skipped_rows"]
     pieces = rows_between(joined(packed, sizes), skipped, skipped + description["rows"])
-    return _fill(workspace, description, documents, pieces, dtype)
+    return _fill(workspace, documents, pieces, payload)
 
 
-def _fill(
-    workspace: Workspace, description: Json, documents: Documents, pieces: Pieces, dtype: np.dtype[Any]
-) -> PackedRows:
+def _fill(workspace: Workspace, documents: Documents, pieces: Pieces, payload: Payload) -> PackedRows:
     """Read the ids of the pieces' documents and put them in their rows."""
     used, document = np.unique(pieces.document, return_inverse=True)
     pieces, documents = pieces._replace(document=document), documents.take(used)
-    stretches, places = read_ids(workspace.store, description["exchange"], documents)
+    stretches, places = read_ids(workspace.store, payload, documents)
     settings = workspace.settings
     rows = fill_rows(
-        stretches, places, documents.lengths, pieces, settings["row_tokens"], settings["end_of_text"], dtype
+        stretches, places, documents.lengths, pieces, settings["row_tokens"], settings["end_of_text"], payload.dtype
     )
     counts = np.bincount(pieces.row, minlength=pieces.rows)
     packed = PackedRows(

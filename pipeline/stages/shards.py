@@ -241,7 +241,7 @@ def plan(
     config: ShardsConfig,
     split_tokens: list[int],
     id_bytes: int,
-    rows: Json,
+    exchange: Json,
     layout: Json,
     partitions: int,
     group_rows: list[NDArray[np.int64]] | None = None,
@@ -253,7 +253,7 @@ def plan(
         config: of the shards.
         split_tokens: stream tokens of each split.
         id_bytes: of a token.
-        rows: listing of the shuffle's files.
+        exchange: listing of the shuffle's files (``rows``), and where everything lies in them (``extents``).
         layout: where the tokens of every partition begin.
         partitions: of each split.
         group_rows: rows before each group of each split, int64[G + 1]; only for rows that are packed by groups.
@@ -263,7 +263,7 @@ def plan(
     # A shard set has a folder of its own: another config or other input never writes over a published set. The splits'
     # names are part of it, because what the stages before hold of them is numbers.
     sizes = [config.shard_mb, config.shard_tokens]
-    named = [sharding.fingerprint, rows["hash"], layout["hash"], *sizes, *config.split_names]
+    named = [sharding.fingerprint, exchange["rows"]["hash"], layout["hash"], *sizes, *config.split_names]
     shard_set = content_hash(named, 16)
     for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
         groups = None if group_rows is None else group_rows[split]
@@ -279,7 +279,7 @@ def plan(
                 "first_row": first,
                 "rows": last - first,
                 "partitions": partitions,
-                "exchange": rows,
+                "exchange": exchange,
                 "layout": layout,
             }
             if groups is not None:

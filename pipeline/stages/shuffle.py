@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.engine.exchange import Columns, ExchangeFile, partition_of_hash, partitions_for
+from pipeline.engine.exchange import Columns, partition_of_hash, partitions_for
+from pipeline.engine.exchange_extents import write_extents
 from pipeline.engine.records import Json, Record, Unit, total
 from pipeline.engine.stage import Stage, Workspace
 from pipeline.shards.order import order_keys
@@ -115,8 +116,8 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
 
 
 def layout_stage(splits: list[str]) -> Stage:
-    """The barrier: sums of all index tables, so that every token's global position is known."""
-    return Stage("layout", 1, {"splits": splits}, run_layout)
+    """The barrier: all index tables, so that every token's global position is known, and where it lies in the files."""
+    return Stage("layout", 2, {"splits": splits}, run_layout)
 
 
 def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
@@ -125,14 +126,14 @@ def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
 
 
 def run_layout(unit: Unit, workspace: Workspace) -> None:
-    """Add up tokens of every partition over all map files."""
+    """Collect the indexes of all map files, and add up the tokens of every partition."""
     splits, partitions = len(workspace.settings["splits"]), unit.description["partitions"]
-    tokens = np.zeros(splits * partitions, np.int64)
-    for entry in read_listing(workspace.store, unit.description["rows"]):
-        with workspace.store.open(entry["path"]) as file:
-            exchange = ExchangeFile.open(file)
-            tokens += np.diff(exchange.payload_starts(0, splits * partitions))
-            tokens += np.diff(exchange.row_starts(0, splits * partitions))  # an end-of-text for each
+    store, path = workspace.store, workspace.output_path("extents.bin")
+    paths = [entry["path"] for entry in read_listing(store, unit.description["rows"])]
+    with store.create(path) as draft:
+        documents, ids = write_extents(draft, store, paths, splits * partitions)
+    workspace.published("extents.bin", path, draft, splits * partitions)
+    tokens = ids + documents  # an end-of-text for each
     with ipc_output(workspace, "layout", LAYOUT) as table:
         for split in range(splits):
             first = np.concatenate([[0], np.cumsum(tokens[split * partitions : (split + 1) * partitions])])

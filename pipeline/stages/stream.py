@@ -5,12 +5,13 @@ reading a token.
 """
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine.exchange import ExchangeFile
+from pipeline.engine.exchange import read_items
+from pipeline.engine.exchange_extents import read_extents, read_rows
 from pipeline.engine.records import Json
 from pipeline.engine.store import Store
 from pipeline.stages.tables import read_listing
@@ -30,8 +31,8 @@ class Documents(NamedTuple):
     """int64[N], ids without the end-of-text."""
     files: NDArray[np.int64]
     """int64[N], position of the file in the listing."""
-    items: NDArray[np.int64]
-    """int64[N], where the ids begin in the file's payload."""
+    ids_at: NDArray[np.int64]
+    """int64[N], the byte of the file at which the ids begin."""
     end_marks: NDArray[np.uint8]
     """uint8[N], the mark of the end-of-text; 0 in runs without marks."""
     labels: NDArray[np.uint16]
@@ -43,67 +44,64 @@ class Documents(NamedTuple):
         return Documents(*columns)
 
 
+class Payload(NamedTuple):
+    """Where the ids of documents lie."""
+
+    paths: list[str]
+    """Of the shuffle's files."""
+    dtype: np.dtype[Any]
+    """Of the ids."""
+
+
 def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     """The global order of rows read from several map files."""
     return np.lexsort((columns["copy"], columns["doc"], columns["key_low"], columns["key_high"]))
 
 
-def read_documents(store: Store, listing: Json, first: int, last: int) -> tuple[Documents, np.dtype[Any]]:
-    """Documents of partitions [first, last) in the global order, and the type of their ids; no payload is read."""
-    paths = [entry["path"] for entry in read_listing(store, listing)]
-    index: list[dict[str, NDArray[Any]]] = []
-    item_starts: list[NDArray[np.int64]] = []
+def read_documents(store: Store, exchange: Json, first: int, last: int) -> tuple[Documents, Payload]:
+    """Documents of partitions [first, last) in the global order, and where their ids lie; no id is read.
 
-    def read(file: BinaryIO) -> tuple[dict[str, NDArray[Any]], np.dtype[Any], int]:
-        exchange = ExchangeFile.open(file)
-        return exchange.read(first, last), exchange.item_dtype, int(exchange.payload_starts(first, first)[0])
-
-    found = list(store.read_each(paths, read))
-    dtype = found[0][1]
-    for columns, _, first_item in found:
-        index.append(columns)
-        lengths = columns["length"].astype(np.int64)
-        item_starts.append(first_item + np.cumsum(lengths) - lengths)
-    joined = {name: np.concatenate([columns[name] for columns in index]) for name in index[0]}
-    order = stream_order(joined)
-    files = np.repeat(np.arange(len(index)), [len(columns["doc"]) for columns in index])
-    documents = Documents(
-        joined["key_high"][order],
-        joined["doc"][order],
-        joined["copy"][order],
-        joined["length"][order].astype(np.int64),
-        files[order],
-        np.concatenate(item_starts)[order],
-        joined["end_mark"][order] if "end_mark" in joined else np.zeros(len(order), np.uint8),
-        joined["label"][order] if "label" in joined else np.zeros(len(order), np.uint16),
-    )
-    return documents, dtype
-
-
-def read_ids(store: Store, listing: Json, documents: Documents) -> tuple[Iterator[Stretch], NDArray[np.int64]]:
-    """The payload that holds some documents, stretch by stretch, and where each begins in it: int64[N].
-
-    What is read of each file, from its first such document to its last, end to end, is the payload. What was read
-    leaves the page cache.
+    ``exchange`` names the shuffle's files (``rows``, a listing) and their ``extents``.
     """
-    paths = [entry["path"] for entry in read_listing(store, listing)]
+    paths = [entry["path"] for entry in read_listing(store, exchange["rows"])]
+    extents = read_extents(store, exchange["extents"]["path"], len(paths), first, last)
+    columns, files, ids_at = read_rows(store, paths, extents)
+    order = stream_order(columns)
+    documents = Documents(
+        columns["key_high"][order],
+        columns["doc"][order],
+        columns["copy"][order],
+        columns["length"][order].astype(np.int64),
+        files[order],
+        ids_at[order],
+        columns["end_mark"][order] if "end_mark" in columns else np.zeros(len(order), np.uint8),
+        columns["label"][order] if "label" in columns else np.zeros(len(order), np.uint16),
+    )
+    return documents, Payload(paths, extents.item_dtype)
+
+
+def read_ids(store: Store, payload: Payload, documents: Documents) -> tuple[Iterator[Stretch], NDArray[np.int64]]:
+    """The ids of some documents, stretch by stretch, and where each begins in them: int64[N].
+
+    What is read of each file, from its first such document to its last, is put end to end. What was read leaves the
+    page cache.
+    """
+    paths, dtype = payload
     begins = np.full(len(paths), np.iinfo(np.int64).max)
     ends = np.zeros(len(paths), np.int64)
-    np.minimum.at(begins, documents.files, documents.items)
-    np.maximum.at(ends, documents.files, documents.items + documents.lengths)
-    sizes = np.where(ends > begins, ends - begins, 0)
-    held = np.cumsum(sizes) - sizes
+    np.minimum.at(begins, documents.files, documents.ids_at)
+    np.maximum.at(ends, documents.files, documents.ids_at + documents.lengths * dtype.itemsize)
+    items = np.where(ends > begins, ends - begins, 0) // dtype.itemsize
+    held = np.cumsum(items) - items
 
     def stretches() -> Iterator[Stretch]:
-        for number in np.flatnonzero(sizes):
-            wanted = int(begins[number]), int(ends[number])
-            with store.open(paths[number]) as file:
-                exchange = ExchangeFile.open(file)
-                at = int(held[number])
-                for ids in exchange.read_payload(*wanted):
-                    yield at, ids
-                    at += len(ids)
-                stands_at = exchange.payload_range(*wanted)
-            store.release(paths[number], *stands_at)
+        chosen = np.flatnonzero(items).tolist()
+        ranges = [(paths[number], int(begins[number]), int(ends[number])) for number in chosen]
+        for number, file in zip(chosen, store.open_each(ranges), strict=True):
+            at = int(held[number])
+            for ids in read_items(file, dtype, int(items[number])):
+                yield at, ids
+                at += len(ids)
+            store.release(paths[number], int(begins[number]), int(ends[number] - begins[number]))
 
-    return stretches(), held[documents.files] + documents.items - begins[documents.files]
+    return stretches(), held[documents.files] + (documents.ids_at - begins[documents.files]) // dtype.itemsize

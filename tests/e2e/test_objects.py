@@ -96,6 +96,12 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     walk = run(parse_config(remote(bucket, tmp_path)))
     assert len(walk.measured) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
+    shuffled = [record.outputs["rows"].bytes for record in walk.shuffled]
+    # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file of the shuffle
+    for record in walk.sharded:
+        assert record.measures["objects.get"] <= 6 + 2 * len(shuffled), record.measures
+    read = sum(record.measures["objects.bytes_read"] for record in walk.sharded)
+    assert read <= sum(shuffled) + 10_000 * len(walk.sharded)
 
 
 def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_next(bucket, tmp_path, monkeypatch):

@@ -83,6 +83,36 @@ def test_reading_what_is_not_there(store):
                 raise FileNotFoundError
 
 
+def test_ranges_of_many_files_in_turn(store):
+    contents = [bytes([number]) * (100 + number) + b"." * 50 for number in range(40)]
+    for number, content in enumerate(contents):
+        store.replace(f"f/{number}", content)
+    ranges = [(f"f/{number}", 5, 100 + number) for number in range(40)]
+    found = [file.read(100 + number - 5) for number, file in enumerate(store.open_each(ranges))]
+    assert found == [content[5 : 100 + number] for number, content in enumerate(contents)]
+    assert list(store.open_each([])) == []
+    some = store.open_each(ranges)
+    files = [next(some) for _ in range(3)]
+    assert [file.closed for file in files] == [True, True, False]
+    some.close()
+    assert files[2].closed
+    with pytest.raises(FileNotFoundError):
+        [file.read(1) for file in store.open_each([ranges[0], ("none", 0, 1)])]
+
+
+@pytest.mark.slow
+def test_ranges_are_fetched_ahead_within_a_bound(remote, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.object_store.AHEAD_BYTES", 3000)
+    for number in range(8):
+        remote.replace(f"f/{number}", bytes(2000))
+    with counted_traffic() as asked:
+        files = remote.open_each([(f"f/{number}", 500, 1500) for number in range(8)])
+        next(files).read(1000)
+        time.sleep(0.5)
+        files.close()
+    assert asked == {"objects.get": 3, "objects.bytes_read": 3000}
+
+
 def test_a_second_name_and_another_name(store):
     store.replace("a.bin", b"one")
     store.replace("b.npy", b"other")

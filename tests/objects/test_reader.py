@@ -38,6 +38,7 @@ STEPS = st.lists(
         st.tuples(st.just("readinto"), st.integers(0, 700)),
         st.tuples(st.just("seek"), st.integers(0, 5200)),
         st.tuples(st.just("back"), st.integers(-5000, 0)),
+        st.tuples(st.just("expect"), st.integers(0, 5200)),
     ),
     max_size=30,
 )
@@ -58,6 +59,8 @@ def test_as_a_file(steps, size, known):
                 assert mine == theirs
             elif step == "seek":
                 assert found.seek(number) == expected.seek(number)
+            elif step == "expect":
+                found.expect(number)
             elif -number <= size:
                 assert found.seek(number, io.SEEK_END) == expected.seek(number, io.SEEK_END)
             assert found.tell() == expected.tell()
@@ -76,6 +79,18 @@ def test_a_range_costs_one_request_and_no_more_bytes():
         file.seek(1000)
         assert file.read(2000) == CONTENT[1000:3000]
     assert asked == {"objects.get": 1, "objects.bytes_read": 2000}
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, 1), (1000, 3000), (17, 17 + 256), (4000, 5000), (0, 5000)])
+@pytest.mark.parametrize("step", [1, 100, 256, 5000])
+def test_a_range_that_is_told_before_comes_in_large_blocks_and_nothing_else(first, end, step):
+    files, url = written(CONTENT)
+    with counted_traffic() as asked, ObjectReader(files, url) as file:
+        file.seek(first)
+        file.expect(end)
+        read = b"".join(iter(lambda: file.read(min(step, end - file.tell())), b""))
+        assert read == CONTENT[first:end]
+    assert asked == {"objects.get": -(-(end - first) // 256), "objects.bytes_read": end - first}
 
 
 def test_a_cache_fetches_once_and_keeps_its_bound(tmp_path):
