@@ -133,7 +133,9 @@ class LocalStore(Store):
 
     def open(self, relative: str) -> BinaryIO:
         """The file for reading, seekable."""
-        return self._elsewhere(relative).open(relative) if is_url(relative) else self.path(relative).open("rb")
+        if is_url(relative):
+            return self._elsewhere(relative).open(relative)
+        return open(os.path.join(self.root, relative), "rb")  # noqa: PTH118, PTH123 - a third of a Path's time
 
     def columns_of(self, relative: str) -> Any:
         """Its path: Arrow maps the file."""

@@ -97,7 +97,7 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     assert len(walk.measured) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
     shuffled = [record.outputs["rows"].bytes for record in walk.shuffled]
-    # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file of the shuffle
+    # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file
     for record in walk.sharded:
         assert record.measures["objects.get"] <= 6 + 2 * len(shuffled), record.measures
     read = sum(record.measures["objects.bytes_read"] for record in walk.sharded)

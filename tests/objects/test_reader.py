@@ -93,6 +93,17 @@ def test_a_range_that_is_told_before_comes_in_large_blocks_and_nothing_else(firs
     assert asked == {"objects.get": -(-(end - first) // 256), "objects.bytes_read": end - first}
 
 
+def test_nothing_behind_the_end_is_fetched_after_a_jump_back_either():
+    files, url = written(CONTENT)
+    with counted_traffic() as asked, ObjectReader(files, url) as file:
+        file.seek(2900)
+        file.expect(3000)
+        assert file.read(100) == CONTENT[2900:3000]
+        file.seek(2800)
+        assert file.read(1) + file.read(99) == CONTENT[2800:2900]
+    assert asked == {"objects.get": 2, "objects.bytes_read": 100 + 200}
+
+
 def test_a_cache_fetches_once_and_keeps_its_bound(tmp_path):
     cache = FileCache(tmp_path, 1000)
     fetched = []
