@@ -5,7 +5,7 @@ import io
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.objects import reader
@@ -44,6 +44,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS, st.sampled_from([0, 1, 64, 4096, 5000]), st.booleans())
 def test_as_a_file(steps, size, known):
     content = CONTENT[:size]
