@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# by module, in as many processes as there are cores, up to four
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
@@ -19,14 +21,14 @@ demo: $(READY)
 
 ## Fast tests (under 5 minutes on 2 cores).
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not longest"
+	$(PYTEST) -m "not slow and not longest"
 
 ## Everything: end-to-end, multi-process and fault tests too.
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "not longest"
+	$(PYTEST) -m "not longest"
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m "slow and not formats and not longest"
+	$(PYTEST) -m "slow and not formats and not longest"
 
 ## Shards read by the libraries they are for, each in an environment of its own under .venv-formats (one minute to make).
 test-formats: $(READY)

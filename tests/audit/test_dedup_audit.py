@@ -37,7 +37,9 @@ def finish(documents: Path, folder: Path, **dedup) -> FinishedRun:
     return load_finished(str(folder))
 
 
-@pytest.fixture(scope="module", params=["signature", "exact", "estimate", "few bands"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("signature", marks=pytest.mark.slow), "exact", "estimate", "few bands"]
+)
 def finished(request, documents, tmp_path_factory) -> FinishedRun:
     dedup = {"minhash": WIDE} if request.param == "few bands" else {"verify": request.param}
     return finish(documents, tmp_path_factory.mktemp("run") / "run", **dedup)

@@ -27,7 +27,7 @@ def real(shared, tmp_path_factory):
     return write_part(shared, tmp_path_factory.mktemp("real") / "data", sizes)
 
 
-@pytest.fixture(scope="module", params=["signature", "exact"])
+@pytest.fixture(scope="module", params=[pytest.param("signature", marks=pytest.mark.slow), "exact"])
 def finished(request, real, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "run"
     run(parse_config(run_settings(real, folder, verify=request.param)))
