@@ -31,6 +31,8 @@ def cores_needed(config: str, overrides: list[str]) -> int:
 
     from pipeline.engine.private_ray import cores_of
 
+    if not Path(config).is_file():  # a pipe can be read only once
+        return 0
     values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
     settings = {"run": values["run"]} | {f"compute.{k}": v for k, v in (values.get("compute") or {}).items()}
     settings |= {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in overrides)}

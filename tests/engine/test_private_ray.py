@@ -1,6 +1,8 @@
 """What is replaced in Ray must be there in the tested version, and be put back; an early start only where it helps."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -53,3 +55,13 @@ def test_a_run_that_may_not_need_ray_does_not_start_it_early(config, tmp_path, m
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.json").write_text("{}")
     assert cores_needed(path, []) == 0
+
+
+def test_a_config_that_can_be_read_only_once_is_left_to_the_command(config, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(Path(config()).read_bytes()), daemon=True)
+    writer.start()
+    assert cores_needed(str(pipe), []) == 0
+    assert b"sources" in pipe.read_bytes()
+    writer.join()
