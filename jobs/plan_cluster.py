@@ -184,7 +184,8 @@ def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:
         most = plan.on(MANY_NODES)
         raise ConfigError(
             f"--hours {asked.hours:g}: no number of nodes ends sooner than in {_duration(most.hours)}; the limit is "
-            f"{most.limit} (faster storage: --storage-mb-s; fewer requests: larger compute.unit_mb and partition_mb)"
+            f"{most.limit} (faster storage: --storage-mb-s; fewer requests: larger compute.worker_memory_mb and "
+            "shards.shard_mb)"
         )
     return [plan.on(nodes)]
 
@@ -205,6 +206,7 @@ def _print(plan: "ClusterPlan", estimates: list["Estimate"]) -> None:
         f"{_size(corpus.text_bytes)} of text in {_size(corpus.stored_bytes)} of files, about {corpus.documents:,} "
         f"documents, {sizes.tokens / 1e6:,.0f} million tokens; all kept"
     )
+    say(f"units of {sizes.work.unit_mb:,} MB of text, exchange partitions of {sizes.work.partition_mb:,} MB")
     written = ", ".join(f"{name} {_size(size)}" for name, size in sizes.tables.items() if size)
     say(f"storage: {_size(sizes.written_bytes)} in {sizes.files + sizes.records:,} files ({written})")
     where = "" if plan.given.object_store else " (on a shared disk: calls, not requests that cost)"

@@ -2,7 +2,7 @@
 
 Counted from what the stages open (their ``run`` functions) and from the layout of an exchange file: a reduce unit
 opens every map file and reads its header, its place in the index and its rows, so the requests of an exchange grow
-with parts times partitions. Larger units and larger partitions lower both.
+with parts times partitions (for the shuffle: times shards). Larger units, partitions and shards lower them.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ OPENS_A_PART = 16
 decide 3, tokenise 2, shuffle 2 (``run`` of each)."""
 READS_AN_OPEN = 2
 """The end of a file (where Parquet and Arrow keep their index) and its beginning; large tables take more."""
-READS_OF_ROWS = 3
-"""Header, index, rows: one partition of one map file."""
+READS_OF_ROWS = 2
+"""Header with index, and rows: one partition of one map file (docs/performance.md, Object stores)."""
 READS_OF_ROWS_AND_PAYLOAD = 5
-"""Header, two indexes, rows, payload."""
+"""The same; then header with index and up to two blocks of payload, when the rows have told which (the same place)."""
 LOOKS_A_UNIT = 3
 """Is the record there, was the run asked to stop, and the record itself, for the driver."""
 STAGES = 13
@@ -55,7 +55,7 @@ def requests_of(corpus: Corpus, sizes: Sizes) -> Requests:
     exchanged = sizes.parts * (
         sizes.band_partitions * READS_OF_ROWS
         + sizes.candidate_partitions * READS_OF_ROWS_AND_PAYLOAD
-        + sizes.shuffle_partitions * READS_OF_ROWS_AND_PAYLOAD
+        + sizes.shards * READS_OF_ROWS_AND_PAYLOAD
     )
     return Requests(
         writes=sizes.files + written + sizes.records + lists,

@@ -79,7 +79,7 @@ def asks_for_gpus(config: Config) -> bool:
 
 def assign(walk: "Walk", config: SelectConfig) -> list[Record]:
     """Embed, fit centres, find each document's cluster; one pass over the vectors where centres are there before."""
-    engine, gpus, partition_mb = walk.engine, asks_for_gpus(walk.config), walk.config.compute.partition_mb
+    engine, gpus, partition_mb = walk.engine, asks_for_gpus(walk.config), walk.sizes.partition_mb
     encoder, centring = _encoder_and_centres(walk.config, config)
     dimensions: int = encoder["dimensions"]
     threshold = config.semantic.threshold if config.semantic else None
@@ -115,7 +115,7 @@ def _semantic_duplicates(walk: "Walk", config: SelectConfig, assigned: list[Reco
     if not walk.parts:
         return None
     assert config.semantic is not None
-    engine, partition_mb = walk.engine, walk.config.compute.partition_mb
+    engine, partition_mb = walk.engine, walk.sizes.partition_mb
     threshold, neighbours = config.semantic.threshold, config.semantic.neighbours
     encoder = embed.on_this_node(config.encoder, walk.config.storage)
     dimensions = encoder_settings(encoder, asks_for_gpus(walk.config))["dimensions"]

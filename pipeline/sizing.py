@@ -3,12 +3,13 @@
 Every constant says where it was measured. Figures hold for text like that of docs/performance.md (mixed, 90 % kept);
 whoever has other text measures a hundredth of it first.
 
-Legend: a part is ``compute.unit_mb`` of text, the unit of every stage after ``measure``.
+Legend: a part is a unit (``compute.unit_mb``) of text, the unit of every stage after ``measure``.
 """
 
 from dataclasses import dataclass
 
 from pipeline.config import Config
+from pipeline.engine.work_sizes import WorkSizes, work_sizes
 from pipeline.stages.keepers import DedupConfig
 
 MEAN_DOCUMENT_BYTES = 4_500
@@ -53,6 +54,7 @@ class Corpus:
 class Sizes:
     """What a run over a corpus writes."""
 
+    work: WorkSizes
     parts: int
     tokens: int
     tables: dict[str, int]
@@ -61,7 +63,8 @@ class Sizes:
     records: int
     band_partitions: int
     candidate_partitions: int
-    shuffle_partitions: int
+    shards: int
+    """Of one format; each is read from a stretch of every file of the shuffle."""
 
     @property
     def written_bytes(self) -> int:
@@ -104,14 +107,15 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         "shuffle": ids,
         "shards": ids * len(config.shards.formats),
     }
-    partition_bytes = config.compute.partition_mb * 1_000_000
+    work = work_sizes(config.compute, text)
+    partition_bytes = work.partition_mb * 1_000_000
     band_partitions = -(-bands // partition_bytes)
     candidate_partitions = -(-candidates // partition_bytes)
-    shuffle_partitions = max(1, -(-ids // partition_bytes))
-    parts = max(1, -(-text // (config.compute.unit_mb * 1_000_000)))
+    parts = max(1, -(-text // (work.unit_mb * 1_000_000)))
     shards = max(1, -(-ids // config.shards.shard_bytes(id_bytes)))
     reduced = band_partitions + candidate_partitions
     return Sizes(
+        work=work,
         parts=parts,
         tokens=tokens,
         tables=tables,
@@ -122,5 +126,5 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         records=parts * (1 + (RECORDS_A_PART if dedup else RECORDS_A_PART_WITHOUT_DEDUP)) + reduced + shards,
         band_partitions=band_partitions,
         candidate_partitions=candidate_partitions,
-        shuffle_partitions=shuffle_partitions,
+        shards=shards,
     )

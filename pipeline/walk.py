@@ -15,6 +15,7 @@ from pipeline.engine.catalogue import InputFile, build_catalogue
 from pipeline.engine.engine import Engine
 from pipeline.engine.records import Json, Record, Unit, total, totals_under
 from pipeline.engine.set_aside import all_set_aside
+from pipeline.engine.work_sizes import WorkSizes, work_sizes
 from pipeline.index_run import IndexRun
 from pipeline.label_walk import cut_strata, settle_labels
 from pipeline.mixture_walk import mix_documents
@@ -95,6 +96,11 @@ class Walk:
     mixture_limits: Record | None = None
 
     @property
+    def sizes(self) -> WorkSizes:
+        """Of units and partitions; known once the files are."""
+        return work_sizes(self.config.compute, sum(map(slices.estimated_bytes, self.files)))
+
+    @property
     def alarms(self) -> list[Alarm]:
         """Signs that deduplication took more than it should have."""
         return dedup_alarms(self.config, self.clustered, self.decided)
@@ -131,16 +137,14 @@ def walk_stages(walk: Walk) -> None:
 def clean_documents(walk: Walk) -> None:
     """From files to decisions: everything that the vocabulary has no part in."""
     config, engine = walk.config, walk.engine
-    compute = config.compute
     sources = {source.name: source for source in config.sources}
-    unit_bytes = compute.unit_mb * 1_000_000
-
     inputs = walk.inputs if walk.index is None else walk.index.new_inputs(walk.inputs)
     walk.files = build_catalogue(engine.store, inputs, save=not engine.dry)
+    unit_bytes = walk.sizes.unit_mb * 1_000_000
 
     counted = engine.run(slices.count_stage(), slices.plan_count(walk.files, sources, unit_bytes))
     minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
-    runtime = {"batch_bytes": batch_bytes(compute.worker_memory_mb), "part_bytes": unit_bytes}
+    runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
     measuring = measure.stage(config.measure, minhash, lines_config, runtime)
     planned = slices.plan_measure(walk.files, sources, counted, unit_bytes, all_set_aside(engine.store))
@@ -187,7 +191,7 @@ def _find_boilerplate(walk: Walk, units: list[Unit], config: LinesConfig, runtim
     rows = {source: sum(entry["rows"] for entry in entries) for source, entries in by_source.items()}
 
     reducing = boilerplate.stage(config.max_documents)
-    reduced = engine.run(reducing, boilerplate.plan(listings, rows, walk.config.compute.partition_mb))
+    reduced = engine.run(reducing, boilerplate.plan(listings, rows, walk.sizes.partition_mb))
     ranges = {source: [r for r in reduced if r.notes["source"] == source] for source in by_source}
     kept = {source: engine.listing(reducing, records, "boilerplate") for source, records in ranges.items()}
     walk.boilerplate = engine.run(boilerplate.set_stage(), boilerplate.plan_set(kept, reduced))
@@ -201,7 +205,7 @@ def find_duplicates(walk: Walk) -> tuple[Json, Json | None]:
     """
     engine, parts, config = walk.engine, walk.parts, walk.config.dedup
     assert config is not None
-    partition_mb = walk.config.compute.partition_mb
+    partition_mb = walk.sizes.partition_mb
     banding = bands.bands_stage(config.minhash)
     band_units = bands.plan_bands(parts, walk.filtered, config.minhash, partition_mb)
     banded = engine.run(banding, band_units)
@@ -252,7 +256,7 @@ def _shuffle_and_shard(walk: Walk, vocabulary: Vocabulary) -> None:
     labelled = None
     if walk.labels is not None:
         labelled = [{"documents": part.documents, "labels": walk.labels.table} for part in walk.parts]
-    units = shuffle.plan(walk.tokenised, walk.ledger, shuffled_bytes, walk.config.compute.partition_mb, labelled)
+    units = shuffle.plan(walk.tokenised, walk.ledger, shuffled_bytes, walk.sizes.partition_mb, labelled)
     walk.shuffled = engine.run(shuffling, units)
     if not units:
         return

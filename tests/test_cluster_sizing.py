@@ -33,7 +33,7 @@ def test_sizes_by_hand():
     assert sizes.tables["signatures"] == 100_000 * (256 * 4 + 28)
     assert sizes.tables["bands"] == 100_000 * 32 * 16
     assert sizes.tables["candidates"] == pytest.approx(29_000 * (1024 + 64) + 100_000_000, abs=2)
-    assert (sizes.band_partitions, sizes.candidate_partitions, sizes.shuffle_partitions) == (1, 1, 4)
+    assert (sizes.band_partitions, sizes.candidate_partitions, sizes.shards) == (1, 1, 4)
     assert sizes.files == 16 * 12 + 1 + 1 + 4
     assert sizes.records == 16 * 8 + 1 + 1 + 4
     assert sizes_of(Corpus(10**9, 10**9, 100_000), config(), 2, 10**8).tables["shards"] == 2 * 10**8
@@ -53,11 +53,30 @@ def test_requests_grow_with_parts_times_partitions():
         settings = config(compute={"unit_mb": unit_mb, "partition_mb": partition_mb})
         return requests_of(TERABYTE, sizes_of(TERABYTE, settings, 4)).exchange_reads
 
-    sizes = sizes_of(TERABYTE, config(), 4)
-    expected = 15_625 * (500 * 3 + sizes.candidate_partitions * 5 + 3594 * 5)
-    assert requests_of(TERABYTE, sizes).exchange_reads == expected
+    sizes = sizes_of(TERABYTE, config(compute={"unit_mb": 64, "partition_mb": 256}), 4)
+    shards = 15_625 * 3594 * 5  # every shard reads of every file of the shuffle
+    assert sizes.shards == 3594
+    expected = 15_625 * (500 * 2 + sizes.candidate_partitions * 5) + shards
+    assert reads(64, 256) == requests_of(TERABYTE, sizes).exchange_reads == expected
     assert reads(256, 256) == pytest.approx(expected / 4, rel=0.01)
-    assert reads(256, 1024) == pytest.approx(expected / 16, rel=0.01)
+    assert reads(256, 1024) == pytest.approx((expected - shards) / 16 + shards / 4, rel=0.01)
+
+
+def test_units_of_a_large_corpus_grow_as_far_as_memory_goes():
+    def grown(text_bytes: int, memory_mb: int = 2048, **compute) -> tuple[int, int]:
+        settings = config(compute={"worker_memory_mb": memory_mb, **compute})
+        sizes = sizes_of(Corpus(text_bytes, text_bytes, 1000), settings, 4)
+        assert sizes.parts == -(-text_bytes // (sizes.work.unit_mb * 10**6))
+        return sizes.work.unit_mb, sizes.work.partition_mb
+
+    assert grown(10**6) == grown(262 * 10**9) == (64, 256)
+    assert grown(263 * 10**9) == (128, 256)
+    assert grown(10**12) == grown(10**13) == (256, 256)
+    assert grown(10**12, 8192) == (256, 1024)
+    assert grown(10**13, 8192) == (1024, 1024)
+    assert grown(10**13, 256) == (64, 256)
+    assert grown(10**12, 8192, unit_mb=3) == (3, 1024)
+    assert grown(10**12, 8192, partition_mb=5) == (256, 5)
 
 
 def test_hours_by_hand():

@@ -47,10 +47,12 @@ class ComputeConfig(Section):
     """Units at the same time; `auto` is one a core of the cluster."""
     worker_memory_mb: int = Field(2048, ge=256)
     """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
-    unit_mb: int = Field(64, ge=1)
-    """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better."""
-    partition_mb: int = Field(256, ge=1)
-    """Target size of one exchange partition, in MB; a reduce unit holds one in memory."""
+    unit_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better. `auto`
+    is 64, and grows with the text beyond 262 GB, up to an eighth of `worker_memory_mb`."""
+    partition_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Target size of one exchange partition, in MB; a reduce unit holds one in memory. `auto` is 256, and grows as
+    `unit_mb` does."""
     gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for, 0 is none."""
     gpu_share: float = Field(1.0, gt=0, le=1)

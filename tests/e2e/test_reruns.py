@@ -63,6 +63,22 @@ def test_unit_sizes_back_and_forth_in_one_folder(tmp_path):
         assert hashes(holds(tmp_path)) == before
 
 
+def test_units_that_grow_with_the_corpus_change_no_byte(tmp_path, monkeypatch):
+    files = [tmp_path / f"{name}.jsonl" for name in "abcd"]
+    for seed, path in enumerate(files):
+        write(path, seed, 700)
+    run(config(tmp_path, *files))
+    before = hashes(holds(tmp_path))
+    parts = {}
+    for units in (1_000_000, 2):
+        monkeypatch.setattr("pipeline.engine.work_sizes.SMALLEST_UNIT_MB", 1)
+        monkeypatch.setattr("pipeline.engine.work_sizes.MOST_UNITS", units)
+        walk = run(config(tmp_path, *files, unit_mb="auto", partition_mb="auto"))
+        parts[units] = len(walk.parts)
+        assert hashes(holds(tmp_path)) == before
+    assert parts[2] < parts[1_000_000]
+
+
 def test_files_leave_and_come(tmp_path):
     files = {name: tmp_path / f"{name}.jsonl" for name in "abcde"}
     for seed, path in enumerate(files.values()):
