@@ -20,6 +20,8 @@ READS_OF_ROWS = 2
 """Header with index, and rows: one partition of one map file (docs/performance.md, Object stores)."""
 READS_OF_ROWS_AND_PAYLOAD = 5
 """The same; then header with index and up to two blocks of payload, when the rows have told which (the same place)."""
+READS_OF_A_STRETCH = 2
+"""Rows and payload: what a shard reads of one map file of the shuffle, whose extents it knows (the same place)."""
 LOOKS_A_UNIT = 3
 """Is the record there, was the run asked to stop, and the record itself, for the driver."""
 STAGES = 13
@@ -55,7 +57,7 @@ def requests_of(corpus: Corpus, sizes: Sizes) -> Requests:
     exchanged = sizes.parts * (
         sizes.band_partitions * READS_OF_ROWS
         + sizes.candidate_partitions * READS_OF_ROWS_AND_PAYLOAD
-        + sizes.shards * READS_OF_ROWS_AND_PAYLOAD
+        + sizes.shards * READS_OF_A_STRETCH
     )
     return Requests(
         writes=sizes.files + written + sizes.records + lists,

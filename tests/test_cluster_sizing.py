@@ -54,7 +54,7 @@ def test_requests_grow_with_parts_times_partitions():
         return requests_of(TERABYTE, sizes_of(TERABYTE, settings, 4)).exchange_reads
 
     sizes = sizes_of(TERABYTE, config(compute={"unit_mb": 64, "partition_mb": 256}), 4)
-    shards = 15_625 * 3594 * 5  # every shard reads of every file of the shuffle
+    shards = 15_625 * 3594 * 2  # every shard reads of every file of the shuffle
     assert sizes.shards == 3594
     expected = 15_625 * (500 * 2 + sizes.candidate_partitions * 5) + shards
     assert reads(64, 256) == requests_of(TERABYTE, sizes).exchange_reads == expected
