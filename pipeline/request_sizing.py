@@ -18,8 +18,8 @@ READS_AN_OPEN = 2
 """The end of a file (where Parquet and Arrow keep their index) and its beginning; large tables take more."""
 READS_OF_ROWS = 2
 """Header with index, and rows: one partition of one map file (docs/performance.md, Object stores)."""
-READS_OF_ROWS_AND_PAYLOAD = 5
-"""The same; then header with index and up to two blocks of payload, when the rows have told which (the same place)."""
+READS_OF_ROWS_AND_PAYLOAD = 4
+"""The same; then header with index, and payload (the same place)."""
 READS_OF_A_STRETCH = 2
 """Rows and payload: what a shard reads of one map file of the shuffle, whose extents it knows (the same place)."""
 LOOKS_A_UNIT = 3

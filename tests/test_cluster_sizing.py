@@ -56,7 +56,7 @@ def test_requests_grow_with_parts_times_partitions():
     sizes = sizes_of(TERABYTE, config(compute={"unit_mb": 64, "partition_mb": 256}), 4)
     shards = 15_625 * 3594 * 2  # every shard reads of every file of the shuffle
     assert sizes.shards == 3594
-    expected = 15_625 * (500 * 2 + sizes.candidate_partitions * 5) + shards
+    expected = 15_625 * (500 * 2 + sizes.candidate_partitions * 4) + shards
     assert reads(64, 256) == requests_of(TERABYTE, sizes).exchange_reads == expected
     assert reads(256, 256) == pytest.approx(expected / 4, rel=0.01)
     assert reads(256, 1024) == pytest.approx((expected - shards) / 16 + shards / 4, rel=0.01)

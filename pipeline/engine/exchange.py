@@ -134,6 +134,10 @@ class ExchangeFile:
         return self.index_at + indexes * 8 * (self.num_partitions + 1)
 
     @property
+    def _payload_at(self) -> int:
+        return self._rows_at + self.num_rows * self._row_bytes
+
+    @property
     def item_dtype(self) -> np.dtype[Any]:
         """Of the payload's items.
 
@@ -171,7 +175,7 @@ class ExchangeFile:
         starts = np.stack([self.row_starts(first, last), self.payload_starts(first, last)], axis=1)
         if np.any(np.diff(starts, axis=0) < 0) or np.any(starts[0] < 0) or starts[-1, 0] > self.num_rows:
             raise ValueError(f"{self.name}: its index does not rise from 0 to {self.num_rows} rows; damaged, remove it")
-        places: NDArray[np.int64] = starts * sizes + np.array([self._rows_at, self.payload_range(0, 0)[0]])
+        places: NDArray[np.int64] = starts * sizes + np.array([self._rows_at, self._payload_at])
         return places
 
     def read(self, first: int, last: int) -> Columns:
@@ -181,20 +185,6 @@ class ExchangeFile:
         self.file.seek(self._rows_at + begin * self._row_bytes)
         data = read_exactly(self.file, (end - begin) * self._row_bytes, "rows")
         return joined_rows(split_rows(data, self.columns, np.diff(starts).tolist()), self.columns)
-
-    def payload_range(self, begin: int, end: int) -> tuple[int, int]:
-        """Where items [begin, end) of the payload stand in the file: first byte, and bytes."""
-        size = self.item_dtype.itemsize
-        return self._rows_at + self.num_rows * self._row_bytes + begin * size, (end - begin) * size
-
-    def read_payload(self, begin: int, end: int) -> Iterator[NDArray[Any]]:
-        """Payload items [begin, end), stretch by stretch in one buffer that is used again.
-
-        Raises:
-            ValueError: there is no payload, or the file ends before ``end``.
-        """
-        self.file.seek(self.payload_range(begin, end)[0])
-        yield from read_items(self.file, self.item_dtype, end - begin)
 
 
 def row_bytes(columns: Described) -> int:

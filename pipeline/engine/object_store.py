@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -166,14 +166,24 @@ class ObjectStore(Store):
         return cast(BinaryIO, ObjectReader(self._files_of(relative), self.location(relative)))
 
     def read_each(self, paths: Iterable[str], read: Callable[[BinaryIO], T]) -> Iterator[T]:
-        """What ``read`` finds in each of these objects, in their order: while one is read, the next ones come."""
+        """What ``read`` finds in each of these objects, in their order: while one is used, the next few come."""
 
         def one(path: str) -> T:
             with self.open(path) as file:
                 return read(file)
 
+        ahead: deque[Future[T]] = deque()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects") as pool:
-            yield from pool.map(one, paths)
+            try:
+                for path in paths:
+                    ahead.append(pool.submit(one, path))
+                    if len(ahead) == AT_ONCE:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
 
     def open_each(self, ranges: Iterable[tuple[str, int, int]]) -> Generator[BinaryIO]:
         """Each of these objects in turn, while the ranges of the next ones come."""

@@ -73,9 +73,8 @@ def read_members(
     """
     pieces: list[dict[str, NDArray[Any]]] = []
     signatures = _Signatures()
-    for entry in read_listing(store, listing):
-        with store.open(entry["path"]) as file:
-            piece = ExchangeFile.open(file).read(partition, partition + 1)
+    paths = [entry["path"] for entry in read_listing(store, listing)]
+    for piece in store.read_each(paths, lambda file: ExchangeFile.open(file).read(partition, partition + 1)):
         signed = piece.pop("signature")
         signatures.add(piece["exact_high"], piece["exact_low"], signed)  # type: ignore[arg-type]
         pieces.append({name: values.copy() for name, values in piece.items()})  # so that the file's bytes can go

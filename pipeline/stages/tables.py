@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.engine.exchange import Columns, ExchangeFile, write_exchange
+from pipeline.engine.exchange import Columns, ExchangeFile, read_items, write_exchange
 from pipeline.engine.records import Json
 from pipeline.engine.stage import Workspace
 from pipeline.engine.store import Draft, Store
@@ -132,21 +132,20 @@ def read_partition_payload(store: Store, listing: Json, partition: int) -> NDArr
     """
     paths = [entry["path"] for entry in read_listing(store, listing)]
 
-    def extent(file: BinaryIO) -> tuple[int, int, np.dtype[Any]]:
+    def place(file: BinaryIO) -> tuple[int, int, np.dtype[Any]]:
         exchange = ExchangeFile.open(file)
-        begin, end = exchange.payload_starts(partition, partition + 1).tolist()
+        begin, end = exchange.extents(partition, partition + 1)[:, 1].tolist()
         return begin, end, exchange.item_dtype
 
-    ranges = list(store.read_each(paths, extent))
-    payload = np.empty(sum(end - begin for begin, end, _ in ranges), ranges[0][2])
+    places = list(store.read_each(paths, place))
+    dtype = places[0][2]
+    ranges = [(path, begin, end) for path, (begin, end, _) in zip(paths, places, strict=True) if end > begin]
+    payload = np.empty(sum(end - begin for _, begin, end in ranges) // dtype.itemsize, dtype)
     at = 0
-    for path, (begin, end, _) in zip(paths, ranges, strict=True):
-        if begin == end:
-            continue
-        with store.open(path) as file:
-            for stretch in ExchangeFile.open(file).read_payload(begin, end):
-                payload[at : at + len(stretch)] = stretch
-                at += len(stretch)
+    for (_, begin, end), file in zip(ranges, store.open_each(ranges), strict=True):
+        for stretch in read_items(file, dtype, (end - begin) // dtype.itemsize):
+            payload[at : at + len(stretch)] = stretch
+            at += len(stretch)
     return payload
 
 

@@ -16,6 +16,7 @@ from pipeline.engine.overdue import _NOTE
 from pipeline.engine.store import StorageError
 from pipeline.objects.address import AddressError
 from pipeline.objects.config import StorageConfig
+from pipeline.objects.files import AT_ONCE
 from pipeline.objects.traffic import counted_traffic
 
 BUCKET = "winnow-store"
@@ -101,6 +102,27 @@ def test_ranges_of_many_files_in_turn(store):
 
 
 @pytest.mark.slow
+def test_files_are_read_in_turn_and_only_a_few_ahead(store):
+    """What is read may be as large as a partition of an exchange: it must not all come at once."""
+    paths = [f"f/{number}" for number in range(100)]
+    for number, path in enumerate(paths):
+        with store.create(path) as draft:
+            draft.write(str(number).encode())
+    begun = []
+
+    def read(file) -> int:
+        begun.append(1)
+        return int(file.read())
+
+    found = store.read_each(paths, read)
+    assert next(found) == 0
+    assert len(begun) <= 2 * AT_ONCE < len(paths)
+    assert list(found) == list(range(1, 100))
+    assert list(store.read_each([], read)) == []
+    with pytest.raises(FileNotFoundError):
+        list(store.read_each(["f/3", "none"], read))
+
+
 def test_ranges_are_fetched_ahead_within_a_bound(remote, monkeypatch):
     monkeypatch.setattr("pipeline.engine.object_store.AHEAD_BYTES", 3000)
     for number in range(8):
