@@ -35,9 +35,9 @@ test-formats: $(READY)
 	-$(BIN)/python -m tests.formats.environments
 	$(BIN)/python -m pytest -m formats
 
-## All faults: every stage, every way to die, and uploads to a cluster (about half an hour on 2 cores).
+## All faults: every stage, every way to die, and uploads to a cluster.
 test-faults: $(READY)
-	$(BIN)/python -m pytest tests/faults tests/cluster
+	$(PYTEST) tests/faults tests/cluster
 
 ## Lint, format and types.
 check: $(READY)
