@@ -27,15 +27,14 @@ def start_ray_early(config: str, overrides: list[str]) -> None:
 
 def cores_needed(config: str, overrides: list[str]) -> int:
     """Cores of a Ray on this machine that this run will need; 0 where it needs none, or that cannot be told yet."""
-    import yaml
-
+    from pipeline.config_yaml import read_yaml
     from pipeline.engine.private_ray import cores_of
 
     if not Path(config).is_file():  # a pipe can be read only once
         return 0
-    values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    values = read_yaml(Path(config).read_text(encoding="utf-8"))
     settings = {"run": values["run"]} | {f"compute.{k}": v for k, v in (values.get("compute") or {}).items()}
-    settings |= {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in overrides)}
+    settings |= {name: read_yaml(value) for name, _, value in (text.partition("=") for text in overrides)}
     workers = settings.get("compute.workers", "auto")
     if os.environ.get("RAY_ADDRESS") or settings.get("compute.executor", "ray") != "ray":
         return 0

@@ -12,6 +12,7 @@ import orjson
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from pipeline.config_yaml import RepeatedSettingError, read_yaml
 from pipeline.engine.execute import ComputeConfig
 from pipeline.objects.address import AddressError, check_address, is_url
 from pipeline.objects.config import StorageConfig
@@ -227,10 +228,12 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
     """A config from its YAML; ``path`` is how messages call it.
 
     Raises:
-        ConfigError: it is not YAML, or a setting is wrong.
+        ConfigError: it is not YAML, or a setting is wrong or given twice.
     """
     try:
-        values = yaml.safe_load(content.decode("utf-8"))
+        values = read_yaml(content.decode("utf-8"))
+    except RepeatedSettingError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(values, dict):
@@ -308,6 +311,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not isinstance(at, dict):
         raise ConfigError(f"--set {override!r}: {last!r} lies under something that has no settings")
     try:
-        at[last] = yaml.safe_load(value)
+        at[last] = read_yaml(value)
+    except RepeatedSettingError as error:
+        raise ConfigError(f"--set {override!r}: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error

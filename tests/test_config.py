@@ -99,6 +99,32 @@ def test_missing_and_broken_files(tmp_path):
         load(tmp_path, "- a")
 
 
+def test_a_setting_given_twice_is_refused(tmp_path):
+    sources = "sources: [{name: web, path: data/*.jsonl}]\n"
+    with pytest.raises(
+        ConfigError, match=r"c\.yaml: 'run' is given in line 1 and again in line 3 of one section; keep"
+    ):
+        load(tmp_path, f"run: runs/x\n{sources}'run': runs/y\n")
+    with pytest.raises(ConfigError, match="'seed' is given twice in line 3"):
+        load(tmp_path, f"run: runs/x\n{sources}shards: {{seed: 1, seed: 1}}\n")
+    with pytest.raises(ConfigError, match="--set .*'seed' is given twice in line 1"):
+        load(tmp_path, f"run: runs/x\n{sources}", ["shards={seed: 1, seed: 2}"])
+
+
+def test_merge_keys_may_repeat_a_setting(tmp_path):
+    config = load(
+        tmp_path,
+        """
+run: runs/x
+sources:
+  - &web {name: web, path: data/*.jsonl, weight: 0.5}
+  - &books {<<: *web, name: books}
+  - {<<: *books, name: news, weight: 0.25}
+""",
+    )
+    assert [(source.name, source.weight) for source in config.sources] == [("web", 0.5), ("books", 0.5), ("news", 0.25)]
+
+
 def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path):
     text = starter_config("winnow.yaml")
     starter = load(tmp_path, text)
