@@ -5,8 +5,10 @@ and keeps every type as it was written. A line that it refuses is looked at agai
 and lone surrogates are replaced and counted; anything else is noted as unreadable with its reason.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -23,6 +25,8 @@ from pipeline.sources.structure import MISSING as _MISSING
 from pipeline.sources.structure import StructureError, structure_reader
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BEYOND_64_BITS = 2.0**63
+"""Integers from here on, and below its negative, may come as floats."""
 _BLANK = b" \t\r"
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
@@ -136,8 +140,8 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
             value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
         if type(value) is not dict:
             raise _BadRecordError(f"not an object: the line is {_kind(value)}")
-        identity = _as_text(read_id(value)) if read_id is not None else None
-        kept = [_as_text(read(value)) for read in read_kept]
+        identity = _as_text(_whole(read_id, value, line)) if read_id is not None else None
+        kept = [_as_text(_whole(read, value, line)) for read in read_kept]
         if read_structure is not None:
             try:
                 text, structure = read_structure([read(value) for read in read_parts])
@@ -268,10 +272,21 @@ def _reader_of(name: str) -> Callable[[dict[str, Any]], Any]:
     return read
 
 
+def _whole(read: Callable[[Any], Any], record: Any, line: bytes | bytearray) -> Any:
+    """A field's value; of an integer beyond 64 bits, which orjson gives as a float, every digit."""
+    value = read(record)
+    if type(value) is float and not -BEYOND_64_BITS < value < BEYOND_64_BITS:
+        with suppress(ValueError):  # json reads no integer of over 4,300 digits, and no broken encoding
+            return read(json.loads(line))
+    return value
+
+
 def _as_text(value: Any) -> str | None:
     """A string as it is, nothing for null or a missing field, else JSON text."""
     if type(value) is str:
         return value
+    if type(value) is int:
+        return str(value)
     return None if value is None or value is _MISSING else orjson.dumps(value).decode()
 
 

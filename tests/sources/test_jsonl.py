@@ -6,6 +6,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -42,10 +43,24 @@ def test_an_empty_file_holds_no_records_and_no_fault(tmp_path):
 
 
 def test_ids_and_kept_fields_become_text_without_loss(tmp_path):
-    values = ["007", 7, 7.5, True, None, {"a": [1, "é"]}, 2**63, "\ud83d\ude00"]
+    values = ["007", 7, 7.5, True, None, {"a": [1, "é"]}, 2**63, 2**64, 10**40 + 1, -(2**64) - 1, 1e30, "\ud83d\ude00"]
     path = _write(tmp_path / "a.jsonl", *({"text": "x", "id": v, "m": {"k": v}} for v in values), {"text": "x"})
     found = read(path, id="id", keep=("m.k", "m"))
-    expected = ["007", "7", "7.5", "true", None, '{"a":[1,"é"]}', str(2**63), "😀", None]
+    expected = [
+        "007",
+        "7",
+        "7.5",
+        "true",
+        None,
+        '{"a":[1,"é"]}',
+        str(2**63),
+        str(2**64),
+        f"{10**40 + 1}",
+        f"{-(2**64) - 1}",
+        orjson.dumps(1e30).decode(),
+        "😀",
+        None,
+    ]
     assert found.ids == expected
     assert found.keep["m.k"] == expected
     assert found.keep["m"][:2] == ['{"k":"007"}', '{"k":7}']
