@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, ConfigError, parse_config
+from pipeline.corpus import SETS, shard_sets
 from pipeline.engine.open_store import open_store
 from pipeline.engine.records import Json, Record
 from pipeline.engine.store import StorageError, Store
@@ -73,7 +74,7 @@ def run_folder(run: str) -> Store:
     """The store of a run folder that is there.
 
     Raises:
-        ConfigError: it is not, or the name cannot be used.
+        ConfigError: it is not, the name cannot be used, or it holds many runs (``--new-only``).
     """
     try:
         store = open_store(run)
@@ -81,6 +82,11 @@ def run_folder(run: str) -> Store:
         raise ConfigError(str(error)) from error
     if not is_url(run) and not Path(run).is_dir():
         raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    if not store.exists(STATE) and (sets := shard_sets(store)):
+        raise ConfigError(
+            f"{run}: a corpus of {len(sets):,} shard sets, each a run folder of its own; name one of them, such as the "
+            f"last, {store.location(SETS)}/{sets[-1]['name']}"
+        )
     return store
 
 

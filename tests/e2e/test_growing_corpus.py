@@ -58,6 +58,10 @@ def test_three_nights_and_quiet_ones(tmp_path):
         code, output = winnow(*line, "--as", f"2026-11-2{night}", "--if-changed")
         assert code == 0, output
         assert "nothing is new" in output
+    for command in ("status", "verify"):
+        code, output = winnow(command, str(tmp_path / "corpus"))
+        assert code == 2
+        assert "a corpus of 3 shard sets" in output and "2026-11-22" in output
         assert (tmp_path / "corpus" / CORPUS).read_bytes() == seen[-1]
     listed = sets(tmp_path)
     assert [entry["name"] for entry in listed] == ["2026-11-20", "2026-11-21", "2026-11-22"]
