@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.config_yaml import RepeatedSettingError, read_yaml
 from pipeline.engine.execute import ComputeConfig
+from pipeline.languages import LANGUAGES, nearest_code
 from pipeline.objects.address import AddressError, check_address, is_url
 from pipeline.objects.config import StorageConfig
 from pipeline.section import Section, section_of
@@ -25,6 +26,7 @@ from pipeline.stages.keepers import DedupConfig
 from pipeline.stages.measure import MeasureConfig
 from pipeline.stages.shard_files import WITH_COLUMNS, not_held
 from pipeline.stages.shards import ShardsConfig
+from pipeline.text.rule import RuleSet
 from pipeline.tokens.vocabulary import TokeniserConfig
 
 
@@ -68,6 +70,25 @@ class Config(Section):
                 check_address(path)
             except AddressError as error:
                 raise ValueError(f"{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _known_languages(self) -> "Config":
+        rules = self.filter
+        scopes = {"filter": rules.languages} | {
+            f"filter.{name}": part.languages
+            for name in type(rules).model_fields
+            if isinstance(part := getattr(rules, name), RuleSet)
+        }
+        for name, languages in scopes.items():
+            for language in languages or ():
+                if language not in LANGUAGES:
+                    near = nearest_code(language)
+                    hint = f"did you mean {near!r} ({LANGUAGES[near]})?" if near else f"known: {', '.join(LANGUAGES)}"
+                    raise ValueError(
+                        f"{name}.languages: no document is ever found to be {language!r}, which is not a code of a "
+                        f"language; expected codes such as en, de or zh; {hint}"
+                    )
         return self
 
     @field_validator("dedup", mode="before")
