@@ -17,6 +17,7 @@ from pipeline.label_walk import documents_by_label
 from pipeline.mixture_walk import left_out_of_mixture, mixture_of
 from pipeline.row_books import row_books
 from pipeline.stages.boilerplate import listed_lines
+from pipeline.unreadable import told_reasons
 from pipeline.walk import Walk
 
 _ROW_LOSSES = {
@@ -43,6 +44,8 @@ def print_summary(walk: Walk, seconds: float, console: Console) -> None:
     say("")
     say(f"{records:,} records from {files:,} files: {stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text")
     console.print(_outcomes(walk, outcomes, records))
+    for line in told_reasons(walk.engine.store, walk.measured):
+        say(f"unreadable: {printable(line, lines=False)}")
     rules = totals_under(walk.filtered, "failed")
     if rules:
         top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]

@@ -48,6 +48,7 @@ from pipeline.stages.tables import read_parquet
 from pipeline.text.lines import LinesConfig
 from pipeline.tokens.marks import MARK
 from pipeline.tokens.vocabulary import Vocabulary
+from pipeline.unreadable import told_reasons
 
 
 class UnreadableShareError(RuntimeError):
@@ -322,8 +323,7 @@ def check_unreadable(walk: Walk) -> None:
     unread, size = total(walk.measured, "unread_bytes"), sum(file.bytes for file in walk.files)
     for part, whole, what in ((bad, records, "records"), (unread, size, "input bytes")):
         if whole and part / whole > limit:
-            reasons = totals_under(walk.measured, "unreadable_reason")
-            listed = "\n".join(f"  {number:,} x {reason}" for reason, number in reasons.items())
+            listed = "\n".join(f"  {line}" for line in told_reasons(walk.engine.store, walk.measured))
             raise UnreadableShareError(
                 f"{part:,} of {whole:,} {what} ({part / whole:.2%}) cannot be read, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"

@@ -274,8 +274,17 @@ def test_weights_make_copies_and_leave_out(sample, tmp_path):
 
 def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
     config = settings(sample, tmp_path / "run", compute={"max_unreadable_share": 0.001})
-    with pytest.raises(UnreadableShareError, match=r"2 of \d+ records"):
+    with pytest.raises(UnreadableShareError, match=r"2 of \d+ records") as told:
         run(parse_config(config))
+    (table,) = (tmp_path / "run").glob("work/measure/*/*.unreadable.parquet")
+    for row in pq.read_table(table).to_pylist():
+        kind = row["reason"].split(":")[0]
+        (line,) = [line for line in str(told.value).split("\n") if f" x {kind}, such as" in line]
+        assert (
+            row["path"] in line
+            and row["reason"].split(": ", 1)[-1] in line
+            and f"row {row['doc'] & 0xFFFFFFFF}:" in line
+        )
     run(parse_config(settings(sample, tmp_path / "run")))  # a higher share goes on with what was read
 
 
