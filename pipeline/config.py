@@ -3,8 +3,6 @@
 Every default stands in the section it belongs to; this file only says which sections there are.
 """
 
-import difflib
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +10,13 @@ import orjson
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from pipeline.config_mistakes import mistakes_of
 from pipeline.config_yaml import RepeatedSettingError, read_yaml
 from pipeline.engine.execute import ComputeConfig
 from pipeline.languages import LANGUAGES, nearest_code
 from pipeline.objects.address import AddressError, check_address, is_url
 from pipeline.objects.config import StorageConfig
-from pipeline.section import Section, section_of
+from pipeline.section import Section
 from pipeline.select.config import SelectConfig
 from pipeline.sources.chat import CHATML_TOKENS, chat_template, template_text
 from pipeline.sources.source import SourceConfig
@@ -257,6 +256,8 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
         raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if values is None:
+        raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
     for override in overrides or []:
@@ -278,40 +279,8 @@ def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
             f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"
         ) from error
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        # an item of a list that is wrong makes pydantic count it as missing as well
-        shown = [
-            m
-            for m in found
-            if not (m["type"] == "too_short" and any(_lies_in(other["loc"], m["loc"]) for other in found))
-        ]
-        mistakes = [_mistake(mistake) for mistake in shown]
+        mistakes = mistakes_of(error, Config)
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
-
-
-def _lies_in(location: tuple[Any, ...], section: tuple[Any, ...]) -> bool:
-    return len(location) > len(section) and location[: len(section)] == section
-
-
-def _mistake(mistake: Any) -> str:
-    """One line about one mistake; for an unknown setting or value, the nearest known one."""
-    location = mistake["loc"]
-    name = ".".join(map(str, location)) or "top level"
-    if mistake["type"] == "literal_error":
-        values = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-        near = difflib.get_close_matches(str(mistake["input"]), values, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"  {name}: {mistake['msg']}, not {mistake['input']!r}{hint}"
-    if mistake["type"] != "extra_forbidden":
-        return f"  {name}: {mistake['msg'].removeprefix('Value error, ')}"
-    section: type[Section] | None = Config
-    for part in location[:-1]:
-        field = section.model_fields.get(part) if section else None
-        section = section_of(field.annotation) if field else section
-    known = list(section.model_fields) if section else []
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"  {name}: unknown setting {str(location[-1])!r}; {hint}known here: {', '.join(known)}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -55,6 +55,23 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
             r"filter\.languages: .*'english', .*did you mean 'en' \(English\)\?",
         ),
         ({"filter": {"c4": {"languages": ["xq?"]}}}, r"filter\.c4\.languages: .*'xq\?', .*known: ace, af, "),
+        (
+            {"compute": {"unit_mb": 0}},
+            r"1 mistake.*\n  compute.unit_mb: expected a whole number of at least 1, or auto, not 0$",
+        ),
+        (
+            {"compute": {"gpus": True}},
+            r"1 mistake.*\n  compute.gpus: expected a whole number of at least 0, or auto, not true$",
+        ),
+        (
+            {"sources": [{"name": "web", "path": ["a", 3]}]},
+            r"1 mistake.*\n  sources.0.path: expected text, or a list, each item text, not such a list$",
+        ),
+        ({"filter": False}, r"filter: cannot be switched off; .* `filter: {mode: annotate}`$"),
+        ({"filter": None}, r"filter: nothing stands below it; indent its settings"),
+        ({"filter": {"c4": 3}}, r"filter.c4: expected settings, such as `c4: {.*: ...}`, or `off`, not 3$"),
+        ({"shards": "off"}, r"shards: cannot be switched off; leave it out .*: row, "),
+        ({"sources": ["x"]}, r"1 mistake.*\n  sources.0: expected settings .*\(name, path, .*, not 'x'$"),
         ({"sources": []}, "sources"),
         ({"shards": {"formats": []}}, "formats: Tuple should have at least 1 item"),
         (
@@ -102,6 +119,8 @@ def test_missing_and_broken_files(tmp_path):
         load(tmp_path, "a: [")
     with pytest.raises(ConfigError, match="expected settings at the top level"):
         load(tmp_path, "- a")
+    with pytest.raises(ConfigError, match=r"c\.yaml: is empty; .*`winnow init`"):
+        load(tmp_path, "# nothing\n")
 
 
 def test_a_setting_given_twice_is_refused(tmp_path):
