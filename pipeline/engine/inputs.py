@@ -1,12 +1,14 @@
 """Input files, wherever the config says they are: their names, and what tells whether one has changed."""
 
 import os
-from collections.abc import Iterable
-from glob import glob, has_magic
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from glob import has_magic
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.objects.address import AddressError, is_url
+from pipeline.objects.address import AddressError, is_url, real
 from pipeline.objects.config import StorageConfig
 
 
@@ -34,32 +36,131 @@ _listed: dict[str, InputState] = {}
 def list_paths(pattern: str, storage: StorageConfig | None = None) -> list[str]:
     """Files that one ``path`` entry of a source names: a file, a folder (searched through), or a glob (``**`` too).
 
-    Names that begin with a dot are passed over in folders and globs, as shells do.
+    Names that begin with a dot are passed over in folders and globs, as shells do. Links are followed: of a folder
+    source each real folder is searched once, under its own name where it has one below the source.
 
     Raises:
-        InputError: nothing is there.
+        InputError: nothing is there, a folder cannot be listed, or a link leads nowhere.
     """
     if is_url(pattern):
         return _list_objects(pattern, storage or StorageConfig())
+    try:
+        return _list_local(pattern)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or pattern}: cannot be looked at ({error.strerror}); make the folders that lead to it "
+            "readable, or name the files that are meant in `path`"
+        ) from error
+
+
+def _list_local(pattern: str) -> list[str]:
     root = Path(pattern)
     if root.is_file():
         return [pattern]
     if root.is_dir():
-        found = [
-            str(Path(folder) / name)
-            for folder, folders, names in os.walk(root)
-            for name in names
-            if not name.startswith(".") and not _hide(folders)
-        ]
+        found = _search_folder(pattern)
         if not found:
             raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`")
-        return sorted(found)
+        return found
+    _check_link(pattern)
     if has_magic(pattern):
-        found = [path for path in glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps "a//b" as the user wrote it
+        found = _match(pattern)
         if not found:
             raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders)")
-        return sorted(found)
+        return found
     raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
+
+
+def _search_folder(root: str) -> list[str]:
+    """All files below a folder; linked folders come last, so that a link renames no file that lies there itself."""
+    found: list[str] = []
+    folders, links = [str(Path(root))], list[str]()
+    searched: set[str] = set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        if real(folder) in searched:
+            continue
+        searched.add(real(folder))
+        for entry in _entries(folder):
+            path = str(Path(folder) / entry.name)
+            if not entry.is_symlink():
+                (folders if entry.is_dir() else found).append(path)
+            elif Path(path).is_dir():
+                links.append(path)
+            else:
+                _check_link(path)
+                found.append(path)
+    return sorted(found)
+
+
+def _match(pattern: str) -> list[str]:
+    """The files that a glob names. ``glob`` itself passes over what it may not list, and documents with it."""
+    parts = pattern.split("/")
+    first = next(number for number, part in enumerate(parts) if has_magic(part))
+    start = pattern[: sum(len(part) + 1 for part in parts[:first])]
+    start = start.rstrip("/") or start  # otherwise as the user wrote it: paths are names of files in the catalogue
+    if pattern.endswith("/") or not Path(start).is_dir():
+        return []
+    parts = [part for part in parts[first:] if part]
+    again = [here == before == "**" for before, here in pairwise(["", *parts])]
+    return sorted(set(_expand(start, [part for part, twice in zip(parts, again, strict=True) if not twice])))
+
+
+def _expand(folder: str, parts: list[str], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Files below ``folder`` that the rest of a glob names.
+
+    Args:
+        folder: where to look; empty is the current one.
+        parts: of the pattern, at least one.
+        above: real folders that the ``**`` at the head of ``parts`` came through: a link to one of them is a loop.
+    """
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        yield from _expand(folder, rest or ["*"])
+        above = (*above, real(folder))
+        for entry in _entries(folder):
+            path = os.path.join(folder, entry.name)  # noqa: PTH118 - keeps "a//b" as the user wrote it
+            if Path(path).is_dir() and not (entry.is_symlink() and real(path) in above):
+                yield from _expand(path, parts, above)
+        return
+    names = [part]
+    if has_magic(part):
+        entries = _entries(folder, hidden=part.startswith("."))
+        names = [entry.name for entry in entries if fnmatchcase(entry.name, part)]
+    for name in names:
+        path = os.path.join(folder, name)  # noqa: PTH118 - as above
+        _check_link(path)
+        if not rest:
+            if Path(path).is_file():
+                yield path
+        elif Path(path).is_dir():
+            yield from _expand(path, rest)
+
+
+def _entries(folder: str, *, hidden: bool = False) -> list[os.DirEntry[str]]:
+    """What a folder holds, in order of names.
+
+    Raises:
+        InputError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder or ".") as entries:
+            return sorted((e for e in entries if hidden or not e.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: this folder cannot be listed ({error.strerror}), so that its files would be missed; make it "
+            "readable, or name the files that are meant in `path`"
+        ) from error
+
+
+def _check_link(path: str) -> None:
+    """Refuse a link that leads nowhere."""
+    link = Path(path)
+    if link.is_symlink() and not link.exists():
+        raise InputError(
+            f"{path}: a link to {link.readlink()}, which does not exist; mend or remove the link, or put back what "
+            "it leads to"
+        )
 
 
 def _list_objects(pattern: str, storage: StorageConfig) -> list[str]:
@@ -119,9 +220,3 @@ def check_unchanged(read: Iterable[tuple[str, str]], storage: StorageConfig) -> 
                 f"{path}: written anew since this run catalogued it (etag {expected[path]} then, {state.etag} now); "
                 "run the same command again, which takes it as a new file, and leave inputs alone while a run reads"
             )
-
-
-def _hide(folders: list[str]) -> bool:
-    """Drop hidden folders from a walk, in place; always False, so that it can stand in a condition."""
-    folders[:] = [folder for folder in folders if not folder.startswith(".")]
-    return False

@@ -1,4 +1,5 @@
 import os
+from glob import glob
 
 import pytest
 
@@ -69,3 +70,79 @@ def test_a_file_cannot_have_two_sources(tmp_path):
     path = str(tmp_path / "a.jsonl")
     with pytest.raises(InputError, match="two sources, 'one' and 'two'"):
         list_inputs({"one": [path], "two": [path]})
+
+
+def locked(monkeypatch, name):
+    """As if one folder could be entered, but not listed (root may list everything)."""
+    listed = os.scandir
+
+    def scandir(path):
+        if os.path.basename(os.fspath(path)) == name:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+@pytest.mark.parametrize("path", ["", "locked", "**/*.jsonl", "*/*.jsonl", "locked/*.jsonl", "**"])
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch, path):
+    for name in ("a.jsonl", "open/b.jsonl", "locked/c.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    locked(monkeypatch, "locked")
+    with pytest.raises(InputError, match=r"/locked: this folder cannot be listed \(Permission denied\).*readable"):
+        list_paths(str(tmp_path / path))
+    assert list_paths(str(tmp_path / "open")) == [str(tmp_path / "open/b.jsonl")]
+    assert list_paths(str(tmp_path / "locked/c.jsonl")) == [str(tmp_path / "locked/c.jsonl")]
+
+
+def test_a_path_that_cannot_be_reached_is_named(tmp_path, monkeypatch):
+    def stat(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr("pathlib.Path.stat", stat)
+    with pytest.raises(InputError, match=r"a\.jsonl: cannot be looked at \(Permission denied\)"):
+        list_paths(str(tmp_path / "a.jsonl"))
+
+
+def test_linked_folders_are_searched_once(tmp_path):
+    for name in ("in/b/x.jsonl", "in/y.jsonl", "elsewhere/deep/z.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "in/a").symlink_to(tmp_path / "in/b")  # before it in order, and yet b's files keep their names
+    (tmp_path / "in/b/loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in/far").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "elsewhere")
+    names = ["b/x.jsonl", "far/deep/z.jsonl", "y.jsonl"]
+    assert list_paths(str(tmp_path / "in")) == [str(tmp_path / "in" / name) for name in names]
+    by_glob = list_inputs({"web": [str(tmp_path / "in/**/*.jsonl")]})["web"]
+    assert sorted(map(os.path.realpath, by_glob)) == sorted(os.path.realpath(tmp_path / "in" / n) for n in names)
+
+
+@pytest.mark.parametrize("path", ["", "*.jsonl", "**", "gone.jsonl"])
+def test_a_link_to_nothing_is_called_one(tmp_path, path):
+    (tmp_path / "a.jsonl").write_text("x")
+    (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nowhere.jsonl")
+    with pytest.raises(InputError, match=r"gone\.jsonl: a link to .*nowhere\.jsonl, which does not exist"):
+        list_paths(str(tmp_path / path))
+
+
+PATTERNS = """* ** *.x a* [ab] ? .* a//* a/* */* */b **/b
+**/*.x a/**/*.x **/a/** **/**/*.x */**/a* */ a/../* **/.h/* *//b.x""".split()
+
+
+@pytest.mark.parametrize("rooted", [True, False])
+def test_globs_name_what_the_standard_library_names(tmp_path, monkeypatch, rooted):
+    for name in ("a/b/c.x", "a/b.x", "a/a/a.x", "b", "c.x", "d/b", ".h/e.x", "a/.h/f.x", "d/.g.x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "d/link").symlink_to(tmp_path / "a")
+    monkeypatch.chdir(tmp_path)
+    for pattern in PATTERNS:
+        whole = f"{tmp_path}//{pattern}" if rooted else pattern
+        expected = sorted({path for path in glob(whole, recursive=True) if os.path.isfile(path)})
+        try:
+            assert list_paths(whole) == expected, pattern
+        except InputError:
+            assert not expected, pattern
