@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ RESUMABLE = 75
 """EX_TEMPFAIL: stopped by SIGTERM (job stop, spot notice, Slurm); committed units stay, the same command goes on."""
 INTERRUPTED = 130
 """Ctrl-C; committed units stay, the same command goes on."""
+NO_READER = 141
+"""128 + SIGPIPE, as of other commands: whoever read stdout, such as `head`, had enough."""
 
 
 @contextmanager
@@ -38,6 +41,11 @@ def true_exit_codes() -> Iterator[None]:
 
     try:
         yield
+        sys.stdout.flush()  # here, where it can be told that nobody reads it
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich ends the process where nobody reads its tables
+            leave(NO_READER)
+        raise
     except (ConfigError, InputError, ClusterError, UnreadableShareError, AddressError) as error:
         _end(error, REFUSED)
     except (StoppedError, StopAtOnce) as error:
@@ -45,6 +53,8 @@ def true_exit_codes() -> Iterator[None]:
     except LeaseHeldError as error:
         _end(error, HELD)
     except (StageFailedError, BooksError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and _has_no_reader():
+            leave(NO_READER)
         _end(error, FAILED)
     except KeyboardInterrupt:
         _end("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
@@ -57,7 +67,7 @@ def true_exit_codes() -> Iterator[None]:
 
 
 def _end(message: object, code: int) -> None:
-    sys.stdout.flush()
+    _flush_stdout()
     print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)
     leave(code)
 
@@ -66,11 +76,31 @@ def leave(code: int) -> None:
     """End the process with this code; a Ray that it started on this machine ends with it."""
     from pipeline.engine.private_ray import leave_ray
 
-    sys.stdout.flush()
+    if not _flush_stdout() and code == OK:
+        code = NO_READER
     sys.stderr.flush()
     if leave_ray():
         os._exit(code)  # Ray's threads may still be at work, and the interpreter's own end can fall over them
     sys.exit(code)
+
+
+def _has_no_reader() -> bool:
+    """Whether stdout is a pipe that nobody reads any more; a pipe can break in other places, too."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _flush_stdout() -> bool:
+    """Write out what was printed; False where nobody reads it: then it is dropped, now and when Python ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return False
+    return True
 
 
 def printable(text: str, *, lines: bool = True) -> str:
