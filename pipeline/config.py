@@ -90,6 +90,11 @@ class Config(Section):
                     )
         return self
 
+    @property
+    def written_folders(self) -> tuple[str, ...]:
+        """Folders that runs of this config write: below a source, they are no input."""
+        return (self.run, self.dedup.index) if self.dedup and self.dedup.index else (self.run,)
+
     @field_validator("dedup", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:

@@ -68,7 +68,7 @@ def append_new(config: Config, name: str | None = None, stop: Stop | None = None
                 f"{config.run}: shard set {night.name} is out, and {night.new:,} input files are new since; give them "
                 "a set of their own: another name with --as"
             )
-        walk = run(night.config, stop)
+        walk = run(night.config, stop, config.run)
         _list_finished(night)
     return walk
 

@@ -66,4 +66,4 @@ def judge_quality(walk: "Walk", encoder: EncoderConfig, config: QualityConfig, *
 
 
 def _plan(walk: "Walk", sets: dict[str, ExamplesConfig]) -> list[Unit]:
-    return plan_examples(sets, walk.engine.store, walk.sizes.unit_mb * 1_000_000)
+    return plan_examples(sets, walk.engine.store, walk.sizes.unit_mb * 1_000_000, walk.config.written_folders)

@@ -39,12 +39,13 @@ STATE = "state.json"
 """Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
 
 
-def run(config: Config, stop: Stop | None = None) -> Walk:
+def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> Walk:
     """Do what is missing, close the books, publish the shard set.
 
     Args:
         config: the run.
         stop: whether this process is asked to stop while it runs.
+        corpus: the folder of the corpus that this run adds a set to.
 
     Raises:
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError, StoppedError:
@@ -54,7 +55,7 @@ def run(config: Config, stop: Stop | None = None) -> Walk:
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
     written, config = config, settled(config)
-    inputs = usable_inputs(config)
+    inputs = usable_inputs(config, corpus)
     vocabulary = usable_vocabulary(config)
     check_shard_sizes(config, vocabulary)
     usable_encoder(config)
@@ -124,13 +125,14 @@ def _told(attempt: Attempt) -> Iterator[None]:
     attempt.end("finished")
 
 
-def usable_inputs(config: Config) -> dict[str, list[str]]:
-    """The files of every source, before any work is done.
+def usable_inputs(config: Config, corpus: str | None = None) -> dict[str, list[str]]:
+    """The files of every source, before any work is done; none that runs wrote, here or in the corpus.
 
     Raises:
         InputError: a path names nothing, a file belongs to two sources, or nobody can tell what a file holds.
     """
-    inputs = list_inputs({source.name: list(source.paths) for source in config.sources}, config.storage)
+    written = (*config.written_folders, corpus) if corpus else config.written_folders
+    inputs = list_inputs({source.name: list(source.paths) for source in config.sources}, config.storage, written)
     for source in config.sources:
         for path in inputs[source.name]:
             try:
@@ -138,7 +140,7 @@ def usable_inputs(config: Config) -> dict[str, list[str]]:
             except ValueError as error:
                 raise InputError(str(error)) from error
     for sets in config.select.example_sets if config.select else ():
-        list_examples(sets, config.storage)
+        list_examples(sets, config.storage, written)
     return inputs
 
 

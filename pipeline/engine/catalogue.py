@@ -5,6 +5,7 @@ get numbers in order of (source, path), after all numbers ever given in this run
 changed is another file: it gets a new number, and the old number is retired.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -42,8 +43,15 @@ class InputFile:
         return (self.source, self.path, self.state)
 
 
-def list_inputs(patterns: dict[str, list[str]], storage: StorageConfig | None = None) -> dict[str, list[str]]:
+def list_inputs(
+    patterns: dict[str, list[str]], storage: StorageConfig | None = None, left_out: Sequence[str] = ()
+) -> dict[str, list[str]]:
     """Files of every source, sorted, from its path entries.
+
+    Args:
+        patterns: the entries of every source.
+        storage: how object stores are reached.
+        left_out: folders that runs write, of which nothing is input unless an entry begins in them.
 
     Raises:
         InputError: a path names nothing, or one file belongs to two sources.
@@ -53,7 +61,7 @@ def list_inputs(patterns: dict[str, list[str]], storage: StorageConfig | None = 
     listed: dict[str, list[str]] = {}
     for source, entries in patterns.items():
         listed[source] = []
-        for path in sorted({path for entry in entries for path in list_paths(entry, storage)}):
+        for path in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):
             file = real(path)  # one file may be spelled in several ways, or linked
             if owner.setdefault(file, source) != source:
                 raise InputError(

@@ -1,14 +1,14 @@
 """Input files, wherever the config says they are: their names, and what tells whether one has changed."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.objects.address import AddressError, is_url, real
+from pipeline.objects.address import AddressError, absolute, is_url, real
 from pipeline.objects.config import StorageConfig
 
 
@@ -33,19 +33,27 @@ _listed: dict[str, InputState] = {}
 """Objects as the last listing of theirs told them: a store that lists ten thousand need not be asked for each."""
 
 
-def list_paths(pattern: str, storage: StorageConfig | None = None) -> list[str]:
+def list_paths(pattern: str, storage: StorageConfig | None = None, left_out: Sequence[str] = ()) -> list[str]:
     """Files that one ``path`` entry of a source names: a file, a folder (searched through), or a glob (``**`` too).
 
     Names that begin with a dot are passed over in folders and globs, as shells do. Links are followed: of a folder
     source each real folder is searched once, under its own name where it has one below the source.
 
+    Args:
+        pattern: the entry.
+        storage: how object stores are reached.
+        left_out: folders and addresses of which nothing is listed, unless the entry's part before the first wildcard
+            names one of them, or something below it.
+
     Raises:
         InputError: nothing is there, a folder cannot be listed, or a link leads nowhere.
     """
+    start = real(absolute(_start(pattern)))
+    outside = [folder for folder in map(real, map(absolute, left_out)) if not _below(start, [folder])]
     if is_url(pattern):
-        return _list_objects(pattern, storage or StorageConfig())
+        return _list_objects(pattern, storage or StorageConfig(), outside)
     try:
-        return _list_local(pattern)
+        return _list_local(pattern, outside)
     except OSError as error:
         raise InputError(
             f"{error.filename or pattern}: cannot be looked at ({error.strerror}); make the folders that lead to it "
@@ -53,34 +61,51 @@ def list_paths(pattern: str, storage: StorageConfig | None = None) -> list[str]:
         ) from error
 
 
-def _list_local(pattern: str) -> list[str]:
+def _below(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path or URL is one of some folders, or lies in one."""
+    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
+def _start(pattern: str) -> str:
+    """The part of an entry before its first wildcard, as the user wrote it; empty is the current folder."""
+    if not has_magic(pattern) or (not is_url(pattern) and Path(pattern).exists()):
+        return pattern
+    parts = pattern.split("/")
+    first = next(number for number, part in enumerate(parts) if has_magic(part))
+    start = "/".join([*parts[:first], ""]) if first else ""
+    return start.rstrip("/") or start
+
+
+def _list_local(pattern: str, left_out: Sequence[str]) -> list[str]:
     root = Path(pattern)
+    besides = "".join(f"; {folder}, which winnow writes, is not looked at" for folder in left_out)
     if root.is_file():
         return [pattern]
     if root.is_dir():
-        found = _search_folder(pattern)
+        found = _search_folder(pattern, left_out)
         if not found:
-            raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`")
+            raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`{besides}")
         return found
     _check_link(pattern)
     if has_magic(pattern):
-        found = _match(pattern)
+        found = _match(pattern, left_out)
         if not found:
-            raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders)")
+            raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders){besides}")
         return found
     raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
 
 
-def _search_folder(root: str) -> list[str]:
+def _search_folder(root: str, left_out: Sequence[str]) -> list[str]:
     """All files below a folder; linked folders come last, so that a link renames no file that lies there itself."""
     found: list[str] = []
     folders, links = [str(Path(root))], list[str]()
     searched: set[str] = set()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
-        if real(folder) in searched:
+        where = real(folder)
+        if where in searched or _below(where, left_out):
             continue
-        searched.add(real(folder))
+        searched.add(where)
         for entry in _entries(folder):
             path = str(Path(folder) / entry.name)
             if not entry.is_symlink():
@@ -93,35 +118,35 @@ def _search_folder(root: str) -> list[str]:
     return sorted(found)
 
 
-def _match(pattern: str) -> list[str]:
+def _match(pattern: str, left_out: Sequence[str]) -> list[str]:
     """The files that a glob names. ``glob`` itself passes over what it may not list, and documents with it."""
-    parts = pattern.split("/")
-    first = next(number for number, part in enumerate(parts) if has_magic(part))
-    start = pattern[: sum(len(part) + 1 for part in parts[:first])]
-    start = start.rstrip("/") or start  # otherwise as the user wrote it: paths are names of files in the catalogue
+    start = _start(pattern)  # as the user wrote it: paths are names of files in the catalogue
     if pattern.endswith("/") or not Path(start).is_dir():
         return []
-    parts = [part for part in parts[first:] if part]
+    parts = [part for part in pattern.removeprefix(start).split("/") if part]
     again = [here == before == "**" for before, here in pairwise(["", *parts])]
-    return sorted(set(_expand(start, [part for part, twice in zip(parts, again, strict=True) if not twice])))
+    return sorted(set(_expand(start, [part for part, twice in zip(parts, again, strict=True) if not twice], left_out)))
 
 
-def _expand(folder: str, parts: list[str], above: tuple[str, ...] = ()) -> Iterator[str]:
+def _expand(folder: str, parts: list[str], left_out: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[str]:
     """Files below ``folder`` that the rest of a glob names.
 
     Args:
         folder: where to look; empty is the current one.
         parts: of the pattern, at least one.
+        left_out: real folders of which nothing is named.
         above: real folders that the ``**`` at the head of ``parts`` came through: a link to one of them is a loop.
     """
+    if left_out and _below(real(folder), left_out):
+        return
     part, rest = parts[0], parts[1:]
     if part == "**":
-        yield from _expand(folder, rest or ["*"])
+        yield from _expand(folder, rest or ["*"], left_out)
         above = (*above, real(folder))
         for entry in _entries(folder):
             path = os.path.join(folder, entry.name)  # noqa: PTH118 - keeps "a//b" as the user wrote it
             if Path(path).is_dir() and not (entry.is_symlink() and real(path) in above):
-                yield from _expand(path, parts, above)
+                yield from _expand(path, parts, left_out, above)
         return
     names = [part]
     if has_magic(part):
@@ -134,7 +159,7 @@ def _expand(folder: str, parts: list[str], above: tuple[str, ...] = ()) -> Itera
             if Path(path).is_file():
                 yield path
         elif Path(path).is_dir():
-            yield from _expand(path, rest)
+            yield from _expand(path, rest, left_out)
 
 
 def _entries(folder: str, *, hidden: bool = False) -> list[os.DirEntry[str]]:
@@ -163,12 +188,14 @@ def _check_link(path: str) -> None:
         )
 
 
-def _list_objects(pattern: str, storage: StorageConfig) -> list[str]:
+def _list_objects(pattern: str, storage: StorageConfig, left_out: Sequence[str]) -> list[str]:
     from pipeline.objects.files import object_files  # noqa: PLC0415 - only object stores need it
     from pipeline.objects.listing import find_objects  # noqa: PLC0415
 
     try:
-        found = find_objects(object_files(pattern, storage), pattern)
+        found = [
+            state for state in find_objects(object_files(pattern, storage), pattern) if not _below(state.url, left_out)
+        ]
     except AddressError as error:
         raise InputError(str(error)) from error
     if not found:

@@ -4,7 +4,7 @@ Rows that cannot be read are listed in an output ``unreadable`` and counted; the
 read to its end is noted under ``faults``, and the run refuses to go on: half a file is not what the user pointed at.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,8 +28,10 @@ from pipeline.stages.versions import library_versions
 from pipeline.text.normalise import NormaliseConfig, Normaliser
 
 
-def list_examples(sets: Mapping[str, ExamplesConfig], storage: StorageConfig | None = None) -> dict[str, list[str]]:
-    """The files of every set, keyed by the setting that names it.
+def list_examples(
+    sets: Mapping[str, ExamplesConfig], storage: StorageConfig | None = None, left_out: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """The files of every set, keyed by the setting that names it; none of ``left_out``, folders that runs write.
 
     Raises:
         InputError: a path names nothing, a file stands in two of these sets, or nobody can tell what a file holds.
@@ -38,7 +40,7 @@ def list_examples(sets: Mapping[str, ExamplesConfig], storage: StorageConfig | N
     for setting, config in sets.items():
         source = config.source(setting)
         try:
-            listed |= list_inputs({setting: list(source.paths)}, storage)
+            listed |= list_inputs({setting: list(source.paths)}, storage, left_out)
             for path in listed[setting]:
                 format_of(path, source)
         except (InputError, ValueError) as error:
@@ -47,9 +49,11 @@ def list_examples(sets: Mapping[str, ExamplesConfig], storage: StorageConfig | N
     return listed
 
 
-def plan_examples(sets: Mapping[str, ExamplesConfig], store: Store, unit_bytes: int) -> list[Unit]:
+def plan_examples(
+    sets: Mapping[str, ExamplesConfig], store: Store, unit_bytes: int, left_out: Sequence[str] = ()
+) -> list[Unit]:
     """Units over all files of the sets, named by their path, size and time; their numbers are their own."""
-    files: list[InputFile] = build_catalogue(store, list_examples(sets, store.storage), save=False)
+    files: list[InputFile] = build_catalogue(store, list_examples(sets, store.storage, left_out), save=False)
     numbered = [replace(file, number=number) for number, file in enumerate(files)]
     sources = {setting: config.source(setting) for setting, config in sets.items()}
     return plan_measure(numbered, sources, [], unit_bytes)

@@ -250,3 +250,15 @@ def test_a_run_that_stood_still_does_not_take_the_folder_back(tmp_path):
             time.sleep(0.05)
     else:
         pytest.fail("the lease was never free")
+
+
+def test_a_run_folder_below_its_source_is_not_read(tmp_path):
+    write(tmp_path / "a.jsonl", 1, 60)
+    values = config(tmp_path, tmp_path).model_dump(mode="json")
+    values["sources"][0] |= {"path": str(tmp_path), "format": "jsonl"}  # the suffix decides nothing
+    values["dedup"]["index"] = str(tmp_path / "index")
+    run(parse_config(values))
+    before = hashes(holds(tmp_path))
+    walk = run(parse_config(values))
+    assert not sum(summary.units - summary.reused for summary in walk.engine.summaries)
+    assert hashes(holds(tmp_path)) == before

@@ -146,3 +146,32 @@ def test_globs_name_what_the_standard_library_names(tmp_path, monkeypatch, roote
             assert list_paths(whole) == expected, pattern
         except InputError:
             assert not expected, pattern
+
+
+@pytest.mark.parametrize("path", ["", "**", "**/*.jsonl", "*/*.jsonl", "link"])
+def test_what_runs_write_is_no_input(tmp_path, path):
+    for name in ("a/a.jsonl", "run/b.jsonl", "run/work/c.jsonl", "run.jsonl", "running/d.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    run = str(tmp_path / "run")
+    every = list_inputs({"s": [str(tmp_path / path)]})["s"]
+    assert any("/run/" in name for name in every)
+    left = [name for name in every if "/run/" not in name]
+    assert list_inputs({"s": [str(tmp_path / path)]}, None, [f"{run}/", str(tmp_path / "none")])["s"] == left
+
+
+@pytest.mark.parametrize("path", ["run", "run/work", "run/**/c.jsonl", "run/work/c.jsonl", "run/*/c.jsonl"])
+def test_a_path_that_leads_into_a_run_folder_is_taken_at_its_word(tmp_path, path):
+    (tmp_path / "run/work").mkdir(parents=True)
+    (tmp_path / "run/work/c.jsonl").write_text("x")
+    run = str(tmp_path / "run")
+    assert list_paths(str(tmp_path / path), None, [run]) == [f"{run}/work/c.jsonl"]
+
+
+@pytest.mark.parametrize("path", ["", "**/*.jsonl"])
+def test_nothing_but_a_run_folder_is_told_as_that(tmp_path, path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/c.jsonl").write_text("x")
+    with pytest.raises(InputError, match=r"/run, which winnow writes, is not looked at"):
+        list_paths(str(tmp_path / path), None, [str(tmp_path / "run")])

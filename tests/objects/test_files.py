@@ -162,6 +162,19 @@ def test_a_name_that_looks_like_a_pattern(files):
     assert list_paths(f"{BUCKET}/odd/part[12].jsonl") == [f"{BUCKET}/odd/part1.jsonl"]
 
 
+def test_objects_that_runs_write_are_no_input(files):
+    from pipeline.engine.inputs import list_paths
+
+    names = ["a/x.jsonl", "run.jsonl", "run/y.jsonl"]
+    for name in names:
+        files.write(f"{BUCKET}/written/{name}", b"1")
+    root = f"{BUCKET}/written"
+    for pattern in (root, f"{root}/**/*.jsonl"):
+        assert list_paths(pattern) == [f"{root}/{name}" for name in names]
+        assert list_paths(pattern, None, [f"{root}/run/", "/run"]) == [f"{root}/{name}" for name in names[:2]]
+    assert list_paths(f"{root}/run/*.jsonl", None, [f"{root}/run"]) == [f"{root}/run/y.jsonl"]
+
+
 def test_an_input_written_anew_is_noticed(files):
     from pipeline.engine.inputs import InputError, check_unchanged
 
