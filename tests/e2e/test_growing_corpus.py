@@ -174,3 +174,13 @@ def test_the_nightly_script_of_one_machine(tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = subprocess.run(line, env=environment, capture_output=True, text=True)
     assert held.returncode == 3
+
+
+def test_sets_of_a_corpus_below_its_source_are_not_read(tmp_path):
+    values = config(tmp_path)
+    values["sources"][0] |= {"path": str(tmp_path), "format": "jsonl"}
+    for night in range(2):
+        path = write_night(tmp_path / "raw", night)
+        walk = append_new(parse_config(values))
+        assert [file.path for file in walk.files] == [str(path)]
+    assert append_new(parse_config(values)) is None
