@@ -267,7 +267,28 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
         raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
     for override in overrides or []:
         _override(values, override)
-    return parse_config(values, path)
+    config = parse_config(values, path)
+    if file := _file_in_the_way(config.run):
+        raise ConfigError(
+            f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
+            "may be a new one, or move the file"
+        )
+    return config
+
+
+def _file_in_the_way(run: str) -> Path | None:
+    """What stands, as no folder, where the run folder or one above it belongs."""
+    if is_url(run):
+        return None
+    for place in (Path(run), *Path(run).parents):
+        try:
+            if place.is_dir():
+                return None
+            if place.exists() or place.is_symlink():
+                return place
+        except PermissionError:  # told by whoever needs the folder
+            return None
+    return None
 
 
 def parse_config(values: dict[str, Any], origin: str = "config") -> Config:

@@ -149,6 +149,17 @@ sources:
     assert [(source.name, source.weight) for source in config.sources] == [("web", 0.5), ("books", 0.5), ("news", 0.25)]
 
 
+def test_a_file_where_the_run_folder_belongs_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    sources = "sources: [{name: web, path: data/*.jsonl}]"
+    for run in ("file", "file/below/it"):
+        with pytest.raises(
+            ConfigError, match=rf"run: .*/{run}: .*/file is not a folder, and a run needs one; point `run`"
+        ):
+            load(tmp_path, f"run: {tmp_path}/{run}\n{sources}")
+    assert load(tmp_path, f"run: {tmp_path}/new/folder\n{sources}").run.endswith("new/folder")
+
+
 def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path):
     text = starter_config("winnow.yaml")
     starter = load(tmp_path, text)
