@@ -103,8 +103,11 @@ def test_too_much_unreadable_ends_with_code_2(finished, tmp_path):
 def test_an_unwritable_output_is_named(finished, tmp_path):
     (tmp_path / "file").write_text("in the way")
     code, output = winnow("run", str(finished[0]), "--set", f"run={tmp_path}/file/run")
-    assert code == 1
+    assert code == 2
     assert "file/run" in output
+    code, output = winnow("run", str(finished[0]), "--set", "run=/proc/no-such-run")
+    assert code == 1
+    assert "/proc/no-such-run" in output
 
 
 def test_init_writes_a_config_once(tmp_path):
