@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine.exchange import ExchangeFile
 from pipeline.engine.records import Json
 from pipeline.engine.store import Store
 from pipeline.stages.candidate_sets import first_of_each_text
-from pipeline.stages.tables import read_listing
+from pipeline.stages.tables import partition_pieces
 
 _FIRST_LIMIT = 1 << 14
 """Signatures held before repeats among them are looked for."""
@@ -73,8 +72,7 @@ def read_members(
     """
     pieces: list[dict[str, NDArray[Any]]] = []
     signatures = _Signatures()
-    paths = [entry["path"] for entry in read_listing(store, listing)]
-    for piece in store.read_each(paths, lambda file: ExchangeFile.open(file).read(partition, partition + 1)):
+    for piece in partition_pieces(store, listing, partition):
         signed = piece.pop("signature")
         signatures.add(piece["exact_high"], piece["exact_low"], signed)  # type: ignore[arg-type]
         pieces.append({name: values.copy() for name, values in piece.items()})  # so that the file's bytes can go

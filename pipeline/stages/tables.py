@@ -118,10 +118,15 @@ def read_listing(store: Store, reference: Json) -> list[Json]:
     return entries
 
 
+def partition_pieces(store: Store, listing: Json, partition: int) -> Iterator[Columns]:
+    """One partition of an exchange, map file by map file, in unit order; a few are read ahead."""
+    paths = [entry["path"] for entry in read_listing(store, listing)]
+    return store.read_each(paths, lambda file: ExchangeFile.open(file).read(partition, partition + 1))
+
+
 def read_partition(store: Store, listing: Json, partition: int) -> dict[str, NDArray[Any]]:
     """One partition of an exchange: its rows from every map file, in unit order."""
-    paths = [entry["path"] for entry in read_listing(store, listing)]
-    pieces = list(store.read_each(paths, lambda file: ExchangeFile.open(file).read(partition, partition + 1)))
+    pieces = list(partition_pieces(store, listing, partition))
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
