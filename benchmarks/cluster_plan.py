@@ -10,10 +10,11 @@ comparison, and below 1 where waiting between units is left out of what is measu
 import json
 from pathlib import Path
 
+from winnow.config.config import parse_config
+from winnow.runs.estimate.cluster import Assumptions, NodeType, plan_cluster
+from winnow.runs.estimate.sizes import Corpus
+
 from benchmarks.end_to_end import median_run, options_with_copies
-from pipeline.cluster_sizing import NodeType, Surroundings, plan_cluster
-from pipeline.config import parse_config
-from pipeline.sizing import Corpus
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
             config,
             4,
             NodeType("this machine", options.workers, 1000.0),
-            Surroundings(object_store=False, efficiency=1.0),
+            Assumptions(object_store=False, efficiency=1.0),
         )
         rows = {
             "seconds": (plan.on(1).hours * 3600, measured["seconds"]),

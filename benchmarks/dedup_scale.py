@@ -20,6 +20,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from winnow import schemas
+from winnow.dedup.components import connected_components
+from winnow.dedup.minhash import MinHashConfig
+from winnow.engine.engine import StageSummary
+from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.records import Record, Unit, total
+from winnow.engine.stage import Stage, peak_memory_mb
+from winnow.storage.local_store import LocalStore
 
 from benchmarks.dedup_tables import (
     CLUSTERED,
@@ -31,14 +39,6 @@ from benchmarks.dedup_tables import (
     restart_peak,
 )
 from benchmarks.measuring import machine
-from pipeline import schemas
-from pipeline.dedup.components import connected_components
-from pipeline.dedup.minhash import MinHashConfig
-from pipeline.engine.engine import StageSummary
-from pipeline.engine.execute import ComputeConfig
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Record, Unit, total
-from pipeline.engine.stage import Stage, peak_memory_mb
 
 LAWS = (250_000_000, 2_500_000_000)
 """Documents of 1 TB and of 10 TB of text, at 4 KB each."""

@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline import schemas
-from pipeline.compiled import inline_kernel, kernel
-from pipeline.config import parse_config
-from pipeline.dedup.minhash import MinHashConfig
-from pipeline.engine.engine import Engine
-from pipeline.engine.exchange import ExchangeFile
-from pipeline.engine.records import Record, Unit
-from pipeline.engine.stage import Stage, Workspace
-from pipeline.stages.measure import Part
-from pipeline.stages.tables import coded, ipc_output, parquet_output
-from pipeline.walk import Walk, find_duplicates
+from winnow import schemas
+from winnow.config.config import parse_config
+from winnow.dedup.minhash import MinHashConfig
+from winnow.engine.engine import Engine
+from winnow.engine.exchange import ExchangeFile
+from winnow.engine.records import Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.flow.context import RunContext, find_duplicates
+from winnow.numeric.jit import inline_kernel, kernel
+from winnow.stages.ingest.measure import Part
+from winnow.stages.tables import dictionary_column, ipc_output, parquet_output
 
 CLUSTERED = 0.3
 """Share of documents that have near-duplicates."""
@@ -119,7 +118,7 @@ def write_part(workspace: Workspace, docs: NDArray[np.uint64], columns: dict[str
             {
                 "doc": docs,
                 "passed": np.ones(len(docs), bool),
-                "outcome": coded(np.full(len(docs), -1), (schemas.FILTERED,), missing=-1),
+                "outcome": dictionary_column(np.full(len(docs), -1), (schemas.FILTERED,), missing=-1),
                 "failed_rules": (_uniform(docs, 5) * 4).astype(np.uint16),
                 "characters": (_uniform(docs, 6) * 8000).astype(np.uint32),
                 "source": np.zeros(len(docs), np.uint16),
@@ -200,8 +199,8 @@ def deduplicate(
     config = parse_config(
         {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup}
     ).model_copy(update={"compute": engine.compute})
-    walk = Walk(config, engine, {}, None, parts=parts, filtered=filtered)  # type: ignore[arg-type]
-    find_duplicates(walk)
+    context = RunContext(config, engine, {}, None, parts=parts, filtered=filtered)  # type: ignore[arg-type]
+    find_duplicates(context)
     return engine.committed
 
 

@@ -16,11 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pyarrow as pa
+from winnow.select.encoder import EncoderConfig
+from winnow.select.model_folder import model_folder
+from winnow.select.transformer import TransformerEncoder
 
 from benchmarks.measuring import add_corpus, corpus_files, machine, read_texts
-from pipeline.select.encoder import EncoderConfig
-from pipeline.select.model_folder import model_folder
-from pipeline.select.transformer import TransformerEncoder
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def steady(encoder, prepared, tokens):
 
     events, forward = [], encoder.forward
 
-    def noted(batch):
+    def report_current_unit(batch):
         pair = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         pair[0].record()
         vectors = forward(batch)
@@ -105,7 +105,7 @@ def steady(encoder, prepared, tokens):
         events.append(pair)
         return vectors
 
-    encoder.forward = noted
+    encoder.forward = report_current_unit
     torch.cuda.synchronize()
     started = time.perf_counter()
     encoder.embed(prepared)

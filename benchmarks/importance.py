@@ -18,12 +18,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import zstandard
-
-from pipeline.config import parse_config
-from pipeline.engine.records import totals_under
-from pipeline.run import run
-from pipeline.select_books import quality_books, select_steps
-from pipeline.walk import Walk
+from winnow.config.config import parse_config
+from winnow.engine.records import totals_under
+from winnow.flow.context import RunContext
+from winnow.report.selection_report import quality_books, select_steps
+from winnow.runs.run import run
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 EVERY = 20
@@ -47,13 +46,13 @@ def divide(corpus: Path, folder: Path) -> list[str]:
     return names
 
 
-def cpu_of(walk: Walk) -> str:
+def cpu_of(context: RunContext) -> str:
     """Documents a second of CPU, by stage that this run computed."""
     told = []
-    for summary in walk.engine.summaries:
+    for summary in context.engine.summaries:
         if summary.name in SHOWN and summary.units > summary.reused:
-            documents = sum(record.counters.get("documents", 0) for record in walk.engine.committed[summary.name])
-            documents = documents or sum(record.counters["documents"] for record in walk.scored)
+            documents = sum(record.counters.get("documents", 0) for record in context.engine.committed[summary.name])
+            documents = documents or sum(record.counters["documents"] for record in context.scored)
             told.append(f"{summary.name} {summary.cpu_seconds:.2f} s ({documents / summary.cpu_seconds:,.0f}/s)")
     return "; ".join(told)
 
@@ -67,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         names = divide(options.corpus, Path(folder))
 
-        def select(settings: dict[str, Any]) -> Walk:
+        def select(settings: dict[str, Any]) -> RunContext:
             config = {
                 "run": f"{folder}/run",
                 "sources": [{"name": name, "path": f"{folder}/{name}.jsonl.zst", "id": "id"} for name in names],
@@ -78,42 +77,42 @@ def main() -> None:
             }
             return run(parse_config(json.loads(json.dumps(config))))
 
-        def shares(walk: Walk, name: str) -> str:
-            before, after = (totals_under(walk.sampled, counter) for counter in ("tokens", "taken_tokens"))
+        def shares(context: RunContext, name: str) -> str:
+            before, after = (totals_under(context.sampled, counter) for counter in ("tokens", "taken_tokens"))
             taken = sum(after.values())
             return (
                 f"{name} {before[name] / sum(before.values()):7.2%} -> {after[name] / taken:7.2%} of {taken:,} tokens"
             )
 
         sample = {"target_tokens": options.tokens}
-        walk = select({"semantic": "off", "sample": sample})
-        print("no importance:     ", "; ".join(shares(walk, name) for name in TARGETS), flush=True)
+        context = select({"semantic": "off", "sample": sample})
+        print("no importance:     ", "; ".join(shares(context, name) for name in TARGETS), flush=True)
         for name in TARGETS:
             target = f"{folder}/held-{name}.jsonl"
             for most in (None, 10, 50, 200, 1000):
-                walk = select(
+                context = select(
                     {"semantic": "off", "importance": {"target": target, "max_features": most}, "sample": sample}
                 )
-                nats = walk.engine.committed["importance_ratio"][0].notes["nats_a_feature"]
+                nats = context.engine.committed["importance_ratio"][0].metadata["nats_a_feature"]
                 print(
                     f"importance {f'up to {most}' if most else 'whole sums':11}",
-                    shares(walk, name),
+                    shares(context, name),
                     f"({nats:.2f} nats)",
-                    cpu_of(walk),
+                    cpu_of(context),
                     flush=True,
                 )
         negative = [f"{folder}/held-{name}.jsonl" for name in names if name != "imdb"]
         quality = {"positive": f"{folder}/held-imdb.jsonl", "negative": negative}
-        walk = select({"semantic": "off", "quality": quality})
-        books = quality_books(walk.engine.committed["quality_fit"][0], walk.engine.committed["quality"])
-        print(f"quality head, imdb against the others: AUC {books['auc']:.4f}", cpu_of(walk), flush=True)
+        context = select({"semantic": "off", "quality": quality})
+        books = quality_books(context.engine.committed["quality_fit"][0], context.engine.committed["quality"])
+        print(f"quality head, imdb against the others: AUC {books['auc']:.4f}", cpu_of(context), flush=True)
         for hundredth in (10, 30, 50, 70, 90):
             print("  ", books["curve"][hundredth - 1])
         every = {"quality": {**quality, "threshold": 0.3}, "prototypes": {"drop_share": 0.2}, "sample": sample}
-        walk = select(every | {"importance": {"target": f"{folder}/held-imdb.jsonl"}})
-        for step in select_steps(walk.scored, walk.sampled, semantic=True):
+        context = select(every | {"importance": {"target": f"{folder}/held-imdb.jsonl"}})
+        for step in select_steps(context.scored, context.sampled, semantic=True):
             print("  ", step)
-        print(cpu_of(walk))
+        print(cpu_of(context))
 
 
 if __name__ == "__main__":

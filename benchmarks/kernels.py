@@ -29,6 +29,24 @@ import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 from py3langid import langid
+from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.shingles import shingle_hashes
+from winnow.numeric.radix import sort_pairs
+from winnow.sources.read import format_of, read_slice
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
+from winnow.stages.shards.shard_files import FORMATS, ShardId, write_format
+from winnow.stages.shards.shard_rows import read_rows
+from winnow.text.characters import TERMINAL_PUNCTUATION
+from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.lines.config import LinesConfig
+from winnow.text.lines.counts import LineCounter
+from winnow.text.lines.removal import KnownLines, LineRemover
+from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.signals.signals import measure
+from winnow.text.words import hash_words
+from winnow.tokens.tokeniser import Tokeniser
+from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import (
     BATCH_BYTES,
@@ -42,24 +60,6 @@ from benchmarks.measuring import (
     text_bytes,
 )
 from benchmarks.shuffling import Documents, Shuffling
-from pipeline.dedup.minhash import MinHashConfig, signatures
-from pipeline.dedup.radix import sort_pairs
-from pipeline.dedup.shingles import shingle_hashes
-from pipeline.sources.read import format_of, read_slice
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
-from pipeline.stages.shard_files import FORMATS, ShardPlace, write_format
-from pipeline.stages.shard_rows import read_rows
-from pipeline.text.characters import TERMINAL_PUNCTUATION
-from pipeline.text.language import LanguageConfig, LanguageIdentifier
-from pipeline.text.line_counts import LineCounter
-from pipeline.text.line_removal import KnownLines, LineRemover
-from pipeline.text.lines import LinesConfig
-from pipeline.text.normalise import NormaliseConfig, Normaliser
-from pipeline.text.signals import measure
-from pipeline.text.words import hash_words
-from pipeline.tokens.tokeniser import Tokeniser
-from pipeline.tokens.vocabulary import TokeniserConfig
 from tests.text.specification import signals
 
 Batches = list[pa.LargeStringArray]
@@ -277,7 +277,7 @@ def exchange(table: Table, parts: list[Documents]) -> None:
 
         def write(file_format: str) -> None:
             for space, unit, rows in zip(spaces, units, packed, strict=True):
-                write_format(space.store, file_format, ShardPlace(*unit.description["place"]), rows, space.settings)
+                write_format(space.store, file_format, ShardId(*unit.description["place"]), rows, space.settings)
 
         table.row("exchange read + pack, of tokens", size, table.seconds(pack), 300, reference, rate)
         for name in FORMATS:

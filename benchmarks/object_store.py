@@ -15,10 +15,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pipeline.config import parse_config
-from pipeline.engine.engine import Engine
-from pipeline.objects.traffic import traffic
-from pipeline.run import run
+from winnow.config.config import parse_config
+from winnow.engine.engine import Engine
+from winnow.runs.run import run
+from winnow.storage.traffic import traffic
 
 BUCKET = "winnow-benchmark"
 KINDS = ("get", "put", "head", "list", "delete", "bytes_read", "bytes_written")
@@ -61,13 +61,13 @@ def main() -> None:
             }
             traffic.clear()
             began, began_cpu = time.perf_counter(), time.process_time()
-            walk = run(parse_config(settings))
+            context = run(parse_config(settings))
             seconds[name] = time.perf_counter() - began, time.process_time() - began_cpu
-        text = sum(record.counters["text_bytes"] for record in walk.measured)
+        text = sum(record.counters["text_bytes"] for record in context.measured)
         print(f"{size / 1e6:.1f} MB compressed, {text / 1e6:.1f} MB of text")
         for name, (wall, cpu) in seconds.items():
             print(f"{name:14}{wall:8.1f} s wall{cpu:8.1f} s CPU of this process")
-        requests(walk.engine, text)
+        requests(context.engine, text)
     finally:
         server.stop()
         shutil.rmtree(folder)
@@ -81,7 +81,7 @@ def requests(engine: Engine, text: int) -> None:
         asked: Counter[str] = Counter()
         for record in records:
             for kind in KINDS:
-                asked[kind] += int(record.measures.get(f"objects.{kind}", 0))
+                asked[kind] += int(record.metrics.get(f"objects.{kind}", 0))
         units += asked
         print(f"{stage:16}{len(records):6}" + "".join(f"{asked[kind]:15,}" for kind in KINDS))
     print(f"{'between them':22}" + "".join(f"{traffic[kind] - units[kind]:15,}" for kind in KINDS))

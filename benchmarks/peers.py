@@ -22,16 +22,16 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pyarrow as pa
+from winnow.dedup.bands import band_keys, group_edges
+from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
+from winnow.text.signals.signals import measure
+from winnow.tokens.tokeniser import Tokeniser
+from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
-from pipeline.dedup.bands import band_keys, group_edges
-from pipeline.dedup.minhash import MinHashConfig, signatures
-from pipeline.text.language import LanguageConfig, LanguageIdentifier
-from pipeline.text.normalise import NormaliseConfig, Normaliser
-from pipeline.text.rules import RULE_NAMES, RulesConfig, evaluate
-from pipeline.text.signals import measure
-from pipeline.tokens.tokeniser import Tokeniser
-from pipeline.tokens.vocabulary import TokeniserConfig
 
 THRESHOLD = 0.8
 RULE_SETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")

@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import zstandard
-
-from pipeline.dedup.exact import text_hashes
-from pipeline.select.encoder import EncoderConfig, encoder_of, encoder_settings
-from pipeline.select.quality import fit_head, usable_examples, validate
-from pipeline.select.vectors import has_vector, stored_vectors
+from winnow.dedup.exact import text_hashes
+from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from winnow.select.quality import fit_head, usable_examples, validate
+from winnow.select.vectors import has_vector, stored_vectors
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 Wanted = Callable[[dict[str, str]], bool]

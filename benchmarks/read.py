@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 import zstandard
+from winnow.sources.read import format_of, read_slice
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
 
 from benchmarks.measuring import CORPUS, corpus_files, median_seconds, one_core
-from pipeline.sources.read import format_of, read_slice
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
 
 BATCH_BYTES = 32_000_000
 

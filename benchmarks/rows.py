@@ -12,12 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline.finished import load_finished
-from pipeline.rows.best_fit import BestFitConfig, pack_best_fit
-from pipeline.rows.pieces import Pieces, account, joined
-from pipeline.rows.windows import document_rows, document_windows, num_windows, stream_losses, stream_windows
-from pipeline.stages.row_groups import read_groups
+from winnow.finished.finished import load_finished
+from winnow.shards.packing.best_fit import BestFitConfig, pack_best_fit
+from winnow.shards.packing.pieces import Pieces, account, joined
+from winnow.shards.packing.windows import document_rows, document_windows, num_windows, stream_losses, stream_windows
+from winnow.stages.shards.row_groups import read_groups
 
 Numbers = NDArray[np.int64]
 

@@ -13,14 +13,13 @@ import argparse
 import time
 
 import numpy as np
-
-from pipeline.dedup.components import connected_components
-from pipeline.engine.stage import peak_memory_mb
-from pipeline.select.clusters import fit_centres
-from pipeline.select.nearest import nearest_centres
-from pipeline.select.sampling import SampleConfig, draw_sample
-from pipeline.select.semantic import choose_semantic_keepers, links_in_cluster, visited
-from pipeline.select.vectors import stored_vectors, unit_rows
+from winnow.dedup.components import connected_components
+from winnow.engine.stage import peak_memory_mb
+from winnow.select.clusters import fit_centres
+from winnow.select.nearest import nearest_centres
+from winnow.select.sampling import SampleConfig, draw_sample
+from winnow.select.semantic import choose_semantic_keepers, links_in_cluster, visited
+from winnow.select.vectors import stored_vectors, unit_rows
 
 EPSILON, NEIGHBOURS = 0.05, 2
 
@@ -50,9 +49,9 @@ def made_vectors(count: int, dimensions: int, planted: float, seed: int = 0):
 def assignment(count, dimensions, clusters):
     """Nearest centres of vectors that lie on the device: seconds, rate, and how many the search left to decide."""
     import torch
+    from winnow.select import device_vectors
 
     from benchmarks.embed import matrix_rate
-    from pipeline.select import device_vectors
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = torch.Generator(device).manual_seed(0)

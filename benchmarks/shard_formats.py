@@ -12,15 +12,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from winnow.shards.packed_rows import PackedRows
+from winnow.shards.packing.stream import pack_rows
+from winnow.stages.shards.shard_files import COMPRESSIBLE, FORMATS, ShardId, write_format
+from winnow.stages.shards.shard_reading import RowShape, read_shard
+from winnow.storage.local_store import LocalStore
+from winnow.tokens.tokeniser import Tokeniser
+from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
-from pipeline.engine.local_store import LocalStore
-from pipeline.shards.packed_rows import PackedRows
-from pipeline.stages.shard_files import COMPRESSIBLE, FORMATS, ShardPlace, write_format
-from pipeline.stages.shard_reading import RowShape, read_shard
-from pipeline.tokens.packing import pack_rows
-from pipeline.tokens.tokeniser import Tokeniser
-from pipeline.tokens.vocabulary import TokeniserConfig
 
 ROW_TOKENS = 4097
 
@@ -65,7 +65,7 @@ def main() -> None:
         for compression in ("none", "zstd"):
             for name in FORMATS if compression == "none" else COMPRESSIBLE:
                 with tempfile.TemporaryDirectory() as folder:
-                    store, place = LocalStore(folder), ShardPlace("set", "train", 0, 1)
+                    store, place = LocalStore(folder), ShardId("set", "train", 0, 1)
                     settings = {"compression": compression, "vocabulary_size": size, "joined_by": end}
                     written = write_format(store, name, place, packed, settings)
                     write = median_seconds(

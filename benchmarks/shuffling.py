@@ -9,15 +9,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
-
-from pipeline import schemas
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Record, Unit, total
-from pipeline.engine.stage import Stage, Workspace, run_unit
-from pipeline.shards.order import order_keys
-from pipeline.stages import shards, shuffle
-from pipeline.stages.tables import ipc_output, parquet_output
-from pipeline.tokens.vocabulary import TokeniserConfig, load_vocabulary
+from winnow import schemas
+from winnow.engine.records import Record, Unit, total
+from winnow.engine.stage import Stage, Workspace, run_unit
+from winnow.shards.order import order_keys
+from winnow.stages.shards import shards, shuffle
+from winnow.stages.tables import ipc_output, parquet_output
+from winnow.storage.local_store import LocalStore
+from winnow.tokens.vocabulary import TokeniserConfig, load_vocabulary
 
 Documents = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """Ids of all documents of a part, one after the other, and the offsets between them."""

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from winnow.tokens.tokeniser import Tokeniser
+from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
-from pipeline.tokens.tokeniser import Tokeniser
-from pipeline.tokens.vocabulary import TokeniserConfig
 
 
 def read(folder: Path) -> dict[str, pa.Array]:

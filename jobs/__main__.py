@@ -2,22 +2,22 @@
 
 import typer
 
-from jobs.audit import audit
-from jobs.export import export
-from jobs.index import index
-from jobs.init import init
-from jobs.lines import lines
-from jobs.near import near
-from jobs.plan import plan
-from jobs.run import run
-from jobs.schema import schema
-from jobs.select import select
-from jobs.shards import shards
-from jobs.status import status
-from jobs.submit import submit
-from jobs.train_tokenizer import train_tokenizer
-from jobs.verify import verify
-from jobs.why import why
+from .audit import audit
+from .export import export
+from .index import index
+from .init import init
+from .lines import lines
+from .near import near
+from .plan import plan
+from .run import run
+from .schema import schema
+from .select import select
+from .shards import shards
+from .status import status
+from .submit import submit
+from .train_tokenizer import train_tokenizer
+from .verify import verify
+from .why import why
 
 app = typer.Typer(
     name="winnow",

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.exits import FAILED, printable, true_exit_codes
-from jobs.why import RunFolder
+from .exit_codes import FAILED, printable, true_exit_codes
+from .why import RunFolder
 
 if TYPE_CHECKING:
-    from pipeline.audit.tables import TableOf
-    from pipeline.finished import FinishedRun
-    from pipeline.objects.config import StorageConfig
+    from winnow.audit.tables import TableOf
+    from winnow.finished.finished import FinishedRun
+    from winnow.storage.config import StorageConfig
 
 audit = typer.Typer(
     help="Measure a finished run against exact search: what dedup found and missed, what splits still share.",
@@ -43,10 +43,10 @@ def dedup(
     Exit code 1: a removed document has no kept one at verified similarity >= threshold. Reads the run's text twice.
     """
     with true_exit_codes():
-        from pipeline.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
-        from pipeline.audit.page import dedup_page
-        from pipeline.audit.tables import dedup_tables
-        from pipeline.finished import load_finished
+        from winnow.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
+        from winnow.audit.page import dedup_page
+        from winnow.audit.tables import dedup_tables
+        from winnow.finished.finished import load_finished
 
         finished = load_finished(run)
         _can_write(finished.config.storage, json_file, html_file)
@@ -78,10 +78,10 @@ def splits(
     splits reaches the run's threshold.
     """
     with true_exit_codes():
-        from pipeline.audit.page import splits_page
-        from pipeline.audit.splits import audit_splits
-        from pipeline.audit.tables import splits_headline, splits_tables
-        from pipeline.finished import load_finished
+        from winnow.audit.page import splits_page
+        from winnow.audit.splits import audit_splits
+        from winnow.audit.tables import splits_headline, splits_tables
+        from winnow.finished.finished import load_finished
 
         finished = load_finished(run)
         _can_write(finished.config.storage, json_file, html_file)
@@ -122,8 +122,8 @@ def _can_write(storage: "StorageConfig", *files: str | None) -> None:
     """Make the folders of what is to be written, before minutes of work."""
     from pathlib import Path
 
-    from pipeline.engine.open_store import open_store
-    from pipeline.objects.address import is_url
+    from winnow.storage.address import is_url
+    from winnow.storage.open_store import open_store
 
     for file in filter(None, files):
         if is_url(file):
@@ -136,8 +136,8 @@ def _put(file: str, content: bytes, storage: "StorageConfig") -> None:
     """Write a file at a path, which may be a device, or an object at an address."""
     from pathlib import Path
 
-    from pipeline.engine.open_store import open_store
-    from pipeline.objects.address import is_url, last_part
+    from winnow.storage.address import is_url, last_part
+    from winnow.storage.open_store import open_store
 
     if is_url(file):
         open_store(file.rpartition("/")[0], storage).replace(last_part(file), content)

@@ -33,20 +33,20 @@ DOCUMENTATION_NAMES = (
 
 def demo() -> None:
     """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
-    from jobs.exits import OK, leave, log_to_stderr, printable, true_exit_codes
+    from .exit_codes import OK, leave, log_to_stderr, printable, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
+        from winnow import schemas
+        from winnow.config.config import parse_config
+        from winnow.finished.explain import examples, explain
+        from winnow.finished.explore import nearest_documents
+        from winnow.finished.finished import load_finished
+        from winnow.runs.run import run
 
-        from jobs.summary import print_summary
-        from jobs.why import tell
-        from pipeline import schemas
-        from pipeline.config import parse_config
-        from pipeline.explain import examples, explain
-        from pipeline.finished import load_finished
-        from pipeline.run import run
-        from pipeline.select_explore import nearest_documents
+        from .summary import print_summary
+        from .why import tell
 
         config = parse_config(
             {
@@ -73,9 +73,9 @@ def demo() -> None:
         )
         gather()
         started = time.perf_counter()
-        walk = run(config)
+        context = run(config)
         console = Console()
-        print_summary(walk, time.perf_counter() - started, console)
+        print_summary(context, time.perf_counter() - started, console)
         finished = load_finished(RUN)
         duplicate = next(examples(finished, schemas.NEAR_DUPLICATE), None)
         if duplicate is not None:
@@ -154,16 +154,16 @@ def _texts(paths: list[Path], source: str, wanted: Callable[[Path], bool]) -> It
 def decoded_row() -> str:
     """The first row of the first training shard as text, control characters escaped."""
     import pyarrow.parquet as pq
+    from winnow.finished.finished import load_finished
+    from winnow.runs.run import load_run_vocabulary
 
-    from jobs.exits import printable
-    from pipeline.finished import load_finished
-    from pipeline.run import usable_vocabulary
+    from .exit_codes import printable
 
     finished = load_finished(RUN)
     shard = finished.manifest["shards"]["splits"]["train"]["shards"][0]["path"]
     row = pq.ParquetFile(finished.store.columns_of(f"{finished.shards}/{shard}")).read_row_group(0)
     ids = row.column("input_ids")[0].as_py()
-    text = usable_vocabulary(finished.config).decode(ids).decode("utf-8", "replace")
+    text = load_run_vocabulary(finished.config).decode(ids).decode("utf-8", "replace")
     return f"{shard}, row 0, {len(ids)} tokens, document pieces of {row.column('doc_lens')[0].as_py()}:\n" + printable(
         text[:600]
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.why import RunFolder
+from .why import RunFolder
 
 export = typer.Typer(help="Write tables of a finished run in plain formats.", no_args_is_help=True)
 Folder = Annotated[str, typer.Argument(metavar="OUT", help="Folder to write to; made where it is missing.")]
@@ -18,11 +18,11 @@ def _export() -> None:
 @export.command()
 def embeddings(run: RunFolder, out: Folder) -> None:
     """Embeddings, clusters, scores and outcomes as Parquet, centres as a numpy file."""
-    from jobs.exits import printable, true_exit_codes
+    from .exit_codes import printable, true_exit_codes
 
     with true_exit_codes():
-        from pipeline.finished import load_finished
-        from pipeline.select_export import export_embeddings
+        from winnow.finished.export import export_embeddings
+        from winnow.finished.finished import load_finished
 
         rows = export_embeddings(load_finished(run), out)
         print(printable(f"{rows:,} embeddings and their centres: {out}"))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.exits import FAILED, printable, true_exit_codes
+from .exit_codes import FAILED, printable, true_exit_codes
 
 index = typer.Typer(
     help="The index of earlier runs (dedup.index): list its segments, check them, drop one.", no_args_is_help=True
@@ -23,8 +23,7 @@ def ls(path: IndexFolder) -> None:
     with true_exit_codes():
         from rich.console import Console
         from rich.table import Table
-
-        from pipeline.index_folder import open_index
+        from winnow.index.folder import open_index
 
         opened = open_index(path)
         live = opened.segments()
@@ -48,8 +47,8 @@ def ls(path: IndexFolder) -> None:
 def check(path: IndexFolder) -> None:
     """Check the index from its files: hashes, row counts, order of keys, numbers. Exit code 1 when anything differs."""
     with true_exit_codes():
-        from pipeline.index_check import check_index
-        from pipeline.index_folder import open_index
+        from winnow.index.check import check_index
+        from winnow.index.folder import open_index
 
         opened = open_index(path)
         faults = check_index(opened)
@@ -80,8 +79,8 @@ def drop(
     never given again.
     """
     with true_exit_codes():
-        from pipeline.index_folder import open_index
-        from pipeline.index_run import hold_index
+        from winnow.index.folder import open_index
+        from winnow.index.join import hold_index
 
         opened = open_index(path)
         with hold_index(opened):

@@ -12,10 +12,10 @@ def init(
     """Write a starter config with every setting, its default and its meaning."""
     from pathlib import Path
 
-    from jobs.exits import REFUSED, true_exit_codes
+    from .exit_codes import REFUSED, true_exit_codes
 
     with true_exit_codes():
-        from pipeline.starter import starter_config
+        from winnow.config.starter import starter_config
 
         if path == "-":
             print(starter_config("winnow.yaml"), end="")

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.exits import REFUSED, printable, true_exit_codes
-from jobs.why import RunFolder
+from .exit_codes import REFUSED, printable, true_exit_codes
+from .why import RunFolder
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from pipeline.stages.boilerplate import RemovedLine
+    from winnow.stages.ingest.boilerplate import RemovedLine
 
 
 def lines(
@@ -26,9 +25,8 @@ def lines(
     """List the boilerplate lines (or paragraphs) removed by `dedup.lines`, with the documents that held each."""
     with true_exit_codes():
         from rich.console import Console
-
-        from pipeline.finished import load_finished
-        from pipeline.stages.boilerplate import listed_lines
+        from winnow.finished.finished import load_finished
+        from winnow.stages.ingest.boilerplate import listed_lines
 
         finished = load_finished(run)
         if "boilerplate_set" not in finished.records:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.why import RunFolder
+from .why import RunFolder
 
 
 def near(
@@ -14,13 +14,13 @@ def near(
     characters: Annotated[int, typer.Option(min=0, help="Characters of each text to show.")] = 200,
 ) -> None:
     """Show the embedded documents of largest cosine with a text, with their outcomes."""
-    from jobs.exits import printable, true_exit_codes
+    from .exit_codes import printable, true_exit_codes
 
     with true_exit_codes():
-        from pipeline.config import ConfigError
-        from pipeline.explain import explain
-        from pipeline.finished import load_finished
-        from pipeline.select_explore import nearest_documents
+        from winnow.config.config import ConfigError
+        from winnow.finished.explain import explain
+        from winnow.finished.explore import nearest_documents
+        from winnow.finished.finished import load_finished
 
         finished = load_finished(run)
         if "embed" not in finished.records:

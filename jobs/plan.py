@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.run import ConfigPath, Overrides
+from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
+    from winnow.config.config import Config
 
 
 def plan(
@@ -40,11 +40,12 @@ def plan(
 
     With --cluster: what it takes on a cluster of such nodes, from measured rates.
     """
-    from jobs.exits import true_exit_codes
+    from .exit_codes import true_exit_codes
 
     with true_exit_codes():
-        from jobs.plan_cluster import Asked, print_cluster_plan
-        from pipeline.config import ConfigError, load_config
+        from winnow.config.config import ConfigError, load_config
+
+        from .plan_cluster import Asked, print_cluster_plan
 
         settings = load_config(config, overrides)
         asked = Asked(
@@ -72,8 +73,7 @@ def plan(
 def _print_plan(settings: "Config") -> None:
     from rich.console import Console
     from rich.table import Table
-
-    from pipeline.plan import plan_run
+    from winnow.runs.plan import plan_run
 
     console = Console()
     planned = plan_run(settings)

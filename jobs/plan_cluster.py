@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.cluster_sizing import ClusterPlan, Estimate, NodeType, Surroundings
-    from pipeline.config import Config
-    from pipeline.sizing import Corpus
+    from winnow.config.config import Config
+    from winnow.runs.estimate.cluster import Assumptions, ClusterPlan, Estimate, NodeType
+    from winnow.runs.estimate.sizes import Corpus
 
 NODE_COUNTS = (1, 2, 4, 8, 16, 32)
 """Shown where nobody asks for a number."""
@@ -44,9 +44,8 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
         ConfigError: an option cannot be used, or no number of nodes does what is asked.
     """
     import orjson
-
-    from pipeline.cluster_sizing import plan_cluster
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
+    from winnow.runs.estimate.cluster import plan_cluster
 
     _check_finite(asked)
     node, given = _machines(config, asked)
@@ -65,7 +64,7 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
 
 def _check_finite(asked: Asked) -> None:
     """Refuse numbers that are none, or larger than any cluster; the command refuses those that are too small."""
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
 
     for field in fields(asked):
         value = getattr(asked, field.name)
@@ -75,10 +74,10 @@ def _check_finite(asked: Asked) -> None:
 
 def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
     """What is to be read, bytes of a token id, and tokens where they are counted."""
-    from pipeline.plan import plan_run
-    from pipeline.run import usable_vocabulary
-    from pipeline.sizing import corpus_of
-    from pipeline.stages.slices import COMPRESSED_RATIO
+    from winnow.runs.estimate.sizes import corpus_of
+    from winnow.runs.plan import plan_run
+    from winnow.runs.run import load_run_vocabulary
+    from winnow.stages.ingest.slices import COMPRESSED_RATIO
 
     if asked.corpus_gb is None:
         planned = plan_run(config)
@@ -88,15 +87,15 @@ def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
 
         text = int(asked.corpus_gb * 1e9)
         corpus, tokens = corpus_of(text, text // COMPRESSED_RATIO), None
-        id_bytes = np.dtype(usable_vocabulary(config).dtype).itemsize
+        id_bytes = np.dtype(load_run_vocabulary(config).dtype).itemsize
     if asked.document_kb is not None:
         corpus = replace(corpus, documents=max(1, int(corpus.text_bytes / (asked.document_kb * 1e3))))
     return corpus, id_bytes, tokens
 
 
-def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Surroundings"]:
-    from pipeline.cluster_sizing import NodeType, Surroundings
-    from pipeline.config import ConfigError
+def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Assumptions"]:
+    from winnow.config.config import ConfigError
+    from winnow.runs.estimate.cluster import Assumptions, NodeType
 
     table = _node_table(Path(asked.node_types) if asked.node_types else NODE_TYPES)
     head_price = None
@@ -117,7 +116,7 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Surroundings
     node = replace(node, cores=asked.cores or node.cores, memory_gb=asked.memory_gb or node.memory_gb)
     if asked.price is not None:
         node = replace(node, price=asked.price)
-    return node, Surroundings(
+    return node, Assumptions(
         object_store="://" in config.run,
         storage_mb_s=asked.storage_mb_s,
         efficiency=asked.efficiency,
@@ -130,9 +129,8 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Surroundings
 
 def _node_table(path: Path) -> dict[str, Any]:
     import yaml
-
-    from pipeline.cluster_sizing import NodeType
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
+    from winnow.runs.estimate.cluster import NodeType
 
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -173,7 +171,7 @@ def _check_numbers(where: str, values: dict[str, Any], may_be_0: tuple[str, ...]
 
 
 def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
 
     if asked.nodes is not None:
         return [plan.on(asked.nodes)]
@@ -193,8 +191,7 @@ def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:
 def _print(plan: "ClusterPlan", estimates: list["Estimate"]) -> None:
     from rich.console import Console
     from rich.table import Table
-
-    from pipeline.cluster_sizing import SPILL_GB, basis_of
+    from winnow.runs.estimate.cluster import SPILL_GB, basis_of
 
     console = Console()
 

@@ -43,41 +43,42 @@ def run(
     the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
     2: config or input refused. 3: another run owns the folder. 75: stopped by SIGTERM; the same command goes on.
     """
-    from jobs.early import start_ray_early
-    from jobs.exits import OK, leave, log_to_stderr, true_exit_codes
-    from pipeline.engine.stopping import Stop
+    from winnow.engine.stopping import Stop
+
+    from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
+    from .prestart_ray import start_ray_early
 
     started = time.perf_counter()
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
     stop = Stop()
-    with true_exit_codes(), stop.heed():
+    with true_exit_codes(), stop.handle_signals():
         if not new_only and not if_changed:
             start_ray_early(config, settings)
         log_to_stderr(log_format)
         from rich.console import Console
+        from winnow.config.config import load_config
+        from winnow.runs.corpus import add_new_inputs, is_unchanged
+        from winnow.runs.run import run as run_pipeline
 
-        from jobs.summary import print_summary
-        from pipeline.config import load_config
-        from pipeline.corpus import append_new, is_unchanged
-        from pipeline.run import run as run_pipeline
+        from .summary import print_summary
 
         loaded = load_config(config, settings)
         log_to_stderr(log_format, loaded.run)
         _refuse_name(name, new_only)
-        walk = None
+        context = None
         if new_only:
-            walk = append_new(loaded, name, stop)
+            context = add_new_inputs(loaded, name, stop)
         elif not (if_changed and is_unchanged(loaded)):
-            walk = run_pipeline(loaded, stop)
-        if walk is None:
+            context = run_pipeline(loaded, stop)
+        if context is None:
             print(f"winnow: nothing is new for {loaded.run}; nothing was done")
         else:
-            print_summary(walk, time.perf_counter() - started, Console())
+            print_summary(context, time.perf_counter() - started, Console())
     leave(OK)
 
 
 def _refuse_name(name: str | None, new_only: bool) -> None:
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
 
     if name is not None and not new_only:
         raise ConfigError("--as names a shard set of a corpus that grows; use it with --new-only")

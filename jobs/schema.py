@@ -7,7 +7,7 @@ def schema() -> None:
     """Print the JSON Schema of the config; editors check and complete YAML with it."""
     import json
 
-    from pipeline.config import Config
+    from winnow.config.config import Config
 
     print(json.dumps(Config.model_json_schema(), indent=2))
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.exits import OK, REFUSED, leave, log_to_stderr, printable, true_exit_codes
-from jobs.run import Overrides
+from .exit_codes import OK, REFUSED, leave, log_to_stderr, printable, true_exit_codes
+from .run import Overrides
 
 
 def select(
@@ -23,18 +23,18 @@ def select(
     embedded is looked at, whatever it then removed. With `select.quality`, also how well the head tells held-out
     examples apart, and what each threshold keeps.
     """
-    from pipeline.engine.stopping import Stop
+    from winnow.engine.stopping import Stop
 
     log_to_stderr()
     stop = Stop()
-    with true_exit_codes(), stop.heed():
+    with true_exit_codes(), stop.handle_signals():
         if not explore:
             print("winnow: say --explore; what a run selects is decided by its config and done by `winnow run`")
             sys.exit(REFUSED)
-        from pipeline.engine.records import total
-        from pipeline.select_books import curve_lines, head_lines, quality_books
-        from pipeline.select_explore import EPSILONS, removal_curve, texts_of_pairs
-        from pipeline.select_undecided import embedded_documents
+        from winnow.engine.records import total
+        from winnow.finished.explore import EPSILONS, removal_curve, texts_of_pairs
+        from winnow.report.selection_report import curve_lines, head_lines, quality_books
+        from winnow.runs.explore import embedded_documents
 
         run = embedded_documents(name, overrides, stop)
         if "quality" in run.records:

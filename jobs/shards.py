@@ -4,16 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.exits import printable, true_exit_codes
-from jobs.why import RunFolder
+from .exit_codes import printable, true_exit_codes
+from .why import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.table import Table
-
-    from pipeline.shards.packed_rows import PackedRows
-    from pipeline.tokens.vocabulary import Vocabulary
+    from winnow.shards.packed_rows import PackedRows
+    from winnow.tokens.vocabulary import Vocabulary
 
 shards = typer.Typer(help="The finished shards: rows as text, figures, another format.", no_args_is_help=True)
 
@@ -27,17 +26,18 @@ def head(
 ) -> None:
     """Show the first rows as text: each document piece with its length, and whether it begins and ends in the row."""
     with true_exit_codes():
-        from jobs.labels import numbered_label
-        from pipeline.finished import load_finished
-        from pipeline.run import usable_vocabulary
-        from pipeline.shard_access import best_source, read_stored, row_shape, stored_shards
-        from pipeline.stages.shard_reading import tells_borders
+        from winnow.finished.finished import load_finished
+        from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
+        from winnow.runs.run import load_run_vocabulary
+        from winnow.stages.shards.shard_reading import has_document_boundaries
+
+        from .labels import numbered_label
 
         finished = load_finished(run)
-        vocabulary = usable_vocabulary(finished.config)
+        vocabulary = load_run_vocabulary(finished.config)
         kind = best_source(finished.manifest)
         names = finished.manifest.get("labels", {"names": []})["names"]
-        borders = tells_borders(kind, row_shape(finished.manifest))
+        borders = has_document_boundaries(kind, row_shape(finished.manifest))
         shown, first = 0, 0
         for shard in stored_shards(finished, kind, split):
             packed = read_stored(finished, kind, shard, rows - shown, whole_rows=True)
@@ -92,8 +92,8 @@ def stats(
 ) -> None:
     """Rows, tokens, fill, lengths of document pieces, tokens of each source, bytes of each format."""
     with true_exit_codes():
-        from pipeline.finished import load_finished
-        from pipeline.shard_stats import shard_stats
+        from winnow.finished.finished import load_finished
+        from winnow.finished.shard_stats import shard_stats
 
         found = shard_stats(load_finished(run))
         if as_json:
@@ -110,7 +110,7 @@ def print_stats(found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from jobs.labels import labels_table
+    from .labels import labels_table
 
     console = Console()
     row = f"{found['row']} rows of {found['row_tokens']:,} {found['dtype']} ids"
@@ -182,10 +182,10 @@ def convert(
     is read.
     """
     with true_exit_codes():
-        from pipeline.config import ConfigError
-        from pipeline.convert import convert as convert_shards
-        from pipeline.finished import load_finished
-        from pipeline.stages.shard_files import FORMATS
+        from winnow.config.config import ConfigError
+        from winnow.finished.convert import convert as convert_shards
+        from winnow.finished.finished import load_finished
+        from winnow.stages.shards.shard_files import FORMATS
 
         if to not in FORMATS:
             raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")

@@ -13,7 +13,7 @@ def status(
 
     Exit code 1 when a finished run's manifest is missing or damaged.
     """
-    from jobs.exits import FAILED, printable, true_exit_codes
+    from .exit_codes import FAILED, printable, true_exit_codes
 
     with true_exit_codes():
         import sys
@@ -22,9 +22,8 @@ def status(
         import orjson
         from rich.console import Console
         from rich.table import Table
-
-        from pipeline.objects.address import join
-        from pipeline.status import status_of
+        from winnow.runs.status import status_of
+        from winnow.storage.address import join
 
         found = status_of(run)
         if as_json:

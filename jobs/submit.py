@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.run import ConfigPath, Overrides
+from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.engine.stopping import Stop
+    from winnow.config.config import Config
+    from winnow.engine.stopping import Stop
 
 LOOK_SECONDS = 2.0
 """How often to ask for the job's state and its log."""
@@ -58,12 +58,13 @@ def submit(
     Exit codes are those of `winnow run`; 75 also when somebody stopped the job. Ctrl-C or SIGTERM asks the job to stop
     and waits until it has (committed work stays); a second one leaves it alone.
     """
-    from jobs.exits import OK, leave, true_exit_codes
-    from pipeline.engine.stopping import Stop
+    from winnow.engine.stopping import Stop
+
+    from .exit_codes import OK, leave, true_exit_codes
 
     stop = Stop()
-    with true_exit_codes(), stop.heed():
-        from pipeline.config import load_config
+    with true_exit_codes(), stop.handle_signals():
+        from winnow.config.config import load_config
 
         settings = load_config(config, overrides)
         _refuse_relative_paths(settings)
@@ -85,7 +86,7 @@ def _options(overrides: list[str], *, new_only: bool, name: str | None, if_chang
 
 
 def _variables(given: list[str]) -> dict[str, str]:
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
 
     for text in given:
         if "=" not in text:
@@ -95,8 +96,8 @@ def _variables(given: list[str]) -> dict[str, str]:
 
 def _refuse_relative_paths(config: "Config") -> None:
     """A job's current folder is a temporary one of the cluster: what lay under it would be lost."""
-    from pipeline.config import ConfigError
-    from pipeline.objects.address import is_url
+    from winnow.config.config import ConfigError
+    from winnow.storage.address import is_url
 
     paths = {"run": config.run}
     for source in config.sources:
@@ -113,8 +114,8 @@ def _refuse_relative_paths(config: "Config") -> None:
 
 
 def _client(address: str | None) -> Any:
-    from pipeline.engine.connect import ClusterError
-    from pipeline.engine.private_ray import quiet_ray_environment
+    from winnow.engine.executors.connect import ClusterError
+    from winnow.engine.executors.private_ray import quiet_ray_environment
 
     quiet_ray_environment()
     from ray.job_submission import JobSubmissionClient
@@ -138,7 +139,7 @@ def _submit(
     job: str | None,
     variables: dict[str, str],
 ) -> str:
-    from pipeline.config import ConfigError
+    from winnow.config.config import ConfigError
 
     with tempfile.TemporaryDirectory(prefix="winnow-submit-") as alone:
         if working_dir is None:
@@ -200,7 +201,7 @@ def _wait(client: Any, job: str, stop: "Stop", *, follow: bool) -> Any:
 
 def _print_new(log: str, printed: int) -> int:
     """Print what a log has gained; returns how much of it is printed now. Half a line waits for its end."""
-    from jobs.exits import printable
+    from .exit_codes import printable
 
     end = log.rfind("\n") + 1
     if end > printed:
@@ -212,8 +213,9 @@ def _print_new(log: str, printed: int) -> int:
 
 def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
     """The run's exit code; what a user needs to know goes to stderr."""
-    from jobs.exits import FAILED, OK, RESUMABLE, printable
-    from pipeline.engine.stopping import exit_code_of
+    from winnow.engine.stopping import exit_code_of
+
+    from .exit_codes import FAILED, OK, RESUMABLE, printable
 
     state = details.status.value
     if state == "SUCCEEDED":

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from jobs.run import ConfigPath, Overrides
+from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
-    from pipeline.own_vocabulary import Compression
+    from winnow.runs.train_tokeniser import Compression
 
 
 def train_tokenizer(
@@ -32,14 +32,13 @@ def train_tokenizer(
     Cleans as `winnow run` would (a later run goes on from there) and writes vocabulary.tiktoken, tokenizer.json (the
     same ids), tokenise.yaml (the section for a config) and report.json. The same input gives the same bytes.
     """
-    from jobs.exits import OK, leave, log_to_stderr, printable, true_exit_codes
+    from .exit_codes import OK, leave, log_to_stderr, printable, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
-
-        from pipeline.config import load_config
-        from pipeline.own_vocabulary import COMPARED, CONFIG, JSON, RANKS, train_vocabulary
+        from winnow.config.config import load_config
+        from winnow.runs.train_tokeniser import COMPARED, CONFIG, JSON, RANKS, train_vocabulary
 
         others = tuple(compare) if compare else COMPARED
         trained = train_vocabulary(load_config(config, overrides), size, sample_mb, pattern, seed, out, others)
@@ -58,7 +57,7 @@ def _table(rows: "list[Compression]") -> object:
     from rich.table import Table
     from rich.text import Text
 
-    from jobs.exits import printable
+    from .exit_codes import printable
 
     encodings = list(rows[0].bytes_a_token) if rows else []
     table = Table("held-out text", title="bytes a token", title_justify="left")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.exits import FAILED, printable, true_exit_codes
-from jobs.why import RunFolder
+from .exit_codes import FAILED, printable, true_exit_codes
+from .why import RunFolder
 
 
 def verify(
@@ -15,8 +15,8 @@ def verify(
 ) -> None:
     """Check a finished run from its files alone. Exit code 1 when anything differs."""
     with true_exit_codes():
-        from pipeline.finished import load_finished
-        from pipeline.verify import check_shards, check_work, has_manifest, recount
+        from winnow.audit.verify.verify import check_shards, check_work, has_manifest, recount
+        from winnow.finished.finished import load_finished
 
         finished = load_finished(run)
         faults = check_shards(finished)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.exits import REFUSED, printable, true_exit_codes
+from .exit_codes import REFUSED, printable, true_exit_codes
 
 if TYPE_CHECKING:
-    from pipeline.explain import Story
+    from winnow.finished.explain import Story
 
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The run folder (`run` in the config).")]
 
@@ -24,8 +24,8 @@ def why(
 ) -> None:
     """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
     with true_exit_codes():
-        from pipeline.explain import explain, find, unreadable
-        from pipeline.finished import load_finished
+        from winnow.finished.explain import explain, find, unreadable
+        from winnow.finished.finished import load_finished
 
         finished = load_finished(run)
         found = find(finished, name)
@@ -55,8 +55,8 @@ _LEFT_OUT = {
 
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
-    from pipeline import schemas
-    from pipeline.explain import LostDocument, Story
+    from winnow import schemas
+    from winnow.finished.explain import LostDocument, Story
 
     lines = [
         f"document   {story.id}  (number {story.doc})",

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from winnow.config.config import ConfigError, parse_config
+from winnow.runs.estimate.cluster import CORE_SECONDS_A_MB, Assumptions, NodeType, plan_cluster
+from winnow.runs.estimate.requests import requests_of
+from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 
 from jobs.plan_cluster import _node_table
-from pipeline.cluster_sizing import CORE_SECONDS_A_MB, NodeType, Surroundings, plan_cluster
-from pipeline.config import ConfigError, parse_config
-from pipeline.request_sizing import requests_of
-from pipeline.sizing import Corpus, corpus_of, sizes_of
 from tests.e2e.test_commands import winnow
 
 TERABYTE = Corpus(10**12, 25 * 10**10, 250_000_000)
-SHARED_DISK = Surroundings(object_store=False)
+SHARED_DISK = Assumptions(object_store=False)
 
 
 def config(**more):
@@ -103,7 +103,7 @@ def test_what_limits():
     assert wired.on(1).limit == "network"
     assert wired.on(1).hours == pytest.approx((wired.moved_bytes / 1e9 + 9.4 + 145) / 3600)
     stored = plan_cluster(
-        TERABYTE, config(), 4, node(price=1.0), Surroundings(object_store=True, read_price=0.0004, write_price=0.005)
+        TERABYTE, config(), 4, node(price=1.0), Assumptions(object_store=True, read_price=0.0004, write_price=0.005)
     )
     assert stored.on(16).limit == "requests"
     cost = (stored.requests.reads * 0.0004 + stored.requests.writes * 0.005) / 1000

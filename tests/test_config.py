@@ -2,9 +2,8 @@ import json
 
 import pytest
 import yaml
-
-from pipeline.config import ConfigError, load_config, parse_config
-from pipeline.starter import starter_config
+from winnow.config.config import ConfigError, load_config, parse_config
+from winnow.config.starter import starter_config
 
 MINIMAL = {"run": "runs/x", "sources": [{"name": "web", "path": "data/*.jsonl"}]}
 
@@ -177,7 +176,7 @@ def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path)
 
 
 def test_the_schema_is_json():
-    from pipeline.config import Config
+    from winnow.config.config import Config
 
     schema = json.loads(json.dumps(Config.model_json_schema()))
     assert "sources" in schema["properties"]

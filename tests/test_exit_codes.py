@@ -6,20 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from winnow.config.config import ConfigError
+from winnow.engine.engine import StageFailedError
+from winnow.engine.executors.connect import ClusterError
+from winnow.engine.executors.execute import Failure
+from winnow.engine.lease import LeaseHeldError
+from winnow.engine.stopping import ForcedStop, Stop, StoppedError
+from winnow.flow.context import UnreadableShareError
+from winnow.report.balances import BooksError
+from winnow.sources.catalogue import InputError
+from winnow.storage.store import StorageError
 
-from jobs import exits
-from jobs.exits import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
+from jobs import exit_codes as exits
+from jobs.exit_codes import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
 from jobs.submit import _outcome, _wait
-from pipeline.config import ConfigError
-from pipeline.engine.catalogue import InputError
-from pipeline.engine.connect import ClusterError
-from pipeline.engine.engine import StageFailedError
-from pipeline.engine.execute import Failure
-from pipeline.engine.lease import LeaseHeldError
-from pipeline.engine.ledger import BooksError
-from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError
-from pipeline.engine.store import StorageError
-from pipeline.walk import UnreadableShareError
 
 MEANINGS = {
     OK: [None],
@@ -32,8 +32,8 @@ MEANINGS = {
     ],
     REFUSED: [ConfigError("a setting"), InputError("no file"), ClusterError("no node"), UnreadableShareError("much")],
     HELD: [LeaseHeldError("another run")],
-    RESUMABLE: [StoppedError("stopped", signal.SIGTERM), StopAtOnce(signal.SIGTERM)],
-    INTERRUPTED: [StoppedError("stopped", signal.SIGINT), StopAtOnce(signal.SIGINT), KeyboardInterrupt()],
+    RESUMABLE: [StoppedError("stopped", signal.SIGTERM), ForcedStop(signal.SIGTERM)],
+    INTERRUPTED: [StoppedError("stopped", signal.SIGINT), ForcedStop(signal.SIGINT), KeyboardInterrupt()],
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-START = "from jobs.exits import true_exit_codes, leave\nfrom rich.console import Console\n"
+START = "from jobs.exit_codes import true_exit_codes, leave\nfrom rich.console import Console\n"
 
 
 def ended(code: str, *, read: bool = True) -> tuple[int, str]:

@@ -1,7 +1,6 @@
 import pytest
-
-from pipeline.languages import LANGUAGES, nearest_code
-from pipeline.text.language import LanguageConfig, LanguageIdentifier
+from winnow.text.language.codes import LANGUAGES, nearest_code
+from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 
 
 def test_the_list_is_what_the_model_can_say():

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from pipeline import prepared
-from pipeline.prepared import prepared_arrays
+from winnow.numeric import cached_arrays as prepared
+from winnow.numeric.cached_arrays import prepared_arrays
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from winnow.finished.finished import FinishedRun
 
-from pipeline.finished import FinishedRun
 from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
 from tests.e2e.sample import article
 

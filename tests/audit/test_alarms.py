@@ -3,11 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.alarms import LEAST_CLUSTER, dedup_alarms
-from pipeline.config import parse_config
-from pipeline.engine.records import Record
-from pipeline.stages.keepers import largest_clusters
+from winnow.config.config import parse_config
+from winnow.engine.records import Record
+from winnow.report.alarms import LEAST_CLUSTER, dedup_alarms
+from winnow.stages.dedup.keepers import largest_clusters
 
 
 def record(stage: str, counters=None, notes=None) -> Record:
@@ -28,7 +27,7 @@ def decided(web_lost: int, web_kept: int, books_kept: int = 1000) -> list[Record
 
 def clustered(*clusters: tuple[int, int, int]) -> list[Record]:
     names = ("source", "keeper", "documents")
-    return [record("keepers", notes={"largest_clusters": [dict(zip(names, c, strict=True))]}) for c in clusters]
+    return [record("keepers", metadata={"largest_clusters": [dict(zip(names, c, strict=True))]}) for c in clusters]
 
 
 def test_a_source_that_lost_over_half():

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from winnow import schemas
+from winnow.audit.clusters import largest_clusters
+from winnow.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
+from winnow.audit.documents import components_of, draw
+from winnow.audit.planted import EDITS, measure_planted
+from winnow.config.config import parse_config
+from winnow.dedup.bands import candidate_probability
+from winnow.finished.finished import FinishedRun, load_finished
+from winnow.runs.run import run
+from winnow.stages.tables import list_column_to_2d, read_ipc
 
-from pipeline import schemas
-from pipeline.audit.clusters import largest_clusters
-from pipeline.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
-from pipeline.audit.documents import components_of, draw
-from pipeline.audit.planted import EDITS, measure_planted
-from pipeline.config import parse_config
-from pipeline.dedup.bands import chance_to_meet
-from pipeline.finished import FinishedRun, load_finished
-from pipeline.run import run
-from pipeline.stages.tables import fixed_width, read_ipc
 from tests.audit.small_run import HOSTILE, Truth, alter_decisions, settings, write_documents
 from tests.e2e.test_commands import winnow
 
@@ -63,7 +63,7 @@ def band_met(finished: FinishedRun) -> set[tuple[int, int]]:
         doc: signature.reshape(-1, minhash.rows)[: minhash.bands]
         for table in tables
         for doc, signature in zip(
-            table.column("doc").to_pylist(), fixed_width(table, "signature", minhash.num_perm), strict=True
+            table.column("doc").to_pylist(), list_column_to_2d(table, "signature", minhash.num_perm), strict=True
         )
     }
     return {(a, b) for a, b in combinations(sorted(signed), 2) if (signed[a] == signed[b]).all(axis=1).any()}
@@ -119,7 +119,9 @@ def test_the_curve_counts_every_pair(finished, truth, audit):
         hits = [(a, b) for a, b in directed if (min(a, b), max(a, b)) in met and not {a, b} & alone]
         assert one.met.hits == len(hits)
         if n and directed:
-            theory = np.mean([chance_to_meet(pairs[min(p), max(p)], finished.config.dedup.minhash) for p in directed])
+            theory = np.mean(
+                [candidate_probability(pairs[min(p), max(p)], finished.config.dedup.minhash) for p in directed]
+            )
             assert one.theory == pytest.approx(float(theory))
     assert sum(one.pairs for one in audit.twins.curve[1:]) > 200
 

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
-
-from pipeline.audit.exact_search import SetIndex, Sets, join_sets, sets_of, take_sets
-from pipeline.audit.intervals import share_of
+from winnow.audit.exact_search import SetIndex, Sets, join_sets, sets_of, take_sets
+from winnow.audit.intervals import share_of
 
 ELEMENTS = {np.uint32: [0, 1, 7, 2**31, 2**32 - 1], np.uint64: [0, 1, 2**32, 2**63, 2**64 - 1]}
 
@@ -52,7 +51,7 @@ def test_every_pair_is_found(kind, indexed, others, floor, far_apart):
 
 
 def test_more_pairs_than_fit_in_one_piece(monkeypatch):
-    monkeypatch.setattr("pipeline.audit.exact_search._ROOM", 1)
+    monkeypatch.setattr("winnow.audit.exact_search._ROOM", 1)
     indexed = [[0, 1 + n // 4] for n in range(40)]
     others = [items for n in range(10) for items in ([1 + n], [0])]  # 4 pairs, 40 pairs, and so on
     index = SetIndex(as_sets(indexed, np.uint32))

@@ -3,15 +3,14 @@
 from html.parser import HTMLParser
 
 import pytest
-
-from pipeline.audit.clusters import Cluster
-from pipeline.audit.dedup import DedupAudit
-from pipeline.audit.intervals import share_of
-from pipeline.audit.page import dedup_page, element, splits_page
-from pipeline.audit.planted import Planted
-from pipeline.audit.removed import Removed, Violation
-from pipeline.audit.splits import SplitOverlap, SplitPair, SplitsAudit
-from pipeline.audit.twins import LeftPair, Twins
+from winnow.audit.clusters import Cluster
+from winnow.audit.dedup import DedupAudit
+from winnow.audit.intervals import share_of
+from winnow.audit.page import dedup_page, element, splits_page
+from winnow.audit.planted import Planted
+from winnow.audit.removed import Removed, Violation
+from winnow.audit.splits import SplitOverlap, SplitPair, SplitsAudit
+from winnow.audit.twins import LeftPair, Twins
 
 HOSTILE = "</pre></td><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & &lt;b&gt; <!-- \x1b[31m \u202e"
 

@@ -4,12 +4,12 @@ import json
 import shutil
 
 import pytest
+from winnow import schemas
+from winnow.audit.splits import audit_splits
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.audit.splits import audit_splits
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
 from tests.audit.small_run import Truth, alter_decisions, settings, write_documents
 from tests.e2e.real_text import shingles
 from tests.e2e.test_commands import winnow
@@ -49,7 +49,7 @@ def expected_pairs(truth: Truth, low: float) -> dict:
 def test_overlap_is_that_of_plain_python(which, round_shingles, request, monkeypatch):
     finished = request.getfixturevalue(which)
     if round_shingles:
-        monkeypatch.setattr("pipeline.audit.splits.ROUND_SHINGLES", round_shingles)
+        monkeypatch.setattr("winnow.audit.splits.ROUND_SHINGLES", round_shingles)
     audit, truth = audit_splits(finished), Truth(finished)
     pairs = expected_pairs(truth, 0.8)
     assert bool(pairs) == (which == "without_dedup")

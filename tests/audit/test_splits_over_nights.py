@@ -5,16 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from winnow import schemas
+from winnow.audit.earlier_runs import _is_segment
+from winnow.audit.splits import audit_splits
+from winnow.config.config import parse_config
+from winnow.dedup.index import split_indexed_document
+from winnow.finished.finished import load_finished
+from winnow.index.folder import PIN
+from winnow.runs.corpus import add_new_inputs
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.audit.earlier_runs import _is_segment
-from pipeline.audit.splits import audit_splits
-from pipeline.config import parse_config
-from pipeline.corpus import append_new
-from pipeline.dedup.index import split_indexed_document
-from pipeline.finished import load_finished
-from pipeline.index_folder import PIN
-from pipeline.run import run
 from tests.audit.small_run import Truth, alter_decisions
 from tests.e2e.nights import night_config
 from tests.e2e.real_text import jaccard, shingles
@@ -104,7 +104,7 @@ def usual(files, tmp_path_factory):
 @pytest.mark.parametrize("round_shingles", [None, 2000])
 def test_the_last_night_against_plain_python(strict, round_shingles, monkeypatch):
     if round_shingles:
-        monkeypatch.setattr("pipeline.audit.splits.ROUND_SHINGLES", round_shingles)
+        monkeypatch.setattr("winnow.audit.splits.ROUND_SHINGLES", round_shingles)
     truth = Everything(strict)
     audit = audit_splits(load_finished(str(strict[2])))
     expected = truth.pairs_of(2)
@@ -177,7 +177,7 @@ def test_shard_sets_of_a_growing_corpus_know_each_other(files, tmp_path):
     config = night_config(tmp_path / "corpus", [tmp_path / "in"], None, shards={"splits": {"val": 0.4}})
     for file in files:
         shutil.copy(file, tmp_path / "in")
-        append_new(parse_config(config))
+        add_new_inputs(parse_config(config))
     sets = sorted((tmp_path / "corpus" / "sets").iterdir())
     audit = audit_splits(load_finished(str(sets[2])))
     assert (audit.earlier_runs, audit.missing_runs, audit.pairs_count) == (2, (), 0)

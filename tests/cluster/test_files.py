@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from winnow.config.config import parse_config
+from winnow.engine.metrics import NAMES
 
-from pipeline.config import parse_config
-from pipeline.engine.metrics import NAMES
 from tests.faults.runs import wait_for
 
 CLUSTER = Path(__file__).parents[2] / "cluster"

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from winnow.config.config import parse_config
+from winnow.runs.run import run
 
-from pipeline.config import parse_config
-from pipeline.run import run
 from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster, end_family
 from tests.faults.hooks import environment
 from tests.faults.runs import Runs, shards_of, wait_for

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.dedup.bands import band_keys, chance_to_meet, exchange_rows, group_edges
-from pipeline.dedup.minhash import EMPTY, MinHashConfig
-from pipeline.dedup.radix import sort_pairs
+from winnow.dedup.bands import band_keys, candidate_probability, exchange_rows, group_edges
+from winnow.dedup.minhash import EMPTY, MinHashConfig
+from winnow.numeric.radix import sort_pairs
 
 CONFIG = MinHashConfig()
 
@@ -71,13 +70,13 @@ def test_documents_without_shingles_send_only_their_text_hash():
 def test_pairs_meet_as_often_as_theory_says(similarity):
     left, right = pairs_of(similarity, 4000, seed=int(similarity * 100))
     met = (band_keys(left, CONFIG) == band_keys(right, CONFIG)).any(axis=1).mean()
-    expected = chance_to_meet(similarity, CONFIG)
+    expected = candidate_probability(similarity, CONFIG)
     assert abs(met - expected) < 5 * np.sqrt(expected * (1 - expected) / 4000) + 1e-3
 
 
 def test_chance_to_meet_of_the_defaults():
-    assert chance_to_meet(0.8, CONFIG) == pytest.approx(0.997, abs=5e-4)
-    curve = chance_to_meet(np.linspace(0, 1, 11), CONFIG)
+    assert candidate_probability(0.8, CONFIG) == pytest.approx(0.997, abs=5e-4)
+    curve = candidate_probability(np.linspace(0, 1, 11), CONFIG)
     assert curve[0] == 0 and curve[-1] == 1 and (np.diff(curve) >= 0).all()
 
 

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components as scipy_components
-
-from pipeline.dedup.components import connected_components
-from pipeline.dedup.exact import text_hashes
+from winnow.dedup.components import connected_components
+from winnow.dedup.exact import text_hashes
 
 
 def reference(edges):

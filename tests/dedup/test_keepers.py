@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.dedup import keeper_search
-from pipeline.dedup.keepers import choose_keepers, exact_similarity
-from pipeline.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations
+from winnow.dedup import keeper_search
+from winnow.dedup.keepers import choose_keepers, exact_similarity
+from winnow.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations
 
 
 def slow_keepers(rank, offsets, signed, counts, hashes, threshold, already_kept, similar=None):

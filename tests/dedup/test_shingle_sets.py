@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.dedup import shingle_sets as module
-from pipeline.dedup.shingle_sets import shingle_sets
-from pipeline.dedup.shingles import shingle_hashes
+from winnow.dedup import shingle_sets as module
+from winnow.dedup.shingle_sets import shingle_sets
+from winnow.dedup.shingles import shingle_hashes
 
 
 @pytest.mark.parametrize("group", [1, 7, 1 << 20])

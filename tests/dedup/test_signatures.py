@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from pipeline.dedup.minhash import EMPTY, MinHashConfig, has_shingles, permutations, signatures
-from pipeline.dedup.shingles import BLOCK_SHINGLES, shingle_counts, shingle_hashes
+from winnow.dedup.minhash import EMPTY, MinHashConfig, has_shingles, permutations, signatures
+from winnow.dedup.shingles import BLOCK_SHINGLES, shingle_counts, shingle_hashes
 
 MASK = 2**64 - 1
 LITERAL_SHINGLES = [2443213577, 4212959324, 1043089498]

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import zstandard
-
-from pipeline.finished import load_finished
-from pipeline.stages.tables import read_parquet
+from winnow.finished.finished import load_finished
+from winnow.stages.tables import read_parquet
 
 
 def real_lines(shared: Path, every: int, of: int = 0) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import zstandard
+from winnow.finished.finished import FinishedRun
 
-from pipeline.finished import FinishedRun
 from tests.text.specification import fold, hash_word, words
 
 MASK = 2**64 - 1

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zstandard
+from winnow import schemas
+from winnow.config.config import parse_config
+from winnow.finished.explain import explain, find
+from winnow.finished.finished import load_finished
+from winnow.flow.context import UnreadableShareError
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.explain import explain, find
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.walk import UnreadableShareError
 from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
 
@@ -222,5 +222,5 @@ def test_a_document_of_200_mb(folder):
     story = explain(finished, giant_doc)
     assert story.outcome == schemas.KEPT
     assert story.text == giant
-    peak = max(record.measures["peak_memory_mb"] for records in finished.records.values() for record in records)
+    peak = max(record.metrics["peak_memory_mb"] for records in finished.records.values() for record in records)
     assert peak < 4096

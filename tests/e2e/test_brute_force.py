@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
+from winnow import schemas
+from winnow.dedup.shingle_sets import shingle_sets
+from winnow.finished.finished import FinishedRun, load_finished
+from winnow.text.words import hash_words
 
-from pipeline import schemas
-from pipeline.dedup.shingle_sets import shingle_sets
-from pipeline.finished import FinishedRun, load_finished
-from pipeline.text.words import hash_words
 from tests.dedup.brute_force import similar_pairs
 from tests.e2e.processes import command
 

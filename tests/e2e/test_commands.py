@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from jobs.exits import printable
+from jobs.exit_codes import printable
 from tests.e2e.sample import settings, write_sample
 
 
@@ -145,7 +145,7 @@ def test_kernels_leave_ray_alone():
         "    module = importlib.import_module(f'pipeline.{package}')\n"
         "    for info in pkgutil.iter_modules(module.__path__):\n"
         "        importlib.import_module(f'pipeline.{package}.{info.name}')\n"
-        "loaded = [m for m in sys.modules if m == 'ray' or m.startswith(('pipeline.engine', 'pipeline.stages'))]\n"
+        "loaded = [m for m in sys.modules if m == 'ray' or m.startswith(('winnow.engine', 'winnow.stages'))]\n"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

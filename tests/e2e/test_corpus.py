@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.finished.finished import load_finished
+from winnow.runs.run import load_run_vocabulary
 
-from pipeline.finished import load_finished
-from pipeline.run import usable_vocabulary
-from pipeline.verify import check_shards, recount
 from tests.e2e.processes import command, kill_when
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_the_books_close_and_the_shards_are_whole(on_two_workers):
 
 def test_all_shards_decode_to_exactly_the_kept_documents(on_two_workers):
     finished = load_finished(str(on_two_workers))
-    vocabulary = usable_vocabulary(finished.config)
+    vocabulary = load_run_vocabulary(finished.config)
     expected: dict[str, Counter[bytes]] = {name: Counter() for name in finished.config.shards.split_names}
     for part, decided in zip(finished.parts, finished.records["decide"], strict=True):
         texts = pq.read_table(finished.store.path(part.documents["path"]), columns=["text"]).column("text")

@@ -8,17 +8,17 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from winnow.audit.verify.verify import check_shards
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.convert import convert
+from winnow.finished.finished import FinishedRun, load_finished
+from winnow.finished.shards import read_stored, stored_shards
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.shards.formats.raw import NAMES
+from winnow.stages.shards.shard_files import FORMATS
+from winnow.stages.shards.shard_set import described_formats, files_of
 
 from jobs.shards import shown_text
-from pipeline.config import ConfigError, parse_config
-from pipeline.convert import convert
-from pipeline.finished import FinishedRun, load_finished
-from pipeline.run import run, usable_vocabulary
-from pipeline.shard_access import read_stored, stored_shards
-from pipeline.shards.formats.raw import NAMES
-from pipeline.stages.shard_files import FORMATS
-from pipeline.stages.shard_set import described_formats, files_of
-from pipeline.verify import check_shards
 from tests.e2e.sample import settings, write_sample
 from tests.e2e.test_commands import winnow
 
@@ -33,8 +33,8 @@ def sample(tmp_path_factory) -> Path:
 
 
 def finish(sample: Path, folder: Path, **shards) -> FinishedRun:
-    walk = run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
-    assert walk.sharded
+    context = run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
+    assert context.sharded
     return load_finished(str(folder))
 
 
@@ -154,8 +154,8 @@ def test_what_is_lost_is_written_again_with_the_same_bytes(finished, sample, tmp
     folder = copy / finished.shards
     for pattern in ("*.parquet", "raw/train/*.idx", "mds/train/index.json", "litdata/val/*.bin"):
         next(folder.glob(pattern)).unlink()
-    walk = run(parse_config(settings(sample, copy, shards=SHARDS | {"formats": list(FORMATS)})))
-    computed = {s.name: s.units - s.reused for s in walk.engine.summaries if s.units > s.reused}
+    context = run(parse_config(settings(sample, copy, shards=SHARDS | {"formats": list(FORMATS)})))
+    computed = {s.name: s.units - s.reused for s in context.engine.summaries if s.units > s.reused}
     assert set(computed) == {"shards", "shard_index"}
     assert contents(folder) == before
 
@@ -286,7 +286,7 @@ def test_rows_without_borders_can_be_looked_at(sample, tmp_path, row, kind):
     assert code == 0 and f"{kind} files do not store where documents begin" in output
     assert "tokens of a document piece" not in output
     code, output = winnow("shards", "head", made.store.root, "--rows", "1", "--characters", "100000")
-    text = shown_text(first.rows[0], usable_vocabulary(made.config), 100_000)
+    text = shown_text(first.rows[0], load_run_vocabulary(made.config), 100_000)
     assert code == 0 and f"{kind} files do not store where documents begin" in output and text in output
 
 
@@ -377,15 +377,15 @@ def test_shards_too_large_for_a_format_are_refused_before_any_work(sample, tmp_p
 
 
 def test_ids_beyond_the_vocabulary_fail_the_shard(finished, sample, tmp_path):
-    from pipeline.engine.stage import Workspace
-    from pipeline.shards.formats.payload import FormatError
-    from pipeline.stages.shard_files import ShardPlace, write_rows
+    from winnow.engine.stage import Workspace
+    from winnow.shards.formats.payload import FormatError
+    from winnow.stages.shards.shard_files import ShardId, write_rows
 
     shard = next(stored_shards(finished, "parquet"))
     packed = read_stored(finished, "parquet", shard)
     settings_of = {"vocabulary_size": int(packed.rows.max()), "formats": ["raw"], "compression": "none"}
     with pytest.raises(FormatError, match="the vocabulary ends at"):
-        write_rows(Workspace(finished.store, "work", "x", settings_of), ShardPlace("x", "train", 0, 1), packed)
+        write_rows(Workspace(finished.store, "work", "x", settings_of), ShardId("x", "train", 0, 1), packed)
     assert not finished.store.exists("x")
 
 

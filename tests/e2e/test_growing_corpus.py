@@ -12,14 +12,14 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
+from winnow.config.config import ConfigError, parse_config
+from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.finished.finished import load_finished
+from winnow.index.folder import Index
+from winnow.runs.corpus import CORPUS, add_new_inputs, is_unchanged
+from winnow.runs.run import run
+from winnow.storage.local_store import LocalStore
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.corpus import CORPUS, append_new, is_unchanged
-from pipeline.engine.lease import LeaseHeldError, hold_lease
-from pipeline.engine.local_store import LocalStore
-from pipeline.finished import load_finished
-from pipeline.index_folder import Index
-from pipeline.run import run
 from tests.e2e.nights import ledger, night_config
 from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
@@ -81,7 +81,7 @@ def test_three_nights_and_quiet_ones(tmp_path):
 def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
     for night in range(2):
         write_night(tmp_path / "raw", night)
-        append_new(parse_config(config(tmp_path)))
+        add_new_inputs(parse_config(config(tmp_path)))
         files = [tmp_path / "raw" / f"{n}.jsonl" for n in range(night + 1)]
         run(parse_config(night_config(tmp_path / f"run-{night}", files, tmp_path / "index")))
         mine = load_finished(str(tmp_path / "corpus" / "sets" / f"{night:05d}")).manifest["shards"]
@@ -91,40 +91,40 @@ def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
 def test_a_night_that_failed_goes_on_under_its_number(tmp_path, monkeypatch):
     write_night(tmp_path / "raw", 0)
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.stages.tokenise.run", lambda unit, workspace: 1 / 0)
+        patched.setattr("winnow.stages.tokenise.tokenise.run", lambda unit, workspace: 1 / 0)
         with pytest.raises(RuntimeError, match="tokenise"):
-            append_new(parse_config(config(tmp_path)))
+            add_new_inputs(parse_config(config(tmp_path)))
     assert not (tmp_path / "corpus" / CORPUS).exists()
-    walk = append_new(parse_config(config(tmp_path)))
-    assert walk is not None
-    assert any(summary.reused for summary in walk.engine.summaries)
+    context = add_new_inputs(parse_config(config(tmp_path)))
+    assert context is not None
+    assert any(summary.reused for summary in context.engine.summaries)
     assert [entry["name"] for entry in sets(tmp_path)] == ["00000"]
 
 
 def test_a_death_between_the_segment_and_the_list_is_healed(tmp_path):
     write_night(tmp_path / "raw", 0)
-    append_new(parse_config(config(tmp_path)))
+    add_new_inputs(parse_config(config(tmp_path)))
     before = (tmp_path / "corpus" / CORPUS).read_bytes()
     (tmp_path / "corpus" / CORPUS).unlink()
-    assert append_new(parse_config(config(tmp_path))) is None
+    assert add_new_inputs(parse_config(config(tmp_path))) is None
     assert (tmp_path / "corpus" / CORPUS).read_bytes() == before
 
 
 def test_what_cannot_be(tmp_path):
     write_night(tmp_path / "raw", 0)
-    append_new(parse_config(config(tmp_path)), "a")
+    add_new_inputs(parse_config(config(tmp_path)), "a")
     write_night(tmp_path / "raw", 1)
     with pytest.raises(ConfigError, match=r"shard set a is out, and 1 input files are new since"):
-        append_new(parse_config(config(tmp_path)), "a")
+        add_new_inputs(parse_config(config(tmp_path)), "a")
     with pytest.raises(ConfigError, match="expected letters"):
-        append_new(parse_config(config(tmp_path)), "../a")
+        add_new_inputs(parse_config(config(tmp_path)), "../a")
     off = config(tmp_path) | {"dedup": False}
     with pytest.raises(ConfigError, match="needs `dedup`"):
-        append_new(parse_config(off))
+        add_new_inputs(parse_config(off))
     with pytest.raises(ConfigError, match="a run folder, not a corpus"):
-        append_new(parse_config(config(tmp_path) | {"run": str(tmp_path / "corpus" / "sets" / "a")}))
+        add_new_inputs(parse_config(config(tmp_path) | {"run": str(tmp_path / "corpus" / "sets" / "a")}))
     with hold_lease(LocalStore(str(tmp_path / "corpus"))), pytest.raises(LeaseHeldError, match="the corpus belongs to"):
-        append_new(parse_config(config(tmp_path)))
+        add_new_inputs(parse_config(config(tmp_path)))
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config(tmp_path)))
     assert winnow("run", str(tmp_path / "c.yaml"), "--as", "x")[0] == 2
     assert list(Index(str(tmp_path / "corpus" / "index")).segments()) == [0]
@@ -135,7 +135,7 @@ def test_nights_of_labelled_documents_need_their_labels_named(tmp_path):
     write_night(tmp_path / "raw", 0)
     values["sources"][0]["label"] = "id"
     with pytest.raises(ConfigError, match=r"name all labels in shards\.labels"):
-        append_new(parse_config(values))
+        add_new_inputs(parse_config(values))
 
 
 def test_if_changed_without_new_only(tmp_path):
@@ -181,6 +181,6 @@ def test_sets_of_a_corpus_below_its_source_are_not_read(tmp_path):
     values["sources"][0] |= {"path": str(tmp_path), "format": "jsonl"}
     for night in range(2):
         path = write_night(tmp_path / "raw", night)
-        walk = append_new(parse_config(values))
-        assert [file.path for file in walk.files] == [str(path)]
-    assert append_new(parse_config(values)) is None
+        context = add_new_inputs(parse_config(values))
+        assert [file.path for file in context.files] == [str(path)]
+    assert add_new_inputs(parse_config(values)) is None

@@ -4,12 +4,12 @@ import json
 import random
 
 import pytest
+from winnow import schemas
+from winnow.audit.verify.verify import recount
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verify import recount
 from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
 
 KEPT, EXACT, NEAR, EMPTY = schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE, schemas.EMPTY

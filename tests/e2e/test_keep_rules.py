@@ -4,11 +4,11 @@ import json
 import random
 
 import pytest
+from winnow import schemas
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
 from tests.e2e.real_text import texts_and_decisions
 from tests.e2e.sample import article
 

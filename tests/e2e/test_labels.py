@@ -13,22 +13,23 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.convert import convert
+from winnow.finished.explain import explain, find
+from winnow.finished.finished import FinishedRun, load_finished
+from winnow.finished.shards import row_shape
+from winnow.flow.context import UnreadableShareError
+from winnow.runs.run import run
+from winnow.stages.decide import label_cuts
+from winnow.stages.ingest import measure, slices
+from winnow.stages.shards.shard_reading import read_shard
+from winnow.stages.shards.shard_set import described_formats
+from winnow.storage.local_store import LocalStore
 
 from jobs.labels import missing_labels
 from jobs.shards import shards
 from jobs.summary import print_summary
-from pipeline.config import ConfigError, parse_config
-from pipeline.convert import convert
-from pipeline.engine.local_store import LocalStore
-from pipeline.explain import explain, find
-from pipeline.finished import FinishedRun, load_finished
-from pipeline.run import run
-from pipeline.shard_access import row_shape
-from pipeline.stages import label_cuts, measure, slices
-from pipeline.stages.shard_reading import read_shard
-from pipeline.stages.shard_set import described_formats
-from pipeline.verify import check_shards, recount
-from pipeline.walk import UnreadableShareError
 from tests.e2e.sample import article
 
 ROW = 32
@@ -238,7 +239,7 @@ def test_given_labels_have_the_given_order(data, tmp_path):
 
 
 def test_a_field_with_too_many_labels_is_named(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.stages.labels.MAX_LABELS", 2)
+    monkeypatch.setattr("winnow.stages.ingest.labels.MAX_LABELS", 2)
     with pytest.raises(ConfigError, match="more than 2 different labels in field 'kind' of source mail"):
         run(parse_config(labelled_settings(data, tmp_path / "run")))
 
@@ -292,7 +293,7 @@ def test_sources_with_and_without_labels_do_not_mix(data, tmp_path):
 
 def test_batches_hold_labels(finished):
     torch = pytest.importorskip("torch", reason="the reader needs torch: pip install torch")
-    from pipeline.shards import ShardDataset, ShardRows
+    from winnow.shards import ShardDataset, ShardRows
 
     folder = finished.store.path(finished.shards)
     rows = ShardRows(folder, "train", as_dict=True, shift=False)
@@ -356,9 +357,9 @@ def test_commands_show_labels(data, tmp_path):
     (tmp_path / "data" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = labelled_settings(tmp_path / "data", tmp_path / "run", {"splits": {"val": 0.01}})
     config["sources"] = [{"name": "mail", "path": str(tmp_path / "data"), "label": "y", "id": "id"}]
-    walk = run(parse_config(config))
+    context = run(parse_config(config))
     console = Console(record=True, width=200)
-    print_summary(walk, 1.0, console)
+    print_summary(context, 1.0, console)
     told = console.export_text()
     assert "labels, rows in each split" in told
     assert "1 of 1 removed duplicates carried another label than their keeper" in told

@@ -7,17 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from ftfy import fix_text
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.explain import explain, find
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.stages.ingest import boilerplate
+from winnow.stages.ingest.boilerplate import listed_lines
+from winnow.storage.store import Store
+from winnow.text.lines.config import LinesConfig
 
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.engine.store import Store
-from pipeline.explain import explain, find
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.stages import boilerplate
-from pipeline.stages.boilerplate import listed_lines
-from pipeline.text.lines import LinesConfig
-from pipeline.verify import check_shards, check_work, recount
 from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
 from tests.text.test_lines import counted, removed
@@ -78,13 +78,13 @@ def written(folder) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def walk(folder, written):
+def context(folder, written):
     return run(parse_config(config(folder, ON)))
 
 
 @pytest.fixture(scope="module")
-def finished(walk):
-    return load_finished(walk.config.run)
+def finished(context):
+    return load_finished(context.config.run)
 
 
 def measured(finished) -> dict[str, tuple[str, dict]]:
@@ -101,8 +101,8 @@ def shards(finished) -> list[str]:
     return [s["sha256"] for split in finished.manifest["shards"]["splits"].values() for s in split["shards"]]
 
 
-def computed(walk) -> dict[str, int]:
-    return {s.name: s.units - s.reused for s in walk.engine.summaries}
+def computed(context) -> dict[str, int]:
+    return {s.name: s.units - s.reused for s in context.engine.summaries}
 
 
 def test_texts_are_those_of_the_plain_statement(written, finished):
@@ -179,14 +179,14 @@ def test_the_books_close_and_verify_recounts_the_lines(finished):
 
 
 @pytest.mark.parametrize("compute", [{"unit_mb": 64}, {"unit_mb": 2, "worker_memory_mb": 256}])
-def test_units_batches_and_ranges_change_nothing(walk, finished, folder, monkeypatch, compute):
+def test_units_batches_and_ranges_change_nothing(context, finished, folder, monkeypatch, compute):
     monkeypatch.setattr(boilerplate, "ROW_BYTES", 10_000)  # several ranges of keys a source
     other = run(parse_config(config(folder, ON, f"run-{compute['unit_mb']}", partition_mb=1, **compute)))
-    assert {s.name: s.units for s in other.engine.summaries}["boilerplate"] > 2 * len(walk.boilerplate)
+    assert {s.name: s.units for s in other.engine.summaries}["boilerplate"] > 2 * len(context.boilerplate)
     again = load_finished(other.config.run)
     assert shards(again) == shards(finished)
     assert measured(again) == measured(finished)
-    sets = [[r.outputs[name].hash for r in w.boilerplate for name in ("keys", "listed")] for w in (walk, other)]
+    sets = [[r.outputs[name].hash for r in w.boilerplate for name in ("keys", "listed")] for w in (context, other)]
     assert sets[0] == sets[1]
     lists = [
         listed_lines(f.store, f.records["boilerplate_set"], f.records["measure"], first=100) for f in (finished, again)

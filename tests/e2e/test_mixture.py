@@ -10,16 +10,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.explain import explain
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.shards.order import keyed_hash
+from winnow.stages.mixture import _TAG, RULE, budgets
+from winnow.stages.tables import read_ipc
 
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.explain import explain
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.shards.order import keyed_hash
-from pipeline.stages.mixture import _TAG, RULE, budgets
-from pipeline.stages.tables import read_ipc
-from pipeline.verify import check_shards, recount
 from tests.e2e.sample import settings, write_sample
 from tests.e2e.test_commands import winnow
 

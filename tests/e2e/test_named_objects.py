@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.corpus import is_unchanged
+from winnow.runs.plan import plan_run
+from winnow.runs.run import load_run_vocabulary, run
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.corpus import is_unchanged
-from pipeline.finished import load_finished
-from pipeline.plan import plan_run
-from pipeline.run import run, usable_vocabulary
 from tests.e2e.processes import command
 from tests.e2e.sample import article
 from tests.faults.runs import shards_of
@@ -74,9 +74,9 @@ def config(place: object, tmp_path: Path, name: str, **sections) -> dict:
     }
 
 
-def stages(walk) -> dict[str, bool]:
+def stages(context) -> dict[str, bool]:
     """Whether each stage did anything."""
-    return {summary.name: summary.units > summary.reused for summary in walk.engine.summaries}
+    return {summary.name: summary.units > summary.reused for summary in context.engine.summaries}
 
 
 @pytest.mark.slow
@@ -88,13 +88,13 @@ def test_a_run_with_files_in_a_store_gives_the_bytes_of_one_with_paths_and_notic
     assert not any(stages(run(parsed)).values()) and is_unchanged(parsed)
     assert f"{far}/own.tiktoken\n" in (tmp_path / "far/config.yaml").read_text()
 
-    from pipeline.engine.open_store import open_store
+    from winnow.storage.open_store import open_store
 
     store = open_store(far)
     finished = load_finished(str(tmp_path / "far"))
     store.replace("own.tiktoken", ranks(b"re", b"an"))
     assert not is_unchanged(parsed)
-    assert usable_vocabulary(finished.config).size == 256 + 5 + 1  # what it was made with, from the node's copy
+    assert load_run_vocabulary(finished.config).size == 256 + 5 + 1  # what it was made with, from the node's copy
     assert not plan_done(parsed, "tokenise")
     changed = stages(run(parsed))
     assert changed["tokenise"] and not changed["measure"] and not changed["centres"]
@@ -128,7 +128,7 @@ def moved(file: Path) -> bytes:
     ],
 )
 def test_what_is_missing_is_told_before_any_work(far, tmp_path, missing, named):
-    from pipeline.engine.open_store import open_store
+    from winnow.storage.open_store import open_store
 
     open_store(far).remove(missing)
     with pytest.raises(ConfigError, match=f"{named}: {far}/{missing}: no such object"):
@@ -138,7 +138,7 @@ def test_what_is_missing_is_told_before_any_work(far, tmp_path, missing, named):
 
 @pytest.mark.slow
 def test_what_is_wrong_is_told_by_its_address(far, tmp_path):
-    from pipeline.engine.open_store import open_store
+    from winnow.storage.open_store import open_store
 
     for name in ("own.tiktoken", "chat.jinja", "centres.npy"):
         store = open_store(far)
@@ -173,9 +173,10 @@ def test_credentials_are_refused_wherever_an_address_stands(tmp_path, setting):
 
 @pytest.mark.slow
 def test_commands_write_to_a_store(given, far, tmp_path):
+    from winnow.runs.train_tokeniser import train_vocabulary
+    from winnow.storage.open_store import open_store
+
     from jobs.audit import _can_write, _put
-    from pipeline.engine.open_store import open_store
-    from pipeline.own_vocabulary import train_vocabulary
 
     compared = ()
     for out in (str(given / "trained"), f"{far}/trained"):
@@ -211,10 +212,10 @@ def test_an_encoder_in_a_store_on_workers_and_exports_to_one(given, far, tmp_pat
         done = subprocess.run(line, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         out = f"{far}/out" if name == "far" else str(tmp_path / "out")
-        from pipeline.select_export import export_embeddings
+        from winnow.finished.export import export_embeddings
 
         assert export_embeddings(load_finished(values["run"]), out) > 0
-        from pipeline.engine.open_store import open_store
+        from winnow.storage.open_store import open_store
 
         store = open_store(out)
         found[name] = [(file, store.read(file)) for file in store.list("")]
@@ -224,7 +225,7 @@ def test_an_encoder_in_a_store_on_workers_and_exports_to_one(given, far, tmp_pat
         "embeddings-00000.parquet",
     ]
     assert shards_of(tmp_path / "far") == shards_of(tmp_path / "near")
-    from pipeline.select_explore import nearest_documents
+    from winnow.finished.explore import nearest_documents
 
     nearest = [nearest_documents(load_finished(str(tmp_path / name)), "the river carries", 3) for name in found]
     assert nearest[0] == nearest[1]

@@ -11,22 +11,22 @@ import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
+from winnow import schemas
+from winnow.audit.verify.verify import recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.engine.engine import StageFailedError
+from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.finished.earlier import EarlierDocument
+from winnow.finished.explain import LostDocument, explain, find
+from winnow.finished.finished import load_finished
+from winnow.flow.context import UnreadableShareError
+from winnow.index.check import check_index
+from winnow.index.folder import Index
+from winnow.runs.run import run
+from winnow.stages.tables import list_column_to_2d, read_ipc, read_parquet
+from winnow.storage.store import Store
 
 from jobs.__main__ import app
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.engine.engine import StageFailedError
-from pipeline.engine.lease import LeaseHeldError, hold_lease
-from pipeline.engine.store import Store
-from pipeline.explain import LostDocument, explain, find
-from pipeline.finished import load_finished
-from pipeline.index_check import check_index
-from pipeline.index_documents import EarlierDocument
-from pipeline.index_folder import Index
-from pipeline.run import run
-from pipeline.stages.tables import fixed_width, read_ipc, read_parquet
-from pipeline.verify import recount
-from pipeline.walk import UnreadableShareError
 from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
 from tests.e2e.sample import articles
 
@@ -134,8 +134,8 @@ def test_the_same_command_again_does_nothing_and_appends_nothing(three_files, tm
     index = Index(str(tmp_path / "index"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*") if path.is_file()}
     hashes = shard_hashes(tmp_path / "run-0")
-    walk = run(night(tmp_path, 0, three_files[:1]))  # never sees itself or the night after it
-    assert all(summary.reused == summary.units for summary in walk.engine.summaries)
+    context = run(night(tmp_path, 0, three_files[:1]))  # never sees itself or the night after it
+    assert all(summary.reused == summary.units for summary in context.engine.summaries)
     assert shard_hashes(tmp_path / "run-0") == hashes
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "index").rglob("*") if p.is_file()} == before
     assert [segment.against for segment in index.segments().values()] == [[], [0]]
@@ -151,12 +151,12 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
     run(night(tmp_path, 0, three_files[:1]))
     link = tmp_path / "again.jsonl"
     link.symlink_to(three_files[0])
-    walk = run(night(tmp_path, 1, [link, three_files[1]]))
-    assert walk.index.skipped == [str(link)]
+    context = run(night(tmp_path, 1, [link, three_files[1]]))
+    assert context.index.skipped == [str(link)]
     assert load_finished(str(tmp_path / "run-1")).manifest["books"]["records"] == len(ledger(tmp_path / "run-1"))
     assert len(ledger(tmp_path / "run-1")) == three_files[1].read_text().count("\n")
-    walk = run(night(tmp_path, 2, [link, three_files[1]]))
-    assert walk.files == []
+    context = run(night(tmp_path, 2, [link, three_files[1]]))
+    assert context.files == []
     assert load_finished(str(tmp_path / "run-2")).manifest["books"]["records"] == 0
     assert list(Index(str(tmp_path / "index")).segments()) == [0, 1]  # nothing new, nothing appended
 
@@ -244,12 +244,12 @@ def test_a_crash_after_the_shards_is_healed_by_the_same_command(tmp_path, monkey
     run(night(tmp_path, 0, files[:1]))
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.index_run.IndexRun.append", crash)
+        patch.setattr("winnow.index.join.IndexRun.append", crash)
         with pytest.raises(KeyboardInterrupt):
             run(night(tmp_path, 1, files[1:]))
     hashes = shard_hashes(tmp_path / "run-1")
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.index_folder.Index.commit", crash)
+        patch.setattr("winnow.index.folder.Index.commit", crash)
         with pytest.raises(KeyboardInterrupt):
             run(night(tmp_path, 1, files[1:]))
     index = Index(str(tmp_path / "index"))
@@ -273,7 +273,7 @@ def test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went
         raise StageFailedError("shards", [], 1)
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run._save_state", fail)
+        patch.setattr("winnow.runs.run._save_state", fail)
         with pytest.raises(StageFailedError):
             run(night(tmp_path, 1, files[1:]))
     assert index.segments() == {}
@@ -305,7 +305,7 @@ def signature_of(folder: Path, name: str) -> np.ndarray:
         ids = read_parquet(finished.store, part.documents, ["id"]).column("id").to_pylist()
         if name in ids:
             table = read_ipc(finished.store, part.signatures)
-            return fixed_width(table, "signature", 256)[ids.index(name)]
+            return list_column_to_2d(table, "signature", 256)[ids.index(name)]
     raise LookupError(name)
 
 
@@ -361,16 +361,16 @@ def test_the_commands(tmp_path):
     assert "no longer in the index" in winnow("why", "d0", str(tmp_path / "run-1"))[1]
     assert isinstance(explain_first(tmp_path / "run-1", "d0").keeper, LostDocument)
     assert winnow("verify", str(tmp_path / "run-1"))[0] == 0
-    walk = run(night(tmp_path, 1, files[1:2]))  # still a run that is done
-    assert all(summary.reused == summary.units for summary in walk.engine.summaries)
+    context = run(night(tmp_path, 1, files[1:2]))  # still a run that is done
+    assert all(summary.reused == summary.units for summary in context.engine.summaries)
 
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(night_config(tmp_path / "run-1", files[1:2], index)))
     code, output = winnow("run", str(tmp_path / "c.yaml"), "--set", "filter.mode=filter")
     assert (code, "segment 0 of the index" in output) == (2, True), output
     assert f"winnow index drop {index} 1" in " ".join(output.split())
 
-    walk = run(night(tmp_path, 0, files[:1]))  # goes back in, under a number of its own, behind the others
-    assert walk.index.pin.segment == 3
+    context = run(night(tmp_path, 0, files[:1]))  # goes back in, under a number of its own, behind the others
+    assert context.index.pin.segment == 3
     assert [s.against for s in Index(index).segments().values()] == [[0], [0, 1], [1, 2]]
     assert winnow("index", "check", index)[0] == 0
 
@@ -424,14 +424,14 @@ def test_a_file_that_could_not_be_read_is_taken_by_a_later_night(tmp_path, monke
         patch.setattr(Store, "open_input", no_permission)
         run(night(tmp_path, 0, files, compute={"max_unreadable_share": 1.0}))
     assert [Path(file[0]).name for file in Index(str(tmp_path / "index")).segments()[0].files] == ["night-00.jsonl"]
-    walk = run(night(tmp_path, 1, files))
-    assert [file.path for file in walk.files] == [str(files[1])]
+    context = run(night(tmp_path, 1, files))
+    assert [file.path for file in context.files] == [str(files[1])]
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_ray_and_relative_paths_do_not_change_what_is_kept(three_files, at_once, tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
     decisions: dict[str, dict] = {}
     for number, file in enumerate(three_files):
         config = night_config(tmp_path / f"run-{number}", [file], None, compute={"executor": "ray", "workers": 2})
@@ -458,7 +458,7 @@ def test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed
     run(night(tmp_path, 0, files[:1]))
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.index_run.IndexRun.append", crash)
+        patch.setattr("winnow.index.join.IndexRun.append", crash)
         with pytest.raises(KeyboardInterrupt):
             run(night(tmp_path, 1, files[1:]))
     index = Index(str(tmp_path / "index"))

@@ -8,13 +8,13 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.engine.engine import StageFailedError
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.runs.status import status_of
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.engine.engine import StageFailedError
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.status import status_of
-from pipeline.verify import check_shards, check_work, recount
 from tests.e2e.processes import command, kill_when
 from tests.e2e.sample import settings, write_sample
 from tests.faults.hooks import environment
@@ -89,26 +89,25 @@ def test_inputs_in_a_store_and_the_run_on_a_disk(bucket, local, tmp_path):
 
 def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypatch):
     """Byte ranges of JSONL, and row groups of Parquet."""
-    from pipeline.stages import slices
+    from winnow.stages.ingest import slices
 
     monkeypatch.setattr(slices, "plan_count", _in_small_units(slices.plan_count, 2))
     monkeypatch.setattr(slices, "plan_measure", _in_small_units(slices.plan_measure, 3))
-    walk = run(parse_config(remote(bucket, tmp_path)))
-    assert len(walk.measured) > 5
+    context = run(parse_config(remote(bucket, tmp_path)))
+    assert len(context.measured) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
-    shuffled = [record.outputs["rows"].bytes for record in walk.shuffled]
+    shuffled = [record.outputs["rows"].bytes for record in context.shuffled]
     # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file
-    for record in walk.sharded:
-        assert record.measures["objects.get"] <= 6 + 2 * len(shuffled), record.measures
-    read = sum(record.measures["objects.bytes_read"] for record in walk.sharded)
-    assert read <= sum(shuffled) + 10_000 * len(walk.sharded)
+    for record in context.sharded:
+        assert record.metrics["objects.get"] <= 6 + 2 * len(shuffled), record.metrics
+    read = sum(record.metrics["objects.bytes_read"] for record in context.sharded)
+    assert read <= sum(shuffled) + 10_000 * len(context.sharded)
 
 
 def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_next(bucket, tmp_path, monkeypatch):
     """Else a table could hold the beginning of one object and the end of another."""
     import s3fs
-
-    from pipeline.stages import measure
+    from winnow.stages.ingest import measure
 
     files, path = s3fs.S3FileSystem(), f"{bucket}/data/web-0.jsonl"
     content = files.cat_file(path)
@@ -143,8 +142,8 @@ def test_on_ray(bucket, local, tmp_path):
 
 
 def test_storage_that_fails_for_a_while_and_then_for_good(bucket, local, tmp_path, s3, monkeypatch):
-    monkeypatch.setattr("pipeline.objects.files.FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr("pipeline.engine.engine.STORAGE_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("winnow.storage.object_files.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("winnow.engine.engine.STORAGE_WAIT_SECONDS", 0.01)
     with FaultyServer(s3.port).running() as server:
         config = parse_config(remote(bucket, tmp_path, storage={"endpoint": server.endpoint}))
         broken = [False]
@@ -161,8 +160,8 @@ def test_storage_that_fails_for_a_while_and_then_for_good(bucket, local, tmp_pat
         ):
             run(config)
         server.fault = lambda _method, _path: None
-        walk = run(config)
-    measured = next(summary for summary in walk.engine.summaries if summary.name == "measure")
+        context = run(config)
+    measured = next(summary for summary in context.engine.summaries if summary.name == "measure")
     assert measured.units == measured.reused
     everything_holds(bucket, local)
 
@@ -180,7 +179,7 @@ def test_a_store_that_refuses_ends_with_exit_code_1_and_what_to_do(bucket, tmp_p
 @pytest.mark.longest
 @pytest.mark.parametrize("stage", ["filter", "tokenise", "shards"])
 def test_killed_and_started_again(bucket, local, tmp_path, stage):
-    from pipeline.engine.open_store import open_store
+    from winnow.storage.open_store import open_store
 
     store = open_store(f"{bucket}/run")
     line = command(remote(bucket, tmp_path), tmp_path / "config.yaml")
@@ -224,8 +223,8 @@ def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
 
 def test_nights_in_a_store(bucket, local, tmp_path):
     """A corpus that grows, its index beside it: the sets and the list of a corpus on a disk."""
-    from pipeline.corpus import CORPUS, append_new
-    from pipeline.engine.open_store import open_store
+    from winnow.runs.corpus import CORPUS, add_new_inputs
+    from winnow.storage.open_store import open_store
 
     files = {"disk": tmp_path / "corpus", "s3": f"{bucket}/corpus"}
     data = {"disk": tmp_path / "data", "s3": f"{bucket}/nights"}
@@ -239,15 +238,15 @@ def test_nights_in_a_store(bucket, local, tmp_path):
         store = open_store(str(data[where]))
         for name in ("web-0.jsonl", "web-1.jsonl.zst"):
             store.replace(name, (tmp_path / "all" / name).read_bytes())
-            assert append_new(parsed) is not None
-        assert append_new(parsed) is None
+            assert add_new_inputs(parsed) is not None
+        assert add_new_inputs(parsed) is None
         listed[where] = orjson.loads(open_store(str(folder)).read(CORPUS))
     assert len(listed["s3"]["sets"]) == 2
     for mine, theirs in zip(listed["disk"]["sets"], listed["s3"]["sets"], strict=True):
         assert mine["splits"] == theirs["splits"]
         assert shards_of(files["disk"] / "sets" / mine["name"]) == shards_of(f"{files['s3']}/sets/{theirs['name']}")
-    from pipeline.index_check import check_index
-    from pipeline.index_folder import open_index
+    from winnow.index.check import check_index
+    from winnow.index.folder import open_index
 
     index = open_index(f"{files['s3']}/index")
     assert check_index(index) == [] and index.leftovers() == []
@@ -266,9 +265,9 @@ def test_a_run_and_its_index_in_different_places(bucket, local, tmp_path):
             config = settings(local / "data", f"{runs}/{number}", dedup={"index": f"{index}/index"})
             config["sources"] = [{"name": "web", "path": f"{local}/data/{night}", "id": "url"}]
             config["storage"] = {"scratch": str(tmp_path / "scratch")}
-            walk = run(parse_config(config))
+            context = run(parse_config(config))
             found[name].append(shards_of(f"{runs}/{number}"))
-        assert walk.index is not None and walk.index.documents > 0
+        assert context.index is not None and context.index.documents > 0
     assert found["disk"] == found["far"] == found["near"]
 
 

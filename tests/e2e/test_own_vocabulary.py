@@ -4,12 +4,12 @@ import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
+from winnow.config.config import load_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.runs.train_tokeniser import CONFIG, JSON, RANKS, REPORT, train_vocabulary
 
 from jobs.__main__ import app
-from pipeline.config import load_config
-from pipeline.finished import load_finished
-from pipeline.own_vocabulary import CONFIG, JSON, RANKS, REPORT, train_vocabulary
-from pipeline.run import run
 from tests.e2e.sample import write_sample
 
 
@@ -49,10 +49,10 @@ def test_a_vocabulary_is_trained_and_used(config, tmp_path):
     assert 0 < whole["documents"] < report["sample_documents"] / 3
 
     settings = yaml.safe_load((out / CONFIG).read_text())
-    walk = run(load_config(config(**settings)))
-    reused = {summary.name: summary.reused for summary in walk.engine.summaries}
+    context = run(load_config(config(**settings)))
+    reused = {summary.name: summary.reused for summary in context.engine.summaries}
     assert reused["measure"] and reused["decide"]  # cleaned once
-    manifest = load_finished(walk.config.run).manifest
+    manifest = load_finished(context.config.run).manifest
     assert manifest["shards"]["dtype"] == "uint16"
     assert (manifest["vocabulary"]["size"], manifest["vocabulary"]["end_of_text"]) == (700, 699)
 

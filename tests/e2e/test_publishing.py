@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import orjson
 import yaml
+from winnow.audit.verify.verify import check_shards
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.shards.dataset.batches import BatchForm
+from winnow.shards.dataset.steps import Place
+from winnow.shards.dataset.stream import SampleStream, Source
 
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.shards.dataset.batches import BatchForm
-from pipeline.shards.dataset.steps import Place
-from pipeline.shards.dataset.stream import SampleStream, Source
-from pipeline.verify import check_shards
 from tests.e2e.sample import settings, write_sample
 
 
 def killed_before_the_second_shard(point: str, **where) -> None:
-    """A hook (:mod:`pipeline.engine.fault_hook`): kill -9 when the second shard file is about to get its name."""
+    """A hook (:mod:`winnow.fault_point`): kill -9 when the second shard file is about to get its name."""
     if point == "publish" and where["path"].startswith("shards/") and "-00001-of-" in where["path"]:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import parse_config
+from winnow.engine import engine as engine_module
+from winnow.engine.lease import LEASE, LeaseHeldError, hold_lease
+from winnow.finished.explain import explain, find, unreadable
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.storage.local_store import LocalStore
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.engine import engine as engine_module
-from pipeline.engine.lease import LEASE, LeaseHeldError, hold_lease
-from pipeline.engine.local_store import LocalStore
-from pipeline.explain import explain, find, unreadable
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verify import check_shards, check_work, recount
 from tests.e2e.sample import articles
 
 
@@ -71,10 +71,10 @@ def test_units_that_grow_with_the_corpus_change_no_byte(tmp_path, monkeypatch):
     before = hashes(holds(tmp_path))
     parts = {}
     for units in (1_000_000, 2):
-        monkeypatch.setattr("pipeline.engine.work_sizes.SMALLEST_UNIT_MB", 1)
-        monkeypatch.setattr("pipeline.engine.work_sizes.MOST_UNITS", units)
-        walk = run(config(tmp_path, *files, unit_mb="auto", partition_mb="auto"))
-        parts[units] = len(walk.parts)
+        monkeypatch.setattr("winnow.engine.work_sizes.SMALLEST_UNIT_MB", 1)
+        monkeypatch.setattr("winnow.engine.work_sizes.MOST_UNITS", units)
+        context = run(config(tmp_path, *files, unit_mb="auto", partition_mb="auto"))
+        parts[units] = len(context.parts)
         assert hashes(holds(tmp_path)) == before
     assert parts[2] < parts[1_000_000]
 
@@ -84,12 +84,12 @@ def test_files_leave_and_come(tmp_path):
     for seed, path in enumerate(files.values()):
         write(path, seed, 150)
     run(config(tmp_path, files["a"], files["b"], files["c"]))
-    walk = run(config(tmp_path, files["c"], files["d"], files["e"]))
+    context = run(config(tmp_path, files["c"], files["d"], files["e"]))
     finished = holds(tmp_path)
     assert find(finished, "a5") == []
     (doc,) = find(finished, "d5")
     assert explain(finished, doc).id == "d5"
-    assert [part.first_doc for part in walk.parts] == sorted(part.first_doc for part in walk.parts)
+    assert [part.first_doc for part in context.parts] == sorted(part.first_doc for part in context.parts)
 
 
 def test_a_worker_that_dies_brings_no_records_of_other_inputs(tmp_path, monkeypatch):
@@ -120,9 +120,9 @@ def test_a_new_source_does_not_read_the_old_ones_again(tmp_path):
     settings = config(tmp_path, tmp_path / "a.jsonl").model_dump(mode="json")
     old_units = len(run(parse_config(settings)).measured)
     settings["sources"].append({"name": "t", "path": str(tmp_path / "b.jsonl"), "id": "id"})
-    walk = run(parse_config(settings))
+    context = run(parse_config(settings))
     assert old_units > 1
-    assert {s.name: s.reused for s in walk.engine.summaries}["measure"] >= old_units - 1  # the last unit takes b in
+    assert {s.name: s.reused for s in context.engine.summaries}["measure"] >= old_units - 1  # the last unit takes b in
     holds(tmp_path)
 
 
@@ -222,7 +222,7 @@ def test_verify_sees_altered_work(tmp_path):
 
 def test_a_run_that_stood_still_does_not_take_the_folder_back(tmp_path):
     code = (
-        "import sys, time; import pipeline.engine.lease as l; from pipeline.engine.local_store import LocalStore\n"
+        "import sys, time; import winnow.engine.lease as l; from winnow.storage.local_store import LocalStore\n"
         "l.RENEW_EVERY_S = 0.1; l.EXPIRES_AFTER_S = 0.5\n"
         f"with l.hold_lease(LocalStore({str(tmp_path)!r})) as lease:\n"
         "    print('held', flush=True); sys.stdin.readline()\n"
@@ -259,6 +259,6 @@ def test_a_run_folder_below_its_source_is_not_read(tmp_path):
     values["dedup"]["index"] = str(tmp_path / "index")
     run(parse_config(values))
     before = hashes(holds(tmp_path))
-    walk = run(parse_config(values))
-    assert not sum(summary.units - summary.reused for summary in walk.engine.summaries)
+    context = run(parse_config(values))
+    assert not sum(summary.units - summary.reused for summary in context.engine.summaries)
     assert hashes(holds(tmp_path)) == before

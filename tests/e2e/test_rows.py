@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.explain import explain
+from winnow.finished.finished import load_finished
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.shards.order import order_keys
+from winnow.stages.shards import shards as shards_stage
+from winnow.stages.tables import read_ipc
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.explain import explain
-from pipeline.finished import load_finished
-from pipeline.run import run, usable_vocabulary
-from pipeline.shards.order import order_keys
-from pipeline.stages import shards as shards_stage
-from pipeline.stages.tables import read_ipc
-from pipeline.verify import check_shards, recount
 from tests.e2e.real_text import run_settings, texts_and_decisions, write_part
 from tests.e2e.sample import articles, settings, write_sample
 from tests.rows.reference import best_fit_decreasing, taught_windows
@@ -79,7 +79,7 @@ def pieces_of(finished, split: str) -> list[list[tuple[int, int, list[int]]]]:
 
 def kept_tokens(finished, split: str) -> dict[int, tuple[list[int], int]]:
     """By kept document: its ids with end-of-text, and its copies."""
-    end = usable_vocabulary(finished.config).end_of_text
+    end = load_run_vocabulary(finished.config).end_of_text
     found = {}
     for decided, tokenised in zip(finished.records["decide"], finished.records["tokenise"], strict=True):
         decisions = pq.read_table(finished.store.path(decided.outputs["decisions"].path)).to_pylist()
@@ -112,7 +112,7 @@ def test_every_piece_is_what_its_document_holds_there(finished, kind):
     found = finished(kind)
     assert not check_shards(found)
     assert all(balance.expected == balance.found for balance in recount(found))
-    end = usable_vocabulary(found.config).end_of_text
+    end = load_run_vocabulary(found.config).end_of_text
     for split in ("train", "val"):
         kept = kept_tokens(found, split)
         check_books(found, split)
@@ -233,8 +233,8 @@ def hashes(finished) -> dict[str, str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_units_partitions_and_interruptions_do_not_change_a_byte(finished, sample, tmp_path, kind, monkeypatch):
     expected = hashes(finished(kind))
-    monkeypatch.setattr("pipeline.stages.shuffle.partitions_for", lambda *_: 13)
-    monkeypatch.setattr("pipeline.stages.row_groups.UNIT_DOCUMENTS", 45)
+    monkeypatch.setattr("winnow.stages.shards.shuffle.partitions_for", lambda *_: 13)
+    monkeypatch.setattr("winnow.stages.shards.row_groups.UNIT_DOCUMENTS", 45)
     config = settings(sample, tmp_path / "run", shards=shard_settings(kind), compute={"unit_mb": 1, "attempts": 1})
     config["sources"][1]["weight"] = 2.5
     read, calls = shards_stage.read_rows, []
@@ -249,8 +249,8 @@ def test_units_partitions_and_interruptions_do_not_change_a_byte(finished, sampl
         patched.setattr(shards_stage, "read_rows", fail_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             run(parse_config(config))
-    walk = run(parse_config(config))
-    assert [s.reused for s in walk.engine.summaries if s.name == "shards"] == [2]
+    context = run(parse_config(config))
+    assert [s.reused for s in context.engine.summaries if s.name == "shards"] == [2]
     found = load_finished(str(tmp_path / "run"))
     assert hashes(found) == expected
     if kind == "best_fit":
@@ -323,7 +323,7 @@ def test_rows_of_real_text_decode_to_the_kept_documents(shared, tmp_path, kind):
     config = run_settings(inputs, tmp_path / "run", verify="signature")
     run(parse_config(config | {"shards": shards}))
     found = load_finished(str(tmp_path / "run"))
-    vocabulary = usable_vocabulary(found.config)
+    vocabulary = load_run_vocabulary(found.config)
     texts = texts_and_decisions(found)[0]
     for split in ("train", "val"):
         kept = kept_tokens(found, split)

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ftfy import fix_text
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import parse_config
+from winnow.finished.explain import examples, explain, find
+from winnow.finished.finished import load_finished
+from winnow.flow.context import UnreadableShareError
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.explain import examples, explain, find
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verify import check_shards, recount
-from pipeline.walk import UnreadableShareError
 from tests.e2e.processes import command, kill_when
 from tests.e2e.sample import settings, write_sample
 
@@ -36,8 +36,8 @@ def sample(sample_records) -> Path:
 def reference(sample, tmp_path_factory):
     """One finished run, in this process."""
     folder = tmp_path_factory.mktemp("reference") / "run"
-    walk = run(parse_config(settings(sample, folder)))
-    return walk, load_finished(str(folder))
+    context = run(parse_config(settings(sample, folder)))
+    return context, load_finished(str(folder))
 
 
 def shard_hashes(run_folder: Path) -> dict[str, str]:
@@ -80,9 +80,9 @@ def test_every_record_has_one_outcome(sample_records, reference):
 
 def test_shards_decode_to_exactly_the_kept_documents(reference):
     _, finished = reference
-    from pipeline.run import usable_vocabulary
+    from winnow.runs.run import load_run_vocabulary
 
-    vocabulary = usable_vocabulary(finished.config)
+    vocabulary = load_run_vocabulary(finished.config)
     texts = documents(finished)
     for split in ("train", "val"):
         kept = Counter(
@@ -126,7 +126,7 @@ def test_every_removed_document_has_a_kept_keeper_at_the_threshold(reference):
 
 def test_near_duplicates_stay_in_one_split(reference):
     """A removed document and its keeper would have gone to the same split: the keeper's component draws it."""
-    walk, finished = reference
+    context, finished = reference
     assert {row["split"] for row in decisions(finished) if row["outcome"] == "kept"} == {"train", "val"}
 
 
@@ -136,31 +136,31 @@ def test_near_duplicates_stay_in_one_split(reference):
     ids=["small units", "small partitions"],
 )
 def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_path, compute):
-    walk, _ = reference
+    context, _ = reference
     run(parse_config(settings(sample, tmp_path / "run", compute=compute)))
-    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
 @pytest.mark.ray
 def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
-    walk, _ = reference
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    context, _ = reference
     run(parse_config(settings(sample, tmp_path / "run", compute={"executor": "ray", "workers": 2})))
-    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(walk.config.run))
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
 def test_a_second_run_computes_nothing(reference, sample):
-    walk, finished = reference
-    before = {path: path.stat().st_mtime_ns for path in Path(walk.config.run).rglob("*.parquet")}
-    again = run(parse_config(settings(sample, Path(walk.config.run))))
+    context, finished = reference
+    before = {path: path.stat().st_mtime_ns for path in Path(context.config.run).rglob("*.parquet")}
+    again = run(parse_config(settings(sample, Path(context.config.run))))
     assert all(summary.reused == summary.units for summary in again.engine.summaries)
-    assert {path: path.stat().st_mtime_ns for path in Path(walk.config.run).rglob("*.parquet")} == before
+    assert {path: path.stat().st_mtime_ns for path in Path(context.config.run).rglob("*.parquet")} == before
 
 
 def rerun(sample, tmp_path, **sections) -> dict[str, int]:
     """Units computed by each stage when a finished run is run again with other settings."""
-    walk = run(parse_config(settings(sample, tmp_path / "run", **sections)))
-    return {s.name: s.units - s.reused for s in walk.engine.summaries}
+    context = run(parse_config(settings(sample, tmp_path / "run", **sections)))
+    return {s.name: s.units - s.reused for s in context.engine.summaries}
 
 
 def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
@@ -201,8 +201,8 @@ def test_new_files_keep_the_numbers_of_old_ones(tmp_path):
     config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
     run(config)
     (tmp_path / "data" / "notes" / "000.txt").write_text("A new note, long after the others. " * 20)
-    walk = run(config)
-    assert max(file.number for file in walk.files if file.path.endswith("000.txt")) == len(walk.files) - 1
+    context = run(config)
+    assert max(file.number for file in context.files if file.path.endswith("000.txt")) == len(context.files) - 1
     assert recount(load_finished(str(tmp_path / "run"))) and not check_shards(load_finished(str(tmp_path / "run")))
 
 
@@ -219,10 +219,10 @@ def test_why_tells_the_truth(reference):
 
 
 def test_why_names_the_rows_that_hold_the_document(reference):
-    from pipeline.run import usable_vocabulary
+    from winnow.runs.run import load_run_vocabulary
 
     _, finished = reference
-    vocabulary = usable_vocabulary(finished.config)
+    vocabulary = load_run_vocabulary(finished.config)
     kept = [row for row in decisions(finished) if row["outcome"] == "kept"]
     for row in kept[::7]:
         story = explain(finished, row["doc"])
@@ -233,8 +233,8 @@ def test_why_names_the_rows_that_hold_the_document(reference):
 
 
 def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
-    walk = run(parse_config(settings(sample, tmp_path / "run", filter={"mode": "filter"})))
-    finished = load_finished(walk.config.run)
+    context = run(parse_config(settings(sample, tmp_path / "run", filter={"mode": "filter"})))
+    finished = load_finished(context.config.run)
     filtered = next(examples(finished, schemas.FILTERED))
     story = explain(finished, filtered)
     assert story.failed_rules
@@ -291,13 +291,13 @@ def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_path, executor):
-    walk, _ = reference
+    context, _ = reference
     run_folder = tmp_path / "run"
     line = command(settings(sample, run_folder, compute={"executor": executor, "unit_mb": 1}), tmp_path / "c.yaml")
     moments = ("work/measure/*/*.json", "work/bands/*/*.json", "work/tokenise/*/*.json")
     kills = [kill_when(line, lambda pattern=pattern: any(run_folder.glob(pattern))) for pattern in moments]
     assert any(kills)
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-    assert shard_hashes(run_folder) == shard_hashes(Path(walk.config.run))
+    assert shard_hashes(run_folder) == shard_hashes(Path(context.config.run))
     assert all(b.expected == b.found for b in recount(load_finished(str(run_folder))))
     assert not list(run_folder.rglob(".draft-*"))

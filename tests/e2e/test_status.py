@@ -5,14 +5,14 @@ import logging
 
 import orjson
 import pytest
+from winnow.config.config import ConfigError, parse_config
+from winnow.engine.engine import StageFailedError
+from winnow.engine.lease import LEASE, hold_lease
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.runs.status import status_of
+from winnow.storage.local_store import LocalStore
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.engine.engine import StageFailedError
-from pipeline.engine.lease import LEASE, hold_lease
-from pipeline.engine.local_store import LocalStore
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.status import status_of
 from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
 
@@ -51,7 +51,7 @@ def test_a_finished_run(tmp_path):
 def test_a_failed_run_names_its_units_and_the_old_shards_stay(tmp_path, monkeypatch):
     run(config(tmp_path))
     before = status_of(str(tmp_path / "run")).shards
-    monkeypatch.setattr("pipeline.stages.tokenise.run", lambda unit, workspace: 1 / 0)
+    monkeypatch.setattr("winnow.stages.tokenise.tokenise.run", lambda unit, workspace: 1 / 0)
     changed = config(tmp_path).model_dump(mode="json")
     changed["dedup"]["threshold"] = 0.9
     (tmp_path / "run" / "work").rename(tmp_path / "old")
@@ -68,7 +68,7 @@ def test_a_failed_run_names_its_units_and_the_old_shards_stay(tmp_path, monkeypa
 
 def test_a_run_that_goes_on_and_one_that_died(tmp_path, monkeypatch):
     seen = []
-    from pipeline.stages import tokenise
+    from winnow.stages.tokenise import tokenise
 
     def look(unit, workspace):
         seen.append(status_of(str(tmp_path / "run")))
@@ -91,7 +91,7 @@ def test_a_run_that_goes_on_and_one_that_died(tmp_path, monkeypatch):
 
 
 def test_units_done_are_counted_from_their_records(tmp_path, monkeypatch):
-    from pipeline.stages import measure
+    from winnow.stages.ingest import measure
 
     (tmp_path / "run").mkdir()
     real = measure.run
@@ -121,7 +121,7 @@ def test_no_folder_and_an_empty_one(tmp_path):
 
 
 def test_log_lines_as_json(tmp_path, capsys):
-    from jobs.exits import log_to_stderr
+    from jobs.exit_codes import log_to_stderr
 
     log_to_stderr("json", "/runs/a")
     logging.getLogger("winnow").warning("unit %d failed\nhere", 3, extra={"stage": "measure", "unit": 3})

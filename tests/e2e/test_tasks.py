@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import ConfigError, parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.sources.structured.chat import CHATML, CHATML_TOKENS
+from winnow.stages.ingest.slices import reader_settings
+from winnow.stages.shards.postprocess import row_extras
+from winnow.stages.tables import read_ipc
+from winnow.tokens.structured import longest_first
 
-from pipeline.config import ConfigError, parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run, usable_vocabulary
-from pipeline.sources.chat import CHATML, CHATML_TOKENS
-from pipeline.stages.finished_rows import row_extras
-from pipeline.stages.slices import reader_settings
-from pipeline.stages.structured_tokens import longest_first
-from pipeline.stages.tables import read_ipc
-from pipeline.verify import check_shards, recount
 from tests.e2e.sample import articles, settings, write_sample
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "vocab"
@@ -162,7 +162,7 @@ def test_the_mask_covers_what_the_assistant_wrote_and_nothing_else(tmp_path, row
     write_lines(tmp_path, [{"talk": talk} for talk in conversations(60)])
     config = config_of(tmp_path, {"messages": "talk"}, shards={"row": row, "sequence_tokens": 400})
     finished = finish(config)
-    vocabulary = usable_vocabulary(finished.config)
+    vocabulary = load_run_vocabulary(finished.config)
     start, end = (vocabulary.special_tokens[name] for name in CHATML_TOKENS)
     assert (start, end, vocabulary.size) == (200019, 200020, 200021)
     documents, whole = documents_of(finished), 0
@@ -221,7 +221,7 @@ def test_a_template_from_a_file_with_its_own_end_of_text(tmp_path):
     write_lines(tmp_path, [{"q": f"What is {n}?", "a": f"A number, {n}."} for n in range(30)])
     source = {"prompt": "q", "response": "a", "chat_template": str(tmp_path / "chat.jinja")}
     finished = finish(config_of(tmp_path, source, dedup="off", shards={"row": "document"}))
-    vocabulary = usable_vocabulary(finished.config)
+    vocabulary = load_run_vocabulary(finished.config)
     assert vocabulary.size == 200019  # nothing was added
     rows = rows_of(finished)
     assert len(rows) == 30
@@ -256,8 +256,8 @@ def test_units_and_partitions_do_not_change_a_byte(tmp_path, row, monkeypatch):
     assert (tmp_path / "data.jsonl").stat().st_size > 1_100_000
     config = config_of(tmp_path, {"messages": "talk"}, shards={"row": row, "shard_tokens": 40_000})
     expected = shard_hashes(finish(config))
-    monkeypatch.setattr("pipeline.stages.shuffle.partitions_for", lambda *_: 13)
-    monkeypatch.setattr("pipeline.stages.row_groups.UNIT_DOCUMENTS", 45)
+    monkeypatch.setattr("winnow.stages.shards.shuffle.partitions_for", lambda *_: 13)
+    monkeypatch.setattr("winnow.stages.shards.row_groups.UNIT_DOCUMENTS", 45)
     other = finish({**config, "run": str(tmp_path / "other"), "compute": {**config["compute"], "unit_mb": 1}})
     assert shard_hashes(other) == expected
     assert len(other.records["tokenise"]) > 1
@@ -312,19 +312,19 @@ def test_pairs_and_conversations_do_not_share_a_run(tmp_path):
 
 def test_plain_runs_name_the_same_work_as_without_any_of_this(tmp_path):
     write_sample(tmp_path / "data", 12)
-    walk = run(parse_config(settings(tmp_path / "data", tmp_path / "run")))
-    tokens = read_ipc(walk.engine.store, walk.tokenised[0].outputs["tokens"].reference())
+    context = run(parse_config(settings(tmp_path / "data", tmp_path / "run")))
+    tokens = read_ipc(context.engine.store, context.tokenised[0].outputs["tokens"].reference())
     assert tokens.column_names == ["doc", "ids"]
     reader = {"text", "id", "keep", "separator", "invalid_utf8", "max_document_mb"}
-    assert set(reader_settings(walk.config.sources[0])) == reader
-    assert row_extras(usable_vocabulary(walk.config), "document", walk.config.marks) == {}
-    assert walk.config.structured is None
-    assert walk.config.tokeniser == walk.config.tokenise
+    assert set(reader_settings(context.config.sources[0])) == reader
+    assert row_extras(load_run_vocabulary(context.config), "document", context.config.marks) == {}
+    assert context.config.structured is None
+    assert context.config.tokeniser == context.config.tokenise
 
 
 def test_the_reader_learns_nothing_but_the_assistants_tokens(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
-    from pipeline.shards.dataset.torch_datasets import ShardDataset
+    from winnow.shards.dataset.torch_datasets import ShardDataset
 
     write_lines(tmp_path, [{"talk": talk} for talk in conversations(40)])
     shards = {"row": "best_fit", "splits": {}, "formats": ["parquet", "raw"]}

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from winnow import schemas
+from winnow.audit.verify.similarity import check_similarities
+from winnow.config.config import parse_config
+from winnow.finished.explain import explain
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.explain import explain
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verified_similarity import check_similarities
 from tests.e2e.real_text import jaccard, run_settings, shingle_hash, shingles, texts_and_decisions, write_part
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)

@@ -2,13 +2,12 @@ import os
 from glob import glob
 
 import pytest
+from winnow.sources.catalogue import build_catalogue, list_inputs
+from winnow.sources.inputs import InputError, list_paths
+from winnow.storage.local_store import LocalStore
 
-from pipeline.engine.catalogue import build_catalogue, list_inputs
-from pipeline.engine.inputs import InputError, list_paths
-from pipeline.engine.local_store import LocalStore
 
-
-def numbers(files):
+def column_to_numpy(files):
     return {os.path.basename(file.path): file.number for file in files}
 
 
@@ -18,21 +17,21 @@ def test_numbers_are_kept_and_never_given_again(tmp_path):
     for name in ("c.jsonl", "a.jsonl"):
         (data / name).write_text("x")
     patterns = {"web": [str(data)]}
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1}
+    assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {"a.jsonl": 0, "c.jsonl": 1}
     (data / "b.jsonl").write_text("y")
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {
+    assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {
         "a.jsonl": 0,
         "c.jsonl": 1,
         "b.jsonl": 2,
     }
     (data / "a.jsonl").write_text("changed")  # another size: another file
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {
+    assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {
         "c.jsonl": 1,
         "b.jsonl": 2,
         "a.jsonl": 3,
     }
     (data / "c.jsonl").unlink()
-    assert numbers(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
+    assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
 
 
 def test_looking_only_writes_nothing(tmp_path):

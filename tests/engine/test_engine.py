@@ -3,14 +3,13 @@ import os
 import signal
 
 import pytest
-
-from pipeline.engine.engine import Engine, NotReadyError, StageFailedError
-from pipeline.engine.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeConfig, group_units
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Record, Unit
-from pipeline.engine.stage import Stage
-from pipeline.engine.store import StorageError, Store
-from pipeline.stages.tables import read_listing
+from winnow.engine.engine import Engine, NotReadyError, StageFailedError
+from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeConfig, group_units
+from winnow.engine.records import Record, Unit
+from winnow.engine.stage import Stage
+from winnow.stages.tables import read_listing
+from winnow.storage.local_store import LocalStore
+from winnow.storage.store import StorageError, Store
 
 BIG = 10_000_000  # over the size at which a stage runs in the driver
 
@@ -71,7 +70,7 @@ class RefusingStore(LocalStore):
 
 
 def test_a_list_is_written_with_patience(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.engine.STORAGE_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("winnow.engine.engine.STORAGE_WAIT_SECONDS", 0.0)
     store, stage = RefusingStore(str(tmp_path)), Stage("s", 1, {}, work)
     run = Engine(store, ComputeConfig(executor="inline", attempts=3))
     store.refusals = 2

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.engine.exchange import (
+from winnow.engine.exchange import (
     STRETCH_BYTES,
     ExchangeFile,
     partition_of_hash,
@@ -13,7 +12,7 @@ from pipeline.engine.exchange import (
     read_items,
     write_exchange,
 )
-from pipeline.engine.store import Draft
+from winnow.storage.store import Draft
 
 
 def written(partition, columns, partitions, payload=None) -> ExchangeFile:

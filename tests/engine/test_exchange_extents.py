@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.engine import exchange_extents
-from pipeline.engine.exchange import ExchangeFile, read_items, write_exchange
-from pipeline.engine.exchange_extents import HEADER_BYTES, read_extents, read_rows, write_extents
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.open_store import open_store
-from pipeline.objects.config import StorageConfig
-from pipeline.objects.traffic import counted_traffic
+from winnow.engine import exchange_extents
+from winnow.engine.exchange import ExchangeFile, read_items, write_exchange
+from winnow.engine.exchange_extents import HEADER_BYTES, read_extents, read_rows, write_extents
+from winnow.storage.config import StorageConfig
+from winnow.storage.local_store import LocalStore
+from winnow.storage.open_store import open_store
+from winnow.storage.traffic import counted_traffic
 
 EXTENTS = "all.extents"
 ROWS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5)), max_size=25)

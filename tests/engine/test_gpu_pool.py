@@ -7,13 +7,12 @@ import time
 
 import pyarrow as pa
 import pytest
-
-from pipeline.engine.connect import ClusterError
-from pipeline.engine.engine import Engine, StageFailedError
-from pipeline.engine.execute import ComputeConfig
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Unit
-from pipeline.engine.stage import Accelerated, Stage
+from winnow.engine.engine import Engine, StageFailedError
+from winnow.engine.executors.connect import ClusterError
+from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.records import Unit
+from winnow.engine.stage import Accelerated, Stage
+from winnow.storage.local_store import LocalStore
 
 BIG = 10_000_000
 
@@ -38,8 +37,8 @@ def finish(unit: Unit, workspace, table: pa.Table) -> None:
             time.sleep(0.05)
     total = sum(table.column("n").to_pylist())
     workspace.write("sum.txt", lambda draft: draft.write(str(total).encode()) and 1)
-    workspace.notes["gpu"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    workspace.notes["elsewhere"] = table.column("pid")[0].as_py() != os.getpid()
+    workspace.metadata["gpu"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    workspace.metadata["elsewhere"] = table.column("pid")[0].as_py() != os.getpid()
 
 
 def both(unit: Unit, workspace) -> None:
@@ -63,12 +62,12 @@ def test_halves_run_apart_and_give_what_they_give_together(tmp_path, local_ray):
     apart = run(tmp_path / "apart", units(4))
     together = run(tmp_path / "together", units(4), executor="inline")
     assert [r.outputs["sum"].hash for r in apart] == [r.outputs["sum"].hash for r in together]
-    assert all(r.notes["gpu"] == "0" and r.notes["elsewhere"] for r in apart)
-    assert not any(r.notes["elsewhere"] for r in together)
+    assert all(r.metadata["gpu"] == "0" and r.metadata["elsewhere"] for r in apart)
+    assert not any(r.metadata["elsewhere"] for r in together)
     shared = run(tmp_path / "shared", units(4), gpu_share=0.5)
-    assert all(r.notes["elsewhere"] for r in shared)
+    assert all(r.metadata["elsewhere"] for r in shared)
     without = run(tmp_path / "without", units(4), gpus=0)
-    assert not any(r.notes["elsewhere"] for r in without)
+    assert not any(r.metadata["elsewhere"] for r in without)
 
 
 @pytest.mark.slow
@@ -95,7 +94,7 @@ def test_units_are_prepared_while_others_are_computed(tmp_path, local_ray, caplo
         records = run(tmp_path, later, attempts=1)
     assert len(records) == 4
     # the GPU is pretended, and the run says so, once
-    assert all(record.measures["on_gpu"] == 0.0 for record in records)
+    assert all(record.metrics["on_gpu"] == 0.0 for record in records)
     assert sum("torch sees none" in message for message in caplog.messages) == 1
 
 

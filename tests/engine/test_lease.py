@@ -5,9 +5,8 @@ import time
 
 import orjson
 import pytest
-
-from pipeline.engine.lease import LEASE, LeaseHeldError, hold_lease
-from pipeline.engine.local_store import LocalStore
+from winnow.engine.lease import LEASE, LeaseHeldError, hold_lease
+from winnow.storage.local_store import LocalStore
 
 
 def test_one_owner_at_a_time(tmp_path):
@@ -21,8 +20,8 @@ def test_one_owner_at_a_time(tmp_path):
 
 def test_a_killed_owner_on_this_machine_is_replaced_at_once(tmp_path):
     code = (
-        "import sys, time; from pipeline.engine.lease import hold_lease\n"
-        "from pipeline.engine.local_store import LocalStore\n"
+        "import sys, time; from winnow.engine.lease import hold_lease\n"
+        "from winnow.storage.local_store import LocalStore\n"
         f"with hold_lease(LocalStore({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

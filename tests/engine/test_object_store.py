@@ -8,16 +8,15 @@ import time
 
 import orjson
 import pytest
-
-from pipeline.engine.lease import EXPIRES_AFTER_S, LEASE, LeaseHeldError, hold_lease
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.open_store import open_store
-from pipeline.engine.overdue import _NOTE
-from pipeline.engine.store import StorageError
-from pipeline.objects.address import AddressError
-from pipeline.objects.config import StorageConfig
-from pipeline.objects.files import AT_ONCE
-from pipeline.objects.traffic import counted_traffic
+from winnow.engine.executors.stuck_workers import _NOTE
+from winnow.engine.lease import EXPIRES_AFTER_S, LEASE, LeaseHeldError, hold_lease
+from winnow.storage.address import AddressError
+from winnow.storage.config import StorageConfig
+from winnow.storage.local_store import LocalStore
+from winnow.storage.object_files import AT_ONCE
+from winnow.storage.open_store import open_store
+from winnow.storage.store import StorageError
+from winnow.storage.traffic import counted_traffic
 
 BUCKET = "winnow-store"
 
@@ -72,8 +71,8 @@ def test_files_that_are_not_there_with_their_size(store):
     for number in range(5):
         store.replace(f"f/{number}", b"x" * number)
     expected = [(f"f/{number}", number) for number in range(5)]
-    assert store.not_there(expected) == set()
-    assert store.not_there([*expected, ("f/2", 3), ("f/9", 1), ("g/0", 0)]) == {"f/2", "f/9", "g/0"}
+    assert store.missing(expected) == set()
+    assert store.missing([*expected, ("f/2", 3), ("f/9", 1), ("g/0", 0)]) == {"f/2", "f/9", "g/0"}
 
 
 def test_reading_what_is_not_there(store):
@@ -124,7 +123,7 @@ def test_files_are_read_in_turn_and_only_a_few_ahead(store):
 
 
 def test_ranges_are_fetched_ahead_within_a_bound(remote, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.object_store.AHEAD_BYTES", 3000)
+    monkeypatch.setattr("winnow.storage.object_store.AHEAD_BYTES", 3000)
     for number in range(8):
         remote.replace(f"f/{number}", bytes(2000))
     with counted_traffic() as asked:
@@ -149,10 +148,10 @@ def test_a_second_name_and_another_name(store):
 
 def test_only_what_was_judged_is_taken_over(store):
     store.replace("l", b"old")
-    assert not store.take_over("l", b"older", b"new")
+    assert not store.compare_and_swap("l", b"older", b"new")
     assert store.read("l") == b"old"
-    assert store.take_over("l", b"old", b"new")
-    assert not store.take_over("l", b"old", b"newer")
+    assert store.compare_and_swap("l", b"old", b"new")
+    assert not store.compare_and_swap("l", b"old", b"newer")
     assert store.read("l") == b"new" and store.list("") == ["l"]
 
 
@@ -174,7 +173,7 @@ def test_a_store_travels(store):
 
 
 def test_a_large_draft_waits_on_the_scratch_disk_and_leaves_nothing(remote, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.object_store.IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr("winnow.storage.object_store.IN_MEMORY_BYTES", 1000)
     with remote.create("large") as draft:
         for number in range(100):
             draft.write(bytes([number]) * 100)
@@ -253,7 +252,7 @@ def test_a_lease_expires_by_the_clock_of_the_store(remote, monkeypatch):
     remote.replace(LEASE, orjson.dumps(lease))
     with pytest.raises(LeaseHeldError, match="elsewhere"), hold_lease(remote):
         pass
-    monkeypatch.setattr("pipeline.engine.lease.EXPIRES_AFTER_S", 0.5)
+    monkeypatch.setattr("winnow.engine.lease.EXPIRES_AFTER_S", 0.5)
     remote.replace(LEASE, orjson.dumps({**lease, "expires": time.time() + 10_000}))
     time.sleep(2.1)
     with hold_lease(remote):
@@ -265,21 +264,21 @@ def test_what_a_killed_take_over_left_says_nothing_of_the_lease(remote, monkeypa
     """And goes with the next take-over."""
     held = orjson.dumps({"host": "elsewhere", "pid": 1, "started": "1", "expires": 0})
     remote.replace(f"{LEASE}.0123456789abcdef", b"killed in between")
-    monkeypatch.setattr("pipeline.engine.lease.EXPIRES_AFTER_S", 0.5)
-    monkeypatch.setattr("pipeline.engine.object_store.TAKING_SECONDS", 0.5)
+    monkeypatch.setattr("winnow.engine.lease.EXPIRES_AFTER_S", 0.5)
+    monkeypatch.setattr("winnow.storage.object_store.TAKING_SECONDS", 0.5)
     time.sleep(1.6)  # S3 tells whole seconds
     remote.replace(LEASE, held)
-    monkeypatch.setattr("pipeline.engine.lease.EXPIRES_AFTER_S", 1.0)
+    monkeypatch.setattr("winnow.engine.lease.EXPIRES_AFTER_S", 1.0)
     with pytest.raises(LeaseHeldError, match="elsewhere"), hold_lease(remote):
         pass
-    assert remote.take_over(LEASE, held, b"new")
+    assert remote.compare_and_swap(LEASE, held, b"new")
     assert remote.list("") == [LEASE]
 
 
 def test_a_take_over_that_took_too_long_takes_nothing(remote, monkeypatch):
     remote.replace("l", b"old")
-    monkeypatch.setattr("pipeline.engine.object_store.TAKING_SECONDS", 0.0)
-    assert not remote.take_over("l", b"old", b"new")
+    monkeypatch.setattr("winnow.storage.object_store.TAKING_SECONDS", 0.0)
+    assert not remote.compare_and_swap("l", b"old", b"new")
     assert remote.read("l") == b"old"
 
 
@@ -309,7 +308,7 @@ def test_what_goes_wrong_beside_a_draft_is_not_blamed_on_the_scratch_disk(remote
 @pytest.mark.slow
 def test_a_killed_owner_on_this_machine_is_replaced_at_once(remote):
     code = (
-        "import time; from pipeline.engine.lease import hold_lease; from pipeline.engine.open_store import open_store\n"
+        "import time; from winnow.engine.lease import hold_lease; from winnow.storage.open_store import open_store\n"
         f"with hold_lease(open_store({remote.root!r})): print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -345,9 +344,9 @@ def test_a_server_that_ignores_conditions_is_refused(remote, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_lost_connection_while_counting_is_no_fault_of_the_file(tmp_path, monkeypatch, kind):
-    from pipeline.engine.records import Unit
-    from pipeline.engine.stage import run_unit
-    from pipeline.stages.slices import count_stage
+    from winnow.engine.records import Unit
+    from winnow.engine.stage import run_unit
+    from winnow.stages.ingest.slices import count_stage
 
     def lost(_store, path):
         raise ConnectionError(f"{path}: no answer")

@@ -5,13 +5,12 @@ import signal
 import time
 
 import pytest
-
-from pipeline.engine.engine import Engine
-from pipeline.engine.execute import ComputeConfig
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Unit
-from pipeline.engine.stage import Stage
-from pipeline.engine.stopping import Stop, StopAtOnce, StoppedError, exit_code_of
+from winnow.engine.engine import Engine
+from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.records import Unit
+from winnow.engine.stage import Stage
+from winnow.engine.stopping import ForcedStop, Stop, StoppedError, exit_code_of
+from winnow.storage.local_store import LocalStore
 
 
 def work(unit: Unit, workspace) -> None:
@@ -28,7 +27,7 @@ def work(unit: Unit, workspace) -> None:
 
 def run(tmp_path, units: list[Unit], grace_seconds: float = 60):
     stop = Stop(grace_seconds)
-    with stop.heed():
+    with stop.handle_signals():
         return Engine(LocalStore(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop).run(
             Stage("s", 1, {}, work), units
         )
@@ -49,7 +48,7 @@ def test_the_running_unit_commits_and_no_other_begins(tmp_path, capfd, number, c
 
 def test_asked_in_its_last_unit_a_stage_ends_and_the_next_one_does_not_begin(tmp_path):
     stop = Stop()
-    with stop.heed():
+    with stop.handle_signals():
         engine = Engine(LocalStore(str(tmp_path)), ComputeConfig(executor="inline"), stop=stop)
         engine.run(Stage("s", 1, {}, work), [Unit(0, {"signals": [signal.SIGTERM]})])
         with pytest.raises(StoppedError, match="stage t: 0 of its 1"):
@@ -58,14 +57,14 @@ def test_asked_in_its_last_unit_a_stage_ends_and_the_next_one_does_not_begin(tmp
 
 
 def test_a_second_signal_ends_at_once(tmp_path):
-    with pytest.raises(StopAtOnce):
+    with pytest.raises(ForcedStop):
         run(tmp_path, [Unit(0, {"signals": [signal.SIGTERM, signal.SIGTERM], "sleeps": 30})])
     assert not list(tmp_path.rglob(".draft-*"))
 
 
 def test_the_end_of_the_grace_time_ends_at_once(tmp_path):
     started = time.monotonic()
-    with pytest.raises(StopAtOnce):
+    with pytest.raises(ForcedStop):
         run(tmp_path, [Unit(0, {"signals": [signal.SIGTERM], "sleeps": 30})], grace_seconds=0.1)
     assert time.monotonic() - started < 20
 

@@ -2,9 +2,8 @@ import errno
 import os
 
 import pytest
-
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.store import StorageError
+from winnow.storage.local_store import LocalStore
+from winnow.storage.store import StorageError
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -18,7 +18,7 @@ FAULTS = json.loads(os.environ.get("WINNOW_TEST_FAULTS", "[]"))
 
 def hook(point: str, **where: Any) -> None:
     if point == "stage":  # no stage is too small for workers
-        from pipeline.engine import engine
+        from winnow.engine import engine
 
         engine.TINY_STAGE_BYTES = 0
     if point == "batch":

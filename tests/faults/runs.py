@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
 
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.verify import check_shards, recount
 from tests.e2e.sample import settings, write_sample
 from tests.faults.hooks import environment
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from winnow.audit.verify.verify import recount
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.runs.status import status_of
 
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.status import status_of
-from pipeline.verify import recount
 from tests.faults.runs import SELECT, Runs, ended, shards_of, started, wait_for
 
 STAGES = (
@@ -204,7 +204,7 @@ def isolated(folder, reason: str) -> None:
     finished = load_finished(str(folder / "run"))
     assert all(balance.expected == balance.found for balance in recount(finished))
     assert finished.manifest["sources"]["zz"]["outcomes"] == {"kept": 1, "unreadable": 1}
-    from pipeline.explain import unreadable
+    from winnow.finished.explain import unreadable
 
     (found,) = unreadable(finished, "web/poison")
     assert found.reason.startswith("fatal: ")

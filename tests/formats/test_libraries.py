@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tokenizers
+from winnow.audit.verify.verify import check_shards
+from winnow.config.config import parse_config
+from winnow.finished.finished import FinishedRun, load_finished
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.stages.shards.shard_set import described_formats
 
-from pipeline.config import parse_config
-from pipeline.finished import FinishedRun, load_finished
-from pipeline.run import run, usable_vocabulary
-from pipeline.stages.shard_set import described_formats
-from pipeline.verify import check_shards
 from tests.e2e.sample import articles, settings, write_sample
 from tests.formats.peers import read_with
 
@@ -86,7 +86,7 @@ def make_set(folder: Path, vocabulary: str, **shards) -> ShardSet:
     }
     run(parse_config(settings(folder / "data", folder / "run", **sections)))
     finished = load_finished(str(folder / "run"))
-    loaded = usable_vocabulary(finished.config)
+    loaded = load_run_vocabulary(finished.config)
     return ShardSet(finished, loaded.end_of_text, loaded.size)
 
 

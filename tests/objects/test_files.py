@@ -3,13 +3,13 @@
 import threading
 
 import pytest
+from winnow.storage.address import AddressError, check_address, check_endpoint
+from winnow.storage.config import StorageConfig
+from winnow.storage.listing import find_objects
+from winnow.storage.object_errors import ObjectStorageError, without_secrets
+from winnow.storage.object_files import ObjectFiles, object_files
+from winnow.storage.traffic import counted_traffic
 
-from pipeline.objects.address import AddressError, check_address, check_endpoint
-from pipeline.objects.config import StorageConfig
-from pipeline.objects.errors import ObjectStorageError, without_secrets
-from pipeline.objects.files import ObjectFiles, object_files
-from pipeline.objects.listing import find_objects
-from pipeline.objects.traffic import counted_traffic
 from tests.faulty_objects import FaultyServer
 
 BUCKET = "s3://winnow-files"
@@ -19,7 +19,7 @@ BUCKET = "s3://winnow-files"
 def server(s3, monkeypatch):
     import s3fs
 
-    monkeypatch.setattr("pipeline.objects.files.FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("winnow.storage.object_files.FIRST_WAIT_SECONDS", 0.001)
     s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
     faulty = FaultyServer(s3.port)
     with faulty.running():
@@ -118,7 +118,7 @@ def test_no_credentials_says_where_they_are_looked_for(s3, monkeypatch, tmp_path
 def test_a_large_file_goes_in_parts_and_none_are_left_of_a_failed_one(files, server, tmp_path, monkeypatch):
     import s3fs
 
-    monkeypatch.setattr("pipeline.objects.files.PART_BYTES", 5 << 20)
+    monkeypatch.setattr("winnow.storage.object_files.PART_BYTES", 5 << 20)
     content = bytes(range(256)) * (13 << 12)  # 13 MiB and a bit: 3 parts
     (tmp_path / "large").write_bytes(content)
     server.fail(1, 503, "PUT", "partNumber=2")
@@ -135,7 +135,7 @@ def test_a_large_file_goes_in_parts_and_none_are_left_of_a_failed_one(files, ser
 
 
 def test_patterns_mean_what_they_mean_on_disks(files, tmp_path):
-    from pipeline.engine.inputs import list_paths
+    from winnow.sources.inputs import list_paths
 
     names = ["a/x.jsonl", "a/y.txt", "a/b/x.jsonl", "a/b/c/x.jsonl", "a/.hidden/x.jsonl", "a/.x.jsonl", "ab/x.jsonl"]
     for name in names:
@@ -153,7 +153,7 @@ def test_patterns_mean_what_they_mean_on_disks(files, tmp_path):
 
 
 def test_a_name_that_looks_like_a_pattern(files):
-    from pipeline.engine.inputs import list_paths
+    from winnow.sources.inputs import list_paths
 
     for name in ("part[1].jsonl", "part1.jsonl", "100% a+b #1 ü?.jsonl"):
         files.write(f"{BUCKET}/odd/{name}", name.encode())
@@ -163,7 +163,7 @@ def test_a_name_that_looks_like_a_pattern(files):
 
 
 def test_objects_that_runs_write_are_no_input(files):
-    from pipeline.engine.inputs import list_paths
+    from winnow.sources.inputs import list_paths
 
     names = ["a/x.jsonl", "run.jsonl", "run/y.jsonl"]
     for name in names:
@@ -176,7 +176,7 @@ def test_objects_that_runs_write_are_no_input(files):
 
 
 def test_an_input_written_anew_is_noticed(files):
-    from pipeline.engine.inputs import InputError, check_unchanged
+    from winnow.sources.inputs import InputError, check_unchanged
 
     urls = [f"{BUCKET}/changing/{number}" for number in range(3)]
     for url in urls:

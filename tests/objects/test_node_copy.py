@@ -3,9 +3,8 @@
 import threading
 
 import pytest
-
-from pipeline.objects.config import StorageConfig
-from pipeline.objects.node_copy import NamedObjectError, node_copy, pinned, without_pin
+from winnow.storage.config import StorageConfig
+from winnow.storage.node_copy import NamedObjectError, node_copy, pinned, without_pin
 
 BUCKET = "winnow-named"
 
@@ -62,7 +61,7 @@ def test_a_change_while_it_is_copied_leaves_no_copy(files, at, storage, monkeypa
     url = f"{at}/centres.npy"
     files.pipe(url, b"first")
     address = pinned(url, storage)
-    from pipeline.objects.files import ObjectFiles
+    from winnow.storage.object_files import ObjectFiles
 
     download = ObjectFiles.download
 
@@ -94,7 +93,7 @@ def test_of_a_folder_what_belongs_to_a_model(files, at, storage):
 def test_threads_fetch_one_copy(files, at, storage, monkeypatch):
     files.pipe(f"{at}/vocab.txt", b"words")
     address = pinned(f"{at}/vocab.txt", storage)
-    from pipeline.objects.files import ObjectFiles
+    from winnow.storage.object_files import ObjectFiles
 
     asked, download = [], ObjectFiles.download
     monkeypatch.setattr(ObjectFiles, "download", lambda *a: (asked.append(a), download(*a)))

@@ -7,13 +7,12 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.objects import reader
-from pipeline.objects.cache import FileCache
-from pipeline.objects.config import StorageConfig
-from pipeline.objects.files import object_files
-from pipeline.objects.reader import ObjectReader
-from pipeline.objects.traffic import counted_traffic
+from winnow.storage import object_reader as reader
+from winnow.storage.cache import FileCache
+from winnow.storage.config import StorageConfig
+from winnow.storage.object_files import object_files
+from winnow.storage.object_reader import ObjectReader
+from winnow.storage.traffic import counted_traffic
 
 pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
 CONTENT = os.urandom(5000)

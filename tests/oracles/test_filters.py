@@ -10,9 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
-from pipeline.text.rules import RulesConfig, evaluate
-from pipeline.text.signals import measure
+from winnow.text.rules.rules import RulesConfig, evaluate
+from winnow.text.signals.signals import measure
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracles" / "oracle_filters.jsonl"
 pytestmark = pytest.mark.skipif(not ORACLE.exists(), reason=f"needs {ORACLE}")

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
+from winnow.dedup.bands import candidate_probability, exchange_rows, group_edges
+from winnow.dedup.components import connected_components
+from winnow.dedup.exact import text_hashes
+from winnow.dedup.keepers import choose_keepers, exact_similarity
+from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.shingles import shingle_counts, shingle_hashes
+from winnow.text.words import hash_words
 
-from pipeline.dedup.bands import chance_to_meet, exchange_rows, group_edges
-from pipeline.dedup.components import connected_components
-from pipeline.dedup.exact import text_hashes
-from pipeline.dedup.keepers import choose_keepers, exact_similarity
-from pipeline.dedup.minhash import MinHashConfig, signatures
-from pipeline.dedup.shingles import shingle_counts, shingle_hashes
-from pipeline.text.words import hash_words
 from tests.text.specification import fold, words
 
 WINDOWS_THAT_STAY = [0, 2, 3, 5, 8, 10, 14, 15]
@@ -201,10 +201,10 @@ def test_planted_near_duplicates(verify):
         assert (truth[removed] >= threshold).all()  # precision 1
         np.testing.assert_allclose(similarity[1::2][removed], truth[removed], rtol=1e-6)
         similar = truth >= threshold
-        assert removed[similar].mean() >= chance_to_meet(threshold, config) - 0.02
+        assert removed[similar].mean() >= candidate_probability(threshold, config) - 0.02
     elif verify == "signature":
         assert (truth[removed] >= threshold).mean() >= 0.99
-        assert removed[truth >= threshold].mean() >= chance_to_meet(threshold, config) - 0.02
+        assert removed[truth >= threshold].mean() >= candidate_probability(threshold, config) - 0.02
     else:  # the estimate has a standard error of 0.025 at the threshold: sure 4 of them away
         assert removed[truth >= 0.9].mean() >= 0.999
         assert not removed[truth < 0.7].any()

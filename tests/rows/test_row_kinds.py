@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.shards.packing.assemble import fill_rows, position_ids, text_mask, token_columns
+from winnow.shards.packing.best_fit import pack_best_fit
+from winnow.shards.packing.pieces import account, joined, permuted, rows_between
+from winnow.shards.packing.windows import document_rows, document_windows, stream_losses, stream_windows
 
-from pipeline.rows.assemble import fill_rows, position_ids, text_mask, token_columns
-from pipeline.rows.best_fit import pack_best_fit
-from pipeline.rows.pieces import account, joined, permuted, rows_between
-from pipeline.rows.windows import document_rows, document_windows, stream_losses, stream_windows
 from tests.rows.reference import best_fit_decreasing, losses, taught_windows
 
 END = 999

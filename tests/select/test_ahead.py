@@ -3,14 +3,13 @@
 import threading
 
 import pytest
-
-from pipeline.select.ahead import ahead
+from winnow.numeric.prefetch import prefetch
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_order_and_bound(depth):
     made = []
-    for place, (item, square) in enumerate(ahead(lambda n: made.append(n) or n * n, range(10), depth)):
+    for place, (item, square) in enumerate(prefetch(lambda n: made.append(n) or n * n, range(10), depth)):
         assert (item, square) == (place, place * place)
         assert len(made) <= place + 1 + depth
     assert made == list(range(10))
@@ -18,7 +17,7 @@ def test_order_and_bound(depth):
 
 def test_the_next_is_made_while_one_is_used():
     made = [threading.Event() for _ in range(5)]
-    for item, _ in ahead(lambda n: made[n].set(), range(5), 1):
+    for item, _ in prefetch(lambda n: made[n].set(), range(5), 1):
         assert made[min(item + 1, 4)].wait(60)
 
 
@@ -26,8 +25,8 @@ def test_errors_come_in_their_place_and_the_thread_ends():
     used = []
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):
-        used.extend(made for _, made in ahead(lambda n: 6 // n, [3, 2, 0, 1], 2))
-    generator = ahead(lambda n: n, range(100), 2)
+        used.extend(made for _, made in prefetch(lambda n: 6 // n, [3, 2, 0, 1], 2))
+    generator = prefetch(lambda n: n, range(100), 2)
     next(generator)
     generator.close()
     assert threading.active_count() == before

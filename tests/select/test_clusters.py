@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from pipeline.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
-from pipeline.select.nearest import nearest_centres
-from pipeline.select.vectors import has_vector, stored_vectors, unit_rows
+from winnow.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
+from winnow.select.nearest import nearest_centres
+from winnow.select.vectors import has_vector, stored_vectors, unit_rows
 
 
 def blobs(count: int, clusters: int, dimensions: int = 32, spread: float = 0.6, seed: int = 1):

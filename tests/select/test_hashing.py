@@ -5,10 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+from winnow.select.encoder import EncoderConfig, HashingEncoder
+from winnow.select.vectors import unit_rows
+from winnow.text.words import hash_words
 
-from pipeline.select.encoder import EncoderConfig, HashingEncoder
-from pipeline.select.vectors import unit_rows
-from pipeline.text.words import hash_words
 from tests.e2e.sample import articles
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.select.importance import ImportanceConfig, divergence, importance_log_weights, log_ratio
+from winnow.select.kernels.grams import gram_counts, gram_weights
+from winnow.text.words import hash_words
 
-from pipeline.select.importance import ImportanceConfig, divergence, importance_log_weights, log_ratio
-from pipeline.select.kernels.grams import gram_counts, gram_weights
-from pipeline.text.words import hash_words
 from tests.select.test_grams import buckets_of
 
 

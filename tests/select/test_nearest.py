@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from winnow.select import device_vectors
+from winnow.select.clusters import fit_centres
+from winnow.select.device_vectors import DeviceVectors
+from winnow.select.nearest import FIXED_POINT, HostVectors, nearest_centres
+from winnow.select.vectors import stored_vectors, unit_rows
 
-from pipeline.select import device_vectors
-from pipeline.select.clusters import fit_centres
-from pipeline.select.device_vectors import DeviceVectors
-from pipeline.select.nearest import FIXED_POINT, HostVectors, nearest_centres
-from pipeline.select.vectors import stored_vectors, unit_rows
 from tests.select.test_clusters import blobs
 
 

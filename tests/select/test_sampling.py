@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.select.sampling import SampleConfig, draw_sample
+from winnow.select.sampling import SampleConfig, draw_sample
 
 
 def corpus(count: int, seed: int = 0):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from winnow.select.clusters import fit_centres
+from winnow.select.nearest import nearest_centres
+from winnow.select.semantic import choose_semantic_keepers, links_in_cluster, visited
+from winnow.select.vectors import unit_rows
 
-from pipeline.select.clusters import fit_centres
-from pipeline.select.nearest import nearest_centres
-from pipeline.select.semantic import choose_semantic_keepers, links_in_cluster, visited
-from pipeline.select.vectors import unit_rows
 from tests.select.test_clusters import blobs
 
 

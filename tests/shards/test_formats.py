@@ -11,12 +11,11 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.shards.formats import litdata, mds, raw
-from pipeline.shards.formats.documents import Documents, documents_of, pieces_of
-from pipeline.shards.formats.payload import FormatError, check_ids
-from pipeline.shards.packed_rows import PackedRows
-from pipeline.stages.shard_files import check_formats
+from winnow.shards.formats import litdata, mds, raw
+from winnow.shards.formats.documents import Documents, documents_of, pieces_of
+from winnow.shards.formats.payload import FormatError, check_ids
+from winnow.shards.packed_rows import PackedRows
+from winnow.stages.shards.shard_files import check_formats
 
 END = 0
 

@@ -3,8 +3,7 @@ import io
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from pipeline.shards.parquet import ParquetShardWriter
+from winnow.shards.parquet import ParquetShardWriter
 
 
 def test_rows_come_back_whatever_the_calls():

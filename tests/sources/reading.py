@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources.read import format_of, read_slice
-from pipeline.sources.records import RecordBatch, Unreadable
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
+from winnow.sources.read import format_of, read_slice
+from winnow.sources.records import RecordBatch, Unreadable
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
 
 
 @dataclass

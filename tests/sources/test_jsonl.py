@@ -11,11 +11,11 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.sources.read import read_slice
+from winnow.sources.readers.jsonl import count_lines
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
 
-from pipeline.sources.jsonl import count_lines
-from pipeline.sources.read import read_slice
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
 from tests.sources.reading import Gathered, read
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
@@ -245,8 +245,8 @@ def test_any_cuts_and_any_batch_size_give_the_same(tmp_path_factory, lines, ende
 
 
 def test_lines_across_many_chunks_and_ranges(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.sources.streams.CHUNK_BYTES", 7)
-    monkeypatch.setattr("pipeline.sources.jsonl.CHUNK_BYTES", 5)
+    monkeypatch.setattr("winnow.sources.readers.streams.CHUNK_BYTES", 7)
+    monkeypatch.setattr("winnow.sources.readers.jsonl.CHUNK_BYTES", 5)
     path = tmp_path / "a.jsonl"
     path.write_bytes(SMALL)
     for cut in range(len(SMALL)):
@@ -312,9 +312,9 @@ from pathlib import Path
 from tests.sources.reading import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = None
-from pipeline.sources.read import read_slice
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
+from winnow.sources.read import read_slice
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
 path = sys.argv[1]
 part = FileSlice(path=path, file=0, source="s", format="jsonl", size=Path(path).stat().st_size)
 rows, length = [], 0

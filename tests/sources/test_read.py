@@ -1,8 +1,8 @@
 import pytest
+from winnow.sources.read import format_of, read_slice
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
 
-from pipeline.sources.read import format_of, read_slice
-from pipeline.sources.slices import FileSlice
-from pipeline.sources.source import SourceConfig
 from tests.sources.reading import open_binary
 
 

@@ -1,7 +1,6 @@
 import pytest
 from pydantic import ValidationError
-
-from pipeline.sources.source import SourceConfig
+from winnow.sources.source import SourceConfig
 
 
 def test_a_yaml_list_of_paths_and_columns_is_taken_though_the_model_is_strict():

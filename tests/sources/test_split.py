@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.sources.split import split_chunks
-from pipeline.sources.streams import Chunk
+from winnow.sources.readers.split import split_chunks
+from winnow.sources.readers.streams import Chunk
 
 
 def _chunks(pieces):

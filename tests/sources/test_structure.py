@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
+from winnow.sources.source import STRUCTURE, SourceConfig
+from winnow.sources.structured.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
 
-from pipeline.sources.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
-from pipeline.sources.source import STRUCTURE, SourceConfig
 from tests.sources.reading import read
 
 SPECIAL = special_pattern(["<|im_start|>", "<|im_end|>"])

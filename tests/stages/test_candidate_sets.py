@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.stages.candidate_sets import bounds_of, first_of_each_text
+from winnow.stages.dedup.candidate_sets import bounds_of, first_of_each_text
 
 
 @settings(max_examples=200, deadline=None)

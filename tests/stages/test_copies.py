@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.dedup.keepers import choose_keepers
-from pipeline.stages import copies
-from pipeline.stages.copies import compared, fates_of_all, number_texts
+from winnow.dedup.keepers import choose_keepers
+from winnow.stages.dedup import copies
+from winnow.stages.dedup.copies import compared, fates_of_all, number_texts
 
 
 @settings(max_examples=300, deadline=None)

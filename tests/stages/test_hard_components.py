@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from winnow import schemas
+from winnow.dedup.minhash import MinHashConfig
+from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.stage import peak_memory_mb
+from winnow.storage.local_store import LocalStore
 
 from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts, restart_peak
-from pipeline import schemas
-from pipeline.dedup.minhash import MinHashConfig
-from pipeline.engine.execute import ComputeConfig
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.stage import peak_memory_mb
 
 SLOW = pytest.mark.slow
 

@@ -6,16 +6,15 @@ import signal
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from pipeline.engine.local_store import LocalStore
-from pipeline.engine.records import Unit
-from pipeline.engine.set_aside import SetAsideError, all_set_aside, set_aside
-from pipeline.engine.stage import Workspace
-from pipeline.engine.store import StorageError
-from pipeline.sources.records import BatchBuilder
-from pipeline.sources.slices import FileSlice
-from pipeline.stages.isolate import MOST_OF_A_BATCH, fatal_rows, try_first, without
-from pipeline.stages.slices import _with_aside, described_aside
+from winnow.engine.quarantine import QuarantineError, quarantine, quarantined_documents
+from winnow.engine.records import Unit
+from winnow.engine.stage import Workspace
+from winnow.sources.records import BatchBuilder
+from winnow.sources.slices import FileSlice
+from winnow.stages.ingest.isolate import MOST_OF_A_BATCH, find_poison_rows, probe_in_child, without
+from winnow.stages.ingest.slices import _with_aside, parse_quarantined
+from winnow.storage.local_store import LocalStore
+from winnow.storage.store import StorageError
 
 
 def work(texts) -> None:
@@ -31,9 +30,9 @@ def work(texts) -> None:
 def test_documents_are_found_by_halving():
     texts = pa.array(["a", "kill", "b", "raise", "storage", "c", "kill"])
     killed = "fatal: ends its process (SIGKILL)"
-    assert fatal_rows(texts, work) == {1: killed, 3: "fatal: raises KeyError", 6: killed}
-    assert fatal_rows(texts.slice(4, 2), work) == {}
-    assert fatal_rows(texts.slice(0, 0), work) == {}
+    assert find_poison_rows(texts, work) == {1: killed, 3: "fatal: raises KeyError", 6: killed}
+    assert find_poison_rows(texts.slice(4, 2), work) == {}
+    assert find_poison_rows(texts.slice(0, 0), work) == {}
 
 
 def test_what_ends_a_process_once_is_not_the_document(tmp_path):
@@ -43,35 +42,38 @@ def test_what_ends_a_process_once_is_not_the_document(tmp_path):
             met.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert fatal_rows(pa.array(["a", "b", "c"]), work_that_is_killed_once_at_each) == {}
+    assert find_poison_rows(pa.array(["a", "b", "c"]), work_that_is_killed_once_at_each) == {}
 
 
 @pytest.mark.slow  # a process a document
 def test_where_all_fail_it_is_not_the_documents():
-    assert fatal_rows(pa.array(["raise"] * (MOST_OF_A_BATCH + 1)), work) == {}
-    assert len(fatal_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH
+    assert find_poison_rows(pa.array(["raise"] * (MOST_OF_A_BATCH + 1)), work) == {}
+    assert len(find_poison_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH
 
 
 def test_found_documents_are_named_in_the_run_folder(tmp_path):
     store = LocalStore(str(tmp_path))
     workspace = Workspace(store, "work/tokenise/f", "0", {})
     docs, texts = np.array([7, 1 << 40], np.uint64), pa.array(["fine", "raise"])
-    try_first(workspace, docs, texts, work)  # a first attempt does not look
+    probe_in_child(workspace, docs, texts, work)  # a first attempt does not look
     workspace.isolate = True
-    with pytest.raises(SetAsideError, match=r"1 documents are set aside \(fatal: raises KeyError in tokenise\)"):
-        try_first(workspace, docs, texts, work)
-    with pytest.raises(SetAsideError):
-        set_aside(store, {3: "another"})
-    with pytest.raises(SetAsideError):
-        set_aside(store, {3: "the first reason stays"})
-    assert list(all_set_aside(store).items()) == [(3, "another"), (1 << 40, "fatal: raises KeyError in tokenise")]
+    with pytest.raises(QuarantineError, match=r"1 documents are set aside \(fatal: raises KeyError in tokenise\)"):
+        probe_in_child(workspace, docs, texts, work)
+    with pytest.raises(QuarantineError):
+        quarantine(store, {3: "another"})
+    with pytest.raises(QuarantineError):
+        quarantine(store, {3: "the first reason stays"})
+    assert list(quarantined_documents(store).items()) == [
+        (3, "another"),
+        (1 << 40, "fatal: raises KeyError in tokenise"),
+    ]
     (tmp_path / "aside" / f"{3:020d}.json").write_text("{")
     with pytest.raises(StorageError, match=r"aside/0+3\.json in .*: damaged"):
-        all_set_aside(store)
+        quarantined_documents(store)
     for damaged in ('{"doc": 7, "reason": "a"}', '{"doc": "3", "reason": "a"}', '{"doc": 3, "reason": 1}'):
         (tmp_path / "aside" / f"{3:020d}.json").write_text(damaged)
         with pytest.raises(StorageError, match="damaged"):
-            all_set_aside(store)
+            quarantined_documents(store)
 
 
 def test_a_batch_without_them():
@@ -104,6 +106,6 @@ def test_only_the_units_that_read_them_change():
     aside |= {1 << 31: "of no file", 4 << 32: "of one that is no input any more", 9 << 32 | 8: "of another one"}
     changed = _with_aside(units, aside)
     assert changed[0] is units[0]
-    assert described_aside(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
-    assert described_aside(changed[2]) == {5 << 32 | 8: "d"}
+    assert parse_quarantined(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
+    assert parse_quarantined(changed[2]) == {5 << 32 | 8: "d"}
     assert changed[1].description["slices"] == units[1].description["slices"]

@@ -6,10 +6,8 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.stages.label_cuts import range_bits
-from pipeline.stages.labels import MAX_LABELS, NO_LABEL, ordered
-from pipeline.stages.strata import (
+from winnow.stages.decide.label_cuts import range_bits
+from winnow.stages.decide.strata import (
     EVERYTHING,
     Cut,
     closest,
@@ -18,6 +16,7 @@ from pipeline.stages.strata import (
     exact_bounds,
     stratified_splits,
 )
+from winnow.stages.ingest.labels import MAX_LABELS, NO_LABEL, ordered
 
 shares = st.lists(st.sampled_from([0.005, 0.1, 0.15, 0.25, 1 / 3]), min_size=1, max_size=2)
 

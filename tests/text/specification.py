@@ -5,8 +5,8 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
-from pipeline.text.characters import SPACELESS_BLOCKS
-from pipeline.text.stop_words import STOP_WORDS
+from winnow.text.characters import SPACELESS_BLOCKS
+from winnow.text.stop_words import STOP_WORDS
 
 MASK = 2**64 - 1
 

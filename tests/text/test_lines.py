@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.numeric.radix import sort_pairs
+from winnow.text.lines import counts as line_counts
+from winnow.text.lines.config import LinesConfig
+from winnow.text.lines.counts import LineCounter
+from winnow.text.lines.removal import EXAMPLE_BYTES, KnownLines, LineRemover
 
 from benchmarks.measuring import corpus_files, read_texts
-from pipeline.dedup.radix import sort_pairs
-from pipeline.text import line_counts
-from pipeline.text.line_counts import LineCounter
-from pipeline.text.line_removal import EXAMPLE_BYTES, KnownLines, LineRemover
-from pipeline.text.lines import LinesConfig
 
 UNITS = ("line", "paragraph")
 

@@ -3,8 +3,7 @@
 import random
 
 from ftfy.badness import is_bad
-
-from pipeline.text.normalise_badness import BadnessMasks, badness_masks
+from winnow.text.normalise.badness import BadnessMasks, badness_masks
 
 MASKS = badness_masks()
 

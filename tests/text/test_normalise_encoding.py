@@ -6,9 +6,8 @@ import ftfy
 import numpy as np
 import pyarrow as pa
 from ftfy import chardata
-
-from pipeline.text.normalise import NormaliseConfig, Normaliser
-from pipeline.text.normalise_encoding import encoding_is_idle, evidence, named_characters
+from winnow.text.normalise.encoding import encoding_is_idle, evidence, named_characters
+from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 
 EVIDENCE = np.zeros(0x10000, np.uint64)
 for _character in named_characters():

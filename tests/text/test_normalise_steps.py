@@ -2,8 +2,7 @@
 
 import pyarrow as pa
 import pytest
-
-from pipeline.text.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 
 CASES = [
     ("lowercase", "ÀB Σας İ ẞ", "àb σας i̇ ß"),

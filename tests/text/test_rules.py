@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
-
-from pipeline.text.rules import RULE_NAMES, RulesConfig, evaluate
-from pipeline.text.signals import SIGNALS, measure
+from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
+from winnow.text.signals.signals import SIGNALS, measure
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 NEEDS_SHARED = pytest.mark.skipif(not (SHARED / "corpus").exists(), reason=f"needs the shared corpus in {SHARED}")

@@ -10,11 +10,11 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.text.characters import TERMINAL_PUNCTUATION
+from winnow.text.signals.repetition import count_repetition
+from winnow.text.signals.signals import MEANINGS, SIGNALS, measure
+from winnow.text.words import WordHashes
 
-from pipeline.text.characters import TERMINAL_PUNCTUATION
-from pipeline.text.scan_repetition import count_repetition
-from pipeline.text.signals import MEANINGS, SIGNALS, measure
-from pipeline.text.words import WordHashes
 from tests.text.specification import hash_word, signals, words
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.tokens.marks import mark_ends, split_marks, with_marks
+from winnow.tokens.marks import mark_ends, split_marks, with_marks
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), max_size=40))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.tokens.packing import gather_documents, pack_rows
+from winnow.shards.packing.stream import gather_documents, pack_rows
 
 END = 99
 

@@ -17,11 +17,10 @@ import tokenizers
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.tokens.cuts import _is_hard, cut_long
-from pipeline.tokens.patterns import PATTERNS
-from pipeline.tokens.tokeniser import Checked, TokenisedTexts, Tokeniser
-from pipeline.tokens.vocabulary import TokeniserConfig
+from winnow.tokens.cuts import _is_hard, cut_long
+from winnow.tokens.patterns import PATTERNS
+from winnow.tokens.tokeniser import Checked, TokenisedTexts, Tokeniser
+from winnow.tokens.vocabulary import TokeniserConfig
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} (corpus and vocabularies) is not here")
@@ -431,7 +430,7 @@ def test_no_threads_are_started_and_ray_is_not_imported():
         pytest.skip("threads are counted in /proc")
     code = (
         "import os, sys, pyarrow as pa\n"
-        "from pipeline.tokens.tokeniser import Tokeniser, TokeniserConfig\n"
+        "from winnow.tokens.tokeniser import Tokeniser, TokeniserConfig\n"
         "texts = pa.array(['some words %d ' % i * 50 for i in range(2000)], pa.large_string())\n"
         "before = len(os.listdir('/proc/self/task'))\n"
         "encoder = Tokeniser(TokeniserConfig())\n"

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
-from pipeline.shards.footer import describe_footer
-from pipeline.shards.formats import raw
-from pipeline.shards.manifest import file_entry, manifest_bytes, shard_entry
-from pipeline.shards.packed_rows import PackedRows
-from pipeline.shards.parquet import ParquetShardWriter
+from winnow.shards.footer import describe_footer
+from winnow.shards.formats import raw
+from winnow.shards.manifest import file_entry, manifest_bytes, shard_entry
+from winnow.shards.packed_rows import PackedRows
+from winnow.shards.parquet import ParquetShardWriter
 
 END_OF_TEXT = 1
 

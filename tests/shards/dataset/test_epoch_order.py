@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.shards.dataset.epoch_order import EpochOrder, random_order
+from winnow.shards.dataset.epoch_order import EpochOrder, random_order
 
 FROZEN = [1, 8, 3, 2, 5, 4, 9, 11, 7, 0, 10, 6]
 FROZEN_ROWS = [(2, 0), (0, 0), (2, 2), (0, 1), (2, 3), (0, 2), (2, 1), (1, 0), (1, 1)]

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from winnow.shards import manifest
+from winnow.shards.dataset import shard_set
+from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
+from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
+from winnow.shards.dataset.errors import ShardError
+from winnow.shards.dataset.steps import Place
+from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
-from pipeline.shards import manifest
-from pipeline.shards.dataset import shard_set
-from pipeline.shards.dataset.batches import IGNORE, BatchForm, make_batch
-from pipeline.shards.dataset.columns import DecodedColumn, PlainColumn
-from pipeline.shards.dataset.errors import ShardError
-from pipeline.shards.dataset.steps import Place
-from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
 from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
 
 INT64 = np.dtype("int64")
@@ -35,8 +35,8 @@ def test_the_reader_needs_no_torch_no_ray_no_numba_and_no_scipy(tmp_path):
     write_set(tmp_path, {"train": [numbered_rows(10)]})
     program = f"""
 import sys
-import pipeline.shards
-from pipeline.shards.dataset.stream import Source
+import winnow.shards
+from winnow.shards.dataset.stream import Source
 import numpy as np
 Source({str(tmp_path)!r}).reader().values(np.zeros(3, int), np.arange(3))
 heavy = [name for name in ("torch", "ray", "numba", "scipy", "pydantic", "orjson", "pandas") if name in sys.modules]
@@ -45,7 +45,7 @@ try:
     import torch
 except ImportError:
     sys.exit()
-from pipeline.shards import ShardDataset, ShardRows
+from winnow.shards import ShardDataset, ShardRows
 list(ShardDataset({str(tmp_path)!r}, batch_size=2))
 heavy = [name for name in ("ray", "numba", "scipy", "pydantic") if name in sys.modules]
 assert not heavy, heavy

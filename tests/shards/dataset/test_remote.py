@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from winnow.shards.dataset.errors import ShardError
+from winnow.shards.dataset.remote import ATTEMPTS, RemoteFolder
+from winnow.shards.dataset.shard_set import read_shard_set
+from winnow.shards.dataset.split_reader import SplitReader
+from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
-from pipeline.shards.dataset.errors import ShardError
-from pipeline.shards.dataset.remote import ATTEMPTS, RemoteFolder
-from pipeline.shards.dataset.shard_set import read_shard_set
-from pipeline.shards.dataset.split_reader import SplitReader
-from pipeline.shards.dataset.stream import SampleStream, Source, positions_as_rows
 from tests.objects_server import start_server
 from tests.shards.dataset.sets import numbered_rows, write_set
 
@@ -128,7 +128,7 @@ class Unsteady:
 @pytest.mark.parametrize("call", ["manifest", "shard"])
 def test_a_failing_network_is_given_time_and_then_named(url, tmp_path, monkeypatch, call):
     waits = []
-    monkeypatch.setattr("pipeline.shards.dataset.remote.time.sleep", waits.append)
+    monkeypatch.setattr("winnow.shards.dataset.remote.time.sleep", waits.append)
     folder = RemoteFolder(url, str(tmp_path / "cache"))
     entry = read_shard_set(folder).splits["train"].shards[0]
 
@@ -178,8 +178,7 @@ def bucket(tmp_path, s3, url, request):
 
 def rows_of_rank(url, cache, rank, queue):
     from torch.utils.data import DataLoader
-
-    from pipeline.shards import ShardDataset
+    from winnow.shards import ShardDataset
 
     dataset = ShardDataset(url, batch_size=20, rank=rank, world_size=2, cache=cache, cache_mb=10)
     loader = DataLoader(dataset, batch_size=None, num_workers=2)
@@ -238,8 +237,8 @@ def test_an_s3_that_is_gone_is_named(url, tmp_path, s3, monkeypatch):
     files = fsspec.filesystem("s3")
     files.mkdir("gone")
     files.put(str(tmp_path / "far"), "gone/far", recursive=True)
-    monkeypatch.setattr("pipeline.shards.dataset.remote.FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr("pipeline.shards.dataset.remote.ATTEMPTS", 2)  # the library itself tries several times in each
+    monkeypatch.setattr("winnow.shards.dataset.remote.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("winnow.shards.dataset.remote.ATTEMPTS", 2)  # the library itself tries several times in each
     reader = Source("s3://gone/far", cache=str(tmp_path / "cache")).reader()
     reader.shard(0)
     server.stop()

@@ -1,8 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.shards.dataset.steps import Place, batch_of_rank, num_steps, samples_of
+from winnow.shards.dataset.steps import Place, batch_of_rank, num_steps, samples_of
 
 
 def read(total, start, batch, world, workers, tail):

@@ -1,1 +1,0 @@
-"""Object stores (s3://, gs://, az://): addresses, requests with retries, ranged reading, and a node's cache."""

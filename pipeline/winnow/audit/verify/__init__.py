@@ -1,0 +1,1 @@
+"""Is it true: a finished run recomputed, step by step."""

@@ -1,0 +1,207 @@
+"""Verify: hash every shard against the manifest, and close the books again from the tables themselves."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from winnow import schemas
+from winnow.audit.verify.labels import check_labels
+from winnow.audit.verify.semantic import check_semantics
+from winnow.audit.verify.similarity import check_similarities
+from winnow.audit.verify.steps import check_steps
+from winnow.dedup.index import indexed_documents
+from winnow.engine.records import Json
+from winnow.finished.finished import FinishedRun
+from winnow.report.balances import Balance
+from winnow.shards.formats import raw
+from winnow.stages.shards.shard_files import FORMATS
+from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
+from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
+from winnow.storage.store import StorageError, Store
+
+
+def check_shards(run: FinishedRun) -> list[str]:
+    """Faults of the shard set and of what was converted from it: files missing, cut, altered, or counting otherwise."""
+    try:
+        manifest = run.manifest
+    except StorageError as error:
+        faults = [str(error)]
+    else:
+        faults = check_set(run.store, run.shards, manifest)
+    for folder in (f"{run.shards}-{name}" for name in FORMATS):
+        if run.store.exists(f"{folder}/manifest.json"):
+            try:
+                faults += check_set(run.store, folder, parse_manifest(run.store.read(f"{folder}/manifest.json")))
+            except ValueError as error:
+                faults.append(f"{folder}/manifest.json: not readable ({error}); remove the folder and convert again")
+    return faults
+
+
+def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
+    """Faults of one shard set."""
+    faults = []
+    for file_format, splits in described_formats(manifest["shards"]).items():
+        for name, split in splits.items():
+            for file in files_of(split):
+                path = f"{folder}/{file['path']}"
+                fault = check_file(store, path, file, name)
+                if fault is not None:
+                    faults.append(fault)
+                elif file_format == "parquet":
+                    faults += _check_rows(store, path, file["rows"], file["tokens"])
+                elif file_format == "raw" and path.endswith(raw.PAYLOAD):
+                    faults += _check_names(store, path, file, name)
+    return faults
+
+
+def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
+    """Faults of a raw payload's other names: where they are no links (a copied folder), they must still be equal."""
+    names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
+    copies = [name for name in names if store.exists(name) and not store.same_file(name, path)]
+    return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
+
+
+def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
+    """What is wrong with a file that the manifest describes: missing, cut or grown, altered; or None."""
+    size = store.size(path)
+    if size is None:
+        return f"{path}: missing; the manifest names it in split {split}"
+    if size != file["bytes"]:
+        what = "cut" if size < file["bytes"] else "grown"
+        return f"{path}: {what}; it has {size:,} bytes, the manifest says {file['bytes']:,}"
+    found = store.hash(path, "sha256").removeprefix("sha256:")
+    if found != file["sha256"]:
+        return f"{path}: altered; sha256 is {found}, the manifest says {file['sha256']}"
+    return None
+
+
+def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
+    table = pq.read_table(store.columns_of(path), columns=["doc_lens"])
+    faults = []
+    if table.num_rows != rows:
+        faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")
+    found = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
+    if found != tokens:
+        faults.append(f"{path}: document pieces hold {found:,} tokens, the manifest says {tokens:,}")
+    return faults
+
+
+def has_manifest(run: FinishedRun) -> bool:
+    """Whether the run's own manifest can be read; what is wrong with it is told by :func:`check_shards`."""
+    try:
+        return bool(run.manifest)
+    except StorageError:
+        return False
+
+
+def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
+    """Faults of the tables that the run committed: gone, of another size, or (``hashes``) altered."""
+    faults = []
+    for records in run.records.values():
+        outputs = [output for record in records for output in record.outputs.values()]
+        gone = run.store.missing((output.path, output.bytes) for output in outputs)
+        for output in outputs:
+            if output.path not in gone:
+                size: int | None = output.bytes
+            else:
+                size = run.store.size(output.path)
+            if size is None:
+                faults.append(f"{output.path}: missing; a record under work/ names it")
+            elif size != output.bytes:
+                faults.append(f"{output.path}: cut or grown; {size:,} bytes, its record says {output.bytes:,}")
+            elif hashes and output.hash.startswith("xxh3_128:") and run.store.hash(output.path) != output.hash:
+                faults.append(f"{output.path}: altered; its hash is not the one in its record")
+    return faults
+
+
+def check_keepers(run: FinishedRun) -> Balance:
+    """Duplicates whose keeper is kept, by this run or by one that it was compared with, against all duplicates.
+
+    Kept means: by the step that removed the duplicate. What dedup kept may repeat another document in other words, and
+    what semantic dedup kept may be left out of the sample.
+    """
+    kept, keepers = [], []
+    for decided in run.records["decide"]:
+        reference = decided.outputs["decisions"].reference()
+        table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
+        kept.append(column_to_numpy(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
+        keepers.append(table.column("keeper").drop_null().to_numpy())
+    for entry in run.index_parts.values():
+        kept.append(indexed_documents(entry["part"], np.arange(entry["kept"], dtype=np.uint32)))
+    found = np.isin(np.concatenate(keepers), np.concatenate(kept)) if keepers else np.empty(0, bool)
+    return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
+
+
+def check_lines(run: FinishedRun) -> list[Balance]:
+    """Boilerplate removed from each source: the manifest against the sums over all documents."""
+    expected = {name: source.get("boilerplate") for name, source in run.manifest["sources"].items()}
+    found = {name: Counter[str]() for name, numbers in expected.items() if numbers}
+    for part in run.parts if found else []:
+        table = read_parquet(run.store, part.signals, ["source", "characters", *schemas.REMOVED_LINES.names])
+        lines, characters = (column_to_numpy(table, name) for name in schemas.REMOVED_LINES.names)
+        sources = np.array(table.column("source").to_pylist())
+        for name, counts in found.items():
+            mine = (sources == name) & (lines > 0)
+            counts["documents"] += int(mine.sum())
+            counts["emptied"] += int((mine & (column_to_numpy(table, "characters") == 0)).sum())
+            counts["lines"] += int(lines[mine].sum(dtype=np.int64))
+            counts["characters"] += int(characters[mine].sum(dtype=np.int64))
+    return [
+        Balance(f"boilerplate {what} of source {name}", expected[name][what], counts[what])
+        for name, counts in found.items()
+        for what in ("documents", "emptied", "lines", "characters")
+    ]
+
+
+def recount(run: FinishedRun) -> list[Balance]:
+    """The books, from the rows of every table rather than from counters."""
+    outcomes: Counter[str] = Counter()
+    documents = kept = tokens = token_documents = 0
+    twice = 0
+    previous_last = -1
+    for part, decided, tokenised in zip(run.parts, run.ledger, run.records["tokenise"], strict=True):
+        docs = column_to_numpy(read_parquet(run.store, part.documents, ["doc"]), "doc")
+        decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "copies"])
+        decided_docs = column_to_numpy(decisions, "doc")
+        documents += len(docs)
+        twice += int((np.diff(docs.astype(np.int64)) <= 0).sum()) + int(len(docs) > 0 and docs[0] <= previous_last)
+        previous_last = int(docs[-1]) if len(docs) else previous_last
+        if not np.array_equal(docs, decided_docs):
+            twice += 1
+        outcomes.update(decisions.column("outcome").to_pylist())
+        ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
+        copies = column_to_numpy(decisions, "copies")[np.searchsorted(decided_docs, column_to_numpy(ids, "doc"))]
+        token_documents += int((copies > 0).sum())  # select leaves documents out that have been tokenised
+        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
+        tokens += int(((np.concatenate(lengths) + 1) * copies).sum()) if lengths else 0
+        kept += int((column_to_numpy(decisions, "copies") > 0).sum())
+    unreadable = sum(
+        read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.records["measure"]
+    )
+    outcomes[schemas.UNREADABLE] += unreadable
+    books = run.manifest["books"]
+    balances = [
+        Balance("records in the books", books["records"], documents + unreadable),
+        Balance("documents out of order, twice, or without exactly one decision", 0, twice),
+        Balance("documents with tokens against kept documents", kept, token_documents),
+        Balance(
+            "tokens in the shards",
+            sum(split["tokens"] for split in run.manifest["shards"]["splits"].values()),
+            tokens,
+        ),
+    ]
+    balances += [
+        check_keepers(run),
+        check_similarities(run),
+        *check_lines(run),
+        *check_semantics(run),
+        *check_steps(run),
+        *check_labels(run),
+    ]
+    balances += [
+        Balance(f"documents with outcome {name}", books["outcomes"].get(name, 0), outcomes.get(name, 0))
+        for name in schemas.OUTCOMES
+    ]
+    return balances

@@ -1,0 +1,334 @@
+"""Composes the whole YAML from the sections of its owners, and turns mistakes into messages.
+
+Every default stands in the section it belongs to; this file only says which sections there are.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from winnow.config.messages import mistakes_of
+from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
+from winnow.engine.executors.execute import ComputeConfig
+from winnow.section import Section
+from winnow.select.config import SelectConfig
+from winnow.sources.source import SourceConfig
+from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
+from winnow.stages.dedup.keepers import DedupConfig
+from winnow.stages.filter import FilterConfig
+from winnow.stages.ingest.measure import MeasureConfig
+from winnow.stages.shards.shard_files import SUPPORTS_COLUMNS, unsupported_columns
+from winnow.stages.shards.shards import ShardsConfig
+from winnow.storage.address import AddressError, check_address, is_url
+from winnow.storage.config import StorageConfig
+from winnow.text.language.codes import LANGUAGES, nearest_code
+from winnow.text.rules.rule import RuleSet
+from winnow.tokens.vocabulary import TokeniserConfig
+
+
+class ConfigError(ValueError):
+    """The config cannot be used; the message lists every mistake with its setting."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    run: str = Field(min_length=1)
+    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as
+    s3://bucket/run, like every path of a config."""
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    """Where the text is; the order is the order of `source_priority`."""
+    measure: MeasureConfig = MeasureConfig()
+    filter: FilterConfig = FilterConfig()
+    dedup: DedupConfig | None = DedupConfig()
+    """`off` keeps duplicates."""
+    tokenise: TokeniserConfig = TokeniserConfig()
+    select: SelectConfig | None = None
+    """Embedding, semantic duplicates and sampling; `none` takes every document."""
+    shards: ShardsConfig = ShardsConfig()
+    compute: ComputeConfig = ComputeConfig()
+    storage: StorageConfig = StorageConfig()
+
+    @model_validator(mode="after")
+    def _usable_addresses(self) -> "Config":
+        paths = [("run", self.run)] + [(f"path of source {s.name!r}", path) for s in self.sources for path in s.paths]
+        paths += [(f"chat_template of source {s.name!r}", template_address(s) or "") for s in self.sources]
+        if self.dedup and self.dedup.index:
+            paths.append(("dedup.index", self.dedup.index))
+        paths.append(("tokenise.encoding", self.tokenise.encoding))
+        if self.select:
+            paths.append(("select.encoder.model", self.select.encoder.model))
+            paths.append(("select.clusters.centres", self.select.clusters.centres or ""))
+            sets = [entry for step in self.select.example_sets for entry in step.items()]
+            paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
+        for name, path in paths:
+            try:
+                check_address(path)
+            except AddressError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _known_languages(self) -> "Config":
+        rules = self.filter
+        scopes = {"filter": rules.languages} | {
+            f"filter.{name}": part.languages
+            for name in type(rules).model_fields
+            if isinstance(part := getattr(rules, name), RuleSet)
+        }
+        for name, languages in scopes.items():
+            for language in languages or ():
+                if language not in LANGUAGES:
+                    near = nearest_code(language)
+                    hint = f"did you mean {near!r} ({LANGUAGES[near]})?" if near else f"known: {', '.join(LANGUAGES)}"
+                    raise ValueError(
+                        f"{name}.languages: no document is ever found to be {language!r}, which is not a code of a "
+                        f"language; expected codes such as en, de or zh; {hint}"
+                    )
+        return self
+
+    @property
+    def written_folders(self) -> tuple[str, ...]:
+        """Folders that runs of this config write: below a source, they are no input."""
+        return (self.run, self.dedup.index) if self.dedup and self.dedup.index else (self.run,)
+
+    @field_validator("dedup", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value == "off" else {} if value is True else value
+
+    @field_validator("select", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value is False or value in ("none", "off") else {} if value is True else value
+
+    @model_validator(mode="after")
+    def _known_sources(self) -> "Config":
+        names = [source.name for source in self.sources]
+        for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
+            if name not in names:
+                raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
+        shares = self.select.sample.shares if self.select and self.select.sample else None
+        if shares is not None and set(shares) != set(names):
+            raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
+        if self.shards.mixture is not None:
+            if set(self.shards.mixture) != set(names):
+                raise ValueError(f"shards.mixture must name every source once: {', '.join(names)}")
+            weighted = [source.name for source in self.sources if source.weight != 1]
+            if weighted:
+                raise ValueError(
+                    "shards.mixture decides how often each source is taken; leave out the weight of "
+                    + ", ".join(weighted)
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _usable_structures(self) -> "Config":
+        marked = [source for source in self.sources if source.structure_fields]
+        chats = [source for source in marked if source.is_chat]
+        if chats and len(chats) < len(marked):
+            raise ValueError(
+                "sources with pairs and sources with conversations cannot share a run: a token has one mark, either "
+                "token_type_ids or loss_mask; make two runs"
+            )
+        if marked and not chats and self.shards.row != "document":
+            raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
+        plain = [name for name in self.shards.formats if self.marks and unsupported_columns(name, [self.marks])]
+        if marked and plain:
+            raise ValueError(
+                f"source {marked[0].name!r} needs the column {self.marks}, which {', '.join(plain)} shards cannot "
+                f"hold; set shards.formats to {' or '.join(SUPPORTS_COLUMNS)}"
+            )
+        lines = self.dedup.lines if self.dedup else None
+        for source in marked if lines else ():
+            if lines and (lines.sources is None or source.name in lines.sources):
+                raise ValueError(
+                    f"dedup.lines would remove lines from the structured source {source.name!r}; name the other "
+                    "sources in dedup.lines.sources"
+                )
+        for source in chats:
+            if template_address(source):  # looked at when a run begins
+                continue
+            try:
+                chat_template(template_text(source.chat_template))
+            except (OSError, ValueError) as error:
+                raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _usable_labels(self) -> "Config":
+        if not self.labelled:
+            if self.shards.labels is not None:
+                raise ValueError("shards.labels names labels, but no source has one: set sources[].label to its field")
+            return self
+        bare = [source.name for source in self.sources if source.label is None]
+        named = next(source.name for source in self.sources if source.label is not None)
+        if bare:
+            raise ValueError(
+                f"source {named!r} has a label and {', '.join(bare)} none: every row of the shards needs one; set "
+                "label for every source, or make two runs"
+            )
+        if self.shards.row != "document":
+            raise ValueError(
+                f"source {named!r} has a label, which is about a whole document, and row: {self.shards.row} joins or "
+                "cuts documents: set shards.row to document, or leave label out (keep carries the field along)"
+            )
+        if self.dedup and self.dedup.index is not None and self.shards.labels is None:
+            raise ValueError(
+                "runs that share an index need the same number for the same label: name all labels in shards.labels"
+            )
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether documents have labels."""
+        return any(source.label is not None for source in self.sources)
+
+    @property
+    def stratified(self) -> bool:
+        """Whether splits are drawn label by label."""
+        return self.labelled and self.shards.stratify and bool(self.shards.splits)
+
+    @property
+    def marks(self) -> Literal["loss_mask", "token_type_ids"] | None:
+        """The column that marks of tokens become; None where tokens have none."""
+        if any(source.is_chat for source in self.sources):
+            return "loss_mask"
+        return "token_type_ids" if any(source.pair for source in self.sources) else None
+
+    @property
+    def tokeniser(self) -> TokeniserConfig:
+        """`tokenise`, with the special tokens of the built-in chat template where a source uses it."""
+        if not any(source.is_chat and source.chat_template is None for source in self.sources):
+            return self.tokenise
+        return self.tokenise.model_copy(update={"added_tokens": (*self.tokenise.added_tokens, *CHATML_TOKENS)})
+
+    @property
+    def structured(self) -> dict[str, Any] | None:
+        """What the ids of structured documents depend on; None where there are none."""
+        if self.marks is None:
+            return None
+        chats = self.marks == "loss_mask"
+        return {
+            "templates": {s.name: template_text(s.chat_template) for s in self.sources if s.is_chat},
+            "row_tokens": None if chats else self.shards.row_tokens,
+            "plain_mark": int(chats),
+        }
+
+    @field_validator("sources")
+    @classmethod
+    def _unique_names(cls, sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}; names must differ")
+        return sources
+
+
+def template_address(source: SourceConfig) -> str | None:
+    """Where the chat template of a source lies, if that is an address."""
+    setting = source.chat_template or ""
+    return setting if is_url(setting) and "{" not in setting and "\n" not in setting else None
+
+
+def load_config(path: str, overrides: list[str] | None = None) -> Config:
+    """Read a YAML config; ``overrides`` are ``a.b=value`` pairs, values in YAML.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a setting is wrong.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
+        ) from error
+    return read_config(content, path, overrides)
+
+
+def read_config(content: bytes, path: str, overrides: list[str] | None = None) -> Config:
+    """A config from its YAML; ``path`` is how messages call it.
+
+    Raises:
+        ConfigError: it is not YAML, or a setting is wrong or given twice.
+    """
+    try:
+        values = read_yaml(content.decode("utf-8"))
+    except RepeatedSettingError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if values is None:
+        raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
+    for override in overrides or []:
+        _override(values, override)
+    config = parse_config(values, path)
+    if file := _file_in_the_way(config.run):
+        raise ConfigError(
+            f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
+            "may be a new one, or move the file"
+        )
+    return config
+
+
+def _file_in_the_way(run: str) -> Path | None:
+    """What stands, as no folder, where the run folder or one above it belongs."""
+    if is_url(run):
+        return None
+    for place in (Path(run), *Path(run).parents):
+        try:
+            if place.is_dir():
+                return None
+            if place.exists() or place.is_symlink():
+                return place
+        except PermissionError:  # told by whoever needs the folder
+            return None
+    return None
+
+
+def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
+    """Check settings given as plain values.
+
+    Raises:
+        ConfigError: a setting is wrong; all mistakes are listed.
+    """
+    try:
+        # through JSON: lists may stand for tuples there, while everything else stays strict
+        return Config.model_validate_json(orjson.dumps(values))
+    except TypeError as error:
+        raise ConfigError(
+            f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"
+        ) from error
+    except ValidationError as error:
+        mistakes = mistakes_of(error, Config)
+        raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override!r}: expected `section.setting=value`")
+    *parents, last = name.split(".")
+    at: Any = values
+    for parent in parents:
+        if isinstance(at, list) and parent.isdigit() and int(parent) < len(at):
+            at = at[int(parent)]
+            continue
+        if not isinstance(at, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} lies under something that has no settings")
+        if not isinstance(at.get(parent), dict | list):
+            at[parent] = {}
+        at = at[parent]
+    if not isinstance(at, dict):
+        raise ConfigError(f"--set {override!r}: {last!r} lies under something that has no settings")
+    try:
+        at[last] = read_yaml(value)
+    except RepeatedSettingError as error:
+        raise ConfigError(f"--set {override!r}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error

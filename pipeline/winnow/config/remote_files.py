@@ -1,0 +1,72 @@
+"""Files beside the inputs that a config names in an object store: settled when a run begins, the same on every node."""
+
+from typing import TypeVar
+
+from winnow.config.config import Config, ConfigError, template_address
+from winnow.section import Section
+from winnow.select.config import SelectConfig
+from winnow.sources.source import SourceConfig
+from winnow.sources.structured.chat import chat_template, template_text
+from winnow.storage.config import StorageConfig
+from winnow.storage.node_copy import NamedObjectError, node_copy, pinned
+
+S = TypeVar("S", bound=Section)
+
+
+def pin_remote_files(config: Config) -> Config:
+    """The config with every address of a file pinned to what is there now, and chat templates in place of addresses.
+
+    Paths of disks, inputs and folders that are written stay as they are.
+
+    Raises:
+        ConfigError: nothing is at an address, or no chat template.
+        ObjectStorageError: the store refuses.
+    """
+    storage = config.storage
+    tokenise = _with(config.tokenise, "encoding", _pinned("tokenise.encoding", config.tokenise.encoding, storage))
+    select = None if config.select is None else _select(config.select, storage)
+    return with_templates(config).model_copy(update={"tokenise": tokenise, "select": select})
+
+
+def with_templates(config: Config) -> Config:
+    """The config with chat templates in place of their addresses: all that cleaning needs.
+
+    Raises:
+        ConfigError: nothing is at an address, or no chat template.
+    """
+    return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
+
+
+def _select(select: SelectConfig, storage: StorageConfig) -> SelectConfig:
+    if not select.needs_vectors:
+        return select
+    model = _pinned("select.encoder.model", select.encoder.model, storage)
+    given = select.clusters.centres
+    centres = given if given is None else _pinned("select.clusters.centres", given, storage)
+    encoder, clusters = _with(select.encoder, "model", model), _with(select.clusters, "centres", centres)
+    return select.model_copy(update={"encoder": encoder, "clusters": clusters})
+
+
+def _with(section: S, name: str, value: object) -> S:
+    return section.model_copy(update={name: value})
+
+
+def _pinned(setting: str, address: str, storage: StorageConfig) -> str:
+    try:
+        return pinned(address, storage)
+    except NamedObjectError as error:
+        raise ConfigError(f"{setting}: {error}") from error
+
+
+def _with_template(source: SourceConfig, storage: StorageConfig) -> SourceConfig:
+    address = template_address(source)
+    if address is None:
+        return source
+    setting = f"chat_template of source {source.name!r}"
+    path = node_copy(_pinned(setting, address, storage), storage)
+    try:
+        text = template_text(path)
+        chat_template(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{setting}: {address}: {error}") from error
+    return _with(source, "chat_template", text)

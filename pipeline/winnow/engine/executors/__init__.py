@@ -1,0 +1,1 @@
+"""Who does the units: Ray Data, GPU actors, or this process."""

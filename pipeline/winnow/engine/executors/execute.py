@@ -1,0 +1,298 @@
+"""Fan-out: the same function over units, on Ray Data or in this process.
+
+Only descriptions, records and counters travel. A unit that raises comes back as a failure, not as an exception, so
+that the others go on.
+"""
+
+import contextlib
+import errno
+import heapq
+import logging
+import secrets
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+
+from winnow.engine.executors.connect import connect_ray, slots
+from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, on_gpus
+from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
+from winnow.engine.quarantine import QuarantineError
+from winnow.engine.records import Record, Unit
+from winnow.engine.stage import Stage, run_unit
+from winnow.engine.stopping import Stop
+from winnow.section import Section
+from winnow.storage.store import TEMPORARY_PREFIX, StorageError, Store
+
+log = logging.getLogger("winnow")
+
+WITHOUT_GPU = (
+    "an actor holds a GPU of Ray's, but torch sees none there, so it computes on CPU; look for the node's driver and a "
+    "build of torch with CUDA, or write `compute.gpus: 0`"
+)
+
+
+class ComputeConfig(Section):
+    """How and where the work is done. Nothing here changes a byte of the result."""
+
+    executor: Literal["ray", "inline"] = "ray"
+    """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Units at the same time; `auto` is one a core of the cluster."""
+    worker_memory_mb: int = Field(2048, ge=256)
+    """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
+    unit_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better. `auto`
+    is 64, and grows with the text beyond 262 GB, up to an eighth of `worker_memory_mb`."""
+    partition_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Target size of one exchange partition, in MB; a reduce unit holds one in memory. `auto` is 256, and grows as
+    `unit_mb` does."""
+    gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for, 0 is none."""
+    gpu_share: float = Field(1.0, gt=0, le=1)
+    """Share of a GPU that each of them holds: 0.5 puts two on one."""
+    attempts: int = Field(3, ge=1)
+    """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
+    looked for and recorded as unreadable."""
+    unit_timeout_minutes: float | None = Field(None, gt=0)
+    """A worker that is at one unit for longer is killed and the unit tried again; null: never. On Ray only."""
+    max_unreadable_share: float = Field(0.01, ge=0, le=1)
+    """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
+    grace_seconds: float = Field(60.0, ge=0)
+    """After SIGTERM or Ctrl-C, how long running units may take to commit, in seconds; then the run ends at once."""
+
+
+DEAD_WORKER_RETRIES = 2
+"""How often Ray starts a unit again whose worker died; its own default is for ever, so a unit that kills its worker
+each time would never end."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that raised: what to tell the user, and where it happened."""
+
+    number: int
+    message: str
+    trace: str
+    storage: bool = False
+    """Storage refused something: it may be there again in a moment."""
+    quarantine: bool = False
+    """Documents were set aside: the unit is to be planned again without them."""
+    node: str | None = None
+    """Ray's name of the node whose storage refused something, if it was one."""
+
+
+def attempt(stage: Stage, unit: Unit, store: Store) -> Record | Failure:
+    """Run one unit; an exception becomes a Failure."""
+    try:
+        return run_unit(stage, unit, store)
+    except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
+        message = f"{type(error).__name__}: {error}"
+        kinds = isinstance(error, OSError), isinstance(error, QuarantineError)
+        return Failure(unit.number, message, traceback.format_exc(), *kinds, _full_node(error))
+
+
+def _full_node(error: Exception) -> str | None:
+    """The node of this worker, where its own disk may be what is full, and not the storage that all share."""
+    if not isinstance(error, OSError) or isinstance(error, StorageError) or error.errno not in LOCAL_FAULTS:
+        return None
+    ray: Any = sys.modules.get("ray")
+    in_worker = ray is not None and ray.is_initialized() and ray.get_runtime_context().worker.mode == ray.WORKER_MODE
+    return str(ray.get_runtime_context().get_node_id()) if in_worker else None
+
+
+def run_inline(stage: Stage, units: list[Unit], store: Store, stop: Stop | None = None) -> Iterator[Record | Failure]:
+    """Units one after another in this process, until it is asked to stop."""
+    for unit in units:
+        if stop is not None and stop.asked.is_set():
+            return
+        yield attempt(stage, unit, store)
+
+
+HAND_OVER_SECONDS = 0.05
+"""How long Ray Data's loop sleeps at most before it looks for finished tasks. Its own 0.1 s, once or twice a task,
+left workers idle for 0.15 s between tasks; at 0.05 s it is 0.06 s. Looking more often costs more than it brings."""
+
+
+LIMITS_SECONDS = 0.1
+"""How old what Ray Data knows of the cluster may be. It begins with nothing, and with its own 1 s each stage ran
+one task for its first second, however large the cluster."""
+
+
+def _hand_over_quickly() -> None:
+    """Ray Data has no settings for these: constants of the tested Ray versions, left alone where they are gone."""
+    from ray.data._internal.execution import resource_manager, streaming_executor_state  # noqa: PLC0415 - as ray itself
+
+    if hasattr(streaming_executor_state, "WAIT_FOR_TASK_COMPLETION_TIMEOUT_S"):
+        streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S = HAND_OVER_SECONDS
+    manager: Any = resource_manager.ResourceManager
+    if hasattr(manager, "GLOBAL_LIMITS_UPDATE_INTERVAL_S"):
+        manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
+
+
+LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
+GROUPS_A_SLOT = 6
+GROUP_BYTES = 256_000_000
+
+
+def group_units(units: list[Unit], num_slots: int) -> list[list[Unit]]:
+    """Groups of about equal work, largest first.
+
+    Between two tasks a worker waits for Ray Data to hand it the next, so units of a second or less are handed out
+    several at a time: six groups a slot, or as many as keep a group under 256 MB, whichever is more.
+    """
+    work = sum(unit.work_bytes for unit in units)
+    number = min(len(units), max(GROUPS_A_SLOT * num_slots, -(-work // GROUP_BYTES)))
+    groups: list[list[Unit]] = [[] for _ in range(number)]
+    loads = [(0, index) for index in range(number)]  # a heap: the lightest group takes the next unit
+    for unit in sorted(units, key=lambda unit: (-unit.work_bytes, unit.number)):
+        load, index = heapq.heappop(loads)
+        groups[index].append(unit)
+        heapq.heappush(loads, (load + unit.work_bytes, index))
+    return sorted(groups, key=lambda group: (-sum(unit.work_bytes for unit in group), group[0].number))
+
+
+def run_on_ray(
+    stage: Stage,
+    units: list[Unit],
+    store: Store,
+    config: ComputeConfig,
+    *,
+    grouped: bool,
+    stop: Stop,
+    avoid: frozenset[str] = frozenset(),
+) -> Iterator[Record | Failure]:
+    """Units as one-row blocks through Ray Data, or small groups of units; results in order of completion.
+
+    When this process is asked to stop, workers finish the units they are at and begin no others.
+
+    A worker that dies (kill -9, out of memory) is retried by Ray; after that the Dataset fails and with it this
+    attempt: what was committed stays, the engine plans the rest again.
+
+    Nodes in ``avoid`` get no units, unless there are no others.
+    """
+    import ray  # noqa: PLC0415
+    import ray.data  # noqa: PLC0415
+
+    connect_ray(config.workers, config.worker_memory_mb)
+    _hand_over_quickly()
+    context = ray.data.DataContext.get_current()
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # map_batches has no named argument for max_retries yet; 2.60 only announces the end of the present way
+    warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+    context.max_errored_blocks = 0
+    context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
+    on_gpu = stage.accelerated is not None and gpu_actors(config) > 0
+    tasks = slots(config.workers)
+    groups = group_units(units, tasks) if grouped and not on_gpu else [[unit] for unit in units]
+    rows = [{"units": [orjson.dumps(unit) for unit in group]} for group in groups]
+    timeout = None if config.unit_timeout_minutes is None else config.unit_timeout_minutes * 60
+    marker = f"{TEMPORARY_PREFIX}stop-{secrets.token_hex(8)}"
+    dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
+    tasks = min(tasks, len(rows))
+    if on_gpu:
+        dataset = on_gpus(dataset, stage, store, marker, config, len(rows), tasks, DEAD_WORKER_RETRIES)
+    else:
+        dataset = dataset.map_batches(
+            _RunBatch(stage, store, marker, report_current_unit=timeout is not None),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.TaskPoolStrategy(size=tasks),
+            num_cpus=1,
+            memory=config.worker_memory_mb * 1_000_000,
+            max_retries=DEAD_WORKER_RETRIES,
+            label_selector=_elsewhere(avoid),
+        )
+    warned = not on_gpu
+    with _marked_when_asked(stop, store, marker), kill_stuck_workers(store, timeout):
+        for row in dataset.iter_rows():
+            encoded = orjson.loads(row["outcome"])
+            if encoded["kind"] == "stopped":
+                continue
+            outcome = _outcome(encoded)
+            if not warned and isinstance(outcome, Record) and outcome.metrics.get(ON_GPU) == 0:
+                warned = True
+                log.warning("%s: %s", stage.name, WITHOUT_GPU, extra={"stage": stage.name})
+            yield outcome
+
+
+def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:
+    """What a node must be to get units: none of those to avoid, if that leaves one with cores."""
+    if not avoid:
+        return None
+    import ray  # noqa: PLC0415 - it is loaded
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    usable = {node["NodeID"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1}
+    avoid &= usable
+    return {"ray.io/node-id": f"!in({','.join(sorted(avoid))})"} if avoid and usable - avoid else None
+
+
+@contextlib.contextmanager
+def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
+    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if stop.asked.wait(0.2):
+                if not over.is_set():
+                    store.create_exclusive(marker, b"")
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True, name="stop")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        store.remove(marker)
+
+
+class _RunBatch:
+    """The function that Ray Data maps: one row, one group of units."""
+
+    def __init__(self, stage: Stage, store: Store, marker: str, *, report_current_unit: bool) -> None:
+        self.report_current_unit = report_current_unit
+        self.stage = stage
+        self.store = store
+        self.marker = marker
+
+    @property
+    def __name__(self) -> str:
+        return f"winnow_{self.stage.name}"
+
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+
+        pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
+        outcomes = []
+        store = self.store
+        for encoded in batch.column("units").to_pylist()[0]:
+            if store.exists(self.marker):
+                break
+            unit = Unit(**orjson.loads(encoded))
+            with (
+                report_current_unit(store, self.stage.name, unit.number)
+                if self.report_current_unit
+                else contextlib.nullcontext()
+            ):
+                result = attempt(self.stage, unit, store)
+            kind = "record" if isinstance(result, Record) else "failure"
+            outcomes.append(orjson.dumps({"kind": kind, "value": result}))
+        return pa.table({"outcome": pa.array(outcomes, pa.binary())})
+
+
+def _outcome(encoded: dict[str, Any]) -> Record | Failure:
+    if encoded["kind"] == "record":
+        return Record.from_json(orjson.dumps(encoded["value"]))
+    return Failure(**encoded["value"])

@@ -1,0 +1,215 @@
+"""Why: one document's story, from the tables alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from winnow import schemas
+from winnow.engine.records import Json
+from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
+from winnow.finished.finished import FinishedRun
+from winnow.finished.locate import Place, places_of
+from winnow.sources.catalogue import CATALOGUE
+from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
+from winnow.stages.ingest.measure import Part
+from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
+
+
+@dataclass(frozen=True)
+class FailedRule:
+    """A rule that the document failed."""
+
+    rule: str
+    value: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that the run knows about one document."""
+
+    doc: int
+    id: str
+    source: str
+    path: str
+    row: int
+    text: str
+    removed_lines: int
+    removed_characters: int
+    outcome: str
+    failed_rules: tuple[FailedRule, ...]
+    keeper: "Story | EarlierDocument | LostDocument | None"
+    similarity: float | None
+    measured_by: Literal["texts", "signatures"] | None
+    """What a near-duplicate's similarity is: the true one of the two texts, or an estimate."""
+    tokens: int | None
+    places: tuple[Place, ...]
+    left_out: FailedRule | None = None
+    """The step of select that left the document out of the sample, with its value and the limit."""
+    label: str | None = None
+    """Of a source with labels."""
+
+
+@dataclass(frozen=True)
+class LostDocument:
+    """A document of an earlier run that was dropped from the index."""
+
+    doc: int
+    run: str
+
+
+@dataclass(frozen=True)
+class UnreadableRecord:
+    """A record that could not be read."""
+
+    path: str
+    row: int | None
+    position: int
+    reason: str
+
+
+def find(run: FinishedRun, name: str) -> list[int]:
+    """Numbers of all documents with this id (ids need not be unique), or the one with this document number."""
+    found: list[int] = []
+    for part in run.parts:
+        for batch in parquet_batches(run.store, part.documents, ["doc", "id"]):
+            hits = pc.equal(batch.column("id"), pa.scalar(name, batch.column("id").type))
+            found += batch.column("doc").filter(hits).to_pylist()
+    if not found and name.isdigit() and int(name) < int(schemas.NO_DOC):
+        part_number = _part_of(run, int(name))
+        if part_number is not None:
+            found.append(int(name))
+    return found
+
+
+def unreadable(run: FinishedRun, name: str) -> list[UnreadableRecord]:
+    """Unreadable records with this id or document number, or of the files with this name or path."""
+    records = []
+    for record in run.records["measure"]:
+        for row in read_parquet(run.store, record.outputs["unreadable"].reference()).to_pylist():
+            if name and (name in (row["id"], str(row["doc"])) or f"/{row['path']}".endswith(f"/{name}")):
+                number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
+                records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"]))
+    return records
+
+
+def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
+    """The story of one document that :func:`find` found."""
+    number = _part_of(run, doc)
+    assert number is not None, f"document {doc} is in no part"
+    part = run.parts[number]
+    decided, filtered = run.ledger[number], run.records["filter"][number]
+    file, row = schemas.split_document_number(doc)
+    path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
+    document = _row(read_document(run, part, doc), doc)
+    decision = _row(read_parquet(run.store, decided.outputs["decisions"].reference()), doc)
+    failures = read_parquet(run.store, filtered.outputs["failures"].reference())
+    failed = failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    lost = _removed(run, part, doc)
+    keeper = decision["keeper"]
+    kept = decision["outcome"] == schemas.KEPT
+    tokens, places = places_of(run, number, doc, decision) if kept and with_keeper else (None, ())
+    return Story(
+        doc,
+        document["id"],
+        document["source"],
+        path,
+        row,
+        document["text"],
+        *lost,
+        decision["outcome"],
+        tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
+        _keeper(run, keeper) if keeper is not None and with_keeper else None,
+        decision["similarity"],
+        _measured_by(run, part, decision) if with_keeper else None,
+        tokens,
+        places,
+        _left_out(decision),
+        document.get(LABEL_COLUMN),
+    )
+
+
+def _left_out(decision: Json) -> FailedRule | None:
+    """What of a decision select wrote: filter's rules are told by the table of failures."""
+    if not (decision["rule"] or "").startswith(("select.", "shards.")):
+        return None
+    return FailedRule(decision["rule"], decision["value"], decision["threshold"])
+
+
+def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
+    """Lines and characters that the document lost as boilerplate."""
+    if not (run.config.dedup and run.config.dedup.lines):
+        return 0, 0
+    columns = schemas.REMOVED_LINES.names
+    row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
+    return row[columns[0]], row[columns[1]]
+
+
+def _measured_by(run: FinishedRun, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:
+    """Whether the texts or the signatures settled a near-duplicate; None where the keeper's signature is gone."""
+    dedup = run.config.dedup
+    if decision["outcome"] != schemas.NEAR_DUPLICATE or dedup is None:
+        return None
+    if dedup.verify != "signature":
+        return "texts" if dedup.verify == "exact" else "signatures"
+    keeper = decision["keeper"]
+    if is_earlier(keeper):
+        earlier = read_earlier(run, keeper)
+        other = None if earlier is None else earlier.signature
+    else:
+        number = _part_of(run, keeper)
+        other = None if number is None else _signature(run, run.parts[number], keeper)
+    if other is None:
+        return None
+    agreeing = int((_signature(run, part, decision["doc"]) == other).sum())
+    return "signatures" if agreeing >= dedup.verification.accept_from else "texts"
+
+
+def _signature(run: FinishedRun, part: Part, doc: int) -> NDArray[np.uint32]:
+    table = read_ipc(run.store, part.signatures)
+    row = int(np.searchsorted(column_to_numpy(table, "doc"), np.uint64(doc)))
+    found: NDArray[np.uint32] = np.array(table.column("signature")[row].values.to_numpy())
+    return found
+
+
+def _keeper(run: FinishedRun, doc: int) -> "Story | EarlierDocument | LostDocument":
+    if not is_earlier(doc):
+        return explain(run, doc, with_keeper=False)
+    return read_earlier(run, doc) or LostDocument(doc, run_of(run, doc))
+
+
+def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
+    """The row group that holds a document."""
+    columns = ["doc", "id", "text", "source", *([LABEL_COLUMN] if run.config.labelled else [])]
+    for batch in parquet_batches(run.store, part.documents, columns):
+        docs = batch.column("doc").to_numpy()
+        if len(docs) and docs[0] <= doc <= docs[-1]:
+            return pa.Table.from_batches([batch])
+    raise LookupError(f"document {doc} is not in {part.documents['path']}")
+
+
+def examples(run: FinishedRun, outcome: str) -> Iterator[int]:
+    """Document numbers with this outcome, in order."""
+    for decided in run.ledger:
+        table = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome"])
+        yield from table.filter(pc.equal(table.column("outcome"), outcome)).column("doc").to_pylist()
+
+
+def _part_of(run: FinishedRun, doc: int) -> int | None:
+    starts = np.array([part.first_doc for part in run.parts], np.uint64)
+    number = int(np.searchsorted(starts, np.uint64(doc), side="right")) - 1
+    if number < 0:
+        return None
+    docs = column_to_numpy(read_parquet(run.store, run.parts[number].documents, ["doc"]), "doc")
+    return number if doc in docs else None
+
+
+def _row(table: pa.Table, doc: int) -> Json:
+    row: Json = table.filter(pc.equal(table.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
+    return row

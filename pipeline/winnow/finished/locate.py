@@ -1,0 +1,126 @@
+"""Places: the rows and shards that hold a document, from the index of the shuffle's files alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.config.config import ConfigError
+from winnow.engine.exchange import partition_of_hash
+from winnow.engine.records import Json
+from winnow.finished.finished import FinishedRun
+from winnow.shards.order import order_keys
+from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups
+from winnow.stages.shards.stream import read_documents
+from winnow.stages.tables import column_to_numpy, read_ipc
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a copy of the document went: rows (counted through the split) and shard files.
+
+    Nowhere, where rows leave the document out.
+    """
+
+    split: str
+    copy: int
+    rows: Sequence[int]
+    """Rising."""
+    shards: tuple[str, ...]
+
+    @property
+    def first_row(self) -> int:
+        """Of the rows."""
+        return self.rows[0]
+
+    @property
+    def last_row(self) -> int:
+        """Of the rows."""
+        return self.rows[-1]
+
+
+def places_of(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
+    """Ids of a kept document, and where every copy of it is.
+
+    Args:
+        run: the run.
+        part: number of the document's part.
+        doc: the document.
+        decision: its row of the decisions table.
+    """
+    tokens = read_ipc(run.store, run.records["tokenise"][part].outputs["tokens"].reference())
+    ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
+    length = len(ids[0].as_py())
+    config = run.config.shards
+    shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
+    split = config.split_names.index(decision["split"])
+    places = []
+    for copy in range(decision["copies"]):
+        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, decision["copies"]))
+        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
+        if config.packs_by_groups:
+            rows = _rows_of_group(run, split, int(key[0]), doc, copy)
+        else:
+            rows = _rows_of_stream(run, split, int(key[0]), doc, copy)
+        places.append(Place(decision["split"], copy, rows, _shards_of(shards, rows)))
+    return length, tuple(places)
+
+
+def _rows_of_group(run: FinishedRun, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+    """Rows of a document where rows are packed by groups: its group is packed once more."""
+    config = run.config.shards
+    row = config.row_settings
+    counted = run.records["row_counts"]
+    starts = rows_of_groups(counted, split)
+    group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
+    description = {
+        "split": split,
+        "groups": len(starts) - 1,
+        "first_group": group,
+        "last_group": group + 1,
+        "partitions": run.layout["partitions"],
+        "exchange": _exchange(run),
+    }
+    documents, _, _ = read_groups(run.store, description)
+    pieces = pack_group(row, documents.lengths + 1, config.row_tokens)
+    pieces = in_final_order(row, pieces, documents, config.seed, config.epoch)
+    mine = np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0]
+    rows: list[int] = (starts[group] + np.unique(pieces.row[pieces.document == mine])).tolist()
+    return rows
+
+
+def _rows_of_stream(run: FinishedRun, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+    """Rows of a document where rows are cut from the stream."""
+    config = run.config.shards
+    partitions = run.layout["partitions"]
+    partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
+    at = split * partitions + partition
+    documents, _ = read_documents(run.store, _exchange(run), at, at + 1)
+    mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
+    layout = read_ipc(run.store, run.layout["layout"])
+    starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
+    first = int(starts[partition]) + int((documents.lengths[:mine] + 1).sum())
+    last = first + int(documents.lengths[mine])
+    if config.row == "concat":
+        return range(first // config.row_tokens, last // config.row_tokens + 1)
+    windows = run.manifest["shards"]["splits"][config.split_names[split]]["rows"]
+    begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
+    return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
+
+
+def _exchange(run: FinishedRun) -> Json:
+    if "exchange" not in run.layout:
+        raise ConfigError(
+            f"{run.store.location()}: an earlier version finished this run, and left out where its documents lie; run "
+            "`winnow run` again: it adds that, and computes nothing but layout and shards"
+        )
+    exchange: Json = run.layout["exchange"]
+    return exchange
+
+
+def _shards_of(shards: list[Json], rows: Sequence[int]) -> tuple[str, ...]:
+    ends = np.cumsum([shard["rows"] for shard in shards])
+    holding = np.unique(np.searchsorted(ends, np.asarray(rows, np.int64), side="right"))
+    return tuple(shards[number]["path"] for number in holding)

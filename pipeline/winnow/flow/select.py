@@ -1,0 +1,140 @@
+"""The stages of select, in order: from kept documents to those that go into the shards."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from winnow.config.config import Config, ConfigError
+from winnow.engine.records import Json, Record
+from winnow.engine.stage import Stage
+from winnow.flow.select_examples import judge_quality, weigh_importance
+from winnow.select.config import SelectConfig
+from winnow.select.encoder import encoder_settings
+from winnow.select.model_folder import ModelFolderError
+from winnow.stages.dedup import components
+from winnow.stages.dedup.keepers import DedupConfig, part_starts
+from winnow.stages.select import clusters, embed, scores, select, semantic
+from winnow.storage.node_copy import with_user_addresses
+
+if TYPE_CHECKING:
+    from winnow.flow.context import RunContext
+from winnow.stages.decide.ledger_tables import survivor_units
+
+
+def select_documents(context: "RunContext", config: SelectConfig) -> list[Record]:
+    """Embed, cluster, find semantic duplicates, judge, weigh, sample; returns the records of the final ledger."""
+    engine = context.engine
+    sources = [source.name for source in context.config.sources]
+    assigned, fates, judged, weighed = None, None, None, None
+    if config.needs_clusters:
+        assigned = assign(context, config)
+        if config.semantic is not None:
+            fates = _semantic_duplicates(context, config, assigned)
+    elif config.needs_vectors:
+        embedding = embed.stage(config.encoder, asks_for_gpus(context.config), context.config.storage)
+        context.embedded = engine.run(embedding, survivor_units(context.parts, context.decided))
+    if config.quality is not None:
+        judged = judge_quality(context, config.encoder, config.quality, gpus=asks_for_gpus(context.config))
+    if config.importance is not None:
+        weighed = weigh_importance(context, config.importance)
+    scoring = scores.scores_stage()
+    units = scores.plan_scores(context.tokenised, context.decided, context.filtered, assigned, fates, weighed, judged)
+    context.scored = engine.run(scoring, units)
+    drops = None
+    if config.leaves_out_by_score and context.parts:
+        sampling = scores.sample_stage(config, sources)
+        listing = engine.listing(scoring, context.scored, "scores")
+        starts = engine.publish_list(sampling, "starts", part_starts(context.parts))
+        context.sampled = engine.run(sampling, scores.plan_sample(listing, context.scored, starts))
+        drops = engine.listing(sampling, context.sampled, "drops")
+    return engine.run(select.stage(sources), select.plan(context.decided, context.filtered, fates, drops))
+
+
+def check_encoder(config: Config) -> None:
+    """Look whether the encoder and stored centres can be used, before any work is done.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if config.select is not None and config.select.needs_vectors:
+        _encoder_and_centres(config, config.select)
+
+
+def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, Stage]:
+    """Settings of the encoder, and the stage that brings the centres.
+
+    Raises:
+        ConfigError: the model cannot be used, or stored centres are not for it.
+    """
+    try:
+        encoder = encoder_settings(embed.on_this_node(select.encoder, config.storage), asks_for_gpus(config))
+        return encoder, clusters.centres_stage(select.clusters, encoder, config.storage)
+    except (ModelFolderError, clusters.CentresError) as error:
+        told = with_user_addresses(error, config.storage, select.encoder.model, select.clusters.centres)
+        raise ConfigError(told) from error
+
+
+def asks_for_gpus(config: Config) -> bool:
+    """Whether the config says how many GPUs; then half precision is the encoder's default."""
+    return config.compute.gpus not in ("auto", 0)
+
+
+def assign(context: "RunContext", config: SelectConfig) -> list[Record]:
+    """Embed, fit centres, find each document's cluster; one pass over the vectors where centres are there before."""
+    engine, gpus, partition_mb = context.engine, asks_for_gpus(context.config), context.sizes.partition_mb
+    encoder, centring = _encoder_and_centres(context.config, config)
+    dimensions: int = encoder["dimensions"]
+    threshold = config.semantic.threshold if config.semantic else None
+    neighbours = config.semantic.neighbours if config.semantic else 0
+    assigning = clusters.assign_stage(dimensions, threshold, neighbours)
+    documents = sum(record.outputs["survivors"].rows for record in context.decided)
+
+    def partitions(centres: Record) -> int:
+        there = centres.counters["clusters"]
+        return clusters.assign_partitions(documents, there, dimensions, neighbours, partition_mb)
+
+    units = survivor_units(context.parts, context.decided)
+    if config.clusters.centres is not None:
+        (centres,) = engine.run(centring, clusters.plan_given_centres())
+        settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}
+        following = {"settings": settings, "centres": asdict(centres), "partitions": partitions(centres)}
+        context.embedded = engine.run(embed.stage(config.encoder, gpus, context.config.storage, following), units)
+    else:
+        embedding = embed.stage(config.encoder, gpus, context.config.storage)
+        context.embedded = engine.run(embedding, units)
+        listing = engine.listing(embedding, context.embedded, "embeddings")
+        (centres,) = engine.run(centring, clusters.plan_fit(listing, context.embedded, config.clusters, dimensions))
+    count = partitions(centres)
+    planned = [
+        clusters.assign_unit(part.number, part.documents, record.outputs["embeddings"], centres, count)
+        for part, record in zip(context.parts, context.embedded, strict=True)
+    ]
+    return engine.run(assigning, planned)
+
+
+def _semantic_duplicates(context: "RunContext", config: SelectConfig, assigned: list[Record]) -> Json | None:
+    """Links, components, candidates, keepers. Returns where the fates of removed documents are listed."""
+    if not context.parts:
+        return None
+    assert config.semantic is not None
+    engine, partition_mb = context.engine, context.sizes.partition_mb
+    threshold, neighbours = config.semantic.threshold, config.semantic.neighbours
+    encoder = embed.on_this_node(config.encoder, context.config.storage)
+    dimensions = encoder_settings(encoder, asks_for_gpus(context.config))["dimensions"]
+    members = engine.listing(clusters.assign_stage(dimensions, threshold, neighbours), assigned, "members")
+    linking = semantic.links_stage(threshold)
+    partitions = assigned[0].metadata["partitions"]
+    linked = engine.run(linking, semantic.plan_links(members, assigned, partitions, dimensions))
+    connecting = components.components_stage("semantic_components")
+    edges = engine.listing(linking, linked, "edges")
+    connected = engine.run(connecting, components.plan_components(edges, linked))
+    gathering = semantic.candidates_stage(dimensions)
+    units = semantic.plan_candidates(context.embedded, context.filtered, connected, dimensions, partition_mb)
+    gathered = engine.run(gathering, units)
+    keep = (context.config.dedup or DedupConfig()).keep
+    choosing = semantic.keepers_stage(threshold, keep)
+    starts = engine.publish_list(choosing, "starts", part_starts(context.parts))
+    candidates = engine.listing(gathering, gathered, "candidates")
+    partitions = units[0].description["partitions"]
+    planned = semantic.plan_keepers(candidates, gathered, partitions, starts, dimensions)
+    context.semantic = engine.run(choosing, planned)
+    return engine.listing(choosing, context.semantic, "fates")

@@ -1,0 +1,1 @@
+"""The folder of bands and signatures that nightly runs share."""

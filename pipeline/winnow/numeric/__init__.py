@@ -1,0 +1,1 @@
+"""What all compiled code shares: string buffers, the compiler, cached arrays, sorting."""

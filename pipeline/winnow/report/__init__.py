@@ -1,0 +1,1 @@
+"""What happened to the data, from records alone."""

@@ -1,0 +1,1 @@
+"""Start, resume, plan and watch a run."""

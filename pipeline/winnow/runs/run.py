@@ -1,0 +1,204 @@
+"""A whole run: lease, stages, books, and the one moment at which a new shard set becomes the current one."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+
+import numpy as np
+import orjson
+import yaml
+
+from winnow.config.config import Config, ConfigError
+from winnow.config.remote_files import pin_remote_files
+from winnow.engine.attempt import Attempt, State, next_attempt
+from winnow.engine.engine import Engine, StageFailedError
+from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.engine.quarantine import quarantined_documents
+from winnow.engine.records import total
+from winnow.engine.stopping import ForcedStop, Stop, StoppedError
+from winnow.flow.context import RunContext, run_all_stages
+from winnow.flow.select import check_encoder
+from winnow.index.join import hold_index, index_of, join_index
+from winnow.report.manifest import close_and_describe, shards_folder
+from winnow.shards.formats.payload import FormatError
+from winnow.shards.packed_rows import LABEL
+from winnow.shards.packing.assemble import column_bytes
+from winnow.sources.catalogue import list_inputs
+from winnow.sources.inputs import InputError
+from winnow.sources.read import format_of
+from winnow.stages.select.examples import list_examples
+from winnow.stages.shards.shard_files import check_formats
+from winnow.stages.shards.shards import written_columns
+from winnow.storage.node_copy import NamedObjectError, node_copy, pinned, with_user_addresses
+from winnow.storage.open_store import open_store
+from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
+
+log = logging.getLogger("winnow")
+STATE = "state.json"
+"""Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
+
+
+def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> RunContext:
+    """Do what is missing, close the books, publish the shard set.
+
+    Args:
+        config: the run.
+        stop: whether this process is asked to stop while it runs.
+        corpus: the folder of the corpus that this run adds a set to.
+
+    Raises:
+        InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError, StoppedError:
+            each with a message that says what to do.
+    """
+    stop = stop or Stop()
+    stop.grace_seconds = config.compute.grace_seconds
+    store = open_store(config.run, config.storage)
+    written, config = config, pin_remote_files(config)
+    inputs = resolve_inputs(config, corpus)
+    vocabulary = load_run_vocabulary(config)
+    check_shard_sizes(config, vocabulary)
+    check_encoder(config)
+    index = index_of(config)
+    with hold_lease(store) as lease, hold_index(index) as check_index:
+
+        def guard() -> None:
+            lease.check()
+            check_index()
+
+        store.remove_drafts()
+        store.replace("config.yaml", yaml.safe_dump(written.model_dump(mode="json"), sort_keys=False).encode())
+        attempt = next_attempt(store)
+
+        def attempt_run() -> RunContext:
+            joined = join_index(index, config, store, save=True)
+            engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)
+            context = RunContext(config, engine, inputs, vocabulary, joined)
+            run_all_stages(context)
+            manifest = close_and_describe(context)
+            folder = shards_folder(context)
+            guard()
+            store.replace(f"{folder}/manifest.json", manifest)
+            _save_state(context, folder)
+            if context.index is not None:
+                context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
+            return context
+
+        with _told(attempt):
+            context = rerun_without_quarantined(attempt_run, attempt)
+            _save_observations(context)
+        store.remove_drafts()  # of workers that were killed on the way
+    return context
+
+
+def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:
+    """Walk; again, and without them, whenever documents were set aside on the way.
+
+    Raises:
+        StageFailedError: a stage failed, and no document was set aside.
+    """
+    aside = quarantined_documents(attempt.store)
+    while True:
+        try:
+            return attempt_run()
+        except StageFailedError:
+            now = quarantined_documents(attempt.store)
+            if len(now) == len(aside):
+                raise
+            new, aside = len(now) - len(aside), now
+            log.warning("%d documents end the process that works on them; the run goes on without them", new)
+            attempt.stages.clear()
+
+
+@contextmanager
+def _told(attempt: Attempt) -> Iterator[None]:
+    """However the attempt ends, its file says so; unless the folder cannot be written or belongs to another run."""
+    attempt.save()
+    try:
+        yield
+    except BaseException as error:
+        state: State = "stopped" if isinstance(error, StoppedError | ForcedStop | KeyboardInterrupt) else "failed"
+        if not isinstance(error, LeaseHeldError):
+            with suppress(OSError):
+                attempt.end(state, str(error))
+        raise
+    attempt.end("finished")
+
+
+def resolve_inputs(config: Config, corpus: str | None = None) -> dict[str, list[str]]:
+    """The files of every source, before any work is done; none that runs wrote, here or in the corpus.
+
+    Raises:
+        InputError: a path names nothing, a file belongs to two sources, or nobody can tell what a file holds.
+    """
+    written = (*config.written_folders, corpus) if corpus else config.written_folders
+    inputs = list_inputs({source.name: list(source.paths) for source in config.sources}, config.storage, written)
+    for source in config.sources:
+        for path in inputs[source.name]:
+            try:
+                format_of(path, source)
+            except ValueError as error:
+                raise InputError(str(error)) from error
+    for sets in config.select.example_sets if config.select else ():
+        list_examples(sets, config.storage, written)
+    return inputs
+
+
+def load_run_vocabulary(config: Config) -> Vocabulary:
+    """The vocabulary, before any work is done.
+
+    Raises:
+        ConfigError: it is not there or cannot be used.
+    """
+    encoding = config.tokenise.encoding
+    try:
+        encoding = pinned(encoding, config.storage)
+        local = config.tokeniser.model_copy(update={"encoding": node_copy(encoding, config.storage)})
+        return load_vocabulary(local)
+    except NamedObjectError as error:
+        raise ConfigError(f"tokenise.encoding: {error}") from error
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(with_user_addresses(error, config.storage, encoding)) from error
+
+
+def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
+    """Look whether every format can hold shards of the size asked for, before any work is done.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    shards, id_bytes = config.shards, np.dtype(vocabulary.dtype).itemsize
+    rows = shards.shard_bytes(id_bytes) // (shards.row_tokens * id_bytes) + 1
+    columns = written_columns(shards, vocabulary, config.marks, labelled=config.labelled)
+    row_bytes = shards.row_tokens * (id_bytes + column_bytes(columns, shards.row_tokens)) + 8 * (LABEL in columns)
+    try:
+        check_formats(shards.formats, rows, row_bytes)
+    except FormatError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _save_observations(context: RunContext) -> None:
+    """What this run took, stage by stage, and its alarms. Reaches nothing but reports and benchmarks."""
+    observed = {
+        "start_seconds": context.engine.start_seconds,
+        "text_bytes": total(context.measured, "text_bytes"),
+        "stages": [asdict(summary) for summary in context.engine.summaries],
+        "alarms": [asdict(alarm) for alarm in context.alarms],
+    }
+    context.engine.store.replace("observed.json", orjson.dumps(observed, option=orjson.OPT_INDENT_2))
+
+
+def _save_state(context: RunContext, folder: str) -> None:
+    """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
+    state = {
+        "config": context.config.model_dump(mode="json"),
+        "files": [file.number for file in context.files],
+        "shards": folder,
+        "layout": context.layout,
+        "index": context.indexed,
+        "records": {
+            name: [f"work/{name}/{record.fingerprint}/{record.key}.json" for record in records]
+            for name, records in context.engine.committed.items()
+        },
+    }
+    context.engine.store.replace(STATE, orjson.dumps(state, option=orjson.OPT_INDENT_2))

@@ -1,0 +1,132 @@
+"""A sample of so many tokens, exact to one document, repeatable, and monotone in the budget.
+
+Everything rests on one order of all documents that does not depend on the budget: the sample is its longest prefix
+within the budget. A larger budget takes a longer prefix, so it holds the smaller sample.
+
+Inside a stratum (cluster) documents stand in the order of a keyed hash, or of Gumbel keys where documents have weights:
+sorting by ``ln w + G``, with G independent Gumbel noise, draws without replacement in proportion to w. Strata are
+merged by *level*: a document's level is the tokens before it in its stratum, over the stratum's weight. Filling all
+strata up to a common level is water-filling: each gives its weight's share, small ones are used up, and what they
+cannot give the others do. Sources are merged from their strata in the same way.
+
+Sources: T. Vieira, "Gumbel-max trick and weighted reservoir sampling" (2014); P. Efraimidis and P. Spirakis (2006).
+
+Legend: N documents.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from winnow.section import Section
+from winnow.shards.order import keyed_hash, unit_interval
+
+_TAG = 0x627564676574  # "budget": draws share no keys with splits and orders
+
+
+class SampleConfig(Section):
+    """What of the rest goes into the shards."""
+
+    target_tokens: int = Field(ge=1)
+    """Budget in tokens of the shards: ends of documents and copies (`weight`) count. The sample is the most that fits
+    in the order drawn, so it falls short by less than one document; a corpus below the budget is taken whole."""
+    shares: dict[str, Annotated[float, Field(ge=1e-9, le=1e15)]] | None = None
+    """Shares of the budget by source (any positive numbers; every source is named). A source that cannot give its
+    share leaves the rest to the others. None = as large as they are."""
+    cluster_temperature: float | None = Field(None, ge=0, le=1)
+    """Balance between clusters inside a source: a cluster of n tokens weighs n ** temperature. 1 keeps their sizes, 0
+    fills all clusters evenly; None does not look at clusters."""
+    seed: int = Field(0, ge=0)
+    """Of the draw."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which documents are in, bool[N]; their levels float64[N] in the order; the first level left out (inf: none)."""
+
+    taken: NDArray[np.bool_]
+    level: NDArray[np.float64]
+    water: float
+
+
+def draw_sample(
+    docs: NDArray[np.uint64],
+    tokens: NDArray[np.int64],
+    source: NDArray[np.integer],
+    cluster: NDArray[np.integer],
+    log_weight: NDArray[np.float64] | None,
+    config: SampleConfig,
+    shares: NDArray[np.float64] | None,
+) -> Draw:
+    """Draw the sample.
+
+    Args:
+        docs: uint64[N], distinct.
+        tokens: int64[N], at least 1 each.
+        source: int[N], places in ``shares``.
+        cluster: int[N].
+        log_weight: float64[N] natural logarithms of importance weights; None draws all alike.
+        config: budget, temperature, seed.
+        shares: float64[sources], or None.
+    """
+    key = _keys(docs, log_weight, config.seed)
+    order = np.lexsort((docs, -key))
+    level = np.arange(len(docs), dtype=np.float64)
+    level[order] = level.copy()
+    if config.cluster_temperature is not None:
+        strata = np.stack([source, cluster], axis=1)
+        level = _levels(strata, order, tokens, None, config.cluster_temperature)
+        order = np.lexsort((docs, -key, level))
+    if shares is not None or config.cluster_temperature is not None:  # else clusters would move shares between sources
+        level = _levels(np.asarray(source)[:, None], order, tokens, shares, 1.0)
+        order = np.lexsort((docs, -key, level))
+    filled = np.cumsum(tokens[order])
+    number = int(np.searchsorted(filled, config.target_tokens, side="right"))
+    taken = np.zeros(len(docs), np.bool_)
+    taken[order[:number]] = True
+    water = float(level[order[number]]) if number < len(order) else float("inf")
+    return Draw(taken, level, water)
+
+
+def _keys(docs: NDArray[np.uint64], log_weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.float64]:
+    """Gumbel keys: the largest come first."""
+    place = unit_interval(keyed_hash((seed, _TAG), docs[:, None])[:, 0]) + 2.0**-54  # never 0
+    noise = -np.log(-np.log(place))
+    return noise if log_weight is None else noise + log_weight
+
+
+def _levels(
+    strata: NDArray[np.integer],
+    order: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+    shares: NDArray[np.float64] | None,
+    temperature: float,
+) -> NDArray[np.float64]:
+    """Level float64[N]: tokens before each document in its stratum, over the stratum's weight.
+
+    Args:
+        strata: int[N, 1 or 2]; weights are compared inside the first column.
+        order: int64[N], the order inside strata.
+        tokens: int64[N].
+        shares: weights by stratum; None = tokens of the stratum ** temperature.
+        temperature: see ``shares``.
+    """
+    _, stratum = np.unique(strata, axis=0, return_inverse=True)
+    stratum = stratum.reshape(-1)
+    grouped = order[np.argsort(stratum[order], kind="stable")]
+    of_group = stratum[grouped]
+    before = np.cumsum(tokens[grouped]) - tokens[grouped]
+    firsts = np.flatnonzero(np.diff(of_group, prepend=-1))
+    sizes = np.diff(np.append(firsts, len(grouped)))
+    before = before - np.repeat(before[firsts], sizes)
+    if shares is None:
+        sums = np.add.reduceat(tokens[grouped], firsts) if len(firsts) else np.empty(0)
+        weight = sums.astype(np.float64) ** temperature
+    else:
+        weight = shares[strata[grouped[firsts], 0]]
+    level = np.empty(len(tokens), np.float64)
+    level[grouped] = before / np.repeat(weight, sizes)
+    return level

@@ -1,0 +1,134 @@
+"""What leaves documents out after semantic dedup, step by step; each sees what the one before it left.
+
+1. *Quality*: documents below the threshold.
+2. *Prototypes*: the share of each cluster that is nearest to its centre.
+3. *Budget*: what does not fit the sample. Its groups (sources, clusters) get their shares of the budget by
+   water-filling; inside a group documents stand in the order of a draw weighed by importance and quality.
+
+Quality goes before prototypes, as in D4, which starts from a corpus that a quality filter has already been through:
+a share of a cluster is then a share of documents that could be used. The budget goes last, since only then it can be
+met.
+
+Legend: N documents.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.section import Section
+from winnow.select.prototypes import nearest_to_centre
+from winnow.select.quality import quality_log_weights
+from winnow.select.sampling import SampleConfig, draw_sample
+
+BUDGET, QUALITY, PROTOTYPES = range(3)
+DROP_RULES = ("select.budget", "select.quality", "select.prototypes")
+"""By which step a document was left out: names in the ledger's column ``rule``."""
+
+
+class StepsConfig(Section):
+    """The settings of all steps, gathered; None where a step is off."""
+
+    threshold: float | None
+    """Smallest quality."""
+    drop_share: float | None
+    """Share of prototypes."""
+    sample: SampleConfig | None
+    """The budget."""
+    importance: bool
+    """Whether importance weighs the draw."""
+    max_features: int | None
+    """How many features importance counts for at most (``ImportanceConfig``)."""
+    quality_temperature: float | None
+    """None draws without quality."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the steps look at, column by column; a column that no step looks at may be None."""
+
+    docs: NDArray[np.uint64]
+    """uint64[N], distinct."""
+    source: NDArray[np.integer]
+    """int[N], position of the source."""
+    tokens: NDArray[np.int64]
+    """int64[N]."""
+    cluster: NDArray[np.integer]
+    """int[N], -1 without a vector."""
+    centre_cosine: NDArray[np.float32] | None = None
+    """float32[N]."""
+    log_weight: NDArray[np.float64] | None = None
+    """float64[N] of importance."""
+    quality: NDArray[np.float64] | None = None
+    """float64[N] in 0 to 1, NaN without a vector."""
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of each document."""
+
+    rule: NDArray[np.int8]
+    """int8[N] into ``DROP_RULES``; -1 where it is in."""
+    value: NDArray[np.float32]
+    """float32[N]: quality, cosine with the centre, or place in the order; 0 where it is in."""
+    limit: NDArray[np.float32]
+    """float32[N]: the limit that the value was compared with."""
+    seen: dict[int, NDArray[np.bool_]]
+    """By step that was on, in order: bool[N], the documents that it saw."""
+
+
+def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.float64] | None) -> Fates:
+    """All steps, in order.
+
+    Args:
+        candidates: what semantic dedup left.
+        config: which steps are on.
+        shares: float64[sources] of the budget, or None.
+    """
+    number = len(candidates.docs)
+    rule = np.full(number, -1, np.int8)
+    value, limit = np.zeros(number, np.float32), np.zeros(number, np.float32)
+    seen: dict[int, NDArray[np.bool_]] = {}
+
+    def drop(step: int, rows: NDArray[np.int64], values: NDArray[np.floating], limits: NDArray[np.floating]) -> None:
+        rule[rows], value[rows], limit[rows] = step, values, limits
+
+    if config.threshold is not None:
+        assert candidates.quality is not None
+        seen[QUALITY] = rule < 0
+        low = np.flatnonzero(candidates.quality < config.threshold)  # NaN is not below
+        drop(QUALITY, low, candidates.quality[low], np.full(len(low), config.threshold))
+    if config.drop_share is not None:
+        assert candidates.centre_cosine is not None
+        seen[PROTOTYPES] = rule < 0
+        rows = np.flatnonzero(seen[PROTOTYPES])
+        cosine = candidates.centre_cosine[rows]
+        dropped, cut = nearest_to_centre(candidates.docs[rows], candidates.cluster[rows], cosine, config.drop_share)
+        drop(PROTOTYPES, rows[dropped], cosine[dropped], cut[dropped])
+    if config.sample is not None:
+        seen[BUDGET] = rule < 0
+        rows = np.flatnonzero(seen[BUDGET])
+        weight = _log_weight(candidates, config)
+        draw = draw_sample(
+            candidates.docs[rows],
+            candidates.tokens[rows],
+            candidates.source[rows],
+            candidates.cluster[rows],
+            None if weight is None else weight[rows],
+            config.sample,
+            shares,
+        )
+        out = ~draw.taken
+        drop(BUDGET, rows[out], draw.level[out], np.full(int(out.sum()), draw.water))
+    return Fates(rule, value, limit, seen)
+
+
+def _log_weight(candidates: Candidates, config: StepsConfig) -> NDArray[np.float64] | None:
+    """Logarithms of the weights in the draw: those of importance and of quality add up."""
+    weight = candidates.log_weight
+    if config.quality_temperature is not None:
+        assert candidates.quality is not None
+        odds = quality_log_weights(candidates.quality, config.quality_temperature)
+        weight = odds if weight is None else weight + odds
+    return weight

@@ -1,0 +1,174 @@
+"""Fixed-length columns of a shard, row by row: out of the mapped file where they stand there plainly.
+
+Single rows are gathered as *items*: one opaque value of all bytes of a row, so that numpy moves a row in one step.
+
+Legend: R rows of the shard, L values a row, n rows asked for.
+"""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.shards.dataset.plain_pages import Pages
+
+DECODED_BYTES = 512_000_000
+"""Decoded row groups that a reader keeps, where it has to decode (compressed shards)."""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong inside of Arrow's reader becomes a :class:`ShardError` that names the file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        told = " ".join(str(error).split())  # Arrow's messages can have several lines
+        raise ShardError(f"{path} is altered: {told}; {WHAT_TO_DO}") from None
+
+
+class FixedColumn(Protocol):
+    """A column with the same number of values in every row."""
+
+    length: int
+    """L; 1 for a column of plain numbers."""
+    dtype: np.dtype[Any]
+    """Of the values."""
+
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other, read-only."""
+
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
+
+
+def item_type(column: FixedColumn) -> np.dtype[np.void]:
+    """A row of a column as one opaque value."""
+    return np.dtype((np.void, column.length * column.dtype.itemsize))
+
+
+class PlainColumn:
+    """Values that stand in the file as they are.
+
+    Args:
+        data: the file.
+        pages: where the values stand in it.
+        length: L.
+        dtype: of the values.
+    """
+
+    def __init__(self, data: memoryview, pages: Pages, length: int, dtype: np.dtype[Any]) -> None:
+        self._data, self._pages = data, pages
+        self.length, self.dtype = length, dtype
+        size = length * dtype.itemsize
+        # an item at every byte of the file: rows begin where page headers happen to end
+        self._items: NDArray[np.void] = np.ndarray(max(0, len(data) - size + 1), item_type(self), data, strides=(1,))
+        self._rows: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other: without a copy where they lie in one page."""
+        values, offsets, width = self._pages
+        begin, end = first * self.length, (first + count) * self.length
+        parts = []
+        for page in range(self._page_of(begin), self._page_of(max(begin, end - 1)) + 1):
+            low, high = max(begin, int(values[page])), min(end, int(values[page + 1]))
+            at = int(offsets[page]) + (low - int(values[page])) * width
+            parts.append(self._data[at : at + (high - low) * width])
+        joined = parts[0] if len(parts) == 1 else b"".join(parts)
+        return np.frombuffer(joined, self.dtype).reshape(count, self.length)
+
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
+        if self._rows is None:
+            self._rows = self._places()
+        starts, torn = self._rows
+        found: NDArray[np.void] = self._items[starts[rows]]
+        for at in np.flatnonzero(torn[rows]).tolist():
+            found[at] = self.run(int(rows[at]), 1).tobytes()
+        return found
+
+    def _page_of(self, value: int) -> int:
+        return int(np.searchsorted(self._pages.first_values, value, side="right")) - 1
+
+    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """int64[R], where each row begins in the file, and bool[R], whether it goes over several pages."""
+        values, offsets, width = self._pages
+        begins = np.arange(int(values[-1]) // self.length) * self.length
+        pages = np.searchsorted(values, begins, side="right") - 1
+        torn = begins + self.length > values[pages + 1]
+        return np.where(torn, 0, offsets[pages] + (begins - values[pages]) * width), torn
+
+
+class DecodedGroups:
+    """Row groups that had to be decoded: the latest ones, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int = DECODED_BYTES) -> None:
+        self._max, self._held = max_bytes, 0
+        self._groups: OrderedDict[tuple[str, str, int], NDArray[Any]] = OrderedDict()
+
+    def get(self, key: tuple[str, str, int], decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """The row group named by (shard, column, number)."""
+        if key in self._groups:
+            self._groups.move_to_end(key)
+            return self._groups[key]
+        values = self._groups[key] = decode()
+        self._held += values.nbytes
+        while self._held > self._max and len(self._groups) > 1:
+            _, dropped = self._groups.popitem(last=False)
+            self._held -= dropped.nbytes
+        return values
+
+
+class DecodedColumn:
+    """Values that Arrow's reader has to decode."""
+
+    def __init__(self, file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups) -> None:
+        self._file, self._path, self._name, self._groups = file, path, name, groups
+        kind = file.schema_arrow.field(name).type
+        fixed = pa.types.is_fixed_size_list(kind)
+        self.length = kind.list_size if fixed else 1
+        value_type = kind.value_type if fixed else kind
+        self.dtype = np.dtype(np.uint8 if pa.types.is_boolean(value_type) else value_type.to_pandas_dtype())
+        rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        if sum(rows) != file.metadata.num_rows:
+            raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
+        self._starts = np.concatenate([[0], np.cumsum(rows)])
+
+    def run(self, first: int, count: int) -> NDArray[Any]:
+        """The values [count, L] of rows that follow each other, each row group decoded once as long as it is kept."""
+        parts = []
+        for group in range(self._group_of(first), self._group_of(max(first, first + count - 1)) + 1):
+            start = int(self._starts[group])
+            parts.append(self._group(group)[max(0, first - start) : first + count - start])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """The rows int64[n] as items of :func:`item_type`."""
+        found = np.empty(len(rows), item_type(self))
+        groups = np.searchsorted(self._starts, rows, side="right") - 1
+        for group in np.unique(groups).tolist():
+            inside = np.flatnonzero(groups == group)
+            found[inside] = self._group(group).view(found.dtype)[rows[inside] - self._starts[group], 0]
+        return found
+
+    def _group_of(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
+    def _group(self, group: int) -> NDArray[Any]:
+        return self._groups.get((str(self._path), self._name, group), lambda: self._decode(group))
+
+    def _decode(self, group: int) -> NDArray[Any]:
+        with reading(self._path):
+            column = self._file.read_row_group(group, columns=[self._name]).column(0).combine_chunks()
+            if isinstance(column, pa.ChunkedArray):
+                column = column.combine_chunks()
+            values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+            array = values.to_numpy(zero_copy_only=False).astype(self.dtype, copy=False)
+            rows = int(self._starts[group + 1] - self._starts[group])
+            return np.ascontiguousarray(array).reshape(rows, self.length)

@@ -1,0 +1,182 @@
+"""A shard set behind a URL: whole shards are fetched into a local folder of bounded size, once a machine.
+
+Processes agree through file locks: one fetches a shard, the others wait for it. A shard is named by its sha256 in the
+cache and compared with it when it is fetched, so what lies there is what the manifest means, even if the same URL held
+another set before. The shards used longest ago make room; one that a process still has mapped keeps its disk space
+until that process lets it go.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from winnow.shards.dataset.errors import ShardError
+from winnow.shards.dataset.folders import FileEntry
+
+DEFAULT_CACHE_MB = 20_000
+"""Largest size of the cache, in MB: two windows of 16 shards of 256 MB, twice."""
+ATTEMPTS = 5
+"""How often a file is asked for, beside what the file system's own library does."""
+FIRST_WAIT_SECONDS = 0.5
+"""Wait after the first failure; each further one is twice as long."""
+_COPY_AGAIN = "copy it again from where it was made"
+_CHECK = "look at the network, the endpoint and the credentials"
+_DRAFT = ".draft-"
+_LOCKS = "locks"
+_ROOM = "room"  # the lock of the whole cache
+
+
+class RemoteFolder:
+    """A folder that fsspec can read.
+
+    Args:
+        location: URL of the folder.
+        cache: local folder; by default ``winnow-shards`` in the user's cache folder. Several sets can share it.
+        cache_mb: its largest size, in MB; shards that are being fetched come on top.
+
+    Raises:
+        ShardError: fsspec, or what it needs for this kind of URL, is not installed.
+    """
+
+    def __init__(self, location: str, cache: str | None = None, cache_mb: int | None = None) -> None:
+        self.location = location.removesuffix("/manifest.json").rstrip("/")
+        user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        self._root = Path(cache) if cache else Path(user_cache) / "winnow-shards"
+        self._max_bytes = (DEFAULT_CACHE_MB if cache_mb is None else cache_mb) * 1_000_000
+        name = hashlib.blake2b(self.location.encode(), digest_size=8).hexdigest()
+        self._folder = self._root / name
+        self._expected: dict[str, Future[Path]] = {}
+        self._process = 0
+        self._remote()
+
+    def read(self, name: str) -> bytes:
+        """A small file as a whole, fetched anew."""
+        content: bytes = self._patiently(name, lambda files, path: files.cat_file(path))
+        return content
+
+    def local_file(self, file: FileEntry) -> Path:
+        """The shard in the cache, fetched if it is not there.
+
+        Raises:
+            ShardError: it is missing there, has another size or sha256, cannot be fetched, or does not fit into the
+                cache.
+        """
+        name, size = file.path, file.bytes
+        if size > self._max_bytes:
+            raise ShardError(
+                f"{self.location}/{name} has {size:,} bytes, the cache {self._root} may hold {self._max_bytes:,}; "
+                "raise cache_mb"
+            )
+        target = self._cached(file)
+        with self._locked(target.name):
+            if target.exists() and target.stat().st_size == size:
+                os.utime(target)  # used now
+                return target
+            self._make_room(size)
+            self._fetch(file, target)
+        return target
+
+    def expect(self, file: FileEntry) -> None:
+        """Begin to fetch a shard that will soon be asked for."""
+        self._remote()
+        self._expected = {name: fetched for name, fetched in self._expected.items() if not fetched.done()}
+        if file.path not in self._expected and not self._cached(file).exists():
+            # What goes wrong here is met again, and raised, by who asks for the shard.
+            self._expected[file.path] = self._fetcher.submit(self.local_file, file)
+
+    def _cached(self, file: FileEntry) -> Path:
+        return self._folder / f"{file.sha256[:16]}-{file.path.replace('/', '--')}"
+
+    def _remote(self) -> tuple[Any, str]:
+        """The file system and the folder's path in it. A forked process needs its own."""
+        if self._process != os.getpid():
+            try:
+                import fsspec  # noqa: PLC0415
+
+                self._files, self._path = fsspec.core.url_to_fs(self.location)
+            except ImportError as error:
+                raise ShardError(
+                    f"{self.location} needs a package that is not installed ({error}); "
+                    "pip install 'winnow-corpus[s3]', or the fsspec package of that storage"
+                ) from None
+            self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="shards")
+            self._expected = {}
+            self._process = os.getpid()
+        return self._files, self._path
+
+    def _fetch(self, file: FileEntry, target: Path) -> None:
+        draft = target.parent / f"{_DRAFT}{target.name}"  # the lock is held: nobody else writes it
+        place = f"{self.location}/{file.path}"
+        try:
+            self._patiently(file.path, lambda files, path: files.get_file(path, str(draft)))
+            found = draft.stat().st_size
+            if found != file.bytes:
+                raise ShardError(f"{place} has {found:,} bytes, but the manifest says {file.bytes:,}; {_COPY_AGAIN}")
+            with draft.open("rb") as fetched:
+                digest = hashlib.file_digest(fetched, "sha256").hexdigest()
+            if digest != file.sha256:
+                raise ShardError(
+                    f"{place} is altered: its sha256 is {digest}, the manifest says {file.sha256}; {_COPY_AGAIN}"
+                )
+            draft.replace(target)
+        except FileNotFoundError:
+            raise ShardError(f"{place} is missing, though the manifest lists it; {_COPY_AGAIN}") from None
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _patiently(self, name: str, fetch: Callable[[Any, str], Any]) -> Any:
+        """What ``fetch(file system, path)`` gives, tried again where the network or the storage fails.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ShardError: it failed each time, or access is refused.
+        """
+        files, path = self._remote()
+        for attempt in range(ATTEMPTS):
+            try:
+                return fetch(files, f"{path}/{name}")
+            except FileNotFoundError:
+                raise
+            except PermissionError as error:
+                raise ShardError(f"{self.location}/{name}: access is refused ({_told(error)}); {_CHECK}") from None
+            except Exception as error:  # noqa: BLE001 - every storage has errors of its own; told after the last attempt
+                last = error
+            if attempt + 1 < ATTEMPTS:
+                time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
+        raise ShardError(
+            f"{self.location}/{name} could not be fetched in {ATTEMPTS} attempts: {_told(last)}; {_CHECK}; "
+            "what was fetched before stays"
+        ) from None
+
+    def _make_room(self, size: int) -> None:
+        with self._locked(_ROOM):
+            held = []
+            for path in self._root.glob("*/*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.parent.name != _LOCKS and not path.name.startswith(_DRAFT):
+                        held.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+            total = size + sum(bytes_ for _, bytes_, _ in held)
+            for _, bytes_, path in sorted(held):
+                if total <= self._max_bytes:
+                    break
+                path.unlink(missing_ok=True)
+                total -= bytes_
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        folder = self._root / _LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (folder / (f"{self._folder.name}-{name}.lock" if name != _ROOM else _ROOM)).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

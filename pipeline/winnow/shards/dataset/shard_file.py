@@ -1,0 +1,238 @@
+"""One shard, mapped: its rows' columns, and how much of each row is text.
+
+Legend: R rows, L ids a row, P document pieces.
+"""
+
+import hashlib
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
+from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.shards.dataset.folders import Folder
+from winnow.shards.dataset.plain_pages import Pages, plain_pages
+from winnow.shards.dataset.shard_set import ShardEntry, ShardSet, SidecarEntry
+from winnow.shards.footer import footer_fault
+from winnow.shards.formats import raw
+from winnow.shards.formats.payload import FormatError
+
+IDS = "input_ids"
+PIECES = "doc_lens"
+_MASK = np.dtype(np.uint8)
+
+
+class ShardFile:
+    """A shard open for reading.
+
+    Args:
+        path: of the file.
+        entry: of the shard in the manifest.
+        shard_set: that it belongs to.
+        decoded: row groups that had to be decoded.
+        folder: that holds the files beside it.
+        verify: whether the sha256 of the files beside it is compared with the manifest's.
+
+    Raises:
+        ShardError: it is missing, or has not the size, rows or columns that the manifest says.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        entry: ShardEntry,
+        shard_set: ShardSet,
+        decoded: DecodedGroups,
+        folder: Folder,
+        verify: bool = False,
+    ) -> None:
+        self._verify = verify
+        self._path, self._entry, self._set, self._decoded, self._folder = path, entry, shard_set, decoded, folder
+        self._columns: dict[str, FixedColumn] = {}
+        self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
+        self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
+        self._data = self._mapped()
+        self._file: pq.ParquetFile | None = None
+        if shard_set.file_format == "parquet":
+            fault = entry.footer and footer_fault(self._data, *entry.footer)
+            if fault:
+                raise ShardError(f"{path} is altered: {fault}; {WHAT_TO_DO}")
+            with reading(path):
+                self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._data)))
+                rows, names = self._file.metadata.num_rows, self._file.schema_arrow.names
+        else:
+            rows, names = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
+            if self._beside(raw.LOSS):
+                names.append(raw.LOSS_MASK)
+        self.names: list[str] = names
+        """Names of the columns."""
+        if rows != entry.rows:
+            raise ShardError(f"{path}: {rows:,} rows, but the manifest says {entry.rows:,}; {WHAT_TO_DO}")
+        ids = self.column(IDS)
+        if ids.length != shard_set.row_tokens:
+            raise ShardError(
+                f"{path}: rows of {ids.length} ids, but the manifest says {shard_set.row_tokens}; {WHAT_TO_DO}"
+            )
+
+    def column(self, name: str) -> FixedColumn:
+        """A column of fixed length by its name.
+
+        Raises:
+            ShardError: there is no such column, or its rows differ in length.
+        """
+        if name not in self.names:
+            raise ShardError(f"{self._path} has no column {name!r}; it has {', '.join(self.names)}")
+        if name not in self._columns:
+            with reading(self._path):
+                self._columns[name] = self._open_column(name)
+        return self._columns[name]
+
+    def pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Lengths uint32[P] of the document pieces, row after row, and offsets int64[R + 1] into them.
+
+        Raises:
+            ShardError: they are not there, or do not fit the rows and tokens that the manifest says.
+        """
+        if self._pieces is None:
+            if self._file and PIECES in self.names:
+                with reading(self._path):
+                    column = self._file.read(columns=[PIECES]).column(0).combine_chunks()
+                    if isinstance(column, pa.ChunkedArray):
+                        column = column.combine_chunks()
+                    if not pa.types.is_list(column.type):
+                        raise ShardError(f"{self._path}: column {PIECES!r} is of type {column.type}; {WHAT_TO_DO}")
+                    offsets = column.offsets.to_numpy().astype(np.int64)
+                    pieces = column.values.to_numpy()[offsets[0] : offsets[-1]]
+                    offsets -= offsets[0]
+                self._check_pieces(self._path, pieces, offsets)
+                self._pieces = pieces, offsets
+            elif self._file:
+                raise ShardError(f"{self._path} has no column {PIECES!r}; it has {', '.join(self.names)}")
+            else:
+                self._pieces = self._indexed_pieces()
+        return self._pieces
+
+    def filled(self) -> NDArray[np.int64]:
+        """int64[R], how many ids at the beginning of each row are text; the rest is padding."""
+        self.pieces()
+        return self._filled
+
+    @property
+    def full(self) -> bool:
+        """No row has padding, by the manifest's count of tokens: no piece length need be read."""
+        return self._entry.tokens == self._entry.rows * self._set.row_tokens
+
+    def _open_column(self, name: str) -> FixedColumn:
+        length, dtype = self._set.row_tokens, self._set.dtype
+        if self._file is None and name == raw.LOSS_MASK:
+            _, mask = self._read_beside(raw.LOSS)
+            if len(mask) != self._entry.rows * length:
+                raise ShardError(f"{self._path}: its loss mask has {len(mask):,} entries; {WHAT_TO_DO}")
+            return PlainColumn(memoryview(mask), Pages(np.array([0, len(mask)]), np.array([0]), 1), length, _MASK)
+        if self._file is None:
+            pages = Pages(np.array([0, self._entry.rows * length]), np.array([0]), dtype.itemsize)
+            return PlainColumn(self._data, pages, length, dtype)
+        kind = self._file.schema_arrow.field(name).type
+        numbers = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
+        if not (pa.types.is_integer(numbers) or pa.types.is_floating(numbers) or pa.types.is_boolean(numbers)):
+            raise ShardError(
+                f"{self._path}: column {name!r} is of type {kind}; batches hold numbers, as many in every row. "
+                "Lengths of the document pieces: doc_lens=True; other lists: read the file with pyarrow"
+            )
+        decoded = DecodedColumn(self._file, self._path, name, self._decoded)
+        if pa.types.is_fixed_size_list(kind) and decoded.dtype.kind in "iuf":
+            metadata = self._file.metadata
+            leaf = [metadata.schema.column(n).path.split(".")[0] for n in range(metadata.num_columns)].index(name)
+            found = plain_pages(self._data, metadata, leaf)
+            if found is not None and found.first_values[-1] == self._entry.rows * decoded.length:
+                # integers narrower than 32 bits stand in Parquet files as 32-bit ones
+                width = max(decoded.dtype.itemsize, 4)
+                if width == found.width:
+                    return PlainColumn(self._data, found, decoded.length, np.dtype(f"<{decoded.dtype.kind}{width}"))
+        return decoded
+
+    def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """What Megatron's index of the documents beside a raw payload says."""
+        ids: Any = self._data  # mapped, not copied
+        path, index = self._read_beside(".idx")
+        try:
+            packed = raw.read(ids, index, self._set.row_tokens)
+        except FormatError as error:
+            raise ShardError(f"{path} is altered: {error}; {WHAT_TO_DO}") from None
+        self._check_pieces(path, packed.pieces, packed.offsets)
+        return packed.pieces, packed.offsets
+
+    def _beside(self, suffix: str) -> SidecarEntry | None:
+        """The manifest's entry of a file beside a raw payload."""
+        return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
+
+    def _read_beside(self, suffix: str) -> tuple[Path, bytes]:
+        """Where a file beside a raw payload lies, and what is in it."""
+        entry = self._beside(suffix)
+        if entry is None:
+            raise ShardError(
+                f"the manifest of {self._set.location} lists no {suffix} beside {self._entry.path}; copy manifest.json "
+                "again from where it was made"
+            )
+        path = self._folder.local_file(entry)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+        _check_size(path, len(content), entry.bytes)
+        if self._verify:
+            _check_sha256(path, hashlib.sha256(content).hexdigest(), entry.sha256)
+        return path, content
+
+    def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:
+        """Against rows and tokens of the manifest; also finds how much of each row they fill."""
+        ends = np.concatenate([[0], np.cumsum(pieces, dtype=np.int64)])
+        tokens = int(ends[-1])
+        if tokens != self._entry.tokens or len(offsets) != self._entry.rows + 1:
+            raise ShardError(
+                f"{path} is altered: its documents have {tokens:,} tokens in {len(offsets) - 1:,} rows, but the "
+                f"manifest says {self._entry.tokens:,} in {self._entry.rows:,}; {WHAT_TO_DO}"
+            )
+        self._filled = np.diff(ends[offsets])
+        if self._filled.max(initial=0) > self._set.row_tokens:
+            raise ShardError(f"{path} is altered: its documents have more tokens than their row; {WHAT_TO_DO}")
+
+    def _mapped(self) -> memoryview:
+        path = self._path
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                _check_size(path, size, self._entry.bytes)
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except FileNotFoundError:
+            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+
+
+def check_hash(path: Path, entry: ShardEntry) -> None:
+    """Compare a shard's sha256 with the manifest's.
+
+    Raises:
+        ShardError: they differ, or the shard is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+    _check_sha256(path, found, entry.sha256)
+
+
+def _check_size(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        how = "cut short" if found < expected else "altered"
+        raise ShardError(f"{path} is {how}: {found:,} bytes, but the manifest says {expected:,}; {WHAT_TO_DO}")
+
+
+def _check_sha256(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ShardError(f"{path} is altered: its sha256 is {found}, the manifest says {expected}; {WHAT_TO_DO}")

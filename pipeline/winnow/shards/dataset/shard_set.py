@@ -1,0 +1,170 @@
+"""What a shard set holds, from its manifest: splits, their shards in global order, row length and dtype."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from winnow.shards.dataset.errors import ShardError
+from winnow.shards.dataset.folders import Folder
+
+MANIFEST = "manifest.json"
+KNOWN_FORMAT = "winnow-shards-1"
+"""As :data:`winnow.shards.manifest.FORMAT`, which needs a library that training ranks need not have."""
+
+
+READABLE = ("parquet", "raw")
+"""Formats that this reader reads."""
+
+
+class SidecarEntry(NamedTuple):
+    """A file beside a shard as the manifest lists it."""
+
+    path: str
+    """Relative to the manifest."""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard as the manifest lists it."""
+
+    path: str
+    """Relative to the manifest."""
+    rows: int
+    bytes: int
+    sha256: str
+    tokens: int
+    """Tokens in its rows, padding not counted."""
+    files: tuple[SidecarEntry, ...] = ()
+    """Files beside it that belong to it."""
+    footer: tuple[int, str] | None = None
+    """Bytes and sha256 of a Parquet file's footer; None where an older version wrote the set."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split: its shards, in the global order."""
+
+    name: str
+    rows: int
+    shards: tuple[ShardEntry, ...]
+    identity: str
+    """Names the rows and their order, whichever format they are read from."""
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """A shard set as its manifest describes it."""
+
+    location: str
+    row_tokens: int
+    """Ids in a stored row."""
+    dtype: np.dtype[Any]
+    """Of the ids, uint16 or uint32."""
+    vocabulary_size: int
+    end_of_text: int
+    file_format: str
+    """Of the shards that are read."""
+    splits: dict[str, Split]
+    labels: tuple[str, ...] = ()
+    """Names of the documents' labels by number; none where documents have no labels."""
+
+    def split(self, name: str) -> Split:
+        """A split that holds rows.
+
+        Raises:
+            ShardError: there is no such split, or it is empty.
+        """
+        held = ", ".join(f"{split.name} ({split.rows:,} rows)" for split in self.splits.values())
+        if name not in self.splits:
+            raise ShardError(f"{self.location} has no split {name!r}; it has {held or 'none'}")
+        if self.splits[name].rows == 0:
+            raise ShardError(
+                f"split {name!r} of {self.location} is empty; the splits are {held}. "
+                f"Give it a larger share (`shards.splits`) and run again, or read another split"
+            )
+        return self.splits[name]
+
+
+def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
+    """Read ``manifest.json``.
+
+    Args:
+        folder: of the shard set.
+        file_format: one of :data:`READABLE`; by default the first of the set's own that is.
+
+    Raises:
+        ShardError: it is missing, broken, or names no shards that this reader can read.
+    """
+    place = f"{folder.location}/{MANIFEST}"
+    try:
+        manifest = json.loads(folder.read(MANIFEST))
+    except FileNotFoundError:
+        raise ShardError(f"{place} does not exist; {_where_it_is(folder)}") from None
+    except ValueError as error:
+        raise ShardError(f"{place} is no JSON ({error}); copy it again from where it was made") from None
+    try:
+        if manifest["format"] != KNOWN_FORMAT:
+            raise ShardError(
+                f"{place} has format {manifest['format']!r}, this reader knows {KNOWN_FORMAT!r}; "
+                "read it with the version of winnow that wrote it, or a newer one"
+            )
+        described, vocabulary = manifest["shards"], manifest["vocabulary"]
+        main, formats = described["splits"], {described.get("format", "parquet"): described["splits"]}
+        formats |= described.get("formats", {})
+        chosen = next((name for name in formats if name in READABLE and file_format in (None, name)), None)
+        if chosen is None:
+            wanted = f"format {file_format!r}" if file_format else f"none of {' and '.join(READABLE)}"
+            raise ShardError(
+                f"{place} has {', '.join(formats)}, but {wanted}; add one of {', '.join(READABLE)} to `shards.formats` "
+                "and run again, or read it with the library of its format"
+            )
+        return ShardSet(
+            location=folder.location,
+            row_tokens=int(described["row_tokens"]),
+            dtype=np.dtype(described["dtype"]),
+            vocabulary_size=int(vocabulary["size"]),
+            end_of_text=int(vocabulary["end_of_text"]),
+            file_format=chosen,
+            splits={name: _split(name, split, main[name]) for name, split in formats[chosen].items()},
+            labels=tuple(manifest["labels"]["names"]) if "labels" in manifest else (),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ShardError(
+            f"{place} lacks what every manifest of a shard set has ({error!r}); copy it again from where it was made"
+        ) from None
+
+
+def _split(name: str, described: dict[str, Any], main: dict[str, Any]) -> Split:
+    shards = tuple(
+        ShardEntry(
+            path=str(entry["path"]),
+            rows=int(entry["rows"]),
+            bytes=int(entry["bytes"]),
+            sha256=str(entry["sha256"]),
+            tokens=int(entry["tokens"]),
+            footer=(int(entry["footer"]["bytes"]), str(entry["footer"]["sha256"])) if "footer" in entry else None,
+            files=tuple(
+                SidecarEntry(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
+                for file in entry.get("files", [])
+            ),
+        )
+        for entry in described["shards"]
+    )
+    digest = hashlib.blake2b(digest_size=8)
+    for entry in main["shards"]:
+        digest.update(bytes.fromhex(entry["sha256"]))
+    return Split(name, sum(shard.rows for shard in shards), shards, digest.hexdigest())
+
+
+def _where_it_is(folder: Folder) -> str:
+    """A run folder is not a shard set: name the set in it."""
+    state = Path(folder.location) / "state.json"
+    if state.is_file():
+        return f"this is a run folder; its shard set is {folder.location}/{json.loads(state.read_bytes())['shards']}"
+    return "give the folder that `winnow run` names at its end (RUN/shards/...), the one with the manifest"

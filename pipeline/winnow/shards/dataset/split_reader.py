@@ -1,0 +1,161 @@
+"""Rows of a split by their numbers, whichever shards hold them.
+
+Legend: n rows asked for, L ids a row.
+"""
+
+import itertools
+from collections import OrderedDict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.shards.dataset.columns import DecodedGroups, item_type
+from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.shards.dataset.folders import Folder
+from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash
+from winnow.shards.dataset.shard_set import ShardSet, Split
+
+_OPEN_SHARDS = 64
+"""Shards that stay mapped."""
+
+
+class SplitReader:
+    """Reads rows of one split.
+
+    Args:
+        shard_set: the shard set.
+        split: one of its splits.
+        folder: where its files lie.
+        verify: whether the sha256 of each shard, and of the index beside it, is compared with the manifest's when it is
+            first used.
+    """
+
+    def __init__(self, shard_set: ShardSet, split: Split, folder: Folder, verify: bool = False) -> None:
+        self.shard_set, self.split = shard_set, split
+        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum([shard.rows for shard in split.shards])])
+        """int64[K + 1], number of the first row of each shard, and of all rows."""
+        self._folder, self._verify = folder, verify
+        self._decoded = DecodedGroups()
+        self._open: OrderedDict[int, ShardFile] = OrderedDict()
+        self._verified: set[int] = set()
+
+    @property
+    def shard_rows(self) -> NDArray[np.int64]:
+        """int64[K], rows of each shard."""
+        return np.diff(self.starts)
+
+    def shard(self, number: int) -> ShardFile:
+        """The shard of this number, opened if it is not.
+
+        Raises:
+            ShardError: it is missing, cut short or altered.
+        """
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        entry = self.split.shards[number]
+        path = self._folder.local_file(entry)
+        if self._verify and number not in self._verified:
+            check_hash(Path(path), entry)
+            self._verified.add(number)
+        opened = self._open[number] = ShardFile(
+            Path(path), entry, self.shard_set, self._decoded, self._folder, self._verify
+        )
+        if len(self._open) > _OPEN_SHARDS:
+            self._open.popitem(last=False)
+        return opened
+
+    def expect(self, number: int) -> None:
+        """A shard that will soon be read."""
+        if number not in self._open:
+            self._folder.expect(self.split.shards[number])
+
+    def values(self, shards: NDArray[np.int64], rows: NDArray[np.int64], name: str = IDS) -> NDArray[Any]:
+        """A fixed-length column of the given rows.
+
+        Args:
+            shards: int64[n], shard numbers, n at least 1.
+            rows: int64[n], row numbers within the shards.
+            name: of the column.
+
+        Returns:
+            [n, L] in the dtype in which the file holds it (ids narrower than 32 bits as 32-bit ones where they stand so
+            in the file). Read-only.
+        """
+        first = self.shard(int(shards[0])).column(name)
+        if (shards[0] == shards[-1]) and _follow_each_other(shards, rows):
+            return first.run(int(rows[0]), len(rows))
+        found = np.empty((len(rows), first.length), first.dtype)
+        items = found.view(item_type(first))[:, 0]
+        for number, places in _by_shard(shards):
+            column = self.shard(number).column(name)
+            if column.length != first.length:
+                paths = [self.split.shards[at].path for at in (int(shards[0]), number)]
+                raise ShardError(
+                    f"{self.shard_set.location}: column {name!r} has {first.length} values a row in {paths[0]}, "
+                    f"{column.length} in {paths[1]}; {WHAT_TO_DO}"
+                )
+            taken = column.items(rows[places])
+            if column.dtype == first.dtype:
+                items[places] = taken
+            else:  # one shard is read as it stands, 32 bits wide, another one is decoded
+                found[places] = taken.view(column.dtype).reshape(-1, column.length)
+        return found
+
+    @cached_property
+    def full(self) -> bool:
+        """No row of the split has padding, by the manifest's count of tokens."""
+        return all(shard.tokens == shard.rows * self.shard_set.row_tokens for shard in self.split.shards)
+
+    def filled(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[n], how many ids at the beginning of each row are text; the rest is padding."""
+        found = np.full(len(rows), self.shard_set.row_tokens, np.int64)
+        for number, places in [] if self.full else _by_shard(shards):
+            shard = self.shard(number)
+            if not shard.full:
+                found[places] = shard.filled()[rows[places]]
+        return found
+
+    def pieces(
+        self, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Lengths uint32[P] of the document pieces, row after row, and how many int64[n] each row has."""
+        parts, numbers = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+        counts = np.zeros(len(rows), np.int64)
+        for number, places in _by_shard(shards):
+            lens, offsets = self.shard(number).pieces()
+            begins = offsets[rows[places]]
+            counts[places] = offsets[rows[places] + 1] - begins
+            parts.append(lens[_ranges(begins, counts[places])])
+            numbers.append(places)
+        joined, order = np.concatenate(parts), np.concatenate(numbers)
+        if len(parts) == 2:  # all of one shard
+            return joined, counts
+        begins = np.empty_like(counts)
+        begins[order] = np.cumsum(counts[order]) - counts[order]
+        return joined[_ranges(begins, counts)], counts
+
+
+def _follow_each_other(shards: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
+    """Whether rows lie one behind the other in one shard."""
+    return bool((rows[1:] - rows[:-1] == 1).all() and (shards == shards[0]).all())
+
+
+def _by_shard(shards: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Each shard number, and the places int64[m] where it stands."""
+    if not len(shards):
+        return []
+    order = np.argsort(shards, kind="stable")
+    sorted_shards = shards[order]
+    cuts = [0, *(np.flatnonzero(np.diff(sorted_shards)) + 1).tolist(), len(order)]
+    return [(int(sorted_shards[a]), order[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+def _ranges(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """begins[0], begins[0] + 1, ... (counts[0] of them), begins[1], ..."""
+    before = np.cumsum(counts) - counts
+    ranges: NDArray[np.int64] = np.arange(int(counts.sum())) + np.repeat(begins - before, counts)
+    return ranges

@@ -1,0 +1,118 @@
+"""MDS shards, read by MosaicML Streaming and LLM Foundry (column ``tokens``).
+
+A shard is ``uint32 n | uint32 offset[n + 1] | JSON | samples``, little-endian, offsets from the file's start; a sample
+with nothing but fixed-size columns is their bytes in the order of their names. ``index.json`` lists all shards of a
+split. Layout: streaming's ``base/format/mds/writer.py``, version 2.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from winnow.shards.formats.payload import OFFSET_LIMIT, PIECE_BYTES, FormatError, pieces_of_bytes
+from winnow.shards.packed_rows import LABEL, PackedRows
+
+Json = dict[str, Any]
+TOKENS = "tokens"
+"""Name of the column that holds the ids: the one LLM Foundry reads."""
+_HASHES = ["sha256"]
+
+
+def file_name(number: int, compression: str) -> str:
+    """Name of a shard inside its split's folder."""
+    return f"shard.{number:05d}.mds" + (".zstd" if compression == "zstd" else "")
+
+
+def file_bytes(rows: int, row_bytes: int) -> int:
+    """Size of a shard with ``rows`` samples of ``row_bytes``, at most (the JSON is under 4,096 bytes)."""
+    return 8 + 4 * rows + 4096 + rows * row_bytes
+
+
+class MdsShard:
+    """One shard: its bytes, and after these were taken, its entry in ``index.json``."""
+
+    def __init__(self, packed: PackedRows, number: int, compression: str) -> None:
+        """Raise FormatError if the rows are too many for one file."""
+        columns = {TOKENS: packed.rows, **packed.columns, **({} if packed.labels is None else {LABEL: packed.labels})}
+        self._columns = {name: columns[name] for name in sorted(columns)}
+        self._rows = len(packed.rows)
+        self._number = number
+        self._config = _config(self._columns, compression)
+        self._head = self._header()
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+
+    def _header(self) -> bytes:
+        row_bytes = sum(self._config["column_sizes"])
+        text = json.dumps(self._config, sort_keys=True).encode()
+        first = 4 + 4 * (self._rows + 1) + len(text)
+        size = first + self._rows * row_bytes
+        if size > OFFSET_LIMIT:
+            raise FormatError(f"an mds shard of {size:,} bytes: its offsets end at 4 GiB; lower shard_mb")
+        offsets = first + np.arange(self._rows + 1, dtype=np.int64) * row_bytes
+        self._size = size
+        return np.uint32(self._rows).tobytes() + offsets.astype("<u4").tobytes() + text
+
+    def _raw(self) -> Iterator[memoryview]:
+        yield memoryview(self._head)
+        if len(self._columns) == 1:
+            yield from pieces_of_bytes(next(iter(self._columns.values())))
+            return
+        row_bytes = sum(self._config["column_sizes"])
+        step = max(1, PIECE_BYTES // row_bytes)
+        for start in range(0, self._rows, step):
+            block = [c[start : start + step] for c in self._columns.values()]
+            parts = [np.ascontiguousarray(c).view(np.uint8).reshape(len(c), -1) for c in block]
+            yield from pieces_of_bytes(np.concatenate(parts, axis=1))
+
+    def contents(self) -> Iterator[Any]:
+        """The bytes of the file, piece by piece."""
+        compressor = None
+        if self._config["compression"]:
+            compressor = zstandard.ZstdCompressor(level=3).compressobj(size=self._size)
+        for piece in self._raw():
+            self._bytes += len(piece)
+            if compressor:
+                self._hash.update(piece)
+            yield compressor.compress(piece) if compressor else piece
+        if compressor:
+            yield compressor.flush()
+
+    def entry(self, size: int, sha256: str) -> Json:
+        """The shard in ``index.json``: ``size`` and ``sha256`` are those of the stored file."""
+        name = file_name(self._number, "none")
+        raw = {"basename": name, "bytes": self._bytes, "hashes": {"sha256": sha256}}
+        stored = None
+        if self._config["compression"]:
+            raw["hashes"] = {"sha256": self._hash.hexdigest()}
+            stored = {"basename": file_name(self._number, "zstd"), "bytes": size, "hashes": {"sha256": sha256}}
+        return {"samples": self._rows, "raw_data": raw, "zip_data": stored, **self._config}
+
+
+def _config(columns: dict[str, Any], compression: str) -> Json:
+    return {
+        "version": 2,
+        "format": "mds",
+        "compression": "zstd" if compression == "zstd" else None,
+        "hashes": _HASHES,
+        "size_limit": None,
+        "column_names": list(columns),
+        "column_encodings": [_encoding(column) for column in columns.values()],
+        "column_sizes": [int(np.prod(column.shape[1:])) * column.dtype.itemsize for column in columns.values()],
+    }
+
+
+def _encoding(column: NDArray[Any]) -> str:
+    """A number a row is a scalar, a row of numbers an array."""
+    name = column.dtype.name
+    return name if column.ndim == 1 else f"ndarray:{name}:{column.shape[1]}"
+
+
+def index_json(entries: list[Json]) -> bytes:
+    """``index.json`` of a split."""
+    return json.dumps({"version": 2, "shards": entries}, sort_keys=True).encode()

@@ -1,0 +1,1 @@
+"""How documents become rows: concat, best fit, windows, one a row."""

@@ -1,0 +1,87 @@
+"""Windows: rows of equal length, one every ``stride`` tokens; and one document a row.
+
+The pairs taught in "Build a Large Language Model From Scratch" (Raschka, 2024, chapter 2): for i in 0, stride,
+2 x stride, ... below T - length: input t[i : i + length], target t[i + 1 : i + length + 1]. Both are one row of
+length + 1 tokens here.
+
+Legend: N documents, P pieces, L tokens a row (length + 1), T tokens of the stream.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from winnow.section import Section
+from winnow.shards.packing.pieces import Pieces
+
+
+class WindowConfig(Section):
+    """Where windows begin."""
+
+    stride_tokens: int | None = Field(None, ge=1)
+    """Tokens from one window's begin to the next; none = `sequence_tokens`, so that every token is an input once.
+    Less repeats tokens."""
+    over: Literal["stream", "document"] = "stream"
+    """`stream`: windows run over all documents, joined with end-of-text. `document`: over each document by itself."""
+
+
+def num_windows(tokens: NDArray[np.int64], row_tokens: int, stride: int) -> NDArray[np.int64]:
+    """int64[N]: windows in streams or documents of ``tokens`` int64[N]."""
+    windows: NDArray[np.int64] = np.where(tokens >= row_tokens, (tokens - row_tokens) // stride + 1, 0)
+    return windows
+
+
+def document_windows(tokens: NDArray[np.int64], row_tokens: int, stride: int) -> Pieces:
+    """Windows over each document by itself, in the order of the documents. Args as in :func:`num_windows`."""
+    windows = num_windows(tokens, row_tokens, stride)
+    document = np.repeat(np.arange(len(tokens)), windows)
+    number = np.arange(len(document)) - np.repeat(np.cumsum(windows) - windows, windows)
+    row = np.arange(len(document))
+    return Pieces(document, number * stride, np.full(len(row), row_tokens), row, len(row))
+
+
+def stream_windows(
+    begins: NDArray[np.int64], tokens: NDArray[np.int64], row_tokens: int, stride: int, first: int, windows: int
+) -> Pieces:
+    """Windows [first, first + windows) of the whole stream.
+
+    Args:
+        begins: int64[N], position in the stream of each document that the windows touch, and maybe of others.
+        tokens: int64[N], of these documents.
+        row_tokens: L.
+        stride: tokens between begins of windows, L at most.
+        first: number of the first window.
+        windows: how many.
+    """
+    at = (first + np.arange(windows)) * stride
+    low = np.searchsorted(begins + tokens, at, side="right")
+    high = np.searchsorted(begins, at + row_tokens, side="left")
+    row = np.repeat(np.arange(windows), high - low)
+    document = np.arange(len(row)) - np.repeat(np.cumsum(high - low) - high, high - low)
+    start = np.maximum(at[row] - begins[document], 0)
+    end = np.minimum(at[row] + row_tokens - begins[document], tokens[document])
+    return Pieces(document, start, end - start, row, windows)
+
+
+def stream_losses(
+    begins: NDArray[np.int64], tokens: NDArray[np.int64], row_tokens: int, stride: int, windows: int
+) -> dict[str, int]:
+    """What ``windows`` windows over a stream make of some of its documents; the names are those of ``account``."""
+    ends = begins + tokens
+    covered = (windows - 1) * stride + row_tokens if windows else 0
+    first = np.maximum((begins - row_tokens) // stride + 1, 0)
+    last = np.minimum((ends - 1) // stride, windows - 1)
+    return {
+        "dropped_tokens": int((ends - np.clip(covered, begins, ends)).sum()),
+        "dropped_documents": int((begins >= covered).sum()),
+        "truncated_documents": int(((begins < covered) & (ends > covered)).sum()),
+        "split_documents": int((last > first).sum()),
+    }
+
+
+def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:
+    """One document a row, in order; what is longer than a row is cut off."""
+    row = np.arange(len(tokens))
+    return Pieces(row, np.zeros_like(row), np.minimum(tokens, row_tokens), row, len(tokens))

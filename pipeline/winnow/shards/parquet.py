@@ -1,0 +1,117 @@
+"""Parquet shards: one row a training sequence, read by Hugging Face datasets, torchtitan, DuckDB, Ray and others as is.
+
+Columns: ``input_ids`` fixed_size_list<uint16 or uint32>[L] and ``doc_lens`` list<uint32>: the lengths of the document
+pieces in the row, end-of-text included; what they do not cover at the end of a row is padding. Where the config asks
+for them: columns with one number a token, fixed_size_list<uint8, uint16 or uint32>[L], and ``docs`` list<uint64> with
+``doc_starts`` list<uint32>, one entry a piece like ``doc_lens``. Rows of labelled documents have ``label`` int64.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from winnow.shards.packed_rows import LABEL, NO_COLUMNS
+
+ROWS_A_GROUP = 1024
+"""Rows of a row group: the unit of random access for readers (16 MB at 4,096 tokens of 4 bytes)."""
+
+
+def shard_schema(
+    row_tokens: int,
+    dtype: np.dtype[Any],
+    columns: Mapping[str, np.dtype[Any]] | None = None,
+    *,
+    docs: bool = False,
+    labels: bool = False,
+) -> pa.Schema:
+    """Arrow schema of a shard with rows of ``row_tokens`` ids.
+
+    Args:
+        row_tokens: L.
+        dtype: of the ids.
+        columns: further columns with one number a token, and their types.
+        docs: whether ``docs`` and ``doc_starts`` are there.
+        labels: whether ``label`` is there.
+    """
+    fields = [
+        pa.field("input_ids", _fixed(dtype, row_tokens)),
+        pa.field("doc_lens", _list(pa.uint32())),
+        *(pa.field(name, _fixed(kind, row_tokens)) for name, kind in (columns or {}).items()),
+    ]
+    if docs:
+        fields += [pa.field("docs", _list(pa.uint64())), pa.field("doc_starts", _list(pa.uint32()))]
+    if labels:
+        fields.append(pa.field(LABEL, pa.int64()))
+    return pa.schema(fields)
+
+
+def _fixed(dtype: np.dtype[Any], row_tokens: int) -> pa.DataType:
+    return pa.list_(pa.field("element", pa.from_numpy_dtype(dtype), nullable=False), row_tokens)
+
+
+def _list(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+class ParquetShardWriter:
+    """Appends packed rows to one shard; row groups are equal whatever the calls."""
+
+    def __init__(
+        self,
+        sink: pa.NativeFile,
+        row_tokens: int,
+        dtype: np.dtype[Any],
+        compression: Literal["none", "zstd"],
+        columns: Mapping[str, np.dtype[Any]] | None = None,
+        *,
+        docs: bool = False,
+        labels: bool = False,
+    ) -> None:
+        self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels)
+        self._writer = pq.ParquetWriter(
+            sink,
+            self._schema,
+            compression=compression,
+            use_dictionary=False,
+            write_statistics=False,
+            store_schema=True,
+        )
+
+    def write(
+        self,
+        rows: NDArray[Any],
+        pieces: NDArray[np.uint32],
+        offsets: NDArray[np.int64],
+        columns: Mapping[str, NDArray[Any]] = NO_COLUMNS,
+        docs: NDArray[np.uint64] | None = None,
+        doc_starts: NDArray[np.uint32] | None = None,
+        labels: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Append rows; the arguments are the fields of :class:`winnow.shards.packed_rows.PackedRows`."""
+        a_token = {"input_ids": rows, **columns}
+        a_piece: dict[str, NDArray[Any]] = {"doc_lens": pieces}
+        if docs is not None and doc_starts is not None:
+            a_piece |= {"docs": docs, "doc_starts": doc_starts}
+        for start in range(0, len(rows), ROWS_A_GROUP):
+            stop = min(start + ROWS_A_GROUP, len(rows))
+            first, last = int(offsets[start]), int(offsets[stop])
+            bounds = pa.array((offsets[start : stop + 1] - first).astype(np.int32))
+            arrays = []
+            for field in self._schema:
+                if field.name in a_token:
+                    flat = pa.array(a_token[field.name][start:stop].reshape(-1))
+                    arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
+                elif field.name == LABEL and labels is not None:
+                    arrays.append(pa.array(labels[start:stop]))
+                else:
+                    values = pa.array(a_piece[field.name][first:last])
+                    arrays.append(pa.ListArray.from_arrays(bounds, values, type=field.type))
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROWS_A_GROUP)
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()

@@ -1,0 +1,116 @@
+"""The list of input files, each with a number that is never used for another file.
+
+``doc`` identities hold the file number, so it must not depend on the machine or on the order of arrival: new files
+get numbers in order of (source, path), after all numbers ever given in this run folder. A file whose size or time
+changed is another file: it gets a new number, and the old number is retired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from winnow.sources.inputs import InputError, InputState, list_paths, look_at
+from winnow.storage.address import real
+from winnow.storage.config import StorageConfig
+from winnow.storage.store import Store
+
+CATALOGUE = "catalogue.json"
+MAX_FILES = 1 << 31
+"""Numbers beyond it, in a document's identity, stand for parts of an index."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One catalogued input file."""
+
+    number: int
+    source: str
+    path: str
+    bytes: int
+    modified_ns: int
+    etag: str = ""
+    """Of an object, in place of a time."""
+
+    @property
+    def state(self) -> InputState:
+        """What tells it from another file of the same name."""
+        return InputState(self.bytes, self.modified_ns, self.etag)
+
+    @property
+    def identity(self) -> tuple[str, str, InputState]:
+        """What makes it the same file as before."""
+        return (self.source, self.path, self.state)
+
+
+def list_inputs(
+    patterns: dict[str, list[str]], storage: StorageConfig | None = None, left_out: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """Files of every source, sorted, from its path entries.
+
+    Args:
+        patterns: the entries of every source.
+        storage: how object stores are reached.
+        left_out: folders that runs write, of which nothing is input unless an entry begins in them.
+
+    Raises:
+        InputError: a path names nothing, or one file belongs to two sources.
+    """
+    owner: dict[str, str] = {}
+    seen: set[str] = set()
+    listed: dict[str, list[str]] = {}
+    for source, entries in patterns.items():
+        listed[source] = []
+        for path in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):
+            file = real(path)  # one file may be spelled in several ways, or linked
+            if owner.setdefault(file, source) != source:
+                raise InputError(
+                    f"{path} belongs to two sources, {owner[file]!r} and {source!r}; "
+                    "its documents would count twice: give it to one"
+                )
+            if file not in seen:
+                seen.add(file)
+                listed[source].append(path)
+    return listed
+
+
+def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -> list[InputFile]:
+    """The files of this run in order of their numbers.
+
+    Args:
+        store: the run folder, which keeps the numbers of earlier runs.
+        inputs: for every source, in config order, its files.
+        save: False looks only (``winnow plan``).
+
+    Raises:
+        InputError: a file went away, or there are too many.
+    """
+    known: list[InputFile] = []
+    if store.exists(CATALOGUE):
+        known = [InputFile(**entry) for entry in orjson.loads(store.read(CATALOGUE))["files"]]
+    by_identity = {file.identity: file for file in known}
+    next_number = 1 + max((file.number for file in known), default=-1)
+
+    current: list[InputFile] = []
+    for source, paths in inputs.items():
+        for path in paths:
+            try:
+                state = look_at(path, store.storage)
+            except OSError as error:
+                raise InputError(f"{path}: listed a moment ago, now: {error.strerror}") from error
+            file = by_identity.get((source, path, state))
+            if file is None:
+                file = InputFile(next_number, source, path, *state)
+                next_number += 1
+                known.append(file)
+            current.append(file)
+    if next_number > MAX_FILES:
+        raise InputError(f"{next_number:,} files are more than a run can number ({MAX_FILES:,}); join small files")
+    if save:
+        listing = {"files": [asdict(file) for file in sorted(known, key=_number)]}
+        store.replace(CATALOGUE, orjson.dumps(listing, option=orjson.OPT_INDENT_2))
+    return sorted(current, key=_number)
+
+
+def _number(file: InputFile) -> int:
+    return file.number

@@ -1,0 +1,125 @@
+"""What every reader yields: batches of texts, and a note of everything that could not be read.
+
+Legend: N readable records of a batch.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from winnow.numeric.arrow_strings import strings_from_buffers
+
+MAX_ROWS = 2**32
+"""Rows of one file that a document number can tell apart."""
+UNREADABLE_OVERHEAD_BYTES = 256
+"""Memory of one note; counts towards the size of a batch, so that a file of rubbish stays bounded as well."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that could not be read, or (``row`` None) the rest of a file."""
+
+    row: int | None
+    """Row in the file; None for a fault of the file as a whole."""
+    position: int
+    """Byte of the file as stored near which the record begins or the fault lies: exact for uncompressed
+    files, the compressed bytes read before it for compressed ones, the start of the row group for Parquet."""
+    reason: str
+    """``kind: detail``; the kinds are few and fixed, the detail never quotes the text."""
+    bytes: int
+    """Bytes that were not read: of the record (decompressed), or of the rest of the file (as stored)."""
+    id: str | None = None
+    """The user's id, where at least that could be read."""
+
+
+@dataclass(frozen=True)
+class RecordBatch:
+    """Records in file order."""
+
+    rows: NDArray[np.uint32]
+    """uint32[N], row in the file: line (blank lines count), Parquet row, or piece of text."""
+    ids: pa.Array
+    """string[N], the user's ids; null where there is none."""
+    texts: pa.Array
+    """large_string[N], valid UTF-8, without nulls."""
+    keep: dict[str, pa.Array]
+    """string[N] for each column the user wants to carry along; null where a record lacks it."""
+    unreadable: list[Unreadable]
+    """What could not be read among or just after these records."""
+    replaced: int
+    """Readable records in which bytes or lone surrogates that are not Unicode text became U+FFFD."""
+    bytes_read: int
+    """Bytes of the file as stored that were read for this batch."""
+
+
+class FileFaultError(Exception):
+    """The rest of a file cannot be read. Readers end with it; ``read_slice`` turns it into an
+    ``Unreadable``."""
+
+    def __init__(self, reason: str, position: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+
+
+def _large_strings(texts: list[str]) -> pa.LargeStringArray:
+    """large_string[N] of texts without surrogates. ``pa.array``, which grows its buffers, takes twice as long."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    return strings_from_buffers(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+
+@dataclass
+class BatchBuilder:
+    """Collects records one by one until they make a batch."""
+
+    keep: tuple[str, ...]
+    rows: list[int] = field(default_factory=list)
+    ids: list[str | None] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    kept: list[list[str | None]] = field(init=False)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    replaced: int = 0
+    size: int = 0
+    position: int = 0
+
+    def __post_init__(self) -> None:
+        self.kept = [[] for _ in self.keep]
+
+    def add(self, row: int, text: str, identity: str | None, kept: list[str | None], size: int) -> None:
+        """One readable record of about ``size`` bytes."""
+        self.rows.append(row)
+        self.texts.append(text)
+        self.ids.append(identity)
+        for column, value in zip(self.kept, kept, strict=True):
+            column.append(value)
+        self.size += size
+
+    def refuse(self, bad: Unreadable) -> None:
+        """One record that could not be read."""
+        self.unreadable.append(bad)
+        self.size += UNREADABLE_OVERHEAD_BYTES
+
+    def take(self, position: int) -> RecordBatch:
+        """The batch so far, when ``position`` bytes of the file have been read; the builder is empty
+        afterwards."""
+        batch = RecordBatch(
+            rows=np.array(self.rows, np.uint32),
+            ids=pa.array(self.ids, pa.string()),
+            texts=_large_strings(self.texts),
+            keep={n: pa.array(v, pa.string()) for n, v in zip(self.keep, self.kept, strict=True)},
+            unreadable=self.unreadable,
+            replaced=self.replaced,
+            bytes_read=position - self.position,
+        )
+        self.rows, self.ids, self.texts, self.unreadable = [], [], [], []
+        self.kept = [[] for _ in self.keep]
+        self.replaced = self.size = 0
+        self.position = position
+        return batch
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.unreadable)

@@ -1,0 +1,1 @@
+"""One outcome and one split for every document."""

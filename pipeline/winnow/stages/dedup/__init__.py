@@ -1,0 +1,1 @@
+"""From signatures to kept duplicates and removed ones."""

@@ -1,0 +1,211 @@
+"""Components: which documents may be duplicates of each other, and their signatures side by side."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow import schemas
+from winnow.dedup.components import connected_components
+from winnow.dedup.index import is_indexed
+from winnow.engine.exchange import partition_of_hash, partitions_for
+from winnow.engine.records import Json, Record, Unit, total
+from winnow.engine.stage import Stage, Workspace
+from winnow.shards.order import keyed_hash
+from winnow.shards.packing.stream import gather_documents
+from winnow.stages.dedup.candidate_sets import SHINGLE_DTYPE, first_of_each_text, lookup, sets_of
+from winnow.stages.ingest.labels import labels_of, read_labels
+from winnow.stages.ingest.measure import Part
+from winnow.stages.tables import (
+    column_to_numpy,
+    exchange_output,
+    ipc_output,
+    list_column_to_2d,
+    read_ipc,
+    read_listing,
+    read_parquet,
+)
+
+_PARTITION_KEY = (0x636F6D70, 0)  # spreads components over partitions; no secret, no seed
+
+
+def components_stage(name: str = "components") -> Stage:
+    """One unit: union-find over all edges (a few bytes a document that occurs in an edge)."""
+    return Stage(name, 1, {}, run_components)
+
+
+def plan_components(listing: Json, edged: list[Record], groups: Json | None = None) -> list[Unit]:
+    """A single unit. ``groups`` are the components that an index already has."""
+    description = {"edges": listing} | ({} if groups is None else {"groups": groups})
+    return [Unit(0, description, total(edged, "edges") * 16)]
+
+
+def run_components(unit: Unit, workspace: Workspace) -> None:
+    """Name every document's component by its smallest document, which is one of this run."""
+    listing = read_listing(workspace.store, unit.description["edges"])
+    groups = unit.description.get("groups")
+    linked, group = (np.empty(0, np.uint64),) * 2
+    if groups is not None:
+        table = read_ipc(workspace.store, groups)
+        linked, group = column_to_numpy(table, "doc"), column_to_numpy(table, "component")
+
+    def chunks() -> Iterator[NDArray[np.uint64]]:
+        for entry in listing:
+            table = read_ipc(workspace.store, entry)
+            yield np.stack([column_to_numpy(table, "a"), group_of(column_to_numpy(table, "b"), linked, group)], axis=1)
+
+    docs, component = connected_components(chunks())
+    new = int(np.searchsorted(is_indexed(docs), True))  # documents of the index have the largest numbers
+    with ipc_output(workspace, "components", schemas.COMPONENTS) as table:
+        table.write({"doc": docs[:new], "component": component[:new]})
+    workspace.count("documents", new)
+    workspace.count("components", len(np.unique(component)))
+    if groups is not None:
+        _write_touched(workspace, docs[new:], component[new:], linked, group)
+
+
+def group_of(docs: NDArray[np.uint64], linked: NDArray[np.uint64], group: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """``docs`` uint64[N], those in ``linked`` (sorted) named by their ``group``."""
+    if len(linked) == 0:
+        return docs
+    place = np.minimum(np.searchsorted(linked, docs), len(linked) - 1)
+    return np.where(linked[place] == docs, group[place], docs)
+
+
+def _write_touched(
+    workspace: Workspace,
+    touched: NDArray[np.uint64],
+    component: NDArray[np.uint64],
+    linked: NDArray[np.uint64],
+    group: NDArray[np.uint64],
+) -> None:
+    """The index's components that this run's documents are linked with (``touched``), and all of their documents."""
+    with ipc_output(workspace, "touched", schemas.LINKS) as table:
+        table.write({"component": component, "doc": touched})
+    row, of_row = np.empty(0, np.int64), np.empty(0, np.uint64)
+    if len(touched):
+        place = np.minimum(np.searchsorted(touched, group), len(touched) - 1)
+        row = np.flatnonzero(touched[place] == group)
+        of_row = component[place[row]]
+    alone = ~np.isin(touched, group[row])
+    docs = np.concatenate([linked[row], touched[alone]])
+    order = np.argsort(docs)
+    with ipc_output(workspace, "indexed", schemas.COMPONENTS) as table:
+        table.write({"doc": docs[order], "component": np.concatenate([of_row, component[alone]])[order]})
+    workspace.count("documents", len(docs))
+
+
+def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
+    """Map side: signature, ranking attributes and label of every document that is in a component.
+
+    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words.
+    """
+    settings = {"num_perm": num_perm} | ({} if ngram is None else {"ngram": ngram})
+    return Stage("candidates", 2, settings, run_candidates)
+
+
+def plan_candidates(
+    parts: list[Part],
+    filtered: list[Record],
+    components: list[Record],
+    num_perm: int,
+    partition_mb: int,
+    sized: list[Record] | None,
+    labels: Json | None = None,
+) -> list[Unit]:
+    """One unit a part; partitions by the size of what is to be gathered.
+
+    ``sized`` are the records of the candidates' sizes where their shingle sets are sent, else None; ``labels`` are
+    those of the run, if it has some.
+    """
+    size = (
+        total(components, "documents") * (num_perm * 4 + 64) + total(sized or [], "shingles") * SHINGLE_DTYPE.itemsize
+    )
+    common = {
+        "components": components[0].outputs["components"].reference(),
+        "partitions": partitions_for(size, partition_mb),
+    }
+    return [
+        Unit(
+            part.number,
+            {"signatures": part.signatures, "verdicts": record.outputs["verdicts"].reference(), **common}
+            | ({} if sized is None else {"documents": part.documents})
+            | ({} if labels is None else {"labelled": part.documents, "labels": labels}),
+            part.rows * 64 if sized is None else part.text_bytes,
+        )
+        for part, record in zip(parts, filtered, strict=True)
+    ]
+
+
+def run_candidates(unit: Unit, workspace: Workspace) -> None:
+    """Send the part's candidates to the partition of their component."""
+    store, description = workspace.store, unit.description
+    table = read_ipc(store, description["signatures"])
+    verdicts = read_parquet(store, description["verdicts"], ["doc", "failed_rules", "characters", "source"])
+    docs = column_to_numpy(table, "doc")
+    components = read_ipc(store, description["components"])
+    row, component = lookup(docs, column_to_numpy(components, "doc"), column_to_numpy(components, "component"))
+
+    order, spread = spread_components(component, docs[row])
+    row, component = row[order], component[order]
+    partition = partition_of_hash(spread, description["partitions"])
+    columns: dict[str, NDArray[Any]] = {
+        "doc": docs[row],
+        "component": component,
+        "group": component,
+        "source": column_to_numpy(verdicts, "source")[row],
+        "failed_rules": column_to_numpy(verdicts, "failed_rules")[row],
+        "characters": column_to_numpy(verdicts, "characters")[row],
+        "exact_high": column_to_numpy(table, "exact_high")[row],
+        "exact_low": column_to_numpy(table, "exact_low")[row],
+        "shingles": column_to_numpy(table, "shingles")[row],
+        "signature": list_column_to_2d(table, "signature", workspace.settings["num_perm"])[row],
+    }
+
+    if "labels" in description:
+        columns["label"] = labels_of(columns["doc"], read_labels(store, description["labelled"], description["labels"]))
+    sets = _shingle_sets(workspace, description["documents"], columns) if "documents" in description else None
+    write_candidates(workspace, partition, columns, description["partitions"], sets)
+
+
+def write_candidates(
+    workspace: Workspace,
+    partition: NDArray[np.int64],
+    columns: dict[str, NDArray[Any]],
+    num_partitions: int,
+    sets: tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]] | None,
+) -> None:
+    """Write candidates [M] in partition order; ``sets`` are the items that each sends, and the items, or None."""
+    payload, dtype = None, None
+    if sets is not None:
+        columns["length"], payload = sets
+        dtype = SHINGLE_DTYPE
+        workspace.count("payload_bytes", columns["length"].sum(dtype=np.int64) * dtype.itemsize)
+    exchange_output(workspace, "candidates", partition, columns, num_partitions, payload, dtype)
+    workspace.count("candidates", len(partition))
+
+
+def spread_components(
+    component: NDArray[np.uint64], docs: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The order of an exchange by component, int64[M], and the key that each ordered row is placed by, uint64[M]."""
+    spread = keyed_hash(_PARTITION_KEY, component[:, None])[:, 0]
+    order = np.lexsort((docs, spread))
+    return order, spread[order]
+
+
+def _shingle_sets(
+    workspace: Workspace, documents: Json, columns: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]]:
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    first = first_of_each_text(columns["exact_high"], columns["exact_low"])
+    docs = columns["doc"][first]
+    in_part = np.argsort(docs)
+    values, starts = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"])
+    place = np.empty(len(first), np.int64)
+    place[in_part] = np.arange(len(first))
+    lengths = np.diff(starts)[place]
+    sent = np.zeros(len(columns["doc"]), np.uint32)
+    sent[first] = lengths
+    return sent, gather_documents(values, starts[:-1][place], lengths)

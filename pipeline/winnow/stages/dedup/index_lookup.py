@@ -1,0 +1,198 @@
+"""What a run reads of an index: its components, the band keys it shares with it, and the signatures of candidates.
+
+Bands are read key range by key range, signatures are mapped and only those of candidates are touched: memory depends
+on the run, not on the index, but for its linked documents (see :mod:`winnow.dedup.components`).
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow import schemas
+from winnow.dedup.bands import group_edges
+from winnow.dedup.components import connected_components
+from winnow.dedup.index import FIRST_PART, first_of_each, indexed_documents, meeting
+from winnow.engine.exchange import ExchangeFile, partition_of_hash
+from winnow.engine.records import Json, Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.stages.dedup.candidate_sets import first_of_each_text
+from winnow.stages.dedup.components import spread_components, write_candidates
+from winnow.stages.ingest.labels import NO_LABEL
+from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, read_ipc, read_listing
+from winnow.storage.store import Store
+
+PARTS_IN_UNIT = 64
+KEPT_IN_UNIT = 1_000_000
+
+
+def groups_stage() -> Stage:
+    """One unit: the components of the index, from the links of all its segments."""
+    return Stage("index_groups", 1, {}, run_groups)
+
+
+def plan_groups(index: Json, entries: list[Json]) -> list[Unit]:
+    """A single unit. ``index`` is the published list of the parts, ``entries`` its content."""
+    return [Unit(0, {"index": index}, sum(entry["links"]["rows"] for entry in entries) * 16)]
+
+
+def run_groups(unit: Unit, workspace: Workspace) -> None:
+    """Name the component of every linked document of the index by its earliest one."""
+    store = workspace.store
+
+    def edges(segment: list[Json]) -> NDArray[np.uint64]:
+        tables = [read_ipc(store, entry["links"]) for entry in segment]
+        # a run's components are named by its own document numbers: equal names mean something in one segment only
+        names = np.concatenate([column_to_numpy(table, "component") for table in tables])
+        return group_edges(names, np.concatenate([column_to_numpy(table, "doc") for table in tables]))
+
+    segments = groupby(read_listing(store, unit.description["index"]), key=lambda entry: entry["segment"])
+    docs, component = connected_components(edges(list(entries)) for _, entries in segments)
+    with ipc_output(workspace, "groups", schemas.COMPONENTS) as table:
+        table.write({"doc": docs, "component": component})
+    workspace.count("documents", len(docs))
+
+
+def matching_keys(
+    store: Store, index: Json, keys: NDArray[np.uint64], partition: int, partitions: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Keys of the index that this run's keys of one partition meet, and a document that has each.
+
+    Args:
+        store: the run folder.
+        index: the published list of the index's parts.
+        keys: uint64[K] of one partition, in any order.
+        partition: which one.
+        partitions: of how many.
+
+    Returns:
+        keys uint64[F] and docs uint64[F], at most one for each key and part.
+    """
+    wanted = np.sort(keys)
+    wanted = wanted[first_of_each(wanted)]
+    found: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0, np.uint64), np.empty(0, np.uint64))]
+    for entry in read_listing(store, index):
+        with store.open(entry["bands"]["path"]) as file:
+            bands = ExchangeFile.open(file)
+            ranges = bands.num_partitions
+            columns = bands.read(partition * ranges // partitions, -(-(partition + 1) * ranges // partitions))
+        met = meeting(wanted, columns["key"].astype(np.uint64))
+        rows = columns["row"][met].astype(np.uint32)
+        found.append((columns["key"][met], indexed_documents(entry["part"], rows)))
+    return np.concatenate([keys for keys, _ in found]), np.concatenate([docs for _, docs in found])
+
+
+def sizes_stage() -> Stage:
+    """How many shingles the index's candidates have, so that partitions can be as large as they should be."""
+    return Stage("index_candidate_sizes", 1, {}, run_sizes)
+
+
+def run_sizes(unit: Unit, workspace: Workspace) -> None:
+    """Count shingles, repeats included: an upper bound of what will be sent."""
+    store, description = workspace.store, unit.description
+    linked = column_to_numpy(read_ipc(store, description["indexed"]), "doc")
+    for entry in _entries(store, description):
+        rows = _kept_rows(entry, linked)[1]
+        workspace.count(
+            "shingles", column_to_numpy(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64)
+        )
+
+
+def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> Stage:
+    """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
+
+    ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index holds none.
+    """
+    settings = {"num_perm": num_perm, "sets": sets, **({"labelled": True} if labelled else {})}
+    return Stage("index_candidates", 1, settings, run_candidates)
+
+
+def plan_candidates(
+    index: Json, entries: list[Json], components: list[Record], partitions: int | None = None
+) -> list[Unit]:
+    """One unit for a run of parts of the index, all those of small nightly runs together.
+
+    Without ``partitions``: units of the sizes stage.
+    """
+    indexed = components[0].outputs["indexed"].reference()
+    units: list[Unit] = []
+    first = kept = 0
+    for number, entry in enumerate(entries):
+        kept += entry["kept"]
+        last = number + 1
+        if last == len(entries) or last - first >= PARTS_IN_UNIT or kept >= KEPT_IN_UNIT:
+            description = {"index": index, "first": first, "last": last, "indexed": indexed}
+            if partitions is not None:
+                description["partitions"] = partitions
+            units.append(Unit(len(units), description, kept * 64))
+            first, kept = last, 0
+    return units
+
+
+def run_candidates(unit: Unit, workspace: Workspace) -> None:
+    """Send the candidates of some parts of the index to the partition of their component."""
+    store, description, num_perm = workspace.store, unit.description, workspace.settings["num_perm"]
+    indexed = read_ipc(store, description["indexed"])
+    linked, component = column_to_numpy(indexed, "doc"), column_to_numpy(indexed, "component")
+    entries = _entries(store, description)
+    pieces = [_gather(store, entry, linked, component, num_perm) for entry in entries]
+    columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    order, spread = spread_components(columns["component"], columns["doc"])
+    columns = {name: values[order] for name, values in columns.items()}
+    partition = partition_of_hash(spread, description["partitions"])
+    if workspace.settings.get("labelled"):
+        columns["label"] = np.full(len(partition), NO_LABEL)
+    sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
+    write_candidates(workspace, partition, columns, description["partitions"], sets)
+
+
+def _shingle_sets(
+    store: Store, entries: list[Json], columns: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint32], Iterator[NDArray[np.uint32]]]:
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    first = first_of_each_text(columns["exact_high"], columns["exact_low"])
+    part = (columns["doc"][first] >> np.uint64(32)).astype(np.int64) - FIRST_PART
+    row = (columns["doc"][first] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+    sets: dict[int, tuple[NDArray[np.uint32], NDArray[np.int64]]] = {}
+    for entry in entries:
+        column = read_ipc(store, entry["shingles"]).column("shingles").combine_chunks()
+        sets[entry["part"]] = column.values.to_numpy(), column.offsets.to_numpy()
+    bounds = np.array([sets[p][1][r : r + 2] for p, r in zip(part.tolist(), row.tolist(), strict=True)], np.int64)
+    bounds = bounds.reshape(-1, 2)
+    sent = np.zeros(len(columns["doc"]), np.uint32)
+    sent[first] = bounds[:, 1] - bounds[:, 0]
+    return sent, (sets[p][0][a:b] for p, (a, b) in zip(part.tolist(), bounds.tolist(), strict=True))
+
+
+def _entries(store: Store, description: Json) -> list[Json]:
+    return read_listing(store, description["index"])[description["first"] : description["last"]]
+
+
+def _kept_rows(entry: Json, linked: NDArray[np.uint64]) -> tuple[slice, NDArray[np.int64]]:
+    """Where in ``linked`` (sorted) the kept documents of a part stand, and their rows in the part."""
+    first, last = np.searchsorted(linked, indexed_documents(entry["part"], np.array([0, entry["kept"]], np.uint64)))
+    return slice(first, last), (linked[first:last] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+
+
+def _gather(
+    store: Store, entry: Json, linked: NDArray[np.uint64], component: NDArray[np.uint64], num_perm: int
+) -> dict[str, NDArray[Any]]:
+    """Columns of the kept documents of one part that are in a component. They rank by age alone."""
+    where, rows = _kept_rows(entry, linked)
+    docs = linked[where]
+    table = read_ipc(store, entry["signatures"])
+    same = np.zeros(len(docs), np.int64)
+    return {
+        "doc": docs,
+        "component": component[where],
+        "group": column_to_numpy(table, "group")[rows],
+        "source": same.astype(np.uint16),
+        "failed_rules": same.astype(np.uint16),
+        "characters": same.astype(np.uint32),
+        "exact_high": column_to_numpy(table, "exact_high")[rows],
+        "exact_low": column_to_numpy(table, "exact_low")[rows],
+        "shingles": column_to_numpy(table, "shingles")[rows],
+        "signature": list_column_to_2d(table, "signature", num_perm)[rows],
+    }

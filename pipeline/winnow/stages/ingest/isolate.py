@@ -1,0 +1,139 @@
+"""Finding the documents that end the process that works on them, or raise in it: each try is a child process.
+
+Only in the last attempt of a unit whose attempts before all failed, and in a run whose last two attempts died: no
+kernel is known to do this, but bad input must not end a run. Stages that work on texts call :func:`try_first`; what
+they find is set aside, and those that read the inputs leave it out (:func:`without`).
+"""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from winnow.engine.quarantine import quarantine
+from winnow.engine.stage import Workspace
+from winnow.schemas import document_numbers
+from winnow.sources.records import RecordBatch, Unreadable
+from winnow.sources.slices import FileSlice
+from winnow.storage.store import Store
+
+MOST_OF_A_BATCH = 32
+"""Where more documents of one batch cannot be worked on, it is not the documents: none is set aside."""
+
+
+def probe_in_child(
+    workspace: Workspace,
+    docs: NDArray[np.uint64],
+    batch: Any,
+    work: Callable[[Any], object],
+    store: Store | None = None,
+) -> None:
+    """Where attempts before this one died or failed: see whether a process survives the work.
+
+    Args:
+        workspace: of the unit.
+        docs: uint64[N].
+        batch: Array or RecordBatch of N rows.
+        work: takes any slice of ``batch``; what it returns is thrown away.
+        store: the run folder, where the workspace is not in it.
+
+    Raises:
+        SetAsideError: some documents end it; they are named now.
+    """
+    if not workspace.isolate or len(batch) == 0:
+        return
+    fatal = find_poison_rows(batch, work)
+    if fatal:
+        found = {int(docs[row]): f"{reason} in {workspace.stage_name}" for row, reason in fatal.items()}
+        quarantine(store or workspace.store, found)
+
+
+def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) -> RecordBatch:
+    """The batch without documents that were set aside (number: reason); those are noted as unreadable."""
+    if not aside:
+        return batch
+    docs = document_numbers(file_slice.file, batch.rows)
+    bad = np.isin(docs, np.array(list(aside), np.uint64))
+    if not bad.any():
+        return batch
+    notes = [
+        Unreadable(
+            row=int(batch.rows[at]),
+            position=file_slice.start if file_slice.format == "jsonl" else 0,
+            reason=aside[int(docs[at])],
+            bytes=len(batch.texts[at].as_py().encode()),
+            id=batch.ids[at].as_py(),
+        )
+        for at in np.flatnonzero(bad)
+    ]
+    good = ~bad
+    mask = pa.array(good)
+    return dataclasses.replace(
+        batch,
+        rows=batch.rows[good],
+        ids=batch.ids.filter(mask),
+        texts=batch.texts.filter(mask),
+        keep={name: column.filter(mask) for name, column in batch.keep.items()},
+        unreadable=batch.unreadable + notes,
+        replaced=min(batch.replaced, int(good.sum())),
+    )
+
+
+def find_poison_rows(batch: Any, work: Callable[[Any], object]) -> dict[int, str]:
+    """Rows of an Array or RecordBatch that ``work`` does not survive, and why; found by halving.
+
+    The reasons hold no text: ``fatal: ends its process (SIGKILL)`` or ``fatal: raises ValueError``. A row is found
+    where two tries of it alone end so. Nothing is found where it is not the documents: more than MOST_OF_A_BATCH.
+    """
+    found: dict[int, str] = {}
+    ranges = [(0, len(batch))]
+    while ranges:
+        start, stop = ranges.pop()
+        reason = _try(batch.slice(start, stop - start), work) if stop > start else None
+        if reason is None:
+            continue
+        if stop - start == 1:
+            again = _try(batch.slice(start, 1), work)
+            if again is None:  # something else ended it: a Ctrl-C, memory that others took
+                continue
+            found[start] = again
+            if len(found) > MOST_OF_A_BATCH:
+                return {}
+            continue
+        middle = (start + stop) // 2
+        ranges += [(start, middle), (middle, stop)]
+    return dict(sorted(found.items()))
+
+
+def _try(batch: Any, work: Callable[[Any], object]) -> str | None:
+    """Do the work in a child that nothing comes back from but how it ended; None: it did the work.
+
+    A storage that fails (OSError) is no fault of a document's: the work itself will meet it and tell.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        name = ""
+        try:
+            os.close(reader)
+            pa.set_cpu_count(1)
+            work(batch)
+        except OSError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - told to the parent
+            name = type(error).__name__
+            os.write(writer, name.encode()[:200])
+        finally:
+            os._exit(1 if name else 0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as told:
+        name = told.read().decode(errors="replace")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        return f"fatal: ends its process ({signal.Signals(-status).name})"
+    return f"fatal: raises {name}" if status else None

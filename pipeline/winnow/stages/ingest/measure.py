@@ -1,0 +1,340 @@
+"""Measure: read every input once; keep the text of every readable document, its signals and its signature.
+
+A unit is a run of file slices in catalogue order. It streams: memory is bounded by a batch (and by the largest
+single document). Its results are cut into *parts* of about ``unit_mb`` of text, which are the units of every later
+stage, so that one huge compressed file does not make one huge unit further down.
+"""
+
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache, partial
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from winnow import schemas
+from winnow.dedup.exact import text_hashes
+from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.shingles import shingle_counts
+from winnow.engine.records import Json, Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.fault_point import fault_point
+from winnow.numeric.jit import compile_once
+from winnow.section import Section
+from winnow.sources.read import read_slice
+from winnow.sources.records import RecordBatch
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import STRUCTURE, SourceConfig
+from winnow.sources.structured.structure import JOINT, contents_of, with_contents
+from winnow.stages.ingest.isolate import probe_in_child, without
+from winnow.stages.ingest.line_removal import LineRemoval
+from winnow.stages.ingest.lines import compile_lines, counting_settings
+from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
+from winnow.stages.tables import TableOutput, ipc_output, parquet_output
+from winnow.stages.versions import library_versions
+from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.lines.config import LinesConfig
+from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.signals.signals import SIGNALS, measure
+
+
+class MeasureConfig(Section):
+    """What is done to the text before anything is decided."""
+
+    normalise: NormaliseConfig = NormaliseConfig()
+    language: LanguageConfig = LanguageConfig()
+
+
+def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
+    """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``.
+
+    With ``lines``, each unit's description names the boilerplate of its sources, which is removed from the normalised
+    text before anything is measured.
+    """
+    settings = {
+        "normalise": config.normalise.model_dump(),
+        "language": config.language.model_dump(),
+        "minhash": minhash.model_dump(),
+        "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
+    }
+    if lines:
+        settings["lines"] = counting_settings(lines)
+    return Stage("measure", 1, settings, run, runtime, prepare)
+
+
+_SAMPLE_TEXTS = (
+    "A line.\r\n\u201cAnother\u201d one, \u00e9t\u00e9.\n\nAnd \u65e5\u672c\u8a9e. " * 3,
+    "caf\u00c3\u00a9",
+    "",
+)
+"""Takes every kernel through its paths once, so that all are compiled."""
+
+
+class _Kernels(NamedTuple):
+    normalise: Normaliser
+    identify: LanguageIdentifier
+    minhash: MinHashConfig
+    lines: LinesConfig | None
+
+
+@cache
+def _kernels(settings: bytes) -> _Kernels:
+    """Built once a process: tables and models take a moment to load."""
+    parsed = orjson.loads(settings)
+    normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
+    identify = LanguageIdentifier(LanguageConfig.model_validate(parsed["language"]))
+    minhash = MinHashConfig.model_validate(parsed["minhash"])
+
+    def use_kernels() -> None:
+        texts = normalise(pa.array(_SAMPLE_TEXTS, pa.large_string())).texts
+        identify(texts)
+        words = measure(texts).words
+        signatures(words.hashes, words.offsets, minhash)
+
+    compile_once("measure", use_kernels)
+    lines = None
+    if "lines" in parsed:
+        compile_lines()
+        lines = LinesConfig.model_validate(parsed["lines"])
+    return _Kernels(normalise, identify, minhash, lines)
+
+
+def prepare(settings: Json) -> _Kernels:
+    """Load kernels and models; once a process."""
+    return _kernels(orjson.dumps(settings))
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Read the unit's slices, measure every document, write the parts and the list of unreadable records."""
+    settings = workspace.settings
+    with workspace.timed("load kernels"):
+        kernels = prepare(settings)
+    described_slices = unit.description["slices"]
+    keep = tuple(dict.fromkeys(name for fields in described_slices for name in parse_slice(fields)[1].carried))
+    removal = LineRemoval(unit, workspace, kernels.lines)
+    aside = parse_quarantined(unit)
+    with (
+        parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
+        _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns) as parts,
+    ):
+        for fields in described_slices:
+            file_slice, source = parse_slice(fields)
+            batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
+            while (batch := _next(batches, workspace)) is not None:
+                batch = without(batch, file_slice, aside)
+                note_unreadable(unreadable, workspace, file_slice, batch)
+                if len(batch.rows) == 0:
+                    continue
+                docs = schemas.document_numbers(file_slice.file, batch.rows)
+                raw = batch.texts
+                probe_in_child(workspace, docs, raw, partial(_process, kernels, removal, source.name))
+                if source.structure_fields:
+                    raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
+                described = {
+                    "doc": docs,
+                    "id": _ids(batch.ids, source, file_slice, batch.rows),
+                    "source": _constant(source.name, len(docs)),
+                    **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
+                }
+                workspace.count(f"readable/{source.name}", len(docs))
+                workspace.count("replaced_characters_documents", batch.replaced)
+                del batch  # a batch of one huge document exists as few times at once as can be
+                texts, signals, signed = _measure(raw, kernels, removal, source, workspace)
+                del raw
+                with workspace.timed("write"):
+                    parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
+                workspace.count("text_bytes", texts.nbytes)
+        check_slices(described_slices, workspace.store)
+    removal.write_examples()
+
+
+def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch | None:
+    with workspace.timed("read"):
+        return next(batches, None)
+
+
+def _process(kernels: _Kernels, removal: LineRemoval, source: str, texts: pa.Array) -> None:
+    """All that is done to texts, for nothing but to see whether the process lives."""
+    fault_point("batch", stage="measure", texts=texts)
+    normalised, _ = removal(source, kernels.normalise(texts).texts)
+    kernels.identify(normalised)
+    words = measure(normalised).words
+    signatures(words.hashes, words.offsets, kernels.minhash)
+
+
+def _measure(
+    raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
+) -> tuple[pa.Array, Json, Json]:
+    """Normalised texts, columns of the signals table, columns of the signatures table."""
+    fault_point("batch", stage="measure", texts=raw)
+    texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
+    texts, removed = removal(source.name, texts)
+    with workspace.timed("language"):
+        languages = kernels.identify(texts)
+    with workspace.timed("signals"):
+        measured = measure(texts)
+    words, offsets = measured.words.hashes, measured.words.offsets
+    with workspace.timed("exact hash"):
+        exact = text_hashes(texts)
+    with workspace.timed("minhash"):
+        signed = {
+            "exact_high": exact[:, 0],
+            "exact_low": exact[:, 1],
+            "shingles": shingle_counts(offsets, kernels.minhash.ngram).astype(np.uint32),
+            "signature": signatures(words, offsets, kernels.minhash),
+        }
+    signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
+    return texts, signals | {"language": languages} | removed, signed
+
+
+def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
+    with workspace.timed("normalise"):
+        normalised = normalise(raw)
+    workspace.count("normalise_documents_changed", normalised.documents_changed)
+    workspace.count("normalise_identical_bytes", normalised.identical_bytes)
+    workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
+    workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
+    return normalised.texts
+
+
+def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Workspace) -> tuple[pa.Array, pa.Array]:
+    """Texts and structures of structured documents: each part is normalised by itself, and none runs into the next."""
+    whole = structures.to_pylist()
+    contents = [contents_of(structure) for structure in whole]
+    flat = pa.array([content for parts in contents for content in parts], pa.large_string())
+    clean = iter(_normalise(flat, normalise, workspace).to_pylist())
+    parts = [list(islice(clean, len(old))) for old in contents]
+    changed = [with_contents(structure, new) for structure, new in zip(whole, parts, strict=True)]
+    return pa.array([JOINT.join(new) for new in parts], pa.large_string()), pa.array(changed, pa.string())
+
+
+def _constant(name: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([name], pa.string()))
+
+
+def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.ndarray[Any, Any]) -> pa.Array:
+    """The user's ids; where there is none, one derived from source, path and row."""
+    if ids.null_count == 0:
+        return ids.cast(pa.string())
+    derived = pa.array([f"{source.name}:{file_slice.path}:{row}" for row in rows.tolist()], pa.string())
+    return pa.compute.coalesce(ids.cast(pa.string()), derived)
+
+
+def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, batch: RecordBatch) -> None:
+    """List what of a batch could not be read, and count it by source and by reason."""
+    if not batch.unreadable:
+        return
+    source = file_slice.source
+    table.write(
+        {
+            "doc": np.array(
+                [
+                    schemas.NO_DOC if bad.row is None else np.uint64(file_slice.file << 32 | bad.row)
+                    for bad in batch.unreadable
+                ],
+                np.uint64,
+            ),
+            "source": [source] * len(batch.unreadable),
+            "path": [file_slice.path] * len(batch.unreadable),
+            "id": [bad.id for bad in batch.unreadable],
+            "position": [bad.position for bad in batch.unreadable],
+            "bytes": [bad.bytes for bad in batch.unreadable],
+            "reason": [bad.reason for bad in batch.unreadable],
+        }
+    )
+    workspace.count(f"unreadable/{source}", len(batch.unreadable))
+    workspace.count("unread_bytes", sum(bad.bytes for bad in batch.unreadable if bad.row is None))
+    for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
+        workspace.count(f"unreadable_reason/{kind}", number)
+
+
+class _Parts(contextlib.AbstractContextManager["_Parts"]):
+    """The unit's three tables, begun anew whenever a part is full."""
+
+    def __init__(self, workspace: Workspace, keep: tuple[str, ...], num_perm: int, more: list[pa.Field]) -> None:
+        self._workspace = workspace
+        self._documents = schemas.documents(keep)
+        self._signals = pa.schema(
+            [
+                ("doc", pa.uint64()),
+                ("source", self._documents.field("source").type),
+                ("language", pa.dictionary(pa.int32(), pa.string())),
+            ]
+            + [pa.field(name, kind) for name, kind in SIGNALS.items()]
+            + more
+        )
+        self._signatures = schemas.signatures(num_perm)
+        self._open = contextlib.ExitStack()
+        self._tables: tuple[TableOutput, TableOutput, TableOutput] | None = None
+        self._bytes = 0
+        self._number = 0
+        workspace.metadata["parts"] = []
+
+    def write(self, text_bytes: int, documents: Json, signals: Json, signatures: Json) -> None:
+        """Append one batch to the current part."""
+        if self._tables is None:
+            part = f"{self._number:03d}"
+            self._tables = (
+                self._open.enter_context(
+                    parquet_output(self._workspace, f"documents-{part}", self._documents, plain=("text", "id", "doc"))
+                ),
+                self._open.enter_context(parquet_output(self._workspace, f"signals-{part}", self._signals)),
+                self._open.enter_context(ipc_output(self._workspace, f"signatures-{part}", self._signatures)),
+            )
+            self._workspace.metadata["parts"].append({"first_doc": int(documents["doc"][0]), "text_bytes": 0})
+        for table, columns in zip(self._tables, (documents, signals, signatures), strict=True):
+            table.write(columns)
+        self._bytes += text_bytes
+        self._workspace.metadata["parts"][-1]["text_bytes"] = self._bytes
+        if self._bytes >= self._workspace.runtime["part_bytes"]:
+            self._end_part()
+
+    def _end_part(self) -> None:
+        self._open.close()
+        self._open = contextlib.ExitStack()
+        self._tables = None
+        self._bytes = 0
+        self._number += 1
+
+    def __exit__(self, *exception: Any) -> None:
+        self._open.__exit__(*exception)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A stretch of measured documents: the unit of every later stage."""
+
+    number: int
+    first_doc: int
+    text_bytes: int
+    rows: int
+    documents: Json
+    signals: Json
+    signatures: Json
+
+
+def parts_of(records: list[Record]) -> list[Part]:
+    """All parts of the measured units, in document order."""
+    parts = list(_number_parts(records))
+    for before, after in pairwise(parts):
+        if before.first_doc >= after.first_doc:
+            raise ValueError(
+                f"parts {before.number} and {after.number} are out of document order "
+                f"({before.first_doc} >= {after.first_doc}); planning is wrong"
+            )
+    return parts
+
+
+def _number_parts(records: list[Record]) -> Iterator[Part]:
+    number = 0
+    for record in records:
+        for index, note in enumerate(record.metadata["parts"]):
+            outputs = [record.outputs[f"{kind}-{index:03d}"] for kind in ("documents", "signals", "signatures")]
+            references = [output.reference() for output in outputs]
+            yield Part(number, note["first_doc"], note["text_bytes"], outputs[0].rows, *references)
+            number += 1

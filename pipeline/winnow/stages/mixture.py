@@ -1,0 +1,220 @@
+"""Mixture: how often each document of the train split is in the shards, from token shares and a budget.
+
+Each source (all of them as one, where only a budget is given) has its documents in an order of its own, by a keyed
+hash. Its budget is so many whole passes over all of its documents, and then the first ones in that order, as many as
+fit: exact to one document, and a larger budget only adds. Passes are copies, which the global order spreads apart.
+
+Three stages: counts (tokens by source and range of the hash, a unit a part), limits (one unit: it looks at the totals,
+and at the documents of one range of each source), mixture (the ledger once more).
+
+Legend: N documents, S strata (sources, or one), B ranges of the hash.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from winnow import schemas
+from winnow.engine.exchange import Columns
+from winnow.engine.records import Json, Record, Unit, total
+from winnow.engine.stage import Stage, Workspace
+from winnow.shards.order import keyed_hash, unit_interval
+from winnow.stages.decide.ledger_tables import write_survivors
+from winnow.stages.tables import (
+    column_to_numpy,
+    exchange_output,
+    ipc_output,
+    parquet_output,
+    read_ipc,
+    read_listing,
+    read_parquet,
+    read_partition,
+)
+
+RULE = "shards.mixture"
+"""Name in the ledger's column ``rule``: the document came after its source's budget."""
+MOST_COPIES = 1000
+_RANGES = 256
+_TAG = 0x6D697874757265  # "mixture": the draw shares no key with order, splits and weights
+_SUMS = pa.schema([("tokens", pa.int64())])
+
+
+def counts_stage(seed: int, sources: list[str], *, by_source: bool) -> Stage:
+    """Tokens of the train split by stratum and range; ``by_source`` or all sources as one."""
+    return Stage("mixture_counts", 1, {"seed": seed, "strata": len(sources) if by_source else 1}, run_counts)
+
+
+def plan_counts(tokenised: list[Record], ledger: list[Record], filtered: list[Record]) -> list[Unit]:
+    """One unit a part."""
+    return [
+        Unit(number, _tables(*records), records[0].counters["documents"] * 32)
+        for number, records in enumerate(zip(tokenised, ledger, filtered, strict=True))
+    ]
+
+
+def _tables(tokens: Record, ledger: Record, verdicts: Record) -> Json:
+    return {
+        "tokens": tokens.outputs["tokens"].reference(),
+        "decisions": ledger.outputs["decisions"].reference(),
+        "verdicts": verdicts.outputs["verdicts"].reference(),
+    }
+
+
+def run_counts(unit: Unit, workspace: Workspace) -> None:
+    """Sums, and every document's key and tokens, by stratum and range."""
+    strata = workspace.settings["strata"]
+    docs, source, tokens, _ = _train(workspace, unit.description)
+    key = _keys(docs, workspace.settings["seed"])
+    place = (source if strata > 1 else np.zeros_like(source)) * _RANGES + (key >> np.uint64(56)).astype(np.int64)
+    order = np.lexsort((docs, key, place))
+    columns: Columns = {"key": key[order], "doc": docs[order], "tokens": tokens[order]}
+    exchange_output(workspace, "entries", place[order], columns, strata * _RANGES)
+    sums = np.zeros(strata * _RANGES, np.int64)
+    np.add.at(sums, place, tokens)
+    with ipc_output(workspace, "sums", _SUMS) as table:
+        table.write({"tokens": sums})
+    workspace.count("documents", len(docs))
+
+
+def limits_stage(shares: list[float] | None, max_tokens: int | None) -> Stage:
+    """Where every stratum's budget ends. ``shares`` by source; None takes all sources as one."""
+    return Stage("mixture_limits", 1, {"shares": shares, "max_tokens": max_tokens}, run_limits)
+
+
+def plan_limits(entries: Json, sums: Json, counted: list[Record]) -> list[Unit]:
+    """A single unit."""
+    return [Unit(0, {"entries": entries, "sums": sums}, total(counted, "documents") * 24 // _RANGES)]
+
+
+def budgets(tokens: list[int], shares: list[float] | None, max_tokens: int | None) -> list[int]:
+    """Tokens that each stratum is to give.
+
+    Without ``max_tokens``, the largest mixture that repeats nothing. Without ``shares`` nothing is repeated either.
+
+    Args:
+        tokens: of each stratum.
+        shares: any positive numbers, or None for a single stratum.
+        max_tokens: of all together, or None.
+    """
+    if shares is None:
+        return [tokens[0] if max_tokens is None else min(tokens[0], max_tokens)]
+    exact = [Fraction(share) for share in shares]
+    whole = sum(exact)
+    all_tokens = min(n * whole / share for n, share in zip(tokens, exact, strict=True))
+    wanted = all_tokens if max_tokens is None else Fraction(max_tokens)
+    return [int(wanted * share / whole) for share in exact]
+
+
+def run_limits(unit: Unit, workspace: Workspace) -> None:
+    """Add up, and find the first document of every stratum that no longer fits."""
+    shares, max_tokens = workspace.settings["shares"], workspace.settings["max_tokens"]
+    sums = sum(
+        column_to_numpy(read_ipc(workspace.store, entry), "tokens")
+        for entry in read_listing(workspace.store, unit.description["sums"])
+    )
+    by_range = np.asarray(sums, np.int64).reshape(-1, _RANGES)
+    tokens = by_range.sum(axis=1).tolist()
+    strata = []
+    for stratum, (held, budget) in enumerate(zip(tokens, budgets(tokens, shares, max_tokens), strict=True)):
+        passes, rest = divmod(budget, held) if held else (0, 0)
+        ends = np.cumsum(by_range[stratum])
+        number = int(np.searchsorted(ends, rest, side="right"))  # rest < held, so it is there
+        key, doc, taken = 0, 0, 0
+        if rest:
+            entries = read_partition(workspace.store, unit.description["entries"], stratum * _RANGES + number)
+            order = np.lexsort((entries["doc"], entries["key"]))
+            filled = int(ends[number]) - int(by_range[stratum, number]) + np.cumsum(entries["tokens"][order])
+            first = int(np.searchsorted(filled, rest, side="right"))
+            key, doc = int(entries["key"][order[first]]), int(entries["doc"][order[first]])
+            taken = int(filled[first] - entries["tokens"][order[first]])
+        strata.append(
+            {"tokens": held, "budget": budget, "passes": passes, "key": key, "doc": doc, "given": passes * held + taken}
+        )
+    workspace.metadata["strata"] = strata
+
+
+def stage(seed: int, sources: list[str]) -> Stage:
+    """The ledger once more, with the copies that the mixture gives."""
+    return Stage("mixture", 1, {"seed": seed, "sources": sources}, run)
+
+
+def plan(tokenised: list[Record], ledger: list[Record], filtered: list[Record], limits: Record) -> list[Unit]:
+    """One unit a part."""
+    return [
+        Unit(
+            number,
+            {**_tables(*records), "strata": limits.metadata["strata"]},
+            records[1].outputs["decisions"].rows * 64,
+        )
+        for number, records in enumerate(zip(tokenised, ledger, filtered, strict=True))
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Copies of the train split's documents; none is ``sampled_out``. Everything else stays what it was."""
+    sources, strata = workspace.settings["sources"], unit.description["strata"]
+    docs, source, tokens, row = _train(workspace, unit.description)
+    stratum = source if len(strata) > 1 else np.zeros_like(source)
+    key = _keys(docs, workspace.settings["seed"])
+    limit_key, limit_doc = (np.array([s[name] for s in strata], np.uint64)[stratum] for name in ("key", "doc"))
+    passes = np.array([s["passes"] for s in strata], np.int64)[stratum]
+    taken = passes + ((key < limit_key) | ((key == limit_key) & (docs < limit_doc)))
+
+    before = read_parquet(workspace.store, unit.description["decisions"]).combine_chunks()
+    copies = column_to_numpy(before, "copies").astype(np.int64)
+    copies[row] *= taken
+    out = np.zeros(before.num_rows, bool)
+    out[row] = taken == 0
+    place, limit = np.zeros((2, before.num_rows), np.float32)
+    place[row], limit[row] = unit_interval(key), unit_interval(limit_key)
+    names = {name: before.column(name).cast(pa.string()) for name in ("outcome", "rule", "split")}
+    gone = pa.array(out)
+    names["outcome"] = pc.if_else(gone, schemas.SAMPLED_OUT, names["outcome"])
+    names["rule"] = pc.if_else(gone, RULE, names["rule"])
+    names["split"] = pc.if_else(gone, pa.scalar(None, pa.string()), names["split"])
+    values = {name: before.column(name) for name in ("doc", "keeper", "similarity")}
+    values["value"] = pc.if_else(gone, pa.array(place), before.column("value"))
+    values["threshold"] = pc.if_else(gone, pa.array(limit), before.column("threshold"))
+    encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}
+    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
+        table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
+    write_survivors(workspace, column_to_numpy(before, "doc")[copies > 0])
+
+    of_all = column_to_numpy(read_parquet(workspace.store, unit.description["verdicts"], ["source"]), "source")
+    outcomes = np.array(names["outcome"].to_pylist())
+    for index, name in enumerate(sources):
+        for outcome, number in zip(*np.unique(outcomes[of_all == index], return_counts=True), strict=True):
+            workspace.count(f"outcome/{outcome}", number)
+            workspace.count(f"source/{name}/{outcome}", number)
+        mine = source == index
+        workspace.count(f"documents/{name}", (taken[mine] > 0).sum())
+        workspace.count(f"copies/{name}", copies[row][mine].sum())
+        workspace.count(f"available_tokens/{name}", tokens[mine].sum())
+        workspace.count(f"tokens/{name}", (tokens * taken)[mine].sum())
+    workspace.count("copies", copies.sum())
+
+
+def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    return keyed_hash((seed, _TAG), docs[:, None])[:, 0]
+
+
+def _train(
+    workspace: Workspace, description: Json
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Documents of the train split: doc, source, tokens of all copies so far (end-of-text included), ledger row."""
+    store = workspace.store
+    decisions = read_parquet(store, description["decisions"], ["doc", "split", "copies"]).combine_chunks()
+    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
+    tokens = read_ipc(store, description["tokens"])
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokens.column("ids").chunks]
+    length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+    copies = column_to_numpy(decisions, "copies").astype(np.int64)
+    train = pc.fill_null(pc.equal(decisions.column("split").cast(pa.string()), "train"), False)
+    row = np.flatnonzero(train.to_numpy() & (copies > 0))
+    docs = column_to_numpy(decisions, "doc")[row]
+    source = column_to_numpy(verdicts, "source")[np.searchsorted(column_to_numpy(verdicts, "doc"), docs)]
+    held = length[np.searchsorted(column_to_numpy(tokens, "doc"), docs)] + 1
+    return docs, source.astype(np.int64), held * copies[row], row

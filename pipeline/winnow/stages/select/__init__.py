@@ -1,0 +1,1 @@
+"""Embeddings, clusters, scores, and who is sampled."""

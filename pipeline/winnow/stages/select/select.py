@@ -1,0 +1,87 @@
+"""Select: the ledger once more, with what select decided. One row, one terminal outcome, for every readable document.
+
+Writes the same two tables as ``decide``: ``decisions`` and ``survivors``.
+"""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from winnow import schemas
+from winnow.engine.records import Json, Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.select.steps import DROP_RULES
+from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
+from winnow.stages.tables import column_to_numpy, read_parquet, read_partition
+from winnow.text.rules.rules import RULE_NAMES
+
+_RULES = (*RULE_NAMES, *DROP_RULES)
+_SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT))
+
+
+def stage(sources: list[str]) -> Stage:
+    """The stage; ``sources`` in config order, because verdicts hold a source's position in it."""
+    return Stage("select", 1, {"sources": sources}, run)
+
+
+def plan(decided: list[Record], filtered: list[Record], fates: Json | None, drops: Json | None) -> list[Unit]:
+    """One unit a part. ``fates`` lists semantic duplicates, ``drops`` what was sampled out; None where that is off."""
+    return [
+        Unit(
+            record.number,
+            {
+                "decisions": record.outputs["decisions"].reference(),
+                "verdicts": verdicts.outputs["verdicts"].reference(),
+                "fates": fates,
+                "drops": drops,
+                "part": place,
+            },
+            record.outputs["decisions"].rows * 64,
+        )
+        for place, (record, verdicts) in enumerate(zip(decided, filtered, strict=True))
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Join the part's decisions with what select decided."""
+    store, description = workspace.store, unit.description
+    before = read_parquet(store, description["decisions"]).combine_chunks()
+    docs = column_to_numpy(before, "doc")
+    outcome = _codes(before.column("outcome"), OUTCOMES)
+    rule = _codes(before.column("rule"), _RULES)
+    value, threshold, similarity = (
+        before.column(name).fill_null(np.nan).to_numpy().copy() for name in ("value", "threshold", "similarity")
+    )
+    keeper = before.column("keeper").fill_null(pa.scalar(int(schemas.NO_DOC), pa.uint64())).to_numpy().copy()
+    split_names = before.column("split").combine_chunks().dictionary.to_pylist()
+    split = _codes(before.column("split"), split_names)
+    copies = column_to_numpy(before, "copies").copy()
+    if description["fates"] is not None:
+        fates = read_partition(store, description["fates"], description["part"])
+        row = np.searchsorted(docs, fates["doc"])
+        outcome[row], keeper[row], similarity[row] = _SEMANTIC, fates["keeper"], fates["similarity"]
+    if description["drops"] is not None:
+        drops = read_partition(store, description["drops"], description["part"])
+        row = np.searchsorted(docs, drops["doc"])
+        outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + drops["rule"].astype(np.int64)
+        value[row], threshold[row] = drops["value"], drops["threshold"]
+    kept = outcome == KEPT
+    split[~kept], copies[~kept] = -1, 0
+
+    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
+    ledger = Ledger(docs, outcome, rule, value, threshold, keeper, similarity, split, copies)
+    write_ledger(
+        workspace, ledger, _RULES, split_names, column_to_numpy(verdicts, "source"), workspace.settings["sources"]
+    )
+
+
+def _codes(column: pa.ChunkedArray, names: list[str] | tuple[str, ...]) -> NDArray[np.int64]:
+    """A dictionary column as places in ``names``, int64[N]; -1 for null."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # an empty table keeps a chunked column
+        return np.empty(0, np.int64)
+    places = np.array([names.index(name) for name in array.dictionary.to_pylist()] or [0], np.int64)
+    indices = array.indices
+    found: NDArray[np.int64] = places[indices.fill_null(0).to_numpy()]
+    found[~np.asarray(indices.is_valid())] = -1
+    return found

@@ -1,0 +1,1 @@
+"""The global shuffle, rows, and shard files."""

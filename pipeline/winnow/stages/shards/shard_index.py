@@ -1,0 +1,68 @@
+"""Index files over all shards of a split, for formats that want one (MDS, litdata), once all shards are committed."""
+
+from collections.abc import Iterable
+
+from winnow.engine.records import Json, Output, Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.stages.shards.shard_files import INDEXED, index_bytes
+from winnow.stages.tables import read_listing
+
+
+def stage(id_bytes: int) -> Stage:
+    """One index file a unit."""
+    return Stage("shard_index", 1, {"id_bytes": id_bytes}, run)
+
+
+def shard_entries(sharded: list[Record], split: int, file_format: str) -> list[Json]:
+    """What the index says of each shard of a split, with the reference of the file."""
+    return [
+        {**record.outputs[file_format].reference(), "entry": record.metadata[file_format]}
+        for record in sharded
+        if record.metadata["split"] == split
+    ]
+
+
+def index_path(folder: str, file_format: str, split: str) -> str:
+    """Where the index of a split lies."""
+    return f"{folder}/{file_format}/{split}/index.json"
+
+
+def plan(folder: str, formats: Iterable[str], splits: list[str], listings: dict[tuple[int, str], Json]) -> list[Unit]:
+    """One unit for each split and format.
+
+    Args:
+        folder: of the shard set.
+        formats: all that the run writes.
+        splits: names.
+        listings: by split number and format, where the list of :func:`shard_entries` is.
+    """
+    wanted = [(number, name, kind) for number, name in enumerate(splits) for kind in formats if kind in INDEXED]
+    return [
+        Unit(
+            number,
+            {
+                "target": index_path(folder, kind, name),
+                "format": kind,
+                "split": split,
+                "shards": listings[split, kind],
+            },
+        )
+        for number, (split, name, kind) in enumerate(wanted)
+        if (split, kind) in listings
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Join the entries of all shards."""
+    description = unit.description
+    shards = read_listing(workspace.store, description["shards"])
+    content = index_bytes(
+        description["format"],
+        [shard["entry"] for shard in shards],
+        [shard["hash"] for shard in shards],
+        workspace.settings["id_bytes"],
+    )
+    with workspace.store.create(description["target"], "sha256") as draft:
+        draft.write(content)
+    workspace.outputs["index"] = Output(description["target"], draft.bytes, len(shards), draft.hash)
+    workspace.metadata |= {"format": description["format"], "split": description["split"]}

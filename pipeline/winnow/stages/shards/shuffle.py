@@ -1,0 +1,140 @@
+"""Shuffle: every kept document gets its place in the global order, and goes to the partition of that place."""
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
+from winnow.engine.exchange_extents import write_extents
+from winnow.engine.records import Json, Record, Unit, total
+from winnow.engine.stage import Stage, Workspace
+from winnow.shards.order import order_keys
+from winnow.shards.packing.stream import gather_documents
+from winnow.stages.ingest.labels import labels_of, read_labels
+from winnow.stages.tables import column_to_numpy, exchange_output, ipc_output, read_ipc, read_listing, read_parquet
+
+LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
+"""For each split, for each partition and one more: stream tokens (end-of-text included) before it."""
+
+
+def stage(seed: int, epoch: int, splits: list[str]) -> Stage:
+    """Map side of the global shuffle."""
+    return Stage("shuffle", 1, {"seed": seed, "epoch": epoch, "splits": splits}, run)
+
+
+def plan(
+    tokenised: list[Record],
+    decided: list[Record],
+    id_bytes: int,
+    partition_mb: int,
+    labelled: list[Json] | None = None,
+) -> list[Unit]:
+    """One unit a part. Partitions (in each split) follow from the number of tokens alone.
+
+    ``labelled`` says for each part where its documents and the labels of the run are (``documents``, ``labels``).
+    """
+    partitions = partitions_for(total(tokenised, "tokens") * id_bytes, partition_mb)
+    return [
+        Unit(
+            tokens.number,
+            {
+                "tokens": tokens.outputs["tokens"].reference(),
+                "decisions": decisions.outputs["decisions"].reference(),
+                "partitions": partitions,
+                **more,
+            },
+            tokens.outputs["tokens"].bytes,
+        )
+        for tokens, decisions, more in zip(tokenised, decided, labelled or [{}] * len(tokenised), strict=True)
+    ]
+
+
+def run(unit: Unit, workspace: Workspace) -> None:
+    """Sort the part's documents (and their copies) into the global order, split by split."""
+    _write_in_order(unit, workspace)
+    workspace.store.release(unit.description["tokens"]["path"])  # nothing maps it any more
+
+
+def _write_in_order(unit: Unit, workspace: Workspace) -> None:
+    store, settings, partitions = workspace.store, workspace.settings, unit.description["partitions"]
+    with workspace.timed("read"):
+        tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()
+        decisions = read_parquet(store, unit.description["decisions"], ["doc", "split", "copies"]).combine_chunks()
+    docs = column_to_numpy(tokens, "doc")
+    row = np.searchsorted(column_to_numpy(decisions, "doc"), docs)
+    split_column = decisions.column("split").combine_chunks()
+    codes = np.array([settings["splits"].index(name) for name in split_column.dictionary.to_pylist()] or [0])
+    split = codes[split_column.indices.fill_null(0).to_numpy()[row]]
+    copies = column_to_numpy(decisions, "copies")[row].astype(np.int64)
+
+    with workspace.timed("order"):
+        place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
+        copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
+        high, low = order_keys(
+            docs[place],
+            copy.astype(np.uint64),
+            copies[place].astype(np.uint64),
+            settings["seed"],
+            settings["epoch"],
+        )
+        order = np.lexsort((copy, docs[place], low, high, split[place]))
+        place, copy, high, low = place[order], copy[order], high[order], low[order]
+
+    ids = tokens.column("ids").combine_chunks()
+    if isinstance(ids, pa.ChunkedArray):  # an empty table keeps a chunked column
+        ids = pa.concat_arrays(ids.chunks) if ids.num_chunks else pa.array([], ids.type)
+    starts = ids.offsets.to_numpy()
+    flat = ids.values.to_numpy()
+    lengths = np.diff(starts)[place]
+    columns: Columns = {
+        "key_high": high,
+        "key_low": low,
+        "doc": docs[place],
+        "copy": copy.astype(np.uint16),
+        "length": lengths.astype(np.uint32),
+    }
+    if "end_mark" in tokens.column_names:
+        columns["end_mark"] = column_to_numpy(tokens, "end_mark")[place]
+    if "labels" in unit.description:
+        known = read_labels(store, unit.description["documents"], unit.description["labels"])
+        columns["label"] = labels_of(docs, known)[place]
+    partition = split[place] * partitions + partition_of_hash(high, partitions)
+
+    with workspace.timed("write"):
+        payload = gather_documents(flat, starts[:-1][place], lengths)
+        num_partitions = partitions * len(settings["splits"])
+        exchange_output(workspace, "rows", partition, columns, num_partitions, payload, flat.dtype)
+    workspace.count("documents", len(place))
+    workspace.count("tokens", int(lengths.sum()) + len(place))
+    for index, name in enumerate(settings["splits"]):
+        chosen = split[place] == index
+        workspace.count(f"documents/{name}", chosen.sum())
+        workspace.count(f"tokens/{name}", int(lengths[chosen].sum()) + int(chosen.sum()))
+        if "label" in columns:
+            found, documents = np.unique(columns["label"][chosen], return_counts=True)
+            for label, number in zip(found.tolist(), documents.tolist(), strict=True):
+                workspace.count(f"labels/{name}/{label}", number)
+
+
+def layout_stage(splits: list[str]) -> Stage:
+    """The barrier: all index tables, so that every token's global position is known, and where it lies in the files."""
+    return Stage("layout", 2, {"splits": splits}, run_layout)
+
+
+def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
+    """A single unit."""
+    return [Unit(0, {"rows": listing, "partitions": partitions}, files * partitions * 16)]
+
+
+def run_layout(unit: Unit, workspace: Workspace) -> None:
+    """Collect the indexes of all map files, and add up the tokens of every partition."""
+    splits, partitions = len(workspace.settings["splits"]), unit.description["partitions"]
+    store, path = workspace.store, workspace.output_path("extents.bin")
+    paths = [entry["path"] for entry in read_listing(store, unit.description["rows"])]
+    with store.create(path) as draft:
+        documents, ids = write_extents(draft, store, paths, splits * partitions)
+    workspace.published("extents.bin", path, draft, splits * partitions)
+    tokens = ids + documents  # an end-of-text for each
+    with ipc_output(workspace, "layout", LAYOUT) as table:
+        for split in range(splits):
+            first = np.concatenate([[0], np.cumsum(tokens[split * partitions : (split + 1) * partitions])])
+            table.write({"split": np.full(len(first), split, np.uint16), "first_token": first})

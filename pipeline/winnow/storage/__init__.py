@@ -1,0 +1,1 @@
+"""A folder or an object store, behind one contract; no Ray, no text."""

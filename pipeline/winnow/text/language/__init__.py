@@ -1,0 +1,1 @@
+"""Language identification equal to py3langid, and the codes it gives."""

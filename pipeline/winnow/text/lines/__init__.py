@@ -1,0 +1,1 @@
+"""Boilerplate lines: how often each occurs, and how they are removed."""

@@ -1,0 +1,1 @@
+"""Text repair equal to ftfy: prove what is sound, mend the rest."""

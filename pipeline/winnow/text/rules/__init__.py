@@ -1,0 +1,1 @@
+"""Published rule sets, evaluated on signals alone."""

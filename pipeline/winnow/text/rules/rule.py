@@ -1,0 +1,61 @@
+"""What a rule is: a value computed from signals, the setting that bounds it, and the languages it makes sense for."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from winnow.section import Section
+
+Counts = dict[str, NDArray[np.float64]]
+"""Signal name -> float64[N]."""
+
+
+class Scope(Enum):
+    """The documents for which a rule makes sense."""
+
+    ALL = "every language"
+    SPACED = "languages written with spaces between words"
+    ALPHABETIC = "languages written with spaces and letters for sounds: lengths compare with English"
+    SENTENCE_MARKS = "languages that end sentences with a mark"
+    STOP_WORDS = "languages with a list of stop words"
+
+
+class Rule(NamedTuple):
+    """One rule of a set. ``setting`` names the field of the set's config; ``min_`` or ``max_`` gives its direction."""
+
+    setting: str
+    scope: Scope
+    value: Callable[[Counts, Any], NDArray[np.float64]]  # (counts, the set's config) -> [N]; NaN where undefined
+
+
+class RuleSet(Section):
+    """Base of the sections of the published rule sets."""
+
+    languages: tuple[str, ...] | None = None
+    """ISO 639-1 codes of the languages that the set applies to; none given: all (each rule where it makes sense)."""
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _list_is_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+def ratio(above: str, *below: str) -> Callable[[Counts, Any], NDArray[np.float64]]:
+    """One signal divided by the sum of others; NaN where that is 0."""
+
+    def value(counts: Counts, _config: Any) -> NDArray[np.float64]:
+        total = sum((counts[name] for name in below[1:]), counts[below[0]])
+        result = np.full(len(total), np.nan)
+        np.divide(counts[above], total, out=result, where=total > 0)
+        return result
+
+    return value
+
+
+def count(name: str) -> Callable[[Counts, Any], NDArray[np.float64]]:
+    """A signal as it is."""
+    return lambda counts, _config: counts[name]

@@ -1,0 +1,179 @@
+"""The published quality rules, decided on signals alone: every rule that a document fails, with value and threshold.
+
+Comparisons are strict: a document at exactly the threshold is kept. A rule applies to a document if its set is on and
+applies to the document's language, its setting is not none, and it makes sense for the document (``Scope``): rules
+tuned on English must not throw away text in other languages and scripts.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from winnow.section import Section
+from winnow.text.rules.c4 import C4_RULES, C4Config
+from winnow.text.rules.fineweb import FINEWEB_RULES, FineWebConfig
+from winnow.text.rules.gopher import (
+    GOPHER_QUALITY_RULES,
+    GOPHER_REPETITION_RULES,
+    GopherQualityConfig,
+    GopherRepetitionConfig,
+)
+from winnow.text.rules.rule import Counts, Rule, RuleSet, Scope
+from winnow.text.signals.signals import SIGNALS
+from winnow.text.stop_words import STOP_WORDS
+
+LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo", "dz", "yue", "wuu"})
+"""Languages written without spaces between words (ISO 639)."""
+LANGUAGES_OF_SYLLABLES = frozenset({"ko", "vi"})
+"""Written with spaces, but in syllables: one code point each (Korean) or one word each (Vietnamese)."""
+LANGUAGES_WITHOUT_SENTENCE_MARKS = frozenset({"th", "lo"})
+"""Languages that end a sentence with a space."""
+
+_RULES: dict[str, tuple[Rule, ...]] = {
+    "gopher_quality": GOPHER_QUALITY_RULES,
+    "gopher_repetition": GOPHER_REPETITION_RULES,
+    "c4": C4_RULES,
+    "fineweb": FINEWEB_RULES,
+}
+
+RULE_NAMES: tuple[str, ...] = (
+    "empty",
+    "language",
+    *(f"{name}.{rule.setting}" for name, rules in _RULES.items() for rule in rules),
+)
+"""All rules in order; a rule's index is its place here. `empty` is always on."""
+
+
+class RulesConfig(Section):
+    """Which documents are good enough. Write `off` to switch a set of rules off."""
+
+    languages: tuple[str, ...] | None = None
+    """ISO 639-1 codes of the languages to keep; none given: all."""
+    gopher_quality: GopherQualityConfig | None = GopherQualityConfig()
+    """Length, symbols, bullets, ellipses, stop words."""
+    gopher_repetition: GopherRepetitionConfig | None = GopherRepetitionConfig()
+    """Repeated lines, paragraphs and runs of words."""
+    c4: C4Config | None = C4Config()
+    """Sentences in running text, filler text, curly brackets."""
+    fineweb: FineWebConfig | None = FineWebConfig()
+    """Line ends, short lines, repeated lines, lists."""
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _list_is_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("gopher_quality", "gopher_repetition", "c4", "fineweb", mode="before")
+    @classmethod
+    def _on_or_off(cls, value: Any) -> Any:
+        if value is False or value == "off":
+            return None
+        return {} if value is True or value == "on" else value
+
+
+class Failures(NamedTuple):
+    """The rules that failed, by row and within a row in the order of ``RULE_NAMES``."""
+
+    row: NDArray[np.int64]  # [F] row of `signals`
+    rule: NDArray[np.int32]  # [F] index into RULE_NAMES
+    value: NDArray[np.float32]  # [F] in the unit of the threshold
+    threshold: NDArray[np.float32]  # [F]
+
+
+def evaluate(
+    signals: pa.RecordBatch | pa.Table, languages: pa.Array | pa.ChunkedArray, config: RulesConfig
+) -> Failures:
+    """Find every rule that each document fails.
+
+    Args:
+        signals: N rows with at least the columns of ``SIGNALS``.
+        languages: string[N] or dictionary of strings; ISO 639-1 codes, null where unknown.
+        config: the thresholds.
+
+    Raises:
+        ValueError: a signal is missing, or there are not as many languages as rows.
+    """
+    rows = signals.num_rows
+    if len(languages) != rows:
+        raise ValueError(f"signals have {rows} rows, languages {len(languages)}; pass one language a row")
+    missing = [name for name in SIGNALS if name not in signals.schema.names]
+    if missing:
+        raise ValueError(f"signals lack the columns {missing}; measure the texts again with this version")
+    counts = {name: signals.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in SIGNALS}
+    language = _Languages(languages)
+    counts["stop_words"] = _stop_words(counts, language, rows)
+    scopes = _scopes(counts, language, rows)
+
+    failed = [_failed(0, counts["words"] + counts["marks"], "min_", 1.0, np.ones(rows, bool))]
+    if config.languages is not None:
+        failed.append(_failed(1, language.among(config.languages).astype(np.float64), "min_", 1.0, np.ones(rows, bool)))
+    index = 2
+    for name, rules in _RULES.items():
+        rule_set: RuleSet | None = getattr(config, name)
+        for rule in rules:
+            threshold = getattr(rule_set, rule.setting, None)
+            if rule_set is not None and threshold is not None:
+                applies = scopes[rule.scope]
+                if rule_set.languages is not None:
+                    applies = applies & language.among(rule_set.languages)
+                failed.append(_failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies))
+            index += 1
+    row, number, value, bound = (np.concatenate(part) for part in zip(*failed, strict=True))
+    order = np.argsort(row, kind="stable")
+    return Failures(row[order], number[order], value[order], bound[order])
+
+
+def _failed(
+    index: int, value: NDArray[np.float64], direction: str, threshold: float, applies: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    fails = value < threshold if direction.startswith("min_") else value > threshold  # never for NaN
+    row = np.flatnonzero(fails & applies)
+    return (
+        row.astype(np.int64),
+        np.full(len(row), index, np.int32),
+        value[row].astype(np.float32),
+        np.full(len(row), threshold, np.float32),
+    )
+
+
+class _Languages:
+    """The language of each row, as codes into a short list."""
+
+    def __init__(self, languages: pa.Array | pa.ChunkedArray) -> None:
+        if isinstance(languages, pa.ChunkedArray):
+            languages = languages.unify_dictionaries().combine_chunks()
+            if isinstance(languages, pa.ChunkedArray):  # of no chunks
+                languages = pa.array([], pa.string())
+        if not pa.types.is_dictionary(languages.type):
+            languages = languages.dictionary_encode()
+        self._names: list[str | None] = [*languages.dictionary.to_pylist(), None]
+        self._codes = languages.indices.fill_null(len(self._names) - 1).to_numpy(zero_copy_only=False)
+
+    def among(self, names: Any) -> NDArray[np.bool_]:
+        """bool[N]: the row's language is one of ``names``."""
+        chosen = np.array([name in names for name in self._names], bool)
+        return np.asarray(chosen[self._codes], bool)
+
+
+def _stop_words(counts: Counts, language: _Languages, rows: int) -> NDArray[np.float64]:
+    """The count of the row's own language; NaN where that has no list."""
+    result = np.full(rows, np.nan)
+    for name in STOP_WORDS:
+        here = language.among((name,))
+        result[here] = counts[f"stop_words_{name}"][here]
+    return result
+
+
+def _scopes(counts: Counts, language: _Languages, rows: int) -> dict[Scope, NDArray[np.bool_]]:
+    # what the script says counts too: a language may be unknown or wrong
+    spaced = ~language.among(LANGUAGES_WITHOUT_SPACES) & (2 * counts["spaceless_words"] <= counts["words"])
+    return {
+        Scope.ALL: np.ones(rows, bool),
+        Scope.SPACED: spaced,
+        Scope.ALPHABETIC: spaced & ~language.among(LANGUAGES_OF_SYLLABLES),
+        Scope.SENTENCE_MARKS: ~language.among(LANGUAGES_WITHOUT_SENTENCE_MARKS),
+        Scope.STOP_WORDS: language.among(tuple(STOP_WORDS)),
+    }

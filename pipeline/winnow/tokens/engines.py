@@ -1,0 +1,224 @@
+"""The libraries that turn text into ids, behind one call on flat buffers.
+
+Every engine here encodes special tokens in text as ordinary text and runs on the calling thread.
+
+Legend: P pieces of text, T tokens.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.tokens.vocabulary import Vocabulary
+
+_REBUILD_AFTER_BYTES = 512 << 20
+"""Where the process's memory cannot be read: start anew after this much text."""
+
+
+class EngineError(RuntimeError):
+    """An engine gave up on a text (tiktoken: a regular expression that overflows its stack)."""
+
+
+class Engine(Protocol):
+    """Text in flat buffers -> ids in flat buffers."""
+
+    name: str
+
+    def encode(
+        self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Encode pieces of text.
+
+        Args:
+            data: uint8[B], UTF-8.
+            bounds: int64[P + 1]: piece i is ``data[bounds[i] : bounds[i + 1]]``.
+
+        Returns:
+            ids uint32[T], and offsets int64[P + 1] into them.
+        """
+        ...
+
+
+class Gigatoken:
+    """gigatoken: the fast engine.
+
+    It remembers every word that it has encoded and never forgets, which makes it fast and lets its memory
+    grow without limit on text of ever new words; so it starts anew once the process has grown by
+    ``cache_mb``.
+    """
+
+    name = "gigatoken"
+
+    def __init__(self, vocabulary: Vocabulary, cache_mb: int) -> None:
+        self._vocabulary = vocabulary
+        self._limit = cache_mb << 20
+        self._backend = _gigatoken_backend(vocabulary)
+        self._grown = 0
+
+    def encode(
+        self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """See Engine. The text is borrowed and the ids are handed over, both without a copy."""
+        if self._grown > self._limit:
+            del self._backend  # first let go: two caches at once is what the limit is there to prevent
+            self._backend = _gigatoken_backend(self._vocabulary)
+            self._grown = 0
+        before = _resident_bytes()
+        strings = ak.contents.ListOffsetArray(
+            ak.index.Index64(bounds),
+            ak.contents.NumpyArray(data, parameters={"__array__": "char"}),
+            parameters={"__array__": "string"},
+        )
+        rows = self._backend.encode_batch(ak.Array(strings), parallel=False).layout
+        ids = np.asarray(rows.content.data)
+        offsets = np.asarray(rows.offsets.data)
+        if before is None:
+            self._grown += int(bounds[-1] - bounds[0]) * self._limit // _REBUILD_AFTER_BYTES
+        else:
+            self._grown += max(0, (_resident_bytes() or 0) - before - ids.nbytes)
+        return ids[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+class Tiktoken:
+    """tiktoken: the reference of every rank file."""
+
+    name = "tiktoken"
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        from tiktoken import Encoding  # noqa: PLC0415 - only where it encodes or checks
+
+        if vocabulary.pattern is None:
+            raise ValueError(f"{vocabulary.name}: tiktoken needs a rank file and a split pattern")
+        self._encoding = Encoding(
+            vocabulary.name,
+            pat_str=vocabulary.pattern.regex,
+            mergeable_ranks=vocabulary.ranks,
+            special_tokens=dict(vocabulary.special_tokens),
+        )
+
+    def encode(
+        self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """See Engine."""
+        return _flat([self._ids(_text(data, bounds, piece)) for piece in range(len(bounds) - 1)])
+
+    def _ids(self, text: str) -> NDArray[np.uint32]:
+        try:
+            # With no special token allowed and none refused: encode_ordinary, without a list of Python ints.
+            return self._encoding.encode_to_numpy(text, allowed_special=set(), disallowed_special=())
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # what its Rust side raises; no Exception
+                raise
+            raise EngineError(f"tiktoken cannot encode a text of {len(text)} characters: {error}") from error
+
+
+class Tokenizers:
+    """Hugging Face tokenizers: the reference of every tokenizer.json."""
+
+    name = "tokenizers"
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
+
+        self._tokenizer = Tokenizer.from_str(vocabulary.tokenizer_json.decode())
+        self._tokenizer.encode_special_tokens = True  # special tokens in text are ordinary text
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def encode(
+        self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """See Engine."""
+        return _flat(
+            [
+                np.array(
+                    self._tokenizer.encode(_text(data, bounds, piece), add_special_tokens=False).ids,
+                    np.uint32,
+                )
+                for piece in range(len(bounds) - 1)
+            ]
+        )
+
+    def encode_with_offsets(
+        self, texts: list[str]
+    ) -> list[tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]]:
+        """Of each text: ids uint32[T], and int64[T] the characters at which each begins and ends."""
+        found = []
+        for text in texts:
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
+            places = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            found.append((np.array(encoding.ids, np.uint32), places[:, 0], places[:, 1]))
+        return found
+
+
+def reference_engine(vocabulary: Vocabulary) -> Engine:
+    """The library that defines what the ids of this vocabulary are."""
+    return Tokenizers(vocabulary) if vocabulary.tokenizer_json else Tiktoken(vocabulary)
+
+
+def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
+    """gigatoken, or the reference for a kind of tokenizer.json that gigatoken does not know (such as
+    WordPiece).
+
+    Raises:
+        ValueError: a split pattern of one's own, which gigatoken does not know.
+    """
+    if vocabulary.pattern is not None and vocabulary.pattern.gigatoken is None:
+        raise ValueError(
+            "tokenise.engine (gigatoken) knows only the named patterns; "
+            "for a regular expression of your own set tokenise.engine to tiktoken"
+        )
+    if vocabulary.tokenizer_json and json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE":
+        return Tokenizers(vocabulary)
+    return Gigatoken(vocabulary, cache_mb)
+
+
+def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
+    from gigatoken.gigatoken_rs import BPETokenizer, load_hf_json  # noqa: PLC0415 - for this engine only
+
+    if vocabulary.tokenizer_json:
+        # It has no switch like encode_special_tokens, but knows only the special tokens that it is told of.
+        definition = json.loads(vocabulary.tokenizer_json)
+        definition["added_tokens"] = [
+            token for token in definition.get("added_tokens") or [] if not token.get("special")
+        ]
+        try:
+            return load_hf_json(json.dumps(definition, ensure_ascii=False))
+        except RuntimeError as error:
+            raise ValueError(
+                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; set tokenise.engine to tiktoken"
+            ) from error
+    if vocabulary.pattern is None:
+        raise ValueError(f"{vocabulary.name}: gigatoken needs a rank file and a split pattern")
+    descriptor, path = tempfile.mkstemp(suffix=".tiktoken")  # it reads rank files by path only
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(vocabulary.rank_file)
+        return BPETokenizer.from_tiktoken(path, str(vocabulary.pattern.gigatoken), {})
+    finally:
+        Path(path).unlink()
+
+
+def _resident_bytes() -> int | None:
+    """Memory of this process, or None where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def _text(data: NDArray[np.uint8], bounds: NDArray[np.int64], piece: int) -> str:
+    return data[bounds[piece] : bounds[piece + 1]].tobytes().decode()
+
+
+def _flat(rows: list[NDArray[np.uint32]]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    ids = np.concatenate(rows) if rows else np.empty(0, np.uint32)
+    return ids.astype(np.uint32, copy=False), offsets
