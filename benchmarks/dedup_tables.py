@@ -129,7 +129,7 @@ def write_part(workspace: Workspace, docs: NDArray[np.uint64], columns: dict[str
 
 def write_made(unit: Unit, workspace: Workspace) -> None:
     """One part of a corpus: its documents are the rows of one file, which gives them dense numbers."""
-    first, last, total = (unit.description[name] for name in ("first", "last", "total"))
+    first, last, total = (unit.inputs[name] for name in ("first", "last", "total"))
     docs = np.arange(first, last, dtype=np.uint64)
     num_perm, change = workspace.settings["num_perm"], workspace.settings["change"]
     if change is None:

@@ -265,7 +265,7 @@ def exchange(table: Table, parts: list[Documents]) -> None:
         table.row("exchange write, of tokens", size, table.seconds(shuffling.shuffle), 300, reference, rate)
         units = shuffling.shard_units()
         spaces = [shuffling.workspace(shuffling.sharding, unit) for unit in units]
-        packed = [read_rows(space, unit.description) for space, unit in zip(spaces, units, strict=True)]
+        packed = [read_rows(space, unit.inputs) for space, unit in zip(spaces, units, strict=True)]
         read_back = np.concatenate([rows.rows.reshape(-1) for rows in packed])
         if not np.array_equal(read_back[: len(plain)], plain):
             sys.exit("the shards differ from a plain sort in memory")
@@ -273,11 +273,11 @@ def exchange(table: Table, parts: list[Documents]) -> None:
 
         def pack() -> None:
             for space, unit in zip(spaces, units, strict=True):
-                read_rows(space, unit.description)
+                read_rows(space, unit.inputs)
 
         def write(file_format: str) -> None:
             for space, unit, rows in zip(spaces, units, packed, strict=True):
-                write_format(space.store, file_format, ShardId(*unit.description["place"]), rows, space.settings)
+                write_format(space.store, file_format, ShardId(*unit.inputs["place"]), rows, space.settings)
 
         table.row("exchange read + pack, of tokens", size, table.seconds(pack), 300, reference, rate)
         for name in FORMATS:

@@ -6,8 +6,8 @@ A second opinion on the parts that the records themselves measure (``benchmarks.
 part in the measuring. The run is `inline`, so that one process does all the work; py-spy must be allowed to look into
 a child process (root, or ``kernel.yama.ptrace_scope=0``). The innermost frame that is known decides:
 
-- *kernels*: pipeline/text, dedup, tokens and shards, and what they call (ftfy, gigatoken, tiktoken, py3langid);
-- *reading and writing*: pipeline/sources, the store, the exchange and the tables, and what they call (zstandard,
+- *kernels*: winnow/text, dedup, tokens and shards, and what they call (ftfy, gigatoken, tiktoken, py3langid);
+- *reading and writing*: winnow/sources, the store, the exchange and the tables, and what they call (zstandard,
   orjson, Arrow, Parquet);
 - *start-up*: imports, loading of compiled kernels and models;
 - *overhead*: everything else.
@@ -26,9 +26,9 @@ import yaml
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 PLACES = (
     ("start-up", r"<frozen|importlib|numba/core|prepared\.py|vocabulary\.py"),
-    ("kernels", r"pipeline/(text|dedup|tokens|shards)/"),
-    ("reading and writing", r"pipeline/(sources/|engine/(store|exchange|records|catalogue)\.py|stages/tables\.py)"),
-    ("overhead", r"pipeline/|jobs/"),
+    ("kernels", r"winnow/(text|dedup|tokens|shards|numeric)/"),
+    ("reading and writing", r"winnow/(sources/|storage/|engine/(exchange|records)\.py|stages/tables\.py)"),
+    ("overhead", r"winnow/|jobs/"),
 )
 
 
@@ -43,7 +43,7 @@ def place_of(stack: str) -> str:
 
 def innermost(stack: str) -> str:
     """The innermost frame of ours, as ``function (file)``."""
-    frames = [frame for frame in stack.split(";") if "pipeline/" in frame]
+    frames = [frame for frame in stack.split(";") if "winnow/" in frame]
     return re.sub(r":\d+\)", ")", frames[-1]) if frames else "(none)"
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     for name, count in shares.most_common():
         print(f"{count / total:6.1%}  {name}")
         for frame, samples in inner[name].most_common(6):
-            print(f"    {samples / total:6.1%}  {re.sub(r'/.*/pipeline/', 'pipeline/', frame)}")
+            print(f"    {samples / total:6.1%}  {re.sub(r'/.*/winnow/', 'winnow/', frame)}")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Shuffling:
         outputs = [record.outputs["rows"] for record in self.shuffled]
         self.store.replace("listing.json", orjson.dumps([output.reference() for output in outputs]))
         listing = {"path": "listing.json", "hash": "-"}
-        partitions = self.shuffle_units[0].description["partitions"]
+        partitions = self.shuffle_units[0].inputs["partitions"]
         laying_out = shuffle.layout_stage(self.config.split_names)
         unit = shuffle.plan_layout(listing, partitions, len(outputs))[0]
         workspace = self.workspace(laying_out, unit)

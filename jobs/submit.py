@@ -154,7 +154,7 @@ def _submit(
         try:
             submitted: str = client.submit_job(
                 # `exec`, so that a stop reaches the run itself and not only a shell around it
-                entrypoint="exec " + shlex.join(["python", "-m", "jobs.run", name, *more]),
+                entrypoint="exec " + shlex.join(["python", "-m", _module(working_dir), name, *more]),
                 submission_id=job,
                 runtime_env={
                     "working_dir": working_dir or alone,
@@ -169,6 +169,15 @@ def _submit(
         except RuntimeError as error:
             raise ConfigError(f"the cluster refused the job: {str(error).splitlines()[0]}") from error
     return submitted
+
+
+def _module(working_dir: str | None) -> str:
+    """What the job starts: the checkout that is sent along, or what is installed on the cluster."""
+    sent = Path(working_dir or "")
+    checkout = (
+        working_dir is not None and (sent / "jobs" / "run.py").exists() and (sent / "pipeline" / "winnow").exists()
+    )
+    return "jobs.run" if checkout else "winnow.jobs.run"
 
 
 def _wait(client: Any, job: str, stop: "Stop", *, follow: bool) -> Any:

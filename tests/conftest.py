@@ -14,7 +14,12 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+# for processes that tests start: a checkout needs no installation
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT / "pipeline"), str(ROOT), os.environ.get("PYTHONPATH")])
+)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from winnow.report.alarms import LEAST_CLUSTER, dedup_alarms
 from winnow.stages.dedup.keepers import largest_clusters
 
 
-def record(stage: str, counters=None, notes=None) -> Record:
-    return Record(stage, "", "", 0, {}, counters or {}, {}, notes or {})
+def record(stage: str, counters=None, metadata=None) -> Record:
+    return Record(stage, "", "", 0, {}, counters or {}, {}, metadata or {})
 
 
 def config(**dedup):

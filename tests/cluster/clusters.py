@@ -18,7 +18,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_metrics_report_interval_ms": "500",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "PYTHONPATH": str(ROOT),  # as where winnow is installed on every node
+    "PYTHONPATH": os.environ["PYTHONPATH"],  # as where winnow is installed on every node
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
 }
 

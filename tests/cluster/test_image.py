@@ -77,5 +77,5 @@ def test_the_lines_of_the_cpu_image(tmp_path):
     assert len(compiled) > 20
     line = ["winnow", "plan", "--help"]
     assert subprocess.run(line, cwd=folder, env=environment, capture_output=True).returncode == 0
-    installed = next((tmp_path / "venv").rglob("site-packages/jobs/node_types.yaml"))
+    installed = next((tmp_path / "venv").rglob("site-packages/winnow/jobs/node_types.yaml"))
     assert installed.read_text() == (ROOT / "jobs/node_types.yaml").read_text()

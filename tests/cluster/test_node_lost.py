@@ -88,7 +88,7 @@ def test_the_corpus_through_ray_job_submit_with_a_node_lost_equals_one_machine(t
         submit = [
             *(str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", there.address),
             *("--working-dir", str(tmp_path / "upload"), "--runtime-env-json", json.dumps({"env_vars": variables})),
-            *("--", "python", "-m", "jobs.run", "c.yaml"),
+            *("--", "python", "-m", "winnow.jobs.run", "c.yaml"),
         ]
         process = subprocess.Popen(
             submit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT

@@ -138,7 +138,7 @@ def test_the_job_is_given_the_options(tmp_path, monkeypatch):
     options = ["--set", "shards.seed=8", "--set", "filter.c4=off", "--new-only", "--as", "2026 a", "--if-changed"]
     assert winnow("submit", str(config), "--no-wait", *options)[0] == 0
     entry = (
-        "exec python -m jobs.run c.yaml --set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"
+        "exec python -m winnow.jobs.run c.yaml --set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"
     )
     assert jobs[0]["entrypoint"] == entry
 

@@ -61,7 +61,7 @@ def test_a_published_set_stands_whatever_later_runs_do(tmp_path):
     hook = {"WINNOW_FAULT_HOOK": f"{__name__}:killed_before_the_second_shard"}
     root = Path(__file__).resolve().parents[2]
     line = [sys.executable, "-m", "jobs", "run", str(path)]
-    done = subprocess.run(line, env={**os.environ, **hook, "PYTHONPATH": str(root)}, cwd=root, capture_output=True)
+    done = subprocess.run(line, env={**os.environ, **hook}, cwd=root, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     half = [folder for folder in (tmp_path / "run" / "shards").iterdir() if folder != first]
     assert len(half) == 1

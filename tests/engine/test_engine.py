@@ -18,14 +18,14 @@ def work(unit: Unit, workspace) -> None:
     """A stage for tests: leaves a mark for each attempt, fails or dies as its description says."""
     marks = workspace.store.path("marks")
     marks.mkdir(parents=True, exist_ok=True)
-    number = unit.description["n"]
+    number = unit.inputs["n"]
     attempts = len(list(marks.glob(f"{number}-*")))
     (marks / f"{number}-{attempts}").touch()
-    if attempts < unit.description.get("fails", 0):
+    if attempts < unit.inputs.get("fails", 0):
         raise ValueError(f"unit {number} cannot work yet")
-    if attempts < unit.description.get("dies", 0):
+    if attempts < unit.inputs.get("dies", 0):
         os.kill(os.getpid(), signal.SIGKILL)
-    workspace.write("out.txt", lambda draft: draft.write(str(number * unit.description.get("by", 1)).encode()) and 1)
+    workspace.write("out.txt", lambda draft: draft.write(str(number * unit.inputs.get("by", 1)).encode()) and 1)
     workspace.count("n", number)
 
 

@@ -19,17 +19,17 @@ BIG = 10_000_000
 
 def prepare(unit: Unit, workspace) -> pa.Table:
     workspace.store.replace(f"prepared-{unit.number}", b"")
-    if unit.description.get("bad"):
+    if unit.inputs.get("bad"):
         raise ValueError("cannot be prepared")
-    return pa.table({"n": [unit.description["n"]] * 3, "pid": [os.getpid()] * 3})
+    return pa.table({"n": [unit.inputs["n"]] * 3, "pid": [os.getpid()] * 3})
 
 
 def finish(unit: Unit, workspace, table: pa.Table) -> None:
     marker = workspace.store.path(f"died-{unit.number}")
-    if unit.description.get("dies") and not marker.exists():
+    if unit.inputs.get("dies") and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    if wanted := unit.description.get("waits_for"):  # so many units prepared, or this one never ends
+    if wanted := unit.inputs.get("waits_for"):  # so many units prepared, or this one never ends
         deadline = time.monotonic() + 60
         while len(list(workspace.store.path(".").glob("prepared-*"))) < wanted:
             if time.monotonic() > deadline:

@@ -156,7 +156,7 @@ def test_only_what_was_judged_is_taken_over(store):
 
 
 def test_notes_by_their_age(store):
-    store.note(f"{_NOTE}host-1", b"{}")
+    store.write_unsynced(f"{_NOTE}host-1", b"{}")
     assert store.older_than(_NOTE, 30) == []
     time.sleep(1.1)  # S3 tells whole seconds
     assert store.older_than(_NOTE, -1) == [f"{_NOTE}host-1"]

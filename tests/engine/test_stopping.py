@@ -17,11 +17,11 @@ def work(unit: Unit, workspace) -> None:
     """Sends this process the signals that its description lists, then may sleep, then writes."""
     asked = workspace.store.path("asked")
     if not asked.exists():
-        for number in unit.description.get("signals", []):
+        for number in unit.inputs.get("signals", []):
             asked.touch()
             os.kill(os.getpid(), number)
             time.sleep(0.01)
-        time.sleep(unit.description.get("sleeps", 0) if asked.exists() else 0)
+        time.sleep(unit.inputs.get("sleeps", 0) if asked.exists() else 0)
     workspace.write("out.txt", lambda draft: draft.write(b"x") and 1)
 
 

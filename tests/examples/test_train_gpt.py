@@ -38,8 +38,7 @@ def command(shards, checkpoint, *more):
 
 
 def environment():
-    root = str(EXAMPLE.parents[1])
-    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def losses(text):

@@ -108,4 +108,4 @@ def test_only_the_units_that_read_them_change():
     assert changed[0] is units[0]
     assert parse_quarantined(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
     assert parse_quarantined(changed[2]) == {5 << 32 | 8: "d"}
-    assert changed[1].description["slices"] == units[1].description["slices"]
+    assert changed[1].inputs["slices"] == units[1].inputs["slices"]

@@ -130,7 +130,7 @@ def _verify(
     other: int,
     signed: NDArray[np.uint32],
     need: int,
-    settled: int,
+    accept_from: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -139,7 +139,7 @@ def _verify(
     agreeing = _agreeing(signed[member], signed[other])
     if agreeing < need:
         return -1.0
-    if agreeing >= settled:
+    if agreeing >= accept_from:
         return float(agreeing / signed.shape[1])
     share = exact_similarity(
         shingles[shingle_bounds[member, 0] : shingle_bounds[member, 1]],
@@ -200,7 +200,7 @@ def find_keeper(
     sketches: NDArray[np.uint64],
     signed: NDArray[np.uint32],
     need: int,
-    settled: int,
+    accept_from: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -208,7 +208,7 @@ def find_keeper(
 ) -> tuple[int, float, Index]:
     """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with.
 
-    In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree, and ``settled`` are
+    In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree, and ``accept_from`` are
         enough without the shingles.
     Out: row (-1 if none), similarity (0 if none), and the index to go on with.
     """
@@ -230,7 +230,7 @@ def find_keeper(
                     stamps[row] = member
                     if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
                         share = _verify(
-                            member, keepers[row], signed, need, settled, threshold, shingles, shingle_bounds
+                            member, keepers[row], signed, need, accept_from, threshold, shingles, shingle_bounds
                         )
                         if share >= 0.0:
                             best, best_share = row, share
@@ -248,7 +248,7 @@ def find_keeper(
     if not complete:
         row = _next_possible(sketches, num_keepers, 0, best, allowed)
         while row < best:
-            share = _verify(member, keepers[row], signed, need, settled, threshold, shingles, shingle_bounds)
+            share = _verify(member, keepers[row], signed, need, accept_from, threshold, shingles, shingle_bounds)
             if share >= 0.0:
                 best, best_share = row, share
                 break

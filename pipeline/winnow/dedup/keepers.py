@@ -62,7 +62,7 @@ def _choose(
     hashes: NDArray[np.uint64],
     already_kept: NDArray[np.bool_],
     need: int,
-    settled: int,
+    accept_from: int,
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
@@ -72,7 +72,7 @@ def _choose(
 ) -> None:
     """Decide every member of every component.
 
-    ``need`` entries must agree for a pair to be considered, and ``settled`` are enough without the shingles.
+    ``need`` entries must agree for a pair to be considered, and ``accept_from`` are enough without the shingles.
     """
     num_perm = signed.shape[1]
     largest = 1
@@ -118,7 +118,7 @@ def _choose(
                     write_sketch(signed[member], sketches[num_keepers])
                     rows = num_keepers if copy < 0 else row_of[copy]
                     row, share, index = find_keeper(
-                        member, rows, num_keepers, keepers, sketches, signed, need, settled, threshold,
+                        member, rows, num_keepers, keepers, sketches, signed, need, accept_from, threshold,
                         shingles, shingle_bounds, index,
                     )  # fmt: skip
                     if row >= 0:

@@ -1,7 +1,7 @@
-"""What verifying a pair means: by which entries of two signatures it is settled, and when the texts decide.
+"""What verifying a pair means: by which entries of two signatures it is accept_from, and when the texts decide.
 
 With P permutations, two documents of similarity J agree in a binomial number of entries (P, J): the share of equal
-entries is an estimate of J with standard error sqrt(J (1 - J) / P). A pair far enough from the threshold is settled
+entries is an estimate of J with standard error sqrt(J (1 - J) / P). A pair far enough from the threshold is accept_from
 by it; the others need the true Jaccard similarity of the two sets of shingles.
 
 | verify | ruled out by signatures | accepted by signatures |
@@ -35,9 +35,9 @@ class Verification(NamedTuple):
 
     threshold: float
     num_perm: int
-    possible: int
+    reject_below: int
     """Fewest equal entries of a pair that may reach the threshold."""
-    settled: int
+    accept_from: int
     """Fewest equal entries at which the signatures alone say that it does; over ``num_perm``: they never do."""
 
     @property
@@ -77,10 +77,12 @@ def verification(verify: Verify, threshold: float, num_perm: int) -> Verificatio
         return Verification(threshold, num_perm, least, least)
     error = math.sqrt(max(threshold * (1.0 - threshold), 1.0 / num_perm) / num_perm)
     below = RULED_OUT_ERRORS if verify == "exact" else SETTLED_ERRORS
-    possible = _least_agreeing(threshold - below * error, num_perm)
+    reject_below = _least_agreeing(threshold - below * error, num_perm)
     if verify == "exact":
-        return Verification(threshold, num_perm, possible, num_perm + 1)
-    return Verification(threshold, num_perm, possible, _least_agreeing(threshold + SETTLED_ERRORS * error, num_perm))
+        return Verification(threshold, num_perm, reject_below, num_perm + 1)
+    return Verification(
+        threshold, num_perm, reject_below, _least_agreeing(threshold + SETTLED_ERRORS * error, num_perm)
+    )
 
 
 def _least_agreeing(share: float, num_perm: int) -> int:

@@ -99,7 +99,7 @@ class Engine:
         """
         keys = {stage.key(unit): unit for unit in units}
         if len(keys) != len(units):
-            raise ValueError(f"stage {stage.name}: two units have the same description; planning is wrong")
+            raise ValueError(f"stage {stage.name}: two units have the same inputs; planning is wrong")
         records = self._load(stage, keys)
         for key in [key for key, record in records.items() if not self.dry and recompute_if(record)]:
             self.store.remove(stage.record_path(key))

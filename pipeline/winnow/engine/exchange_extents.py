@@ -111,7 +111,7 @@ def _header(kind: _Kind, num_partitions: int, num_files: int) -> bytes:
     told = orjson.dumps({"columns": columns, "payload": payload, "partitions": num_partitions, "files": num_files})
     header = MAGIC + struct.pack("<I", len(told)) + told
     if len(header) > HEADER_BYTES:
-        raise ValueError(f"the description of {len(columns)} columns takes more than {HEADER_BYTES} bytes")
+        raise ValueError(f"the inputs of {len(columns)} columns takes more than {HEADER_BYTES} bytes")
     return header.ljust(HEADER_BYTES, b"\0")
 
 

@@ -32,7 +32,7 @@ class StageProgress:
         self._bar: Progress | None = None
         if missing and sys.stderr.isatty():
             self._bar = Progress(
-                TextColumn("{task.description:<11}"),
+                TextColumn("{task.inputs:<11}"),
                 BarColumn(bar_width=30),
                 TextColumn("{task.fields[units]} units  {task.fields[rate]}"),
                 TimeElapsedColumn(),

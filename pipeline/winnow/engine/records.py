@@ -1,7 +1,7 @@
 """Units of work and the commit records that say what came of them.
 
 A unit is a deterministic slice of a stage's input. Its key is a hash of the stage's fingerprint and of the unit's
-own description, which names every input by content hash. So the same work always has the same key, and a record
+own inputs, which names every input by content hash. So the same work always has the same key, and a record
 under that key means: never compute this again.
 """
 
@@ -26,7 +26,7 @@ def content_hash(value: Any, digits: int = 24) -> str:
 
 
 def identity(value: Any) -> Any:
-    """A description without the paths of files that it also names by hash: equal content is the same work."""
+    """A inputs without the paths of files that it also names by hash: equal content is the same work."""
     if isinstance(value, dict):
         return {k: identity(v) for k, v in value.items() if not (k == "path" and "hash" in value)}
     if isinstance(value, list):
@@ -38,12 +38,12 @@ def identity(value: Any) -> Any:
 class Unit:
     """One piece of a stage's work.
 
-    ``description`` is JSON, holds all that ``run`` needs besides the stage's settings, and names inputs by path
+    ``inputs`` is JSON, holds all that ``run`` needs besides the stage's settings, and names inputs by path
     and hash. ``work_bytes`` orders units (largest first) and drives the progress bar; it is not part of the key.
     """
 
     number: int
-    description: Json
+    inputs: Json
     work_bytes: int = 0
 
 
@@ -57,7 +57,7 @@ class Output:
     hash: str
 
     def reference(self) -> Json:
-        """What a unit of a later stage says of this file in its description."""
+        """What a unit of a later stage says of this file in its inputs."""
         return {"path": self.path, "rows": self.rows, "hash": self.hash}
 
 
@@ -65,7 +65,7 @@ class Output:
 class Record:
     """A unit's commit record: without it, nothing that the unit wrote exists.
 
-    ``counters`` are exact and reach the books. ``measures`` (seconds, memory) are observations of one attempt and
+    ``counters`` are exact and reach the books. ``metrics`` (seconds, memory) are observations of one attempt and
     reach nothing but the summary.
     """
 
@@ -75,8 +75,8 @@ class Record:
     number: int
     outputs: dict[str, Output]
     counters: dict[str, int] = field(default_factory=dict)
-    measures: dict[str, float] = field(default_factory=dict)
-    notes: Json = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """The record as it is stored."""

@@ -34,7 +34,7 @@ class Workspace:
     """Attempts before this one died or failed: look for what they died of, if the stage knows how."""
     outputs: dict[str, Output] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    notes: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -116,7 +116,7 @@ class Stage:
 
     def key(self, unit: Unit) -> str:
         """Content address of one unit's work."""
-        return content_hash([self.fingerprint, identity(unit.description)])
+        return content_hash([self.fingerprint, identity(unit.inputs)])
 
     def record_path(self, key: str) -> str:
         """Where the record of the unit with this key stands."""

@@ -208,7 +208,7 @@ def find_duplicates(context: RunContext) -> tuple[Json, Json | None]:
         index = context.indexed = engine.publish_list(edging, "index", entries)
         grouped = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
         groups = grouped[0].outputs["groups"].reference()
-    edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].description["partitions"], index))
+    edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
     connecting = components.components_stage()
     edges = engine.listing(edging, edged, "edges")
@@ -223,7 +223,7 @@ def find_duplicates(context: RunContext) -> tuple[Json, Json | None]:
     gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None)
     gather_units = components.plan_candidates(parts, context.filtered, connected, num_perm, partition_mb, sized, labels)
     gathered = engine.run(gathering, gather_units)
-    partitions = gather_units[0].description["partitions"]
+    partitions = gather_units[0].inputs["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
         gathered = gathered + run_indexed(
@@ -250,7 +250,7 @@ def _shuffle_and_shard(context: RunContext, vocabulary: Vocabulary) -> None:
     context.shuffled = engine.run(shuffling, units)
     if not units:
         return
-    partitions = units[0].description["partitions"]
+    partitions = units[0].inputs["partitions"]
     rows = engine.listing(shuffling, context.shuffled, "rows")
     laying_out = shuffle.layout_stage(config.split_names)
     laid_out = engine.run(laying_out, shuffle.plan_layout(rows, partitions, len(context.shuffled)))
@@ -266,7 +266,7 @@ def _shuffle_and_shard(context: RunContext, vocabulary: Vocabulary) -> None:
         group_rows = [row_groups.rows_of_groups(context.counted, split) for split in range(len(documents))]
     sharding = shards.stage(config, vocabulary, context.config.marks, labelled=labelled is not None)
     units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
-    if tokens[0] and not any(unit.description["split"] == 0 for unit in units):
+    if tokens[0] and not any(unit.inputs["split"] == 0 for unit in units):
         raise ConfigError(
             f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "
             f"{documents[0]:,} documents with {tokens[0]:,} tokens; lower shards.sequence_tokens, or choose another row"

@@ -134,7 +134,7 @@ def _semantic_duplicates(context: "RunContext", config: SelectConfig, assigned: 
     choosing = semantic.keepers_stage(threshold, keep)
     starts = engine.publish_list(choosing, "starts", part_starts(context.parts))
     candidates = engine.listing(gathering, gathered, "candidates")
-    partitions = units[0].description["partitions"]
+    partitions = units[0].inputs["partitions"]
     planned = semantic.plan_keepers(candidates, gathered, partitions, starts, dimensions)
     context.semantic = engine.run(choosing, planned)
     return engine.listing(choosing, context.semantic, "fates")

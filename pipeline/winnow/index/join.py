@@ -124,7 +124,7 @@ class IndexRun:
         engine.summaries += writer.summaries
         parts = [
             {
-                "part": unit.description["index_part"],
+                "part": unit.inputs["index_part"],
                 "rows": record.counters["documents"],
                 "kept": record.counters["kept"],
                 "outputs": {name: asdict(output) for name, output in sorted(record.outputs.items())},

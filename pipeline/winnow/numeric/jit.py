@@ -17,15 +17,16 @@ from pathlib import Path
 import numba
 from numba import njit
 
-_KERNEL_PACKAGES = ("text", "dedup", "tokens", "rows", "shards", "audit", "select/kernels")
+_KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
 
 
 def _cache_folder() -> str:
     """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
     digest = hashlib.blake2b(digest_size=8)
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     for package in _KERNEL_PACKAGES:
-        for source in sorted((here / package).glob("*.py")):
+        found = here.glob(f"{package}/*.py") if package.startswith("shards") else (here / package).rglob("*.py")
+        for source in sorted(found):
             digest.update(source.read_bytes())
     name = f"winnow-kernels-{digest.hexdigest()}"
     user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -45,7 +45,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Evaluate every rule on every document of the part."""
     config = FilterConfig.model_validate_json(orjson.dumps(workspace.settings["config"]))
     names = [name for name, _ in workspace.settings["sampling"]["fractions"]]
-    signals = read_parquet(workspace.store, unit.description["signals"]).combine_chunks()
+    signals = read_parquet(workspace.store, unit.inputs["signals"]).combine_chunks()
     docs = column_to_numpy(signals, "doc")
     failures = evaluate(signals, signals.column("language").combine_chunks(), config)
 

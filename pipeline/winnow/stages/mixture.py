@@ -66,7 +66,7 @@ def _tables(tokens: Record, ledger: Record, verdicts: Record) -> Json:
 def run_counts(unit: Unit, workspace: Workspace) -> None:
     """Sums, and every document's key and tokens, by stratum and range."""
     strata = workspace.settings["strata"]
-    docs, source, tokens, _ = _train(workspace, unit.description)
+    docs, source, tokens, _ = _train(workspace, unit.inputs)
     key = _keys(docs, workspace.settings["seed"])
     place = (source if strata > 1 else np.zeros_like(source)) * _RANGES + (key >> np.uint64(56)).astype(np.int64)
     order = np.lexsort((docs, key, place))
@@ -113,7 +113,7 @@ def run_limits(unit: Unit, workspace: Workspace) -> None:
     shares, max_tokens = workspace.settings["shares"], workspace.settings["max_tokens"]
     sums = sum(
         column_to_numpy(read_ipc(workspace.store, entry), "tokens")
-        for entry in read_listing(workspace.store, unit.description["sums"])
+        for entry in read_listing(workspace.store, unit.inputs["sums"])
     )
     by_range = np.asarray(sums, np.int64).reshape(-1, _RANGES)
     tokens = by_range.sum(axis=1).tolist()
@@ -124,7 +124,7 @@ def run_limits(unit: Unit, workspace: Workspace) -> None:
         number = int(np.searchsorted(ends, rest, side="right"))  # rest < held, so it is there
         key, doc, taken = 0, 0, 0
         if rest:
-            entries = read_partition(workspace.store, unit.description["entries"], stratum * _RANGES + number)
+            entries = read_partition(workspace.store, unit.inputs["entries"], stratum * _RANGES + number)
             order = np.lexsort((entries["doc"], entries["key"]))
             filled = int(ends[number]) - int(by_range[stratum, number]) + np.cumsum(entries["tokens"][order])
             first = int(np.searchsorted(filled, rest, side="right"))
@@ -155,15 +155,15 @@ def plan(tokenised: list[Record], ledger: list[Record], filtered: list[Record], 
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Copies of the train split's documents; none is ``sampled_out``. Everything else stays what it was."""
-    sources, strata = workspace.settings["sources"], unit.description["strata"]
-    docs, source, tokens, row = _train(workspace, unit.description)
+    sources, strata = workspace.settings["sources"], unit.inputs["strata"]
+    docs, source, tokens, row = _train(workspace, unit.inputs)
     stratum = source if len(strata) > 1 else np.zeros_like(source)
     key = _keys(docs, workspace.settings["seed"])
     limit_key, limit_doc = (np.array([s[name] for s in strata], np.uint64)[stratum] for name in ("key", "doc"))
     passes = np.array([s["passes"] for s in strata], np.int64)[stratum]
     taken = passes + ((key < limit_key) | ((key == limit_key) & (docs < limit_doc)))
 
-    before = read_parquet(workspace.store, unit.description["decisions"]).combine_chunks()
+    before = read_parquet(workspace.store, unit.inputs["decisions"]).combine_chunks()
     copies = column_to_numpy(before, "copies").astype(np.int64)
     copies[row] *= taken
     out = np.zeros(before.num_rows, bool)
@@ -183,7 +183,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
     write_survivors(workspace, column_to_numpy(before, "doc")[copies > 0])
 
-    of_all = column_to_numpy(read_parquet(workspace.store, unit.description["verdicts"], ["source"]), "source")
+    of_all = column_to_numpy(read_parquet(workspace.store, unit.inputs["verdicts"], ["source"]), "source")
     outcomes = np.array(names["outcome"].to_pylist())
     for index, name in enumerate(sources):
         for outcome, number in zip(*np.unique(outcomes[of_all == index], return_counts=True), strict=True):
@@ -202,13 +202,13 @@ def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 
 
 def _train(
-    workspace: Workspace, description: Json
+    workspace: Workspace, inputs: Json
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Documents of the train split: doc, source, tokens of all copies so far (end-of-text included), ledger row."""
     store = workspace.store
-    decisions = read_parquet(store, description["decisions"], ["doc", "split", "copies"]).combine_chunks()
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
-    tokens = read_ipc(store, description["tokens"])
+    decisions = read_parquet(store, inputs["decisions"], ["doc", "split", "copies"]).combine_chunks()
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
+    tokens = read_ipc(store, inputs["tokens"])
     lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokens.column("ids").chunks]
     length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
     copies = column_to_numpy(decisions, "copies").astype(np.int64)

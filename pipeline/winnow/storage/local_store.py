@@ -90,7 +90,7 @@ class LocalStore(Store):
         aside.unlink()
         return moved == judged and self.create_exclusive(relative, data)
 
-    def note(self, relative: str, data: bytes) -> None:
+    def write_unsynced(self, relative: str, data: bytes) -> None:
         """Write a small file that nobody misses when the machine fails: not synced."""
         self.path(relative).write_bytes(data)
 
@@ -150,7 +150,7 @@ class LocalStore(Store):
 
         return open_store(url, self.storage)
 
-    def release(self, relative: str, first: int = 0, size: int = 0) -> None:
+    def drop_page_cache(self, relative: str, first: int = 0, size: int = 0) -> None:
         """Take pages out of the page cache."""
         if hasattr(os, "posix_fadvise"):
             with self.open(relative) as file:

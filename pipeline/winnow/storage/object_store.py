@@ -41,7 +41,7 @@ TAKING_SECONDS = 60.0
 class ObjectStore(Store):
     """Objects below one address, such as ``s3://bucket/runs/web``."""
 
-    far = True
+    is_remote = True
     has_server_clock = True
 
     def location(self, relative: str = "") -> str:

@@ -91,7 +91,7 @@ class Store(ABC):
     holds lies elsewhere.
     """
 
-    far = False
+    is_remote = False
     """Whether each range that is read costs a request, so that few large ones are better than many small ones."""
     has_server_clock = False
     """Whether the storage notes times by a clock of its own, so that the nodes' clocks need not agree."""
@@ -132,7 +132,7 @@ class Store(ABC):
         with self.create(relative) as draft:
             draft.write(data)
 
-    def note(self, relative: str, data: bytes) -> None:
+    def write_unsynced(self, relative: str, data: bytes) -> None:
         """Write a small file that nobody misses when the machine fails: not synced."""
         self.replace(relative, data)
 
@@ -211,7 +211,7 @@ class Store(ABC):
         with self.open(relative) as file:
             return hash_of(file, digest)
 
-    def release(self, relative: str, first: int = 0, size: int = 0) -> None:  # noqa: B027 - not all have such a cache
+    def drop_page_cache(self, relative: str, first: int = 0, size: int = 0) -> None:  # noqa: B027 - not all have such a cache
         """Take a file's pages (all of them, or ``size`` bytes from ``first``) out of the system's cache, if it has one.
 
         For what no later stage reads: its pages go to what is written next. On a virtual machine a page that was in

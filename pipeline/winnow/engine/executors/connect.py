@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from pathlib import Path
 from typing import Any, Literal
 
 from winnow.engine.executors import private_ray
@@ -40,7 +41,19 @@ def _join_cluster(address: str) -> None:
     if not ray.is_initialized():
         _reach(address)
         with handlers_kept():
-            ray.init(configure_logging=True, logging_level=logging.ERROR, log_to_driver=False)
+            ray.init(
+                configure_logging=True,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                runtime_env=_code_to_send(),
+            )
+
+
+def _code_to_send() -> dict[str, Any]:
+    """This package for the workers, where it runs from a checkout and the nodes need not have it installed."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package.parent.name in ("site-packages", "dist-packages")
+    return {} if installed else {"py_modules": [str(package)]}
 
 
 def _reach(address: str) -> None:

@@ -32,7 +32,7 @@ def report_current_unit(store: Store, stage: str, number: int) -> Iterator[None]
     context: Any = ray.get_runtime_context()
     path = f"{_NOTE}{socket.gethostname()}-{os.getpid()}"
     note = {"node": context.get_node_id(), "process": os.getpid(), "stage": stage, "unit": number}
-    store.note(path, orjson.dumps(note))
+    store.write_unsynced(path, orjson.dumps(note))
     try:
         yield
     finally:

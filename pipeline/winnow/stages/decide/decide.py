@@ -57,13 +57,13 @@ def plan(
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Join verdicts and duplicate decisions; draw splits and copies."""
-    store, settings, description = workspace.store, workspace.settings, unit.description
-    fates = read_fates(store, description["verdicts"], description["fates"], description["part"], settings["segment"])
+    store, settings, inputs = workspace.store, workspace.settings, unit.inputs
+    fates = read_fates(store, inputs["verdicts"], inputs["fates"], inputs["part"], settings["segment"])
     docs, kept = fates.docs, fates.outcome == KEPT
     copies = fates.copies([weight for _, weight in settings["weights"]], settings["seed"])
     split_names = ["train", *(name for name, _ in settings["splits"])]
     split = _splits(unit, workspace, fates)
-    rule, value, threshold = _first_failures(workspace, description["failures"], docs)
+    rule, value, threshold = _first_failures(workspace, inputs["failures"], docs)
 
     ledger = Ledger(
         docs,
@@ -82,11 +82,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 def _splits(unit: Unit, workspace: Workspace, fates: PartDecisions) -> NDArray[np.int64]:
     """Split of each document by its group: by a plain draw, or by where splits end in its component's label."""
-    settings, description = workspace.settings, unit.description
-    if "cuts" not in description:
+    settings, inputs = workspace.settings, unit.inputs
+    if "cuts" not in inputs:
         return draw_splits(fates.group, np.array([share for _, share in settings["splits"]]), settings["seed"])
-    _, stratum, labels = read_strata(workspace.store, description, fates)
-    cuts = read_cuts(workspace.store, description["cuts"], labels)
+    _, stratum, labels = read_strata(workspace.store, inputs, fates)
+    cuts = read_cuts(workspace.store, inputs["cuts"], labels)
     return stratified_splits(split_keys(fates.group, settings["seed"]), fates.group, stratum, *cuts)
 
 

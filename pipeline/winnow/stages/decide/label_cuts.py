@@ -41,8 +41,8 @@ def plan_counts(parts: list[Part], filtered: list[Record], fates: Json | None, l
 
 def describe(part: Part, filtered: Record, fates: Json | None, labels: Json | None) -> Json:
     """What a unit over a part reads to tell each document's outcome, and its label where there are labels."""
-    description = {"verdicts": filtered.outputs["verdicts"].reference(), "fates": fates, "part": part.number}
-    return description | ({} if labels is None else {"documents": part.documents, "labels": labels})
+    inputs = {"verdicts": filtered.outputs["verdicts"].reference(), "fates": fates, "part": part.number}
+    return inputs | ({} if labels is None else {"documents": part.documents, "labels": labels})
 
 
 def range_bits(labels: int) -> int:
@@ -50,20 +50,18 @@ def range_bits(labels: int) -> int:
     return max(0, min(8, (_MOST_PARTITIONS // max(1, labels)).bit_length() - 1))
 
 
-def read_strata(
-    store: Store, description: Json, fates: PartDecisions
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int]:
+def read_strata(store: Store, inputs: Json, fates: PartDecisions) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int]:
     """The label of each document and of its component, uint16[N] both; and C."""
-    label = labels_of(fates.docs, read_labels(store, description["documents"], description["labels"]))
+    label = labels_of(fates.docs, read_labels(store, inputs["documents"], inputs["labels"]))
     stratum = np.where(fates.stratum == NO_LABEL, label, fates.stratum)
-    return label, stratum, int(description["labels"]["rows"])
+    return label, stratum, int(inputs["labels"]["rows"])
 
 
 def run_counts(unit: Unit, workspace: Workspace) -> None:
     """Documents that count: kept ones that have the label of their component, copies counted."""
-    store, description, settings = workspace.store, unit.description, workspace.settings
-    fates = read_fates(store, description["verdicts"], description["fates"], description["part"], settings["segment"])
-    label, stratum, labels = read_strata(store, description, fates)
+    store, inputs, settings = workspace.store, unit.inputs, workspace.settings
+    fates = read_fates(store, inputs["verdicts"], inputs["fates"], inputs["part"], settings["segment"])
+    label, stratum, labels = read_strata(store, inputs, fates)
     copies = fates.copies(settings["weights"], settings["seed"])
     row = np.flatnonzero((copies > 0) & (label == stratum))
     group, copies = fates.group[row], copies[row]
@@ -95,10 +93,10 @@ def plan_cuts(entries: Json, sums: Json, counted: list[Record], labels: int) -> 
 
 def run_cuts(unit: Unit, workspace: Workspace) -> None:
     """Add up, find the ranges in which splits end, and look there. The table has K rows a label, label by label."""
-    store, labels, shares = workspace.store, unit.description["labels"], workspace.settings["shares"]
+    store, labels, shares = workspace.store, unit.inputs["labels"], workspace.settings["shares"]
     bits = range_bits(labels)
     added = sum(
-        column_to_numpy(read_ipc(store, entry), "documents") for entry in read_listing(store, unit.description["sums"])
+        column_to_numpy(read_ipc(store, entry), "documents") for entry in read_listing(store, unit.inputs["sums"])
     )
     ends = np.cumsum(np.asarray(added, np.int64).reshape(labels, 1 << bits), axis=1)
     wanted = []  # (label, split, range, bound)
@@ -106,9 +104,7 @@ def run_cuts(unit: Unit, workspace: Workspace) -> None:
         for split, bound in enumerate(exact_bounds(int(ends[label, -1]), shares)):
             number = int(np.searchsorted(ends[label], int(bound), side="right"))  # bound < all, so it is there
             wanted.append((label, split, number, bound))
-    held = _read(
-        store, unit.description["entries"], sorted({(label << bits) + number for label, _, number, _ in wanted})
-    )
+    held = _read(store, unit.inputs["entries"], sorted({(label << bits) + number for label, _, number, _ in wanted}))
     cuts = [[Cut(0, 0)] * len(shares) for _ in range(labels)]
     for label, split, number, bound in wanted:
         entries = held[(label << bits) + number]

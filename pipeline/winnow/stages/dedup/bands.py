@@ -50,18 +50,18 @@ def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig
 def run_bands(unit: Unit, workspace: Workspace) -> None:
     """Write (key, doc) for every band of every passed document, and one of its text where it has no words."""
     minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
-    table = read_ipc(workspace.store, unit.description["signatures"])
+    table = read_ipc(workspace.store, unit.inputs["signatures"])
     passed = np.flatnonzero(
-        column_to_numpy(read_parquet(workspace.store, unit.description["verdicts"], ["passed"]), "passed")
+        column_to_numpy(read_parquet(workspace.store, unit.inputs["verdicts"], ["passed"]), "passed")
     )
     hashes = np.stack(
         [column_to_numpy(table, "exact_high")[passed], column_to_numpy(table, "exact_low")[passed]], axis=1
     )
     signed = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
     keys, owners = sort_pairs(*exchange_rows(signed, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
-    partition = partition_of_hash(keys, unit.description["partitions"])
+    partition = partition_of_hash(keys, unit.inputs["partitions"])
     columns: Columns = {"key": keys, "doc": owners}
-    exchange_output(workspace, "bands", partition, columns, unit.description["partitions"])
+    exchange_output(workspace, "bands", partition, columns, unit.inputs["partitions"])
     workspace.count("keys", len(keys))
 
 
@@ -79,12 +79,12 @@ def plan_edges(listing: Json, banded: list[Record], partitions: int, index: Json
 
 def run_edges(unit: Unit, workspace: Workspace) -> None:
     """Read one partition from every map file and emit its edges."""
-    partition = unit.description["partition"]
-    columns = read_partition(workspace.store, unit.description["bands"], partition)
-    if "index" in unit.description:
-        partitions = unit.description["partitions"]
+    partition = unit.inputs["partition"]
+    columns = read_partition(workspace.store, unit.inputs["bands"], partition)
+    if "index" in unit.inputs:
+        partitions = unit.inputs["partitions"]
         keys, docs = matching_keys(
-            workspace.store, unit.description["index"], columns["key"].astype(np.uint64), partition, partitions
+            workspace.store, unit.inputs["index"], columns["key"].astype(np.uint64), partition, partitions
         )
         columns = {"key": np.concatenate([columns["key"], keys]), "doc": np.concatenate([columns["doc"], docs])}
     # handed over, not kept: a partition exists several times while it is sorted

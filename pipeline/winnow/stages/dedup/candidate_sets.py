@@ -38,8 +38,8 @@ def plan_sizes(parts: list[Part], components: list[Record]) -> list[Unit]:
 
 def run_sizes(unit: Unit, workspace: Workspace) -> None:
     """Count shingles, repeats included: an upper bound of what will be sent."""
-    table = read_ipc(workspace.store, unit.description["signatures"])
-    components = read_ipc(workspace.store, unit.description["components"])
+    table = read_ipc(workspace.store, unit.inputs["signatures"])
+    components = read_ipc(workspace.store, unit.inputs["components"])
     docs = column_to_numpy(table, "doc")
     row, _ = lookup(docs, column_to_numpy(components, "doc"), column_to_numpy(components, "component"))
     row = row[first_of_each_text(column_to_numpy(table, "exact_high")[row], column_to_numpy(table, "exact_low")[row])]

@@ -37,14 +37,14 @@ def components_stage(name: str = "components") -> Stage:
 
 def plan_components(listing: Json, edged: list[Record], groups: Json | None = None) -> list[Unit]:
     """A single unit. ``groups`` are the components that an index already has."""
-    description = {"edges": listing} | ({} if groups is None else {"groups": groups})
-    return [Unit(0, description, total(edged, "edges") * 16)]
+    inputs = {"edges": listing} | ({} if groups is None else {"groups": groups})
+    return [Unit(0, inputs, total(edged, "edges") * 16)]
 
 
 def run_components(unit: Unit, workspace: Workspace) -> None:
     """Name every document's component by its smallest document, which is one of this run."""
-    listing = read_listing(workspace.store, unit.description["edges"])
-    groups = unit.description.get("groups")
+    listing = read_listing(workspace.store, unit.inputs["edges"])
+    groups = unit.inputs.get("groups")
     linked, group = (np.empty(0, np.uint64),) * 2
     if groups is not None:
         table = read_ipc(workspace.store, groups)
@@ -140,16 +140,16 @@ def plan_candidates(
 
 def run_candidates(unit: Unit, workspace: Workspace) -> None:
     """Send the part's candidates to the partition of their component."""
-    store, description = workspace.store, unit.description
-    table = read_ipc(store, description["signatures"])
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "failed_rules", "characters", "source"])
+    store, inputs = workspace.store, unit.inputs
+    table = read_ipc(store, inputs["signatures"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "failed_rules", "characters", "source"])
     docs = column_to_numpy(table, "doc")
-    components = read_ipc(store, description["components"])
+    components = read_ipc(store, inputs["components"])
     row, component = lookup(docs, column_to_numpy(components, "doc"), column_to_numpy(components, "component"))
 
     order, spread = spread_components(component, docs[row])
     row, component = row[order], component[order]
-    partition = partition_of_hash(spread, description["partitions"])
+    partition = partition_of_hash(spread, inputs["partitions"])
     columns: dict[str, NDArray[Any]] = {
         "doc": docs[row],
         "component": component,
@@ -163,10 +163,10 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
         "signature": list_column_to_2d(table, "signature", workspace.settings["num_perm"])[row],
     }
 
-    if "labels" in description:
-        columns["label"] = labels_of(columns["doc"], read_labels(store, description["labelled"], description["labels"]))
-    sets = _shingle_sets(workspace, description["documents"], columns) if "documents" in description else None
-    write_candidates(workspace, partition, columns, description["partitions"], sets)
+    if "labels" in inputs:
+        columns["label"] = labels_of(columns["doc"], read_labels(store, inputs["labelled"], inputs["labels"]))
+    sets = _shingle_sets(workspace, inputs["documents"], columns) if "documents" in inputs else None
+    write_candidates(workspace, partition, columns, inputs["partitions"], sets)
 
 
 def write_candidates(

@@ -85,18 +85,18 @@ def plan(
 
 def run_append(unit: Unit, workspace: Workspace) -> None:
     """Write the part's band keys, links, signatures and ids."""
-    store, description = open_store(workspace.runtime["run"], workspace.store.storage), unit.description
+    store, inputs = open_store(workspace.runtime["run"], workspace.store.storage), unit.inputs
     minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "passed"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "passed"])
     passed = np.flatnonzero(column_to_numpy(verdicts, "passed"))
     docs = column_to_numpy(verdicts, "doc")[passed]
-    kept = np.isin(docs, column_to_numpy(read_ipc(store, description["survivors"]), "doc"), assume_unique=True)
+    kept = np.isin(docs, column_to_numpy(read_ipc(store, inputs["survivors"]), "doc"), assume_unique=True)
     order = np.argsort(~kept, kind="stable")  # row -> position among those that passed
     num_kept = int(kept.sum())
-    fates = read_partition(store, description["fates"], description["part"])
+    fates = read_partition(store, inputs["fates"], inputs["part"])
     member = np.searchsorted(docs, fates["doc"])
 
-    table = read_ipc(store, description["signatures"])
+    table = read_ipc(store, inputs["signatures"])
     signed = list_column_to_2d(table, "signature", minhash.num_perm)[passed[order]]
     hashes = np.stack([column_to_numpy(table, name)[passed[order]] for name in ("exact_high", "exact_low")], axis=1)
     _write_bands(workspace, signed, hashes, minhash)
@@ -104,7 +104,7 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
     rows = np.empty(len(order), np.uint64)
     rows[order] = np.arange(len(order), dtype=np.uint64)
     component = fates["component"].astype(np.uint64)
-    _write_links(workspace, description, component, indexed_documents(description["index_part"], rows[member]), store)
+    _write_links(workspace, inputs, component, indexed_documents(inputs["index_part"], rows[member]), store)
 
     groups = own_groups(docs, workspace.settings["segment"])
     groups[member] = fates["group"]
@@ -119,11 +119,11 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
             }
         )
     if workspace.settings["sets"]:
-        values, starts = sets_of(workspace, store, description["documents"], docs[kept], minhash.ngram)
+        values, starts = sets_of(workspace, store, inputs["documents"], docs[kept], minhash.ngram)
         with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
             shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))})
     with parquet_output(workspace, "documents", schemas.INDEXED_DOCUMENTS, plain=("doc", "id")) as documents:
-        for batch in parquet_batches(store, description["documents"], ["doc", "id", "source"]):
+        for batch in parquet_batches(store, inputs["documents"], ["doc", "id", "source"]):
             found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs[kept], assume_unique=True))
             documents.write(batch.take(pa.array(found)))
     workspace.count("documents", len(docs))
@@ -143,13 +143,13 @@ def _write_bands(
 
 
 def _write_links(
-    workspace: Workspace, description: Json, component: NDArray[np.uint64], docs: NDArray[np.uint64], store: Store
+    workspace: Workspace, inputs: Json, component: NDArray[np.uint64], docs: NDArray[np.uint64], store: Store
 ) -> None:
     """Members of components, and the components of the index that were linked with one named by a document here."""
-    if description["touched"] is not None:
-        touched = read_ipc(store, description["touched"])
+    if inputs["touched"] is not None:
+        touched = read_ipc(store, inputs["touched"])
         names = column_to_numpy(touched, "component")
-        here = np.flatnonzero((names >= description["first_doc"]) & (names < description["end_doc"]))
+        here = np.flatnonzero((names >= inputs["first_doc"]) & (names < inputs["end_doc"]))
         component = np.concatenate([component, names[here]])
         docs = np.concatenate([docs, column_to_numpy(touched, "doc")[here]])
     component, docs = sort_pairs(component, docs, True)

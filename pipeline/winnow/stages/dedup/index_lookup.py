@@ -48,7 +48,7 @@ def run_groups(unit: Unit, workspace: Workspace) -> None:
         names = np.concatenate([column_to_numpy(table, "component") for table in tables])
         return group_edges(names, np.concatenate([column_to_numpy(table, "doc") for table in tables]))
 
-    segments = groupby(read_listing(store, unit.description["index"]), key=lambda entry: entry["segment"])
+    segments = groupby(read_listing(store, unit.inputs["index"]), key=lambda entry: entry["segment"])
     docs, component = connected_components(edges(list(entries)) for _, entries in segments)
     with ipc_output(workspace, "groups", schemas.COMPONENTS) as table:
         table.write({"doc": docs, "component": component})
@@ -91,9 +91,9 @@ def sizes_stage() -> Stage:
 
 def run_sizes(unit: Unit, workspace: Workspace) -> None:
     """Count shingles, repeats included: an upper bound of what will be sent."""
-    store, description = workspace.store, unit.description
-    linked = column_to_numpy(read_ipc(store, description["indexed"]), "doc")
-    for entry in _entries(store, description):
+    store, inputs = workspace.store, unit.inputs
+    linked = column_to_numpy(read_ipc(store, inputs["indexed"]), "doc")
+    for entry in _entries(store, inputs):
         rows = _kept_rows(entry, linked)[1]
         workspace.count(
             "shingles", column_to_numpy(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64)
@@ -123,29 +123,29 @@ def plan_candidates(
         kept += entry["kept"]
         last = number + 1
         if last == len(entries) or last - first >= PARTS_IN_UNIT or kept >= KEPT_IN_UNIT:
-            description = {"index": index, "first": first, "last": last, "indexed": indexed}
+            inputs = {"index": index, "first": first, "last": last, "indexed": indexed}
             if partitions is not None:
-                description["partitions"] = partitions
-            units.append(Unit(len(units), description, kept * 64))
+                inputs["partitions"] = partitions
+            units.append(Unit(len(units), inputs, kept * 64))
             first, kept = last, 0
     return units
 
 
 def run_candidates(unit: Unit, workspace: Workspace) -> None:
     """Send the candidates of some parts of the index to the partition of their component."""
-    store, description, num_perm = workspace.store, unit.description, workspace.settings["num_perm"]
-    indexed = read_ipc(store, description["indexed"])
+    store, inputs, num_perm = workspace.store, unit.inputs, workspace.settings["num_perm"]
+    indexed = read_ipc(store, inputs["indexed"])
     linked, component = column_to_numpy(indexed, "doc"), column_to_numpy(indexed, "component")
-    entries = _entries(store, description)
+    entries = _entries(store, inputs)
     pieces = [_gather(store, entry, linked, component, num_perm) for entry in entries]
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
-    partition = partition_of_hash(spread, description["partitions"])
+    partition = partition_of_hash(spread, inputs["partitions"])
     if workspace.settings.get("labelled"):
         columns["label"] = np.full(len(partition), NO_LABEL)
     sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
-    write_candidates(workspace, partition, columns, description["partitions"], sets)
+    write_candidates(workspace, partition, columns, inputs["partitions"], sets)
 
 
 def _shingle_sets(
@@ -166,8 +166,8 @@ def _shingle_sets(
     return sent, (sets[p][0][a:b] for p, (a, b) in zip(part.tolist(), bounds.tolist(), strict=True))
 
 
-def _entries(store: Store, description: Json) -> list[Json]:
-    return read_listing(store, description["index"])[description["first"] : description["last"]]
+def _entries(store: Store, inputs: Json) -> list[Json]:
+    return read_listing(store, inputs["index"])[inputs["first"] : inputs["last"]]
 
 
 def _kept_rows(entry: Json, linked: NDArray[np.uint64]) -> tuple[slice, NDArray[np.int64]]:

@@ -93,12 +93,12 @@ def part_starts(parts: list[Part]) -> list[Json]:
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every member's fate back to its part."""
-    settings, partition = workspace.settings, unit.description["partition"]
-    columns, signature_row, signed = read_members(workspace.store, unit.description["candidates"], partition)
+    settings, partition = workspace.settings, unit.inputs["partition"]
+    columns, signature_row, signed = read_members(workspace.store, unit.inputs["candidates"], partition)
     columns["signature_row"] = signature_row
     shingles = None
     if settings["verify"] != "estimate":
-        shingles = read_partition_payload(workspace.store, unit.description["candidates"], partition)
+        shingles = read_partition_payload(workspace.store, unit.inputs["candidates"], partition)
         lengths = columns.pop("length").astype(np.int64)
         columns["bounds"] = bounds_of(columns["exact_high"], columns["exact_low"], lengths)
     order = ranking(columns, settings["keep"])
@@ -125,7 +125,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
     group = member_groups(columns["doc"], component, columns["group"], settings["segment"])
 
-    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
+    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.inputs["starts"])], np.uint64)
     back = np.flatnonzero(~indexed)  # earlier runs have settled the fate of theirs
     back = back[np.argsort(columns["doc"][back])]  # parts are stretches of document numbers
     part = np.searchsorted(starts, columns["doc"][back], side="right") - 1

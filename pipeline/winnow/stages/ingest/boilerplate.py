@@ -2,7 +2,7 @@
 
 ``boilerplate`` adds up one range of keys over all runs that ``lines`` wrote. ``boilerplate_set`` joins a source's
 ranges into one sorted array, which ``measure`` maps into memory: 8 bytes a line, shared by all workers of a node. Each
-source has a set of its own, named by its content in the description of the units that need it, so another limit or
+source has a set of its own, named by its content in the inputs of the units that need it, so another limit or
 source recomputes only the units whose set has really changed.
 """
 
@@ -45,30 +45,30 @@ def plan(listings: dict[str, Json], rows: dict[str, int], partition_mb: int) -> 
         size = rows[source] * ROW_BYTES
         ranges = partitions_for(size, partition_mb)
         for number in range(ranges):
-            description = {"source": source, "lines": listing, "range": number, "ranges": ranges}
-            units.append(Unit(len(units), description, size // ranges))
+            inputs = {"source": source, "lines": listing, "range": number, "ranges": ranges}
+            units.append(Unit(len(units), inputs, size // ranges))
     return units
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Add up one range of keys over all runs and keep the lines over the limit."""
-    keys, documents = _read_range(workspace.store, unit.description)
+    keys, documents = _read_range(workspace.store, unit.inputs)
     first_of = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
     summed = np.add.reduceat(documents, first_of) if len(keys) else documents
     over = summed > workspace.settings["max_documents"]
     with ipc_output(workspace, "boilerplate", schemas.LINE_COUNTS) as table:
         table.write({"key": keys[first_of][over], "documents": np.minimum(summed[over], 0xFFFFFFFF).astype(np.uint32)})
-    workspace.metadata["source"] = unit.description["source"]
+    workspace.metadata["source"] = unit.inputs["source"]
     workspace.count("different_lines", len(first_of))
-    workspace.count(f"boilerplate/{unit.description['source']}", over.sum())
+    workspace.count(f"boilerplate/{unit.inputs['source']}", over.sum())
 
 
-def _read_range(store: Store, description: Json) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _read_range(store: Store, inputs: Json) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Keys and documents of all runs in one range of keys, sorted by key."""
-    number, ranges = description["range"], description["ranges"]
+    number, ranges = inputs["range"], inputs["ranges"]
     low = np.uint64(-(-number * 2**64 // ranges))
     all_keys, all_documents = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
-    for entry in read_listing(store, description["lines"]):
+    for entry in read_listing(store, inputs["lines"]):
         for run_of_keys in read_ipc(store, entry).to_batches():
             keys, documents = (run_of_keys.column(name).to_numpy() for name in ("key", "documents"))
             first, last = int(np.searchsorted(keys, low)), len(keys)
@@ -101,7 +101,7 @@ def run_set(unit: Unit, workspace: Workspace) -> None:
     def write(draft: Draft) -> int:
         nonlocal listed_keys, listed_documents
         rows = 0
-        for entry in read_listing(store, unit.description["boilerplate"]):
+        for entry in read_listing(store, unit.inputs["boilerplate"]):
             table = read_ipc(store, entry)
             keys, documents = column_to_numpy(table, "key"), column_to_numpy(table, "documents")
             draft.write(np.ascontiguousarray(keys, "<u8"))
@@ -121,7 +121,7 @@ def run_set(unit: Unit, workspace: Workspace) -> None:
     with ipc_output(workspace, "listed", schemas.LINE_COUNTS) as table:
         table.write({"key": listed_keys, "documents": listed_documents})
     workspace.count("lines", workspace.outputs["keys"].rows)
-    workspace.metadata["source"] = unit.description["source"]
+    workspace.metadata["source"] = unit.inputs["source"]
 
 
 def sets_by_source(joined: list[Record]) -> dict[str, Json]:

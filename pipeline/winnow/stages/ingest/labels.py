@@ -56,7 +56,7 @@ def plan_names(parts: list[Part]) -> list[Unit]:
 def run_names(unit: Unit, workspace: Workspace) -> None:
     """Count each label; the first ``MAX_LABELS`` + 1 are enough to see that there are too many."""
     counts: Counter[str] = Counter()
-    for batch in parquet_batches(workspace.store, unit.description["documents"], [COLUMN]):
+    for batch in parquet_batches(workspace.store, unit.inputs["documents"], [COLUMN]):
         for entry in pc.value_counts(batch.column(COLUMN)).to_pylist():
             counts[entry["values"]] += entry["counts"]
         if len(counts) > MAX_LABELS:
@@ -79,7 +79,7 @@ def plan_set(listing: Json, found: list[Record]) -> list[Unit]:
 def run_set(unit: Unit, workspace: Workspace) -> None:
     """Add up the labels of all parts and number them."""
     counts: Counter[str] = Counter()
-    for entry in read_listing(workspace.store, unit.description["names"]):
+    for entry in read_listing(workspace.store, unit.inputs["names"]):
         table = read_ipc(workspace.store, entry)
         counts.update(dict(zip(table.column("label").to_pylist(), table.column("documents").to_pylist(), strict=True)))
         if len(counts) > MAX_LABELS:

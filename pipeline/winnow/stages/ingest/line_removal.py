@@ -19,12 +19,12 @@ from winnow.text.lines.removal import KnownLines, LineRemover
 
 
 def with_boilerplate(units: list[Unit], sets: dict[str, Json]) -> list[Unit]:
-    """Measure's units, each with the sets of its own sources in its description."""
+    """Measure's units, each with the sets of its own sources in its inputs."""
     described = []
     for unit in units:
-        sources = dict.fromkeys(fields["source"] for fields in unit.description["slices"])
+        sources = dict.fromkeys(fields["source"] for fields in unit.inputs["slices"])
         boilerplate = {source: sets[source] for source in sources if source in sets}
-        described.append(replace(unit, description={**unit.description, "boilerplate": boilerplate}))
+        described.append(replace(unit, inputs={**unit.inputs, "boilerplate": boilerplate}))
     return described
 
 
@@ -32,7 +32,7 @@ class LineRemoval:
     """The boilerplate removal of one unit; where it is off, texts pass through and no table or column is written.
 
     Args:
-        unit: its description names the sets (``with_boilerplate``).
+        unit: its inputs names the sets (``with_boilerplate``).
         workspace: counts what goes, by source, under ``boilerplate/SOURCE``.
         config: None = off.
     """
@@ -44,7 +44,7 @@ class LineRemoval:
         """What the signals table has besides the signals."""
         if config:
             with workspace.timed("load boilerplate"):
-                for source, sets in unit.description["boilerplate"].items():
+                for source, sets in unit.inputs["boilerplate"].items():
                     self._removers[source] = _remover(workspace, sets, config)
 
     def __call__(self, source: str, texts: pa.Array) -> tuple[pa.Array, dict[str, Any]]:

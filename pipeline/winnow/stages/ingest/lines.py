@@ -54,9 +54,9 @@ def plan(units: list[Unit], sources: tuple[str, ...] | None) -> list[Unit]:
         return units
     chosen = []
     for unit in units:
-        slices = [fields for fields in unit.description["slices"] if fields["source"] in sources]
+        slices = [fields for fields in unit.inputs["slices"] if fields["source"] in sources]
         if slices:
-            chosen.append(replace(unit, description={**unit.description, "slices": slices}))
+            chosen.append(replace(unit, inputs={**unit.inputs, "slices": slices}))
     return chosen
 
 
@@ -93,14 +93,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
         normalise, config = prepare(workspace.settings)
     counter = LineCounter(config)
     aside = parse_quarantined(unit)
-    sources = list(dict.fromkeys(fields["source"] for fields in unit.description["slices"]))
+    sources = list(dict.fromkeys(fields["source"] for fields in unit.inputs["slices"]))
     workspace.metadata["sources"] = sources
     with contextlib.ExitStack() as outputs:
         tables = {
             source: outputs.enter_context(ipc_output(workspace, f"lines-{number:03d}", schemas.LINE_COUNTS))
             for number, source in enumerate(sources)
         }
-        for source, slices in groupby(unit.description["slices"], key=lambda fields: fields["source"]):
+        for source, slices in groupby(unit.inputs["slices"], key=lambda fields: fields["source"]):
             for docs, texts in chain.from_iterable(_texts(fields, workspace, aside) for fields in slices):
                 probe_in_child(workspace, docs, texts, lambda some: _process(some, normalise, config))
                 fault_point("batch", stage="lines", texts=texts)

@@ -53,7 +53,7 @@ class MeasureConfig(Section):
 def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
     """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``.
 
-    With ``lines``, each unit's description names the boilerplate of its sources, which is removed from the normalised
+    With ``lines``, each unit's inputs names the boilerplate of its sources, which is removed from the normalised
     text before anything is measured.
     """
     settings = {
@@ -114,15 +114,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
     settings = workspace.settings
     with workspace.timed("load kernels"):
         kernels = prepare(settings)
-    described_slices = unit.description["slices"]
-    keep = tuple(dict.fromkeys(name for fields in described_slices for name in parse_slice(fields)[1].carried))
+    slices = unit.inputs["slices"]
+    keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
     aside = parse_quarantined(unit)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns) as parts,
     ):
-        for fields in described_slices:
+        for fields in slices:
             file_slice, source = parse_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
@@ -149,7 +149,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
-        check_slices(described_slices, workspace.store)
+        check_slices(slices, workspace.store)
     removal.write_examples()
 
 

@@ -51,18 +51,18 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         if file.bytes <= unit_bytes or file.path.endswith(COMPRESSED_SUFFIXES):
             continue
         if kind == "parquet":
-            description = {
+            inputs = {
                 "path": file.path,
                 "modified_ns": file.modified_ns,
                 "bytes": file.bytes,
                 "format": kind,
                 **_etag(file),
             }
-            units.append(Unit(len(units), description, 1))
+            units.append(Unit(len(units), inputs, 1))
         elif kind == "jsonl":
             for start in range(0, file.bytes, unit_bytes):
                 stop = min(start + unit_bytes, file.bytes)
-                description = {
+                inputs = {
                     "path": file.path,
                     "modified_ns": file.modified_ns,
                     "format": kind,
@@ -70,28 +70,28 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                     "stop": stop,
                     **_etag(file),
                 }
-                units.append(Unit(len(units), description, stop - start))
+                units.append(Unit(len(units), inputs, stop - start))
     return units
 
 
 def run_count(unit: Unit, workspace: Workspace) -> None:
     """Count the lines of a byte range, or list the sizes of a Parquet file's row groups."""
-    description = unit.description
-    workspace.metadata["path"] = description["path"]
-    if description["format"] == "jsonl":
+    inputs = unit.inputs
+    workspace.metadata["path"] = inputs["path"]
+    if inputs["format"] == "jsonl":
         file_slice = FileSlice(
-            path=description["path"],
+            path=inputs["path"],
             file=0,
             source="",
             format="jsonl",
-            size=description["stop"],
-            start=description["start"],
-            stop=description["stop"],
+            size=inputs["stop"],
+            start=inputs["start"],
+            stop=inputs["stop"],
         )
-        workspace.metadata |= {"start": description["start"], "stop": description["stop"]}
+        workspace.metadata |= {"start": inputs["start"], "stop": inputs["stop"]}
         try:
-            with workspace.store.open_input(description["path"]) as file:
-                StoredFile(file, description["stop"]).check_kind("")
+            with workspace.store.open_input(inputs["path"]) as file:
+                StoredFile(file, inputs["stop"]).check_kind("")
             workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
         except (ConnectionError, TimeoutError):  # nothing is known of the file: the unit is tried again
             raise
@@ -99,7 +99,7 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
             workspace.metadata["fault"] = str(error)
         return
     try:
-        with workspace.store.open_input(description["path"]) as file:
+        with workspace.store.open_input(inputs["path"]) as file:
             metadata = pq.ParquetFile(file).metadata
             groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
             workspace.metadata["row_groups"] = [[group.num_rows, group.total_byte_size] for group in groups]
@@ -154,7 +154,7 @@ def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
     begins = [
         ((fields["file"] << 32) + fields["first_row"], place)
         for place, unit in enumerate(units)
-        for fields in unit.description["slices"]
+        for fields in unit.inputs["slices"]
     ]
     starts = [start for start, _ in begins]
     named: dict[int, list[list[int | str]]] = {}
@@ -163,14 +163,14 @@ def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
         if at >= 0 and starts[at] >> 32 == doc >> 32:  # not of a file that is no input any more
             named.setdefault(begins[at][1], []).append([doc, reason])
     return [
-        replace(unit, description={**unit.description, "aside": named[place]}) if place in named else unit
+        replace(unit, inputs={**unit.inputs, "aside": named[place]}) if place in named else unit
         for place, unit in enumerate(units)
     ]
 
 
 def parse_quarantined(unit: Unit) -> dict[int, str]:
     """Documents that a unit is to leave out, and why."""
-    return {int(doc): str(reason) for doc, reason in unit.description.get("aside", [])}
+    return {int(doc): str(reason) for doc, reason in unit.inputs.get("aside", [])}
 
 
 _OPTIONAL_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair", "label")
@@ -184,19 +184,19 @@ def reader_settings(source: SourceConfig) -> Json:
 
 
 def parse_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
-    """A slice of a unit's description, and how its source is read."""
+    """A slice of a unit's inputs, and how its source is read."""
     source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
     return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader")}), source
 
 
-def check_slices(described_slices: list[Json], store: Store) -> None:
+def check_slices(slices: list[Json], store: Store) -> None:
     """Look whether the objects that slices were read from are still those of the catalogue.
 
     Raises:
         InputError: one was written anew meanwhile.
     """
     by_scheme: dict[str, list[tuple[str, str]]] = {}
-    for fields in described_slices:
+    for fields in slices:
         if "etag" in fields:
             by_scheme.setdefault(scheme_of(fields["path"]), []).append((fields["path"], fields["etag"]))
     for read in by_scheme.values():

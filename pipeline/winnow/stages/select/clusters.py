@@ -140,8 +140,8 @@ def plan_fit(listing: Json, embedded: list[Record], config: ClustersConfig, dime
     documents = total(embedded, "documents") - total(embedded, "without_vector")
     number = number_of_clusters(config, documents)
     sample = min(documents, max(config.fit_documents, 8 * number))
-    description = {"embeddings": listing, "number": number, "sample": sample}
-    return [Unit(0, description, sample * dimensions * 2)]
+    inputs = {"embeddings": listing, "number": number, "sample": sample}
+    return [Unit(0, inputs, sample * dimensions * 2)]
 
 
 def fit(unit: Unit, workspace: Workspace) -> None:
@@ -151,7 +151,7 @@ def fit(unit: Unit, workspace: Workspace) -> None:
 
 def prepare_fit(unit: Unit, workspace: Workspace) -> pa.Table:
     """Vectors of the documents of smallest keyed hash, in this order."""
-    vectors = _sample(workspace, unit.description["embeddings"], unit.description["sample"])
+    vectors = _sample(workspace, unit.inputs["embeddings"], unit.inputs["sample"])
     flat = pa.array(vectors.reshape(-1), pa.float16())
     return pa.table({"vector": pa.FixedSizeListArray.from_arrays(flat, workspace.settings["dimensions"])})
 
@@ -162,7 +162,7 @@ def finish_fit(unit: Unit, workspace: Workspace, sample: pa.Table) -> None:
     vectors = list_column_to_2d(sample, "vector", settings["dimensions"]).view(STORED)
     device = device_of_this_process()
     with workspace.timed("fit"):
-        fitted = fit_centres(vectors, unit.description["number"], settings["iterations"], settings["levels"], device)
+        fitted = fit_centres(vectors, unit.inputs["number"], settings["iterations"], settings["levels"], device)
     workspace.metadata["inertia"] = fitted.inertia
     workspace.count("fitted_documents", len(vectors))
     workspace.count("rounds", fitted.rounds)
@@ -211,13 +211,13 @@ def assign_unit(number: int, documents: Json, embeddings: Output, centres: Recor
     """The unit of one part's embeddings. ``documents`` is the part's table: parts of which nothing was kept have the
     same embeddings, none, and are different units all the same."""
     clusters = centres.counters["clusters"]
-    description = {
+    inputs = {
         "documents": documents,
         "embeddings": embeddings.reference(),
         "centres": centres.outputs["centres"].reference(),
         "partitions": partitions,
     }
-    return Unit(number, description, embeddings.bytes * max(1, math.isqrt(clusters) // 8))
+    return Unit(number, inputs, embeddings.bytes * max(1, math.isqrt(clusters) // 8))
 
 
 def run_assign(unit: Unit, workspace: Workspace) -> None:
@@ -227,14 +227,14 @@ def run_assign(unit: Unit, workspace: Workspace) -> None:
 
 def prepare_assign(unit: Unit, workspace: Workspace) -> pa.Table:
     """The part's embeddings."""
-    return read_ipc(workspace.store, unit.description["embeddings"])
+    return read_ipc(workspace.store, unit.inputs["embeddings"])
 
 
 def finish_assign(unit: Unit, workspace: Workspace, embedded: pa.Table) -> None:
     """Find each document's nearest centres."""
     settings, dimensions = workspace.settings, workspace.settings["dimensions"]
     docs, vectors = column_to_numpy(embedded, "doc"), list_column_to_2d(embedded, "vector", dimensions)
-    centres = list_column_to_2d(read_ipc(workspace.store, unit.description["centres"]), "centre", dimensions)
+    centres = list_column_to_2d(read_ipc(workspace.store, unit.inputs["centres"]), "centre", dimensions)
     usable = np.flatnonzero(has_vector(vectors))
     width = min(1 + settings["neighbours"], len(centres))
     chosen = np.full((len(docs), max(1, width)), NO_CLUSTER, np.int32)
@@ -247,7 +247,7 @@ def finish_assign(unit: Unit, workspace: Workspace, embedded: pa.Table) -> None:
         output.write({"doc": docs, "cluster": chosen[:, 0], "centre_cosine": cosine[:, 0]})
     workspace.count("documents", len(docs))
     if settings["threshold"] is not None:
-        partitions = unit.description["partitions"]
+        partitions = unit.inputs["partitions"]
         workspace.metadata["partitions"] = partitions
         _send_members(workspace, docs, vectors, chosen[usable], cosine[usable], usable, partitions, len(centres))
 

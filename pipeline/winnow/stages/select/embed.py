@@ -64,9 +64,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
 def prepare(unit: Unit, workspace: Workspace) -> pa.Table:
     """The CPU half: documents and what the model takes of them, columns ``doc`` and ``prepared``."""
     encoder = _encoder(workspace)
-    survivors = column_to_numpy(read_ipc(workspace.store, unit.description["survivors"]), "doc")
+    survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
     pieces = []
-    for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text"]):
+    for batch in parquet_batches(workspace.store, unit.inputs["documents"], ["doc", "text"]):
         rows = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), survivors, assume_unique=True))
         if len(rows):
             chosen = batch.take(pa.array(rows))
@@ -115,7 +115,7 @@ def _assign(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], vectors:
     centres = Record.from_json(orjson.dumps(assigning["centres"]))
     following = clusters.assign_unit(
         unit.number,
-        unit.description["documents"],
+        unit.inputs["documents"],
         workspace.outputs["embeddings"],
         centres,
         assigning["partitions"],

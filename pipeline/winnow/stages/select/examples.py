@@ -71,7 +71,7 @@ def read_examples(unit: Unit, workspace: Workspace) -> Iterator[tuple[str, NDArr
     normalise = Normaliser(config)
     workspace.metadata["faults"] = []
     with parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable:
-        for fields in unit.description["slices"]:
+        for fields in unit.inputs["slices"]:
             file_slice, source = parse_slice(fields)
             for batch in read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"]):
                 note_unreadable(unreadable, workspace, file_slice, batch)

@@ -76,7 +76,7 @@ def plan_ratio(target: Json, corpus: Json, counted: list[Record], buckets: int) 
 def run_ratio(unit: Unit, workspace: Workspace) -> None:
     """Write the log ratio of every bucket."""
     settings = workspace.settings
-    target, corpus = (_sum(workspace, unit.description[name]) for name in ("target", "corpus"))
+    target, corpus = (_sum(workspace, unit.inputs[name]) for name in ("target", "corpus"))
     with ipc_output(workspace, "ratio", RATIO) as table:
         table.write({"log_ratio": log_ratio(target, corpus, settings["smoothing"])})
     workspace.metadata["nats_a_feature"] = divergence(target, corpus, settings["smoothing"])
@@ -92,12 +92,12 @@ def weights_stage(buckets: int) -> Stage:
 def plan_weights(units: list[Unit], ratio: Record) -> list[Unit]:
     """The units of the counts, each with the ratio."""
     reference = ratio.outputs["ratio"].reference()
-    return [Unit(unit.number, unit.description | {"ratio": reference}, unit.work_bytes) for unit in units]
+    return [Unit(unit.number, unit.inputs | {"ratio": reference}, unit.work_bytes) for unit in units]
 
 
 def run_weights(unit: Unit, workspace: Workspace) -> None:
     """Weigh one part."""
-    ratio = np.ascontiguousarray(column_to_numpy(read_ipc(workspace.store, unit.description["ratio"]), "log_ratio"))
+    ratio = np.ascontiguousarray(column_to_numpy(read_ipc(workspace.store, unit.inputs["ratio"]), "log_ratio"))
     with ipc_output(workspace, "importance", IMPORTANCE) as table:
         for docs, texts in _kept_texts(unit, workspace):
             with workspace.timed("words"):
@@ -113,8 +113,8 @@ def run_weights(unit: Unit, workspace: Workspace) -> None:
 
 def _kept_texts(unit: Unit, workspace: Workspace) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
     """Docs uint64[B] and texts large_string[B] of a part's kept documents, row group by row group."""
-    survivors = column_to_numpy(read_ipc(workspace.store, unit.description["survivors"]), "doc")
-    for batch in parquet_batches(workspace.store, unit.description["documents"], ["doc", "text"]):
+    survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
+    for batch in parquet_batches(workspace.store, unit.inputs["documents"], ["doc", "text"]):
         docs = batch.column("doc").to_numpy()
         kept = np.isin(docs, survivors, assume_unique=True)
         if kept.any():

@@ -96,7 +96,7 @@ def plan_fit(examples: Json, embeddings: Json, embedded: list[Record]) -> list[U
 def run_fit(unit: Unit, workspace: Workspace) -> None:
     """Fit and validate. Too few examples are noted under ``refused``, for the run to tell; then there is no head."""
     settings, store = workspace.settings, workspace.store
-    tables = [read_ipc(store, entry) for entry in read_listing(store, unit.description["examples"])]
+    tables = [read_ipc(store, entry) for entry in read_listing(store, unit.inputs["examples"])]
     positive = np.concatenate([column_to_numpy(table, "positive") for table in tables])
     text_hash = np.concatenate(
         [np.stack([column_to_numpy(table, name) for name in ("text_high", "text_low")], axis=1) for table in tables]
@@ -104,7 +104,7 @@ def run_fit(unit: Unit, workspace: Workspace) -> None:
     vectors = np.concatenate(
         [
             list_column_to_2d(read_ipc(store, entry), "vector", settings["dimensions"])
-            for entry in read_listing(store, unit.description["embeddings"])
+            for entry in read_listing(store, unit.inputs["embeddings"])
         ]
     )
     try:
@@ -158,9 +158,9 @@ def plan_judge(parts: list[Part], embedded: list[Record], fitted: Record) -> lis
 
 def run_judge(unit: Unit, workspace: Workspace) -> None:
     """Judge one part; notes how many documents lie in each hundredth of quality."""
-    table = read_ipc(workspace.store, unit.description["embeddings"])
+    table = read_ipc(workspace.store, unit.inputs["embeddings"])
     vectors = list_column_to_2d(table, "vector", workspace.settings["dimensions"])
-    head = Head.from_json(workspace.store.read(unit.description["head"]["path"]))
+    head = Head.from_json(workspace.store.read(unit.inputs["head"]["path"]))
     with workspace.timed("judge"):
         quality = head.judge(vectors)
     with ipc_output(workspace, "quality", QUALITY) as output:

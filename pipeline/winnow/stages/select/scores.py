@@ -84,26 +84,26 @@ def plan_scores(
 
 def run_scores(unit: Unit, workspace: Workspace) -> None:
     """Join the part's tables."""
-    store, description = workspace.store, unit.description
-    tokenised = read_ipc(store, description["tokens"])
+    store, inputs = workspace.store, unit.inputs
+    tokenised = read_ipc(store, inputs["tokens"])
     docs = column_to_numpy(tokenised, "doc")
     lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokenised.column("ids").chunks]
     length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
-    decisions = read_parquet(store, description["decisions"], ["doc", "copies"])
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
+    decisions = read_parquet(store, inputs["decisions"], ["doc", "copies"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
     row = np.searchsorted(column_to_numpy(decisions, "doc"), docs)
     copies = column_to_numpy(decisions, "copies")[row].astype(np.int64)
     cluster, cosine = np.full(len(docs), NO_CLUSTER, np.int32), np.full(len(docs), np.nan, np.float32)
     importance, quality, features = np.full(len(docs), np.nan), np.full(len(docs), np.nan), None
-    if (clusters := _same_documents(workspace, description["clusters"], docs)) is not None:
+    if (clusters := _same_documents(workspace, inputs["clusters"], docs)) is not None:
         cluster, cosine = column_to_numpy(clusters, "cluster"), column_to_numpy(clusters, "centre_cosine")
-    if (weighed := _same_documents(workspace, description["importance"], docs)) is not None:
+    if (weighed := _same_documents(workspace, inputs["importance"], docs)) is not None:
         importance, features = column_to_numpy(weighed, "importance"), column_to_numpy(weighed, "features")
-    if (judged := _same_documents(workspace, description["quality"], docs)) is not None:
+    if (judged := _same_documents(workspace, inputs["quality"], docs)) is not None:
         quality = column_to_numpy(judged, "quality")
     stays = np.ones(len(docs), bool)
-    if description["fates"] is not None:
-        fates = read_partition(store, description["fates"], description["part"])
+    if inputs["fates"] is not None:
+        fates = read_partition(store, inputs["fates"], inputs["part"])
         stays[np.searchsorted(docs, fates["doc"])] = False
     tokens = copies * (length + 1)
     plain = ("doc", "tokens", "centre_cosine", "importance", "features", "quality")
@@ -167,12 +167,12 @@ def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
 def run_sample(unit: Unit, workspace: Workspace) -> None:
     """Take the steps; send what is left out back to its part, with its value and the limit."""
     config = StepsConfig.model_validate_json(orjson.dumps(workspace.settings["steps"]))
-    tables = read_listing(workspace.store, unit.description["scores"])
+    tables = read_listing(workspace.store, unit.inputs["scores"])
     candidates = candidates_of(workspace.store, tables, config)
     with workspace.timed("draw"):
         fates = take_steps(candidates, config, shares_of(config, workspace.settings["sources"]))
     out = np.flatnonzero(fates.rule >= 0)
-    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.description["starts"])], np.uint64)
+    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.inputs["starts"])], np.uint64)
     part = np.searchsorted(starts, candidates.docs[out], side="right") - 1
     drops: dict[str, NDArray[Any]] = {
         "doc": candidates.docs[out],

@@ -44,8 +44,8 @@ def plan(decided: list[Record], filtered: list[Record], fates: Json | None, drop
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Join the part's decisions with what select decided."""
-    store, description = workspace.store, unit.description
-    before = read_parquet(store, description["decisions"]).combine_chunks()
+    store, inputs = workspace.store, unit.inputs
+    before = read_parquet(store, inputs["decisions"]).combine_chunks()
     docs = column_to_numpy(before, "doc")
     outcome = _codes(before.column("outcome"), OUTCOMES)
     rule = _codes(before.column("rule"), _RULES)
@@ -56,19 +56,19 @@ def run(unit: Unit, workspace: Workspace) -> None:
     split_names = before.column("split").combine_chunks().dictionary.to_pylist()
     split = _codes(before.column("split"), split_names)
     copies = column_to_numpy(before, "copies").copy()
-    if description["fates"] is not None:
-        fates = read_partition(store, description["fates"], description["part"])
+    if inputs["fates"] is not None:
+        fates = read_partition(store, inputs["fates"], inputs["part"])
         row = np.searchsorted(docs, fates["doc"])
         outcome[row], keeper[row], similarity[row] = _SEMANTIC, fates["keeper"], fates["similarity"]
-    if description["drops"] is not None:
-        drops = read_partition(store, description["drops"], description["part"])
+    if inputs["drops"] is not None:
+        drops = read_partition(store, inputs["drops"], inputs["part"])
         row = np.searchsorted(docs, drops["doc"])
         outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + drops["rule"].astype(np.int64)
         value[row], threshold[row] = drops["value"], drops["threshold"]
     kept = outcome == KEPT
     split[~kept], copies[~kept] = -1, 0
 
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "source"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
     ledger = Ledger(docs, outcome, rule, value, threshold, keeper, similarity, split, copies)
     write_ledger(
         workspace, ledger, _RULES, split_names, column_to_numpy(verdicts, "source"), workspace.settings["sources"]

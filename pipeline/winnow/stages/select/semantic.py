@@ -48,7 +48,7 @@ def plan_links(members: Json, assigned: list[Record], partitions: int, dimension
 def run_links(unit: Unit, workspace: Workspace) -> None:
     """Compare cluster by cluster; write a star of edges for each group that is linked within this range."""
     threshold = workspace.settings["threshold"]
-    members = read_partition(workspace.store, unit.description["members"], unit.description["partition"])
+    members = read_partition(workspace.store, unit.inputs["members"], unit.inputs["partition"])
     order = np.lexsort((members["doc"], members["visitor"], members["cluster"]))
     cluster = members["cluster"][order]
     largest = 0
@@ -103,14 +103,14 @@ def plan_candidates(
 
 def run_candidates(unit: Unit, workspace: Workspace) -> None:
     """Send the part's linked documents to the partition of their component."""
-    store, description = workspace.store, unit.description
-    table = read_ipc(store, description["embeddings"])
-    components = read_ipc(store, description["components"])
+    store, inputs = workspace.store, unit.inputs
+    table = read_ipc(store, inputs["embeddings"])
+    components = read_ipc(store, inputs["components"])
     docs = column_to_numpy(table, "doc")
     row, component = lookup(docs, column_to_numpy(components, "doc"), column_to_numpy(components, "component"))
     order, spread = spread_components(component, docs[row])
     row, component = row[order], component[order]
-    verdicts = read_parquet(store, description["verdicts"], ["doc", "failed_rules", "characters", "source"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "failed_rules", "characters", "source"])
     ranked = np.searchsorted(column_to_numpy(verdicts, "doc"), docs[row])
     columns: dict[str, NDArray[Any]] = {
         "doc": docs[row],
@@ -118,8 +118,8 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
         **{name: column_to_numpy(verdicts, name)[ranked] for name in ("source", "failed_rules", "characters")},
         "vector": list_column_to_2d(table, "vector", workspace.settings["dimensions"])[row],
     }
-    partition = partition_of_hash(spread, description["partitions"])
-    exchange_output(workspace, "candidates", partition, columns, description["partitions"])
+    partition = partition_of_hash(spread, inputs["partitions"])
+    exchange_output(workspace, "candidates", partition, columns, inputs["partitions"])
     workspace.count("candidates", len(row))
 
 
@@ -139,8 +139,8 @@ def plan_keepers(candidates: Json, records: list[Record], partitions: int, start
 
 def run_keepers(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every removed document's fate back to its part."""
-    settings, description = workspace.settings, unit.description
-    columns = read_partition(workspace.store, description["candidates"], description["partition"])
+    settings, inputs = workspace.settings, unit.inputs
+    columns = read_partition(workspace.store, inputs["candidates"], inputs["partition"])
     order = ranking(columns, settings["keep"])
     docs = columns["doc"][order]
     kept_by, cosine = choose_semantic_keepers(
@@ -148,7 +148,7 @@ def run_keepers(unit: Unit, workspace: Workspace) -> None:
     )
     removed = np.flatnonzero(kept_by >= 0)
     removed = removed[np.argsort(docs[removed])]
-    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, description["starts"])], np.uint64)
+    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, inputs["starts"])], np.uint64)
     part = np.searchsorted(starts, docs[removed], side="right") - 1
     fates = {"doc": docs[removed], "keeper": docs[kept_by[removed]], "similarity": cosine[removed]}
     exchange_output(workspace, "fates", part, fates, len(starts))

@@ -51,7 +51,7 @@ def plan(row: Json, split_documents: list[int], exchange: Json, partitions: int)
         step = max(1, UNIT_DOCUMENTS * groups // max(1, documents))
         for first in range(0, groups if documents else 0, step):
             last = min(groups, first + step)
-            description = {
+            inputs = {
                 "split": split,
                 "groups": groups,
                 "first_group": first,
@@ -59,7 +59,7 @@ def plan(row: Json, split_documents: list[int], exchange: Json, partitions: int)
                 "partitions": partitions,
                 "exchange": exchange,
             }
-            units.append(Unit(len(units), description, documents * (last - first) // groups * 30))
+            units.append(Unit(len(units), inputs, documents * (last - first) // groups * 30))
     return units
 
 
@@ -67,16 +67,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Pack the lengths of some groups."""
     row, row_tokens = workspace.settings["row"], workspace.settings["row_tokens"]
     with workspace.timed("read"):
-        documents, group, _ = read_groups(workspace.store, unit.description)
+        documents, group, _ = read_groups(workspace.store, unit.inputs)
     rows = []
     with workspace.timed("pack"):
-        for number in range(unit.description["first_group"], unit.description["last_group"]):
+        for number in range(unit.inputs["first_group"], unit.inputs["last_group"]):
             tokens = documents.lengths[slice(*np.searchsorted(group, [number, number + 1]))] + 1
             pieces = pack_group(row, tokens, row_tokens)
             rows.append(pieces.rows)
             for name, value in account(pieces, tokens).items():
                 workspace.count(name, value)
-    workspace.metadata.update(split=unit.description["split"], rows=rows)
+    workspace.metadata.update(split=unit.inputs["split"], rows=rows)
 
 
 def rows_of_groups(counted: list[Record], split: int) -> NDArray[np.int64]:
@@ -85,15 +85,15 @@ def rows_of_groups(counted: list[Record], split: int) -> NDArray[np.int64]:
     return np.cumsum([0, *rows])
 
 
-def read_groups(store: Store, description: Json) -> tuple[Documents, NDArray[np.int64], Payload]:
+def read_groups(store: Store, inputs: Json) -> tuple[Documents, NDArray[np.int64], Payload]:
     """Documents of groups [first_group, last_group) in the global order, the group of each, where their ids lie."""
-    groups, first, last = (description[name] for name in ("groups", "first_group", "last_group"))
-    partitions = description["partitions"]
+    groups, first, last = (inputs[name] for name in ("groups", "first_group", "last_group"))
+    partitions = inputs["partitions"]
     # as partition_of_hash: by the first 32 bits of the key
     first_key, end_key = (-(-(group << 32) // groups) for group in (first, last))
     low, high = partitions * first_key >> 32, partitions * (end_key - 1) >> 32
-    begin = description["split"] * partitions
-    documents, payload = read_documents(store, description["exchange"], begin + low, begin + high + 1)
+    begin = inputs["split"] * partitions
+    documents, payload = read_documents(store, inputs["exchange"], begin + low, begin + high + 1)
     group = partition_of_hash(documents.key_high, groups)
     inside = slice(*np.searchsorted(group, [first, last]))
     return documents.take(inside), group[inside], payload

@@ -119,7 +119,7 @@ def write_format(store: Store, file_format: str, place: ShardId, packed: PackedR
         stored = outputs["litdata"] = _write(store, path, litdata.contents(packed, size), len(packed.rows))
         entry = litdata.entry(packed, place.number, stored.bytes)
     for output in outputs.values():
-        store.release(output.path)
+        store.drop_page_cache(output.path)
     return Written(outputs, entry)
 
 

@@ -54,15 +54,15 @@ def plan(folder: str, formats: Iterable[str], splits: list[str], listings: dict[
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Join the entries of all shards."""
-    description = unit.description
-    shards = read_listing(workspace.store, description["shards"])
+    inputs = unit.inputs
+    shards = read_listing(workspace.store, inputs["shards"])
     content = index_bytes(
-        description["format"],
+        inputs["format"],
         [shard["entry"] for shard in shards],
         [shard["hash"] for shard in shards],
         workspace.settings["id_bytes"],
     )
-    with workspace.store.create(description["target"], "sha256") as draft:
+    with workspace.store.create(inputs["target"], "sha256") as draft:
         draft.write(content)
-    workspace.outputs["index"] = Output(description["target"], draft.bytes, len(shards), draft.hash)
-    workspace.metadata |= {"format": description["format"], "split": description["split"]}
+    workspace.outputs["index"] = Output(inputs["target"], draft.bytes, len(shards), draft.hash)
+    workspace.metadata |= {"format": inputs["format"], "split": inputs["split"]}

@@ -16,15 +16,15 @@ from winnow.stages.shards.stream import Documents, Payload, read_documents, read
 from winnow.stages.tables import column_to_numpy, read_ipc
 
 
-def read_rows(workspace: Workspace, description: Json) -> PackedRows:
+def read_rows(workspace: Workspace, inputs: Json) -> PackedRows:
     """Rows of the shard that a unit describes, with the columns that the settings ask for; counts what is lost."""
     row = workspace.settings["row"]
     if row["kind"] == "concat":
-        packed = _concat(workspace, description)
-    elif "groups" in description:
-        packed = _of_groups(workspace, description)
+        packed = _concat(workspace, inputs)
+    elif "groups" in inputs:
+        packed = _of_groups(workspace, inputs)
     else:
-        packed = _stream_windows(workspace, description)
+        packed = _stream_windows(workspace, inputs)
     wanted = [name for name in workspace.settings["columns"] if name != "docs"]
     columns = token_columns(wanted, packed.pieces, packed.offsets, packed.rows.shape[1])
     if "docs" not in workspace.settings["columns"]:
@@ -33,27 +33,27 @@ def read_rows(workspace: Workspace, description: Json) -> PackedRows:
 
 
 def _read_stream(
-    workspace: Workspace, description: Json, first_token: int, last_token: int
+    workspace: Workspace, inputs: Json, first_token: int, last_token: int
 ) -> tuple[Documents, NDArray[np.int64], Payload]:
     """Documents that stand in [first_token, last_token) of the split's stream, where each begins, where ids lie."""
-    split, partitions = description["split"], description["partitions"]
-    layout = read_ipc(workspace.store, description["layout"])
+    split, partitions = inputs["split"], inputs["partitions"]
+    layout = read_ipc(workspace.store, inputs["layout"])
     starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
     low = int(np.searchsorted(starts, first_token, side="right")) - 1
     high = int(np.searchsorted(starts, last_token, side="left"))
     begin = split * partitions
-    documents, payload = read_documents(workspace.store, description["exchange"], begin + low, begin + high)
+    documents, payload = read_documents(workspace.store, inputs["exchange"], begin + low, begin + high)
     ends = int(starts[low]) + np.cumsum(documents.lengths + 1)
     begins = ends - documents.lengths - 1
     inside = np.flatnonzero((ends > first_token) & (begins < last_token))
     return documents.take(inside), begins[inside], payload
 
 
-def _concat(workspace: Workspace, description: Json) -> PackedRows:
+def _concat(workspace: Workspace, inputs: Json) -> PackedRows:
     """The stream, cut every ``row_tokens``."""
-    row_tokens, tokens = workspace.settings["row_tokens"], description["tokens"]
-    first_token = description["first_row"] * row_tokens
-    documents, begins, payload = _read_stream(workspace, description, first_token, first_token + tokens)
+    row_tokens, tokens = workspace.settings["row_tokens"], inputs["tokens"]
+    first_token = inputs["first_row"] * row_tokens
+    documents, begins, payload = _read_stream(workspace, inputs, first_token, first_token + tokens)
     stretches, places = read_ids(workspace.store, payload, documents)
     rows, pieces, offsets = pack_rows(
         stretches,
@@ -77,14 +77,14 @@ def _concat(workspace: Workspace, description: Json) -> PackedRows:
     return packed
 
 
-def _stream_windows(workspace: Workspace, description: Json) -> PackedRows:
+def _stream_windows(workspace: Workspace, inputs: Json) -> PackedRows:
     """Windows over the stream."""
     row_tokens, stride = workspace.settings["row_tokens"], workspace.settings["row"]["stride_tokens"]
-    first, windows, all_windows = description["first_row"], description["rows"], description["windows"]
+    first, windows, all_windows = inputs["first_row"], inputs["rows"], inputs["windows"]
     begin, end = first * stride, (first + windows - 1) * stride + row_tokens
     is_last = first + windows == all_windows
-    own_end = description["stream_tokens"] if is_last else (first + windows) * stride
-    documents, begins, payload = _read_stream(workspace, description, begin, max(end, own_end))
+    own_end = inputs["stream_tokens"] if is_last else (first + windows) * stride
+    documents, begins, payload = _read_stream(workspace, inputs, begin, max(end, own_end))
     mine = (begins >= begin) & (begins < own_end)  # a document counts in the shard in which it begins
     tokens = documents.lengths + 1
     for name, value in stream_losses(begins[mine], tokens[mine], row_tokens, stride, all_windows).items():
@@ -93,20 +93,20 @@ def _stream_windows(workspace: Workspace, description: Json) -> PackedRows:
     return _fill(workspace, documents, pieces, payload)
 
 
-def _of_groups(workspace: Workspace, description: Json) -> PackedRows:
+def _of_groups(workspace: Workspace, inputs: Json) -> PackedRows:
     """Rows of a kind that packs by groups: all groups that the shard touches, and of these its rows."""
     settings = workspace.settings
     row, row_tokens = settings["row"], settings["row_tokens"]
-    documents, group, payload = read_groups(workspace.store, description)
+    documents, group, payload = read_groups(workspace.store, inputs)
     packed, sizes = [], []
-    for number in range(description["first_group"], description["last_group"]):
+    for number in range(inputs["first_group"], inputs["last_group"]):
         some = slice(*np.searchsorted(group, [number, number + 1]))
         mine = documents.take(some)
         pieces = pack_group(row, mine.lengths + 1, row_tokens)
         packed.append(in_final_order(row, pieces, mine, settings["seed"], settings["epoch"]))
         sizes.append(len(mine.doc))
-    skipped = description["skipped_rows"]
-    pieces = rows_between(joined(packed, sizes), skipped, skipped + description["rows"])
+    skipped = inputs["skipped_rows"]
+    pieces = rows_between(joined(packed, sizes), skipped, skipped + inputs["rows"])
     return _fill(workspace, documents, pieces, payload)
 
 

@@ -273,7 +273,7 @@ def plan(
         shards = min(shards, num_rows)
         for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
-            description = {
+            inputs = {
                 "place": [f"shards/{shard_set}", name, shard, shards],
                 "split": split,
                 "first_row": first,
@@ -284,17 +284,17 @@ def plan(
             }
             if groups is not None:
                 first_group = int(np.searchsorted(groups, first, side="right")) - 1
-                description |= {
+                inputs |= {
                     "groups": len(groups) - 1,
                     "first_group": first_group,
                     "last_group": int(np.searchsorted(groups, last, side="left")),
                     "skipped_rows": first - int(groups[first_group]),
                 }
             elif config.row == "concat":
-                description["tokens"] = min(tokens, last * row_tokens) - first * row_tokens
+                inputs["tokens"] = min(tokens, last * row_tokens) - first * row_tokens
             else:
-                description |= {"windows": num_rows, "stream_tokens": tokens}
-            units.append(Unit(len(units), description, (last - first) * row_tokens * id_bytes))
+                inputs |= {"windows": num_rows, "stream_tokens": tokens}
+            units.append(Unit(len(units), inputs, (last - first) * row_tokens * id_bytes))
     return units
 
 
@@ -309,12 +309,12 @@ def _num_rows(config: ShardsConfig, tokens: int, groups: NDArray[np.int64] | Non
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Read the shard's stretch of every map file, put it in order, pack it and write it."""
-    description = unit.description
+    inputs = unit.inputs
     with workspace.timed("pack"):
-        packed = read_rows(workspace, description)
+        packed = read_rows(workspace, inputs)
     with workspace.timed("write"):
-        write_rows(workspace, ShardId(*description["place"]), packed)
-    workspace.metadata["split"] = description["split"]
+        write_rows(workspace, ShardId(*inputs["place"]), packed)
+    workspace.metadata["split"] = inputs["split"]
     workspace.count("rows", len(packed.rows))
     workspace.count("tokens", packed.pieces.sum(dtype=np.int64))
     workspace.count("pieces", len(packed.pieces))

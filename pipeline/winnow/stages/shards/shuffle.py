@@ -51,14 +51,14 @@ def plan(
 def run(unit: Unit, workspace: Workspace) -> None:
     """Sort the part's documents (and their copies) into the global order, split by split."""
     _write_in_order(unit, workspace)
-    workspace.store.release(unit.description["tokens"]["path"])  # nothing maps it any more
+    workspace.store.drop_page_cache(unit.inputs["tokens"]["path"])  # nothing maps it any more
 
 
 def _write_in_order(unit: Unit, workspace: Workspace) -> None:
-    store, settings, partitions = workspace.store, workspace.settings, unit.description["partitions"]
+    store, settings, partitions = workspace.store, workspace.settings, unit.inputs["partitions"]
     with workspace.timed("read"):
-        tokens = read_ipc(store, unit.description["tokens"]).combine_chunks()
-        decisions = read_parquet(store, unit.description["decisions"], ["doc", "split", "copies"]).combine_chunks()
+        tokens = read_ipc(store, unit.inputs["tokens"]).combine_chunks()
+        decisions = read_parquet(store, unit.inputs["decisions"], ["doc", "split", "copies"]).combine_chunks()
     docs = column_to_numpy(tokens, "doc")
     row = np.searchsorted(column_to_numpy(decisions, "doc"), docs)
     split_column = decisions.column("split").combine_chunks()
@@ -94,8 +94,8 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     }
     if "end_mark" in tokens.column_names:
         columns["end_mark"] = column_to_numpy(tokens, "end_mark")[place]
-    if "labels" in unit.description:
-        known = read_labels(store, unit.description["documents"], unit.description["labels"])
+    if "labels" in unit.inputs:
+        known = read_labels(store, unit.inputs["documents"], unit.inputs["labels"])
         columns["label"] = labels_of(docs, known)[place]
     partition = split[place] * partitions + partition_of_hash(high, partitions)
 
@@ -127,9 +127,9 @@ def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
 
 def run_layout(unit: Unit, workspace: Workspace) -> None:
     """Collect the indexes of all map files, and add up the tokens of every partition."""
-    splits, partitions = len(workspace.settings["splits"]), unit.description["partitions"]
+    splits, partitions = len(workspace.settings["splits"]), unit.inputs["partitions"]
     store, path = workspace.store, workspace.output_path("extents.bin")
-    paths = [entry["path"] for entry in read_listing(store, unit.description["rows"])]
+    paths = [entry["path"] for entry in read_listing(store, unit.inputs["rows"])]
     with store.create(path) as draft:
         documents, ids = write_extents(draft, store, paths, splits * partitions)
     workspace.published("extents.bin", path, draft, splits * partitions)

@@ -102,6 +102,6 @@ def read_ids(store: Store, payload: Payload, documents: Documents) -> tuple[Iter
             for ids in read_items(file, dtype, int(items[number])):
                 yield at, ids
                 at += len(ids)
-            store.release(paths[number], int(begins[number]), int(ends[number] - begins[number]))
+            store.drop_page_cache(paths[number], int(begins[number]), int(ends[number] - begins[number]))
 
     return equal_runs(), held[documents.files] + (documents.ids_at - begins[documents.files]) // dtype.itemsize

@@ -47,14 +47,14 @@ def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Write the part's drawn documents."""
-    settings, store, description = workspace.settings, workspace.store, unit.description
-    survivors = column_to_numpy(read_ipc(store, description["survivors"]), "doc")
+    settings, store, inputs = workspace.settings, workspace.store, unit.inputs
+    survivors = column_to_numpy(read_ipc(store, inputs["survivors"]), "doc")
     place = draw(survivors, settings["seed"])
     drawn = survivors[place < settings["share"] + settings["held_out_share"]]
-    signals = read_parquet(store, description["signals"], ["doc", "language"]).combine_chunks()
+    signals = read_parquet(store, inputs["signals"], ["doc", "language"]).combine_chunks()
     measured, language = column_to_numpy(signals, "doc"), signals.column("language").combine_chunks()
     with ipc_output(workspace, "sample", SAMPLE) as table:
-        batches = parquet_batches(store, description["documents"], ["doc", "source", "text"]) if len(drawn) else ()
+        batches = parquet_batches(store, inputs["documents"], ["doc", "source", "text"]) if len(drawn) else ()
         for batch in batches:
             docs = batch.column("doc").to_numpy()
             rows = np.flatnonzero(np.isin(docs, drawn, assume_unique=True))

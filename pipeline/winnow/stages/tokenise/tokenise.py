@@ -52,12 +52,12 @@ def run(unit: Unit, workspace: Workspace) -> None:
         encoding = node_copy(workspace.runtime["encoding"], workspace.store.storage)
         config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
         tokeniser = _tokeniser(orjson.dumps(config))
-    survivors = column_to_numpy(read_ipc(workspace.store, unit.description["survivors"]), "doc")
+    survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
     structured = workspace.settings.get("structured")
     ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
         columns = ["doc", "text", "source", *([f"keep.{STRUCTURE}"] if structured else [])]
-        batches = parquet_batches(workspace.store, unit.description["documents"], columns)
+        batches = parquet_batches(workspace.store, unit.inputs["documents"], columns)
         while (batch := _next_survivors(batches, survivors, workspace)) is not None:
             docs, texts = batch.column("doc").to_numpy(), batch.column("text")
             probe_in_child(workspace, docs, batch, partial(_process, tokeniser, structured))
@@ -84,7 +84,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 number = int(docs[mismatch.row])
                 workspace.metadata.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
-    workspace.store.release(unit.description["documents"]["path"])
+    workspace.store.drop_page_cache(unit.inputs["documents"]["path"])
 
 
 def _process(tokeniser: Tokeniser, structured: Json | None, batch: pa.RecordBatch) -> None:
