@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.dedup.components import connected_components
 from winnow.dedup.minhash import MinHashConfig
+from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import StageSummary
-from winnow.engine.executors.execute import ComputeConfig
 from winnow.engine.records import Record, Unit, total
 from winnow.engine.stage import Stage, peak_memory_mb
 from winnow.storage.local_store import LocalStore

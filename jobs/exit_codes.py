@@ -29,15 +29,7 @@ NO_READER = 141
 def true_exit_codes() -> Iterator[None]:
     """Run a command; every error ends the process with a message and the code that belongs to it."""
     # imported late so that `winnow --help` stays quick
-    from winnow.config.config import ConfigError
-    from winnow.engine.engine import StageFailedError
-    from winnow.engine.executors.connect import ClusterError
-    from winnow.engine.lease import LeaseHeldError
-    from winnow.engine.stopping import ForcedStop, StoppedError, exit_code_of
-    from winnow.flow.context import UnreadableShareError
-    from winnow.report.balances import BooksError
-    from winnow.sources.inputs import InputError
-    from winnow.storage.address import AddressError
+    from winnow.errors import ForcedStop, WinnowError
 
     try:
         yield
@@ -46,13 +38,9 @@ def true_exit_codes() -> Iterator[None]:
         if isinstance(error.__context__, BrokenPipeError):  # rich ends the process where nobody reads its tables
             leave(NO_READER)
         raise
-    except (ConfigError, InputError, ClusterError, UnreadableShareError, AddressError) as error:
-        _end(error, REFUSED)
-    except (StoppedError, ForcedStop) as error:
-        _end(error, exit_code_of(error.signal_number))
-    except LeaseHeldError as error:
-        _end(error, HELD)
-    except (StageFailedError, BooksError, OSError) as error:
+    except (WinnowError, ForcedStop) as error:
+        _end(error, error.exit_code)
+    except OSError as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             leave(NO_READER)
         _end(error, FAILED)

@@ -17,7 +17,7 @@ def near(
     from .exit_codes import printable, true_exit_codes
 
     with true_exit_codes():
-        from winnow.config.config import ConfigError
+        from winnow.errors import ConfigError
         from winnow.finished.explain import explain
         from winnow.finished.explore import nearest_documents
         from winnow.finished.finished import load_finished

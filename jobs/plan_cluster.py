@@ -44,7 +44,7 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
         ConfigError: an option cannot be used, or no number of nodes does what is asked.
     """
     import orjson
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import plan_cluster
 
     _check_finite(asked)
@@ -64,7 +64,7 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
 
 def _check_finite(asked: Asked) -> None:
     """Refuse numbers that are none, or larger than any cluster; the command refuses those that are too small."""
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
 
     for field in fields(asked):
         value = getattr(asked, field.name)
@@ -94,7 +94,7 @@ def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
 
 
 def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Assumptions"]:
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import Assumptions, NodeType
 
     table = _node_table(Path(asked.node_types) if asked.node_types else NODE_TYPES)
@@ -129,7 +129,7 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Assumptions"
 
 def _node_table(path: Path) -> dict[str, Any]:
     import yaml
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import NodeType
 
     try:
@@ -171,7 +171,7 @@ def _check_numbers(where: str, values: dict[str, Any], may_be_0: tuple[str, ...]
 
 
 def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
 
     if asked.nodes is not None:
         return [plan.on(asked.nodes)]

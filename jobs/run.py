@@ -78,7 +78,7 @@ def run(
 
 
 def _refuse_name(name: str | None, new_only: bool) -> None:
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
 
     if name is not None and not new_only:
         raise ConfigError("--as names a shard set of a corpus that grows; use it with --new-only")

@@ -182,10 +182,10 @@ def convert(
     is read.
     """
     with true_exit_codes():
-        from winnow.config.config import ConfigError
+        from winnow.errors import ConfigError
         from winnow.finished.convert import convert as convert_shards
         from winnow.finished.finished import load_finished
-        from winnow.stages.shards.shard_files import FORMATS
+        from winnow.shards.formats.formats import FORMATS
 
         if to not in FORMATS:
             raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")

@@ -86,7 +86,7 @@ def _options(overrides: list[str], *, new_only: bool, name: str | None, if_chang
 
 
 def _variables(given: list[str]) -> dict[str, str]:
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
 
     for text in given:
         if "=" not in text:
@@ -96,7 +96,7 @@ def _variables(given: list[str]) -> dict[str, str]:
 
 def _refuse_relative_paths(config: "Config") -> None:
     """A job's current folder is a temporary one of the cluster: what lay under it would be lost."""
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
     from winnow.storage.address import is_url
 
     paths = {"run": config.run}
@@ -114,8 +114,8 @@ def _refuse_relative_paths(config: "Config") -> None:
 
 
 def _client(address: str | None) -> Any:
-    from winnow.engine.executors.connect import ClusterError
     from winnow.engine.executors.private_ray import quiet_ray_environment
+    from winnow.errors import ClusterError
 
     quiet_ray_environment()
     from ray.job_submission import JobSubmissionClient
@@ -139,7 +139,7 @@ def _submit(
     job: str | None,
     variables: dict[str, str],
 ) -> str:
-    from winnow.config.config import ConfigError
+    from winnow.errors import ConfigError
 
     with tempfile.TemporaryDirectory(prefix="winnow-submit-") as alone:
         if working_dir is None:
@@ -222,7 +222,7 @@ def _print_new(log: str, printed: int) -> int:
 
 def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
     """The run's exit code; what a user needs to know goes to stderr."""
-    from winnow.engine.stopping import exit_code_of
+    from winnow.errors import exit_code_of
 
     from .exit_codes import FAILED, OK, RESUMABLE, printable
 

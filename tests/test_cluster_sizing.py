@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.runs.estimate.cluster import CORE_SECONDS_A_MB, Assumptions, NodeType, plan_cluster
 from winnow.runs.estimate.requests import requests_of
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of

@@ -2,8 +2,9 @@ import json
 
 import pytest
 import yaml
-from winnow.config.config import ConfigError, load_config, parse_config
+from winnow.config.config import load_config, parse_config
 from winnow.config.starter import starter_config
+from winnow.errors import ConfigError
 
 MINIMAL = {"run": "runs/x", "sources": [{"name": "web", "path": "data/*.jsonl"}]}
 

@@ -6,16 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from winnow.config.config import ConfigError
 from winnow.engine.engine import StageFailedError
-from winnow.engine.executors.connect import ClusterError
 from winnow.engine.executors.execute import Failure
-from winnow.engine.lease import LeaseHeldError
-from winnow.engine.stopping import ForcedStop, Stop, StoppedError
-from winnow.flow.context import UnreadableShareError
-from winnow.report.balances import BooksError
+from winnow.engine.stopping import Stop
+from winnow.errors import (
+    BooksError,
+    ClusterError,
+    ConfigError,
+    ForcedStop,
+    LeaseHeldError,
+    StoppedError,
+    StorageError,
+    UnreadableShareError,
+)
 from winnow.sources.catalogue import InputError
-from winnow.storage.store import StorageError
 
 from jobs import exit_codes as exits
 from jobs.exit_codes import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes

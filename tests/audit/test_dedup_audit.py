@@ -10,11 +10,12 @@ import pytest
 import yaml
 from winnow import schemas
 from winnow.audit.clusters import largest_clusters
-from winnow.audit.dedup import NothingToAuditError, SampleSizes, audit_dedup
+from winnow.audit.dedup import SampleSizes, audit_dedup
 from winnow.audit.documents import components_of, draw
 from winnow.audit.planted import EDITS, measure_planted
 from winnow.config.config import parse_config
 from winnow.dedup.bands import candidate_probability
+from winnow.errors import NothingToAuditError
 from winnow.finished.finished import FinishedRun, load_finished
 from winnow.runs.run import run
 from winnow.stages.tables import list_column_to_2d, read_ipc

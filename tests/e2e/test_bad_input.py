@@ -13,9 +13,9 @@ import yaml
 import zstandard
 from winnow import schemas
 from winnow.config.config import parse_config
+from winnow.errors import UnreadableShareError
 from winnow.finished.explain import explain, find
 from winnow.finished.finished import load_finished
-from winnow.flow.context import UnreadableShareError
 from winnow.runs.run import run
 
 from tests.e2e.sample import articles

@@ -9,13 +9,14 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 from winnow.audit.verify.verify import check_shards
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.convert import convert
 from winnow.finished.finished import FinishedRun, load_finished
 from winnow.finished.shards import read_stored, stored_shards
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.raw import NAMES
-from winnow.stages.shards.shard_files import FORMATS
 from winnow.stages.shards.shard_set import described_formats, files_of
 
 from jobs.shards import shown_text
@@ -378,7 +379,7 @@ def test_shards_too_large_for_a_format_are_refused_before_any_work(sample, tmp_p
 
 def test_ids_beyond_the_vocabulary_fail_the_shard(finished, sample, tmp_path):
     from winnow.engine.stage import Workspace
-    from winnow.shards.formats.payload import FormatError
+    from winnow.errors import FormatError
     from winnow.stages.shards.shard_files import ShardId, write_rows
 
     shard = next(stored_shards(finished, "parquet"))

@@ -12,8 +12,9 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from winnow.config.config import ConfigError, parse_config
-from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.config.config import parse_config
+from winnow.engine.lease import hold_lease
+from winnow.errors import ConfigError, LeaseHeldError
 from winnow.finished.finished import load_finished
 from winnow.index.folder import Index
 from winnow.runs.corpus import CORPUS, add_new_inputs, is_unchanged

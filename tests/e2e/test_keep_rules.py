@@ -5,7 +5,8 @@ import random
 
 import pytest
 from winnow import schemas
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run
 

@@ -14,12 +14,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError, UnreadableShareError
 from winnow.finished.convert import convert
 from winnow.finished.explain import explain, find
 from winnow.finished.finished import FinishedRun, load_finished
 from winnow.finished.shards import row_shape
-from winnow.flow.context import UnreadableShareError
 from winnow.runs.run import run
 from winnow.stages.decide import label_cuts
 from winnow.stages.ingest import measure, slices

@@ -9,7 +9,8 @@ import yaml
 from ftfy import fix_text
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import explain, find
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run

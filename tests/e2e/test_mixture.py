@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import explain
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run

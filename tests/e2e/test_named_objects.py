@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.finished import load_finished
 from winnow.runs.corpus import is_unchanged
 from winnow.runs.plan import plan_run

@@ -13,13 +13,13 @@ import yaml
 from typer.testing import CliRunner
 from winnow import schemas
 from winnow.audit.verify.verify import recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
-from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.engine.lease import hold_lease
+from winnow.errors import ConfigError, LeaseHeldError, UnreadableShareError
 from winnow.finished.earlier import EarlierDocument
 from winnow.finished.explain import LostDocument, explain, find
 from winnow.finished.finished import load_finished
-from winnow.flow.context import UnreadableShareError
 from winnow.index.check import check_index
 from winnow.index.folder import Index
 from winnow.runs.run import run

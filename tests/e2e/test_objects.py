@@ -9,8 +9,9 @@ import orjson
 import pytest
 import yaml
 from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
+from winnow.errors import ConfigError
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run
 from winnow.runs.status import status_of

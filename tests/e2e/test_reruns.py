@@ -13,7 +13,8 @@ from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
 from winnow.engine import engine as engine_module
-from winnow.engine.lease import LEASE, LeaseHeldError, hold_lease
+from winnow.engine.lease import LEASE, hold_lease
+from winnow.errors import LeaseHeldError
 from winnow.finished.explain import explain, find, unreadable
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import explain
 from winnow.finished.finished import load_finished
 from winnow.runs.run import load_run_vocabulary, run

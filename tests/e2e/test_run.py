@@ -12,9 +12,9 @@ from ftfy import fix_text
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
+from winnow.errors import UnreadableShareError
 from winnow.finished.explain import examples, explain, find
 from winnow.finished.finished import load_finished
-from winnow.flow.context import UnreadableShareError
 from winnow.runs.run import run
 
 from tests.e2e.processes import command, kill_when

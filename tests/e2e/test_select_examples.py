@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import examples, explain
 from winnow.finished.finished import load_finished
 from winnow.runs.plan import plan_run

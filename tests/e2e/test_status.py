@@ -5,9 +5,10 @@ import logging
 
 import orjson
 import pytest
-from winnow.config.config import ConfigError, parse_config
+from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import LEASE, hold_lease
+from winnow.errors import ConfigError
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run
 from winnow.runs.status import status_of

@@ -2,8 +2,9 @@ import os
 from glob import glob
 
 import pytest
+from winnow.errors import InputError
 from winnow.sources.catalogue import build_catalogue, list_inputs
-from winnow.sources.inputs import InputError, list_paths
+from winnow.sources.inputs import list_paths
 from winnow.storage.local_store import LocalStore
 
 

@@ -3,13 +3,15 @@ import os
 import signal
 
 import pytest
-from winnow.engine.engine import Engine, NotReadyError, StageFailedError
-from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, ComputeConfig, group_units
+from winnow.engine.config import ComputeConfig
+from winnow.engine.engine import Engine, StageFailedError
+from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage
+from winnow.errors import NotReadyError, StorageError
 from winnow.stages.tables import read_listing
 from winnow.storage.local_store import LocalStore
-from winnow.storage.store import StorageError, Store
+from winnow.storage.store import Store
 
 BIG = 10_000_000  # over the size at which a stage runs in the driver
 

@@ -7,11 +7,11 @@ import time
 
 import pyarrow as pa
 import pytest
+from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
-from winnow.engine.executors.connect import ClusterError
-from winnow.engine.executors.execute import ComputeConfig
 from winnow.engine.records import Unit
 from winnow.engine.stage import Accelerated, Stage
+from winnow.errors import ClusterError
 from winnow.storage.local_store import LocalStore
 
 BIG = 10_000_000

@@ -9,13 +9,12 @@ import time
 import orjson
 import pytest
 from winnow.engine.executors.stuck_workers import _NOTE
-from winnow.engine.lease import EXPIRES_AFTER_S, LEASE, LeaseHeldError, hold_lease
-from winnow.storage.address import AddressError
+from winnow.engine.lease import EXPIRES_AFTER_S, LEASE, hold_lease
+from winnow.errors import AddressError, LeaseHeldError, StorageError
 from winnow.storage.config import StorageConfig
 from winnow.storage.local_store import LocalStore
 from winnow.storage.object_files import AT_ONCE
 from winnow.storage.open_store import open_store
-from winnow.storage.store import StorageError
 from winnow.storage.traffic import counted_traffic
 
 BUCKET = "winnow-store"

@@ -5,11 +5,12 @@ import signal
 import time
 
 import pytest
+from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
-from winnow.engine.executors.execute import ComputeConfig
 from winnow.engine.records import Unit
 from winnow.engine.stage import Stage
-from winnow.engine.stopping import ForcedStop, Stop, StoppedError, exit_code_of
+from winnow.engine.stopping import Stop
+from winnow.errors import ForcedStop, StoppedError, exit_code_of
 from winnow.storage.local_store import LocalStore
 
 

@@ -2,8 +2,8 @@ import errno
 import os
 
 import pytest
+from winnow.errors import StorageError
 from winnow.storage.local_store import LocalStore
-from winnow.storage.store import StorageError
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -3,10 +3,11 @@
 import threading
 
 import pytest
-from winnow.storage.address import AddressError, check_address, check_endpoint
+from winnow.errors import AddressError, ObjectStorageError
+from winnow.storage.address import check_address, check_endpoint
 from winnow.storage.config import StorageConfig
 from winnow.storage.listing import find_objects
-from winnow.storage.object_errors import ObjectStorageError, without_secrets
+from winnow.storage.object_errors import without_secrets
 from winnow.storage.object_files import ObjectFiles, object_files
 from winnow.storage.traffic import counted_traffic
 
@@ -176,7 +177,8 @@ def test_objects_that_runs_write_are_no_input(files):
 
 
 def test_an_input_written_anew_is_noticed(files):
-    from winnow.sources.inputs import InputError, check_unchanged
+    from winnow.errors import InputError
+    from winnow.sources.inputs import check_unchanged
 
     urls = [f"{BUCKET}/changing/{number}" for number in range(3)]
     for url in urls:

@@ -3,8 +3,9 @@
 import threading
 
 import pytest
+from winnow.errors import NamedObjectError
 from winnow.storage.config import StorageConfig
-from winnow.storage.node_copy import NamedObjectError, node_copy, pinned, without_pin
+from winnow.storage.node_copy import node_copy, pinned, without_pin
 
 BUCKET = "winnow-named"
 

@@ -5,7 +5,8 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
-from winnow.select.encoder import EncoderConfig, HashingEncoder
+from winnow.select.encoder import HashingEncoder
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.vectors import unit_rows
 from winnow.text.words import hash_words
 

@@ -8,7 +8,8 @@ from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 
 from tests.select.planted import PAIRS, found_shares, planted
 

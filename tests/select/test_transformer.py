@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from winnow.select.encoder import EncoderConfig, encoder_of, encoder_settings
-from winnow.select.model_folder import ModelFolderError, inspect_model, model_folder
+from winnow.errors import ModelFolderError
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
+from winnow.select.model_folder import inspect_model, model_folder
 from winnow.select.transformer import TransformerEncoder, batches_by_length
 from winnow.select.vectors import has_vector, stored_vectors
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from winnow import schemas
 from winnow.dedup.minhash import MinHashConfig
-from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.config import ComputeConfig
 from winnow.engine.stage import peak_memory_mb
 from winnow.storage.local_store import LocalStore
 

@@ -6,15 +6,15 @@ import signal
 import numpy as np
 import pyarrow as pa
 import pytest
-from winnow.engine.quarantine import QuarantineError, quarantine, quarantined_documents
+from winnow.engine.quarantine import quarantine, quarantined_documents
 from winnow.engine.records import Unit
 from winnow.engine.stage import Workspace
+from winnow.errors import QuarantineError, StorageError
 from winnow.sources.records import BatchBuilder
 from winnow.sources.slices import FileSlice
 from winnow.stages.ingest.isolate import MOST_OF_A_BATCH, find_poison_rows, probe_in_child, without
 from winnow.stages.ingest.slices import _with_aside, parse_quarantined
 from winnow.storage.local_store import LocalStore
-from winnow.storage.store import StorageError
 
 
 def work(texts) -> None:

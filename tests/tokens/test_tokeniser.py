@@ -17,10 +17,10 @@ import tokenizers
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.cuts import _is_hard, cut_long
 from winnow.tokens.patterns import PATTERNS
 from winnow.tokens.tokeniser import Checked, TokenisedTexts, Tokeniser
-from winnow.tokens.vocabulary import TokeniserConfig
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} (corpus and vocabularies) is not here")

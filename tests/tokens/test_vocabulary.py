@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiktoken_ext.openai_public as published
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import ENCODINGS, PATTERNS, find_pattern
-from winnow.tokens.vocabulary import TokeniserConfig, load_vocabulary
+from winnow.tokens.vocabulary import load_vocabulary
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "vocab"
 needs_vocab = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not here")

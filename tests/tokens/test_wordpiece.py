@@ -12,8 +12,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from winnow.stages.tokenise.tokenise import stage
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import TokenisedTexts, Tokeniser, with_first_token
-from winnow.tokens.vocabulary import TokeniserConfig, load_vocabulary
+from winnow.tokens.vocabulary import load_vocabulary
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CASED, UNCASED = (SHARED / "vocab" / f"bert-base-{kind}-vocab.txt" for kind in ("cased", "uncased"))

@@ -11,6 +11,7 @@ from winnow.audit.exact_search import Sets, join_sets, shingles_of
 from winnow.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from winnow.audit.removed import Removed, measure_removed
 from winnow.audit.twins import Twins, measure_twins
+from winnow.errors import NothingToAuditError
 from winnow.finished.finished import FinishedRun, texts_of
 from winnow.report.alarms import dedup_alarms
 from winnow.text.words import hash_words
@@ -53,10 +54,6 @@ class DedupAudit:
     def guaranteed(self) -> bool:
         """Whether every sampled removed document has a kept one at verified similarity >= threshold."""
         return self.removed.violations_count == 0
-
-
-class NothingToAuditError(Exception):
-    """No document took part in dedup: every file was known already, or the filter dropped all."""
 
 
 def audit_dedup(run: FinishedRun, sizes: SampleSizes, seed: int) -> DedupAudit:

@@ -13,11 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.config.config import ConfigError
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import MinHashConfig
+from winnow.errors import ConfigError
 from winnow.finished.finished import FinishedRun, parts_holding
 from winnow.shards.order import keyed_hash
-from winnow.stages.dedup.keepers import DedupConfig
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
 OUTCOMES = schemas.DECIDED_OUTCOMES

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import orjson
 
-from winnow.config.config import ConfigError
 from winnow.engine.records import Json
+from winnow.errors import ConfigError
 from winnow.finished.finished import FinishedRun, load_finished
 from winnow.index.folder import PIN
 from winnow.storage.address import absolute, last_part

@@ -17,10 +17,10 @@ from winnow.audit.documents import dedup_of
 from winnow.audit.exact_search import Sets, shingles_of
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.keepers import exact_similarity
 from winnow.dedup.minhash import signatures
 from winnow.finished.finished import FinishedRun
-from winnow.stages.dedup.keepers import DedupConfig
 from winnow.text.words import WordHashes
 
 MIN_WORDS = 50

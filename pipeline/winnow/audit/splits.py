@@ -20,9 +20,9 @@ from winnow.audit.exact_search import Pairs, SetIndex, Sets, join_sets, shingles
 from winnow.audit.intervals import Share, share_of
 from winnow.audit.ngrams import Directory, Ngrams, hash_ngrams
 from winnow.dedup.bands import band_keys, candidate_probability
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import has_shingles
 from winnow.finished.finished import FinishedRun, read_texts, texts_of
-from winnow.stages.dedup.keepers import DedupConfig
 from winnow.stages.tables import column_to_numpy, read_ipc
 from winnow.text.words import WordHashes, hash_words
 

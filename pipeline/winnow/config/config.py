@@ -12,25 +12,21 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from winnow.config.messages import mistakes_of
 from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
-from winnow.engine.executors.execute import ComputeConfig
+from winnow.dedup.config import DedupConfig
+from winnow.engine.config import ComputeConfig
+from winnow.errors import AddressError, ConfigError
 from winnow.section import Section
 from winnow.select.config import SelectConfig
+from winnow.shards.config import ShardsConfig
+from winnow.shards.formats.formats import SUPPORTS_COLUMNS, unsupported_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
-from winnow.stages.dedup.keepers import DedupConfig
-from winnow.stages.filter import FilterConfig
-from winnow.stages.ingest.measure import MeasureConfig
-from winnow.stages.shards.shard_files import SUPPORTS_COLUMNS, unsupported_columns
-from winnow.stages.shards.shards import ShardsConfig
-from winnow.storage.address import AddressError, check_address, is_url
+from winnow.storage.address import check_address, is_url
 from winnow.storage.config import StorageConfig
+from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.text.rules.rule import RuleSet
-from winnow.tokens.vocabulary import TokeniserConfig
-
-
-class ConfigError(ValueError):
-    """The config cannot be used; the message lists every mistake with its setting."""
+from winnow.tokens.config import TokeniserConfig
 
 
 class Config(Section):

@@ -2,13 +2,14 @@
 
 from typing import TypeVar
 
-from winnow.config.config import Config, ConfigError, template_address
+from winnow.config.config import Config, template_address
+from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import chat_template, template_text
 from winnow.storage.config import StorageConfig
-from winnow.storage.node_copy import NamedObjectError, node_copy, pinned
+from winnow.storage.node_copy import node_copy, pinned
 
 S = TypeVar("S", bound=Section)
 

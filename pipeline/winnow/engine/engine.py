@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 
 from winnow.engine import metrics
 from winnow.engine.attempt import Attempt
+from winnow.engine.config import ComputeConfig
 from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers
-from winnow.engine.executors.execute import ComputeConfig, Failure, run_inline, run_on_ray
+from winnow.engine.executors.execute import Failure, run_inline, run_on_ray
 from winnow.engine.executors.gpu_pool import check_gpus
 from winnow.engine.progress import StageProgress
 from winnow.engine.records import Json, Record, Unit, canonical, content_hash, identity
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
+from winnow.errors import NotReadyError, StorageError, WinnowError
 from winnow.fault_point import fault_point
-from winnow.storage.store import StorageError, Store
+from winnow.storage.store import Store
 
 log = logging.getLogger("winnow")
 
@@ -32,7 +34,7 @@ SUSPICIOUS_DEATHS = 2
 """After so many attempts in a row that ended without a word, documents that end their process are looked for."""
 
 
-class StageFailedError(RuntimeError):
+class StageFailedError(WinnowError, RuntimeError):
     """Some units of a stage failed for good; everything else is committed."""
 
     def __init__(self, stage: str, failures: list[Failure], units: int) -> None:
@@ -43,10 +45,6 @@ class StageFailedError(RuntimeError):
             f"mend the cause and run the same command\n{listed}{more}"
         )
         self.failures = failures
-
-
-class NotReadyError(Exception):
-    """A dry walk met a stage with units still to run; nothing after it can be planned."""
 
 
 @dataclass(frozen=True)

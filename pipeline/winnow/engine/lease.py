@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from winnow.errors import LeaseHeldError
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
@@ -23,10 +24,6 @@ LEASE = "lease.json"
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 60.0
 TAKE_OVER_WAIT_S = 0.2
-
-
-class LeaseHeldError(RuntimeError):
-    """Another run owns this run folder, or this index."""
 
 
 def _process_start(pid: int) -> str | None:

@@ -7,13 +7,10 @@ been readable, and no stage needs to know what another one cannot bear.
 
 import orjson
 
-from winnow.storage.store import StorageError, Store
+from winnow.errors import QuarantineError, StorageError
+from winnow.storage.store import Store
 
 FOLDER = "aside"
-
-
-class QuarantineError(RuntimeError):
-    """Documents were set aside: this unit is to be planned again without them."""
 
 
 def quarantine(store: Store, found: dict[int, str]) -> None:

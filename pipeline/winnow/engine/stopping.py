@@ -12,29 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from winnow.errors import ForcedStop, StoppedError, exit_code_of
+
 ABRUPT_SECONDS = 5.0
 """How long a run that must end at once may take to let go of its lease."""
-
-
-class StoppedError(RuntimeError):
-    """The run was asked to stop and has left work undone; the message says how much."""
-
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
-        self.signal_number = signal_number
-
-
-class ForcedStop(BaseException):
-    """A second signal came, or the grace time is over."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped before running units could commit; what is committed stays, the same command goes on")
-        self.signal_number = signal_number
-
-
-def exit_code_of(signal_number: int) -> int:
-    """130 for Ctrl-C; otherwise 75 (EX_TEMPFAIL): try again later."""
-    return 130 if signal_number == signal.SIGINT else 75
 
 
 class Stop:

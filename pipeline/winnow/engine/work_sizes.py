@@ -7,7 +7,7 @@ No size reaches an output; a corpus that outgrows a size is worked on in other u
 
 from dataclasses import dataclass
 
-from winnow.engine.executors.execute import ComputeConfig
+from winnow.engine.config import ComputeConfig
 
 SMALLEST_UNIT_MB = 64
 SMALLEST_PARTITION_MB = 256

@@ -6,13 +6,14 @@ The result is a shard set of its own, with a manifest: byte for byte what the ru
 
 from collections.abc import Callable
 
-from winnow.config.config import ConfigError
 from winnow.engine.records import Json, Output
+from winnow.errors import ConfigError, FormatError
 from winnow.finished.finished import FinishedRun
 from winnow.finished.shards import best_source, check_stored, read_stored, row_shape, stored_shards
-from winnow.shards.formats.payload import FormatError, check_ids
+from winnow.shards.formats.formats import COMPRESSIBLE, INDEXED
+from winnow.shards.formats.payload import check_ids
 from winnow.shards.manifest import manifest_bytes
-from winnow.stages.shards.shard_files import COMPRESSIBLE, INDEXED, ShardId, Written, index_bytes, write_format
+from winnow.stages.shards.shard_files import ShardId, Written, index_bytes, write_format
 from winnow.stages.shards.shard_index import index_path
 from winnow.stages.shards.shard_set import WrittenShard, format_entries
 from winnow.storage.address import absolute

@@ -7,14 +7,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.config.config import ConfigError
+from winnow.errors import ConfigError, ModelFolderError, NamedObjectError
 from winnow.finished.finished import FinishedRun
 from winnow.select.encoder import encoder_identity, encoder_settings
-from winnow.select.model_folder import ModelFolderError
 from winnow.stages.select.clusters import encoder_note
 from winnow.stages.select.embed import on_this_node
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
-from winnow.storage.node_copy import NamedObjectError
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 

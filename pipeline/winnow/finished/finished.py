@@ -11,16 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.config.config import Config, ConfigError, parse_config
+from winnow.config.config import Config, parse_config
 from winnow.engine.records import Json, Record
+from winnow.errors import AddressError, ConfigError, StorageError
 from winnow.runs.corpus import SETS, shard_sets
 from winnow.runs.run import STATE
 from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.shards.shard_set import parse_manifest
 from winnow.stages.tables import read_listing
-from winnow.storage.address import AddressError, is_url
+from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store
-from winnow.storage.store import StorageError, Store
+from winnow.storage.store import Store
 
 
 @dataclass(frozen=True)

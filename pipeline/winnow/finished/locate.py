@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.config.config import ConfigError
 from winnow.engine.exchange import partition_of_hash
 from winnow.engine.records import Json
+from winnow.errors import ConfigError
 from winnow.finished.finished import FinishedRun
 from winnow.shards.order import order_keys
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups

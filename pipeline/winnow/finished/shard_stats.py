@@ -7,12 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json, Record
+from winnow.errors import StorageError
 from winnow.finished.finished import FinishedRun
 from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
 from winnow.stages.shards.shard_reading import has_document_boundaries
 from winnow.stages.shards.shard_set import described_formats, files_of
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
-from winnow.storage.store import StorageError
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 

@@ -8,16 +8,15 @@ import pyarrow as pa
 import zstandard
 
 from winnow.audit.verify.verify import check_file
-from winnow.config.config import ConfigError
 from winnow.engine.records import Json
+from winnow.errors import ConfigError, FormatError, StorageError
 from winnow.finished.finished import FinishedRun
 from winnow.shards.footer import footer_fault
-from winnow.shards.formats.payload import FormatError
+from winnow.shards.formats.formats import FORMATS
 from winnow.shards.packed_rows import PackedRows
-from winnow.stages.shards.shard_files import FORMATS, document_separator
+from winnow.stages.shards.shard_files import document_separator
 from winnow.stages.shards.shard_reading import RowShape, read_shard
 from winnow.stages.shards.shard_set import described_formats
-from winnow.storage.store import StorageError
 
 
 class StoredShard(NamedTuple):

@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
+from winnow.dedup.config import DedupConfig
 from winnow.engine.engine import Engine
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit, total, totals_under
 from winnow.engine.work_sizes import WorkSizes, work_sizes
+from winnow.errors import ConfigError, UnreadableShareError
 from winnow.flow.labels import cut_strata, settle_labels
 from winnow.flow.mixture import mix_documents
 from winnow.flow.select import select_documents
 from winnow.index.join import IndexRun
 from winnow.report.alarms import Alarm, dedup_alarms
 from winnow.report.unreadable import unreadable_summary
+from winnow.shards.formats.formats import INDEXED
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages import filter as filtering
@@ -29,17 +32,12 @@ from winnow.stages.dedup import bands, candidate_sets, components, index_lookup,
 from winnow.stages.ingest import boilerplate, line_removal, lines, measure, slices
 from winnow.stages.ingest.labels import LabelSet
 from winnow.stages.shards import row_groups, shard_index, shards, shuffle
-from winnow.stages.shards.shard_files import INDEXED
 from winnow.stages.shards.shard_set import folder_of
 from winnow.stages.tables import read_parquet
 from winnow.stages.tokenise import tokenise
 from winnow.text.lines.config import LinesConfig
 from winnow.tokens.marks import MARK
 from winnow.tokens.vocabulary import Vocabulary
-
-
-class UnreadableShareError(RuntimeError):
-    """More of the input could not be read than the config allows."""
 
 
 @dataclass
@@ -133,7 +131,7 @@ def clean_documents(context: RunContext) -> None:
     unit_bytes = context.sizes.unit_mb * 1_000_000
 
     counted = engine.run(slices.count_stage(), slices.plan_count(context.files, sources, unit_bytes))
-    minhash = config.dedup.minhash if config.dedup else keepers.DedupConfig().minhash
+    minhash = config.dedup.minhash if config.dedup else DedupConfig().minhash
     runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
     measuring = measure.stage(config.measure, minhash, lines_config, runtime)

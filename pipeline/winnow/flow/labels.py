@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from winnow.config.config import ConfigError
 from winnow.engine.records import Json, total
+from winnow.errors import ConfigError
 from winnow.report.balances import Balance
 from winnow.stages.decide import label_cuts
 from winnow.stages.ingest import labels

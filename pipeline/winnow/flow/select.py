@@ -3,15 +3,16 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
+from winnow.dedup.config import DedupConfig
 from winnow.engine.records import Json, Record
 from winnow.engine.stage import Stage
+from winnow.errors import CentresError, ConfigError, ModelFolderError
 from winnow.flow.select_examples import judge_quality, weigh_importance
 from winnow.select.config import SelectConfig
 from winnow.select.encoder import encoder_settings
-from winnow.select.model_folder import ModelFolderError
 from winnow.stages.dedup import components
-from winnow.stages.dedup.keepers import DedupConfig, part_starts
+from winnow.stages.dedup.keepers import part_starts
 from winnow.stages.select import clusters, embed, scores, select, semantic
 from winnow.storage.node_copy import with_user_addresses
 
@@ -68,7 +69,7 @@ def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, St
     try:
         encoder = encoder_settings(embed.on_this_node(select.encoder, config.storage), asks_for_gpus(config))
         return encoder, clusters.centres_stage(select.clusters, encoder, config.storage)
-    except (ModelFolderError, clusters.CentresError) as error:
+    except (ModelFolderError, CentresError) as error:
         told = with_user_addresses(error, config.storage, select.encoder.model, select.clusters.centres)
         raise ConfigError(told) from error
 

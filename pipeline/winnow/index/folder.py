@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
 from winnow.dedup.index import MAX_PARTS
 from winnow.dedup.verification import SETTLED_ERRORS, Verify
 from winnow.engine.lease import LEASE
 from winnow.engine.records import Json, content_hash
+from winnow.errors import ConfigError
 from winnow.storage.address import absolute, is_url, last_part
 from winnow.storage.config import StorageConfig
 from winnow.storage.open_store import open_store

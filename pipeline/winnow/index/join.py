@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage
+from winnow.errors import ConfigError
 from winnow.index.folder import Index, Pin, Segment, content_of, pin_segments, pinned_settings
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at

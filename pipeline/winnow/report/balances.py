@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-
-class BooksError(RuntimeError):
-    """Two sums that must be equal are not."""
+from winnow.errors import BooksError
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
-from winnow.config.config import Config, ConfigError, parse_config
+from winnow.config.config import Config, parse_config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Json
 from winnow.engine.stopping import Stop
+from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files

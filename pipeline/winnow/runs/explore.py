@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from winnow.config.config import Config, ConfigError, load_config, read_config
+from winnow.config.config import Config, load_config, read_config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.stopping import Stop
+from winnow.errors import ConfigError
 from winnow.finished.finished import FinishedRun, load_finished, run_folder
 from winnow.flow.context import RunContext, clean_documents
 from winnow.flow.select import asks_for_gpus, assign, check_encoder

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_remote_files
-from winnow.engine.engine import Engine, NotReadyError
+from winnow.engine.engine import Engine
 from winnow.engine.records import total
+from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext, run_all_stages
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
+from winnow.shards.formats.formats import INDEXED
 from winnow.stages.ingest.slices import estimated_bytes
-from winnow.stages.shards.shard_files import INDEXED
 from winnow.storage.open_store import open_store
 
 STAGES = (

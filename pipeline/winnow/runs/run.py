@@ -9,28 +9,35 @@ import numpy as np
 import orjson
 import yaml
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
-from winnow.engine.lease import LeaseHeldError, hold_lease
+from winnow.engine.lease import hold_lease
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import total
-from winnow.engine.stopping import ForcedStop, Stop, StoppedError
+from winnow.engine.stopping import Stop
+from winnow.errors import (
+    ConfigError,
+    ForcedStop,
+    FormatError,
+    InputError,
+    LeaseHeldError,
+    NamedObjectError,
+    StoppedError,
+)
 from winnow.flow.context import RunContext, run_all_stages
 from winnow.flow.select import check_encoder
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.report.manifest import close_and_describe, shards_folder
-from winnow.shards.formats.payload import FormatError
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
 from winnow.sources.catalogue import list_inputs
-from winnow.sources.inputs import InputError
 from winnow.sources.read import format_of
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shard_files import check_formats
 from winnow.stages.shards.shards import written_columns
-from winnow.storage.node_copy import NamedObjectError, node_copy, pinned, with_user_addresses
+from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
 from winnow.storage.open_store import open_store
 from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
 

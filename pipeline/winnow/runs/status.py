@@ -8,9 +8,10 @@ import orjson
 from winnow.engine.attempt import State, read_attempt
 from winnow.engine.lease import LEASE, holder_of
 from winnow.engine.records import Json
+from winnow.errors import StorageError
 from winnow.finished.finished import read_manifest, run_folder
 from winnow.runs.run import STATE
-from winnow.storage.store import StorageError, Store
+from winnow.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
-from winnow.config.config import Config, ConfigError
+from winnow.config.config import Config
 from winnow.config.remote_files import with_templates
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Record, total
+from winnow.errors import ConfigError
 from winnow.flow.context import RunContext, clean_documents
 from winnow.runs.run import resolve_inputs
 from winnow.stages.tables import read_ipc
@@ -23,9 +24,10 @@ from winnow.storage.config import StorageConfig
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
 from winnow.tokens.training import tokenizer_json, train_ranks
-from winnow.tokens.vocabulary import TokeniserConfig, load_vocabulary
+from winnow.tokens.vocabulary import load_vocabulary
 
 RANKS, JSON, REPORT, CONFIG = "vocabulary.tiktoken", "tokenizer.json", "report.json", "tokenise.yaml"
 COMPARED = ("gpt2", "o200k_base")

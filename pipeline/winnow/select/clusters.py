@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from winnow.section import Section
-from winnow.select.nearest import HostVectors, Vectors, vectors_on
+from winnow.select.backends import vectors_on
+from winnow.select.nearest import HostVectors, Vectors
 from winnow.select.vectors import unit_rows
 
 MOST_CLUSTERS_AUTO = 50_000

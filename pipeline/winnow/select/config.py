@@ -6,7 +6,7 @@ from pydantic import field_validator, model_validator
 
 from winnow.section import Section
 from winnow.select.clusters import ClustersConfig
-from winnow.select.encoder import EncoderConfig
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.examples import ExamplesConfig
 from winnow.select.importance import ImportanceConfig
 from winnow.select.prototypes import PrototypesConfig

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.select.vectors import unit_rows
+from winnow.select.vectors import FIXED_POINT, unit_rows
 
 GROUP = 32
 """Centres of a group in the search."""
@@ -145,8 +145,6 @@ class DeviceVectors:
     def sums(self, group: NDArray[np.int32], number: int) -> NDArray[np.float64]:
         """As :class:`winnow.select.nearest.Vectors`. Atomic additions come in any order; these are exact in each."""
         import torch  # noqa: PLC0415
-
-        from winnow.select.nearest import FIXED_POINT  # noqa: PLC0415 - it imports this module late, too
 
         where = torch.from_numpy(group).to(self.rows.device).long()
         sums = torch.zeros((number, self.rows.shape[1]), dtype=torch.float64, device=self.rows.device)

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from winnow.errors import ModelFolderError
+
 PACKAGE = "package:"
 POOLINGS = {
     "mean": "pooling_mode_mean_tokens",
@@ -25,10 +27,6 @@ POOLINGS = {
 """Ways to make one vector of a text's token vectors, and their flags in older pooling configs."""
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
-
-
-class ModelFolderError(ValueError):
-    """A model cannot be used; the message names the folder or file, and what would do."""
 
 
 @dataclass(frozen=True)

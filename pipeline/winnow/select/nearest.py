@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.equal_runs import equal_runs
-from winnow.select.vectors import BLOCK_ROWS, unit_rows
+from winnow.select.vectors import BLOCK_ROWS, FIXED_POINT, unit_rows
 
 BLOCK_BYTES = 64_000_000
 """A block of cosines on the host, at most: never all vectors with all centres."""
-FIXED_POINT = 2.0**28
-"""Coordinates are added as multiples of 1 / FIXED_POINT."""
 
 
 class Vectors(Protocol):
@@ -48,27 +46,6 @@ class Vectors(Protocol):
 
     def take(self, places: NDArray[np.int64]) -> "Vectors":
         """Some of them."""
-
-
-def vectors_on(device: str, vectors: NDArray[Any]) -> Vectors:
-    """Vectors float16 or float32 [N, D] (scaled to unit length) where they are computed with.
-
-    Args:
-        device: ``cpu`` stays with numpy; any name of a torch device (``cuda``, ``cpu:0``) goes there.
-        vectors: no zero rows.
-    """
-    if device == "cpu":
-        return HostVectors(vectors)
-    from winnow.select.device_vectors import DeviceVectors  # noqa: PLC0415 - torch is optional, and slow to load
-
-    return DeviceVectors.of(vectors, device)
-
-
-def nearest_centres(
-    vectors: NDArray[Any], centres: NDArray[np.float32], number: int = 1, device: str = "cpu"
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The ``number`` centres of largest cosine for each vector, as :meth:`Vectors.nearest` gives them."""
-    return vectors_on(device, vectors).nearest(centres, number)
 
 
 class HostVectors:

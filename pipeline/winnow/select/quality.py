@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import Field
 
+from winnow.errors import ExamplesError
 from winnow.section import Section
 from winnow.select.examples import ExamplesConfig
 from winnow.select.logistic import fit_line, margins, probability
@@ -56,10 +57,6 @@ class QualityConfig(Section):
     def example_sets(self) -> dict[str, ExamplesConfig]:
         """Its example files, by the setting that names them."""
         return {POSITIVE: self.positive, NEGATIVE: self.negative}
-
-
-class ExamplesError(ValueError):
-    """The examples cannot train a head."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from winnow.errors import ModelFolderError
 from winnow.numeric.prefetch import prefetch
-from winnow.select.encoder import EncoderConfig
-from winnow.select.model_folder import ModelFolder, ModelFolderError, inspect_model
+from winnow.select.encoder_config import EncoderConfig
+from winnow.select.model_folder import ModelFolder, inspect_model
 from winnow.select.vectors import device_of_this_process
 
 log = logging.getLogger("winnow")

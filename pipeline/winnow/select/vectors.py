@@ -48,3 +48,7 @@ def device_of_this_process() -> str:
     except ImportError:
         return "cpu"
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+FIXED_POINT = 2.0**28
+"""Coordinates are added as multiples of 1 / FIXED_POINT."""

@@ -10,7 +10,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(torch_datasets, name)
     if name == "ShardError":
-        from winnow.shards.dataset.errors import ShardError  # noqa: PLC0415
+        from winnow.errors import ShardError  # noqa: PLC0415
 
         return ShardError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

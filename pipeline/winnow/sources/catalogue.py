@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from winnow.sources.inputs import InputError, InputState, list_paths, look_at
+from winnow.errors import InputError
+from winnow.sources.inputs import InputState, list_paths, look_at
 from winnow.storage.address import real
 from winnow.storage.config import StorageConfig
 from winnow.storage.store import Store

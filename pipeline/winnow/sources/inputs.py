@@ -8,12 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from winnow.storage.address import AddressError, absolute, is_url, real
+from winnow.errors import AddressError, InputError
+from winnow.storage.address import absolute, is_url, real
 from winnow.storage.config import StorageConfig
-
-
-class InputError(ValueError):
-    """The inputs that the config names are not there or cannot be used."""
 
 
 class InputState(NamedTuple):

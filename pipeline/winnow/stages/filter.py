@@ -1,7 +1,5 @@
 """Filter: the published rules, decided on signals alone. Reads no text."""
 
-from typing import Literal
-
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -13,16 +11,10 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import draw_copies
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_parquet
-from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
+from winnow.text.config import FilterConfig
+from winnow.text.rules.rules import RULE_NAMES, evaluate
 
 EMPTY_RULE = RULE_NAMES.index("empty")
-
-
-class FilterConfig(RulesConfig):
-    """Which documents go on."""
-
-    mode: Literal["filter", "annotate"] = "filter"
-    """`filter` drops documents that fail a rule; `annotate` records the failures and lets them go on."""
 
 
 def stage(config: FilterConfig, weights: dict[str, float], seed: int) -> Stage:

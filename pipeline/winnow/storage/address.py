@@ -4,15 +4,13 @@ import os
 import re
 from pathlib import Path
 
+from winnow.errors import AddressError
+
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
-
-
-class AddressError(ValueError):
-    """A path that looks like a URL cannot be used as one; the message does not repeat what may be secret."""
 
 
 def is_url(path: str) -> bool:

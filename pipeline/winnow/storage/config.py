@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from winnow.errors import AddressError
 from winnow.section import Section
-from winnow.storage.address import AddressError, check_address, check_endpoint, is_url
+from winnow.storage.address import check_address, check_endpoint, is_url
 
 
 class StorageConfig(Section):

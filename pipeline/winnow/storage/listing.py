@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from glob import has_magic
 
-from winnow.storage.address import AddressError
+from winnow.errors import AddressError
 from winnow.storage.object_files import ObjectFiles, ObjectState
 
 

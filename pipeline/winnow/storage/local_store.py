@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.storage.address import is_url
-from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, StorageError, Store
+from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store
 
 
 class LocalStore(Store):
@@ -146,9 +147,9 @@ class LocalStore(Store):
         return self._elsewhere(relative).local(relative, version) if is_url(relative) else self.path(relative)
 
     def _elsewhere(self, url: str) -> Store:
-        from winnow.storage.open_store import open_store  # noqa: PLC0415 - it knows both kinds
+        from winnow.storage.object_store import ObjectStore  # noqa: PLC0415 - only object stores need it
 
-        return open_store(url, self.storage)
+        return ObjectStore(url, self.storage)
 
     def drop_page_cache(self, relative: str, first: int = 0, size: int = 0) -> None:
         """Take pages out of the page cache."""

@@ -14,17 +14,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from winnow.storage.address import AddressError, is_url, last_part
+from winnow.errors import NamedObjectError
+from winnow.storage.address import is_url, last_part
 from winnow.storage.config import StorageConfig
 from winnow.storage.object_files import ObjectFiles, ObjectState, object_files
 
 _PINNED = re.compile(r"#[0-9a-f]{32}$")
 OF_A_FOLDER = (".json", ".safetensors", ".txt", ".model")
 """Files of a folder that are copied: models often lie beside their pickled and converted selves, which nobody reads."""
-
-
-class NamedObjectError(AddressError):
-    """What an address names is not there, or is not what it was pinned to."""
 
 
 def pinned(address: str, storage: StorageConfig) -> str:

@@ -5,6 +5,8 @@ import os
 import re
 from typing import Any
 
+from winnow.errors import ObjectStorageError
+
 _PASSING_CODES = {
     "InternalError",
     "OperationAborted",
@@ -42,10 +44,6 @@ _SIGNED = re.compile(
 )
 
 _IN_ADDRESS = re.compile(r"(https?://)[^/\s\"'@]*@")  # of AWS_ENDPOINT_URL or a proxy, say
-
-
-class ObjectStorageError(ConnectionError):
-    """An object store refused, or did not answer for as long as it was asked; the message says what to do."""
 
 
 def response_of(error: BaseException | None) -> dict[str, Any]:

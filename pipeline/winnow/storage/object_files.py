@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from winnow.storage.address import AddressError, check_address, scheme_of
+from winnow.errors import AddressError
+from winnow.storage.address import check_address, scheme_of
 from winnow.storage.config import StorageConfig
 from winnow.storage.object_errors import (
     explained,

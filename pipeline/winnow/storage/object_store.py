@@ -21,12 +21,13 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.storage.address import is_url, join
 from winnow.storage.cache import FileCache
 from winnow.storage.object_files import AT_ONCE, ObjectFiles, object_files
 from winnow.storage.object_reader import LARGEST_BLOCK_BYTES, ObjectReader
-from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, StorageError, Store, T, hash_of
+from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store, T, hash_of
 
 IN_MEMORY_BYTES = 8_000_000
 """A draft up to this size never touches the scratch disk."""

@@ -25,10 +25,6 @@ PIECE_BYTES = 1 << 20
 T = TypeVar("T")
 
 
-class StorageError(OSError):
-    """Storage refused a write or read; the message names the path and what to do."""
-
-
 class Draft:
     """A file being written: counts and hashes what passes through.
 

@@ -10,7 +10,6 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.engine.records import Json
 from winnow.sources.structured.chat import ChatTemplateError, Rendered, chat_template, special_pattern
 from winnow.tokens.engines import Tokenizers
 from winnow.tokens.marks import with_marks
@@ -41,7 +40,7 @@ class _Document(NamedTuple):
 
 
 def encode_structured(
-    tokeniser: Tokeniser, texts: pa.Array, structures: list[str | None], sources: list[str], settings: Json
+    tokeniser: Tokeniser, texts: pa.Array, structures: list[str | None], sources: list[str], settings: dict[str, Any]
 ) -> MarkedTexts:
     """Encode documents, structured or plain.
 

@@ -12,9 +12,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.cuts import cut_long
 from winnow.tokens.engines import Engine, EngineError, fast_engine, reference_engine
-from winnow.tokens.vocabulary import TokeniserConfig, Vocabulary, load_vocabulary
+from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
 
 _GROUP_BYTES = 16 << 20
 """Text handed to the engine at a time: its own results are twice as wide as ours and exist once more

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from winnow.shards.dataset.errors import ShardError
+from winnow.errors import ShardError
 from winnow.shards.dataset.remote import ATTEMPTS, RemoteFolder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader

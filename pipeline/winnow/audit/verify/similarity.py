@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.index import FIRST_PART, is_indexed
 from winnow.dedup.keepers import exact_similarity
@@ -20,7 +21,6 @@ from winnow.finished.earlier import EarlierDocument, is_earlier, parts_there, re
 from winnow.finished.finished import FinishedRun, text_by_document
 from winnow.report.balances import Balance
 from winnow.shards.order import keyed_hash
-from winnow.stages.dedup.keepers import DedupConfig
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.words import hash_words
 

@@ -13,13 +13,14 @@ from winnow.audit.verify.similarity import check_similarities
 from winnow.audit.verify.steps import check_steps
 from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
+from winnow.errors import StorageError
 from winnow.finished.finished import FinishedRun
 from winnow.report.balances import Balance
 from winnow.shards.formats import raw
-from winnow.stages.shards.shard_files import FORMATS
+from winnow.shards.formats.formats import FORMATS
 from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
-from winnow.storage.store import StorageError, Store
+from winnow.storage.store import Store
 
 
 def check_shards(run: FinishedRun) -> list[str]:

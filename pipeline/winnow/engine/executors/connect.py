@@ -9,12 +9,9 @@ from typing import Any, Literal
 from winnow.engine.executors import private_ray
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import handlers_kept
+from winnow.errors import ClusterError
 
 Workers = int | Literal["auto"]
-
-
-class ClusterError(RuntimeError):
-    """The cluster cannot run this config's workers."""
 
 
 def connect_ray(workers: Workers, worker_memory_mb: int) -> None:

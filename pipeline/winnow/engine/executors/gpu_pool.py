@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pyarrow as pa
 
-from winnow.engine.executors.connect import ClusterError
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit, workspace_of
+from winnow.errors import ClusterError
 from winnow.storage.store import Store
 
 if TYPE_CHECKING:
-    from winnow.engine.executors.execute import ComputeConfig
+    from winnow.engine.config import ComputeConfig
 
 ON_GPU = "on_gpu"
 """Measure of a record: 1 where torch saw the GPU that Ray had given to the actor."""

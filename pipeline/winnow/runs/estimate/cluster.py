@@ -10,7 +10,7 @@ from typing import Any
 from winnow.config.config import Config
 from winnow.runs.estimate.requests import Requests, requests_of
 from winnow.runs.estimate.sizes import CANDIDATE_SHARE, Corpus, Sizes, sizes_of
-from winnow.select.encoder import HASHING
+from winnow.select.encoder_config import HASHING
 
 CORE_SECONDS_A_MB = {
     "measure": 0.0269,

@@ -9,8 +9,8 @@ Legend: a part is a unit (``compute.unit_mb``) of text, the unit of every stage 
 from dataclasses import dataclass
 
 from winnow.config.config import Config
+from winnow.dedup.config import DedupConfig
 from winnow.engine.work_sizes import WorkSizes, work_sizes
-from winnow.stages.dedup.keepers import DedupConfig
 
 MEAN_DOCUMENT_BYTES = 4_500
 """Bytes of text a document, where nobody knows better: pages of the web. (The measured corpus: 7,400.)"""

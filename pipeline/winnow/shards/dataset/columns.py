@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.errors import ShardError
+from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.plain_pages import Pages
 
 DECODED_BYTES = 512_000_000

@@ -1,10 +1,5 @@
 """The one error of the reader for data that is not as the manifest says."""
 
-
-class ShardError(Exception):
-    """A shard set or one of its files is missing, cut short or altered; the message says which and what to do."""
-
-
 WHAT_TO_DO = (
     "copy it again from where it was made (`winnow verify RUN` tells there which shards are whole), or remove it from "
     "the cache if it lies in one"

@@ -57,12 +57,3 @@ class LocalFolder:
 
     def expect(self, file: FileEntry) -> None:
         """Nothing to fetch."""
-
-
-def open_folder(location: str, cache: str | None = None, cache_mb: int | None = None) -> Folder:
-    """A folder by its path, or by an fsspec URL (``s3://bucket/run/shards/...``), which needs a cache folder."""
-    if "://" not in location:
-        return LocalFolder(location)
-    from winnow.shards.dataset.remote import RemoteFolder  # noqa: PLC0415  # fsspec is needed for URLs alone
-
-    return RemoteFolder(location, cache, cache_mb)

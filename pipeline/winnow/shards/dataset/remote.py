@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from winnow.shards.dataset.errors import ShardError
+from winnow.errors import ShardError
 from winnow.shards.dataset.folders import FileEntry
 
 DEFAULT_CACHE_MB = 20_000

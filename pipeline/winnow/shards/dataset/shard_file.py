@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from winnow.errors import FormatError, ShardError
 from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
-from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import Folder
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
 from winnow.shards.dataset.shard_set import ShardEntry, ShardSet, SidecarEntry
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats import raw
-from winnow.shards.formats.payload import FormatError
 
 IDS = "input_ids"
 PIECES = "doc_lens"

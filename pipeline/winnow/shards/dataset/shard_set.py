@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from winnow.shards.dataset.errors import ShardError
+from winnow.errors import ShardError
 from winnow.shards.dataset.folders import Folder
 
 MANIFEST = "manifest.json"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.errors import ShardError
 from winnow.shards.dataset.columns import DecodedGroups, item_type
-from winnow.shards.dataset.errors import WHAT_TO_DO, ShardError
+from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import Folder
 from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash
 from winnow.shards.dataset.shard_set import ShardSet, Split

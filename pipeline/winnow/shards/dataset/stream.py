@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
 from winnow.shards.dataset.epoch_order import EpochOrder, Rows
-from winnow.shards.dataset.folders import open_folder
+from winnow.shards.dataset.open_folder import open_folder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import Place, Tail, samples_of

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from winnow.shards.formats.payload import OFFSET_LIMIT, FormatError, check_signed, pieces_of_bytes
+from winnow.errors import FormatError
+from winnow.shards.formats.payload import OFFSET_LIMIT, check_signed, pieces_of_bytes
 from winnow.shards.packed_rows import PackedRows
 
 Json = dict[str, Any]

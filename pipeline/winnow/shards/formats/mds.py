@@ -14,7 +14,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from winnow.shards.formats.payload import OFFSET_LIMIT, PIECE_BYTES, FormatError, pieces_of_bytes
+from winnow.errors import FormatError
+from winnow.shards.formats.payload import OFFSET_LIMIT, PIECE_BYTES, pieces_of_bytes
 from winnow.shards.packed_rows import LABEL, PackedRows
 
 Json = dict[str, Any]

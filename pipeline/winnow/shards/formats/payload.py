@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.errors import FormatError
+
 PIECE_BYTES = 1 << 20
 """Bytes handed on at a time: still in the processor's cache when they are hashed and written."""
 SIGNED_LIMIT = 1 << 31
 """Megatron and litdata know no unsigned 32-bit ids: from here on an id would be read as a negative one."""
 OFFSET_LIMIT = (1 << 32) - 1
 """Largest file of a format whose offsets are uint32."""
-
-
-class FormatError(ValueError):
-    """Rows that a format cannot hold."""
 
 
 def pieces_of_bytes(values: NDArray[Any]) -> Iterator[memoryview]:

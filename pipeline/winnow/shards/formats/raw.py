@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.errors import FormatError
 from winnow.shards.formats.documents import Documents, documents_of, pieces_of
-from winnow.shards.formats.payload import FormatError, check_signed, pieces_of_bytes
+from winnow.shards.formats.payload import check_signed, pieces_of_bytes
 from winnow.shards.packed_rows import PackedRows
 
 PAYLOAD = ".bin"

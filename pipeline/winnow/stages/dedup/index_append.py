@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.dedup.bands import exchange_rows
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.index import first_of_each, indexed_documents, own_groups
 from winnow.dedup.minhash import MinHashConfig
 from winnow.engine.exchange import Columns, partition_of_hash
@@ -18,7 +19,6 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
 from winnow.stages.dedup.candidate_sets import sets_of
-from winnow.stages.dedup.keepers import DedupConfig
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,

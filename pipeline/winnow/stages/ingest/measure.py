@@ -25,7 +25,6 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.numeric.jit import compile_once
-from winnow.section import Section
 from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
@@ -37,17 +36,11 @@ from winnow.stages.ingest.lines import compile_lines, counting_settings
 from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
+from winnow.text.config import MeasureConfig
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.lines.config import LinesConfig
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 from winnow.text.signals.signals import SIGNALS, measure
-
-
-class MeasureConfig(Section):
-    """What is done to the text before anything is decided."""
-
-    normalise: NormaliseConfig = NormaliseConfig()
-    language: LanguageConfig = LanguageConfig()
 
 
 def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:

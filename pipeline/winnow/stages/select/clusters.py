@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from winnow.engine.exchange import partitions_for
 from winnow.engine.records import Json, Output, Record, Unit, total
 from winnow.engine.stage import Accelerated, Stage, Workspace
+from winnow.errors import CentresError
+from winnow.select.backends import nearest_centres
 from winnow.select.clusters import ClustersConfig, fit_centres, number_of_clusters
 from winnow.select.encoder import encoder_identity
-from winnow.select.nearest import nearest_centres
 from winnow.select.semantic import visited
 from winnow.select.vectors import STORED, device_of_this_process, has_vector
 from winnow.shards.order import keyed_hash
@@ -28,10 +29,6 @@ _FIT_TAG = 0x636C7573  # "clus": the sample shares no keys with splits and order
 NO_CLUSTER = -1
 CLUSTERS = pa.schema([("doc", pa.uint64()), ("cluster", pa.int32()), ("centre_cosine", pa.float32())])
 """Cluster of every embedded document, -1 and NaN where it has no vector."""
-
-
-class CentresError(ValueError):
-    """Stored centres cannot be used for these vectors."""
 
 
 def centres_stage(config: ClustersConfig, encoder: Json, storage: StorageConfig) -> Stage:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Accelerated, Stage, Workspace, run_unit
 from winnow.fault_point import fault_point
-from winnow.select.encoder import HASHING, Encoder, EncoderConfig, encoder_of, encoder_settings
+from winnow.select.encoder import Encoder, encoder_of, encoder_settings
+from winnow.select.encoder_config import HASHING, EncoderConfig
 from winnow.select.vectors import has_vector, stored_vectors
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.select import clusters

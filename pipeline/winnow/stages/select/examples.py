@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Workspace
+from winnow.errors import InputError
 from winnow.select.examples import ExamplesConfig
 from winnow.sources.catalogue import InputFile, build_catalogue, list_inputs
-from winnow.sources.inputs import InputError
 from winnow.sources.read import format_of, read_slice
 from winnow.stages.ingest.measure import note_unreadable
 from winnow.stages.ingest.slices import parse_slice, plan_measure

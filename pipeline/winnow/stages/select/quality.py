@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from winnow.dedup.exact import text_hashes
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.select.encoder import EncoderConfig
+from winnow.errors import ExamplesError
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.quality import (
     BINS,
     GRID,
     POSITIVE,
-    ExamplesError,
     Head,
     QualityConfig,
     fit_head,

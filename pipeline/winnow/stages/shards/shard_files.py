@@ -9,26 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 from winnow.engine.records import Json, Output
 from winnow.engine.stage import Workspace
+from winnow.errors import FormatError
 from winnow.shards.footer import describe_footer
 from winnow.shards.formats import litdata, mds, raw
-from winnow.shards.formats.payload import OFFSET_LIMIT, FormatError, check_ids
+from winnow.shards.formats.payload import OFFSET_LIMIT, check_ids
 from winnow.shards.packed_rows import PackedRows
 from winnow.shards.parquet import ParquetShardWriter
 from winnow.storage.store import Store
-
-FormatName = Literal["parquet", "raw", "mds", "litdata"]
-FORMATS: tuple[FormatName, ...] = ("parquet", "raw", "mds", "litdata")
-INDEXED: tuple[FormatName, ...] = ("mds", "litdata")
-"""Formats with one index file a split, over all of its shards."""
-COMPRESSIBLE: tuple[FormatName, ...] = ("parquet", "mds")
-SUPPORTS_COLUMNS: tuple[FormatName, ...] = ("parquet", "mds")
-"""Formats that hold any further column beside the ids."""
-
-
-def unsupported_columns(file_format: FormatName, columns: Iterable[str]) -> list[str]:
-    """Those of some columns (with one number a token) that a format has no place for."""
-    known = (raw.LOSS_MASK,) if file_format == "raw" else ()
-    return [] if file_format in SUPPORTS_COLUMNS else [name for name in columns if name not in known]
 
 
 def document_separator(row: str, end_of_text: int) -> int | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from winnow.engine.records import Json, Output, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.shards.shard_files import INDEXED, index_bytes
+from winnow.shards.formats.formats import INDEXED
+from winnow.stages.shards.shard_files import index_bytes
 from winnow.stages.tables import read_listing
 
 

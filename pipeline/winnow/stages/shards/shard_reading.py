@@ -11,9 +11,9 @@ import zstandard
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json
+from winnow.errors import FormatError
 from winnow.shards.formats import mds, raw
 from winnow.shards.formats.documents import Documents, pieces_of
-from winnow.shards.formats.payload import FormatError
 from winnow.shards.packed_rows import LABEL, PackedRows
 from winnow.storage.store import Store
 

@@ -6,187 +6,20 @@ shard waits for its neighbour.
 """
 
 import zlib
-from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
 
 from winnow.engine.records import Json, Unit, content_hash
 from winnow.engine.stage import Stage, Workspace
-from winnow.section import Section
+from winnow.shards.config import ShardsConfig
 from winnow.shards.packed_rows import LABEL
-from winnow.shards.packing.best_fit import BestFitConfig
-from winnow.shards.packing.windows import WindowConfig, num_windows
+from winnow.shards.packing.windows import num_windows
 from winnow.stages.shards.postprocess import row_extras
-from winnow.stages.shards.shard_files import (
-    COMPRESSIBLE,
-    FORMATS,
-    SUPPORTS_COLUMNS,
-    FormatName,
-    ShardId,
-    document_separator,
-    unsupported_columns,
-    write_rows,
-)
+from winnow.stages.shards.shard_files import ShardId, document_separator, write_rows
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.stages.versions import library_versions
 from winnow.tokens.vocabulary import Vocabulary
-
-ColumnName = Literal["position_ids", "attention_mask", "loss_mask", "docs"]
-
-
-class ShardsConfig(Section):
-    """Training shards: row length, splits, size, order."""
-
-    row: Literal["concat", "best_fit", "window", "document"] = "concat"
-    """How documents become rows: `concat` joins them with end-of-text and cuts every `sequence_tokens` + 1, `best_fit`
-    packs whole documents and the tails of long ones, `window` slides along the text, `document` is one a row."""
-    sequence_tokens: int = Field(4096, ge=1)
-    """Tokens a training step sees in a row. A stored row has one more, so that inputs and targets both fit; with
-    `row: document` it has just these."""
-    best_fit: BestFitConfig = BestFitConfig()
-    """For `row: best_fit`."""
-    window: WindowConfig = WindowConfig()
-    """For `row: window`."""
-    columns: tuple[ColumnName, ...] = Field((), strict=False)
-    """Further columns: `position_ids` (start anew at each document), `attention_mask` and `loss_mask` (0 on padding),
-    `docs` (whose piece is it, and where it begins there). `row: document` always has `attention_mask`."""
-    formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
-    """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata."""
-    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
-    a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
-    max_tokens: int | None = Field(None, ge=1)
-    """Budget of split train in tokens, ends of documents and copies counted; less than one document of each source
-    stays unused. None = all."""
-    splits: dict[str, float] = Field({"val": 0.005})
-    """Share of documents for each split besides `train`, drawn by near-duplicate component."""
-    labels: tuple[str, ...] | None = Field(None, strict=False, min_length=1)
-    """For sources with `label`: all labels in the order of their numbers, from 0. None = those that are found, integers
-    by value, others by code point."""
-    stratify: bool = True
-    """For sources with `label`: every split has its share of the documents of each label, exact to one near-duplicate
-    component. False draws components whatever their label."""
-    shard_mb: int = Field(256, ge=1)
-    """Largest size of a shard's token payload, in MB; shards of a split differ by one row at most."""
-    shard_tokens: int | None = Field(None, ge=1)
-    """Largest number of tokens in a shard; give it in place of `shard_mb`."""
-    compression: Literal["none", "zstd"] = "none"
-    """Compression inside the shards (parquet, mds); token ids shrink by about 40 % and readers spend CPU on it."""
-    seed: int = Field(7, ge=0, lt=2**63)
-    """Seed of order, splits and source sampling."""
-    epoch: int = Field(0, ge=0, lt=2**63)
-    """Which pass over the data: another epoch is another order of the same documents."""
-
-    @field_validator("splits")
-    @classmethod
-    def _named_shares(cls, splits: dict[str, float]) -> dict[str, float]:
-        for name, share in splits.items():
-            if not name.isidentifier() or name == "train":
-                raise ValueError(f"split {name!r} must be a plain name other than 'train' (which takes the rest)")
-            if not 0 < share < 1:
-                raise ValueError(f"split {name!r} has share {share}; it must lie between 0 and 1")
-        return splits
-
-    @field_validator("labels", mode="before")
-    @classmethod
-    def _names_of_labels(cls, labels: Any) -> Any:
-        if not isinstance(labels, list | tuple):
-            return labels
-        names = [str(name).lower() if isinstance(name, bool) else str(name) for name in labels]
-        if len(set(names)) < len(names):
-            raise ValueError("labels: name each one once")
-        return tuple(names)
-
-    @model_validator(mode="after")
-    def _leaves_train(self) -> Self:
-        if sum(self.splits.values()) >= 1:
-            raise ValueError(f"splits take {sum(self.splits.values()):g} of the documents; leave a share for train")
-        return self
-
-    @model_validator(mode="after")
-    def _possible_formats(self) -> Self:
-        plain = [name for name in self.formats if name not in COMPRESSIBLE]
-        if self.compression != "none" and plain:
-            raise ValueError(
-                f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
-                f"set compression to none, or write only {' and '.join(COMPRESSIBLE)}"
-            )
-        for file_format in self.formats:
-            lost = unsupported_columns(file_format, [name for name in self.row_columns if name != "docs"])
-            if lost:
-                raise ValueError(
-                    f"{file_format} shards have no place for {', '.join(lost)} (which columns or row: {self.row} ask "
-                    f"for); write {' or '.join(SUPPORTS_COLUMNS)}"
-                )
-        if "docs" in self.columns and "parquet" not in self.formats:
-            raise ValueError("columns names docs, which only parquet shards hold; add parquet to formats")
-        if len(set(self.formats)) < len(self.formats):
-            raise ValueError(f"formats {', '.join(self.formats)}: name each one once")
-        if self.shard_tokens is not None and self.shard_mb != type(self).model_fields["shard_mb"].default:
-            raise ValueError(f"shard_mb ({self.shard_mb}) and shard_tokens ({self.shard_tokens}): give one of the two")
-        return self
-
-    @property
-    def ordered_formats(self) -> list[FormatName]:
-        """The formats in one order, whatever the order in the config; the first one is the manifest's main one."""
-        return [name for name in FORMATS if name in self.formats]
-
-    def shard_bytes(self, id_bytes: int) -> int:
-        """Largest size of a shard's token payload."""
-        return self.shard_mb * 1_000_000 if self.shard_tokens is None else self.shard_tokens * id_bytes
-
-    @model_validator(mode="after")
-    def _usable_rows(self) -> Self:
-        if (self.window.stride_tokens or 1) > self.sequence_tokens:
-            raise ValueError(
-                f"window.stride_tokens ({self.window.stride_tokens}) must not be larger than sequence_tokens "
-                f"({self.sequence_tokens}): tokens between windows would be lost"
-            )
-        if len(set(self.columns)) < len(self.columns):
-            raise ValueError(f"columns {', '.join(self.columns)}: name each one once")
-        return self
-
-    @property
-    def mixes(self) -> bool:
-        """Whether the train split is drawn by shares or to a budget."""
-        return self.mixture is not None or self.max_tokens is not None
-
-    @property
-    def row_tokens(self) -> int:
-        """Tokens of a stored row."""
-        return self.sequence_tokens + (self.row != "document")
-
-    @property
-    def stride_tokens(self) -> int:
-        """Tokens from one window's begin to the next."""
-        return self.window.stride_tokens or self.sequence_tokens
-
-    @property
-    def packs_by_groups(self) -> bool:
-        """Whether rows are made from groups of documents, so that their number is known only after packing."""
-        return self.row in ("best_fit", "document") or (self.row == "window" and self.window.over == "document")
-
-    @property
-    def row_settings(self) -> Json:
-        """Kind of rows and its own options: what decides which tokens stand in which row, besides the row's length."""
-        if self.row == "best_fit":
-            return {"kind": self.row, **self.best_fit.model_dump()}
-        if self.row == "window":
-            return {"kind": self.row, "over": self.window.over, "stride_tokens": self.stride_tokens}
-        return {"kind": self.row}
-
-    @property
-    def row_columns(self) -> list[ColumnName]:
-        """Further columns, in the order in which they are written."""
-        always: list[ColumnName] = ["attention_mask"] if self.row == "document" else []
-        return always + [name for name in self.columns if name not in always]
-
-    @property
-    def split_names(self) -> list[str]:
-        """`train` first, then the others as configured."""
-        return ["train", *self.splits]
 
 
 def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None, *, labelled: bool = False) -> Stage:

@@ -17,9 +17,10 @@ from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.tables import column_to_numpy, ipc_output, parquet_batches, read_ipc
 from winnow.stages.versions import library_versions
 from winnow.storage.node_copy import node_copy, without_pin
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.structured import MarkedTexts, encode_structured
 from winnow.tokens.tokeniser import Tokeniser, with_first_token
-from winnow.tokens.vocabulary import TokeniserConfig, Vocabulary
+from winnow.tokens.vocabulary import Vocabulary
 
 
 def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | None = None) -> Stage:

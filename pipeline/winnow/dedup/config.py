@@ -1,0 +1,48 @@
+"""The section `dedup` of the config."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.verification import Verification, Verify, verification
+from winnow.section import Section
+from winnow.text.lines.config import LinesConfig
+
+KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
+
+
+class DedupConfig(Section):
+    """Exact and near-duplicates."""
+
+    minhash: MinHashConfig = MinHashConfig()
+    threshold: float = Field(0.8, gt=0, le=1)
+    """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
+    verify: Verify = "exact"
+    """How candidates are verified: `exact` = Jaccard similarity of the texts' own sets of word n-grams (reads the
+    candidates' texts again, a few per cent of a run); `signature` = the same, but the share of equal MinHash values
+    settles pairs that are three of its standard errors (0.075 at 0.8) from the threshold; 99 % and more of what it
+    removes truly reach the threshold; `estimate` = that share alone, for candidates whose n-grams do not fit a worker's
+    memory: pairs near the threshold fall on either side, and a tenth of what it removes is less alike."""
+    keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
+    """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
+    rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
+    alarm_cluster_share: float = Field(0.01, gt=0, le=1)
+    """Warn when a kept document and those removed for it are more than this share of a source (and at least 10)."""
+    alarm_source_share: float = Field(0.5, gt=0, le=1)
+    """Warn when a source loses more than this share of its documents to duplicates."""
+    lines: LinesConfig | None = None
+    """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
+    index: str | None = Field(None, min_length=1)
+    """Folder that scheduled runs share: what earlier runs kept is removed here, and this run is added when it commits.
+    None = this run stands alone."""
+
+    @property
+    def verification(self) -> Verification:
+        """The bounds that `verify` means for this threshold and these signatures."""
+        return verification(self.verify, self.threshold, self.minhash.num_perm)
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value == "off" else {} if value is True or value == "on" else value

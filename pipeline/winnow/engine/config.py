@@ -1,0 +1,37 @@
+"""The section `compute` of the config."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from winnow.section import Section
+
+
+class ComputeConfig(Section):
+    """How and where the work is done. Nothing here changes a byte of the result."""
+
+    executor: Literal["ray", "inline"] = "ray"
+    """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Units at the same time; `auto` is one a core of the cluster."""
+    worker_memory_mb: int = Field(2048, ge=256)
+    """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
+    unit_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better. `auto`
+    is 64, and grows with the text beyond 262 GB, up to an eighth of `worker_memory_mb`."""
+    partition_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Target size of one exchange partition, in MB; a reduce unit holds one in memory. `auto` is 256, and grows as
+    `unit_mb` does."""
+    gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for, 0 is none."""
+    gpu_share: float = Field(1.0, gt=0, le=1)
+    """Share of a GPU that each of them holds: 0.5 puts two on one."""
+    attempts: int = Field(3, ge=1)
+    """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
+    looked for and recorded as unreadable."""
+    unit_timeout_minutes: float | None = Field(None, gt=0)
+    """A worker that is at one unit for longer is killed and the unit tried again; null: never. On Ray only."""
+    max_unreadable_share: float = Field(0.01, ge=0, le=1)
+    """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
+    grace_seconds: float = Field(60.0, ge=0)
+    """After SIGTERM or Ctrl-C, how long running units may take to commit, in seconds; then the run ends at once."""

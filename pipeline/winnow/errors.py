@@ -1,0 +1,128 @@
+"""Errors of Winnow, in one tree. Each message says what was wrong and what to do.
+
+    WinnowError                 exit code 1: units failed, storage refused, or the books do not close
+      RefusedError              2: the config or the input cannot be used as it is
+        ConfigError, AddressError (NamedObjectError), InputError, ClusterError, UnreadableShareError,
+        ModelFolderError, CentresError, ExamplesError, FormatError
+      LeaseHeldError            3: another run owns the folder
+      StoppedError              75 or 130: stopped by a signal; the same command goes on
+      StageFailedError (engine.engine), BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError
+
+Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
+"""
+
+import signal
+from typing import ClassVar
+
+REFUSED = 2
+"""Exit code where the config or the input cannot be used as it is."""
+
+
+class WinnowError(Exception):
+    """Base of all errors that Winnow raises for its users."""
+
+    exit_code: ClassVar[int] = 1
+    """Exit code of a command that ends with this error."""
+
+
+class RefusedError(WinnowError):
+    """The config or the input cannot be used as it is."""
+
+    exit_code = REFUSED
+
+
+class ConfigError(RefusedError, ValueError):
+    """The config cannot be used; the message lists every mistake with its setting."""
+
+
+class AddressError(RefusedError, ValueError):
+    """A path that looks like a URL cannot be used as one; the message does not repeat what may be secret."""
+
+
+class NamedObjectError(AddressError):
+    """What an address names is not there, or is not what it was pinned to."""
+
+
+class InputError(RefusedError, ValueError):
+    """The inputs that the config names are not there or cannot be used."""
+
+
+class ClusterError(RefusedError, RuntimeError):
+    """The cluster cannot run this config's workers."""
+
+
+class UnreadableShareError(RefusedError, RuntimeError):
+    """More of the input could not be read than the config allows."""
+
+
+class ModelFolderError(RefusedError, ValueError):
+    """A model cannot be used; the message names the folder or file, and what would do."""
+
+
+class CentresError(RefusedError, ValueError):
+    """Stored centres cannot be used for these vectors."""
+
+
+class ExamplesError(RefusedError, ValueError):
+    """The examples cannot train a head."""
+
+
+class FormatError(RefusedError, ValueError):
+    """Rows that a format cannot hold."""
+
+
+class LeaseHeldError(WinnowError, RuntimeError):
+    """Another run owns this run folder, or this index."""
+
+    exit_code = 3
+
+
+class BooksError(WinnowError, RuntimeError):
+    """Two sums that must be equal are not."""
+
+
+class StorageError(WinnowError, OSError):
+    """Storage refused a write or read; the message names the path and what to do."""
+
+
+class ObjectStorageError(WinnowError, ConnectionError):
+    """An object store refused, or did not answer for as long as it was asked; the message says what to do."""
+
+
+class QuarantineError(WinnowError, RuntimeError):
+    """Documents were quarantined: this unit is to be planned again without them."""
+
+
+class ShardError(WinnowError):
+    """A shard set or one of its files is missing, cut short or altered; the message says which and what to do."""
+
+
+class NothingToAuditError(WinnowError):
+    """No document took part in dedup: every file was known already, or the filter dropped all."""
+
+
+class NotReadyError(WinnowError):
+    """A dry run met a stage with units still to run; nothing after it can be planned."""
+
+
+class StoppedError(WinnowError, RuntimeError):
+    """The run was asked to stop and has left work undone; the message says how much."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+        self.exit_code = exit_code_of(signal_number)  # type: ignore[misc]
+
+
+class ForcedStop(BaseException):
+    """A second signal came, or the grace time is over."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("stopped before running units could commit; what is committed stays, the same command goes on")
+        self.signal_number = signal_number
+        self.exit_code = exit_code_of(signal_number)
+
+
+def exit_code_of(signal_number: int) -> int:
+    """130 for Ctrl-C; otherwise 75 (EX_TEMPFAIL): try again later."""
+    return 130 if signal_number == signal.SIGINT else 75

@@ -1,0 +1,22 @@
+"""The sections `measure` and `filter` of the config."""
+
+from typing import Literal
+
+from winnow.section import Section
+from winnow.text.language.detect import LanguageConfig
+from winnow.text.normalise.normalise import NormaliseConfig
+from winnow.text.rules.rules import RulesConfig
+
+
+class FilterConfig(RulesConfig):
+    """Which documents go on."""
+
+    mode: Literal["filter", "annotate"] = "filter"
+    """`filter` drops documents that fail a rule; `annotate` records the failures and lets them go on."""
+
+
+class MeasureConfig(Section):
+    """What is done to the text before anything is decided."""
+
+    normalise: NormaliseConfig = NormaliseConfig()
+    language: LanguageConfig = LanguageConfig()

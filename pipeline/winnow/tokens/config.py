@@ -1,0 +1,34 @@
+"""The section `tokenise` of the config."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from winnow.section import Section
+
+
+class TokeniserConfig(Section):
+    """How text becomes token ids."""
+
+    encoding: str = "o200k_base"
+    """A tiktoken encoding's name, or the path of a ``.tiktoken`` file, of a ``tokenizer.json``, or of a ``vocab.txt``
+    (WordPiece, BERT)."""
+    lowercase: bool | None = None
+    """Only for a ``vocab.txt``: lower-case the text and strip accents. None = if no token has an upper-case letter."""
+    first_token: str | None = None
+    """Name of a token to put before each document; "" for none. None = ``[CLS]`` for a ``vocab.txt``, else none."""
+    added_tokens: tuple[str, ...] = ()
+    """Names of special tokens to add behind the last id, where the vocabulary has not got them: those that a chat
+    template writes. The built-in template's are added by themselves."""
+    pattern: str | None = None
+    """Split pattern of a ``.tiktoken`` file: gpt2, r50k, p50k, cl100k, gpt4, o200k, or a regular expression.
+    None = known from the file's content or name."""
+    engine: Literal["gigatoken", "tiktoken"] = "gigatoken"
+    """gigatoken (fast), or the reference: tiktoken, and for a ``tokenizer.json`` tokenizers."""
+    end_of_text: str | None = None
+    """Name of the token that ends a document. None = ``<|endoftext|>`` or the vocabulary's counterpart."""
+    check_share: float = Field(default=1 / 256, ge=0.0, le=1.0)
+    """Share of documents whose ids are compared with the reference, chosen by hash of their text. The first
+    document of a batch is always compared. Raising it costs about 80 ms a MB compared."""
+    cache_mb: int = Field(default=512, ge=64)
+    """The fast engine remembers every word that it has seen; beyond this growth, in MB, it starts anew."""
