@@ -10,11 +10,10 @@ comparison, and below 1 where waiting between units is left out of what is measu
 import json
 from pathlib import Path
 
+from benchmarks.end_to_end import median_run, options_with_copies
 from winnow.config.config import parse_config
 from winnow.runs.estimate.cluster import Assumptions, NodeType, plan_cluster
 from winnow.runs.estimate.sizes import Corpus
-
-from benchmarks.end_to_end import median_run, options_with_copies
 
 
 def main() -> None:

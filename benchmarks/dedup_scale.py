@@ -20,14 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from winnow import schemas
-from winnow.dedup.components import connected_components
-from winnow.dedup.minhash import MinHashConfig
-from winnow.engine.config import ComputeConfig
-from winnow.engine.engine import StageSummary
-from winnow.engine.records import Record, Unit, total
-from winnow.engine.stage import Stage, peak_memory_mb
-from winnow.storage.local_store import LocalStore
 
 from benchmarks.dedup_tables import (
     CLUSTERED,
@@ -39,6 +31,14 @@ from benchmarks.dedup_tables import (
     restart_peak,
 )
 from benchmarks.measuring import machine
+from winnow import schemas
+from winnow.dedup.components import connected_components
+from winnow.dedup.minhash import MinHashConfig
+from winnow.engine.config import ComputeConfig
+from winnow.engine.engine import StageSummary
+from winnow.engine.records import Record, Unit, total
+from winnow.engine.stage import Stage, peak_memory_mb
+from winnow.storage.local_store import LocalStore
 
 LAWS = (250_000_000, 2_500_000_000)
 """Documents of 1 TB and of 10 TB of text, at 4 KB each."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.dedup.minhash import MinHashConfig
@@ -22,7 +23,9 @@ from winnow.engine.engine import Engine
 from winnow.engine.exchange import ExchangeFile
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.flow.context import RunContext, find_duplicates
+from winnow.flow.context import RunContext
+from winnow.flow.dedup import find_duplicates
+from winnow.flow.records import RunRecords
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import dictionary_column, ipc_output, parquet_output
@@ -191,6 +194,19 @@ class WatchedEngine(Engine):
         return super().run(stage, units, *rest)
 
 
+class _MadeUpParts(RunRecords):
+    """Records of a run that measured nothing."""
+
+    def __init__(self, made_up: list[Part], *rest: Any) -> None:
+        super().__init__(*rest)
+        self.made_up = made_up
+
+    @property
+    def parts(self) -> list[Part]:
+        """The made-up ones."""
+        return self.made_up
+
+
 def deduplicate(
     engine: Engine, parts: list[Part], filtered: list[Record], dedup: dict[str, Any] | None = None
 ) -> dict[str, list[Record]]:
@@ -199,8 +215,8 @@ def deduplicate(
     config = parse_config(
         {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup}
     ).model_copy(update={"compute": engine.compute})
-    context = RunContext(config, engine, {}, None, parts=parts, filtered=filtered)  # type: ignore[arg-type]
-    find_duplicates(context)
+    engine.committed["filter"] = filtered
+    find_duplicates(RunContext(_MadeUpParts(parts, engine.store, config, engine.committed), engine, {}))
     return engine.committed
 
 

@@ -16,11 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pyarrow as pa
+
+from benchmarks.measuring import add_corpus, corpus_files, machine, read_texts
 from winnow.select.encoder_config import EncoderConfig
 from winnow.select.model_folder import model_folder
 from winnow.select.transformer import TransformerEncoder
-
-from benchmarks.measuring import add_corpus, corpus_files, machine, read_texts
 
 
 def main() -> None:

@@ -18,10 +18,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import zstandard
+from winnow.report.selection_report import quality_books, select_steps
+
 from winnow.config.config import parse_config
 from winnow.engine.records import totals_under
 from winnow.flow.context import RunContext
-from winnow.report.selection_report import quality_books, select_steps
 from winnow.runs.run import run
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
@@ -51,8 +52,8 @@ def cpu_of(context: RunContext) -> str:
     told = []
     for summary in context.engine.summaries:
         if summary.name in SHOWN and summary.units > summary.reused:
-            documents = sum(record.counters.get("documents", 0) for record in context.engine.committed[summary.name])
-            documents = documents or sum(record.counters["documents"] for record in context.scored)
+            documents = sum(record.counters.get("documents", 0) for record in context.run.records[summary.name])
+            documents = documents or sum(record.counters["documents"] for record in context.run.of("scores"))
             told.append(f"{summary.name} {summary.cpu_seconds:.2f} s ({documents / summary.cpu_seconds:,.0f}/s)")
     return "; ".join(told)
 
@@ -78,7 +79,7 @@ def main() -> None:
             return run(parse_config(json.loads(json.dumps(config))))
 
         def shares(context: RunContext, name: str) -> str:
-            before, after = (totals_under(context.sampled, counter) for counter in ("tokens", "taken_tokens"))
+            before, after = (totals_under(context.run.of("sample"), counter) for counter in ("tokens", "taken_tokens"))
             taken = sum(after.values())
             return (
                 f"{name} {before[name] / sum(before.values()):7.2%} -> {after[name] / taken:7.2%} of {taken:,} tokens"
@@ -93,7 +94,7 @@ def main() -> None:
                 context = select(
                     {"semantic": "off", "importance": {"target": target, "max_features": most}, "sample": sample}
                 )
-                nats = context.engine.committed["importance_ratio"][0].metadata["nats_a_feature"]
+                nats = context.run.of("importance_ratio")[0].metadata["nats_a_feature"]
                 print(
                     f"importance {f'up to {most}' if most else 'whole sums':11}",
                     shares(context, name),
@@ -104,13 +105,13 @@ def main() -> None:
         negative = [f"{folder}/held-{name}.jsonl" for name in names if name != "imdb"]
         quality = {"positive": f"{folder}/held-imdb.jsonl", "negative": negative}
         context = select({"semantic": "off", "quality": quality})
-        books = quality_books(context.engine.committed["quality_fit"][0], context.engine.committed["quality"])
+        books = quality_books(context.run.of("quality_fit")[0], context.run.of("quality"))
         print(f"quality head, imdb against the others: AUC {books['auc']:.4f}", cpu_of(context), flush=True)
         for hundredth in (10, 30, 50, 70, 90):
             print("  ", books["curve"][hundredth - 1])
         every = {"quality": {**quality, "threshold": 0.3}, "prototypes": {"drop_share": 0.2}, "sample": sample}
         context = select(every | {"importance": {"target": f"{folder}/held-imdb.jsonl"}})
-        for step in select_steps(context.scored, context.sampled, semantic=True):
+        for step in select_steps(context.run.of("scores"), context.run.of("sample"), semantic=True):
             print("  ", step)
         print(cpu_of(context))
 

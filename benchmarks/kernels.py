@@ -29,6 +29,20 @@ import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 from py3langid import langid
+
+from benchmarks.measuring import (
+    BATCH_BYTES,
+    add_corpus,
+    batches,
+    corpus_files,
+    even_sample,
+    median_seconds,
+    one_core,
+    read_texts,
+    text_bytes,
+)
+from benchmarks.shuffling import Documents, Shuffling
+from tests.text.specification import signals
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.numeric.radix import sort_pairs
@@ -48,20 +62,6 @@ from winnow.text.signals.signals import measure
 from winnow.text.words import hash_words
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-
-from benchmarks.measuring import (
-    BATCH_BYTES,
-    add_corpus,
-    batches,
-    corpus_files,
-    even_sample,
-    median_seconds,
-    one_core,
-    read_texts,
-    text_bytes,
-)
-from benchmarks.shuffling import Documents, Shuffling
-from tests.text.specification import signals
 
 Batches = list[pa.LargeStringArray]
 

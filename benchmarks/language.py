@@ -14,9 +14,9 @@ import time
 
 import pyarrow as pa
 from py3langid import langid
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 
 from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
+from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 
 SAMPLE = 200
 

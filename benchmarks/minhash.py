@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from benchmarks.measuring import add_corpus, corpus_files, median_seconds, one_core, read_records
 from winnow.dedup.bands import band_keys, group_edges
 from winnow.dedup.components import connected_components
 from winnow.dedup.exact import text_hashes
@@ -20,8 +22,6 @@ from winnow.dedup.keepers import choose_keepers
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.text.words import hash_words
-
-from benchmarks.measuring import add_corpus, corpus_files, median_seconds, one_core, read_records
 
 DRAWS = np.random.default_rng(7)
 

@@ -13,13 +13,13 @@ import tempfile
 from pathlib import Path
 
 import orjson
+
+from benchmarks.measuring import add_corpus, corpus_files, machine, read_records
 from winnow.config.config import Config, parse_config
 from winnow.engine.records import total
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index
 from winnow.runs.run import run
-
-from benchmarks.measuring import add_corpus, corpus_files, machine, read_records
 
 DEDUP = ("bands", "index_groups", "edges", "components", "candidates", "index_candidates", "keepers", "segment")
 
@@ -50,16 +50,16 @@ def measure(folder: Path, corpus: Path, nights: int, runs: int) -> None:
     print(machine())
     print(f"index: {stored.documents:,} documents, {stored.kept:,} kept, {stored.bytes / 1e6:,.1f} MB")
     context = with_index[0]
-    print(f"night: {total(context.filtered, 'passed'):,} documents, {len(context.parts)} parts")
+    print(f"night: {total(context.run.of('filter'), 'passed'):,} documents, {len(context.run.parts)} parts")
     bands = sum(part["outputs"]["bands"]["bytes"] for part in stored.parts)
     links = sum(part["outputs"]["links"]["bytes"] for part in stored.parts)
     signatures = sum(part["outputs"]["signatures"]["bytes"] for part in stored.parts)
-    gathered = context.engine.committed["index_candidates"]
+    gathered = context.run.of("index_candidates")
     rows = total(gathered, "candidates")
     row_bytes = context.config.dedup.minhash.num_perm * 4 + 28
     print(f"read: bands {bands / 1e6:,.1f} MB, links {links / 1e6:,.2f} MB, ", end="")
     print(f"signatures {rows * row_bytes / 1e6:,.2f} of {signatures / 1e6:,.1f} MB ({rows:,} candidates)")
-    print(f"removed for documents of the index: {total(context.clustered, 'removed_for_index'):,}")
+    print(f"removed for documents of the index: {total(context.run.of('keepers'), 'removed_for_index'):,}")
     print(f"\n{'stage':<18}{'alone, CPU s':>14}{'with index':>14}")
     for stage in DEDUP:
         print(f"{stage:<18}{median(alone, stage):>14.3f}{median(with_index, stage):>14.3f}")

@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 import ftfy
 import pyarrow as pa
-from winnow.text.normalise.normalise import NormaliseConfig, NormalisedTexts, Normaliser
 
 from benchmarks.measuring import add_corpus, corpus_files, even_sample, one_core, read_texts
+from winnow.text.normalise.normalise import NormaliseConfig, NormalisedTexts, Normaliser
 
 REPEATS = 5
 REFERENCE_BYTES = 3_000_000

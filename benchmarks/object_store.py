@@ -63,7 +63,7 @@ def main() -> None:
             began, began_cpu = time.perf_counter(), time.process_time()
             context = run(parse_config(settings))
             seconds[name] = time.perf_counter() - began, time.process_time() - began_cpu
-        text = sum(record.counters["text_bytes"] for record in context.measured)
+        text = sum(record.counters["text_bytes"] for record in context.run.of("measure"))
         print(f"{size / 1e6:.1f} MB compressed, {text / 1e6:.1f} MB of text")
         for name, (wall, cpu) in seconds.items():
             print(f"{name:14}{wall:8.1f} s wall{cpu:8.1f} s CPU of this process")

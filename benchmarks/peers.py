@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pyarrow as pa
+
+from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
 from winnow.dedup.bands import band_keys, group_edges
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
@@ -30,8 +32,6 @@ from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
 from winnow.text.signals.signals import measure
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-
-from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
 
 THRESHOLD = 0.8
 RULE_SETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")

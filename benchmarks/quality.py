@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import zstandard
+
 from winnow.dedup.exact import text_hashes
 from winnow.select.encoder import encoder_of, encoder_settings
 from winnow.select.encoder_config import EncoderConfig

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 import zstandard
+
+from benchmarks.measuring import CORPUS, corpus_files, median_seconds, one_core
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-
-from benchmarks.measuring import CORPUS, corpus_files, median_seconds, one_core
 
 BATCH_BYTES = 32_000_000
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from tests.shards.dataset.sets import write_set
 from winnow.shards.dataset.batches import BatchForm
 from winnow.shards.dataset.steps import Place
 from winnow.shards.dataset.stream import SampleStream, Source
-
-from tests.shards.dataset.sets import write_set
 
 BATCH = 16
 
@@ -103,6 +103,7 @@ def measure_loader(folder: Path, batch: int, runs: int) -> None:
 
     import torch
     from torch.utils.data import DataLoader
+
     from winnow.shards import ShardDataset
 
     torch.set_num_threads(1)

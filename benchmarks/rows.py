@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from winnow.finished.finished import load_finished
+
+from winnow.runs.state import load_run
 from winnow.shards.packing.best_fit import BestFitConfig, pack_best_fit
 from winnow.shards.packing.pieces import Pieces, account, joined
 from winnow.shards.packing.windows import document_rows, document_windows, num_windows, stream_losses, stream_windows
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1024, 2048, 4096])
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    finished = load_finished(arguments.run)
+    finished = load_run(arguments.run)
     everything = {"split": 0, "groups": 1, "first_group": 0, "last_group": 1, "exchange": finished.layout["exchange"]}
     documents, _, _ = read_groups(finished.store, everything | {"partitions": finished.layout["partitions"]})
     tokens = documents.lengths + 1

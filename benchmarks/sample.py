@@ -13,6 +13,7 @@ import argparse
 import time
 
 import numpy as np
+
 from winnow.dedup.components import connected_components
 from winnow.engine.stage import peak_memory_mb
 from winnow.select.backends import nearest_centres
@@ -49,9 +50,9 @@ def made_vectors(count: int, dimensions: int, planted: float, seed: int = 0):
 def assignment(count, dimensions, clusters):
     """Nearest centres of vectors that lie on the device: seconds, rate, and how many the search left to decide."""
     import torch
-    from winnow.select import device_vectors
 
     from benchmarks.embed import matrix_rate
+    from winnow.select import device_vectors
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = torch.Generator(device).manual_seed(0)

@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 from winnow.shards.formats.formats import COMPRESSIBLE, FORMATS
 from winnow.shards.packed_rows import PackedRows
 from winnow.shards.packing.stream import pack_rows
@@ -20,8 +22,6 @@ from winnow.stages.shards.shard_reading import RowShape, read_shard
 from winnow.storage.local_store import LocalStore
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
-
-from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 
 ROW_TOKENS = 4097
 

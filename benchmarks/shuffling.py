@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from winnow import schemas
 from winnow.engine.records import Record, Unit, total
 from winnow.engine.stage import Stage, Workspace, run_unit

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 from winnow.text.rules.rules import RulesConfig, evaluate
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.scan import scan
 from winnow.text.signals.signals import measure
 from winnow.text.stop_words import stop_table
 from winnow.text.words import read_words
-
-from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 
 
 def huge_document(kind: str, megabytes: int) -> str:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from winnow.tokens.config import TokeniserConfig
-from winnow.tokens.tokeniser import Tokeniser
 
 from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
+from winnow.tokens.config import TokeniserConfig
+from winnow.tokens.tokeniser import Tokeniser
 
 
 def read(folder: Path) -> dict[str, pa.Array]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
+
 from winnow.shards import ShardDataset, ShardRows
 
 COUNTED_BATCHES = 500  # of the training split, to find the most frequent ids

@@ -15,6 +15,7 @@ from .select import select
 from .shards import shards
 from .status import status
 from .submit import submit
+from .summary import summary
 from .train_tokenizer import train_tokenizer
 from .verify import verify
 from .why import why
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, submit, status, plan, why, lines, select, near, verify, init, schema):
+for command in (run, submit, status, summary, plan, why, lines, select, near, verify, init, schema):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_codes import FAILED, printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import FAILED, true_exit_codes
 from .why import RunFolder
 
 if TYPE_CHECKING:
     from winnow.audit.tables import TableOf
-    from winnow.finished.finished import FinishedRun
+    from winnow.flow.records import RunRecords
     from winnow.storage.config import StorageConfig
 
 audit = typer.Typer(
@@ -47,9 +49,9 @@ def dedup(
         from winnow.audit.page import dedup_page
         from winnow.audit.tables import dedup_tables
         from winnow.errors import NothingToAuditError
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        finished = load_finished(run)
+        finished = load_run(run)
         _can_write(finished.config.storage, json_file, html_file)
         try:
             measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
@@ -82,9 +84,9 @@ def splits(
         from winnow.audit.page import splits_page
         from winnow.audit.splits import audit_splits
         from winnow.audit.tables import splits_headline, splits_tables
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        finished = load_finished(run)
+        finished = load_run(run)
         _can_write(finished.config.storage, json_file, html_file)
         measured = audit_splits(finished)
         _tell(splits_tables(measured))
@@ -147,7 +149,7 @@ def _put(file: str, content: bytes, storage: "StorageConfig") -> None:
 
 
 def _write(
-    measured: object, json_file: str | None, html_file: str | None, page: str, run: "FinishedRun", inside: str
+    measured: object, json_file: str | None, html_file: str | None, page: str, run: "RunRecords", inside: str
 ) -> None:
     """Write figures and page; the page goes into the run folder where no file is named for it."""
     import orjson

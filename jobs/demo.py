@@ -33,19 +33,22 @@ DOCUMENTATION_NAMES = (
 
 def demo() -> None:
     """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
-    from .exit_codes import OK, leave, log_to_stderr, printable, true_exit_codes
+    from winnow.report.printable import printable
+
+    from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
+
         from winnow import schemas
         from winnow.config.config import parse_config
         from winnow.finished.explain import examples, explain
         from winnow.finished.explore import nearest_documents
-        from winnow.finished.finished import load_finished
+        from winnow.report.summary import print_summary
         from winnow.runs.run import run
+        from winnow.runs.state import load_run
 
-        from .summary import print_summary
         from .why import tell
 
         config = parse_config(
@@ -73,10 +76,10 @@ def demo() -> None:
         )
         gather()
         started = time.perf_counter()
-        context = run(config)
+        context = run(config, started=started)
         console = Console()
-        print_summary(context, time.perf_counter() - started, console)
-        finished = load_finished(RUN)
+        print_summary(context.run, console)
+        finished = load_run(RUN)
         duplicate = next(examples(finished, schemas.NEAR_DUPLICATE), None)
         if duplicate is not None:
             console.print("\n[bold]why was this one removed?[/bold]")
@@ -154,12 +157,12 @@ def _texts(paths: list[Path], source: str, wanted: Callable[[Path], bool]) -> It
 def decoded_row() -> str:
     """The first row of the first training shard as text, control characters escaped."""
     import pyarrow.parquet as pq
-    from winnow.finished.finished import load_finished
+
+    from winnow.report.printable import printable
     from winnow.runs.run import load_run_vocabulary
+    from winnow.runs.state import load_run
 
-    from .exit_codes import printable
-
-    finished = load_finished(RUN)
+    finished = load_run(RUN)
     shard = finished.manifest["shards"]["splits"]["train"]["shards"][0]["path"]
     row = pq.ParquetFile(finished.store.columns_of(f"{finished.shards}/{shard}")).read_row_group(0)
     ids = row.column("input_ids")[0].as_py()

@@ -55,6 +55,8 @@ def true_exit_codes() -> Iterator[None]:
 
 
 def _end(message: object, code: int) -> None:
+    from winnow.report.printable import printable
+
     _flush_stdout()
     print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)
     leave(code)
@@ -89,11 +91,6 @@ def _flush_stdout() -> bool:
         os.close(nowhere)
         return False
     return True
-
-
-def printable(text: str, *, lines: bool = True) -> str:
-    """Text that is safe on a terminal: control characters (but line ends, if ``lines``) are shown, not obeyed."""
-    return "".join(c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode() for c in text)
 
 
 def log_to_stderr(log_format: Literal["text", "json"] = "text", run: str = "") -> None:

@@ -18,13 +18,15 @@ def _export() -> None:
 @export.command()
 def embeddings(run: RunFolder, out: Folder) -> None:
     """Embeddings, clusters, scores and outcomes as Parquet, centres as a numpy file."""
-    from .exit_codes import printable, true_exit_codes
+    from winnow.report.printable import printable
+
+    from .exit_codes import true_exit_codes
 
     with true_exit_codes():
         from winnow.finished.export import export_embeddings
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        rows = export_embeddings(load_finished(run), out)
+        rows = export_embeddings(load_run(run), out)
         print(printable(f"{rows:,} embeddings and their centres: {out}"))
 
 

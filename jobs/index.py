@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .exit_codes import FAILED, printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import FAILED, true_exit_codes
 
 index = typer.Typer(
     help="The index of earlier runs (dedup.index): list its segments, check them, drop one.", no_args_is_help=True
@@ -23,6 +25,7 @@ def ls(path: IndexFolder) -> None:
     with true_exit_codes():
         from rich.console import Console
         from rich.table import Table
+
         from winnow.index.folder import open_index
 
         opened = open_index(path)

@@ -1,16 +1,14 @@
 """``winnow lines``: the boilerplate lines that a run removed, so that a user can judge the limit."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .exit_codes import REFUSED, printable, true_exit_codes
-from .why import RunFolder
+from winnow.report.printable import printable
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from winnow.stages.ingest.boilerplate import RemovedLine
+from .exit_codes import REFUSED, true_exit_codes
+from .why import RunFolder
 
 
 def lines(
@@ -25,10 +23,12 @@ def lines(
     """List the boilerplate lines (or paragraphs) removed by `dedup.lines`, with the documents that held each."""
     with true_exit_codes():
         from rich.console import Console
-        from winnow.finished.finished import load_finished
+
+        from winnow.report.lines import lines_table
+        from winnow.runs.state import load_run
         from winnow.stages.ingest.boilerplate import listed_lines
 
-        finished = load_finished(run)
+        finished = load_run(run)
         if "boilerplate_set" not in finished.records:
             print(f"winnow: {printable(run)}: the run removed no lines; `dedup.lines` is off")
             sys.exit(REFUSED)
@@ -38,23 +38,9 @@ def lines(
                 f"winnow: {printable(run)} has no source {printable(source)}; there are {printable(', '.join(names))}"
             )
             sys.exit(REFUSED)
-        records = finished.records
-        listed = listed_lines(finished.store, records["boilerplate_set"], records["measure"], source, first, rarest)
+        removed, measured = finished.of("boilerplate_set"), finished.of("measure")
+        listed = listed_lines(finished.store, removed, measured, source, first, rarest)
         Console().print(lines_table(listed, 400, "boilerplate lines removed"))
-
-
-def lines_table(lines: "list[RemovedLine]", characters: int, title: str) -> "Table":
-    """Source, documents and text of each line; texts are cut, and their control characters escaped."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("source", title=title, title_justify="left")
-    table.add_column("documents", justify="right")
-    table.add_column("line", overflow="fold")
-    for line in lines:
-        text = line.text if len(line.text) <= characters else line.text[:characters] + " ..."
-        table.add_row(Text(line.source), f"{line.documents:,}", Text(printable(text, lines=False)))
-    return table
 
 
 if __name__ == "__main__":

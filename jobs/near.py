@@ -14,15 +14,17 @@ def near(
     characters: Annotated[int, typer.Option(min=0, help="Characters of each text to show.")] = 200,
 ) -> None:
     """Show the embedded documents of largest cosine with a text, with their outcomes."""
-    from .exit_codes import printable, true_exit_codes
+    from winnow.report.printable import printable
+
+    from .exit_codes import true_exit_codes
 
     with true_exit_codes():
         from winnow.errors import ConfigError
         from winnow.finished.explain import explain
         from winnow.finished.explore import nearest_documents
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        finished = load_finished(run)
+        finished = load_run(run)
         if "embed" not in finished.records:
             raise ConfigError(f"{run}: the run has no embeddings; `select` is off, or none of its steps needs any")
         for doc, cosine in nearest_documents(finished, text, first):

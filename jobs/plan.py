@@ -74,6 +74,7 @@ def plan(
 def _print_plan(settings: "Config") -> None:
     from rich.console import Console
     from rich.table import Table
+
     from winnow.runs.plan import plan_run
 
     console = Console()

@@ -44,6 +44,7 @@ def print_cluster_plan(config: "Config", asked: Asked, *, as_json: bool) -> None
         ConfigError: an option cannot be used, or no number of nodes does what is asked.
     """
     import orjson
+
     from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import plan_cluster
 
@@ -129,6 +130,7 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Assumptions"
 
 def _node_table(path: Path) -> dict[str, Any]:
     import yaml
+
     from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import NodeType
 
@@ -191,6 +193,7 @@ def _estimates(plan: "ClusterPlan", asked: Asked) -> list["Estimate"]:
 def _print(plan: "ClusterPlan", estimates: list["Estimate"]) -> None:
     from rich.console import Console
     from rich.table import Table
+
     from winnow.runs.estimate.cluster import SPILL_GB, basis_of
 
     console = Console()

@@ -56,24 +56,24 @@ def run(
             start_ray_early(config, settings)
         log_to_stderr(log_format)
         from rich.console import Console
+
         from winnow.config.config import load_config
+        from winnow.report.summary import print_summary
         from winnow.runs.corpus import add_new_inputs, is_unchanged
         from winnow.runs.run import run as run_pipeline
-
-        from .summary import print_summary
 
         loaded = load_config(config, settings)
         log_to_stderr(log_format, loaded.run)
         _refuse_name(name, new_only)
         context = None
         if new_only:
-            context = add_new_inputs(loaded, name, stop)
+            context = add_new_inputs(loaded, name, stop, started)
         elif not (if_changed and is_unchanged(loaded)):
-            context = run_pipeline(loaded, stop)
+            context = run_pipeline(loaded, stop, started=started)
         if context is None:
             print(f"winnow: nothing is new for {loaded.run}; nothing was done")
         else:
-            print_summary(context, time.perf_counter() - started, Console())
+            print_summary(context.run, Console())
     leave(OK)
 
 

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .exit_codes import OK, REFUSED, leave, log_to_stderr, printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import OK, REFUSED, leave, log_to_stderr, true_exit_codes
 from .run import Overrides
 
 
@@ -33,18 +35,18 @@ def select(
             sys.exit(REFUSED)
         from winnow.engine.records import total
         from winnow.finished.explore import EPSILONS, removal_curve, texts_of_pairs
-        from winnow.report.selection_report import curve_lines, head_lines, quality_books
+        from winnow.flow.select_accounting import curve_lines, head_lines, quality_books
         from winnow.runs.explore import embedded_documents
 
         run = embedded_documents(name, overrides, stop)
         if "quality" in run.records:
-            books = quality_books(run.records["quality_fit"][0], run.records["quality"])
+            books = quality_books(run.of("quality_fit")[0], run.of("quality"))
             print("\n".join([*head_lines(books), *curve_lines(books), ""]))
         config = run.config.select
         asked = {config.semantic.epsilon} if config is not None and config.semantic is not None else set()
         points = removal_curve(run, sample, tuple(sorted({*EPSILONS, *asked})))
         texts = texts_of_pairs(run, points)
-        documents = total(run.records["embed"], "documents")
+        documents = total(run.of("embed"), "documents")
         model = config.encoder.model if config is not None else ""
         print(
             printable(f"{documents:,} documents embedded ({model}), {min(sample, documents):,} looked at", lines=False)

@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .exit_codes import printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import true_exit_codes
 from .why import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.table import Table
+
     from winnow.shards.packed_rows import PackedRows
     from winnow.tokens.vocabulary import Vocabulary
 
@@ -26,14 +29,13 @@ def head(
 ) -> None:
     """Show the first rows as text: each document piece with its length, and whether it begins and ends in the row."""
     with true_exit_codes():
-        from winnow.finished.finished import load_finished
         from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
+        from winnow.report.labels import numbered_label
         from winnow.runs.run import load_run_vocabulary
+        from winnow.runs.state import load_run
         from winnow.stages.shards.shard_reading import has_document_boundaries
 
-        from .labels import numbered_label
-
-        finished = load_finished(run)
+        finished = load_run(run)
         vocabulary = load_run_vocabulary(finished.config)
         kind = best_source(finished.manifest)
         names = finished.manifest.get("labels", {"names": []})["names"]
@@ -92,10 +94,10 @@ def stats(
 ) -> None:
     """Rows, tokens, fill, lengths of document pieces, tokens of each source, bytes of each format."""
     with true_exit_codes():
-        from winnow.finished.finished import load_finished
         from winnow.finished.shard_stats import shard_stats
+        from winnow.runs.state import load_run
 
-        found = shard_stats(load_finished(run))
+        found = shard_stats(load_run(run))
         if as_json:
             import orjson
 
@@ -110,7 +112,7 @@ def print_stats(found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from .labels import labels_table
+    from winnow.report.labels import labels_table
 
     console = Console()
     row = f"{found['row']} rows of {found['row_tokens']:,} {found['dtype']} ids"
@@ -184,12 +186,12 @@ def convert(
     with true_exit_codes():
         from winnow.errors import ConfigError
         from winnow.finished.convert import convert as convert_shards
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
         from winnow.shards.formats.formats import FORMATS
 
         if to not in FORMATS:
             raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")
-        target = convert_shards(load_finished(run), to, out, lambda path: print(printable(path), flush=True))
+        target = convert_shards(load_run(run), to, out, lambda path: print(printable(path), flush=True))
         print(f"shards and manifest: {printable(target)}")
 
 

@@ -13,7 +13,9 @@ def status(
 
     Exit code 1 when a finished run's manifest is missing or damaged.
     """
-    from .exit_codes import FAILED, printable, true_exit_codes
+    from winnow.report.printable import printable
+
+    from .exit_codes import FAILED, true_exit_codes
 
     with true_exit_codes():
         import sys
@@ -22,6 +24,7 @@ def status(
         import orjson
         from rich.console import Console
         from rich.table import Table
+
         from winnow.runs.status import status_of
         from winnow.storage.address import join
 

@@ -210,7 +210,7 @@ def _wait(client: Any, job: str, stop: "Stop", *, follow: bool) -> Any:
 
 def _print_new(log: str, printed: int) -> int:
     """Print what a log has gained; returns how much of it is printed now. Half a line waits for its end."""
-    from .exit_codes import printable
+    from winnow.report.printable import printable
 
     end = log.rfind("\n") + 1
     if end > printed:
@@ -223,8 +223,9 @@ def _print_new(log: str, printed: int) -> int:
 def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
     """The run's exit code; what a user needs to know goes to stderr."""
     from winnow.errors import exit_code_of
+    from winnow.report.printable import printable
 
-    from .exit_codes import FAILED, OK, RESUMABLE, printable
+    from .exit_codes import FAILED, OK, RESUMABLE
 
     state = details.status.value
     if state == "SUCCEEDED":

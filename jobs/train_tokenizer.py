@@ -32,11 +32,14 @@ def train_tokenizer(
     Cleans as `winnow run` would (a later run goes on from there) and writes vocabulary.tiktoken, tokenizer.json (the
     same ids), tokenise.yaml (the section for a config) and report.json. The same input gives the same bytes.
     """
-    from .exit_codes import OK, leave, log_to_stderr, printable, true_exit_codes
+    from winnow.report.printable import printable
+
+    from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
 
     log_to_stderr()
     with true_exit_codes():
         from rich.console import Console
+
         from winnow.config.config import load_config
         from winnow.runs.train_tokeniser import COMPARED, CONFIG, JSON, RANKS, train_vocabulary
 
@@ -57,7 +60,7 @@ def _table(rows: "list[Compression]") -> object:
     from rich.table import Table
     from rich.text import Text
 
-    from .exit_codes import printable
+    from winnow.report.printable import printable
 
     encodings = list(rows[0].bytes_a_token) if rows else []
     table = Table("held-out text", title="bytes a token", title_justify="left")

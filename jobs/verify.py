@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .exit_codes import FAILED, printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import FAILED, true_exit_codes
 from .why import RunFolder
 
 
@@ -16,9 +18,9 @@ def verify(
     """Check a finished run from its files alone. Exit code 1 when anything differs."""
     with true_exit_codes():
         from winnow.audit.verify.verify import check_shards, check_work, has_manifest, recount
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        finished = load_finished(run)
+        finished = load_run(run)
         faults = check_shards(finished)
         damaged = check_work(finished, hashes=work)
         faults += damaged

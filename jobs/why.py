@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_codes import REFUSED, printable, true_exit_codes
+from winnow.report.printable import printable
+
+from .exit_codes import REFUSED, true_exit_codes
 
 if TYPE_CHECKING:
     from winnow.finished.explain import Story
@@ -25,9 +27,9 @@ def why(
     """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
     with true_exit_codes():
         from winnow.finished.explain import explain, find, unreadable
-        from winnow.finished.finished import load_finished
+        from winnow.runs.state import load_run
 
-        finished = load_finished(run)
+        finished = load_run(run)
         found = find(finished, name)
         for number, doc in enumerate(found):
             if number:
@@ -46,17 +48,11 @@ def why(
             sys.exit(REFUSED)
 
 
-_BY_PLACE = "place {:.6g}, the sample ends at {:.6g}"
-_LEFT_OUT = {
-    "select.quality": "quality {:.6g}, threshold {:.6g}",
-    "select.prototypes": "cosine with its cluster's centre {:.6g}, those from {:.6g} on are dropped",
-}
-
-
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
     from winnow import schemas
     from winnow.finished.explain import LostDocument, Story
+    from winnow.flow.flow import REASONS
 
     lines = [
         f"document   {story.id}  (number {story.doc})",
@@ -71,7 +67,7 @@ def tell(story: "Story", characters: int) -> None:
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
-        lines.append(f"left out   {step}: {_LEFT_OUT.get(step, _BY_PLACE).format(value, limit)}")
+        lines.append(f"left out   {step}: {REASONS[step].format(value, limit)}")
     if story.keeper is not None:
         keeper = story.keeper
         measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 import yaml
+
+from jobs.plan_cluster import _node_table
+from tests.e2e.test_commands import winnow
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.runs.estimate.cluster import CORE_SECONDS_A_MB, Assumptions, NodeType, plan_cluster
 from winnow.runs.estimate.requests import requests_of
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
-
-from jobs.plan_cluster import _node_table
-from tests.e2e.test_commands import winnow
 
 TERABYTE = Corpus(10**12, 25 * 10**10, 250_000_000)
 SHARED_DISK = Assumptions(object_store=False)

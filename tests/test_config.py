@@ -2,6 +2,7 @@ import json
 
 import pytest
 import yaml
+
 from winnow.config.config import load_config, parse_config
 from winnow.config.starter import starter_config
 from winnow.errors import ConfigError

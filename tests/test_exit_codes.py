@@ -6,6 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from jobs import exit_codes as exits
+from jobs.exit_codes import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
+from jobs.submit import _outcome, _wait
 from winnow.engine.engine import StageFailedError
 from winnow.engine.executors.execute import Failure
 from winnow.engine.stopping import Stop
@@ -20,10 +24,6 @@ from winnow.errors import (
     UnreadableShareError,
 )
 from winnow.sources.catalogue import InputError
-
-from jobs import exit_codes as exits
-from jobs.exit_codes import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
-from jobs.submit import _outcome, _wait
 
 MEANINGS = {
     OK: [None],

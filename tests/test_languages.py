@@ -1,4 +1,5 @@
 import pytest
+
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 

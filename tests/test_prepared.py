@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from winnow.numeric import cached_arrays as prepared
 from winnow.numeric.cached_arrays import prepared_arrays
 

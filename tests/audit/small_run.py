@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from winnow.finished.finished import FinishedRun
 
 from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
 from tests.e2e.sample import article
+from winnow.flow.records import RunRecords
 
 HOSTILE = "<script>alert('x')</script>\x1b[31m"
 
@@ -49,7 +49,7 @@ def settings(documents: Path, run: Path, **sections) -> dict:
 class Truth:
     """All texts, decisions and similarities of a run."""
 
-    def __init__(self, run: FinishedRun) -> None:
+    def __init__(self, run: RunRecords) -> None:
         self.texts, self.decisions = texts_and_decisions(run)
         self.sets = {doc: shingles(text) for doc, text in self.texts.items()}
         self.passed = {doc for doc, row in self.decisions.items() if row["outcome"] != "empty"}
@@ -67,9 +67,9 @@ class Truth:
         }
 
 
-def alter_decisions(run: FinishedRun, doc: int, **values) -> None:
+def alter_decisions(run: RunRecords, doc: int, **values) -> None:
     """Change one row of the ledger on disk."""
-    for record in run.records["decide"]:
+    for record in run.of("decide"):
         path = run.store.path(record.outputs["decisions"].path)
         table = pq.read_table(path)
         rows = table.to_pylist()

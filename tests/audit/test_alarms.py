@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.config.config import parse_config
 from winnow.engine.records import Record
 from winnow.report.alarms import LEAST_CLUSTER, dedup_alarms

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
+from tests.audit.small_run import HOSTILE, Truth, alter_decisions, settings, write_documents
+from tests.e2e.test_commands import winnow
 from winnow import schemas
 from winnow.audit.clusters import largest_clusters
 from winnow.audit.dedup import SampleSizes, audit_dedup
@@ -16,12 +19,10 @@ from winnow.audit.planted import EDITS, measure_planted
 from winnow.config.config import parse_config
 from winnow.dedup.bands import candidate_probability
 from winnow.errors import NothingToAuditError
-from winnow.finished.finished import FinishedRun, load_finished
+from winnow.flow.records import RunRecords
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.stages.tables import list_column_to_2d, read_ipc
-
-from tests.audit.small_run import HOSTILE, Truth, alter_decisions, settings, write_documents
-from tests.e2e.test_commands import winnow
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 EVERYTHING = SampleSizes(documents=1_000_000, planted=50)
@@ -33,15 +34,15 @@ def documents(tmp_path_factory) -> Path:
     return write_documents(tmp_path_factory.mktemp("audit"))
 
 
-def finish(documents: Path, folder: Path, **dedup) -> FinishedRun:
+def finish(documents: Path, folder: Path, **dedup) -> RunRecords:
     run(parse_config(settings(documents, folder, dedup=dedup)))
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param("signature", marks=pytest.mark.slow), "exact", "estimate", "few bands"]
 )
-def finished(request, documents, tmp_path_factory) -> FinishedRun:
+def finished(request, documents, tmp_path_factory) -> RunRecords:
     dedup = {"minhash": WIDE} if request.param == "few bands" else {"verify": request.param}
     return finish(documents, tmp_path_factory.mktemp("run") / "run", **dedup)
 
@@ -56,7 +57,7 @@ def audit(finished):
     return audit_dedup(finished, EVERYTHING, seed=1)
 
 
-def band_met(finished: FinishedRun) -> set[tuple[int, int]]:
+def band_met(finished: RunRecords) -> set[tuple[int, int]]:
     """Pairs whose signatures agree in all rows of a band, looked up in the signatures themselves."""
     minhash = finished.config.dedup.minhash
     tables = [read_ipc(finished.store, part.signatures) for part in finished.parts]
@@ -180,9 +181,9 @@ def test_planted_copies_meet_as_often_as_the_formula_says(documents, tmp_path, m
     assert sum(one.met.of for one in planted.bins) == 800 * len(EDITS)
 
 
-def tampered(finished: FinishedRun, folder: Path) -> FinishedRun:
+def tampered(finished: RunRecords, folder: Path) -> RunRecords:
     shutil.copytree(finished.store.root, folder)
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
 def a_near_duplicate(truth: Truth) -> dict:
@@ -240,7 +241,7 @@ def test_documents_of_which_none_took_part(documents, tmp_path):
     nothing = {"filter": {"mode": "filter", "gopher_quality": {"min_words": 10**6}}}
     run(parse_config(settings(documents, tmp_path / "run", **nothing)))
     with pytest.raises(NothingToAuditError, match="no document took part"):
-        audit_dedup(load_finished(str(tmp_path / "run")), EVERYTHING, 1)
+        audit_dedup(load_run(str(tmp_path / "run")), EVERYTHING, 1)
 
 
 def test_a_source_of_copies_raises_both_alarms(documents, tmp_path):

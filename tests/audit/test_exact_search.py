@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+
 from winnow.audit.exact_search import SetIndex, Sets, join_sets, sets_of, take_sets
 from winnow.audit.intervals import share_of
 

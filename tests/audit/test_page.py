@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
+
 from winnow.audit.clusters import Cluster
 from winnow.audit.dedup import DedupAudit
 from winnow.audit.intervals import share_of

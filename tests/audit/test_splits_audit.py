@@ -4,16 +4,16 @@ import json
 import shutil
 
 import pytest
-from winnow import schemas
-from winnow.audit.splits import audit_splits
-from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
 
 from tests.audit.small_run import Truth, alter_decisions, settings, write_documents
 from tests.e2e.real_text import shingles
 from tests.e2e.test_commands import winnow
 from tests.text.specification import words
+from winnow import schemas
+from winnow.audit.splits import audit_splits
+from winnow.config.config import parse_config
+from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,14 @@ def documents(tmp_path_factory):
 def finished(documents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "run"
     run(parse_config(settings(documents, folder)))
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
 @pytest.fixture(scope="module")
 def without_dedup(documents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("off") / "run"
     run(parse_config(settings(documents, folder, dedup="off")))
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
 def expected_pairs(truth: Truth, low: float) -> dict:
@@ -81,7 +81,7 @@ def test_a_pair_between_splits_is_seen(finished, tmp_path):
         if row["outcome"] == schemas.NEAR_DUPLICATE
         and truth.similarity[min(row["doc"], row["keeper"]), max(row["doc"], row["keeper"])] >= 0.85
     )
-    copy = load_finished(str(folder))
+    copy = load_run(str(folder))
     alter_decisions(copy, near["doc"], outcome="kept", split="val")
     alter_decisions(copy, near["keeper"], split="test")
     code, output = winnow("audit", "splits", str(folder), "--json", str(tmp_path / "a.json"))
@@ -96,6 +96,6 @@ def test_a_threshold_above_the_pairs_is_no_fault(documents, tmp_path):
     """Pairs from 0.8 on are shown; only those at the run's own threshold are a fault."""
     config = settings(documents, tmp_path / "run", dedup={"threshold": 1.0, "minhash": {"bands": 1, "rows": 256}})
     run(parse_config(config))
-    audit = audit_splits(load_finished(str(tmp_path / "run")))
+    audit = audit_splits(load_run(str(tmp_path / "run")))
     assert audit.pairs_count > 0 and audit.at_threshold == 0
     assert winnow("audit", "splits", str(tmp_path / "run"))[0] == 0

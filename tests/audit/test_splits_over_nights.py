@@ -5,21 +5,21 @@ import shutil
 from pathlib import Path
 
 import pytest
-from winnow import schemas
-from winnow.audit.earlier_runs import _is_segment
-from winnow.audit.splits import audit_splits
-from winnow.config.config import parse_config
-from winnow.dedup.index import split_indexed_document
-from winnow.finished.finished import load_finished
-from winnow.index.folder import PIN
-from winnow.runs.corpus import add_new_inputs
-from winnow.runs.run import run
 
 from tests.audit.small_run import Truth, alter_decisions
 from tests.e2e.nights import night_config
 from tests.e2e.real_text import jaccard, shingles
 from tests.e2e.test_commands import winnow
 from tests.text.specification import words
+from winnow import schemas
+from winnow.audit.earlier_runs import _is_segment
+from winnow.audit.splits import audit_splits
+from winnow.config.config import parse_config
+from winnow.dedup.index import split_indexed_document
+from winnow.index.folder import PIN
+from winnow.runs.corpus import add_new_inputs
+from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 FAMILIES = 12
 
@@ -64,7 +64,7 @@ class Everything:
     def __init__(self, folders: list[Path]) -> None:
         self.split, self.five, self.thirteen = {}, {}, {}
         for night, folder in enumerate(folders):
-            truth = Truth(load_finished(str(folder)))
+            truth = Truth(load_run(str(folder)))
             for doc, row in truth.decisions.items():
                 if row["outcome"] == schemas.KEPT:
                     text = truth.texts[doc]
@@ -106,7 +106,7 @@ def test_the_last_night_against_plain_python(strict, round_shingles, monkeypatch
     if round_shingles:
         monkeypatch.setattr("winnow.audit.splits.ROUND_SHINGLES", round_shingles)
     truth = Everything(strict)
-    audit = audit_splits(load_finished(str(strict[2])))
+    audit = audit_splits(load_run(str(strict[2])))
     expected = truth.pairs_of(2)
     assert expected and {night for pair in expected for night, _ in pair} == {1, 2}
     night = {str(folder): number for number, folder in enumerate(strict)}
@@ -129,7 +129,7 @@ def test_the_last_night_against_plain_python(strict, round_shingles, monkeypatch
 def test_what_winnow_writes_shares_nothing_over_nights(usual):
     truth = Everything(usual)
     for number, folder in enumerate(usual):
-        audit = audit_splits(load_finished(str(folder)))
+        audit = audit_splits(load_run(str(folder)))
         assert audit.pairs_count == 0 == len(truth.pairs_of(number))
         assert audit.earlier_runs == number
 
@@ -138,11 +138,11 @@ def test_a_document_put_into_another_split_of_an_earlier_night_is_seen(usual, tm
     """What a document of night 3 was removed for is put into val, and the document made to stay."""
     copies = tmp_path / "moved"
     shutil.copytree(usual[0].parent, copies)
-    last = load_finished(str(copies / "run-2"))
+    last = load_run(str(copies / "run-2"))
     truth = Truth(last)
     doc = next(doc for doc, row in truth.decisions.items() if row["outcome"] == schemas.NEAR_DUPLICATE)
     part, keeper = split_indexed_document(truth.decisions[doc]["keeper"])  # one part a night, and all of it was kept
-    first = load_finished(str(copies / f"run-{part}"))
+    first = load_run(str(copies / f"run-{part}"))
     assert jaccard(shingles(truth.texts[doc]), shingles(Truth(first).texts[keeper])) >= 0.8
     alter_decisions(first, keeper, split="val")
     alter_decisions(last, doc, outcome="kept", split="train")
@@ -179,7 +179,7 @@ def test_shard_sets_of_a_growing_corpus_know_each_other(files, tmp_path):
         shutil.copy(file, tmp_path / "in")
         add_new_inputs(parse_config(config))
     sets = sorted((tmp_path / "corpus" / "sets").iterdir())
-    audit = audit_splits(load_finished(str(sets[2])))
+    audit = audit_splits(load_run(str(sets[2])))
     assert (audit.earlier_runs, audit.missing_runs, audit.pairs_count) == (2, (), 0)
     assert sum(audit.earlier_documents.values()) > FAMILIES
 

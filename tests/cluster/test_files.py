@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from winnow.config.config import parse_config
-from winnow.engine.metrics import NAMES
 
 from tests.faults.runs import wait_for
+from winnow.config.config import parse_config
+from winnow.engine.metrics import NAMES
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from winnow.config.config import parse_config
-from winnow.runs.run import run
 
 from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster, end_family
 from tests.faults.hooks import environment
 from tests.faults.runs import Runs, shards_of, wait_for
 from tests.faults.test_faults import STAGES
+from winnow.config.config import parse_config
+from winnow.runs.run import run
 
 CORPUS = ROOT.parent / "shared" / "corpus"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.dedup.bands import band_keys, candidate_probability, exchange_rows, group_edges
 from winnow.dedup.minhash import EMPTY, MinHashConfig
 from winnow.numeric.radix import sort_pairs

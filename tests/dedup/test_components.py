@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components as scipy_components
+
 from winnow.dedup.components import connected_components
 from winnow.dedup.exact import text_hashes
 

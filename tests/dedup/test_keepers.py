@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.dedup import keeper_search
 from winnow.dedup.keepers import choose_keepers, exact_similarity
 from winnow.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.dedup import shingle_sets as module
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.dedup.shingles import shingle_hashes

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from winnow.dedup.minhash import EMPTY, MinHashConfig, has_shingles, permutations, signatures
 from winnow.dedup.shingles import BLOCK_SHINGLES, shingle_counts, shingle_hashes
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
+
 from winnow.dedup.verification import verification
 
 thresholds = st.floats(0.05, 1.0)

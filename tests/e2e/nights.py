@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import zstandard
-from winnow.finished.finished import load_finished
+
+from winnow.runs.state import load_run
 from winnow.stages.tables import read_parquet
 
 
@@ -48,9 +49,9 @@ def night_config(run: Path, files: list[Path], index: Path | None, **sections) -
 
 def ledger(run: Path) -> dict[str, dict]:
     """Every decision of a finished run, by the document's id."""
-    finished = load_finished(str(run))
+    finished = load_run(str(run))
     rows = {}
-    for part, decided in zip(finished.parts, finished.records["decide"], strict=True):
+    for part, decided in zip(finished.parts, finished.of("decide"), strict=True):
         ids = read_parquet(finished.store, part.documents, ["id"]).column("id").to_pylist()
         table = pq.read_table(finished.store.path(decided.outputs["decisions"].path)).to_pylist()
         rows |= dict(zip(ids, table, strict=True))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import zstandard
-from winnow.finished.finished import FinishedRun
 
 from tests.text.specification import fold, hash_word, words
+from winnow.flow.records import RunRecords
 
 MASK = 2**64 - 1
 _word_hash = cache(hash_word)
@@ -41,10 +41,10 @@ def run_settings(inputs: list[Path], run: Path, **dedup) -> dict:
     }
 
 
-def texts_and_decisions(finished: FinishedRun) -> tuple[dict[int, str], dict[int, dict]]:
+def texts_and_decisions(finished: RunRecords) -> tuple[dict[int, str], dict[int, dict]]:
     texts: dict[int, str] = {}
     decisions: dict[int, dict] = {}
-    for part, decided in zip(finished.parts, finished.records["decide"], strict=True):
+    for part, decided in zip(finished.parts, finished.of("decide"), strict=True):
         table = pq.read_table(finished.store.path(part.documents["path"]), columns=["doc", "text"])
         texts |= dict(zip(table.column("doc").to_pylist(), table.column("text").to_pylist(), strict=True))
         rows = pq.read_table(finished.store.path(decided.outputs["decisions"].path)).to_pylist()

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zstandard
+
+from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.errors import UnreadableShareError
 from winnow.finished.explain import explain, find
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
+from winnow.runs.state import load_run
 
 TEXTS = articles(5, 30)[:30]
 
@@ -39,11 +39,11 @@ def finished_run(folder: Path, path="in", **sections):
         "compute": {"executor": "inline", "max_unreadable_share": 1.0, **sections.get("compute", {})},
     }
     run(parse_config(config))
-    return load_finished(str(folder / "run"))
+    return load_run(str(folder / "run"))
 
 
 def unreadable(finished) -> list[dict]:
-    paths = [record.outputs["unreadable"].path for record in finished.records["measure"]]
+    paths = [record.outputs["unreadable"].path for record in finished.of("measure")]
     return [row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()]
 
 
@@ -150,7 +150,7 @@ def test_five_thousand_tiny_files(folder):
         (folder / "in" / f"{n:04d}.txt").write_text(f"Tiny file number {n}, with a sentence of its own.")
     finished = finished_run(folder, dedup=True)
     assert finished.manifest["books"]["records"] == 5000
-    assert len(finished.records["measure"]) < 10
+    assert len(finished.of("measure")) < 10
 
 
 def test_a_file_that_shrank_after_it_was_catalogued_does_not_kill_the_run(folder):
@@ -217,7 +217,7 @@ def test_a_document_of_200_mb(folder):
     }
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
     subprocess.run([sys.executable, "-m", "jobs", "run", str(folder / "c.yaml")], check=True, stdout=subprocess.DEVNULL)
-    finished = load_finished(str(folder / "run"))
+    finished = load_run(str(folder / "run"))
     (giant_doc,) = find(finished, "giant")
     story = explain(finished, giant_doc)
     assert story.outcome == schemas.KEPT

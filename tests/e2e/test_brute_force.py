@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
-from winnow import schemas
-from winnow.dedup.shingle_sets import shingle_sets
-from winnow.finished.finished import FinishedRun, load_finished
-from winnow.text.words import hash_words
 
 from tests.dedup.brute_force import similar_pairs
 from tests.e2e.processes import command
+from winnow import schemas
+from winnow.dedup.shingle_sets import shingle_sets
+from winnow.flow.records import RunRecords
+from winnow.runs.state import load_run
+from winnow.text.words import hash_words
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ class Truth(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(shared, tmp_path_factory) -> dict[str, FinishedRun]:
+def runs(shared, tmp_path_factory) -> dict[str, RunRecords]:
     """The whole corpus in all modes; the later runs share what was measured for the first."""
     folder = tmp_path_factory.mktemp("brute")
     finished = {}
@@ -43,7 +44,7 @@ def runs(shared, tmp_path_factory) -> dict[str, FinishedRun]:
             "compute": {"executor": "inline"},
         }
         subprocess.run(command(config, folder / "c.yaml"), check=True, stdout=subprocess.DEVNULL)
-        finished[verify] = load_finished(config["run"])
+        finished[verify] = load_run(config["run"])
     return finished
 
 
@@ -83,10 +84,10 @@ def test_brute_force_agrees_with_all_shared_shingles_of_a_sample(truth):
     assert len(found) > 500
 
 
-def ledger(finished: FinishedRun) -> tuple[np.ndarray, dict[int, int]]:
+def ledger(finished: RunRecords) -> tuple[np.ndarray, dict[int, int]]:
     """Which documents are kept, and the keeper of each removed one."""
     kept, keeper = [], {}
-    for record in finished.records["decide"]:
+    for record in finished.of("decide"):
         table = pq.read_table(
             finished.store.path(record.outputs["decisions"].path), columns=["doc", "outcome", "keeper"]
         )
@@ -96,7 +97,7 @@ def ledger(finished: FinishedRun) -> tuple[np.ndarray, dict[int, int]]:
     return np.array(kept), keeper
 
 
-def figures(finished: FinishedRun, truth: Truth) -> dict[str, float]:
+def figures(finished: RunRecords, truth: Truth) -> dict[str, float]:
     """Shares: of removed documents with a keeper, or any document, that alike; of documents with a twin that are found.
 
     A document with a twin is missed where both stay; of two such documents one is missed, and counted.

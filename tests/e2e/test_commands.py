@@ -10,8 +10,8 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from jobs.exit_codes import printable
 from tests.e2e.sample import settings, write_sample
+from winnow.report.printable import printable
 
 
 def winnow(*arguments: str) -> tuple[int, str]:

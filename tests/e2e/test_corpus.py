@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from winnow.audit.verify.verify import check_shards, recount
-from winnow.finished.finished import load_finished
-from winnow.runs.run import load_run_vocabulary
 
 from tests.e2e.processes import command, kill_when
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.runs.run import load_run_vocabulary
+from winnow.runs.state import load_run
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def config(shared: Path, run: Path, **compute) -> dict:
 
 
 def hashes(run: Path) -> dict[str, str]:
-    splits = load_finished(str(run)).manifest["shards"]["splits"]
+    splits = load_run(str(run)).manifest["shards"]["splits"]
     return {shard["path"]: shard["sha256"] for split in splits.values() for shard in split["shards"]}
 
 
@@ -41,17 +41,17 @@ def on_two_workers(shared, tmp_path_factory) -> Path:
 
 
 def test_the_books_close_and_the_shards_are_whole(on_two_workers):
-    finished = load_finished(str(on_two_workers))
+    finished = load_run(str(on_two_workers))
     assert finished.manifest["books"]["records"] == 54_713
     assert check_shards(finished) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
 
 
 def test_all_shards_decode_to_exactly_the_kept_documents(on_two_workers):
-    finished = load_finished(str(on_two_workers))
+    finished = load_run(str(on_two_workers))
     vocabulary = load_run_vocabulary(finished.config)
     expected: dict[str, Counter[bytes]] = {name: Counter() for name in finished.config.shards.split_names}
-    for part, decided in zip(finished.parts, finished.records["decide"], strict=True):
+    for part, decided in zip(finished.parts, finished.of("decide"), strict=True):
         texts = pq.read_table(finished.store.path(part.documents["path"]), columns=["text"]).column("text")
         decisions = pq.read_table(finished.store.path(decided.outputs["decisions"].path), columns=["split"])
         for text, split in zip(texts.to_pylist(), decisions.column("split").to_pylist(), strict=True):
@@ -86,4 +86,4 @@ def test_one_worker_killed_three_times_gives_the_same_bytes(shared, on_two_worke
     assert all(kills)
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
     assert hashes(run) == hashes(on_two_workers)
-    assert check_shards(load_finished(str(run))) == []
+    assert check_shards(load_run(str(run))) == []

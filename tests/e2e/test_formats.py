@@ -8,20 +8,21 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from winnow.audit.verify.verify import check_shards
-from winnow.config.config import parse_config
-from winnow.errors import ConfigError
-from winnow.finished.convert import convert
-from winnow.finished.finished import FinishedRun, load_finished
-from winnow.finished.shards import read_stored, stored_shards
-from winnow.runs.run import load_run_vocabulary, run
-from winnow.shards.formats.formats import FORMATS
-from winnow.shards.formats.raw import NAMES
-from winnow.stages.shards.shard_set import described_formats, files_of
 
 from jobs.shards import shown_text
 from tests.e2e.sample import settings, write_sample
 from tests.e2e.test_commands import winnow
+from winnow.audit.verify.verify import check_shards
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
+from winnow.finished.convert import convert
+from winnow.finished.shards import read_stored, stored_shards
+from winnow.flow.records import RunRecords
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
+from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.raw import NAMES
+from winnow.stages.shards.shard_set import described_formats, files_of
 
 SHARDS = {"sequence_tokens": 63, "shard_tokens": 4000, "splits": {"val": 0.1}}
 
@@ -33,14 +34,14 @@ def sample(tmp_path_factory) -> Path:
     return folder
 
 
-def finish(sample: Path, folder: Path, **shards) -> FinishedRun:
+def finish(sample: Path, folder: Path, **shards) -> RunRecords:
     context = run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
-    assert context.sharded
-    return load_finished(str(folder))
+    assert context.run.of("shards")
+    return load_run(str(folder))
 
 
 @pytest.fixture(scope="module")
-def finished(sample, tmp_path_factory) -> FinishedRun:
+def finished(sample, tmp_path_factory) -> RunRecords:
     return finish(sample, tmp_path_factory.mktemp("formats") / "run", formats=list(FORMATS))
 
 
@@ -48,7 +49,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def shard_folder(finished: FinishedRun) -> Path:
+def shard_folder(finished: RunRecords) -> Path:
     return finished.store.path(finished.shards)
 
 
@@ -113,7 +114,7 @@ DAMAGE = [
 def test_verify_names_the_damaged_file_and_the_damage(finished, tmp_path, pattern):
     copy = tmp_path / "run"
     shutil.copytree(finished.store.root, copy)
-    again = load_finished(str(copy))
+    again = load_run(str(copy))
     assert check_shards(again) == []
     victim = sorted(shard_folder(again).glob(pattern))[-1]
     whole = victim.read_bytes()
@@ -139,7 +140,7 @@ def test_unit_sizes_and_format_order_change_no_byte(finished, sample, tmp_path):
     config = settings(sample, tmp_path / "run", shards=SHARDS | {"formats": ["mds", "litdata", "raw", "parquet"]})
     config["compute"] |= {"unit_mb": 1, "partition_mb": 1}
     run(parse_config(config))
-    again = load_finished(str(tmp_path / "run"))
+    again = load_run(str(tmp_path / "run"))
     expected, found = contents(shard_folder(finished)), contents(shard_folder(again))
     assert found.pop("manifest.json") != expected.pop("manifest.json")  # it holds the config, with its order of formats
     assert found == expected
@@ -162,14 +163,14 @@ def test_what_is_lost_is_written_again_with_the_same_bytes(finished, sample, tmp
 
 
 @pytest.fixture(scope="module")
-def one_by_one(sample, tmp_path_factory) -> dict[str, FinishedRun]:
+def one_by_one(sample, tmp_path_factory) -> dict[str, RunRecords]:
     """A run for each format alone; they share all work but the shards."""
     folder = tmp_path_factory.mktemp("alone")
     made = {}
     for name in FORMATS:
         finish(sample, folder / "run", formats=[name])
         shutil.copytree(folder / "run", folder / name)
-        made[name] = load_finished(str(folder / name))
+        made[name] = load_run(str(folder / name))
     return made
 
 
@@ -192,7 +193,7 @@ def test_convert_takes_columns_along_and_refuses_what_cannot_hold_them(sample, t
         convert(made, "raw", str(tmp_path / "raw"))
     with pytest.raises(ConfigError, match="do not say where documents begin"):
         finish(sample, run_folder, formats=["mds"], **columns | {"columns": ["position_ids"]})
-        convert(load_finished(str(run_folder)), "parquet", str(tmp_path / "back"))
+        convert(load_run(str(run_folder)), "parquet", str(tmp_path / "back"))
 
 
 @pytest.mark.parametrize(("row", "columns"), [("best_fit", ["loss_mask"]), ("window", [])])
@@ -209,7 +210,7 @@ def test_convert_refuses_a_damaged_shard_and_a_finished_folder(finished, tmp_pat
     shutil.copytree(finished.store.root, copy)
     code, output = winnow("shards", "convert", str(copy), "--format", "mds")
     assert code == 0 and f"{finished.shards}-mds" in output
-    again = load_finished(str(copy))
+    again = load_run(str(copy))
     assert check_shards(again) == []
     (copy / f"{finished.shards}-mds" / "mds" / "val" / "index.json").write_text("{}")
     assert ["index.json: cut" in fault for fault in check_shards(again)] == [True]
@@ -342,7 +343,7 @@ def test_stats_add_up(finished):
         assert part in output, part
 
 
-def files_on_disk(finished: FinishedRun) -> dict[str, Path]:
+def files_on_disk(finished: RunRecords) -> dict[str, Path]:
     folder = shard_folder(finished)
     paths = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
     return {name: p for name, p in paths.items() if not name.endswith((*NAMES, "manifest.json"))}

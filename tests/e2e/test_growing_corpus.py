@@ -12,18 +12,18 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from winnow.config.config import parse_config
-from winnow.engine.lease import hold_lease
-from winnow.errors import ConfigError, LeaseHeldError
-from winnow.finished.finished import load_finished
-from winnow.index.folder import Index
-from winnow.runs.corpus import CORPUS, add_new_inputs, is_unchanged
-from winnow.runs.run import run
-from winnow.storage.local_store import LocalStore
 
 from tests.e2e.nights import ledger, night_config
 from tests.e2e.sample import articles
 from tests.e2e.test_commands import winnow
+from winnow.config.config import parse_config
+from winnow.engine.lease import hold_lease
+from winnow.errors import ConfigError, LeaseHeldError
+from winnow.index.folder import Index
+from winnow.runs.corpus import CORPUS, add_new_inputs, is_unchanged
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+from winnow.storage.local_store import LocalStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,8 +85,8 @@ def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
         add_new_inputs(parse_config(config(tmp_path)))
         files = [tmp_path / "raw" / f"{n}.jsonl" for n in range(night + 1)]
         run(parse_config(night_config(tmp_path / f"run-{night}", files, tmp_path / "index")))
-        mine = load_finished(str(tmp_path / "corpus" / "sets" / f"{night:05d}")).manifest["shards"]
-        assert mine == load_finished(str(tmp_path / f"run-{night}")).manifest["shards"]
+        mine = load_run(str(tmp_path / "corpus" / "sets" / f"{night:05d}")).manifest["shards"]
+        assert mine == load_run(str(tmp_path / f"run-{night}")).manifest["shards"]
 
 
 def test_a_night_that_failed_goes_on_under_its_number(tmp_path, monkeypatch):
@@ -183,5 +183,5 @@ def test_sets_of_a_corpus_below_its_source_are_not_read(tmp_path):
     for night in range(2):
         path = write_night(tmp_path / "raw", night)
         context = add_new_inputs(parse_config(values))
-        assert [file.path for file in context.files] == [str(path)]
+        assert [file.path for file in context.run.files] == [str(path)]
     assert add_new_inputs(parse_config(values)) is None

@@ -4,13 +4,13 @@ import json
 import random
 
 import pytest
+
+from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
 from winnow import schemas
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-
-from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
+from winnow.runs.state import load_run
 
 KEPT, EXACT, NEAR, EMPTY = schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE, schemas.EMPTY
 
@@ -72,7 +72,7 @@ def test_outcomes(verify, tmp_path):
         "compute": {"executor": "inline"},
     }
     run(parse_config(config))
-    finished = load_finished(config["run"])
+    finished = load_run(config["run"])
     texts, decisions = texts_and_decisions(finished)
     found = {name: row["outcome"] for (name, _, _), row in zip(rows, decisions.values(), strict=True)}
     assert found == {name: outcome for name, _, outcome in rows}

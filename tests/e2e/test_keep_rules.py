@@ -4,14 +4,14 @@ import json
 import random
 
 import pytest
-from winnow import schemas
-from winnow.config.config import parse_config
-from winnow.errors import ConfigError
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
 
 from tests.e2e.real_text import texts_and_decisions
 from tests.e2e.sample import article
+from winnow import schemas
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
+from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 BODY = article(random.Random(5), 80)
 
@@ -55,7 +55,7 @@ def kept(folder, tmp_path, keep, sources=("second", "first"), verify="estimate")
         "compute": {"executor": "inline"},
     }
     run(parse_config(config))
-    finished = load_finished(config["run"])
+    finished = load_run(config["run"])
     texts, decisions = texts_and_decisions(finished)
     names = {text: name for texts in FAMILY.values() for name, text in texts.items() if name != "copy"}
     found = [names[texts[doc]] for doc, row in decisions.items() if row["outcome"] == schemas.KEPT]

@@ -13,24 +13,25 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
+
+from jobs.shards import shards
+from jobs.summary import print_summary
+from tests.e2e.sample import article
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError, UnreadableShareError
 from winnow.finished.convert import convert
 from winnow.finished.explain import explain, find
-from winnow.finished.finished import FinishedRun, load_finished
 from winnow.finished.shards import row_shape
+from winnow.flow.records import RunRecords
+from winnow.report.labels import missing_labels
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.stages.decide import label_cuts
 from winnow.stages.ingest import measure, slices
 from winnow.stages.shards.shard_reading import read_shard
 from winnow.stages.shards.shard_set import described_formats
 from winnow.storage.local_store import LocalStore
-
-from jobs.labels import missing_labels
-from jobs.shards import shards
-from jobs.summary import print_summary
-from tests.e2e.sample import article
 
 ROW = 32
 SPLITS = {"val": 0.1, "test": 0.2}
@@ -92,13 +93,13 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(data, tmp_path_factory) -> FinishedRun:
+def finished(data, tmp_path_factory) -> RunRecords:
     folder = tmp_path_factory.mktemp("labels") / "run"
     run(parse_config(labelled_settings(data, folder, SHARDS)))
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
-def labels_by_document(finished: FinishedRun) -> dict[int, str]:
+def labels_by_document(finished: RunRecords) -> dict[int, str]:
     found = {}
     for part in finished.parts:
         for row in pq.read_table(
@@ -108,7 +109,7 @@ def labels_by_document(finished: FinishedRun) -> dict[int, str]:
     return found
 
 
-def decisions(finished: FinishedRun) -> list[dict]:
+def decisions(finished: RunRecords) -> list[dict]:
     return [
         row
         for decided in finished.ledger
@@ -116,13 +117,13 @@ def decisions(finished: FinishedRun) -> list[dict]:
     ]
 
 
-def rows_of(finished: FinishedRun, split: str) -> pa.Table:
+def rows_of(finished: RunRecords, split: str) -> pa.Table:
     shards = finished.manifest["shards"]["splits"][split]["shards"]
     return pa.concat_tables([pq.read_table(finished.store.path(f"{finished.shards}/{s['path']}")) for s in shards])
 
 
-def components(finished: FinishedRun) -> dict[int, int]:
-    table = finished.records["components"][0].outputs["components"]
+def components(finished: RunRecords) -> dict[int, int]:
+    table = finished.of("components")[0].outputs["components"]
     found = pa.ipc.open_file(finished.store.path(table.path)).read_all()
     return dict(zip(found.column("doc").to_pylist(), found.column("component").to_pylist(), strict=True))
 
@@ -170,7 +171,7 @@ def test_splits_hold_every_label_in_proportion_and_no_component_straddles(finish
 
 def test_bad_labels_are_unreadable_with_their_reason(finished):
     reasons = Counter()
-    for record in finished.records["measure"]:
+    for record in finished.of("measure"):
         table = pq.read_table(finished.store.path(record.outputs["unreadable"].path))
         for row in table.to_pylist():
             reasons[row["id"]] = row["reason"]
@@ -199,7 +200,7 @@ def test_conflicts_are_counted(finished):
     assert finished.manifest["labels"]["conflicts"] == expected >= 1
 
 
-def hashes(finished: FinishedRun) -> list[str]:
+def hashes(finished: RunRecords) -> list[str]:
     return [shard["sha256"] for split in finished.manifest["shards"]["splits"].values() for shard in split["shards"]]
 
 
@@ -210,15 +211,15 @@ def test_same_bytes_however_the_work_is_cut(data, finished, tmp_path, monkeypatc
     monkeypatch.setattr(slices, "plan_measure", lambda *args: planned(*args[:3], 100_000))
     monkeypatch.setattr(label_cuts, "range_bits", lambda labels: 3)
     run(parse_config(labelled_settings(data, tmp_path / "run", SHARDS, compute={"partition_mb": 1})))
-    again = load_finished(str(tmp_path / "run"))
-    assert len(again.parts) > len(finished.parts) + 2
+    again = load_run(str(tmp_path / "run"))
+    assert len(again.run.parts) > len(finished.parts) + 2
     assert hashes(again) == hashes(finished)
     assert again.manifest["labels"] == finished.manifest["labels"]
 
 
 def test_plain_splits_on_request(data, tmp_path, finished):
     run(parse_config(labelled_settings(data, tmp_path / "run", {"stratify": False})))
-    plain = load_finished(str(tmp_path / "run"))
+    plain = load_run(str(tmp_path / "run"))
     assert "label_cuts" not in plain.records
     assert sum(map(sum, (s["labels"] for s in plain.manifest["shards"]["splits"].values()))) == sum(
         map(sum, (s["labels"] for s in finished.manifest["shards"]["splits"].values()))
@@ -229,7 +230,7 @@ def test_plain_splits_on_request(data, tmp_path, finished):
 def test_given_labels_have_the_given_order(data, tmp_path):
     config = labelled_settings(data, tmp_path / "run", {"labels": ["spam", "other", "ham", "rare"]})
     run(parse_config(config))
-    manifest = load_finished(str(tmp_path / "run")).manifest
+    manifest = load_run(str(tmp_path / "run")).manifest
     assert manifest["labels"]["names"] == ["spam", "other", "ham", "rare"]
     assert manifest["labels"]["readable"][1] == 0
     assert [split["labels"][1] for split in manifest["shards"]["splits"].values()] == [0, 0, 0]
@@ -252,7 +253,7 @@ def test_integers_and_booleans_are_labels(tmp_path):
     config = labelled_settings(tmp_path / "data", tmp_path / "run")
     config["sources"] = [{"name": "mail", "path": str(tmp_path / "data"), "label": "y.z", "weight": 2.0}]
     run(parse_config(config))
-    manifest = load_finished(str(tmp_path / "run")).manifest
+    manifest = load_run(str(tmp_path / "run")).manifest
     assert manifest["labels"]["names"] == ["-3", "10", "9", "true"]  # not all are integers
     assert manifest["labels"]["readable"] == [4, 8, 8, 4]
     assert sum(sum(split["labels"]) for split in manifest["shards"]["splits"].values()) == 48
@@ -317,7 +318,7 @@ def test_a_budget_takes_from_train_alone_and_counts_are_those_of_the_shards(data
     config = labelled_settings(data, tmp_path / "run", {"max_tokens": 12_000, "epoch": 1}, dedup="off")
     config["sources"][0]["weight"] = 1.5
     run(parse_config(config))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     for split, described in finished.manifest["shards"]["splits"].items():
         held = Counter(rows_of(finished, split).column("label").to_pylist())
         assert described["labels"] == [held[number] for number in range(3)]
@@ -325,7 +326,7 @@ def test_a_budget_takes_from_train_alone_and_counts_are_those_of_the_shards(data
     # without dedup every document is a component of its own, so copies decide how exact a share is
     before = Counter()
     known = labels_by_document(finished)
-    for decided in finished.records["decide"]:
+    for decided in finished.of("decide"):
         for row in pq.read_table(finished.store.path(decided.outputs["decisions"].path)).to_pylist():
             before[known[row["doc"]], row["split"]] += row["copies"]
     for name in SHARES:
@@ -341,7 +342,7 @@ def test_nights_share_the_numbers_of_labels(data, tmp_path):
         config = labelled_settings(data / file, tmp_path / f"night-{night}", shards)
         config["dedup"] = {"index": str(tmp_path / "index")}
         run(parse_config(config))
-        found.append(load_finished(str(tmp_path / f"night-{night}")))
+        found.append(load_run(str(tmp_path / f"night-{night}")))
         assert found[-1].manifest["labels"]["names"] == ["rare", "spam", "ham"]
     second = found[1]
     earlier = [row for row in decisions(second) if row["keeper"] is not None and row["keeper"] >= 1 << 63]
@@ -370,7 +371,7 @@ def test_commands_show_labels(data, tmp_path):
     assert r"label 0 (bad\x1b[31m)" in head and "\x1b" not in head
     stats = CliRunner().invoke(shards, ["stats", folder]).output
     assert "labels, rows in each split" in stats and "10 (50.0%)" in stats
-    loaded = load_finished(folder)
+    loaded = load_run(folder)
     (doc,) = find(loaded, "copy")
     assert explain(loaded, doc).keeper.label == "good"
 
@@ -401,7 +402,7 @@ def test_the_documented_classifier_learns(data, tmp_path):
     rows = [{"text": f"{text} {words[kind]}", "kind": kind} for text in texts(8, 100) for kind in words]
     (tmp_path / "data" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run(parse_config(labelled_settings(tmp_path / "data", tmp_path / "run", {"sequence_tokens": 256}, dedup="off")))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
 
     class Model(torch.nn.Module):
         width = 16

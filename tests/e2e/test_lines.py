@@ -7,21 +7,21 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from ftfy import fix_text
+
+from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
+from tests.text.test_lines import counted, removed
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain, find
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.stages.ingest import boilerplate
 from winnow.stages.ingest.boilerplate import listed_lines
 from winnow.storage.store import Store
 from winnow.text.lines.config import LinesConfig
-
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
-from tests.text.test_lines import counted, removed
 
 ON = {"max_documents": 30, "min_characters": 12}
 NAVIGATION = "Home \u2019n\u2019 away | About us | Sign in"
@@ -85,7 +85,7 @@ def context(folder, written):
 
 @pytest.fixture(scope="module")
 def finished(context):
-    return load_finished(context.config.run)
+    return load_run(context.config.run)
 
 
 def measured(finished) -> dict[str, tuple[str, dict]]:
@@ -183,15 +183,13 @@ def test_the_books_close_and_verify_recounts_the_lines(finished):
 def test_units_batches_and_ranges_change_nothing(context, finished, folder, monkeypatch, compute):
     monkeypatch.setattr(boilerplate, "ROW_BYTES", 10_000)  # several ranges of keys a source
     other = run(parse_config(config(folder, ON, f"run-{compute['unit_mb']}", partition_mb=1, **compute)))
-    assert {s.name: s.units for s in other.engine.summaries}["boilerplate"] > 2 * len(context.boilerplate)
-    again = load_finished(other.config.run)
+    assert {s.name: s.units for s in other.engine.summaries}["boilerplate"] > 2 * len(context.run.of("boilerplate_set"))
+    again = load_run(other.config.run)
     assert shards(again) == shards(finished)
     assert measured(again) == measured(finished)
     sets = [[r.outputs[name].hash for r in w.boilerplate for name in ("keys", "listed")] for w in (context, other)]
     assert sets[0] == sets[1]
-    lists = [
-        listed_lines(f.store, f.records["boilerplate_set"], f.records["measure"], first=100) for f in (finished, again)
-    ]
+    lists = [listed_lines(f.store, f.of("boilerplate_set"), f.of("measure"), first=100) for f in (finished, again)]
     assert lists[0] == lists[1]
 
 
@@ -211,7 +209,7 @@ def test_another_limit_recomputes_what_it_changes_and_nothing_else(folder, writt
 def test_off_costs_nothing_and_leaves_no_trace(folder, written):
     off = run(parse_config(config(folder, "off", "off")))
     assert not {"lines", "boilerplate", "boilerplate_set"} & {s.name for s in off.engine.summaries}
-    finished = load_finished(off.config.run)
+    finished = load_run(off.config.run)
     signals = pq.read_schema(finished.store.path(finished.parts[0].signals["path"]))
     assert "removed_lines" not in signals.names
     assert set(off.measured[0].outputs) == {"unreadable", "documents-000", "signals-000", "signatures-000"}
@@ -223,7 +221,7 @@ def test_off_costs_nothing_and_leaves_no_trace(folder, written):
 
 def test_only_the_chosen_sources(folder, written):
     lines = {**ON, "sources": ["books"]}
-    chosen = load_finished(run(parse_config(config(folder, lines, "chosen", unit_mb=64))).config.run)
+    chosen = load_run(run(parse_config(config(folder, lines, "chosen", unit_mb=64))).config.run)
     found = measured(chosen)
     assert all(found[f"web{n}"][0] == fix_text(text) for n, text in enumerate(written["web"]))
     assert found["web0"][1]["removed_lines"] == 0
@@ -235,7 +233,7 @@ def test_only_the_chosen_sources(folder, written):
 
 def test_paragraphs(folder, written):
     lines = {**ON, "unit": "paragraph"}
-    found = measured(load_finished(run(parse_config(config(folder, lines, "paragraphs"))).config.run))
+    found = measured(load_run(run(parse_config(config(folder, lines, "paragraphs"))).config.run))
     settings = LinesConfig(**lines)
     for source, raw in written.items():
         normalised = [fix_text(text) for text in raw]
@@ -248,7 +246,7 @@ def test_paragraphs(folder, written):
 def test_a_file_that_could_not_be_read_for_a_moment_is_counted_again(tmp_path, monkeypatch):
     write(tmp_path, 60)
     lines = {**ON, "max_documents": 30}
-    expected = load_finished(run(parse_config(config(tmp_path, lines, "whole"))).config.run)
+    expected = load_run(run(parse_config(config(tmp_path, lines, "whole"))).config.run)
     opens = Store.open_input
 
     def refuses(store, path):
@@ -258,10 +256,10 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_counted_again(tmp_path, m
 
     settings = parse_config(config(tmp_path, lines, "run", max_unreadable_share=1.0))
     monkeypatch.setattr(Store, "open_input", refuses)
-    partly = load_finished(run(settings).config.run)
+    partly = load_run(run(settings).config.run)
     assert partly.manifest["sources"]["web"]["boilerplate"]["lines"] == 0
     monkeypatch.setattr(Store, "open_input", opens)
-    again = load_finished(run(settings).config.run)
+    again = load_run(run(settings).config.run)
     assert again.manifest["sources"] == expected.manifest["sources"]
     assert again.manifest["sources"]["web"]["boilerplate"]["lines"] > 0
     assert shards(again) == shards(expected)

@@ -10,19 +10,19 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.e2e.sample import settings, write_sample
+from tests.e2e.test_commands import winnow
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.shards.order import keyed_hash
 from winnow.stages.mixture import _TAG, RULE, budgets
 from winnow.stages.tables import read_ipc
-
-from tests.e2e.sample import settings, write_sample
-from tests.e2e.test_commands import winnow
 
 SHARES = {"web": 0.5, "books": 2.0, "notes": 0.5}
 SHARDS = {"sequence_tokens": 127, "shard_tokens": 4000, "splits": {"val": 0.15}}
@@ -55,7 +55,7 @@ def mixed(sample, tmp_path_factory):
 
     def of(**shards):
         run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
-        return load_finished(str(folder))
+        return load_run(str(folder))
 
     return of
 
@@ -63,8 +63,8 @@ def mixed(sample, tmp_path_factory):
 def ledger(finished, stage: str) -> list[dict]:
     """Rows of a ledger with the source and tokens (one copy) of each document."""
     rows = []
-    for number, record in enumerate(finished.records[stage]):
-        tokens = read_ipc(finished.store, finished.records["tokenise"][number].outputs["tokens"].reference())
+    for number, record in enumerate(finished.of(stage)):
+        tokens = read_ipc(finished.store, finished.of("tokenise")[number].outputs["tokens"].reference())
         lengths = {row["doc"]: len(row["ids"]) + 1 for row in tokens.to_pylist()}
         documents = pq.read_table(finished.store.path(finished.parts[number].documents["path"])).to_pylist()
         sources = {row["doc"]: row["source"] for row in documents}
@@ -142,7 +142,7 @@ def test_a_budget_alone_takes_all_sources_as_one(mixed):
 def test_a_budget_counts_the_copies_of_weights(sample, tmp_path):
     config = settings(sample, tmp_path / "run", shards=SHARDS | {"max_tokens": 20_000})
     config["sources"][0]["weight"] = 3.0
-    found = load_finished(run(parse_config(config)).config.run)
+    found = load_run(run(parse_config(config)).config.run)
     train = [row for row in ledger(found, "decide") if row["split"] == "train"]
     after = {row["doc"]: row["copies"] for row in ledger(found, "mixture")}
     assert {row["doc"]: after[row["doc"]] for row in train} == filled(train, 20_000, found.config.shards.seed)
@@ -159,7 +159,7 @@ def test_units_do_not_change_a_byte(mixed, sample, tmp_path):
     expected = hashes(mixed(**shards))
     config = settings(sample, tmp_path / "run", shards=SHARDS | shards, compute={"unit_mb": 1, "worker_memory_mb": 256})
     run(parse_config(config))
-    assert hashes(load_finished(str(tmp_path / "run"))) == expected
+    assert hashes(load_run(str(tmp_path / "run"))) == expected
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_why_tells_of_the_mixture(mixed):
     story = explain(found, out)
     assert (story.outcome, story.left_out.rule, story.places) == (schemas.SAMPLED_OUT, RULE, ())
     twice = next(row for row in ledger(mixed(mixture=SHARES, max_tokens=150_000), "mixture") if row["copies"] > 1)
-    assert len(explain(load_finished(found.config.run), twice["doc"]).places) == twice["copies"]
+    assert len(explain(load_run(found.config.run), twice["doc"]).places) == twice["copies"]
 
 
 @pytest.mark.parametrize(

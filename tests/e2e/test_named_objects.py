@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from winnow.config.config import parse_config
-from winnow.errors import ConfigError
-from winnow.finished.finished import load_finished
-from winnow.runs.corpus import is_unchanged
-from winnow.runs.plan import plan_run
-from winnow.runs.run import load_run_vocabulary, run
 
 from tests.e2e.processes import command
 from tests.e2e.sample import article
 from tests.faults.runs import shards_of
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
+from winnow.runs.corpus import is_unchanged
+from winnow.runs.plan import plan_run
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 
 BUCKET = "winnow-named-runs"
 TEMPLATE = (
@@ -92,14 +92,14 @@ def test_a_run_with_files_in_a_store_gives_the_bytes_of_one_with_paths_and_notic
     from winnow.storage.open_store import open_store
 
     store = open_store(far)
-    finished = load_finished(str(tmp_path / "far"))
+    finished = load_run(str(tmp_path / "far"))
     store.replace("own.tiktoken", ranks(b"re", b"an"))
     assert not is_unchanged(parsed)
     assert load_run_vocabulary(finished.config).size == 256 + 5 + 1  # what it was made with, from the node's copy
     assert not plan_done(parsed, "tokenise")
     changed = stages(run(parsed))
     assert changed["tokenise"] and not changed["measure"] and not changed["centres"]
-    assert load_finished(str(tmp_path / "far")).manifest["vocabulary"]["size"] == 256 + 2 + 1
+    assert load_run(str(tmp_path / "far")).manifest["vocabulary"]["size"] == 256 + 2 + 1
 
     store.replace("chat.jinja", TEMPLATE.replace(": ", "; ").encode())
     assert stages(run(parsed))["measure"]
@@ -174,10 +174,9 @@ def test_credentials_are_refused_wherever_an_address_stands(tmp_path, setting):
 
 @pytest.mark.slow
 def test_commands_write_to_a_store(given, far, tmp_path):
+    from jobs.audit import _can_write, _put
     from winnow.runs.train_tokeniser import train_vocabulary
     from winnow.storage.open_store import open_store
-
-    from jobs.audit import _can_write, _put
 
     compared = ()
     for out in (str(given / "trained"), f"{far}/trained"):
@@ -215,7 +214,7 @@ def test_an_encoder_in_a_store_on_workers_and_exports_to_one(given, far, tmp_pat
         out = f"{far}/out" if name == "far" else str(tmp_path / "out")
         from winnow.finished.export import export_embeddings
 
-        assert export_embeddings(load_finished(values["run"]), out) > 0
+        assert export_embeddings(load_run(values["run"]), out) > 0
         from winnow.storage.open_store import open_store
 
         store = open_store(out)
@@ -228,9 +227,9 @@ def test_an_encoder_in_a_store_on_workers_and_exports_to_one(given, far, tmp_pat
     assert shards_of(tmp_path / "far") == shards_of(tmp_path / "near")
     from winnow.finished.explore import nearest_documents
 
-    nearest = [nearest_documents(load_finished(str(tmp_path / name)), "the river carries", 3) for name in found]
+    nearest = [nearest_documents(load_run(str(tmp_path / name)), "the river carries", 3) for name in found]
     assert nearest[0] == nearest[1]
-    assert b"model#" in orjson.dumps(load_finished(str(tmp_path / "far")).config.model_dump(mode="json"))
+    assert b"model#" in orjson.dumps(load_run(str(tmp_path / "far")).config.model_dump(mode="json"))
 
 
 def save_tiny_encoder(folder: Path, texts: Path) -> None:

@@ -11,6 +11,10 @@ import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
+
+from jobs.__main__ import app
+from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
+from tests.e2e.sample import articles
 from winnow import schemas
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
@@ -19,16 +23,12 @@ from winnow.engine.lease import hold_lease
 from winnow.errors import ConfigError, LeaseHeldError, UnreadableShareError
 from winnow.finished.earlier import EarlierDocument
 from winnow.finished.explain import LostDocument, explain, find
-from winnow.finished.finished import load_finished
 from winnow.index.check import check_index
 from winnow.index.folder import Index
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.stages.tables import list_column_to_2d, read_ipc, read_parquet
 from winnow.storage.store import Store
-
-from jobs.__main__ import app
-from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
-from tests.e2e.sample import articles
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 
@@ -51,7 +51,7 @@ def in_turn(tmp_path: Path, files: list[Path], **sections) -> dict[str, dict]:
 
 
 def shard_hashes(folder: Path) -> list[str]:
-    splits = load_finished(str(folder)).manifest["shards"]["splits"]
+    splits = load_run(str(folder)).manifest["shards"]["splits"]
     return [shard["sha256"] for split in splits.values() for shard in split["shards"]]
 
 
@@ -104,7 +104,7 @@ def test_three_nights_keep_what_one_run_keeps(three_files, at_once, tmp_path, ve
     for_earlier = [row for row in decisions.values() if row["keeper"] is not None and row["keeper"] >= 1 << 63]
     assert len(for_earlier) > 20
     for number in range(len(three_files)):
-        finished = load_finished(str(tmp_path / f"run-{number}"))
+        finished = load_run(str(tmp_path / f"run-{number}"))
         assert all(balance.expected == balance.found for balance in recount(finished))
     assert check_index(Index(str(tmp_path / "index"))) == []
 
@@ -153,11 +153,11 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
     link.symlink_to(three_files[0])
     context = run(night(tmp_path, 1, [link, three_files[1]]))
     assert context.index.skipped == [str(link)]
-    assert load_finished(str(tmp_path / "run-1")).manifest["books"]["records"] == len(ledger(tmp_path / "run-1"))
+    assert load_run(str(tmp_path / "run-1")).manifest["books"]["records"] == len(ledger(tmp_path / "run-1"))
     assert len(ledger(tmp_path / "run-1")) == three_files[1].read_text().count("\n")
     context = run(night(tmp_path, 2, [link, three_files[1]]))
-    assert context.files == []
-    assert load_finished(str(tmp_path / "run-2")).manifest["books"]["records"] == 0
+    assert context.run.files == []
+    assert load_run(str(tmp_path / "run-2")).manifest["books"]["records"] == 0
     assert list(Index(str(tmp_path / "index")).segments()) == [0, 1]  # nothing new, nothing appended
 
 
@@ -287,7 +287,7 @@ def test_why_names_the_keeper_of_an_earlier_night_and_verify_knows_it(three_file
     in_turn(tmp_path, three_files[:2], dedup={"verify": "estimate"})
     decisions = ledger(tmp_path / "run-1")
     earlier = ledger(tmp_path / "run-0")
-    finished = load_finished(str(tmp_path / "run-1"))
+    finished = load_run(str(tmp_path / "run-1"))
     name, row = next((n, r) for n, r in decisions.items() if r["keeper"] is not None and r["keeper"] >= 1 << 63)
     keeper = explain(finished, find(finished, name)[0]).keeper
     assert isinstance(keeper, EarlierDocument)
@@ -300,7 +300,7 @@ def test_why_names_the_keeper_of_an_earlier_night_and_verify_knows_it(three_file
 
 
 def signature_of(folder: Path, name: str) -> np.ndarray:
-    finished = load_finished(str(folder))
+    finished = load_run(str(folder))
     for part in finished.parts:
         ids = read_parquet(finished.store, part.documents, ["id"]).column("id").to_pylist()
         if name in ids:
@@ -380,7 +380,7 @@ def sum_of_documents(index: str) -> int:
 
 
 def explain_first(folder: Path, name: str):
-    finished = load_finished(str(folder))
+    finished = load_run(str(folder))
     return explain(finished, find(finished, name)[0])
 
 
@@ -425,7 +425,7 @@ def test_a_file_that_could_not_be_read_is_taken_by_a_later_night(tmp_path, monke
         run(night(tmp_path, 0, files, compute={"max_unreadable_share": 1.0}))
     assert [Path(file[0]).name for file in Index(str(tmp_path / "index")).segments()[0].files] == ["night-00.jsonl"]
     context = run(night(tmp_path, 1, files))
-    assert [file.path for file in context.files] == [str(files[1])]
+    assert [file.path for file in context.run.files] == [str(files[1])]
 
 
 @pytest.mark.ray

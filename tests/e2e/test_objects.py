@@ -8,19 +8,19 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.config.config import parse_config
-from winnow.engine.engine import StageFailedError
-from winnow.errors import ConfigError
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
-from winnow.runs.status import status_of
 
 from tests.e2e.processes import command, kill_when
 from tests.e2e.sample import settings, write_sample
 from tests.faults.hooks import environment
 from tests.faults.runs import shards_of
 from tests.faulty_objects import FaultyServer
+from winnow.audit.verify.verify import check_shards, check_work, recount
+from winnow.config.config import parse_config
+from winnow.engine.engine import StageFailedError
+from winnow.errors import ConfigError
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+from winnow.runs.status import status_of
 
 pytestmark = pytest.mark.slow
 BUCKET = "winnow-runs"
@@ -63,7 +63,7 @@ def everything_holds(bucket: str, local: Path) -> None:
     import s3fs
 
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
-    finished = load_finished(f"{bucket}/run")
+    finished = load_run(f"{bucket}/run")
     assert check_shards(finished) == check_work(finished, hashes=True) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
     files = s3fs.S3FileSystem()
@@ -77,7 +77,7 @@ def test_inputs_work_and_shards_in_a_store_give_the_bytes_of_a_local_run(bucket,
     everything_holds(bucket, local)
     again = run(config)
     assert all(summary.units == summary.reused for summary in again.engine.summaries)
-    for read in ("config.yaml", "state.json", f"{load_finished(config.run).shards}/manifest.json"):
+    for read in ("config.yaml", "state.json", f"{load_run(config.run).shards}/manifest.json"):
         text = again.engine.store.read(read)
         assert b"AWS" not in text and b'"test"' not in text and b"secret" not in text.lower()
     assert list((tmp_path / "scratch").glob("winnow-[!o]*")) == []
@@ -95,19 +95,20 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     monkeypatch.setattr(slices, "plan_count", _in_small_units(slices.plan_count, 2))
     monkeypatch.setattr(slices, "plan_measure", _in_small_units(slices.plan_measure, 3))
     context = run(parse_config(remote(bucket, tmp_path)))
-    assert len(context.measured) > 5
+    assert len(context.run.of("measure")) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
-    shuffled = [record.outputs["rows"].bytes for record in context.shuffled]
+    shuffled = [record.outputs["rows"].bytes for record in context.run.of("shuffle")]
     # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file
-    for record in context.sharded:
+    for record in context.run.of("shards"):
         assert record.metrics["objects.get"] <= 6 + 2 * len(shuffled), record.metrics
-    read = sum(record.metrics["objects.bytes_read"] for record in context.sharded)
-    assert read <= sum(shuffled) + 10_000 * len(context.sharded)
+    read = sum(record.metrics["objects.bytes_read"] for record in context.run.of("shards"))
+    assert read <= sum(shuffled) + 10_000 * len(context.run.of("shards"))
 
 
 def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_next(bucket, tmp_path, monkeypatch):
     """Else a table could hold the beginning of one object and the end of another."""
     import s3fs
+
     from winnow.stages.ingest import measure
 
     files, path = s3fs.S3FileSystem(), f"{bucket}/data/web-0.jsonl"
@@ -125,7 +126,7 @@ def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_
     with pytest.raises(StageFailedError, match="web-0.jsonl: written anew since this run catalogued it"):
         run(config)
     run(config)
-    finished = load_finished(config.run)
+    finished = load_run(config.run)
     assert all(balance.expected == balance.found for balance in recount(finished))
 
 

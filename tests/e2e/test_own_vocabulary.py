@@ -4,13 +4,13 @@ import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
-from winnow.config.config import load_config
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
-from winnow.runs.train_tokeniser import CONFIG, JSON, RANKS, REPORT, train_vocabulary
 
 from jobs.__main__ import app
 from tests.e2e.sample import write_sample
+from winnow.config.config import load_config
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+from winnow.runs.train_tokeniser import CONFIG, JSON, RANKS, REPORT, train_vocabulary
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_vocabulary_is_trained_and_used(config, tmp_path):
     context = run(load_config(config(**settings)))
     reused = {summary.name: summary.reused for summary in context.engine.summaries}
     assert reused["measure"] and reused["decide"]  # cleaned once
-    manifest = load_finished(context.config.run).manifest
+    manifest = load_run(context.config.run).manifest
     assert manifest["shards"]["dtype"] == "uint16"
     assert (manifest["vocabulary"]["size"], manifest["vocabulary"]["end_of_text"]) == (700, 699)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 import yaml
+
+from tests.e2e.sample import settings, write_sample
 from winnow.audit.verify.verify import check_shards
 from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.shards.dataset.batches import BatchForm
 from winnow.shards.dataset.steps import Place
 from winnow.shards.dataset.stream import SampleStream, Source
-
-from tests.e2e.sample import settings, write_sample
 
 
 def killed_before_the_second_shard(point: str, **where) -> None:
@@ -49,7 +49,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
 def test_a_published_set_stands_whatever_later_runs_do(tmp_path):
     write_sample(tmp_path / "in", 60)
     run(parse_config(config(tmp_path, 1)))
-    first = tmp_path / "run" / load_finished(str(tmp_path / "run")).shards
+    first = tmp_path / "run" / load_run(str(tmp_path / "run")).shards
     rows, files = rows_of(first), files_of(first)
     assert len(list(first.glob("train-*"))) > 3
     reading = batches(SampleStream(Source(str(first)).reader()))
@@ -67,13 +67,13 @@ def test_a_published_set_stands_whatever_later_runs_do(tmp_path):
     assert len(half) == 1
     assert list(half[0].glob("train-00000-*"))
     assert not (half[0] / "manifest.json").exists()
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert tmp_path / "run" / finished.shards == first
     assert check_shards(finished) == []
 
     # the same command goes on and publishes its set beside the first one, whose files are not touched
     run(parse_config(config(tmp_path, 2)))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     second = tmp_path / "run" / finished.shards
     assert second == half[0]
     assert check_shards(finished) == []

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from tests.e2e.sample import articles
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
@@ -16,11 +18,9 @@ from winnow.engine import engine as engine_module
 from winnow.engine.lease import LEASE, hold_lease
 from winnow.errors import LeaseHeldError
 from winnow.finished.explain import explain, find, unreadable
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.storage.local_store import LocalStore
-
-from tests.e2e.sample import articles
 
 
 def write(path: Path, seed: int, count: int) -> None:
@@ -46,7 +46,7 @@ def hashes(finished) -> list[str]:
 
 
 def holds(folder: Path):
-    finished = load_finished(str(folder / "run"))
+    finished = load_run(str(folder / "run"))
     assert check_shards(finished) == []
     assert check_work(finished, hashes=True) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
@@ -75,7 +75,7 @@ def test_units_that_grow_with_the_corpus_change_no_byte(tmp_path, monkeypatch):
         monkeypatch.setattr("winnow.engine.work_sizes.SMALLEST_UNIT_MB", 1)
         monkeypatch.setattr("winnow.engine.work_sizes.MOST_UNITS", units)
         context = run(config(tmp_path, *files, unit_mb="auto", partition_mb="auto"))
-        parts[units] = len(context.parts)
+        parts[units] = len(context.run.parts)
         assert hashes(holds(tmp_path)) == before
     assert parts[2] < parts[1_000_000]
 
@@ -90,7 +90,7 @@ def test_files_leave_and_come(tmp_path):
     assert find(finished, "a5") == []
     (doc,) = find(finished, "d5")
     assert explain(finished, doc).id == "d5"
-    assert [part.first_doc for part in context.parts] == sorted(part.first_doc for part in context.parts)
+    assert [part.first_doc for part in context.run.parts] == sorted(part.first_doc for part in context.run.parts)
 
 
 def test_a_worker_that_dies_brings_no_records_of_other_inputs(tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_no_duplicate_makes_room_for_a_document_that_is_sampled_out(tmp_path):
     run(parse_config(settings))
     finished = holds(tmp_path)
     rows = {}
-    for decided in finished.records["decide"]:
+    for decided in finished.of("decide"):
         table = pq.read_table(finished.store.path(decided.outputs["decisions"].path))
         rows |= {row["doc"]: row for row in table.to_pylist()}
     removed = [row for row in rows.values() if row["keeper"] is not None]
@@ -161,14 +161,14 @@ def test_why_speaks_of_the_finished_run_while_another_one_has_failed(tmp_path):
     with (tmp_path / "a.jsonl").open("a") as file:
         file.write('{"id": "nothing", "text": null}\n')
     run(config(tmp_path, tmp_path / "a.jsonl", max_unreadable_share=1.0))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     (doc,) = find(finished, "a3")
     before = explain(finished, doc)
     settings = config(tmp_path, tmp_path / "a.jsonl", max_unreadable_share=0.0).model_dump(mode="json")
     settings["shards"]["sequence_tokens"] = 16
     with pytest.raises(RuntimeError, match="cannot be read"):
         run(parse_config(settings))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert explain(finished, doc) == before
     assert [record.reason.split(":")[0] for record in unreadable(finished, "nothing")] == ["null text"]
     assert unreadable(finished, "l") == []

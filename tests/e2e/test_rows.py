@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import parse_config
-from winnow.errors import ConfigError
-from winnow.finished.explain import explain
-from winnow.finished.finished import load_finished
-from winnow.runs.run import load_run_vocabulary, run
-from winnow.shards.order import order_keys
-from winnow.stages.shards import shards as shards_stage
-from winnow.stages.tables import read_ipc
 
 from tests.e2e.real_text import run_settings, texts_and_decisions, write_part
 from tests.e2e.sample import articles, settings, write_sample
 from tests.rows.reference import best_fit_decreasing, taught_windows
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import parse_config
+from winnow.errors import ConfigError
+from winnow.finished.explain import explain
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
+from winnow.shards.order import order_keys
+from winnow.stages.shards import shards as shards_stage
+from winnow.stages.tables import read_ipc
 
 ROW = 64
 COLUMNS = ["docs", "position_ids", "loss_mask"]
@@ -53,7 +53,7 @@ def finished(sample, tmp_path_factory):
         config = settings(sample, folder, shards=shard_settings(kind))
         config["sources"][1]["weight"] = 2.5
         run(parse_config(config))
-        return load_finished(str(folder))
+        return load_run(str(folder))
 
     return of
 
@@ -82,7 +82,7 @@ def kept_tokens(finished, split: str) -> dict[int, tuple[list[int], int]]:
     """By kept document: its ids with end-of-text, and its copies."""
     end = load_run_vocabulary(finished.config).end_of_text
     found = {}
-    for decided, tokenised in zip(finished.records["decide"], finished.records["tokenise"], strict=True):
+    for decided, tokenised in zip(finished.of("decide"), finished.of("tokenise"), strict=True):
         decisions = pq.read_table(finished.store.path(decided.outputs["decisions"].path)).to_pylist()
         tokens = read_ipc(finished.store, tokenised.outputs["tokens"].reference())
         ids = {row["doc"]: row["ids"] for row in tokens.to_pylist()}
@@ -252,10 +252,10 @@ def test_units_partitions_and_interruptions_do_not_change_a_byte(finished, sampl
             run(parse_config(config))
     context = run(parse_config(config))
     assert [s.reused for s in context.engine.summaries if s.name == "shards"] == [2]
-    found = load_finished(str(tmp_path / "run"))
+    found = load_run(str(tmp_path / "run"))
     assert hashes(found) == expected
     if kind == "best_fit":
-        assert len(found.records["row_counts"]) > 2
+        assert len(found.of("row_counts")) > 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -284,7 +284,7 @@ def small_run(tmp_path, texts: list[str], shards: dict):
         (folder / f"{n}.txt").write_text(text)
     config = settings(folder, tmp_path / "run", shards=shards, dedup=False)
     run(parse_config(config | {"sources": [{"name": "s", "path": f"{folder}/*.txt"}]}))
-    return load_finished(str(tmp_path / "run"))
+    return load_run(str(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -323,7 +323,7 @@ def test_rows_of_real_text_decode_to_the_kept_documents(shared, tmp_path, kind):
     shards["window"] = shards.get("window", {}) | {"stride_tokens": 400}
     config = run_settings(inputs, tmp_path / "run", verify="signature")
     run(parse_config(config | {"shards": shards}))
-    found = load_finished(str(tmp_path / "run"))
+    found = load_run(str(tmp_path / "run"))
     vocabulary = load_run_vocabulary(found.config)
     texts = texts_and_decisions(found)[0]
     for split in ("train", "val"):

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ftfy import fix_text
+
+from tests.e2e.processes import command, kill_when
+from tests.e2e.sample import settings, write_sample
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import UnreadableShareError
 from winnow.finished.explain import examples, explain, find
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-
-from tests.e2e.processes import command, kill_when
-from tests.e2e.sample import settings, write_sample
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ def reference(sample, tmp_path_factory):
     """One finished run, in this process."""
     folder = tmp_path_factory.mktemp("reference") / "run"
     context = run(parse_config(settings(sample, folder)))
-    return context, load_finished(str(folder))
+    return context, load_run(str(folder))
 
 
 def shard_hashes(run_folder: Path) -> dict[str, str]:
-    manifest = load_finished(str(run_folder)).manifest
+    manifest = load_run(str(run_folder)).manifest
     return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
 
 
@@ -56,7 +56,7 @@ def rows_of(finished, split: str) -> list[list[int]]:
 
 
 def decisions(finished) -> list[dict]:
-    paths = [record.outputs["decisions"].path for record in finished.records["decide"]]
+    paths = [record.outputs["decisions"].path for record in finished.of("decide")]
     return [row for path in paths for row in pq.read_table(finished.store.path(path)).to_pylist()]
 
 
@@ -187,11 +187,11 @@ def test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there(t
     write_sample(tmp_path / "data", 40)
     config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
     run(config)
-    before = load_finished(str(tmp_path / "run"))
+    before = load_run(str(tmp_path / "run"))
     (tmp_path / "data" / "notes" / "new.txt").write_text("Something else was written here. " * 30)
     run(config)
     assert check_shards(before) == []  # readers of the old set go on undisturbed
-    after = load_finished(str(tmp_path / "run"))
+    after = load_run(str(tmp_path / "run"))
     assert after.shards != before.shards
     assert check_shards(after) == []
 
@@ -202,8 +202,8 @@ def test_new_files_keep_the_numbers_of_old_ones(tmp_path):
     run(config)
     (tmp_path / "data" / "notes" / "000.txt").write_text("A new note, long after the others. " * 20)
     context = run(config)
-    assert max(file.number for file in context.files if file.path.endswith("000.txt")) == len(context.files) - 1
-    assert recount(load_finished(str(tmp_path / "run"))) and not check_shards(load_finished(str(tmp_path / "run")))
+    assert max(file.number for file in context.run.files if file.path.endswith("000.txt")) == len(context.run.files) - 1
+    assert recount(load_run(str(tmp_path / "run"))) and not check_shards(load_run(str(tmp_path / "run")))
 
 
 def test_why_tells_the_truth(reference):
@@ -234,7 +234,7 @@ def test_why_names_the_rows_that_hold_the_document(reference):
 
 def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
     context = run(parse_config(settings(sample, tmp_path / "run", filter={"mode": "filter"})))
-    finished = load_finished(context.config.run)
+    finished = load_run(context.config.run)
     filtered = next(examples(finished, schemas.FILTERED))
     story = explain(finished, filtered)
     assert story.failed_rules
@@ -244,7 +244,7 @@ def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
 
 def test_verify_finds_an_altered_and_a_missing_shard(sample, tmp_path):
     run(parse_config(settings(sample, tmp_path / "run")))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert check_shards(finished) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
     shards = [s["path"] for split in finished.manifest["shards"]["splits"].values() for s in split["shards"]]
@@ -263,7 +263,7 @@ def test_weights_make_copies_and_leave_out(sample, tmp_path):
     config = settings(sample, tmp_path / "run")
     config["sources"][0]["weight"] = 2.5
     config["sources"][1]["weight"] = 0.5
-    finished = load_finished(run(parse_config(config)).config.run)
+    finished = load_run(run(parse_config(config)).config.run)
     manifest = finished.manifest
     assert manifest["sources"]["books"]["outcomes"][schemas.SAMPLED_OUT] > 0
     assert schemas.SAMPLED_OUT not in manifest["sources"]["web"]["outcomes"]
@@ -299,5 +299,5 @@ def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_
     assert any(kills)
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
     assert shard_hashes(run_folder) == shard_hashes(Path(context.config.run))
-    assert all(b.expected == b.found for b in recount(load_finished(str(run_folder))))
+    assert all(b.expected == b.found for b in recount(load_run(str(run_folder))))
     assert not list(run_folder.rglob(".draft-*"))

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+from tests.e2e.sample import article, settings, write_sample
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import examples, explain
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-
-from tests.e2e.sample import article, settings, write_sample
+from winnow.runs.state import load_run
 
 SELECT = {
     "semantic": {"epsilon": 0.1},
@@ -53,7 +53,7 @@ def sample(tmp_path_factory) -> Path:
 def reference(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference") / "run"
     context = run(parse_config(select_settings(sample, folder)))
-    return context, load_finished(str(folder))
+    return context, load_run(str(folder))
 
 
 def ledger(finished) -> dict[int, dict]:
@@ -78,12 +78,12 @@ def test_books_close_and_the_budget_is_met(reference):
     assert outcomes[schemas.SEMANTIC_DUPLICATE] > 0
     assert outcomes[schemas.SAMPLED_OUT] > 0
     assert 19_000 < tokens(finished) <= 20_000
-    assert tokens(finished) == context.sampled[0].counters["taken_tokens"]
+    assert tokens(finished) == context.run.of("sample")[0].counters["taken_tokens"]
 
 
 def test_planted_rewordings_are_semantic_and_not_near_duplicates(sample, tmp_path):
     run(parse_config(select_settings(sample, tmp_path / "run", {"semantic": {"epsilon": 0.075}})))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     rows = ledger(finished)
     number = {
         row["id"]: row["doc"]
@@ -113,7 +113,7 @@ def test_every_semantic_duplicate_has_a_keeper_that_was_kept(reference):
 def test_same_bytes_for_other_units(sample, reference, tmp_path):
     # the embedding of a document depends on its text alone; where cuts are made must not matter
     run(parse_config(select_settings(sample, tmp_path / "run", compute={"unit_mb": 64, "partition_mb": 256})))
-    assert shards(load_finished(str(tmp_path / "run"))) == shards(reference[1])
+    assert shards(load_run(str(tmp_path / "run"))) == shards(reference[1])
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_same_bytes_on_ray_where_actors_hold_a_gpu(sample, tmp_path, local_ray, 
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)
     compute = {"executor": "ray", "workers": 2, "worker_memory_mb": 256}
     run(parse_config(select_settings(sample, tmp_path / "there", select, compute=compute)))
-    here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
+    here, there = (load_run(str(tmp_path / name)) for name in ("here", "there"))
     assert shards(here) == shards(there)
     assert here.manifest["books"]["outcomes"][schemas.SEMANTIC_DUPLICATE] > 0
     assert [balance for balance in recount(there) if balance.expected != balance.found] == []
@@ -155,7 +155,7 @@ def test_a_larger_budget_holds_the_smaller_sample_and_embeds_nothing_again(sampl
     again = {summary.name: summary.units - summary.reused for summary in context.engine.summaries}
     assert {name for name, units in again.items() if units} <= {"sample", "select", "shuffle", "layout", "shards"}
     small = {doc for doc, row in ledger(finished).items() if row["outcome"] == schemas.KEPT}
-    large = {doc for doc, row in ledger(load_finished(folder)).items() if row["outcome"] == schemas.KEPT}
+    large = {doc for doc, row in ledger(load_run(folder)).items() if row["outcome"] == schemas.KEPT}
     assert small < large
     run(parse_config(select_settings(sample, folder)))  # and back, for the tests after this one
 
@@ -165,8 +165,8 @@ def test_a_budget_over_the_corpus_takes_everything(sample, tmp_path):
 
     select = {"semantic": "off", "sample": {"target_tokens": 10**9}}
     context = run(parse_config(select_settings(sample, tmp_path / "run", select)))
-    assert "embed" not in context.engine.committed  # nothing looks at vectors
-    assert load_finished(str(tmp_path / "run")).manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
+    assert "embed" not in context.run.records  # nothing looks at vectors
+    assert load_run(str(tmp_path / "run")).manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
     assert "all of it is taken" in "\n".join(selection_lines(context))
 
 
@@ -214,11 +214,10 @@ def test_mistakes_are_named(sample, tmp_path, select, message):
 
 
 def test_explore_near_and_export(reference, tmp_path, capsys):
-    from winnow.finished.explore import nearest_documents, removal_curve
-    from winnow.finished.export import export_embeddings
-
     from jobs.near import near
     from jobs.select import select as explore
+    from winnow.finished.explore import nearest_documents, removal_curve
+    from winnow.finished.export import export_embeddings
 
     _, finished = reference
     points = removal_curve(finished, 10_000)  # all documents
@@ -229,11 +228,7 @@ def test_explore_near_and_export(reference, tmp_path, capsys):
             assert point.pair[1] < point.pair[0]  # the one before
     rows = export_embeddings(finished, str(tmp_path / "out"))
     tables = [pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
-    assert (
-        sum(table.num_rows for table in tables)
-        == rows
-        == sum(r.counters["documents"] for r in finished.records["embed"])
-    )
+    assert sum(table.num_rows for table in tables) == rows == sum(r.counters["documents"] for r in finished.of("embed"))
     everything = [row for table in tables for row in table.to_pylist()]
     vectors = np.array([row["vector"] for row in everything], np.float32)
     products = np.tril(vectors @ vectors.T, -1)
@@ -265,7 +260,7 @@ def test_stored_centres_give_the_same_clusters(sample, reference, tmp_path):
     export_embeddings(finished, str(tmp_path / "out"))
     select = {**SELECT, "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
     run(parse_config(select_settings(sample, tmp_path / "run", select)))
-    assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)
+    assert shards(load_run(str(tmp_path / "run"))) == shards(finished)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +285,7 @@ def test_small_and_odd_corpora(tmp_path, texts, expected, number):
         "compute": {"executor": "inline"},
     }
     run(parse_config(config))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
     outcomes = finished.manifest["books"]["outcomes"]
     assert {name: number for name, number in outcomes.items() if number} == expected
@@ -307,7 +302,7 @@ def test_with_stored_centres_the_embedding_pass_assigns_too(sample, reference, t
     context = run(parse_config(select_settings(sample, tmp_path / "run", select)))
     done = {summary.name: (summary.units, summary.reused) for summary in context.engine.summaries}
     assert done["assign"] == (done["embed"][0], done["embed"][0])  # all of it was there when its turn came
-    assert shards(load_finished(str(tmp_path / "run"))) == shards(finished)
+    assert shards(load_run(str(tmp_path / "run"))) == shards(finished)
     monkeypatch.undo()
     other = {
         **select,
@@ -398,7 +393,7 @@ def test_parts_of_which_nothing_is_kept(tmp_path, stored):
         "compute": {"executor": "inline", "unit_mb": 1},
     }
     run(parse_config(config))
-    finished = load_finished(str(tmp_path / "run"))
-    assert len(finished.records["assign"]) >= 3
+    finished = load_run(str(tmp_path / "run"))
+    assert len(finished.of("assign")) >= 3
     assert finished.manifest["books"]["outcomes"]["kept"] == 3
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []

@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import examples, explain
-from winnow.finished.finished import load_finished
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.sources.catalogue import InputError
 
 SEA = "harbour tide sail anchor mast cargo gull rope captain storm deck island pilot wave lantern".split()
@@ -106,17 +107,17 @@ def everything(data: Path, tokens: int = 2_000) -> dict:
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     context = run(config(data, folder, everything(data)))
-    return context, load_finished(str(folder))
+    return context, load_run(str(folder))
 
 
 @pytest.mark.parametrize("more", [{}, {"max_features": None}])
 def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
     context = run(config(data, tmp_path / "run", importance(data, **more)))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     taken = kept(finished)
     assert np.mean([is_sea(name) for name in taken]) > 0.9  # of a quarter in the corpus
-    assert 4_700 < context.sampled[0].counters["taken_tokens"] <= 5_000
-    assert "embed" not in context.engine.committed  # nothing looks at vectors
+    assert 4_700 < context.run.of("sample")[0].counters["taken_tokens"] <= 5_000
+    assert "embed" not in context.run.records  # nothing looks at vectors
     assert not check_shards(finished)
     assert not check_work(finished, hashes=True)
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
@@ -124,7 +125,7 @@ def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
     again = run(config(data, tmp_path / "run", importance(data, 9_000, **more)))
     ran = {s.name for s in again.engine.summaries if s.units > s.reused}
     assert ran <= {"sample", "select", "shuffle", "layout", "shards"}
-    assert set(taken) < set(kept(load_finished(str(tmp_path / "run"))))
+    assert set(taken) < set(kept(load_run(str(tmp_path / "run"))))
 
 
 def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
@@ -132,13 +133,13 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     from jobs.summary import selection_lines
 
     context = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data)}))
-    finished = load_finished(str(tmp_path / "run"))
-    assert {"centres", "assign", "importance", "sample"}.isdisjoint(context.engine.committed)
+    finished = load_run(str(tmp_path / "run"))
+    assert {"centres", "assign", "importance", "sample"}.isdisjoint(context.run.records)
     assert not finished.manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT)
     books = finished.manifest["select"]["quality"]
     assert books["auc"] > 0.99
     assert books["examples"]["training"] == {"negative": 32, "positive": 32}
-    table = pq.read_table(finished.store.path(finished.records["scores"][0].outputs["scores"].path)).to_pandas()
+    table = pq.read_table(finished.store.path(finished.of("scores")[0].outputs["scores"].path)).to_pandas()
     for point in books["curve"]:
         assert point["kept"] == pytest.approx((table["quality"] >= point["threshold"]).mean())
     assert "no quality threshold" in "\n".join(selection_lines(context))
@@ -149,7 +150,7 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     again = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data, threshold=0.5)}))
     ran = {s.name for s in again.engine.summaries if s.units > s.reused}
     assert ran <= {"sample", "select", "shuffle", "layout", "shards"}
-    ledger = rows(load_finished(str(tmp_path / "run")))
+    ledger = rows(load_run(str(tmp_path / "run")))
     assert all(is_sea(name) == (row["outcome"] == schemas.KEPT) for name, row in ledger.items())
 
 
@@ -188,7 +189,7 @@ def test_altered_scores_in_the_ledger_are_found(whole):
     assert len(balances) == 4
     assert all(b.expected > 0 for b in balances)
     path = finished.store.path(finished.ledger[0].outputs["decisions"].path)
-    head = finished.store.path(finished.records["quality_fit"][0].outputs["head"].path)
+    head = finished.store.path(finished.of("quality_fit")[0].outputs["head"].path)
     original, weights = path.read_bytes(), head.read_bytes()
     table = pq.read_table(path)
     altered = pc.add(table.column("value").cast("float32"), pa.scalar(0.01, pa.float32()))
@@ -220,7 +221,7 @@ def test_same_bytes_on_ray_where_actors_hold_a_gpu(data, tmp_path, local_ray, mo
     run(config(data, tmp_path / "here", select))
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)
     run(config(data, tmp_path / "there", select, executor="ray", workers=2, worker_memory_mb=256))
-    here, there = (load_finished(str(tmp_path / name)) for name in ("here", "there"))
+    here, there = (load_run(str(tmp_path / name)) for name in ("here", "there"))
     assert shards(here) == shards(there)
     assert here.manifest["select"] == there.manifest["select"]
 
@@ -258,12 +259,12 @@ def test_same_bytes_for_other_units_and_after_a_crash(data, whole, tmp_path, mon
         patched.setattr(stage, "run_fit", fails)
         run(settings)
     run(settings)
-    assert shards(load_finished(str(tmp_path / "run"))) == shards(whole[1])
+    assert shards(load_run(str(tmp_path / "run"))) == shards(whole[1])
 
 
 def test_plan_knows_the_stages(data, tmp_path, whole):
     names = [stage.name for stage in plan_run(config(data, tmp_path / "run", everything(data))).stages]
-    assert set(whole[0].engine.committed) <= set(names)
+    assert set(whole[0].run.records) <= set(names)
     assert [name for name in names if name.startswith(("quality", "importance"))] == [
         "quality_examples",
         "quality_embed",
@@ -299,11 +300,11 @@ def test_bad_rows_of_examples_are_counted_and_kept_aside(data, tmp_path):
     negative = {"path": str(tmp_path / "law.txt.gz"), "separator": "\n%%\n"}
     settings = {"positive": str(tmp_path / "sea.jsonl"), "negative": negative, "threshold": 0.5}
     context = run(config(data, tmp_path / "run", {"semantic": "off", "quality": settings}))
-    books = load_finished(str(tmp_path / "run")).manifest["select"]["quality"]
+    books = load_run(str(tmp_path / "run")).manifest["select"]["quality"]
     assert books["unreadable"] == 2
     assert books["examples"]["left_aside"] == {"in_both": 2, "repeated": 2, "without_vector": 1}
     assert sum(books["examples"]["training"].values()) + sum(books["examples"]["validation"].values()) == 39 + 40
-    listed = context.engine.committed["quality_examples"][0].outputs["unreadable"].path
+    listed = context.run.of("quality_examples")[0].outputs["unreadable"].path
     assert len(pq.read_table(context.engine.store.path(listed))) == 2
 
 
@@ -381,7 +382,7 @@ def test_small_and_odd_corpora(data, tmp_path, texts):
     write(tmp_path / "a.jsonl", texts, "a")
     (tmp_path / "b.jsonl").write_text("")
     run(config(tmp_path, tmp_path / "run", everything(data, 10**6)))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
     outcomes = Counter(row["outcome"] for row in rows(finished).values())
     assert outcomes[schemas.KEPT] + outcomes[schemas.SAMPLED_OUT] == sum(1 for t in texts if t)
@@ -412,9 +413,9 @@ def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
         "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1},
     }
     context = run(parse_config(values))
-    finished = load_finished(str(tmp_path / "run"))
-    assert [record.counters.get("documents", 0) for record in context.engine.committed["quality"]].count(0) >= 2
-    assert [record.counters["documents"] for record in context.engine.committed["quality_embed"]].count(0) >= 2
+    finished = load_run(str(tmp_path / "run"))
+    assert [record.counters.get("documents", 0) for record in context.run.of("quality")].count(0) >= 2
+    assert [record.counters["documents"] for record in context.run.of("quality_embed")].count(0) >= 2
     assert finished.manifest["books"]["outcomes"]["kept"] > 0
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
 
@@ -422,7 +423,7 @@ def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
 def test_a_quality_that_rounds_to_the_threshold_is_below_it(data, tmp_path):
     select = {"semantic": "off", "quality": quality(data, threshold=1.0, l2=1e-9)}
     run(config(data, tmp_path / "run", select))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     assert any(row["value"] == row["threshold"] for row in rows(finished).values() if row["rule"] == "select.quality")
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
 
@@ -431,7 +432,7 @@ def test_centres_of_another_encoder_are_refused(data, tmp_path):
     from winnow.finished.export import export_embeddings
 
     run(config(data, tmp_path / "run", {"semantic": "off", "prototypes": "on"}))
-    export_embeddings(load_finished(str(tmp_path / "run")), str(tmp_path / "out"))
+    export_embeddings(load_run(str(tmp_path / "run")), str(tmp_path / "out"))
     stored = {"semantic": "off", "prototypes": "on", "clusters": {"centres": str(tmp_path / "out" / "clusters.npy")}}
     for change in ({"seed": 1}, {"ngrams": 1}):
         with pytest.raises(ConfigError, match="centres of another encoder"):

@@ -5,17 +5,17 @@ import logging
 
 import orjson
 import pytest
+
+from tests.e2e.sample import articles
+from tests.e2e.test_commands import winnow
 from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import LEASE, hold_lease
 from winnow.errors import ConfigError
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.runs.status import status_of
 from winnow.storage.local_store import LocalStore
-
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
 
 
 def config(folder):
@@ -38,7 +38,7 @@ def test_a_finished_run(tmp_path):
     found = status_of(str(tmp_path / "run"))
     assert (found.state, found.holder) == ("finished", None)
     assert all(stage.done == stage.units and stage.state == "finished" for stage in found.stages)
-    assert found.shards["books"] == load_finished(str(tmp_path / "run")).manifest["books"]
+    assert found.shards["books"] == load_run(str(tmp_path / "run")).manifest["books"]
     run(settings)
     again = status_of(str(tmp_path / "run"))
     assert all(stage.reused == stage.units for stage in again.stages)

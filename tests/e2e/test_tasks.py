@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+from tests.e2e.sample import articles, settings, write_sample
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
-from winnow.finished.finished import load_finished
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS
 from winnow.stages.ingest.slices import reader_settings
 from winnow.stages.shards.postprocess import row_extras
 from winnow.stages.tables import read_ipc
 from winnow.tokens.structured import longest_first
-
-from tests.e2e.sample import articles, settings, write_sample
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "vocab"
 CASED = SHARED / "bert-base-cased-vocab.txt"
@@ -47,7 +47,7 @@ def config_of(folder: Path, source: dict, **sections) -> dict:
 
 def finish(config: dict):
     run(parse_config(config))
-    finished = load_finished(config["run"])
+    finished = load_run(config["run"])
     assert check_shards(finished) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
     return finished
@@ -261,7 +261,7 @@ def test_units_and_partitions_do_not_change_a_byte(tmp_path, row, monkeypatch):
     monkeypatch.setattr("winnow.stages.shards.row_groups.UNIT_DOCUMENTS", 45)
     other = finish({**config, "run": str(tmp_path / "other"), "compute": {**config["compute"], "unit_mb": 1}})
     assert shard_hashes(other) == expected
-    assert len(other.records["tokenise"]) > 1
+    assert len(other.of("tokenise")) > 1
 
 
 def test_wrong_records_are_counted_and_the_run_ends(tmp_path):
@@ -281,7 +281,7 @@ def test_a_conversation_that_only_its_normalised_form_is_refused_for_has_no_ids(
     finished = finish(
         config_of(tmp_path, source, shards={"row": "document", "splits": {}}, filter={"mode": "annotate"})
     )
-    assert sum(record.counters.get("refused_conversations", 0) for record in finished.records["tokenise"]) == 1
+    assert sum(record.counters.get("refused_conversations", 0) for record in finished.of("tokenise")) == 1
     assert sorted(sum(row["loss_mask"]) for row in rows_of(finished)) == [0, 2]
 
 
@@ -314,7 +314,7 @@ def test_pairs_and_conversations_do_not_share_a_run(tmp_path):
 def test_plain_runs_name_the_same_work_as_without_any_of_this(tmp_path):
     write_sample(tmp_path / "data", 12)
     context = run(parse_config(settings(tmp_path / "data", tmp_path / "run")))
-    tokens = read_ipc(context.engine.store, context.tokenised[0].outputs["tokens"].reference())
+    tokens = read_ipc(context.engine.store, context.run.of("tokenise")[0].outputs["tokens"].reference())
     assert tokens.column_names == ["doc", "ids"]
     reader = {"text", "id", "keep", "separator", "invalid_utf8", "max_document_mb"}
     assert set(reader_settings(context.config.sources[0])) == reader

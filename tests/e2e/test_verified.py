@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.e2e.real_text import jaccard, run_settings, shingle_hash, shingles, texts_and_decisions, write_part
 from winnow import schemas
 from winnow.audit.verify.similarity import check_similarities
 from winnow.config.config import parse_config
 from winnow.finished.explain import explain
-from winnow.finished.finished import load_finished
 from winnow.runs.run import run
-
-from tests.e2e.real_text import jaccard, run_settings, shingle_hash, shingles, texts_and_decisions, write_part
+from winnow.runs.state import load_run
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 
@@ -31,7 +31,7 @@ def real(shared, tmp_path_factory):
 def finished(request, real, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "run"
     run(parse_config(run_settings(real, folder, verify=request.param)))
-    return load_finished(str(folder))
+    return load_run(str(folder))
 
 
 def test_every_removed_document_has_a_kept_keeper_of_verified_similarity(finished):
@@ -79,7 +79,7 @@ def test_verify_checks_a_sample_again_from_the_texts(finished, tmp_path):
 def with_altered_ledger(finished, folder, change):
     """A copy of the ledger's files in which ``change`` was made to the first near-duplicate of every part."""
     records = []
-    for number, record in enumerate(finished.records["decide"]):
+    for number, record in enumerate(finished.of("decide")):
         output = record.outputs["decisions"]
         table = pq.read_table(finished.store.path(output.path))
         rows = [row["outcome"] == schemas.NEAR_DUPLICATE for row in table.to_pylist()]
@@ -128,14 +128,14 @@ def test_sizes_of_units_and_partitions_change_no_fate(finished, real, tmp_path):
     settings = run_settings(real, tmp_path / "run", verify=finished.config.dedup.verify)
     settings["compute"] |= {"unit_mb": 16, "partition_mb": 64}
     run(parse_config(settings))
-    other = load_finished(str(tmp_path / "run"))
-    assert len(other.records["keepers"]) == 1 < len(finished.records["keepers"])
+    other = load_run(str(tmp_path / "run"))
+    assert len(other.of("keepers")) == 1 < len(finished.of("keepers"))
     assert texts_and_decisions(other)[1] == texts_and_decisions(finished)[1]
 
 
 def test_partitions_follow_from_the_bytes_that_are_sent(finished):
-    gathered = [record.outputs["candidates"].bytes for record in finished.records["candidates"]]
+    gathered = [record.outputs["candidates"].bytes for record in finished.of("candidates")]
     partition_bytes = finished.config.compute.partition_mb * 1_000_000
     # signatures and set sizes are known before; the sets themselves have fewer shingles, repeats left out
-    assert 0.5 * partition_bytes < sum(gathered) / len(finished.records["keepers"]) <= partition_bytes
+    assert 0.5 * partition_bytes < sum(gathered) / len(finished.of("keepers")) <= partition_bytes
     assert "candidate_sizes" in finished.records

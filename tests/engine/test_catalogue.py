@@ -2,6 +2,7 @@ import os
 from glob import glob
 
 import pytest
+
 from winnow.errors import InputError
 from winnow.sources.catalogue import build_catalogue, list_inputs
 from winnow.sources.inputs import list_paths

@@ -3,6 +3,7 @@ import os
 import signal
 
 import pytest
+
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units

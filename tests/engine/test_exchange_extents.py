@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.engine import exchange_extents
 from winnow.engine.exchange import ExchangeFile, read_items, write_exchange
 from winnow.engine.exchange_extents import HEADER_BYTES, read_extents, read_rows, write_extents

@@ -7,6 +7,7 @@ import time
 
 import pyarrow as pa
 import pytest
+
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.records import Unit

@@ -5,6 +5,7 @@ import time
 
 import orjson
 import pytest
+
 from winnow.engine.lease import LEASE, hold_lease
 from winnow.errors import LeaseHeldError
 from winnow.storage.local_store import LocalStore

@@ -8,6 +8,7 @@ import time
 
 import orjson
 import pytest
+
 from winnow.engine.executors.stuck_workers import _NOTE
 from winnow.engine.lease import EXPIRES_AFTER_S, LEASE, hold_lease
 from winnow.errors import AddressError, LeaseHeldError, StorageError

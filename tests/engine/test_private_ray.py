@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
 
 from jobs.prestart_ray import WORTH_BYTES, cores_needed
+from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
 
 
 @pytest.mark.ray

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.records import Unit

@@ -2,6 +2,7 @@ import errno
 import os
 
 import pytest
+
 from winnow.errors import StorageError
 from winnow.storage.local_store import LocalStore
 

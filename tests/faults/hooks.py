@@ -73,5 +73,4 @@ def environment(marks: Path, *faults: dict) -> dict[str, str]:
         **os.environ,
         "WINNOW_FAULT_HOOK": "tests.faults.hooks:hook",
         "WINNOW_TEST_FAULTS": json.dumps([{"marks": str(marks), **fault} for fault in faults]),
-        "PYTHONPATH": f"{Path(__file__).parents[2] / 'pipeline'}:{Path(__file__).parents[2]}:{os.environ.get('PYTHONPATH', '')}",
     }

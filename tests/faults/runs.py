@@ -9,18 +9,18 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
-from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
 
 from tests.e2e.sample import settings, write_sample
 from tests.faults.hooks import environment
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.config.config import parse_config
+from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 def shards_of(folder: Path) -> dict[str, str]:
     """Hash of every shard, by path."""
-    manifest = load_finished(str(folder)).manifest
+    manifest = load_run(str(folder)).manifest
     return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
 
 
@@ -65,7 +65,7 @@ class Runs:
     def holds(self, folder: Path) -> None:
         """The run in ``folder`` ended with the right bytes, closed books and nothing half written."""
         assert shards_of(folder / "run") == self.reference
-        finished = load_finished(str(folder / "run"))
+        finished = load_run(str(folder / "run"))
         assert check_shards(finished) == []
         assert all(balance.expected == balance.found for balance in recount(finished))
         assert not list((folder / "run").rglob(".draft-*"))

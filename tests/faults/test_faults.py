@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from winnow.audit.verify.verify import recount
-from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
-from winnow.runs.status import status_of
 
 from tests.faults.runs import SELECT, Runs, ended, shards_of, started, wait_for
+from winnow.audit.verify.verify import recount
+from winnow.config.config import parse_config
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+from winnow.runs.status import status_of
 
 STAGES = (
     "measure",
@@ -201,7 +201,7 @@ def poisoned(runs, tmp_path_factory) -> Poisoned:
 
 def isolated(folder, reason: str) -> None:
     """All but the poison is there; the poison is in the ledger with its reason, and the books close."""
-    finished = load_finished(str(folder / "run"))
+    finished = load_run(str(folder / "run"))
     assert all(balance.expected == balance.found for balance in recount(finished))
     assert finished.manifest["sources"]["zz"]["outcomes"] == {"kept": 1, "unreadable": 1}
     from winnow.finished.explain import unreadable

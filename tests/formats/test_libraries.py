@@ -11,14 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tokenizers
-from winnow.audit.verify.verify import check_shards
-from winnow.config.config import parse_config
-from winnow.finished.finished import FinishedRun, load_finished
-from winnow.runs.run import load_run_vocabulary, run
-from winnow.stages.shards.shard_set import described_formats
 
 from tests.e2e.sample import articles, settings, write_sample
 from tests.formats.peers import read_with
+from winnow.audit.verify.verify import check_shards
+from winnow.config.config import parse_config
+from winnow.flow.records import RunRecords
+from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
+from winnow.stages.shards.shard_set import described_formats
 
 pytestmark = [pytest.mark.slow, pytest.mark.formats]
 ROW = 128
@@ -44,7 +45,7 @@ def small_vocabulary(path: Path) -> Path:
 class ShardSet:
     """A finished run, and what its Parquet shards hold."""
 
-    finished: FinishedRun
+    finished: RunRecords
     end_of_text: int
     vocabulary_size: int
 
@@ -85,7 +86,7 @@ def make_set(folder: Path, vocabulary: str, **shards) -> ShardSet:
         "shards": {"sequence_tokens": ROW - 1, "shard_tokens": 6000, "splits": {"val": 0.1}, **shards},
     }
     run(parse_config(settings(folder / "data", folder / "run", **sections)))
-    finished = load_finished(str(folder / "run"))
+    finished = load_run(str(folder / "run"))
     loaded = load_run_vocabulary(finished.config)
     return ShardSet(finished, loaded.end_of_text, loaded.size)
 
@@ -144,7 +145,7 @@ def test_labels_reach_mosaicml_streaming_and_datasets(tmp_path):
     config = settings(tmp_path, tmp_path / "run", shards=shards)
     config["sources"] = [{"name": "mail", "path": str(tmp_path / "mail.jsonl"), "label": "kind"}]
     run(parse_config(config))
-    finished = load_finished(str(tmp_path / "run"))
+    finished = load_run(str(tmp_path / "run"))
     made = ShardSet(finished, 0, 0)
     expected = [
         label
@@ -169,7 +170,7 @@ def test_loss_masks_reach_olmo_core(tmp_path):
     config = settings(tmp_path, tmp_path / "run", shards=shards)
     config["sources"] = [{"name": "talks", "path": str(tmp_path / "talks.jsonl"), "prompt": "q", "response": "a"}]
     run(parse_config(config))
-    made = ShardSet(load_finished(str(tmp_path / "run")), 0, 0)
+    made = ShardSet(load_run(str(tmp_path / "run")), 0, 0)
     arguments = (made.folder / "raw" / "train", ROW, "uint32", 199_999, 200_030)
     found = read_with("olmo", "read_olmo", tmp_path / "out", *arguments)
     assert np.array_equal(found["rows"], made.rows("train"))

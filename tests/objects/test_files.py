@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+
+from tests.faulty_objects import FaultyServer
 from winnow.errors import AddressError, ObjectStorageError
 from winnow.storage.address import check_address, check_endpoint
 from winnow.storage.config import StorageConfig
@@ -10,8 +12,6 @@ from winnow.storage.listing import find_objects
 from winnow.storage.object_errors import without_secrets
 from winnow.storage.object_files import ObjectFiles, object_files
 from winnow.storage.traffic import counted_traffic
-
-from tests.faulty_objects import FaultyServer
 
 BUCKET = "s3://winnow-files"
 

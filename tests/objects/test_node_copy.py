@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from winnow.errors import NamedObjectError
 from winnow.storage.config import StorageConfig
 from winnow.storage.node_copy import node_copy, pinned, without_pin

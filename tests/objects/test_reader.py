@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.storage import object_reader as reader
 from winnow.storage.cache import FileCache
 from winnow.storage.config import StorageConfig

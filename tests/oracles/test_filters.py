@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from winnow.text.rules.rules import RulesConfig, evaluate
 from winnow.text.signals.signals import measure
 

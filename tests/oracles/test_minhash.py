@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
+
+from tests.text.specification import fold, words
 from winnow.dedup.bands import candidate_probability, exchange_rows, group_edges
 from winnow.dedup.components import connected_components
 from winnow.dedup.exact import text_hashes
@@ -22,8 +24,6 @@ from winnow.dedup.keepers import choose_keepers, exact_similarity
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_counts, shingle_hashes
 from winnow.text.words import hash_words
-
-from tests.text.specification import fold, words
 
 WINDOWS_THAT_STAY = [0, 2, 3, 5, 8, 10, 14, 15]
 OTHER_WORDS = {

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.rows.reference import best_fit_decreasing, losses, taught_windows
 from winnow.shards.packing.assemble import fill_rows, position_ids, text_mask, token_columns
 from winnow.shards.packing.best_fit import pack_best_fit
 from winnow.shards.packing.pieces import account, joined, permuted, rows_between
 from winnow.shards.packing.windows import document_rows, document_windows, stream_losses, stream_windows
-
-from tests.rows.reference import best_fit_decreasing, losses, taught_windows
 
 END = 999
 LENGTHS = st.lists(st.integers(1, 30), max_size=40)

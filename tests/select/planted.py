@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+
 from winnow.select.vectors import stored_vectors, unit_rows
 
 PAIRS = [

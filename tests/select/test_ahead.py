@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from winnow.numeric.prefetch import prefetch
 
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+
 from winnow.select.kernels.grams import gram_counts, gram_weights
 
 STEP = 0x9E3779B97F4A7C15

@@ -5,12 +5,12 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+
+from tests.e2e.sample import articles
 from winnow.select.encoder import HashingEncoder
 from winnow.select.encoder_config import EncoderConfig
 from winnow.select.vectors import unit_rows
 from winnow.text.words import hash_words
-
-from tests.e2e.sample import articles
 
 
 def counts(text: str, ngrams: int) -> dict:

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+
+from tests.select.test_clusters import blobs
 from winnow.select import device_vectors
 from winnow.select.backends import nearest_centres
 from winnow.select.clusters import fit_centres
 from winnow.select.device_vectors import DeviceVectors
 from winnow.select.nearest import HostVectors
 from winnow.select.vectors import FIXED_POINT, stored_vectors, unit_rows
-
-from tests.select.test_clusters import blobs
 
 
 @pytest.fixture

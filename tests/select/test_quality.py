@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.errors import ExamplesError
 from winnow.select.logistic import fit_line, probability
 from winnow.select.quality import (

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
+from tests.select.test_clusters import blobs
 from winnow.select.backends import nearest_centres
 from winnow.select.clusters import fit_centres
 from winnow.select.semantic import choose_semantic_keepers, links_in_cluster, visited
 from winnow.select.vectors import unit_rows
-
-from tests.select.test_clusters import blobs
 
 
 def with_near_ones(count: int, near: float, seed: int = 2):

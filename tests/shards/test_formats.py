@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.errors import FormatError
 from winnow.shards.formats import litdata, mds, raw
 from winnow.shards.formats.documents import Documents, documents_of, pieces_of

@@ -3,6 +3,7 @@ from collections import Counter
 
 import numpy as np
 from scipy.stats import chisquare
+
 from winnow.shards.order import draw_copies, draw_splits, keyed_hash, order_keys
 
 KEY = tuple(int.from_bytes(bytes(range(at, at + 8)), "little") for at in (0, 8))

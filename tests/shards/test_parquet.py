@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from winnow.shards.parquet import ParquetShardWriter
 
 

@@ -11,12 +11,12 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.sources.reading import Gathered, read
 from winnow.sources.read import read_slice
 from winnow.sources.readers.jsonl import count_lines
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-
-from tests.sources.reading import Gathered, read
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 

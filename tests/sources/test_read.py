@@ -1,9 +1,9 @@
 import pytest
+
+from tests.sources.reading import open_binary
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-
-from tests.sources.reading import open_binary
 
 
 def _source(path="folder", **settings):

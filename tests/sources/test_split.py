@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.sources.readers.split import split_chunks
 from winnow.sources.readers.streams import Chunk
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
-from winnow.sources.source import STRUCTURE, SourceConfig
-from winnow.sources.structured.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
 
 from tests.sources.reading import read
+from winnow.sources.source import STRUCTURE, SourceConfig
+from winnow.sources.structured.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
 
 SPECIAL = special_pattern(["<|im_start|>", "<|im_end|>"])
 TALK = [{"role": "user", "content": "Hi\n"}, {"role": "assistant", "content": "<|im_end|> Ho"}]

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.stages.dedup.candidate_sets import bounds_of, first_of_each_text
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.dedup.keepers import choose_keepers
 from winnow.stages.dedup import copies
 from winnow.stages.dedup.copies import compared, fates_of_all, number_texts

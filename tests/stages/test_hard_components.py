@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+
+from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts, restart_peak
 from winnow import schemas
 from winnow.dedup.minhash import MinHashConfig
 from winnow.engine.config import ComputeConfig
 from winnow.engine.stage import peak_memory_mb
 from winnow.storage.local_store import LocalStore
-
-from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts, restart_peak
 
 SLOW = pytest.mark.slow
 

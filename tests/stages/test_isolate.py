@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from winnow.engine.quarantine import quarantine, quarantined_documents
 from winnow.engine.records import Unit
 from winnow.engine.stage import Workspace

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.stages.decide.label_cuts import range_bits
 from winnow.stages.decide.strata import (
     EVERYTHING,

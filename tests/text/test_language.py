@@ -13,6 +13,7 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from py3langid import langid
+
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.language.kernel import CHARACTER_FLAGS, COMPOSED, NOT_SURE, best_columns, prefixes
 

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from benchmarks.measuring import corpus_files, read_texts
 from winnow.numeric.radix import sort_pairs
 from winnow.text.lines import counts as line_counts
 from winnow.text.lines.config import LinesConfig
 from winnow.text.lines.counts import LineCounter
 from winnow.text.lines.removal import EXAMPLE_BYTES, KnownLines, LineRemover
-
-from benchmarks.measuring import corpus_files, read_texts
 
 UNITS = ("line", "paragraph")
 

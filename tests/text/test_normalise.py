@@ -14,6 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -3,6 +3,7 @@
 import random
 
 from ftfy.badness import is_bad
+
 from winnow.text.normalise.badness import BadnessMasks, badness_masks
 
 MASKS = badness_masks()

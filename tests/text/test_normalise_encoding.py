@@ -6,6 +6,7 @@ import ftfy
 import numpy as np
 import pyarrow as pa
 from ftfy import chardata
+
 from winnow.text.normalise.encoding import encoding_is_idle, evidence, named_characters
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 

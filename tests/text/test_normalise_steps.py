@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 
 CASES = [

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
+
 from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
 from winnow.text.signals.signals import SIGNALS, measure
 

@@ -10,12 +10,12 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.text.specification import hash_word, signals, words
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.signals import MEANINGS, SIGNALS, measure
 from winnow.text.words import WordHashes
-
-from tests.text.specification import hash_word, signals, words
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CORPUS = sorted((SHARED / "corpus").glob("[01]*.jsonl.zst"))

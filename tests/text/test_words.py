@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from winnow.text.characters import character_tables
-from winnow.text.words import hash_words
 
 from tests.text.specification import fold, hash_word, words
+from winnow.text.characters import character_tables
+from winnow.text.words import hash_words
 
 
 def column(*texts: str) -> pa.Array:

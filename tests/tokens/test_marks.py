@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.tokens.marks import mark_ends, split_marks, with_marks
 
 

@@ -17,6 +17,7 @@ import tokenizers
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.cuts import _is_hard, cut_long
 from winnow.tokens.patterns import PATTERNS

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiktoken import Encoding
 from tokenizers import Tokenizer, pre_tokenizers
+
+from tests.e2e.sample import articles
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import PATTERNS
 from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _characters, _split, tokenizer_json, train_ranks
 from winnow.tokens.vocabulary import _parse_ranks, load_vocabulary
-
-from tests.e2e.sample import articles
 
 ASSIGNED = st.characters(exclude_categories=("Cn", "Cs"))  # libraries of other Unicode versions differ on the rest
 TEXTS = [

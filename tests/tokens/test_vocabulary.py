@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiktoken_ext.openai_public as published
+
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import ENCODINGS, PATTERNS, find_pattern
 from winnow.tokens.vocabulary import load_vocabulary

@@ -11,6 +11,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.stages.tokenise.tokenise import stage
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import TokenisedTexts, Tokeniser, with_first_token

@@ -11,7 +11,8 @@ from winnow import schemas
 from winnow.audit.documents import EXACT, dedup_of, ids_of, read_rows
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.keepers import exact_similarity
-from winnow.finished.finished import FinishedRun, text_by_document
+from winnow.finished.texts import text_by_document
+from winnow.flow.records import RunRecords
 from winnow.text.words import hash_words
 
 _BEFORE = 80  # characters shown before the first difference
@@ -50,7 +51,7 @@ class _Members:
     other: int = 0
 
 
-def largest_clusters(run: FinishedRun, count: int, characters: int) -> tuple[Cluster, ...]:
+def largest_clusters(run: RunRecords, count: int, characters: int) -> tuple[Cluster, ...]:
     """The largest clusters of a run, largest first; ``characters`` of each text are shown."""
     keepers = _largest(run, count)
     members = {int(keeper): _Members() for keeper in keepers}
@@ -96,7 +97,7 @@ def largest_clusters(run: FinishedRun, count: int, characters: int) -> tuple[Clu
     return tuple(clusters)
 
 
-def _largest(run: FinishedRun, count: int) -> NDArray[np.uint64]:
+def _largest(run: RunRecords, count: int) -> NDArray[np.uint64]:
     """Keepers with the most removed documents, the most first, ties by number."""
     removed = [rows.keeper[rows.removed] for rows in (read_rows(run, number) for number in range(len(run.parts)))]
     keepers, sizes = np.unique(np.concatenate([*removed, np.empty(0, np.uint64)]), return_counts=True)
@@ -118,7 +119,7 @@ def _common_start(a: str, b: str) -> int:
     return low
 
 
-def _true_similarity(run: FinishedRun, a: str, b: str) -> float:
+def _true_similarity(run: RunRecords, a: str, b: str) -> float:
     words = hash_words(pa.array([a, b], pa.large_string()))
     sets = shingles_of(words, dedup_of(run).minhash.ngram)
     return 1.0 if a == b else float(exact_similarity(sets.of(0), sets.of(1)))

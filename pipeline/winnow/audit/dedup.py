@@ -12,7 +12,8 @@ from winnow.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from winnow.audit.removed import Removed, measure_removed
 from winnow.audit.twins import Twins, measure_twins
 from winnow.errors import NothingToAuditError
-from winnow.finished.finished import FinishedRun, texts_of
+from winnow.finished.texts import texts_of
+from winnow.flow.records import RunRecords
 from winnow.report.alarms import dedup_alarms
 from winnow.text.words import hash_words
 
@@ -56,7 +57,7 @@ class DedupAudit:
         return self.removed.violations_count == 0
 
 
-def audit_dedup(run: FinishedRun, sizes: SampleSizes, seed: int) -> DedupAudit:
+def audit_dedup(run: RunRecords, sizes: SampleSizes, seed: int) -> DedupAudit:
     """Measure a finished run. Reads the whole text once, and that of the sample once more.
 
     Raises:
@@ -85,7 +86,7 @@ def audit_dedup(run: FinishedRun, sizes: SampleSizes, seed: int) -> DedupAudit:
         measure_removed(run, removed, removed_rows, known, sets),
         measure_planted(run, words, seed),
         largest_clusters(run, sizes.clusters, sizes.characters),
-        tuple(map(str, dedup_alarms(run.config, run.records["keepers"], run.records["decide"]))),
+        tuple(map(str, dedup_alarms(run.config, run.of("keepers"), run.of("decide")))),
     )
 
 
@@ -94,7 +95,7 @@ def _removed(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _read(
-    run: FinishedRun, wanted: NDArray[np.uint64], planted: NDArray[np.uint64]
+    run: RunRecords, wanted: NDArray[np.uint64], planted: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint64], Sets, dict[int, Words]]:
     """Documents that were found, rising, with their shingles; and the words of those to be edited."""
     ngram = dedup_of(run).minhash.ngram

@@ -16,7 +16,8 @@ from winnow import schemas
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import MinHashConfig
 from winnow.errors import ConfigError
-from winnow.finished.finished import FinishedRun, parts_holding
+from winnow.finished.texts import parts_holding
+from winnow.flow.records import RunRecords
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
@@ -51,7 +52,7 @@ class Signed(NamedTuple):
     signatures: NDArray[np.uint32]  # [D, P]
 
 
-def dedup_of(run: FinishedRun) -> DedupConfig:
+def dedup_of(run: RunRecords) -> DedupConfig:
     """The run's dedup settings.
 
     Raises:
@@ -62,19 +63,19 @@ def dedup_of(run: FinishedRun) -> DedupConfig:
     return run.config.dedup
 
 
-def minhash_of(run: FinishedRun) -> MinHashConfig:
+def minhash_of(run: RunRecords) -> MinHashConfig:
     """How the run's signatures were made; with `dedup: off` they are made with the defaults."""
     return (run.config.dedup or DedupConfig()).minhash
 
 
-def read_rows(run: FinishedRun, number: int) -> Rows:
+def read_rows(run: RunRecords, number: int) -> Rows:
     """The ledger of part ``number``."""
     verdicts = read_parquet(
-        run.store, run.records["filter"][number].outputs["verdicts"].reference(), ["doc", "passed", "source"]
+        run.store, run.of("filter")[number].outputs["verdicts"].reference(), ["doc", "passed", "source"]
     )
     decisions = read_parquet(
         run.store,
-        run.records["decide"][number].outputs["decisions"].reference(),
+        run.of("decide")[number].outputs["decisions"].reference(),
         ["doc", "outcome", "keeper", "similarity", "split"],
     )
     docs = column_to_numpy(verdicts, "doc")
@@ -105,7 +106,7 @@ def _codes(column: pa.ChunkedArray, names: tuple[str, ...] | list[str]) -> NDArr
     return found
 
 
-def draw(run: FinishedRun, which: Callable[[Rows], NDArray[np.bool_]], size: int, seed: int) -> NDArray[np.uint64]:
+def draw(run: RunRecords, which: Callable[[Rows], NDArray[np.bool_]], size: int, seed: int) -> NDArray[np.uint64]:
     """A uniform sample of the run's documents: those with the smallest keyed hashes, whatever the parts are.
 
     Args:
@@ -128,7 +129,7 @@ def draw(run: FinishedRun, which: Callable[[Rows], NDArray[np.bool_]], size: int
     return np.sort(docs)
 
 
-def rows_of(run: FinishedRun, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[np.bool_]]:
+def rows_of(run: RunRecords, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[np.bool_]]:
     """Ledger rows of documents uint64[D] (rising), and which of them the run has: bool[D].
 
     Rows of documents that the run does not have hold nothing of meaning.
@@ -146,14 +147,14 @@ def rows_of(run: FinishedRun, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[n
     return Rows(*gathered), found
 
 
-def read_signed(run: FinishedRun, number: int, at: NDArray[np.int64]) -> Signed:
+def read_signed(run: RunRecords, number: int, at: NDArray[np.int64]) -> Signed:
     """Signatures of some rows of a part."""
     table = read_ipc(run.store, run.parts[number].signatures)
     hashes = np.stack([column_to_numpy(table, "exact_high")[at], column_to_numpy(table, "exact_low")[at]], axis=1)
     return Signed(hashes, list_column_to_2d(table, "signature", minhash_of(run).num_perm)[at])
 
 
-def signed_of(run: FinishedRun, docs: NDArray[np.uint64]) -> Signed:
+def signed_of(run: RunRecords, docs: NDArray[np.uint64]) -> Signed:
     """Signatures of documents uint64[D] (rising); zeros for those that the run does not have."""
     hashes = np.zeros((len(docs), 2), np.uint64)
     signatures = np.zeros((len(docs), minhash_of(run).num_perm), np.uint32)
@@ -165,10 +166,10 @@ def signed_of(run: FinishedRun, docs: NDArray[np.uint64]) -> Signed:
     return Signed(hashes, signatures)
 
 
-def components_of(run: FinishedRun, docs: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def components_of(run: RunRecords, docs: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Candidate component of documents uint64[D]: uint64[D]; a document that met no other is its own component."""
     components = docs.copy()
-    table = read_ipc(run.store, run.records["components"][0].outputs["components"].reference())
+    table = read_ipc(run.store, run.of("components")[0].outputs["components"].reference())
     known = column_to_numpy(table, "doc")
     if len(known):
         at = np.minimum(np.searchsorted(known, docs), len(known) - 1)
@@ -177,7 +178,7 @@ def components_of(run: FinishedRun, docs: NDArray[np.uint64]) -> NDArray[np.uint
     return components
 
 
-def ids_of(run: FinishedRun, docs: set[int]) -> dict[int, str]:
+def ids_of(run: RunRecords, docs: set[int]) -> dict[int, str]:
     """The users' ids of some documents; documents that the run does not have are named by their number."""
     wanted = np.array(sorted(docs), np.uint64)
     names = {doc: str(doc) for doc in docs}

@@ -6,8 +6,9 @@ import orjson
 
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
-from winnow.finished.finished import FinishedRun, load_finished
+from winnow.flow.records import RunRecords
 from winnow.index.folder import PIN
+from winnow.runs.state import load_run
 from winnow.storage.address import absolute, last_part
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
@@ -16,12 +17,12 @@ from winnow.storage.store import Store
 class EarlierRuns(NamedTuple):
     """Earlier runs, oldest first."""
 
-    found: tuple[FinishedRun, ...]
+    found: tuple[RunRecords, ...]
     missing: tuple[str, ...]
     """Run folders, as they were called then, that are gone or hold another run now."""
 
 
-def earlier_runs(run: FinishedRun) -> EarlierRuns:
+def earlier_runs(run: RunRecords) -> EarlierRuns:
     """The runs whose documents the index had when ``run`` was compared with it.
 
     Looked for beside the folder of ``run`` first, as a corpus may be copied or moved as a whole, then where it was.
@@ -36,7 +37,7 @@ def earlier_runs(run: FinishedRun) -> EarlierRuns:
             missing.append(folder)
             continue
         try:
-            found.append(load_finished(there))
+            found.append(load_run(there))
         except ConfigError:  # begun anew since
             missing.append(folder)
     return EarlierRuns(tuple(found), tuple(missing))

@@ -20,7 +20,7 @@ from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.keepers import exact_similarity
 from winnow.dedup.minhash import signatures
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.text.words import WordHashes
 
 MIN_WORDS = 50
@@ -108,7 +108,7 @@ class Planted:
     bins: tuple[PlantedBin, ...]
 
 
-def measure_planted(run: FinishedRun, words: dict[int, Words], seed: int) -> Planted:
+def measure_planted(run: RunRecords, words: dict[int, Words], seed: int) -> Planted:
     """Edit documents, and see which copies would be found.
 
     Args:

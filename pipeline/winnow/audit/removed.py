@@ -18,7 +18,7 @@ from winnow.audit.exact_search import Sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.index import is_indexed
 from winnow.dedup.keepers import exact_similarity
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.schemas import NO_DOC
 
 _BELOW = (0.0, 0.05, 0.1, 0.2)  # how far below the threshold, at least
@@ -56,7 +56,7 @@ class Removed:
 
 
 def measure_removed(
-    run: FinishedRun, docs: NDArray[np.uint64], rows: Rows, known: NDArray[np.uint64], sets: Sets
+    run: RunRecords, docs: NDArray[np.uint64], rows: Rows, known: NDArray[np.uint64], sets: Sets
 ) -> Removed:
     """Look at removed documents and their keepers.
 

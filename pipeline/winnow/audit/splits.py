@@ -22,7 +22,8 @@ from winnow.audit.ngrams import Directory, Ngrams, hash_ngrams
 from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import has_shingles
-from winnow.finished.finished import FinishedRun, read_texts, texts_of
+from winnow.finished.texts import read_texts, texts_of
+from winnow.flow.records import RunRecords
 from winnow.stages.tables import column_to_numpy, read_ipc
 from winnow.text.words import WordHashes, hash_words
 
@@ -32,7 +33,7 @@ ROUND_SHINGLES = 40_000_000
 """Shingles of small splits that are indexed at a time: 20 to 30 bytes each."""
 _SHOWN = 100
 
-Runs = tuple[FinishedRun, ...]
+Runs = tuple[RunRecords, ...]
 """This run, then the earlier ones."""
 
 
@@ -129,7 +130,7 @@ class _Found:
         return sorted(self._pairs)[:_SHOWN]
 
 
-def audit_splits(run: FinishedRun) -> SplitsAudit:
+def audit_splits(run: RunRecords) -> SplitsAudit:
     """Measure what is shared between the splits of a finished run, and with those of the runs before it.
 
     Reads the text of this run and of the earlier ones once a round, usually once.
@@ -255,7 +256,7 @@ def _read_small(runs: Runs, small: _Small) -> tuple[Sets, Ngrams]:
     return join_sets(sets), Ngrams(values, place.reshape(-1), np.concatenate(owners))
 
 
-def _kept(run: FinishedRun) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], WordHashes]]:
+def _kept(run: RunRecords) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], WordHashes]]:
     """All kept documents, batch by batch: numbers, splits, words."""
     for number in range(len(run.parts)):
         rows = read_rows(run, number)

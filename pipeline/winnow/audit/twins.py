@@ -28,7 +28,8 @@ from winnow.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles_o
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.minhash import MinHashConfig, has_shingles
-from winnow.finished.finished import FinishedRun, read_texts
+from winnow.finished.texts import read_texts
+from winnow.flow.records import RunRecords
 from winnow.text.words import hash_words
 
 TWIN_SIMILARITIES = (0.85, 0.8)
@@ -132,7 +133,7 @@ class _Tally:
         self.left_count = 0
 
 
-def measure_twins(run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets) -> Twins:
+def measure_twins(run: RunRecords, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets) -> Twins:
     """Compare sampled documents with everything that took part in dedup.
 
     Args:
@@ -152,7 +153,7 @@ def measure_twins(run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.
 
 
 def _index(
-    run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig
+    run: RunRecords, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig
 ) -> _Sample:
     rows, _ = rows_of(run, docs)
     signed = signed_of(run, docs)
@@ -177,7 +178,7 @@ def _band_sets(signatures: NDArray[np.uint32], minhash: MinHashConfig) -> Sets:
     return sets_of(band_keys(signatures[signs], minhash).ravel(), offsets)
 
 
-def _batches(run: FinishedRun, minhash: MinHashConfig) -> Iterator[_Batch]:
+def _batches(run: RunRecords, minhash: MinHashConfig) -> Iterator[_Batch]:
     for number in range(len(run.parts)):
         rows = read_rows(run, number)
         passed = rows.doc[rows.passed]
@@ -253,7 +254,7 @@ def _note_left(sample: _Sample, batch: _Batch, found: Pairs, compared: NDArray[n
     tally.left = sorted(tally.left)[:_SHOWN_PAIRS]
 
 
-def _result(run: FinishedRun, sample: _Sample, tally: _Tally, corpus: int) -> Twins:
+def _result(run: RunRecords, sample: _Sample, tally: _Tally, corpus: int) -> Twins:
     recall = []
     for similarity in TWIN_SIMILARITIES:
         twin = tally.nearest[sample.text_of] >= similarity

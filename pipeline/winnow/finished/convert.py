@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from winnow.engine.records import Json, Output
 from winnow.errors import ConfigError, FormatError
-from winnow.finished.finished import FinishedRun
 from winnow.finished.shards import best_source, check_stored, read_stored, row_shape, stored_shards
+from winnow.flow.records import RunRecords
 from winnow.shards.formats.formats import COMPRESSIBLE, INDEXED
 from winnow.shards.formats.payload import check_ids
 from winnow.shards.manifest import manifest_bytes
@@ -22,7 +22,7 @@ from winnow.storage.store import Store
 
 
 def convert(
-    run: FinishedRun, file_format: str, out: str | None = None, progress: Callable[[str], None] = lambda _path: None
+    run: RunRecords, file_format: str, out: str | None = None, progress: Callable[[str], None] = lambda _path: None
 ) -> str:
     """Write the current shard set of a run in another format.
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from winnow.dedup.index import is_indexed, split_indexed_document
 from winnow.engine.records import Json
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 
 
@@ -30,16 +30,16 @@ def is_earlier(doc: int) -> bool:
     return bool(is_indexed(np.array([doc], np.uint64))[0])
 
 
-def parts_there(run: FinishedRun) -> dict[int, Json]:
+def parts_there(run: RunRecords) -> dict[int, Json]:
     """Parts of the index that the run was compared with, by number, whose files are still there."""
     return {part: entry for part, entry in run.index_parts.items() if _is_there(run, entry)}
 
 
-def _is_there(run: FinishedRun, entry: Json) -> bool:
+def _is_there(run: RunRecords, entry: Json) -> bool:
     return run.store.exists(entry["signatures"]["path"])
 
 
-def run_of(run: FinishedRun, doc: int) -> str:
+def run_of(run: RunRecords, doc: int) -> str:
     """The run folder that an earlier document came from, as it was called then.
 
     Raises:
@@ -51,7 +51,7 @@ def run_of(run: FinishedRun, doc: int) -> str:
     return str(run.index_parts[part]["run"])
 
 
-def read_earlier(run: FinishedRun, doc: int) -> EarlierDocument | None:
+def read_earlier(run: RunRecords, doc: int) -> EarlierDocument | None:
     """One earlier document; None where its segment was dropped or the index is gone."""
     part, row = split_indexed_document(doc)
     entry = run.index_parts.get(part)

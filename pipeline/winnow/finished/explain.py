@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json
 from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
-from winnow.finished.finished import FinishedRun
 from winnow.finished.locate import Place, places_of
+from winnow.flow.flow import REASONS
+from winnow.flow.records import RunRecords
 from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
@@ -74,7 +75,7 @@ class UnreadableRecord:
     reason: str
 
 
-def find(run: FinishedRun, name: str) -> list[int]:
+def find(run: RunRecords, name: str) -> list[int]:
     """Numbers of all documents with this id (ids need not be unique), or the one with this document number."""
     found: list[int] = []
     for part in run.parts:
@@ -88,10 +89,10 @@ def find(run: FinishedRun, name: str) -> list[int]:
     return found
 
 
-def unreadable(run: FinishedRun, name: str) -> list[UnreadableRecord]:
+def unreadable(run: RunRecords, name: str) -> list[UnreadableRecord]:
     """Unreadable records with this id or document number, or of the files with this name or path."""
     records = []
-    for record in run.records["measure"]:
+    for record in run.of("measure"):
         for row in read_parquet(run.store, record.outputs["unreadable"].reference()).to_pylist():
             if name and (name in (row["id"], str(row["doc"])) or f"/{row['path']}".endswith(f"/{name}")):
                 number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
@@ -99,12 +100,12 @@ def unreadable(run: FinishedRun, name: str) -> list[UnreadableRecord]:
     return records
 
 
-def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
+def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
     """The story of one document that :func:`find` found."""
     number = _part_of(run, doc)
     assert number is not None, f"document {doc} is in no part"
     part = run.parts[number]
-    decided, filtered = run.ledger[number], run.records["filter"][number]
+    decided, filtered = run.ledger[number], run.of("filter")[number]
     file, row = schemas.split_document_number(doc)
     path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
     document = _row(read_document(run, part, doc), doc)
@@ -136,13 +137,13 @@ def explain(run: FinishedRun, doc: int, *, with_keeper: bool = True) -> Story:
 
 
 def _left_out(decision: Json) -> FailedRule | None:
-    """What of a decision select wrote: filter's rules are told by the table of failures."""
-    if not (decision["rule"] or "").startswith(("select.", "shards.")):
+    """What of a decision a later step wrote: filter's rules are told by the table of failures."""
+    if decision["rule"] not in REASONS:
         return None
     return FailedRule(decision["rule"], decision["value"], decision["threshold"])
 
 
-def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
+def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:
     """Lines and characters that the document lost as boilerplate."""
     if not (run.config.dedup and run.config.dedup.lines):
         return 0, 0
@@ -151,7 +152,7 @@ def _removed(run: FinishedRun, part: Part, doc: int) -> tuple[int, int]:
     return row[columns[0]], row[columns[1]]
 
 
-def _measured_by(run: FinishedRun, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:
+def _measured_by(run: RunRecords, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:
     """Whether the texts or the signatures settled a near-duplicate; None where the keeper's signature is gone."""
     dedup = run.config.dedup
     if decision["outcome"] != schemas.NEAR_DUPLICATE or dedup is None:
@@ -171,20 +172,20 @@ def _measured_by(run: FinishedRun, part: Part, decision: Json) -> Literal["texts
     return "signatures" if agreeing >= dedup.verification.accept_from else "texts"
 
 
-def _signature(run: FinishedRun, part: Part, doc: int) -> NDArray[np.uint32]:
+def _signature(run: RunRecords, part: Part, doc: int) -> NDArray[np.uint32]:
     table = read_ipc(run.store, part.signatures)
     row = int(np.searchsorted(column_to_numpy(table, "doc"), np.uint64(doc)))
     found: NDArray[np.uint32] = np.array(table.column("signature")[row].values.to_numpy())
     return found
 
 
-def _keeper(run: FinishedRun, doc: int) -> "Story | EarlierDocument | LostDocument":
+def _keeper(run: RunRecords, doc: int) -> "Story | EarlierDocument | LostDocument":
     if not is_earlier(doc):
         return explain(run, doc, with_keeper=False)
     return read_earlier(run, doc) or LostDocument(doc, run_of(run, doc))
 
 
-def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
+def read_document(run: RunRecords, part: Part, doc: int) -> pa.Table:
     """The row group that holds a document."""
     columns = ["doc", "id", "text", "source", *([LABEL_COLUMN] if run.config.labelled else [])]
     for batch in parquet_batches(run.store, part.documents, columns):
@@ -194,14 +195,14 @@ def read_document(run: FinishedRun, part: Part, doc: int) -> pa.Table:
     raise LookupError(f"document {doc} is not in {part.documents['path']}")
 
 
-def examples(run: FinishedRun, outcome: str) -> Iterator[int]:
+def examples(run: RunRecords, outcome: str) -> Iterator[int]:
     """Document numbers with this outcome, in order."""
     for decided in run.ledger:
         table = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome"])
         yield from table.filter(pc.equal(table.column("outcome"), outcome)).column("doc").to_pylist()
 
 
-def _part_of(run: FinishedRun, doc: int) -> int | None:
+def _part_of(run: RunRecords, doc: int) -> int | None:
     starts = np.array([part.first_doc for part in run.parts], np.uint64)
     number = int(np.searchsorted(starts, np.uint64(doc), side="right")) - 1
     if number < 0:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.finished.finished import FinishedRun, text_by_document
+from winnow.finished.texts import text_by_document
+from winnow.flow.records import RunRecords
 from winnow.select.vectors import BLOCK_ROWS, has_vector, unit_rows
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc
@@ -23,7 +24,7 @@ class Point:
     pair: tuple[int, int, float] | None
 
 
-def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = EPSILONS) -> list[Point]:
+def removal_curve(run: RunRecords, sample: int, epsilons: tuple[float, ...] = EPSILONS) -> list[Point]:
     """Share of documents that have an earlier document of cosine >= 1 - epsilon, over all embedded documents.
 
     An upper bound of what semantic dedup removes: who is near a removed document only, stays. Sampled by hash, each
@@ -35,7 +36,7 @@ def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = E
         epsilons: rising.
     """
     docs, keys = [], []
-    for record in run.records["embed"]:
+    for record in run.of("embed"):
         table = read_ipc(run.store, record.outputs["embeddings"].reference())
         there = column_to_numpy(table, "doc")
         docs.append(there)
@@ -47,7 +48,7 @@ def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = E
     best = np.full(len(chosen), -1.0, np.float32)
     nearest = np.zeros(len(chosen), np.uint64)
     mine, usable = _vectors_of(run, chosen)
-    for record in run.records["embed"]:
+    for record in run.of("embed"):
         _compare(run, record.outputs["embeddings"].reference(), chosen, mine, best, nearest)
     best = np.where(usable, best, -1.0)
     points, before = [], 2.0
@@ -63,9 +64,9 @@ def removal_curve(run: FinishedRun, sample: int, epsilons: tuple[float, ...] = E
     return points
 
 
-def _vectors_of(run: FinishedRun, chosen: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _vectors_of(run: RunRecords, chosen: NDArray[np.uint64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     pieces = []
-    for record in run.records["embed"]:
+    for record in run.of("embed"):
         table = read_ipc(run.store, record.outputs["embeddings"].reference())
         rows = np.flatnonzero(np.isin(column_to_numpy(table, "doc"), chosen))
         pieces.append(list_column_to_2d(table, "vector", table.schema.field("vector").type.list_size)[rows])
@@ -74,7 +75,7 @@ def _vectors_of(run: FinishedRun, chosen: NDArray[np.uint64]) -> tuple[NDArray[n
 
 
 def _compare(
-    run: FinishedRun,
+    run: RunRecords,
     reference: dict[str, object],
     chosen: NDArray[np.uint64],
     mine: NDArray[np.float32],
@@ -98,12 +99,12 @@ def _compare(
             best[first + better], nearest[first + better] = found[better], block[place[better]]
 
 
-def texts_of_pairs(run: FinishedRun, points: list[Point]) -> dict[int, str]:
+def texts_of_pairs(run: RunRecords, points: list[Point]) -> dict[int, str]:
     """Texts of the example pairs, by document number."""
     return text_by_document(run, {doc for point in points if point.pair for doc in point.pair[:2]})
 
 
-def nearest_documents(run: FinishedRun, text: str, number: int) -> list[tuple[int, float]]:
+def nearest_documents(run: RunRecords, text: str, number: int) -> list[tuple[int, float]]:
     """Embedded documents of largest cosine with a text, best first: (document, cosine)."""
     import pyarrow as pa  # noqa: PLC0415
 
@@ -117,7 +118,7 @@ def nearest_documents(run: FinishedRun, text: str, number: int) -> list[tuple[in
     encoder = encoder_of(encoder_settings(local, run.config.compute.gpus not in ("auto", 0)), local.model)
     wanted = unit_rows(stored_vectors(encoder.embed(encoder.prepare(pa.array([text], pa.large_string())))))[0]
     docs, cosines = np.empty(0, np.uint64), np.empty(0, np.float32)
-    for record in run.records["embed"]:
+    for record in run.of("embed"):
         table = read_ipc(run.store, record.outputs["embeddings"].reference())
         vectors = list_column_to_2d(table, "vector", encoder.dimensions)
         usable = np.flatnonzero(has_vector(vectors))

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.errors import ConfigError, ModelFolderError, NamedObjectError
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.select.encoder import encoder_identity, encoder_settings
 from winnow.stages.select.clusters import encoder_note
 from winnow.stages.select.embed import on_this_node
@@ -20,7 +20,7 @@ CENTRES = "clusters.npy"
 SCORES = ("tokens", "cluster", "centre_cosine", "importance", "quality")
 
 
-def export_embeddings(run: FinishedRun, folder: str) -> int:
+def export_embeddings(run: RunRecords, folder: str) -> int:
     """Write ``embeddings-NNNNN.parquet`` a part and ``clusters.npy`` (float32[clusters, dimensions]), with
     ``clusters.json`` that tells a later run of which encoder these are.
 
@@ -43,9 +43,9 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
         except OSError as error:
             raise ConfigError(f"{folder}: {error.strerror}; name a folder that can be written") from error
     rows = 0
-    for part, embedded in zip(run.parts, run.records["embed"], strict=True):
+    for part, embedded in zip(run.parts, run.of("embed"), strict=True):
         vectors = read_ipc(run.store, embedded.outputs["embeddings"].reference()).combine_chunks()
-        scores = read_parquet(run.store, run.records["scores"][part.number].outputs["scores"].reference())
+        scores = read_parquet(run.store, run.of("scores")[part.number].outputs["scores"].reference())
         documents = read_parquet(run.store, part.documents, ["doc", "id", "source"])
         decisions = read_parquet(run.store, run.ledger[part.number].outputs["decisions"].reference())
         docs = column_to_numpy(vectors, "doc")
@@ -68,14 +68,14 @@ def export_embeddings(run: FinishedRun, folder: str) -> int:
         rows += table.num_rows
     if "centres" not in run.records:
         return rows
-    centres = read_ipc(run.store, run.records["centres"][0].outputs["centres"].reference())
+    centres = read_ipc(run.store, run.of("centres")[0].outputs["centres"].reference())
     with target.create(CENTRES) as draft:
         np.save(draft, list_column_to_2d(centres, "centre", centres.schema.field("centre").type.list_size))
     _note_encoder(run, target)
     return rows
 
 
-def _note_encoder(run: FinishedRun, target: Store) -> None:
+def _note_encoder(run: RunRecords, target: Store) -> None:
     """Say whose centres these are; where the model is gone, nothing is known of it."""
     note, config = encoder_note(CENTRES), run.config.select
     assert config is not None

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from winnow.engine.exchange import partition_of_hash
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.shards.order import order_keys
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups
 from winnow.stages.shards.stream import read_documents
@@ -41,7 +41,7 @@ class Place:
         return self.rows[-1]
 
 
-def places_of(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
+def places_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
     """Ids of a kept document, and where every copy of it is.
 
     Args:
@@ -50,7 +50,7 @@ def places_of(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[in
         doc: the document.
         decision: its row of the decisions table.
     """
-    tokens = read_ipc(run.store, run.records["tokenise"][part].outputs["tokens"].reference())
+    tokens = read_ipc(run.store, run.of("tokenise")[part].outputs["tokens"].reference())
     ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
     length = len(ids[0].as_py())
     config = run.config.shards
@@ -68,11 +68,11 @@ def places_of(run: FinishedRun, part: int, doc: int, decision: Json) -> tuple[in
     return length, tuple(places)
 
 
-def _rows_of_group(run: FinishedRun, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+def _rows_of_group(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
     """Rows of a document where rows are packed by groups: its group is packed once more."""
     config = run.config.shards
     row = config.row_settings
-    counted = run.records["row_counts"]
+    counted = run.of("row_counts")
     starts = rows_of_groups(counted, split)
     group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
     description = {
@@ -91,7 +91,7 @@ def _rows_of_group(run: FinishedRun, split: int, key: int, doc: int, copy: int) 
     return rows
 
 
-def _rows_of_stream(run: FinishedRun, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+def _rows_of_stream(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
     """Rows of a document where rows are cut from the stream."""
     config = run.config.shards
     partitions = run.layout["partitions"]
@@ -110,7 +110,7 @@ def _rows_of_stream(run: FinishedRun, split: int, key: int, doc: int, copy: int)
     return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
 
 
-def _exchange(run: FinishedRun) -> Json:
+def _exchange(run: RunRecords) -> Json:
     if "exchange" not in run.layout:
         raise ConfigError(
             f"{run.store.location()}: an earlier version finished this run, and left out where its documents lie; run "

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from winnow.engine.records import Json, Record
 from winnow.errors import StorageError
-from winnow.finished.finished import FinishedRun
 from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
+from winnow.flow.records import RunRecords
 from winnow.stages.shards.shard_reading import has_document_boundaries
 from winnow.stages.shards.shard_set import described_formats, files_of
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
@@ -17,7 +17,7 @@ from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 
-def shard_stats(run: FinishedRun) -> Json:
+def shard_stats(run: RunRecords) -> Json:
     """Everything as plain JSON.
 
     ``splits``: by split, ``rows``, ``tokens`` (padding not counted), ``documents``, ``fill`` (share of the rows' places
@@ -70,12 +70,12 @@ def shard_stats(run: FinishedRun) -> Json:
     }
 
 
-def _sources(run: FinishedRun, manifest: Json) -> dict[str, Json]:
+def _sources(run: RunRecords, manifest: Json) -> dict[str, Json]:
     """What of each source is in the set, from the ledger: the manifest's own tokens are those before any draw."""
     names = [source.name for source in run.config.sources]
     found = np.zeros((3, len(names)), np.int64)
     try:
-        for ledger, verdicts, tokens in zip(run.ledger, run.records["filter"], run.records["tokenise"], strict=True):
+        for ledger, verdicts, tokens in zip(run.ledger, run.of("filter"), run.of("tokenise"), strict=True):
             found += _counted(run, ledger, verdicts, tokens, len(names))
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise StorageError(
@@ -92,7 +92,7 @@ def _sources(run: FinishedRun, manifest: Json) -> dict[str, Json]:
     }
 
 
-def _counted(run: FinishedRun, ledger: Record, verdicts: Record, tokenised: Record, sources: int) -> NDArray[np.int64]:
+def _counted(run: RunRecords, ledger: Record, verdicts: Record, tokenised: Record, sources: int) -> NDArray[np.int64]:
     """Of one part, int64[3, S]: documents, copies, tokens."""
     decisions = read_parquet(run.store, ledger.outputs["decisions"].reference(), ["doc", "copies"])
     copies = column_to_numpy(decisions, "copies").astype(np.int64)
@@ -115,7 +115,7 @@ def _whole_rows(described: Json, places: int) -> Json:
     return {"fill": fill, "pieces": None, "pieces_a_row": None, "single_piece_rows": None, "piece_tokens": {}}
 
 
-def _pieces(run: FinishedRun, split: str, row_tokens: int, places: int) -> Json:
+def _pieces(run: RunRecords, split: str, row_tokens: int, places: int) -> Json:
     """Lengths of the pieces of a split, from all of its shards, one in memory at a time."""
     kind = best_source(run.manifest)
     counts: NDArray[np.int64] = np.zeros(row_tokens + 1, np.int64)  # by length: no piece is longer than its row

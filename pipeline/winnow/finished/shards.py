@@ -10,7 +10,7 @@ import zstandard
 from winnow.audit.verify.verify import check_file
 from winnow.engine.records import Json
 from winnow.errors import ConfigError, FormatError, StorageError
-from winnow.finished.finished import FinishedRun
+from winnow.flow.records import RunRecords
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats.formats import FORMATS
 from winnow.shards.packed_rows import PackedRows
@@ -45,7 +45,7 @@ def best_source(manifest: Json) -> str:
     return next(name for name in FORMATS if name in written)
 
 
-def stored_shards(run: FinishedRun, file_format: str, split: str | None = None) -> Iterator[StoredShard]:
+def stored_shards(run: RunRecords, file_format: str, split: str | None = None) -> Iterator[StoredShard]:
     """Shards in one format, split by split, in the global order.
 
     Raises:
@@ -61,7 +61,7 @@ def stored_shards(run: FinishedRun, file_format: str, split: str | None = None) 
 
 
 def read_stored(
-    run: FinishedRun, file_format: str, shard: StoredShard, first_rows: int | None = None, *, whole_rows: bool = False
+    run: RunRecords, file_format: str, shard: StoredShard, first_rows: int | None = None, *, whole_rows: bool = False
 ) -> PackedRows:
     """Rows of a shard; ``whole_rows`` as in :func:`winnow.stages.shards.shard_reading.read_shard`.
 
@@ -81,7 +81,7 @@ def read_stored(
         ) from error
 
 
-def _check_footer(run: FinishedRun, shard: StoredShard) -> None:
+def _check_footer(run: RunRecords, shard: StoredShard) -> None:
     """ValueError if the footer of a Parquet shard is not the one that the manifest describes."""
     if "footer" in shard.entry:
         footer = shard.entry["footer"]
@@ -92,7 +92,7 @@ def _check_footer(run: FinishedRun, shard: StoredShard) -> None:
             raise ValueError(fault)
 
 
-def check_stored(run: FinishedRun, shard: StoredShard) -> None:
+def check_stored(run: RunRecords, shard: StoredShard) -> None:
     """Raise StorageError if a shard's files are not those that the manifest describes."""
     folder = shard.path.removesuffix(shard.entry["path"])
     for file in [shard.entry, *shard.entry.get("files", [])]:

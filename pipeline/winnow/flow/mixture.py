@@ -1,36 +1,34 @@
-"""The stages of the mixture, in order: from kept documents to how often each is in the shards."""
+"""The mixture: how often each kept document is in the shards, by the shares of sources and to a budget."""
 
-from typing import TYPE_CHECKING
-
-from winnow.engine.records import Json, Record, total
+from winnow.config.config import Config
+from winnow.engine.records import Json, Record
 from winnow.errors import ConfigError
-from winnow.report.balances import Balance
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance, ManifestPart, Step
 from winnow.stages import mixture
 
-if TYPE_CHECKING:
-    from winnow.flow.context import RunContext
 
-
-def mix_documents(context: "RunContext", ledger: list[Record]) -> list[Record]:
-    """Count, find where budgets end, write the ledger once more; returns its records.
+def mix_documents(context: RunContext) -> None:
+    """Count, find where budgets end, write the ledger once more; nothing where nothing was read.
 
     Raises:
         ConfigError: a source has nothing to give, or the budget takes no document, or one too often.
     """
-    engine, config = context.engine, context.config.shards
+    engine, run, config = context.engine, context.run, context.config.shards
     sources = [source.name for source in context.config.sources]
     shares = None if config.mixture is None else [config.mixture[name] for name in sources]
-    if not context.parts:
-        return ledger
+    if not run.parts:
+        return
+    tables = run.of("tokenise"), run.ledger, run.of("filter")
     counting = mixture.counts_stage(config.seed, sources, by_source=shares is not None)
-    counted = engine.run(counting, mixture.plan_counts(context.tokenised, ledger, context.filtered))
+    counted = engine.run(counting, mixture.plan_counts(*tables))
     entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))
     limiting = mixture.limits_stage(shares, config.max_tokens)
     (limits,) = engine.run(limiting, mixture.plan_limits(entries, sums, counted))
     _check(limits, sources, config.mixture)
-    context.mixture_limits = limits
     mixing = mixture.stage(config.seed, sources)
-    return engine.run(mixing, mixture.plan(context.tokenised, ledger, context.filtered, limits))
+    engine.run(mixing, mixture.plan(*tables, limits))
 
 
 def _check(limits: Record, sources: list[str], shares: dict[str, float] | None) -> None:
@@ -52,44 +50,75 @@ def _check(limits: Record, sources: list[str], shares: dict[str, float] | None) 
         raise ConfigError("shards.max_tokens is less than the first document has; raise it")
 
 
-def mixture_balances(context: "RunContext") -> list[Balance]:
+def mixture_balances(run: RunRecords) -> list[Balance]:
     """What sources were to give against what they gave and what the train split has."""
-    limits = context.mixture_limits
-    if limits is None:
+    if not run.of("mixture_limits"):
         return []
-    given = sum(stratum["given"] for stratum in limits.metadata["strata"])
-    names = [source.name for source in context.config.sources]
+    given = sum(stratum["given"] for stratum in run.of("mixture_limits")[0].metadata["strata"])
+    names = [source.name for source in run.config.sources]
     return [
-        Balance("tokens of the mixture against those of its sources", given, sum(_given(context, n) for n in names)),
-        Balance("tokens shuffled in split train against the mixture", given, total(context.shuffled, "tokens/train")),
+        Balance("tokens of the mixture against those of its sources", given, sum(_given(run, n) for n in names)),
+        Balance("tokens shuffled in split train against the mixture", given, run.total("shuffle", "tokens/train")),
     ]
 
 
-def mixture_of(context: "RunContext") -> dict[str, Json]:
+def mixture_of(run: RunRecords) -> dict[str, Json]:
     """By source: what it gave to split train, and how often on average; empty without mixture and budget."""
-    if context.mixture_limits is None:
+    if not run.of("mixture_limits"):
         return {}
-    names = [source.name for source in context.config.sources]
-    tokens = sum(_given(context, name) for name in names)
+    names = [source.name for source in run.config.sources]
+    tokens = sum(_given(run, name) for name in names)
     return {
         name: {
-            "documents": total(context.ledger, f"documents/{name}"),
-            "copies": total(context.ledger, f"copies/{name}"),
-            "tokens": _given(context, name),
-            "share": round(_given(context, name) / max(1, tokens), 6),
-            "epochs": round(_given(context, name) / max(1, total(context.ledger, f"available_tokens/{name}")), 6),
+            "documents": run.total("mixture", f"documents/{name}"),
+            "copies": run.total("mixture", f"copies/{name}"),
+            "tokens": _given(run, name),
+            "share": round(_given(run, name) / max(1, tokens), 6),
+            "epochs": round(_given(run, name) / max(1, run.total("mixture", f"available_tokens/{name}")), 6),
         }
         for name in names
     }
 
 
-def left_out_of_mixture(context: "RunContext") -> dict[str, float]:
+def left_out_of_mixture(run: RunRecords) -> dict[str, float]:
     """Sources that ``shards.mixture`` asks for and that gave no document, with the number it gives each."""
-    shares = context.config.shards.mixture or {}
-    return {
-        name: shares[name] for name, gave in mixture_of(context).items() if name in shares and not gave["documents"]
-    }
+    shares = run.config.shards.mixture or {}
+    return {name: shares[name] for name, gave in mixture_of(run).items() if name in shares and not gave["documents"]}
 
 
-def _given(context: "RunContext", source: str) -> int:
-    return total(context.ledger, f"tokens/{source}")
+def _given(run: RunRecords, source: str) -> int:
+    return run.total("mixture", f"tokens/{source}")
+
+
+def _manifest(run: RunRecords) -> ManifestPart:
+    return ManifestPart(sources={name: {"mixture": gave} for name, gave in mixture_of(run).items()})
+
+
+def _summary(run: RunRecords) -> list[str]:
+    lines = [
+        f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
+        f"times its text, from {gave['documents']:,} documents"
+        for source, gave in mixture_of(run).items()
+    ]
+    return lines + [
+        f"WARNING: shards.mixture asks for {share:g} of source {source}, but none of its documents is in train: its "
+        "budget is less than its first document has; raise its share or shards.max_tokens"
+        for source, share in left_out_of_mixture(run).items()
+    ]
+
+
+def _enabled(config: Config) -> bool:
+    return config.shards.mixes
+
+
+STEP = Step(
+    name="mixture",
+    run=mix_documents,
+    stages=lambda _context: ["mixture_counts", "mixture_limits", "mixture"],
+    enabled=_enabled,
+    ledger="mixture",
+    reasons={mixture.RULE: "place {0:.6g}, the sample ends at {1:.6g}"},
+    balances=mixture_balances,
+    manifest=_manifest,
+    summary=_summary,
+)

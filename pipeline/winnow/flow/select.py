@@ -1,53 +1,55 @@
 """The stages of select, in order: from kept documents to those that go into the shards."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
 from winnow.engine.records import Json, Record
 from winnow.engine.stage import Stage
 from winnow.errors import CentresError, ConfigError, ModelFolderError
+from winnow.flow.context import RunContext
+from winnow.flow.select_accounting import selection_balances, selection_lines, selection_manifest
 from winnow.flow.select_examples import judge_quality, weigh_importance
+from winnow.flow.step import Step
+from winnow.schemas import SAMPLED_OUT, SEMANTIC_DUPLICATE
 from winnow.select.config import SelectConfig
 from winnow.select.encoder import encoder_settings
+from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.dedup import components
 from winnow.stages.dedup.keepers import part_starts
 from winnow.stages.select import clusters, embed, scores, select, semantic
 from winnow.storage.node_copy import with_user_addresses
 
-if TYPE_CHECKING:
-    from winnow.flow.context import RunContext
-from winnow.stages.decide.ledger_tables import survivor_units
 
-
-def select_documents(context: "RunContext", config: SelectConfig) -> list[Record]:
-    """Embed, cluster, find semantic duplicates, judge, weigh, sample; returns the records of the final ledger."""
-    engine = context.engine
+def select_documents(context: RunContext) -> None:
+    """Embed, cluster, find semantic duplicates, judge, weigh, sample; writes the ledger anew."""
+    engine, run, config = context.engine, context.run, context.config.select
+    assert config is not None
     sources = [source.name for source in context.config.sources]
-    assigned, fates, judged, weighed = None, None, None, None
+    assigned, found, judged, weighed = None, None, None, None
     if config.needs_clusters:
         assigned = assign(context, config)
         if config.semantic is not None:
-            fates = _semantic_duplicates(context, config, assigned)
+            found = _semantic_duplicates(context, config, assigned)
     elif config.needs_vectors:
         embedding = embed.stage(config.encoder, asks_for_gpus(context.config), context.config.storage)
-        context.embedded = engine.run(embedding, survivor_units(context.parts, context.decided))
+        engine.run(embedding, survivor_units(run.parts, run.of("decide")))
     if config.quality is not None:
         judged = judge_quality(context, config.encoder, config.quality, gpus=asks_for_gpus(context.config))
     if config.importance is not None:
         weighed = weigh_importance(context, config.importance)
+    decided, filtered = run.of("decide"), run.of("filter")
     scoring = scores.scores_stage()
-    units = scores.plan_scores(context.tokenised, context.decided, context.filtered, assigned, fates, weighed, judged)
-    context.scored = engine.run(scoring, units)
+    units = scores.plan_scores(run.of("tokenise"), decided, filtered, assigned, found, weighed, judged)
+    scored = engine.run(scoring, units)
     drops = None
-    if config.leaves_out_by_score and context.parts:
+    if config.leaves_out_by_score and run.parts:
         sampling = scores.sample_stage(config, sources)
-        listing = engine.listing(scoring, context.scored, "scores")
-        starts = engine.publish_list(sampling, "starts", part_starts(context.parts))
-        context.sampled = engine.run(sampling, scores.plan_sample(listing, context.scored, starts))
-        drops = engine.listing(sampling, context.sampled, "drops")
-    return engine.run(select.stage(sources), select.plan(context.decided, context.filtered, fates, drops))
+        listing = engine.listing(scoring, scored, "scores")
+        starts = engine.publish_list(sampling, "starts", part_starts(run.parts))
+        sampled = engine.run(sampling, scores.plan_sample(listing, scored, starts))
+        drops = engine.listing(sampling, sampled, "drops")
+    engine.run(select.stage(sources), select.plan(decided, filtered, found, drops))
 
 
 def check_encoder(config: Config) -> None:
@@ -79,7 +81,7 @@ def asks_for_gpus(config: Config) -> bool:
     return config.compute.gpus not in ("auto", 0)
 
 
-def assign(context: "RunContext", config: SelectConfig) -> list[Record]:
+def assign(context: RunContext, config: SelectConfig) -> list[Record]:
     """Embed, fit centres, find each document's cluster; one pass over the vectors where centres are there before."""
     engine, gpus, partition_mb = context.engine, asks_for_gpus(context.config), context.sizes.partition_mb
     encoder, centring = _encoder_and_centres(context.config, config)
@@ -87,34 +89,34 @@ def assign(context: "RunContext", config: SelectConfig) -> list[Record]:
     threshold = config.semantic.threshold if config.semantic else None
     neighbours = config.semantic.neighbours if config.semantic else 0
     assigning = clusters.assign_stage(dimensions, threshold, neighbours)
-    documents = sum(record.outputs["survivors"].rows for record in context.decided)
+    documents = sum(record.outputs["survivors"].rows for record in context.run.of("decide"))
 
     def partitions(centres: Record) -> int:
         there = centres.counters["clusters"]
         return clusters.assign_partitions(documents, there, dimensions, neighbours, partition_mb)
 
-    units = survivor_units(context.parts, context.decided)
+    units = survivor_units(context.run.parts, context.run.of("decide"))
     if config.clusters.centres is not None:
         (centres,) = engine.run(centring, clusters.plan_given_centres())
         settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}
         following = {"settings": settings, "centres": asdict(centres), "partitions": partitions(centres)}
-        context.embedded = engine.run(embed.stage(config.encoder, gpus, context.config.storage, following), units)
+        embedded = engine.run(embed.stage(config.encoder, gpus, context.config.storage, following), units)
     else:
         embedding = embed.stage(config.encoder, gpus, context.config.storage)
-        context.embedded = engine.run(embedding, units)
-        listing = engine.listing(embedding, context.embedded, "embeddings")
-        (centres,) = engine.run(centring, clusters.plan_fit(listing, context.embedded, config.clusters, dimensions))
+        embedded = engine.run(embedding, units)
+        listing = engine.listing(embedding, embedded, "embeddings")
+        (centres,) = engine.run(centring, clusters.plan_fit(listing, embedded, config.clusters, dimensions))
     count = partitions(centres)
     planned = [
         clusters.assign_unit(part.number, part.documents, record.outputs["embeddings"], centres, count)
-        for part, record in zip(context.parts, context.embedded, strict=True)
+        for part, record in zip(context.run.parts, embedded, strict=True)
     ]
     return engine.run(assigning, planned)
 
 
-def _semantic_duplicates(context: "RunContext", config: SelectConfig, assigned: list[Record]) -> Json | None:
+def _semantic_duplicates(context: RunContext, config: SelectConfig, assigned: list[Record]) -> Json | None:
     """Links, components, candidates, keepers. Returns where the fates of removed documents are listed."""
-    if not context.parts:
+    if not context.run.parts:
         return None
     assert config.semantic is not None
     engine, partition_mb = context.engine, context.sizes.partition_mb
@@ -129,13 +131,57 @@ def _semantic_duplicates(context: "RunContext", config: SelectConfig, assigned: 
     edges = engine.listing(linking, linked, "edges")
     connected = engine.run(connecting, components.plan_components(edges, linked))
     gathering = semantic.candidates_stage(dimensions)
-    units = semantic.plan_candidates(context.embedded, context.filtered, connected, dimensions, partition_mb)
+    units = semantic.plan_candidates(
+        context.run.of("embed"), context.run.of("filter"), connected, dimensions, partition_mb
+    )
     gathered = engine.run(gathering, units)
     keep = (context.config.dedup or DedupConfig()).keep
     choosing = semantic.keepers_stage(threshold, keep)
-    starts = engine.publish_list(choosing, "starts", part_starts(context.parts))
+    starts = engine.publish_list(choosing, "starts", part_starts(context.run.parts))
     candidates = engine.listing(gathering, gathered, "candidates")
     partitions = units[0].inputs["partitions"]
     planned = semantic.plan_keepers(candidates, gathered, partitions, starts, dimensions)
-    context.semantic = engine.run(choosing, planned)
-    return engine.listing(choosing, context.semantic, "fates")
+    found = engine.run(choosing, planned)
+    return engine.listing(choosing, found, "fates")
+
+
+def _stages(context: RunContext) -> list[str]:
+    config = context.config.select
+    assert config is not None
+    groups = {
+        ("embed",): config.needs_vectors,
+        ("centres", "assign"): config.needs_clusters,
+        ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers"): (
+            config.semantic is not None
+        ),
+        ("quality_examples", "quality_embed", "quality_fit", "quality"): config.quality is not None,
+        ("importance_target", "importance_counts", "importance_ratio", "importance"): config.importance is not None,
+        ("scores",): True,
+        ("sample",): config.leaves_out_by_score,
+        ("select",): True,
+    }
+    return [name for names, there in groups.items() if there for name in names]
+
+
+def _enabled(config: Config) -> bool:
+    return config.select is not None
+
+
+_BY_PLACE = "place {0:.6g}, the sample ends at {1:.6g}"
+
+STEP = Step(
+    name="select",
+    run=select_documents,
+    stages=_stages,
+    enabled=_enabled,
+    ledger="select",
+    outcomes=(SEMANTIC_DUPLICATE, SAMPLED_OUT),
+    reasons={
+        "select.budget": _BY_PLACE,
+        "select.quality": "quality {0:.6g}, threshold {1:.6g}",
+        "select.prototypes": "cosine with its cluster's centre {0:.6g}, those from {1:.6g} on are dropped",
+    },
+    balances=selection_balances,
+    manifest=selection_manifest,
+    summary=selection_lines,
+)

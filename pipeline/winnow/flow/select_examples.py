@@ -1,9 +1,8 @@
 """What select learns from the user's example files: importance toward a target set, and a quality head."""
 
-from typing import TYPE_CHECKING
-
 from winnow.engine.records import Record, Unit, total, totals_under
 from winnow.errors import InputError
+from winnow.flow.context import RunContext
 from winnow.select.encoder_config import EncoderConfig
 from winnow.select.examples import ExamplesConfig
 from winnow.select.importance import TARGET, ImportanceConfig
@@ -12,14 +11,11 @@ from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.select import importance, quality
 from winnow.stages.select.examples import check_faults, has_fault, plan_examples
 
-if TYPE_CHECKING:
-    from winnow.flow.context import RunContext
-
 BATCH_BYTES = 8_000_000
 """Text of examples that is normalised at a time."""
 
 
-def weigh_importance(context: "RunContext", config: ImportanceConfig) -> list[Record]:
+def weigh_importance(context: RunContext, config: ImportanceConfig) -> list[Record]:
     """Features of the target and of the corpus, their ratio, a weight for every kept document.
 
     Raises:
@@ -35,7 +31,7 @@ def weigh_importance(context: "RunContext", config: ImportanceConfig) -> list[Re
             f"{TARGET}: no words in {read:,} texts ({bad:,} records cannot be read); name files with "
             "texts that the sample should be like, and in `text` the field that holds them"
         )
-    units = survivor_units(context.parts, context.decided)
+    units = survivor_units(context.run.parts, context.run.of("decide"))
     counting = importance.counts_stage(config.buckets)
     counted = engine.run(counting, units)
     dividing = importance.ratio_stage(config)
@@ -44,7 +40,7 @@ def weigh_importance(context: "RunContext", config: ImportanceConfig) -> list[Re
     return engine.run(importance.weights_stage(config.buckets), importance.plan_weights(units, ratio[0]))
 
 
-def judge_quality(context: "RunContext", encoder: EncoderConfig, config: QualityConfig, *, gpus: bool) -> list[Record]:
+def judge_quality(context: RunContext, encoder: EncoderConfig, config: QualityConfig, *, gpus: bool) -> list[Record]:
     """Embed the examples, fit a head, judge every embedded document.
 
     Raises:
@@ -62,8 +58,10 @@ def judge_quality(context: "RunContext", encoder: EncoderConfig, config: Quality
     fitted = engine.run(fitting, quality.plan_fit(*listings, embedded))
     if "refused" in fitted[0].metadata:
         raise InputError(fitted[0].metadata["refused"])
-    return engine.run(quality.judge_stage(dimensions), quality.plan_judge(context.parts, context.embedded, fitted[0]))
+    return engine.run(
+        quality.judge_stage(dimensions), quality.plan_judge(context.run.parts, context.run.of("embed"), fitted[0])
+    )
 
 
-def _plan(context: "RunContext", sets: dict[str, ExamplesConfig]) -> list[Unit]:
+def _plan(context: RunContext, sets: dict[str, ExamplesConfig]) -> list[Unit]:
     return plan_examples(sets, context.engine.store, context.sizes.unit_mb * 1_000_000, context.config.written_folders)

@@ -32,6 +32,8 @@ class IndexRun:
     """This run's segment, once it has committed."""
     entries: list[Json]
     """Parts of the index that this run is compared with."""
+    listing: Json | None = None
+    """Where they are listed, once dedup has come to them."""
     skipped: list[str] = field(default_factory=list)
     """Input files that an earlier run took."""
     work: tuple[Stage, list[Unit], list[list[Any]]] | None = None

@@ -21,14 +21,13 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files
-from winnow.runs.run import STATE, resolve_inputs, run
+from winnow.runs.run import resolve_inputs, run
+from winnow.runs.state import CORPUS, SETS, STATE, shard_sets
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
-CORPUS = "corpus.json"
-SETS = "sets"
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -46,13 +45,16 @@ class Night:
     """Input files that no set has taken."""
 
 
-def add_new_inputs(config: Config, name: str | None = None, stop: Stop | None = None) -> RunContext | None:
+def add_new_inputs(
+    config: Config, name: str | None = None, stop: Stop | None = None, started: float | None = None
+) -> RunContext | None:
     """Add one shard set with what is new; None where nothing is.
 
     Args:
         config: ``run`` is the corpus folder.
         name: of the set; by default the next number. A name whose run has not finished goes on.
         stop: whether this process is asked to stop while it runs.
+        started: when the command began, by ``time.perf_counter``.
 
     Raises:
         ConfigError: no dedup, or a name that cannot be used; and all that :func:`winnow.runs.run.run` raises.
@@ -69,26 +71,9 @@ def add_new_inputs(config: Config, name: str | None = None, stop: Stop | None = 
                 f"{config.run}: shard set {night.name} is out, and {night.new:,} input files are new since; give them "
                 "a set of their own: another name with --as"
             )
-        context = run(night.config, stop, config.run)
+        context = run(night.config, stop, config.run, started)
         _list_finished(night)
     return context
-
-
-def shard_sets(store: Store) -> list[Json]:
-    """The shard sets that are out, oldest first.
-
-    Raises:
-        ConfigError: the list is damaged.
-    """
-    if not store.exists(CORPUS):
-        return []
-    try:
-        sets: list[Json] = orjson.loads(store.read(CORPUS))["sets"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{store.location(CORPUS)}: damaged ({error}); remove it: the next run with --new-only lists all sets again"
-        ) from error
-    return sets
 
 
 def _plan(config: Config, store: Store, name: str | None) -> Night:

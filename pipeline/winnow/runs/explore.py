@@ -8,17 +8,19 @@ from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
-from winnow.finished.finished import FinishedRun, load_finished, run_folder
-from winnow.flow.context import RunContext, clean_documents
+from winnow.flow.context import RunContext
+from winnow.flow.flow import CLEANING, run_steps
+from winnow.flow.records import RunRecords
 from winnow.flow.select import asks_for_gpus, assign, check_encoder
 from winnow.flow.select_examples import judge_quality
 from winnow.index.join import hold_index, index_of, join_index
-from winnow.runs.run import STATE, resolve_inputs
+from winnow.runs.run import resolve_inputs
+from winnow.runs.state import STATE, load_run, note_facts, run_folder
 from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store
 
 
-def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop | None = None) -> FinishedRun:
+def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop | None = None) -> RunRecords:
     """What a run has embedded; for a config, or the folder of a run that has not finished, what is missing is done.
 
     Args:
@@ -31,13 +33,13 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError, StoppedError: as a run.
     """
     if not is_url(name) and not Path(name).is_dir():
-        return _walked(load_config(name, overrides), stop)
+        return _up_to_clusters(load_config(name, overrides), stop)
     if overrides:
         raise ConfigError(f"--set changes a config, and {name} is a run folder; name the config file instead")
     store = run_folder(name)
     if not store.exists(STATE) and store.exists("config.yaml"):
-        return _walked(read_config(store.read("config.yaml"), store.location("config.yaml")), stop)
-    finished = load_finished(name)
+        return _up_to_clusters(read_config(store.read("config.yaml"), store.location("config.yaml")), stop)
+    finished = load_run(name)
     if "embed" not in finished.records:
         raise ConfigError(
             f"{name}: the run has no embeddings; `select` is off, or none of its steps needs any. Name a config with "
@@ -46,7 +48,7 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
     return finished
 
 
-def _walked(config: Config, stop: Stop | None) -> FinishedRun:
+def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
     """Everything up to the clusters (and the quality head), where a run of the same config finds it done."""
     config = pin_remote_files(config)
     select = config.select
@@ -64,9 +66,10 @@ def _walked(config: Config, stop: Stop | None) -> FinishedRun:
 
         store.remove_drafts()
         engine = Engine(store, config.compute, guard=guard, stop=stop)
-        context = RunContext(config, engine, inputs, None, join_index(index, config, store, save=False))
-        clean_documents(context)
+        context = RunContext.of(config, engine, inputs, None, join_index(index, config, store, save=False))
+        run_steps(context, CLEANING)
         assign(context, select)
         if select.quality is not None:
             judge_quality(context, select.encoder, select.quality, gpus=asks_for_gpus(config))
-    return FinishedRun(store, config, engine.committed, context.parts, {}, "", context.indexed)
+        note_facts(context)
+    return context.run

@@ -1,12 +1,11 @@
 """A whole run: lease, stages, books, and the one moment at which a new shard set becomes the current one."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 
 import numpy as np
-import orjson
 import yaml
 
 from winnow.config.config import Config
@@ -15,7 +14,6 @@ from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.lease import hold_lease
 from winnow.engine.quarantine import quarantined_documents
-from winnow.engine.records import total
 from winnow.engine.stopping import Stop
 from winnow.errors import (
     ConfigError,
@@ -26,10 +24,14 @@ from winnow.errors import (
     NamedObjectError,
     StoppedError,
 )
-from winnow.flow.context import RunContext, run_all_stages
+from winnow.flow.context import RunContext
+from winnow.flow.flow import balances, close_books, run_steps
+from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
+from winnow.flow.shards import shards_folder
 from winnow.index.join import hold_index, index_of, join_index
-from winnow.report.manifest import close_and_describe, shards_folder
+from winnow.report.manifest import manifest_of
+from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
 from winnow.sources.catalogue import list_inputs
@@ -42,22 +44,24 @@ from winnow.storage.open_store import open_store
 from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
 
 log = logging.getLogger("winnow")
-STATE = "state.json"
-"""Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
 
 
-def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> RunContext:
+def run(
+    config: Config, stop: Stop | None = None, corpus: str | None = None, started: float | None = None
+) -> RunContext:
     """Do what is missing, close the books, publish the shard set.
 
     Args:
         config: the run.
         stop: whether this process is asked to stop while it runs.
         corpus: the folder of the corpus that this run adds a set to.
+        started: when the command began, by ``time.perf_counter``; None is now.
 
     Raises:
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError, StoppedError:
             each with a message that says what to do.
     """
+    started = time.perf_counter() if started is None else started
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
@@ -80,20 +84,25 @@ def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> 
         def attempt_run() -> RunContext:
             joined = join_index(index, config, store, save=True)
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)
-            context = RunContext(config, engine, inputs, vocabulary, joined)
-            run_all_stages(context)
-            manifest = close_and_describe(context)
-            folder = shards_folder(context)
+            context = RunContext.of(config, engine, inputs, vocabulary, joined)
+            run_steps(context)
+            note_facts(context)
+            close_books(balances(context.run))
+            context.run.shards = shards_folder(context.run)
+            manifest = manifest_of(context.run)
             guard()
-            store.replace(f"{folder}/manifest.json", manifest)
-            _save_state(context, folder)
+            store.replace(f"{context.run.shards}/manifest.json", manifest)
+            save_state(context.run)
             if context.index is not None:
                 context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
             return context
 
         with _told(attempt):
             context = rerun_without_quarantined(attempt_run, attempt)
-            _save_observations(context)
+            engine = context.engine
+            seconds = time.perf_counter() - started
+            context.run.observed = Observations(seconds, engine.start_seconds, tuple(engine.summaries))
+            save_observations(context.run)
         store.remove_drafts()  # of workers that were killed on the way
     return context
 
@@ -182,30 +191,3 @@ def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
         check_formats(shards.formats, rows, row_bytes)
     except FormatError as error:
         raise ConfigError(str(error)) from error
-
-
-def _save_observations(context: RunContext) -> None:
-    """What this run took, stage by stage, and its alarms. Reaches nothing but reports and benchmarks."""
-    observed = {
-        "start_seconds": context.engine.start_seconds,
-        "text_bytes": total(context.measured, "text_bytes"),
-        "stages": [asdict(summary) for summary in context.engine.summaries],
-        "alarms": [asdict(alarm) for alarm in context.alarms],
-    }
-    context.engine.store.replace("observed.json", orjson.dumps(observed, option=orjson.OPT_INDENT_2))
-
-
-def _save_state(context: RunContext, folder: str) -> None:
-    """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
-    state = {
-        "config": context.config.model_dump(mode="json"),
-        "files": [file.number for file in context.files],
-        "shards": folder,
-        "layout": context.layout,
-        "index": context.indexed,
-        "records": {
-            name: [f"work/{name}/{record.fingerprint}/{record.key}.json" for record in records]
-            for name, records in context.engine.committed.items()
-        },
-    }
-    context.engine.store.replace(STATE, orjson.dumps(state, option=orjson.OPT_INDENT_2))

@@ -9,8 +9,8 @@ from winnow.engine.attempt import State, read_attempt
 from winnow.engine.lease import LEASE, holder_of
 from winnow.engine.records import Json
 from winnow.errors import StorageError
-from winnow.finished.finished import read_manifest, run_folder
-from winnow.runs.run import STATE
+from winnow.flow.records import read_manifest
+from winnow.runs.state import STATE, run_folder
 from winnow.storage.store import Store
 
 

@@ -16,7 +16,9 @@ from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Record, total
 from winnow.errors import ConfigError
-from winnow.flow.context import RunContext, clean_documents
+from winnow.flow.context import RunContext
+from winnow.flow.flow import CLEANING, run_steps
+from winnow.flow.records import RunRecords
 from winnow.runs.run import resolve_inputs
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
@@ -88,11 +90,11 @@ def train_vocabulary(
     with hold_lease(store) as lease:
         store.remove_drafts()
         engine = Engine(store, config.compute, guard=lease.check)
-        context = RunContext(config, engine, inputs, None)
-        clean_documents(context)
-        share = share_of(context, sample_mb)
+        context = RunContext.of(config, engine, inputs, None)
+        run_steps(context, CLEANING)
+        share = share_of(context.run, sample_mb)
         sampling = text_sample.stage(seed, share, share * HELD_OUT_OF_SAMPLE)
-        sampled = engine.run(sampling, text_sample.plan(context.parts, context.decided))
+        sampled = engine.run(sampling, text_sample.plan(context.run.parts, context.run.of("decide")))
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
         ranks = train_ranks(_texts(store, sampled), size, pattern)
@@ -136,10 +138,10 @@ def usable_encodings(compared: tuple[str, ...], storage: StorageConfig) -> dict[
     return usable
 
 
-def share_of(context: RunContext, sample_mb: int) -> float:
+def share_of(run: RunRecords, sample_mb: int) -> float:
     """Share of the kept documents that makes about ``sample_mb`` of text; what judges it is always left over."""
     kept_bytes = 0.0
-    for part, record in zip(context.parts, context.decided, strict=True):
+    for part, record in zip(run.parts, run.of("decide"), strict=True):
         kept_bytes += part.text_bytes * record.outputs["survivors"].rows / max(1, part.rows)
     return min(1 / (1 + HELD_OUT_OF_SAMPLE), sample_mb * 1_000_000 / max(1.0, kept_bytes))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from winnow.shards.footer import describe_footer
 from winnow.shards.formats import raw
 from winnow.shards.manifest import file_entry, manifest_bytes, shard_entry

@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 from torch.utils.data import DataLoader, default_convert  # noqa: E402
+
+from tests.shards.dataset.sets import numbered_rows, write_set  # noqa: E402
 from winnow.shards import ShardDataset  # noqa: E402
 from winnow.shards.dataset import batch_memory  # noqa: E402
 from winnow.shards.dataset.batch_memory import BatchMemory, SentDict, SentList  # noqa: E402
-
-from tests.shards.dataset.sets import numbered_rows, write_set  # noqa: E402
 
 INT64, FLOAT32 = np.dtype("int64"), np.dtype("float32")
 SHAPES = {"input_ids": ((3, 5), INT64), "labels": ((3, 5), INT64), "weights": ((3,), FLOAT32), "none": ((3, 0), INT64)}

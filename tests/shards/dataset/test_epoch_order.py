@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.shards.dataset.epoch_order import EpochOrder, random_order
 
 FROZEN = [1, 8, 3, 2, 5, 4, 9, 11, 7, 0, 10, 6]

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
 from winnow.errors import ShardError
 from winnow.shards import manifest
 from winnow.shards.dataset import shard_set
@@ -16,8 +18,6 @@ from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
 from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
 from winnow.shards.dataset.steps import Place
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
-
-from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
 
 INT64 = np.dtype("int64")
 

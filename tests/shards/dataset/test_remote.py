@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.objects_server import start_server
+from tests.shards.dataset.sets import numbered_rows, write_set
 from winnow.errors import ShardError
 from winnow.shards.dataset.remote import ATTEMPTS, RemoteFolder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
-
-from tests.objects_server import start_server
-from tests.shards.dataset.sets import numbered_rows, write_set
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
 
@@ -178,6 +178,7 @@ def bucket(tmp_path, s3, url, request):
 
 def rows_of_rank(url, cache, rank, queue):
     from torch.utils.data import DataLoader
+
     from winnow.shards import ShardDataset
 
     dataset = ShardDataset(url, batch_size=20, rank=rank, world_size=2, cache=cache, cache_mb=10)

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.shards.dataset.steps import Place, batch_of_rank, num_steps, samples_of
 
 

@@ -11,6 +11,7 @@ from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler  # noqa: E402
+
 from winnow.shards import ShardDataset, ShardError, ShardRows  # noqa: E402
 
 

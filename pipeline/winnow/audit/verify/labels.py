@@ -5,14 +5,14 @@ from collections import Counter
 import numpy as np
 import pyarrow.parquet as pq
 
-from winnow.finished.finished import FinishedRun
-from winnow.report.balances import Balance
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance
 from winnow.shards.packed_rows import LABEL
 from winnow.stages.ingest.labels import COLUMN
 from winnow.stages.tables import column_to_numpy, read_parquet
 
 
-def check_labels(run: FinishedRun) -> list[Balance]:
+def check_labels(run: RunRecords) -> list[Balance]:
     """Rows of every split by label: the manifest against the ledger, and against the Parquet shards where there are.
 
     One balance a split and witness: rows whose count the manifest and the witness agree on, against all rows.
@@ -44,7 +44,7 @@ def check_labels(run: FinishedRun) -> list[Balance]:
     return balances
 
 
-def _in_shards(run: FinishedRun, shards: list[dict[str, str]], names: list[str]) -> Counter[str]:
+def _in_shards(run: RunRecords, shards: list[dict[str, str]], names: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for shard in shards:
         source = run.store.columns_of(f"{run.shards}/{shard['path']}")

@@ -6,8 +6,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.finished.finished import FinishedRun, parts_holding
-from winnow.report.balances import Balance
+from winnow.finished.texts import parts_holding
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance
 from winnow.select.vectors import unit_rows
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
@@ -16,7 +17,7 @@ SAMPLE = 4096
 _FLOAT_ERROR = 1e-4
 
 
-def check_semantics(run: FinishedRun) -> list[Balance]:
+def check_semantics(run: RunRecords) -> list[Balance]:
     """Every semantic duplicate has a keeper that semantic dedup kept; sampled ones have the recorded cosine."""
     config = run.config.select
     if config is None or config.semantic is None or not run.parts:
@@ -52,11 +53,11 @@ def check_semantics(run: FinishedRun) -> list[Balance]:
     ]
 
 
-def vectors_of(run: FinishedRun, docs: NDArray[np.uint64]) -> dict[int, NDArray[np.float16]]:
+def vectors_of(run: RunRecords, docs: NDArray[np.uint64]) -> dict[int, NDArray[np.float16]]:
     """Stored vectors of documents uint64[N] (rising), by number; documents that were not embedded are left out."""
     found: dict[int, NDArray[np.float16]] = {}
     for number, places in parts_holding(run, docs):
-        table = read_ipc(run.store, run.records["embed"][number].outputs["embeddings"].reference())
+        table = read_ipc(run.store, run.of("embed")[number].outputs["embeddings"].reference())
         there = column_to_numpy(table, "doc")
         rows = np.flatnonzero(np.isin(there, docs[places]))
         dimensions = table.schema.field("vector").type.list_size

@@ -18,8 +18,9 @@ from winnow.dedup.minhash import signatures
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.engine.records import Json
 from winnow.finished.earlier import EarlierDocument, is_earlier, parts_there, read_earlier
-from winnow.finished.finished import FinishedRun, text_by_document
-from winnow.report.balances import Balance
+from winnow.finished.texts import text_by_document
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.words import hash_words
@@ -33,7 +34,7 @@ _FLOAT_ERROR = 1e-6
 _NOTHING = pa.table({"doc": pa.array([], pa.uint64()), "keeper": pa.array([], pa.uint64()), "key": np.empty(0)})
 
 
-def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) -> Balance:
+def check_similarities(run: RunRecords, sample: int = SAMPLE, seed: int = 0) -> Balance:
     """Sampled duplicates that are what the ledger says, against all sampled.
 
     An exact duplicate's text must equal its keeper's. A near-duplicate's similarity must be the recorded one, and at
@@ -58,11 +59,11 @@ def check_similarities(run: FinishedRun, sample: int = SAMPLE, seed: int = 0) ->
     )
 
 
-def _sample(run: FinishedRun, size: int, seed: int) -> pa.Table:
+def _sample(run: RunRecords, size: int, seed: int) -> pa.Table:
     """So many removed documents, those of the smallest keyed hash: the same for any order of parts."""
     chosen: list[pa.Table] = []
     there = np.array([FIRST_PART + part for part in parts_there(run)], np.uint64)  # others were dropped
-    for decided in run.records["decide"]:
+    for decided in run.of("decide"):
         table = read_parquet(
             run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "keeper", "similarity"]
         )

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.audit.verify.semantic import vectors_of
-from winnow.finished.finished import FinishedRun, parts_holding
-from winnow.report.balances import Balance
+from winnow.finished.texts import parts_holding
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance
 from winnow.select.config import SelectConfig
 from winnow.select.quality import Head
 from winnow.select.steps import DROP_RULES, take_steps
@@ -26,17 +27,17 @@ SAMPLE = 4096
 _FLOAT_ERROR = 1e-4
 
 
-def check_steps(run: FinishedRun) -> list[Balance]:
+def check_steps(run: RunRecords) -> list[Balance]:
     """Qualities and cosines in the ledger are those of the vectors, on the right side of the limit; kept ones too."""
     config = run.config.select
     if config is None or not run.parts:
         return []
     balances = []
     stage = sample_stage(config, [source.name for source in run.config.sources])
-    if config.leaves_out_by_score and run.records["sample"][0].fingerprint == stage.fingerprint:
+    if config.leaves_out_by_score and run.of("sample")[0].fingerprint == stage.fingerprint:
         balances.append(_taken_again(run, config))  # an earlier version's steps may have decided otherwise
     if config.quality is not None and config.quality.threshold is not None:
-        head = Head.from_json(run.store.read(run.records["quality_fit"][0].outputs["head"].path))
+        head = Head.from_json(run.store.read(run.of("quality_fit")[0].outputs["head"].path))
         doc, value = _left_out(run, "select.quality")
         found = _of_vectors(run, doc, lambda _, vectors: head.judge(vectors))
         low = value <= np.float32(config.quality.threshold)  # the ledger rounds: one just below may come out equal
@@ -51,7 +52,7 @@ def check_steps(run: FinishedRun) -> list[Balance]:
             Balance("sampled kept documents whose quality is over the threshold", len(doc), int(right.sum()))
         )
     if config.prototypes is not None:
-        centres = run.records["centres"][0].outputs["centres"].reference()
+        centres = run.of("centres")[0].outputs["centres"].reference()
         table = read_ipc(run.store, centres)
         matrix = list_column_to_2d(table, "centre", table.schema.field("centre").type.list_size)
         doc, value = _left_out(run, "select.prototypes")
@@ -66,10 +67,10 @@ def check_steps(run: FinishedRun) -> list[Balance]:
     return balances
 
 
-def _taken_again(run: FinishedRun, select: SelectConfig) -> Balance:
+def _taken_again(run: RunRecords, select: SelectConfig) -> Balance:
     """All steps once more, from the scores: does the ledger keep and leave out the same documents by the same rules?"""
     config, names = steps_of(select), [source.name for source in run.config.sources]
-    scores = [record.outputs["scores"].reference() for record in run.records["scores"]]
+    scores = [record.outputs["scores"].reference() for record in run.of("scores")]
     candidates = candidates_of(run.store, scores, config)
     fates = take_steps(candidates, config, shares_of(config, names))
     right = 0
@@ -94,7 +95,7 @@ def _spread(docs: NDArray[np.uint64]) -> slice:
     return slice(None, None, max(1, len(docs) // SAMPLE))
 
 
-def _left_out(run: FinishedRun, rule: str) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+def _left_out(run: RunRecords, rule: str) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Some documents that a rule left out, rising, and their values."""
     docs, values = [], []
     for record in run.ledger:
@@ -110,14 +111,14 @@ def _left_out(run: FinishedRun, rule: str) -> tuple[NDArray[np.uint64], NDArray[
     return doc[_spread(doc)], value[_spread(doc)]
 
 
-def _kept(run: FinishedRun) -> NDArray[np.uint64]:
+def _kept(run: RunRecords) -> NDArray[np.uint64]:
     """Some kept documents, rising."""
     tables = [read_ipc(run.store, record.outputs["survivors"].reference()) for record in run.ledger]
     docs = np.concatenate([column_to_numpy(table, "doc") for table in tables])
     return docs[_spread(docs)]
 
 
-def _of_vectors(run: FinishedRun, docs: NDArray[np.uint64], compute: Any) -> NDArray[np.float64]:
+def _of_vectors(run: RunRecords, docs: NDArray[np.uint64], compute: Any) -> NDArray[np.float64]:
     """``compute(docs, vectors)`` float64[N] over the stored vectors of documents uint64[N], rising."""
     if len(docs) == 0:
         return np.empty(0)
@@ -126,11 +127,11 @@ def _of_vectors(run: FinishedRun, docs: NDArray[np.uint64], compute: Any) -> NDA
     return found
 
 
-def _clusters(run: FinishedRun, docs: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _clusters(run: RunRecords, docs: NDArray[np.uint64]) -> NDArray[np.int64]:
     """int64[N]: clusters of documents uint64[N], rising."""
     cluster = np.empty(len(docs), np.int64)
     for number, places in parts_holding(run, docs):
-        table = read_ipc(run.store, run.records["assign"][number].outputs["clusters"].reference())
+        table = read_ipc(run.store, run.of("assign")[number].outputs["clusters"].reference())
         cluster[places] = column_to_numpy(table, "cluster")[
             np.searchsorted(column_to_numpy(table, "doc"), docs[places])
         ]

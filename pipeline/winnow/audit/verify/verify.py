@@ -14,8 +14,8 @@ from winnow.audit.verify.steps import check_steps
 from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
 from winnow.errors import StorageError
-from winnow.finished.finished import FinishedRun
-from winnow.report.balances import Balance
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance
 from winnow.shards.formats import raw
 from winnow.shards.formats.formats import FORMATS
 from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
@@ -23,7 +23,7 @@ from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.storage.store import Store
 
 
-def check_shards(run: FinishedRun) -> list[str]:
+def check_shards(run: RunRecords) -> list[str]:
     """Faults of the shard set and of what was converted from it: files missing, cut, altered, or counting otherwise."""
     try:
         manifest = run.manifest
@@ -89,7 +89,7 @@ def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
     return faults
 
 
-def has_manifest(run: FinishedRun) -> bool:
+def has_manifest(run: RunRecords) -> bool:
     """Whether the run's own manifest can be read; what is wrong with it is told by :func:`check_shards`."""
     try:
         return bool(run.manifest)
@@ -97,7 +97,7 @@ def has_manifest(run: FinishedRun) -> bool:
         return False
 
 
-def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
+def check_work(run: RunRecords, *, hashes: bool) -> list[str]:
     """Faults of the tables that the run committed: gone, of another size, or (``hashes``) altered."""
     faults = []
     for records in run.records.values():
@@ -117,14 +117,14 @@ def check_work(run: FinishedRun, *, hashes: bool) -> list[str]:
     return faults
 
 
-def check_keepers(run: FinishedRun) -> Balance:
+def check_keepers(run: RunRecords) -> Balance:
     """Duplicates whose keeper is kept, by this run or by one that it was compared with, against all duplicates.
 
     Kept means: by the step that removed the duplicate. What dedup kept may repeat another document in other words, and
     what semantic dedup kept may be left out of the sample.
     """
     kept, keepers = [], []
-    for decided in run.records["decide"]:
+    for decided in run.of("decide"):
         reference = decided.outputs["decisions"].reference()
         table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
         kept.append(column_to_numpy(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
@@ -135,7 +135,7 @@ def check_keepers(run: FinishedRun) -> Balance:
     return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
 
 
-def check_lines(run: FinishedRun) -> list[Balance]:
+def check_lines(run: RunRecords) -> list[Balance]:
     """Boilerplate removed from each source: the manifest against the sums over all documents."""
     expected = {name: source.get("boilerplate") for name, source in run.manifest["sources"].items()}
     found = {name: Counter[str]() for name, numbers in expected.items() if numbers}
@@ -156,13 +156,13 @@ def check_lines(run: FinishedRun) -> list[Balance]:
     ]
 
 
-def recount(run: FinishedRun) -> list[Balance]:
+def recount(run: RunRecords) -> list[Balance]:
     """The books, from the rows of every table rather than from counters."""
     outcomes: Counter[str] = Counter()
     documents = kept = tokens = token_documents = 0
     twice = 0
     previous_last = -1
-    for part, decided, tokenised in zip(run.parts, run.ledger, run.records["tokenise"], strict=True):
+    for part, decided, tokenised in zip(run.parts, run.ledger, run.of("tokenise"), strict=True):
         docs = column_to_numpy(read_parquet(run.store, part.documents, ["doc"]), "doc")
         decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "copies"])
         decided_docs = column_to_numpy(decisions, "doc")
@@ -179,7 +179,7 @@ def recount(run: FinishedRun) -> list[Balance]:
         tokens += int(((np.concatenate(lengths) + 1) * copies).sum()) if lengths else 0
         kept += int((column_to_numpy(decisions, "copies") > 0).sum())
     unreadable = sum(
-        read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.records["measure"]
+        read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.of("measure")
     )
     outcomes[schemas.UNREADABLE] += unreadable
     books = run.manifest["books"]

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from .exit_codes import printable
+from winnow.report.printable import printable
 
 SHOWN = 20
 """Labels that a table shows, the most frequent first."""

@@ -1,0 +1,49 @@
+"""Texts of documents of a run, by their numbers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from winnow.flow.records import RunRecords
+
+
+def parts_holding(run: RunRecords, docs: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Numbers of the parts that may hold some of ``docs``, and which of them."""
+    starts = np.array([part.first_doc for part in run.parts], np.uint64)
+    part = np.searchsorted(starts, docs, side="right") - 1
+    for number in np.unique(part[part >= 0]).tolist():
+        yield number, np.flatnonzero(part == number)
+
+
+def read_texts(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Texts of some documents of a part, row group by row group: docs uint64[D'], texts large_string[D'].
+
+    Row groups without such a document are not read.
+    """
+    with pq.ParquetFile(
+        run.store.columns_of(run.parts[number].documents["path"]), pre_buffer=run.store.is_remote
+    ) as file:
+        for group in range(file.num_row_groups):
+            there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
+            mine = np.isin(there, docs, assume_unique=True)
+            if mine.any():
+                column = file.read_row_group(group, columns=["text"], use_threads=False).column("text")
+                texts = column.combine_chunks()
+                yield there[mine], texts if mine.all() else texts.filter(pa.array(mine))
+
+
+def texts_of(run: RunRecords, docs: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Texts of documents uint64[D] (rising), as :func:`read_texts` gives them, over all parts."""
+    for number, places in parts_holding(run, docs):
+        yield from read_texts(run, number, docs[places])
+
+
+def text_by_document(run: RunRecords, docs: set[int]) -> dict[int, str]:
+    """Texts of some documents by number; numbers that the run does not know are left out."""
+    found: dict[int, str] = {}
+    for there, texts in texts_of(run, np.array(sorted(docs), np.uint64)):
+        found |= dict(zip(there.tolist(), texts.to_pylist(), strict=True))
+    return found

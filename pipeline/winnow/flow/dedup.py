@@ -1,0 +1,98 @@
+"""Duplicates: bands, candidate components, and who is kept in each."""
+
+from functools import partial
+
+from winnow import schemas
+from winnow.config.config import Config
+from winnow.engine.records import Json
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance, Step
+from winnow.stages.dedup import bands, candidate_sets, components, index_lookup, keepers
+
+
+def find_duplicates(context: RunContext) -> None:
+    """Bands, edges, components, candidates, keepers; leaves where the decisions are listed in the context."""
+    engine, run, config = context.engine, context.run, context.config.dedup
+    if config is None or not run.parts:
+        return
+    parts, filtered = run.parts, run.of("filter")
+    partition_mb = context.sizes.partition_mb
+    banding = bands.bands_stage(config.minhash)
+    band_units = bands.plan_bands(parts, filtered, config.minhash, partition_mb)
+    banded = engine.run(banding, band_units)
+    listing = engine.listing(banding, banded, "bands")
+    edging = bands.edges_stage()
+    entries = context.index.entries if context.index else []
+    run_indexed = partial(context.index.run, engine) if context.index else engine.run
+    index, groups = None, None
+    if context.index is not None and entries:
+        index = context.index.listing = engine.publish_list(edging, "index", entries)
+        grouped = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
+        groups = grouped[0].outputs["groups"].reference()
+    edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
+
+    connecting = components.components_stage()
+    edges = engine.listing(edging, edged, "edges")
+    connected = engine.run(connecting, components.plan_components(edges, edged, groups))
+    sets = config.verification.reads_texts
+    sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
+    if sized is not None and index is not None:
+        units = index_lookup.plan_candidates(index, entries, connected)
+        sized = sized + run_indexed(index_lookup.sizes_stage(), units)
+    num_perm = config.minhash.num_perm
+    labels = run.labels.table if run.labels else None
+    gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None)
+    gather_units = components.plan_candidates(parts, filtered, connected, num_perm, partition_mb, sized, labels)
+    gathered = engine.run(gathering, gather_units)
+    partitions = gather_units[0].inputs["partitions"]
+    if index is not None:
+        units = index_lookup.plan_candidates(index, entries, connected, partitions)
+        gathered = gathered + run_indexed(
+            index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None), units
+        )
+
+    choosing = keepers.stage(config, context.index.pin.segment if context.index else 0)
+    starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
+    candidates = engine.listing(gathering, gathered, "candidates")
+    chosen = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
+    matched: Json | None = None if index is None else connected[0].outputs["touched"].reference()
+    context.duplicates = engine.listing(choosing, chosen, "fates"), matched
+
+
+def _stages(context: RunContext) -> list[str]:
+    dedup = context.config.dedup
+    reads_texts = dedup is not None and dedup.verification.reads_texts
+    indexed = context.index is not None and bool(context.index.entries)
+    names = {
+        "bands": True,
+        "index_groups": indexed,
+        "edges": True,
+        "components": True,
+        "candidate_sizes": reads_texts,
+        "index_candidate_sizes": reads_texts and indexed,
+        "candidates": True,
+        "index_candidates": indexed,
+        "keepers": True,
+    }
+    return [name for name, there in names.items() if there]
+
+
+def _balances(run: RunRecords) -> list[Balance]:
+    outcomes = run.totals(run.ledger_stage, "outcome")
+    decided = outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0)
+    return [Balance("duplicates decided against duplicates found", run.total("keepers", "removed"), decided)]
+
+
+def _enabled(config: Config) -> bool:
+    return config.dedup is not None
+
+
+STEP = Step(
+    name="dedup",
+    run=find_duplicates,
+    stages=_stages,
+    enabled=_enabled,
+    outcomes=(schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE),
+    balances=_balances,
+)

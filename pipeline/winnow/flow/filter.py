@@ -1,0 +1,37 @@
+"""Rules on signals: which documents go on."""
+
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance, Step
+from winnow.schemas import EMPTY, FILTERED
+from winnow.stages import filter as filtering
+
+
+def filter_documents(context: RunContext) -> None:
+    """Decide every rule on every document."""
+    weights = {source.name: source.weight for source in context.config.sources}
+    stage = filtering.stage(context.config.filter, weights, context.config.shards.seed)
+    context.engine.run(stage, filtering.plan(context.run.parts))
+
+
+def _balances(run: RunRecords) -> list[Balance]:
+    readable = sum(run.totals("measure", "readable").values())
+    return [Balance("documents filtered against readable", readable, run.total("filter", "documents"))]
+
+
+def _summary(run: RunRecords) -> list[str]:
+    rules = run.totals("filter", "failed")
+    if not rules:
+        return []
+    top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
+    return ["rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top)]
+
+
+STEP = Step(
+    name="filter",
+    run=filter_documents,
+    stages=lambda _context: ["filter"],
+    outcomes=(FILTERED, EMPTY),
+    balances=_balances,
+    summary=_summary,
+)

@@ -1,0 +1,106 @@
+"""From files to measured documents: what is read, cleaned and measured once."""
+
+from winnow.dedup.config import DedupConfig
+from winnow.engine.quarantine import quarantined_documents
+from winnow.engine.records import Json, Record, Unit
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.flow.unreadable import check_unreadable
+from winnow.sources.catalogue import InputFile, build_catalogue
+from winnow.sources.stored_file import TRANSIENT_ERRORS
+from winnow.stages.ingest import boilerplate, line_removal, lines, measure, slices
+from winnow.stages.tables import read_parquet
+from winnow.text.lines.config import LinesConfig
+
+
+def measure_documents(context: RunContext) -> None:
+    """Catalogue, count, boilerplate lines where asked for, measure.
+
+    Raises:
+        InputError: a file went away.
+        UnreadableShareError: more cannot be read than the config allows.
+    """
+    config, engine, run = context.config, context.engine, context.run
+    sources = {source.name: source for source in config.sources}
+    inputs = context.inputs if context.index is None else context.index.new_inputs(context.inputs)
+    run.files = build_catalogue(engine.store, inputs, save=not engine.dry)
+    unit_bytes = context.sizes.unit_mb * 1_000_000
+
+    counted = engine.run(slices.count_stage(), slices.plan_count(run.files, sources, unit_bytes))
+    minhash = (config.dedup or DedupConfig()).minhash
+    runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
+    lines_config = config.dedup.lines if config.dedup else None
+    planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined_documents(engine.store))
+    if lines_config:
+        planned = _find_boilerplate(context, planned, lines_config, runtime)
+    measuring = measure.stage(config.measure, minhash, lines_config, runtime)
+    engine.run(measuring, planned, recompute_if=had_transient_error)
+    check_unreadable(run)
+
+
+def _find_boilerplate(context: RunContext, units: list[Unit], config: LinesConfig, runtime: Json) -> list[Unit]:
+    """Lines, boilerplate, boilerplate_set; returns measure's units with the boilerplate of their sources."""
+    engine = context.engine
+    counting = lines.stage(config, context.config.measure.normalise, runtime)
+    counted = engine.run(counting, lines.plan(units, config.sources), recompute_if=had_transient_error)
+    by_source = boilerplate.counts_by_source(counted)
+    listings = {source: engine.publish_list(counting, "lines", entries) for source, entries in by_source.items()}
+    rows = {source: sum(entry["rows"] for entry in entries) for source, entries in by_source.items()}
+
+    reducing = boilerplate.stage(config.max_documents)
+    reduced = engine.run(reducing, boilerplate.plan(listings, rows, context.sizes.partition_mb))
+    ranges = {source: [r for r in reduced if r.metadata["source"] == source] for source in by_source}
+    kept = {source: engine.listing(reducing, records, "boilerplate") for source, records in ranges.items()}
+    found = engine.run(boilerplate.set_stage(), boilerplate.plan_set(kept, reduced))
+    return line_removal.with_boilerplate(units, boilerplate.sets_by_source(found))
+
+
+def had_transient_error(record: Record) -> bool:
+    """Whether a measured unit met a fault of the surroundings, which may be gone without a trace in the file."""
+    return any(record.counters.get(f"unreadable_reason/{kind}") for kind in TRANSIENT_ERRORS)
+
+
+def files_read(run: RunRecords) -> list[InputFile]:
+    """Files that later runs of an index need not read: all but those that met a fault of the surroundings."""
+    failed: set[str] = set()
+    for record in filter(had_transient_error, run.of("measure")):
+        table = read_parquet(run.store, record.outputs["unreadable"].reference(), ["path", "reason"])
+        failed |= {row["path"] for row in table.to_pylist() if row["reason"].split(":")[0] in TRANSIENT_ERRORS}
+    return [file for file in run.files if file.path not in failed]
+
+
+def batch_bytes(worker_memory_mb: int) -> int:
+    """Text of one batch: a 64th of the worker's memory, because a batch exists in about 20 forms at once."""
+    return min(32_000_000, worker_memory_mb * 1_000_000 // 64)
+
+
+def removed_lines(run: RunRecords) -> dict[str, dict[str, int]]:
+    """By source: lines, characters and bytes removed as boilerplate, documents that lost some, documents emptied."""
+    if not (run.config.dedup and run.config.dedup.lines):
+        return {}
+    counts = {source.name: run.totals("measure", f"boilerplate/{source.name}") for source in run.config.sources}
+    return {source: numbers for source, numbers in counts.items() if numbers}
+
+
+def _stages(context: RunContext) -> list[str]:
+    lines_on = context.config.dedup is not None and context.config.dedup.lines is not None
+    return ["count", *(("lines", "boilerplate", "boilerplate_set") if lines_on else ()), "measure"]
+
+
+def _balances(run: RunRecords) -> list[Balance]:
+    readable = sum(run.totals("measure", "readable").values())
+    return [Balance("rows of all parts against readable documents", readable, sum(part.rows for part in run.parts))]
+
+
+def _manifest(run: RunRecords) -> ManifestPart:
+    return ManifestPart(sources={name: {"boilerplate": numbers} for name, numbers in removed_lines(run).items()})
+
+
+STEP = Step(
+    name="measure",
+    run=measure_documents,
+    stages=_stages,
+    balances=_balances,
+    manifest=_manifest,
+)

@@ -1,0 +1,149 @@
+"""What a run has committed: where summary, manifest, books and every question to a run begin.
+
+A running run fills it stage by stage (see :class:`winnow.flow.context.RunContext`); a finished one is read back from
+its folder (:mod:`winnow.runs.state`). Records are reached in no other way.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from winnow.config.config import Config
+from winnow.engine.engine import StageSummary
+from winnow.engine.records import Json, Record, total, totals_under
+from winnow.errors import StorageError
+from winnow.sources.catalogue import InputFile
+from winnow.stages.ingest.labels import LabelSet, label_set
+from winnow.stages.ingest.measure import Part, parts_of
+from winnow.stages.shards.shard_set import parse_manifest
+from winnow.stages.tables import read_listing
+from winnow.storage.store import Store
+
+
+@dataclass(frozen=True)
+class VocabularyFacts:
+    """What later questions need of the vocabulary that a run used."""
+
+    name: str
+    size: int
+    sha256: str
+    end_of_text: int
+    dtype: str
+    """Of token ids: uint16 where the vocabulary allows, else uint32."""
+    columns: list[str]
+    """Columns of the shards beside the ids."""
+
+    @property
+    def id_dtype(self) -> np.dtype[Any]:
+        """Type of token ids."""
+        return np.dtype(self.dtype)
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """How a run and the index that it joined belong together."""
+
+    path: str
+    segment: int
+    """The run's number in the index."""
+    segments: int
+    """Earlier runs that it was compared with."""
+    documents: int
+    """Their kept documents."""
+    skipped_files: int
+    """Input files that they had taken."""
+    parts: Json | None
+    """Where the parts that were compared with are listed; None where there are none."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the latest attempt of a run took. Reaches reports only, never a result."""
+
+    seconds: float = 0.0
+    start_seconds: float = 0.0
+    """Of these, waiting for Ray."""
+    stages: tuple[StageSummary, ...] = ()
+
+
+@dataclass
+class RunRecords:
+    """Settings and commit records of a run."""
+
+    store: Store
+    config: Config
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    """By stage, in unit order; a stage that did not run is absent."""
+    files: list[InputFile] = field(default_factory=list)
+    """Inputs, in order of their numbers."""
+    ledger_stage: str = ""
+    """The last stage that wrote every document's outcome."""
+    layout: Json = field(default_factory=dict)
+    """Where the shuffle's rows and partitions lie; empty where nothing was shuffled."""
+    index: IndexFacts | None = None
+    vocabulary: VocabularyFacts | None = None
+    """None where nothing is tokenised."""
+    shards: str = ""
+    """Folder of the shard set, once it is out."""
+    observed: Observations = Observations()
+
+    def of(self, stage: str) -> list[Record]:
+        """Records of a stage, in unit order; none where it did not run."""
+        return self.records.get(stage, [])
+
+    def total(self, stage: str, counter: str) -> int:
+        """Sum of one counter over the records of a stage."""
+        return total(self.of(stage), counter)
+
+    def totals(self, stage: str, prefix: str) -> dict[str, int]:
+        """Sums of all counters ``prefix/x`` of a stage, by ``x``, sorted by name."""
+        return totals_under(self.of(stage), prefix)
+
+    @property
+    def ledger(self) -> list[Record]:
+        """Records of the tables that hold every document's outcome, part by part."""
+        return self.of(self.ledger_stage)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Parts of the measured text, in order: the units of every stage after ``measure``."""
+        measured = self.of("measure")
+        known = self.__dict__.get("_parts")
+        if known is None or known[0] is not measured:
+            known = self.__dict__["_parts"] = (measured, parts_of(measured))
+        parts: list[Part] = known[1]
+        return parts
+
+    @property
+    def labels(self) -> LabelSet | None:
+        """The labels of documents; None where they have none."""
+        found = self.of("label_set")
+        return label_set(self.store, found[0]) if found else None
+
+    @cached_property
+    def index_parts(self) -> dict[int, Json]:
+        """Parts of an index that the run was compared with, by number; their files may be gone since."""
+        listing = self.index.parts if self.index else None
+        return {entry["part"]: entry for entry in read_listing(self.store, listing)} if listing else {}
+
+    @property
+    def manifest(self) -> Json:
+        """The current shard set's manifest; StorageError if it is missing or damaged."""
+        return read_manifest(self.store, self.shards)
+
+
+def read_manifest(store: Store, folder: str) -> Json:
+    """The manifest of a run's own shard set.
+
+    Raises:
+        StorageError: it is missing or damaged.
+    """
+    path = f"{folder}/manifest.json"
+    try:
+        return parse_manifest(store.read(path))
+    except FileNotFoundError as error:
+        raise StorageError(f"{path}: missing; run `winnow run` again, it writes it anew") from error
+    except ValueError as error:
+        raise StorageError(f"{path}: damaged ({error}); run `winnow run` again, it writes it anew") from error

@@ -1,0 +1,173 @@
+"""The global shuffle, rows, shard files and their indexes."""
+
+from dataclasses import asdict
+
+from winnow.engine.records import Json, content_hash
+from winnow.errors import ConfigError
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.row_accounting import row_accounting, row_balances
+from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.shards.formats.formats import INDEXED
+from winnow.stages.shards import row_groups, shard_index, shards, shuffle
+from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
+from winnow.tokens.marks import MARK
+
+_ROW_LOSSES = {
+    "split_documents": "documents stand in several rows",
+    "truncated_documents": "documents lost a part",
+    "dropped_documents": "documents are in no row",
+    "dropped_tokens": "tokens dropped",
+    "repeated_tokens": "tokens repeated",
+}
+
+
+def shuffle_and_shard(context: RunContext) -> None:
+    """Shuffle, lay out, count rows where they depend on packing, write shards and indexes.
+
+    Raises:
+        ConfigError: no row comes out of split train, although it has tokens.
+    """
+    engine, run, config = context.engine, context.run, context.config.shards
+    assert context.vocabulary is not None
+    id_bytes = context.id_dtype.itemsize
+    shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
+    shuffled_bytes = id_bytes if context.config.marks is None else MARK.itemsize
+    labelled = None
+    if run.labels is not None:
+        labelled = [{"documents": part.documents, "labels": run.labels.table} for part in run.parts]
+    units = shuffle.plan(run.of("tokenise"), run.ledger, shuffled_bytes, context.sizes.partition_mb, labelled)
+    shuffled = engine.run(shuffling, units)
+    if not units:
+        return
+    partitions = units[0].inputs["partitions"]
+    rows = engine.listing(shuffling, shuffled, "rows")
+    laid_out = engine.run(
+        shuffle.layout_stage(config.split_names), shuffle.plan_layout(rows, partitions, len(shuffled))
+    )
+    layout, extents = (laid_out[0].outputs[name].reference() for name in ("layout", "extents"))
+    exchange = {"rows": rows, "extents": extents}
+    run.layout = {"exchange": exchange, "layout": layout, "partitions": partitions}
+    tokens = [run.total("shuffle", f"tokens/{name}") for name in config.split_names]
+    documents = [run.total("shuffle", f"documents/{name}") for name in config.split_names]
+    group_rows = None
+    if config.packs_by_groups:
+        counting = row_groups.stage(config.row_settings, config.row_tokens)
+        counted = engine.run(counting, row_groups.plan(config.row_settings, documents, exchange, partitions))
+        group_rows = [row_groups.rows_of_groups(counted, split) for split in range(len(documents))]
+    sharding = shards.stage(config, context.vocabulary, context.config.marks, labelled=labelled is not None)
+    units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
+    if tokens[0] and not any(unit.inputs["split"] == 0 for unit in units):
+        raise ConfigError(
+            f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "
+            f"{documents[0]:,} documents with {tokens[0]:,} tokens; lower shards.sequence_tokens, or choose another row"
+        )
+    engine.run(sharding, units)
+    _index_shards(context, id_bytes)
+
+
+def _index_shards(context: RunContext, id_bytes: int) -> None:
+    """One index file for each split, in the formats that have one."""
+    engine, config, written = context.engine, context.config.shards, context.run.of("shards")
+    wanted = [name for name in config.ordered_formats if name in INDEXED]
+    if not wanted or not written:
+        return
+    indexing = shard_index.stage(id_bytes)
+    listings: dict[tuple[int, str], Json] = {}
+    for split, name in enumerate(config.split_names):
+        for kind in wanted:
+            entries = shard_index.shard_entries(written, split, kind)
+            if entries:
+                listings[split, kind] = engine.publish_list(indexing, f"{kind}-{name}", entries)
+    folder = folder_of(next(iter(written[0].outputs.values())).path)
+    engine.run(indexing, shard_index.plan(folder, wanted, config.split_names, listings))
+
+
+def shards_folder(run: RunRecords) -> str:
+    """Folder of the shard set; named by the shards stage, and by its inputs where there are no shards."""
+    written = run.of("shards")
+    if written:
+        return folder_of(next(iter(written[0].outputs.values())).path)
+    named = [*run.config.shards.split_names, *(record.key for record in run.ledger)]
+    return f"shards/{content_hash(named, 16)}"
+
+
+def described_files(run: RunRecords) -> dict[str, dict[str, Json]]:
+    """By format and split, the files of the shard set."""
+    folder, config = shards_folder(run), run.config.shards
+    indexes = {(r.metadata["format"], r.metadata["split"]): r.outputs["index"] for r in run.of("shard_index")}
+    return {
+        name: {
+            split: format_entries(folder, name, written_shards(run.of("shards"), number), indexes.get((name, number)))
+            for number, split in enumerate(config.split_names)
+        }
+        for name in config.ordered_formats
+    }
+
+
+def _manifest(run: RunRecords) -> ManifestPart:
+    assert run.vocabulary is not None
+    described = described_files(run)
+    main, *others = described
+    packed = row_accounting(run)
+    splits = {
+        name: {
+            "documents": run.total("shuffle", f"documents/{name}"),
+            "tokens": run.total("shuffle", f"tokens/{name}"),
+            **packed[name],
+            **described[main][name],
+        }
+        for name in run.config.shards.split_names
+    }
+    top = {
+        "shards": {
+            "format": main,
+            "formats": {name: described[name] for name in others},
+            "row": run.config.shards.row,
+            "sequence_tokens": run.config.shards.sequence_tokens,
+            "row_tokens": run.config.shards.row_tokens,
+            "columns": run.vocabulary.columns,
+            "dtype": run.vocabulary.dtype,
+        },
+        "vocabulary": {
+            name: value for name, value in asdict(run.vocabulary).items() if name not in ("columns", "dtype")
+        },
+    }
+    return ManifestPart(top=top, splits=splits)
+
+
+def _balances(run: RunRecords) -> list[Balance]:
+    copies = run.total(run.ledger_stage, "copies")
+    shuffled = Balance("documents shuffled against copies of kept", copies, run.total("shuffle", "documents"))
+    return [shuffled, *row_balances(run)]
+
+
+def _summary(run: RunRecords) -> list[str]:
+    lines = []
+    for name, books in row_accounting(run).items():
+        losses = [f"{books[loss]:,} {what}" for loss, what in _ROW_LOSSES.items() if books[loss]]
+        if losses:
+            lines.append(f"rows of {name}: {', '.join(losses)}")
+    return lines
+
+
+def _stages(context: RunContext) -> list[str]:
+    config = context.config.shards
+    names = {
+        "shuffle": True,
+        "layout": True,
+        "row_counts": config.packs_by_groups,
+        "shards": True,
+        "shard_index": bool(set(config.formats) & set(INDEXED)),
+    }
+    return [name for name, there in names.items() if there]
+
+
+STEP = Step(
+    name="shards",
+    run=shuffle_and_shard,
+    stages=_stages,
+    balances=_balances,
+    manifest=_manifest,
+    summary=_summary,
+)

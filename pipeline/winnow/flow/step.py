@@ -1,0 +1,72 @@
+"""What a step of the flow is: the stages that it runs, and all that others need to know of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from winnow.config.config import Config
+from winnow.engine.records import Json
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One equation of the books."""
+
+    what: str
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.expected:,} expected, {self.found:,} found"
+
+
+@dataclass
+class ManifestPart:
+    """What a step adds to the manifest."""
+
+    top: Json = field(default_factory=dict)
+    """Beside the manifest's own sections."""
+    sources: dict[str, Json] = field(default_factory=dict)
+    """By source, into its entry."""
+    splits: dict[str, Json] = field(default_factory=dict)
+    """By split, into its entry."""
+
+
+def _always(_config: Config) -> bool:
+    return True
+
+
+def _no_balances(_run: RunRecords) -> list[Balance]:
+    return []
+
+
+def _nothing(_run: RunRecords) -> ManifestPart:
+    return ManifestPart()
+
+
+def _nothing_to_say(_run: RunRecords) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step. ``plan``, ``status``, the books, the manifest, the summary and ``why`` go over all steps."""
+
+    name: str
+    run: Callable[[RunContext], None]
+    """Runs the stages; what they committed is then in the context's records."""
+    stages: Callable[[RunContext], Sequence[str]]
+    """Names of the stages that ``run`` will run in this context, in order."""
+    enabled: Callable[[Config], bool] = _always
+    ledger: str = ""
+    """The stage that writes every document's outcome anew, if the step decides any."""
+    outcomes: tuple[str, ...] = ()
+    """Outcomes that the step can give, in the order in which they are listed."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """How ``why`` tells of a rule in the ledger that is none of the filter's: ``{0}`` its value, ``{1}`` its limit."""
+    balances: Callable[[RunRecords], list[Balance]] = _no_balances
+    """Equations that hold when the run is done."""
+    manifest: Callable[[RunRecords], ManifestPart] = _nothing
+    summary: Callable[[RunRecords], list[str]] = _nothing_to_say
+    """Lines that the summary prints, in the order of the flow."""

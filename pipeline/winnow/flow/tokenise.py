@@ -1,0 +1,34 @@
+"""Kept documents to token ids."""
+
+from winnow.flow.context import RunContext
+from winnow.flow.records import RunRecords
+from winnow.flow.step import Balance, Step
+from winnow.schemas import KEPT
+from winnow.stages.decide.ledger_tables import survivor_units
+from winnow.stages.tokenise import tokenise
+
+
+def tokenise_documents(context: RunContext) -> None:
+    """Ids of every document that is kept so far: what select leaves out has tokens, too."""
+    assert context.vocabulary is not None
+    stage = tokenise.stage(context.config.tokeniser, context.vocabulary, context.config.structured)
+    context.engine.run(stage, survivor_units(context.run.parts, context.run.of("decide")))
+
+
+def _balances(run: RunRecords) -> list[Balance]:
+    kept = run.totals("decide", "outcome").get(KEPT, 0)
+    return [Balance("documents tokenised against kept", kept, run.total("tokenise", "documents"))]
+
+
+def _summary(run: RunRecords) -> list[str]:
+    checked, mismatches = run.total("tokenise", "checked"), run.total("tokenise", "mismatches")
+    return [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
+
+
+STEP = Step(
+    name="tokenise",
+    run=tokenise_documents,
+    stages=lambda _context: ["tokenise"],
+    balances=_balances,
+    summary=_summary,
+)

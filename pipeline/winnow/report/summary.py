@@ -1,0 +1,165 @@
+"""What a run prints at its end, and ``winnow summary`` again: from records alone."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from winnow import schemas
+from winnow.engine.engine import StageSummary
+from winnow.flow.flow import FLOW
+from winnow.flow.labels import documents_by_label
+from winnow.flow.measure import removed_lines
+from winnow.flow.records import RunRecords
+from winnow.flow.row_accounting import row_accounting
+from winnow.flow.unreadable import unreadable_summary
+from winnow.report.alarms import dedup_alarms
+from winnow.report.labels import labels_table, missing_labels
+from winnow.report.lines import lines_table
+from winnow.report.manifest import outcomes_of
+from winnow.report.printable import printable
+from winnow.stages.ingest.boilerplate import listed_lines
+
+
+def print_summary(run: RunRecords, console: Console) -> None:
+    """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is."""
+    for entry in summary_of(run):
+        if isinstance(entry, str):  # not wrapped, so that it can be searched for and copied
+            console.print(printable(entry, lines=False), soft_wrap=True, markup=False, highlight=False)
+        else:
+            console.print(entry)
+
+
+def summary_of(run: RunRecords) -> Iterator[RenderableType]:
+    """The summary, entry by entry: lines as strings, tables as such."""
+    outcomes = outcomes_of(run)
+    records, text_bytes = sum(outcomes.values()), run.total("measure", "text_bytes")
+    stored = sum(file.bytes for file in run.files)
+    yield ""
+    sizes = f"{stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
+    yield f"{records:,} records from {len(run.files):,} files: {sizes}"
+    yield _outcomes(run, outcomes, records)
+    yield from (f"unreadable: {line}" for line in unreadable_summary(run))
+    yield from _boilerplate(run)
+    for step in FLOW:
+        if step.enabled(run.config):
+            yield from step.summary(run)
+    yield _stages(run.observed.stages)
+    yield _splits(run)
+    yield from _labels(run)
+    yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
+    yield _duration(run, text_bytes)
+    yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
+    if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
+        yield "ALARM: no document is left for the split train, so there are no shards of it"
+    yield f"shards and manifest: {run.store.location(run.shards)}"
+    yield f"why was a document dropped: winnow why ID {run.config.run}; check all: winnow verify {run.config.run}"
+
+
+def _duration(run: RunRecords, text_bytes: int) -> str:
+    observed = run.observed
+    computed = sum(stage.units - stage.reused for stage in observed.stages)
+    whole = all(stage.reused == 0 for stage in observed.stages)
+    seconds = max(observed.seconds, 1e-9)
+    rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
+    begun = f" ({observed.start_seconds:,.1f} s of it waiting for Ray)" if observed.start_seconds >= 0.1 else ""
+    peak = max((stage.peak_memory_mb for stage in observed.stages), default=0.0)
+    return f"{observed.seconds:,.1f} s{begun}, {rate}peak memory of a worker {peak:,.0f} MB"
+
+
+def _outcomes(run: RunRecords, outcomes: dict[str, int], records: int) -> Table:
+    table = Table("outcome", title="outcomes", title_justify="left")
+    table.add_column("documents", justify="right")
+    table.add_column("share", justify="right")
+    sources = [source.name for source in run.config.sources]
+    shown = sources if 1 < len(sources) <= 4 else []
+    for name in shown:
+        table.add_column(name, justify="right")
+    unreadable = run.totals("measure", "unreadable")
+    by_source = {
+        name: {**run.totals(run.ledger_stage, f"source/{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
+        for name in shown
+    }
+    for outcome in schemas.OUTCOMES:
+        number = outcomes.get(outcome, 0)
+        if number:
+            share = f"{number / records:.2%}"
+            table.add_row(outcome, f"{number:,}", share, *(f"{by_source[n].get(outcome, 0):,}" for n in shown))
+    table.add_section()
+    table.add_row("records in", f"{records:,}", "", *(f"{sum(by_source[n].values()):,}" for n in shown))
+    return table
+
+
+def _boilerplate(run: RunRecords) -> Iterator[RenderableType]:
+    """Where lines were removed: how much by source, and the most frequent of them."""
+    removed = removed_lines(run)
+    if not removed:
+        return
+    table = Table("source", title="boilerplate lines removed", title_justify="left")
+    for column in ("lines", "characters", "bytes", "documents", "emptied"):
+        table.add_column(column, justify="right")
+    for source, numbers in removed.items():
+        share = f"{numbers['bytes'] / max(1, numbers['bytes_read']):.2%}"
+        counts = [f"{numbers[name]:,}" for name in ("lines", "characters", "documents", "emptied")]
+        if numbers["lines"]:
+            table.add_row(source, counts[0], counts[1], share, *counts[2:])
+    yield table
+    first = listed_lines(run.store, run.of("boilerplate_set"), run.of("measure"), first=10)
+    yield lines_table(first, 60, "the most frequent of them, source by source")
+    different = run.total("boilerplate_set", "lines")
+    yield f"{different:,} different lines; to judge them: winnow lines {run.config.run}"
+
+
+def _labels(run: RunRecords) -> Iterator[RenderableType]:
+    """Where documents have labels: rows of each by split, and what may be wrong with them."""
+    if run.labels is None:
+        return
+    by_split = {name: documents_by_label(run, name) for name in run.config.shards.split_names}
+    yield labels_table(run.labels.names, by_split)
+    yield from (f"WARNING: {line}" for line in missing_labels(run.labels.names, by_split))
+    removed, conflicts = run.total("keepers", "removed"), run.total("keepers", "label_conflicts")
+    if conflicts:
+        yield (
+            f"labels: {conflicts:,} of {removed:,} removed duplicates carried another label than their keeper; "
+            "`winnow why ID` shows both labels"
+        )
+
+
+def _stages(summaries: Sequence[StageSummary]) -> Table:
+    table = Table("stage", title="stages", title_justify="left")
+    for column in ("units", "reused", "seconds", "MB/s", "CPU s", "written MB"):
+        table.add_column(column, justify="right")
+    for summary in summaries:
+        if not summary.units:
+            continue
+        rate = summary.work_bytes / summary.seconds / 1e6 if summary.seconds and summary.units > summary.reused else 0
+        table.add_row(
+            summary.name,
+            f"{summary.units:,}",
+            f"{summary.reused:,}",
+            f"{summary.seconds:,.1f}",
+            f"{rate:,.1f}" if rate else "",
+            f"{summary.cpu_seconds:,.1f}",
+            f"{summary.output_bytes / 1e6:,.1f}",
+        )
+    return table
+
+
+def _splits(run: RunRecords) -> Table:
+    table = Table("split", title=f"shards, row: {run.config.shards.row}", title_justify="left")
+    for column in ("documents", "tokens", "rows", "fill", "shards", "MB"):
+        table.add_column(column, justify="right")
+    for number, (name, books) in enumerate(row_accounting(run).items()):
+        records = [record for record in run.of("shards") if record.metadata["split"] == number]
+        held = books["row_tokens"] + books["padding_tokens"]
+        documents, tokens = (run.total("shuffle", f"{what}/{name}") for what in ("documents", "tokens"))
+        table.add_row(
+            name,
+            f"{documents:,}",
+            f"{tokens:,}",
+            f"{books['rows']:,}",
+            f"{books['row_tokens'] / held:.3%}" if held else "",
+            f"{len(records):,}",
+            f"{sum(o.bytes for record in records for o in record.outputs.values()) / 1e6:,.1f}",
+        )
+    return table

@@ -1,0 +1,163 @@
+"""What a run folder says of its latest finished run: written once it is out, read by every later question."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import orjson
+
+from winnow.config.config import parse_config
+from winnow.engine.engine import StageSummary
+from winnow.engine.records import Json, Record
+from winnow.errors import AddressError, ConfigError
+from winnow.flow.context import RunContext
+from winnow.flow.records import IndexFacts, Observations, RunRecords, VocabularyFacts
+from winnow.sources.catalogue import CATALOGUE, InputFile
+from winnow.stages.shards.shards import written_columns
+from winnow.storage.address import is_url
+from winnow.storage.open_store import open_store
+from winnow.storage.store import Store
+
+STATE = "state.json"
+"""Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
+OBSERVED = "observed.json"
+"""What the latest attempt took."""
+CORPUS = "corpus.json"
+SETS = "sets"
+
+
+def note_facts(context: RunContext) -> None:
+    """Leave in the records what later questions need of the vocabulary and of the index."""
+    run, vocabulary, joined = context.run, context.vocabulary, context.index
+    if vocabulary is not None:
+        config = run.config
+        columns = written_columns(config.shards, vocabulary, config.marks, labelled=config.labelled)
+        run.vocabulary = VocabularyFacts(
+            vocabulary.name,
+            vocabulary.size,
+            vocabulary.sha256,
+            vocabulary.end_of_text,
+            context.id_dtype.name,
+            columns,
+        )
+    if joined is not None:
+        run.index = IndexFacts(
+            joined.index.path,
+            joined.pin.segment,
+            len(joined.pin.segments),
+            joined.documents,
+            len(joined.skipped),
+            joined.listing,
+        )
+
+
+def save_state(run: RunRecords) -> None:
+    """Record what belongs to this run. The one moment at which the new shard set becomes the current one."""
+    state = {
+        "config": run.config.model_dump(mode="json"),
+        "files": [file.number for file in run.files],
+        "shards": run.shards,
+        "layout": run.layout,
+        "ledger": run.ledger_stage,
+        "index": None if run.index is None else asdict(run.index),
+        "vocabulary": None if run.vocabulary is None else asdict(run.vocabulary),
+        "records": {
+            name: [f"work/{name}/{record.fingerprint}/{record.key}.json" for record in records]
+            for name, records in run.records.items()
+        },
+    }
+    run.store.replace(STATE, orjson.dumps(state, option=orjson.OPT_INDENT_2))
+
+
+def save_observations(run: RunRecords) -> None:
+    """What this run took, stage by stage."""
+    run.store.replace(OBSERVED, orjson.dumps(asdict(run.observed), option=orjson.OPT_INDENT_2))
+
+
+def run_folder(run: str) -> Store:
+    """The store of a run folder that is there.
+
+    Raises:
+        ConfigError: it is not, the name cannot be used, or it holds many runs (``--new-only``).
+    """
+    try:
+        store = open_store(run)
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
+    if not is_url(run) and not Path(run).is_dir():
+        raise ConfigError(f"{run}: no such folder; give the `run` folder of a config")
+    if not store.exists(STATE) and (sets := shard_sets(store)):
+        raise ConfigError(
+            f"{run}: a corpus of {len(sets):,} shard sets, each a run folder of its own; name one of them, such as the "
+            f"last, {store.location(SETS)}/{sets[-1]['name']}"
+        )
+    return store
+
+
+def shard_sets(store: Store) -> list[Json]:
+    """The shard sets that are out, oldest first.
+
+    Raises:
+        ConfigError: the list is damaged.
+    """
+    if not store.exists(CORPUS):
+        return []
+    try:
+        sets: list[Json] = orjson.loads(store.read(CORPUS))["sets"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{store.location(CORPUS)}: damaged ({error}); remove it: the next run with --new-only lists all sets again"
+        ) from error
+    return sets
+
+
+def load_run(run: str) -> RunRecords:
+    """Read a run folder.
+
+    Raises:
+        ConfigError: the folder is not there, or no run has finished in it.
+    """
+    store = run_folder(run)
+    if not store.exists(STATE):
+        raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
+    try:
+        state = orjson.loads(store.read(STATE))
+        numbers = set(state["files"])
+        catalogue = orjson.loads(store.read(CATALOGUE))["files"]
+        found = RunRecords(
+            store,
+            parse_config({**state["config"], "run": run}, f"{run}/{STATE}"),
+            {stage: _read_records(store, paths) for stage, paths in state["records"].items()},
+            [InputFile(**file) for file in catalogue if file["number"] in numbers],
+            state["ledger"],
+            state["layout"],
+            None if state["index"] is None else IndexFacts(**state["index"]),
+            None if state["vocabulary"] is None else VocabularyFacts(**state["vocabulary"]),
+            state["shards"],
+        )
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        raise ConfigError(
+            f"{run}: {STATE} or a record under work/ is damaged or gone ({error}); run `winnow run` again: it computes "
+            "what is missing"
+        ) from error
+    return replace(found, observed=_observations(store))
+
+
+def _read_records(store: Store, paths: list[str]) -> list[Record]:
+    records = []
+    for path, data in zip(paths, store.read_all(paths), strict=True):
+        if data is None:
+            raise FileNotFoundError(f"{path} is gone")
+        records.append(Record.from_json(data))
+    return records
+
+
+def _observations(store: Store) -> Observations:
+    """Nothing where they are gone or damaged: no result depends on them."""
+    try:
+        observed = orjson.loads(store.read(OBSERVED))
+        stages = tuple(StageSummary(**stage) for stage in observed["stages"])
+        return Observations(observed["seconds"], observed["start_seconds"], stages)
+    except (ValueError, TypeError, KeyError, FileNotFoundError):
+        return Observations()
