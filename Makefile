@@ -39,11 +39,12 @@ test-formats: $(READY)
 test-faults: $(READY)
 	$(PYTEST) tests/faults tests/cluster
 
-## Lint, format and types.
+## Lint, format, types, and the layers of the house.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from winnow.audit.verify.verify import check_file
 from winnow.engine.records import Json
 from winnow.errors import ConfigError, FormatError, StorageError
 from winnow.flow.records import RunRecords
@@ -17,6 +16,7 @@ from winnow.shards.packed_rows import PackedRows
 from winnow.stages.shards.shard_files import document_separator
 from winnow.stages.shards.shard_reading import RowShape, read_shard
 from winnow.stages.shards.shard_set import described_formats
+from winnow.storage.store import Store
 
 
 class StoredShard(NamedTuple):
@@ -99,3 +99,17 @@ def check_stored(run: RunRecords, shard: StoredShard) -> None:
         fault = check_file(run.store, folder + file["path"], file, shard.split)
         if fault is not None:
             raise StorageError(fault)
+
+
+def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
+    """What is wrong with a file that the manifest describes: missing, cut or grown, altered; or None."""
+    size = store.size(path)
+    if size is None:
+        return f"{path}: missing; the manifest names it in split {split}"
+    if size != file["bytes"]:
+        what = "cut" if size < file["bytes"] else "grown"
+        return f"{path}: {what}; it has {size:,} bytes, the manifest says {file['bytes']:,}"
+    found = store.hash(path, "sha256").removeprefix("sha256:")
+    if found != file["sha256"]:
+        return f"{path}: altered; sha256 is {found}, the manifest says {file['sha256']}"
+    return None

@@ -13,11 +13,10 @@ import numpy as np
 from winnow.config.config import Config
 from winnow.engine.engine import StageSummary
 from winnow.engine.records import Json, Record, total, totals_under
-from winnow.errors import StorageError
+from winnow.shards.manifest import read_manifest
 from winnow.sources.catalogue import InputFile
 from winnow.stages.ingest.labels import LabelSet, label_set
 from winnow.stages.ingest.measure import Part, parts_of
-from winnow.stages.shards.shard_set import parse_manifest
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
 
@@ -132,18 +131,3 @@ class RunRecords:
     def manifest(self) -> Json:
         """The current shard set's manifest; StorageError if it is missing or damaged."""
         return read_manifest(self.store, self.shards)
-
-
-def read_manifest(store: Store, folder: str) -> Json:
-    """The manifest of a run's own shard set.
-
-    Raises:
-        StorageError: it is missing or damaged.
-    """
-    path = f"{folder}/manifest.json"
-    try:
-        return parse_manifest(store.read(path))
-    except FileNotFoundError as error:
-        raise StorageError(f"{path}: missing; run `winnow run` again, it writes it anew") from error
-    except ValueError as error:
-        raise StorageError(f"{path}: damaged ({error}); run `winnow run` again, it writes it anew") from error

@@ -21,8 +21,8 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files
+from winnow.runs.folder import CORPUS, SETS, STATE, shard_sets
 from winnow.runs.run import resolve_inputs, run
-from winnow.runs.state import CORPUS, SETS, STATE, shard_sets
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
 from winnow.storage.open_store import open_store

@@ -14,8 +14,9 @@ from winnow.flow.records import RunRecords
 from winnow.flow.select import asks_for_gpus, assign, check_encoder
 from winnow.flow.select_examples import judge_quality
 from winnow.index.join import hold_index, index_of, join_index
+from winnow.runs.folder import STATE, run_folder
 from winnow.runs.run import resolve_inputs
-from winnow.runs.state import STATE, load_run, note_facts, run_folder
+from winnow.runs.state import load_run, note_facts
 from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store
 

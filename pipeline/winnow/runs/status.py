@@ -9,8 +9,8 @@ from winnow.engine.attempt import State, read_attempt
 from winnow.engine.lease import LEASE, holder_of
 from winnow.engine.records import Json
 from winnow.errors import StorageError
-from winnow.flow.records import read_manifest
-from winnow.runs.state import STATE, run_folder
+from winnow.runs.folder import STATE, run_folder
+from winnow.shards.manifest import read_manifest
 from winnow.storage.store import Store
 
 

@@ -14,11 +14,13 @@ from winnow.audit.verify.steps import check_steps
 from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
 from winnow.errors import StorageError
+from winnow.finished.shards import check_file
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
 from winnow.shards.formats import raw
 from winnow.shards.formats.formats import FORMATS
-from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
+from winnow.shards.manifest import parse_manifest
+from winnow.stages.shards.shard_set import described_formats, files_of
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.storage.store import Store
 
@@ -62,20 +64,6 @@ def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
     names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
     copies = [name for name in names if store.exists(name) and not store.same_file(name, path)]
     return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
-
-
-def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
-    """What is wrong with a file that the manifest describes: missing, cut or grown, altered; or None."""
-    size = store.size(path)
-    if size is None:
-        return f"{path}: missing; the manifest names it in split {split}"
-    if size != file["bytes"]:
-        what = "cut" if size < file["bytes"] else "grown"
-        return f"{path}: {what}; it has {size:,} bytes, the manifest says {file['bytes']:,}"
-    found = store.hash(path, "sha256").removeprefix("sha256:")
-    if found != file["sha256"]:
-        return f"{path}: altered; sha256 is {found}, the manifest says {file['sha256']}"
-    return None
 
 
 def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:

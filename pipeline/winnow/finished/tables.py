@@ -1,0 +1,83 @@
+"""The tables of a run that people look at, by name, as pyarrow datasets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from winnow.engine.records import Json
+from winnow.errors import ConfigError
+from winnow.flow.records import RunRecords
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, and its files in the order of the documents."""
+
+    row: str
+    format: Literal["parquet", "ipc"]
+    files: Callable[[RunRecords], list[Json]]
+
+
+def _outputs(stage: str, output: str) -> Callable[[RunRecords], list[Json]]:
+    return lambda run: [record.outputs[output].reference() for record in run.of(stage)]
+
+
+TABLES = {
+    "documents": Table(
+        "a readable document: id, cleaned text, source, kept fields",
+        "parquet",
+        lambda run: [part.documents for part in run.parts],
+    ),
+    "signals": Table(
+        "a readable document: what its rules are decided by",
+        "parquet",
+        lambda run: [part.signals for part in run.parts],
+    ),
+    "signatures": Table(
+        "a readable document: MinHash signature and exact hash",
+        "ipc",
+        lambda run: [part.signatures for part in run.parts],
+    ),
+    "unreadable": Table(
+        "a record, or rest of a file, that could not be read", "parquet", _outputs("measure", "unreadable")
+    ),
+    "verdicts": Table("a readable document: what the filter decided", "parquet", _outputs("filter", "verdicts")),
+    "failures": Table("a rule that a document failed: value and threshold", "parquet", _outputs("filter", "failures")),
+    "decisions": Table(
+        "a readable document: outcome, rule, keeper, similarity, split, copies",
+        "parquet",
+        lambda run: [record.outputs["decisions"].reference() for record in run.ledger],
+    ),
+    "tokens": Table("a kept document: token ids", "ipc", _outputs("tokenise", "tokens")),
+    "embeddings": Table("a kept document: its vector", "ipc", _outputs("embed", "embeddings")),
+    "clusters": Table("a kept document: its cluster", "ipc", _outputs("assign", "clusters")),
+    "scores": Table("a kept document: all that select decides by", "parquet", _outputs("scores", "scores")),
+}
+"""By name. ``doc`` joins them."""
+
+
+def tables_of(run: RunRecords) -> tuple[str, ...]:
+    """Names of the tables that a run has."""
+    return tuple(name for name, table in TABLES.items() if table.files(run))
+
+
+def table_of(run: RunRecords, name: str) -> Any:
+    """One table as a ``pyarrow.dataset.Dataset``; files of an object store are fetched to this node's cache.
+
+    Raises:
+        ConfigError: there is no such table, or this run has none.
+    """
+    there = tables_of(run)
+    if name not in there:
+        what = "this run has none" if name in TABLES else "no such table"
+        raise ConfigError(f"table {name!r}: {what}; there are: {', '.join(there)}")
+    table = TABLES[name]
+    paths = [str(run.store.local(file["path"], file["hash"])) for file in table.files(run)]
+    return ds.dataset(paths, format=table.format, schema=_schema(paths[0], table.format))
+
+
+def _schema(path: str, kind: str) -> pa.Schema:
+    return ds.dataset(path, format=kind).schema
