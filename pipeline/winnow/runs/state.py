@@ -10,6 +10,7 @@ from winnow.engine.records import Record
 from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import IndexFacts, Observations, RunRecords, VocabularyFacts
+from winnow.report.alarms import dedup_alarms
 from winnow.runs.folder import STATE, run_folder
 from winnow.sources.catalogue import CATALOGUE, InputFile
 from winnow.stages.shards.shards import written_columns
@@ -63,8 +64,10 @@ def save_state(run: RunRecords) -> None:
 
 
 def save_observations(run: RunRecords) -> None:
-    """What this run took, stage by stage."""
-    run.store.replace(OBSERVED, orjson.dumps(asdict(run.observed), option=orjson.OPT_INDENT_2))
+    """What this run took, stage by stage, and its alarms."""
+    alarms = dedup_alarms(run.config, run.of("keepers"), run.of("decide"))
+    observed = asdict(run.observed) | {"alarms": [asdict(alarm) for alarm in alarms]}
+    run.store.replace(OBSERVED, orjson.dumps(observed, option=orjson.OPT_INDENT_2))
 
 
 def load_run(run: str) -> RunRecords:
