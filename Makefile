@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all test-formats test-faults check format bench clean
+.PHONY: demo test test-all test-formats test-faults test-breaks check format bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ test-formats: $(READY)
 ## All faults: every stage, every way to die, and uploads to a cluster.
 test-faults: $(READY)
 	$(PYTEST) tests/faults tests/cluster
+
+## The code is broken in over a hundred places, one at a time and in a copy: a fast test must notice each.
+test-breaks: $(READY)
+	$(BIN)/python -m tests.breaks
 
 ## Lint, format, types, and the layers of the house.
 check: $(READY)

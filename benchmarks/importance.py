@@ -18,7 +18,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import zstandard
-from winnow.report.selection_report import quality_books, select_steps
+from winnow.flow.select_accounting import quality_books, select_steps
 
 from winnow.config.config import parse_config
 from winnow.engine.records import totals_under

@@ -42,7 +42,7 @@ from benchmarks.measuring import (
     text_bytes,
 )
 from benchmarks.shuffling import Documents, Shuffling
-from tests.text.specification import signals
+from tests.support.specification import signals
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.numeric.radix import sort_pairs

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("folder", help="folder with .jsonl.zst files that have a field `text`")
     parser.add_argument("--megabytes", type=float, default=40, help="of compressed input")
     arguments = parser.parse_args()
-    from tests.objects_server import start_server
+    from tests.support.objects_server import start_server
 
     chosen, size = [], 0
     for path in sorted(Path(arguments.folder).glob("*.jsonl.zst"), key=lambda path: path.stat().st_size):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.shards.dataset.sets import write_set
+from tests.support.shard_sets import write_set
 from winnow.shards.dataset.batches import BatchForm
 from winnow.shards.dataset.steps import Place
 from winnow.shards.dataset.stream import SampleStream, Source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.objects_server import _one_server, s3  # noqa: F401  # fixtures
+from tests.support.objects_server import _one_server, s3  # noqa: F401  # fixtures
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")

@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from jobs.plan_cluster import _node_table
-from tests.e2e.test_commands import winnow
-from winnow.config.config import parse_config
+from tests.support.commands import winnow
+from tests.support.configs import unread_config
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
 from winnow.runs.estimate.cluster import CORE_SECONDS_A_MB, Assumptions, NodeType, plan_cluster
 from winnow.runs.estimate.requests import requests_of
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
@@ -19,7 +20,7 @@ SHARED_DISK = Assumptions(object_store=False)
 
 
 def config(**more):
-    return parse_config({"run": "/r", "sources": [{"name": "s", "path": "/p/*.jsonl"}], **more})
+    return parse_config(unread_config(**more))
 
 
 def node(cores=64, memory_gb=256.0, **more) -> NodeType:
@@ -152,7 +153,7 @@ def test_select_without_a_rate_is_unknown():
 @pytest.fixture
 def written(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text(yaml.safe_dump({"run": "s3://bucket/run", "sources": [{"name": "s", "path": "/nowhere/*.jsonl"}]}))
+    path.write_text(yaml.safe_dump(unread_config("s3://bucket/run", "/nowhere/*.jsonl")))
     return str(path)
 
 

@@ -23,7 +23,7 @@ from winnow.errors import (
     StorageError,
     UnreadableShareError,
 )
-from winnow.sources.catalogue import InputError
+from winnow.errors import InputError
 
 MEANINGS = {
     OK: [None],

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.configs import source_of, unread_config
 from winnow.config.config import parse_config
 from winnow.engine.records import Record
 from winnow.report.alarms import LEAST_CLUSTER, dedup_alarms
@@ -15,8 +16,8 @@ def record(stage: str, counters=None, metadata=None) -> Record:
 
 
 def config(**dedup):
-    sources = [{"name": name, "path": "-"} for name in ("web", "books")]
-    return parse_config({"run": "r", "sources": sources, "dedup": dedup})
+    sources = [source_of("-", name) for name in ("web", "books")]
+    return parse_config(unread_config(sources=sources, dedup=dedup))
 
 
 def decided(web_lost: int, web_kept: int, books_kept: int = 1000) -> list[Record]:
@@ -41,7 +42,7 @@ def test_a_source_that_lost_over_half():
 
 def test_a_cluster_over_one_percent_of_a_source():
     assert dedup_alarms(config(), clustered((1, 7, 10)), decided(0, 1000)) == []
-    (alarm,) = dedup_alarms(config(), clustered((1, 7, 11), (1, 5, 12), (1, 9, 12)), decided(0, 1000))
+    (alarm,) = dedup_alarms(config(), clustered((1, 7, 11), (1, 5, 12), (1, 9, 12), (1, 4, 10)), decided(0, 1000))
     assert (alarm.source, alarm.documents, alarm.of, alarm.keeper) == ("books", 12, 1000, 5)
     assert "document 5" in str(alarm)
     (alarm,) = dedup_alarms(config(), clustered((1, (1 << 63) + 5, 12)), decided(0, 1000))
@@ -55,7 +56,7 @@ def test_a_pair_in_a_tiny_source_is_no_alarm():
 
 
 def test_no_dedup_no_alarms():
-    off = parse_config({"run": "r", "sources": [{"name": "web", "path": "-"}], "dedup": "off"})
+    off = parse_config(unread_config(sources=[source_of("-", "web")], dedup="off"))
     assert dedup_alarms(off, [], decided(900, 1)) == []
 
 

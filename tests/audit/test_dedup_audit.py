@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.audit.small_run import HOSTILE, Truth, alter_decisions, settings, write_documents
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import audited_config
+from tests.support.corpora import HOSTILE, write_documents
+from tests.support.finished import alter_decisions
+from tests.support.similarity import Truth
 from winnow import schemas
 from winnow.audit.clusters import largest_clusters
+from winnow.errors import NothingToAuditError
 from winnow.audit.dedup import SampleSizes, audit_dedup
 from winnow.audit.documents import components_of, draw
 from winnow.audit.planted import EDITS, measure_planted
 from winnow.config.config import parse_config
 from winnow.dedup.bands import candidate_probability
-from winnow.errors import NothingToAuditError
 from winnow.flow.records import RunRecords
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 from winnow.stages.tables import list_column_to_2d, read_ipc
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
@@ -35,7 +38,7 @@ def documents(tmp_path_factory) -> Path:
 
 
 def finish(documents: Path, folder: Path, **dedup) -> RunRecords:
-    run(parse_config(settings(documents, folder, dedup=dedup)))
+    run(parse_config(audited_config(documents, folder, dedup=dedup)))
     return load_run(str(folder))
 
 
@@ -230,7 +233,7 @@ def test_the_command(finished, tmp_path):
 
 
 def test_what_cannot_be_audited_is_said(documents, tmp_path):
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings(documents, tmp_path / "run", dedup="off")))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(audited_config(documents, tmp_path / "run", dedup="off")))
     assert winnow("run", str(tmp_path / "c.yaml"))[0] == 0
     code, output = winnow("audit", "dedup", str(tmp_path / "run"))
     assert code == 2 and "dedup: off" in output
@@ -239,7 +242,7 @@ def test_what_cannot_be_audited_is_said(documents, tmp_path):
 
 def test_documents_of_which_none_took_part(documents, tmp_path):
     nothing = {"filter": {"mode": "filter", "gopher_quality": {"min_words": 10**6}}}
-    run(parse_config(settings(documents, tmp_path / "run", **nothing)))
+    run(parse_config(audited_config(documents, tmp_path / "run", **nothing)))
     with pytest.raises(NothingToAuditError, match="no document took part"):
         audit_dedup(load_run(str(tmp_path / "run")), EVERYTHING, 1)
 
@@ -248,7 +251,7 @@ def test_a_source_of_copies_raises_both_alarms(documents, tmp_path):
     text = json.loads(documents.read_text().splitlines()[0])["text"]
     copies = [json.dumps({"id": str(n), "text": text + f" {n}"}) for n in range(40)]
     (tmp_path / "copies.jsonl").write_text("\n".join(copies) + "\n")
-    config = settings(documents, tmp_path / "run")
+    config = audited_config(documents, tmp_path / "run")
     config["sources"].append({"name": "copies", "path": str(tmp_path / "copies.jsonl"), "id": "id"})
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
     for _ in range(2):  # the second run computes nothing, and says the same

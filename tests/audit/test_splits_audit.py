@@ -5,15 +5,17 @@ import shutil
 
 import pytest
 
-from tests.audit.small_run import Truth, alter_decisions, settings, write_documents
-from tests.e2e.real_text import shingles
-from tests.e2e.test_commands import winnow
-from tests.text.specification import words
+from tests.support.commands import winnow
+from tests.support.configs import audited_config
+from tests.support.corpora import write_documents
+from tests.support.finished import alter_decisions
+from tests.support.similarity import Truth, shingles
+from tests.support.specification import words
 from winnow import schemas
 from winnow.audit.splits import audit_splits
 from winnow.config.config import parse_config
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +26,14 @@ def documents(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(documents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "run"
-    run(parse_config(settings(documents, folder)))
+    run(parse_config(audited_config(documents, folder)))
     return load_run(str(folder))
 
 
 @pytest.fixture(scope="module")
 def without_dedup(documents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("off") / "run"
-    run(parse_config(settings(documents, folder, dedup="off")))
+    run(parse_config(audited_config(documents, folder, dedup="off")))
     return load_run(str(folder))
 
 
@@ -94,7 +96,7 @@ def test_a_pair_between_splits_is_seen(finished, tmp_path):
 
 def test_a_threshold_above_the_pairs_is_no_fault(documents, tmp_path):
     """Pairs from 0.8 on are shown; only those at the run's own threshold are a fault."""
-    config = settings(documents, tmp_path / "run", dedup={"threshold": 1.0, "minhash": {"bands": 1, "rows": 256}})
+    config = audited_config(documents, tmp_path / "run", dedup={"threshold": 1.0, "minhash": {"bands": 1, "rows": 256}})
     run(parse_config(config))
     audit = audit_splits(load_run(str(tmp_path / "run")))
     assert audit.pairs_count > 0 and audit.at_threshold == 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.small_run import Truth, alter_decisions
-from tests.e2e.nights import night_config
-from tests.e2e.real_text import jaccard, shingles
-from tests.e2e.test_commands import winnow
-from tests.text.specification import words
+from tests.support.commands import winnow
+from tests.support.configs import night_config
+from tests.support.finished import alter_decisions
+from tests.support.similarity import Truth, jaccard, shingles
+from tests.support.specification import words
 from winnow import schemas
 from winnow.audit.earlier_runs import _is_segment
 from winnow.audit.splits import audit_splits

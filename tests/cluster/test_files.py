@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.faults.runs import wait_for
+from tests.support.configs import unread_config
+from tests.support.fault_runs import wait_for
 from winnow.config.config import parse_config
 from winnow.engine.metrics import NAMES
 
@@ -68,7 +69,7 @@ def test_kuberay_files_keep_our_rules(name):
     assert ray["authOptions"] == {"mode": "token"}
     assert spec["entrypoint"].startswith("exec ")  # a stop reaches the run, not a shell around it
     wait = yaml.safe_load(spec["runtimeEnvYAML"])["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]
-    grace = parse_config({"run": "r", "sources": [{"name": "s", "path": "p"}]}).compute.grace_seconds
+    grace = parse_config(unread_config()).compute.grace_seconds
     assert int(wait) > grace
     for group in [ray["headGroupSpec"], *ray["workerGroupSpecs"]]:
         pod = group["template"]["spec"]

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from tests.cluster.clusters import ENVIRONMENT, end_family
-from tests.cluster.hosts import Hosts, three_hosts
-from tests.faults.hooks import environment
-from tests.faults.runs import Runs, wait_for
+from tests.support.clusters import ENVIRONMENT, end_family
+from tests.support.fault_hooks import environment
+from tests.support.fault_runs import Runs, wait_for
+from tests.support.hosts import Hosts, three_hosts
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster, end_family
-from tests.faults.hooks import environment
-from tests.faults.runs import Runs, shards_of, wait_for
-from tests.faults.test_faults import STAGES
+from tests.support.clusters import ENVIRONMENT, ROOT, Cluster, cluster, end_family
+from tests.support.configs import run_config, source_of
+from tests.support.fault_hooks import environment
+from tests.support.fault_runs import STAGES, Runs, wait_for
+from tests.support.finished import shards_of
 from winnow.config.config import parse_config
 from winnow.runs.run import run
 
@@ -68,13 +69,12 @@ def test_the_corpus_through_ray_job_submit_with_a_node_lost_equals_one_machine(t
     """All of the corpus of real text; the node that tokenises is killed."""
     if not CORPUS.is_dir():
         pytest.skip("needs the corpus of real text in a folder `shared/corpus` beside the repository")
-    config = {
-        "run": str(tmp_path / "alone"),
-        "sources": [{"name": "real", "path": f"{CORPUS}/[01]*.jsonl.zst", "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "shards": {"splits": {"val": 0.05}},
-        "compute": {"executor": "inline", "unit_mb": 24, "partition_mb": 32},
-    }
+    config = run_config(
+        tmp_path / "alone",
+        source_of(f"{CORPUS}/[01]*.jsonl.zst", "real", id="id"),
+        shards={"splits": {"val": 0.05}},
+        compute={"unit_mb": 24, "partition_mb": 32},
+    )
     run(parse_config(config))
     there_config = config | {"run": str(tmp_path / "run"), "compute": config["compute"] | {"executor": "ray"}}
     (tmp_path / "upload").mkdir()

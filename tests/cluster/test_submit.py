@@ -12,10 +12,11 @@ import orjson
 import pytest
 import yaml
 
-from tests.cluster.clusters import ENVIRONMENT, ROOT, Cluster, cluster
-from tests.e2e.test_commands import winnow
-from tests.faults.hooks import environment
-from tests.faults.runs import Runs, wait_for
+from tests.support.clusters import ENVIRONMENT, ROOT, Cluster, cluster
+from tests.support.commands import winnow
+from tests.support.configs import unread_config
+from tests.support.fault_hooks import environment
+from tests.support.fault_runs import Runs, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,7 @@ def test_a_job_that_another_one_stops_ends_submit_with_75_and_one_that_is_killed
 
 def test_the_job_is_given_the_options(tmp_path, monkeypatch):
     config = tmp_path / "c.yaml"
-    sources = [{"name": "s", "path": "/raw/*.jsonl"}]
-    config.write_text(yaml.safe_dump({"run": "/r/a", "sources": sources, "dedup": {"index": "/r/index"}}))
+    config.write_text(yaml.safe_dump(unread_config("/r/a", "/raw/*.jsonl", dedup={"index": "/r/index"})))
     jobs = []
 
     class Client:
@@ -143,12 +143,12 @@ def test_the_job_is_given_the_options(tmp_path, monkeypatch):
 
 def test_paths_must_be_absolute_and_a_missing_cluster_is_told(tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text(yaml.safe_dump({"run": "runs/a", "sources": [{"name": "s", "path": "raw/*.jsonl"}]}))
+    config.write_text(yaml.safe_dump(unread_config("runs/a", "raw/*.jsonl")))
     code, output = winnow("submit", str(config))
     assert code == 2
     assert "run: runs/a" in output
     assert "path of source s: raw/*.jsonl" in output
-    config.write_text(yaml.safe_dump({"run": "/r/a", "sources": [{"name": "s", "path": "/raw/*.jsonl"}]}))
+    config.write_text(yaml.safe_dump(unread_config("/r/a", "/raw/*.jsonl")))
     code, output = winnow("submit", str(config), "--address", "http://127.0.0.1:1")
     assert code == 2
     assert "no Ray cluster takes jobs at http://127.0.0.1:1" in output

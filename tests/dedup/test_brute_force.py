@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.dedup.brute_force import similar_pairs
+from tests.support.brute_force import similar_pairs
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])

@@ -12,8 +12,9 @@ import pytest
 import yaml
 import zstandard
 
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import articles
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.errors import UnreadableShareError
@@ -29,15 +30,9 @@ def lines(prefix: str, texts=TEXTS) -> bytes:
 
 
 def finished_run(folder: Path, path="in", **sections):
-    config = {
-        "run": str(folder / "run"),
-        "sources": [{"name": "s", "path": str(folder / path), "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "dedup": False,
-        "shards": {"sequence_tokens": 127, "splits": {}},
-        **sections,
-        "compute": {"executor": "inline", "max_unreadable_share": 1.0, **sections.get("compute", {})},
-    }
+    sections = {"dedup": False, "shards": {"sequence_tokens": 127, "splits": {}}} | sections
+    compute = {"max_unreadable_share": 1.0} | sections.pop("compute", {})
+    config = run_config(folder / "run", source_of(folder / path, id="id"), **sections, compute=compute)
     run(parse_config(config))
     return load_run(str(folder / "run"))
 
@@ -182,11 +177,7 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_ends_with_a_message_and_the_same_command_goes_on(folder, small_disk):
     (folder / "in" / "a.jsonl").write_bytes(lines("a", [f"{n} {t}" for n in range(40) for t in TEXTS]))
-    config = {
-        "run": str(small_disk / "run"),
-        "sources": [{"name": "s", "path": str(folder / "in"), "id": "id"}],
-        "compute": {"executor": "inline"},
-    }
+    config = run_config(small_disk / "run", source_of(folder / "in", id="id"), filter={})
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "jobs", "run", str(folder / "c.yaml")]
     full = subprocess.run(command, capture_output=True, text=True)
@@ -209,12 +200,7 @@ def test_a_document_of_200_mb(folder):
         out.write(lines("a"))
         out.write(json.dumps({"id": "giant", "text": giant}).encode() + b"\n")
         out.write(lines("b"))
-    config = {
-        "run": str(folder / "run"),
-        "sources": [{"name": "s", "path": str(folder / "in"), "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "compute": {"executor": "inline"},
-    }
+    config = run_config(folder / "run", source_of(folder / "in", id="id"))
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
     subprocess.run([sys.executable, "-m", "jobs", "run", str(folder / "c.yaml")], check=True, stdout=subprocess.DEVNULL)
     finished = load_run(str(folder / "run"))

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
 
-from tests.dedup.brute_force import similar_pairs
-from tests.e2e.processes import command
+from tests.support.brute_force import similar_pairs
+from tests.support.configs import corpus_config
+from tests.support.processes import command
 from winnow import schemas
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.flow.records import RunRecords
@@ -36,13 +37,7 @@ def runs(shared, tmp_path_factory) -> dict[str, RunRecords]:
     folder = tmp_path_factory.mktemp("brute")
     finished = {}
     for verify in ("estimate", "signature", "exact"):
-        config = {
-            "run": str(folder / "run"),
-            "sources": [{"name": "corpus", "path": f"{shared}/corpus/[01]*.jsonl.zst", "id": "id"}],
-            "filter": {"mode": "annotate"},
-            "dedup": {"verify": verify},
-            "compute": {"executor": "inline"},
-        }
+        config = corpus_config(shared, folder / "run", dedup={"verify": verify}, compute={"executor": "inline"})
         subprocess.run(command(config, folder / "c.yaml"), check=True, stdout=subprocess.DEVNULL)
         finished[verify] = load_run(config["run"])
     return finished

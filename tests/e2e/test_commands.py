@@ -1,30 +1,23 @@
 """The command line as users and schedulers meet it: messages and exit codes."""
 
-import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from jobs.__main__ import app
-from tests.e2e.sample import settings, write_sample
 from winnow.report.printable import printable
-
-
-def winnow(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    logging.getLogger("winnow").handlers = []  # they write to the runner's stream, which is closed now
-    return result.exit_code, result.output
+from tests.support.commands import winnow
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("commands")
     write_sample(folder / "data", 40)
-    (folder / "c.yaml").write_text(yaml.safe_dump(settings(folder / "data", folder / "run")))
+    (folder / "c.yaml").write_text(yaml.safe_dump(sample_config(folder / "data", folder / "run")))
     code, output = winnow("run", str(folder / "c.yaml"))
     assert code == 0, output
     return folder / "c.yaml", folder / "run"
@@ -142,9 +135,9 @@ def test_kernels_leave_ray_alone():
     code = (
         "import sys, pkgutil, importlib\n"
         "for package in ('text', 'dedup', 'tokens', 'shards', 'sources'):\n"
-        "    module = importlib.import_module(f'winnow.{package}')\n"
-        "    for info in pkgutil.walk_packages(module.__path__, module.__name__ + '.'):\n"
-        "        importlib.import_module(info.name)\n"
+        "    module = importlib.import_module(f'pipeline.{package}')\n"
+        "    for info in pkgutil.iter_modules(module.__path__):\n"
+        "        importlib.import_module(f'pipeline.{package}.{info.name}')\n"
         "loaded = [m for m in sys.modules if m == 'ray' or m.startswith(('winnow.engine', 'winnow.stages'))]\n"
         "assert not loaded, loaded"
     )

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.processes import command, kill_when
+from tests.support.configs import corpus_config
+from tests.support.processes import command, kill_when
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.runs.run import load_run_vocabulary
 from winnow.runs.state import load_run
@@ -18,13 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def config(shared: Path, run: Path, **compute) -> dict:
-    return {
-        "run": str(run),
-        "sources": [{"name": "corpus", "path": f"{shared}/corpus/[01]*.jsonl.zst", "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "shards": {"shard_mb": 32},
-        "compute": compute,
-    }
+    return corpus_config(shared, run, shards={"shard_mb": 32}, compute=compute)
 
 
 def hashes(run: Path) -> dict[str, str]:

@@ -10,18 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.shards import shown_text
-from tests.e2e.sample import settings, write_sample
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
 from winnow.audit.verify.verify import check_shards
-from winnow.config.config import parse_config
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
 from winnow.finished.convert import convert
-from winnow.finished.shards import read_stored, stored_shards
 from winnow.flow.records import RunRecords
-from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
-from winnow.shards.formats.formats import FORMATS
+from winnow.finished.shards import read_stored, stored_shards
+from winnow.runs.run import load_run_vocabulary, run
 from winnow.shards.formats.raw import NAMES
+from winnow.shards.formats.formats import FORMATS
 from winnow.stages.shards.shard_set import described_formats, files_of
 
 SHARDS = {"sequence_tokens": 63, "shard_tokens": 4000, "splits": {"val": 0.1}}
@@ -35,7 +36,7 @@ def sample(tmp_path_factory) -> Path:
 
 
 def finish(sample: Path, folder: Path, **shards) -> RunRecords:
-    context = run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
+    context = run(parse_config(sample_config(sample, folder, shards=SHARDS | shards)))
     assert context.run.of("shards")
     return load_run(str(folder))
 
@@ -137,7 +138,7 @@ def test_verify_names_the_damaged_file_and_the_damage(finished, tmp_path, patter
 
 
 def test_unit_sizes_and_format_order_change_no_byte(finished, sample, tmp_path):
-    config = settings(sample, tmp_path / "run", shards=SHARDS | {"formats": ["mds", "litdata", "raw", "parquet"]})
+    config = sample_config(sample, tmp_path / "run", shards=SHARDS | {"formats": ["mds", "litdata", "raw", "parquet"]})
     config["compute"] |= {"unit_mb": 1, "partition_mb": 1}
     run(parse_config(config))
     again = load_run(str(tmp_path / "run"))
@@ -156,7 +157,7 @@ def test_what_is_lost_is_written_again_with_the_same_bytes(finished, sample, tmp
     folder = copy / finished.shards
     for pattern in ("*.parquet", "raw/train/*.idx", "mds/train/index.json", "litdata/val/*.bin"):
         next(folder.glob(pattern)).unlink()
-    context = run(parse_config(settings(sample, copy, shards=SHARDS | {"formats": list(FORMATS)})))
+    context = run(parse_config(sample_config(sample, copy, shards=SHARDS | {"formats": list(FORMATS)})))
     computed = {s.name: s.units - s.reused for s in context.engine.summaries if s.units > s.reused}
     assert set(computed) == {"shards", "shard_index"}
     assert contents(folder) == before
@@ -367,12 +368,12 @@ def files_on_disk(finished: RunRecords) -> dict[str, Path]:
 )
 def test_impossible_formats_are_refused(sample, tmp_path, shards, message):
     with pytest.raises(ConfigError, match=message):
-        parse_config(settings(sample, tmp_path / "run", shards=shards))
+        parse_config(sample_config(sample, tmp_path / "run", shards=shards))
 
 
 @pytest.mark.parametrize("shards", [{"shard_mb": 5000}, {"shard_tokens": 2_000_000_000}])
 def test_shards_too_large_for_a_format_are_refused_before_any_work(sample, tmp_path, shards):
-    config = parse_config(settings(sample, tmp_path / "run", shards={"formats": ["parquet", "mds"], **shards}))
+    config = parse_config(sample_config(sample, tmp_path / "run", shards={"formats": ["parquet", "mds"], **shards}))
     with pytest.raises(ConfigError, match="mds cannot hold a shard of .* 4 GiB"):
         run(config)
     assert not (tmp_path / "run" / "work").exists()

@@ -13,16 +13,19 @@ import orjson
 import pytest
 import yaml
 
-from tests.e2e.nights import ledger, night_config
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import night_config
+from tests.support.corpora import articles
+from tests.support.finished import ledger
+from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import LeaseHeldError
 from winnow.engine.lease import hold_lease
-from winnow.errors import ConfigError, LeaseHeldError
-from winnow.index.folder import Index
-from winnow.runs.corpus import CORPUS, add_new_inputs, is_unchanged
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.index.folder import Index
+from winnow.runs.folder import CORPUS
+from winnow.runs.corpus import add_new_inputs, is_unchanged
+from winnow.runs.run import run
 from winnow.storage.local_store import LocalStore
 
 ROOT = Path(__file__).parents[2]

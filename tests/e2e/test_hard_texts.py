@@ -5,7 +5,9 @@ import random
 
 import pytest
 
-from tests.e2e.real_text import jaccard, shingles, texts_and_decisions
+from tests.support.configs import run_config, source_of
+from tests.support.finished import texts_and_decisions
+from tests.support.similarity import jaccard, shingles
 from winnow import schemas
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
@@ -63,14 +65,8 @@ def test_outcomes(verify, tmp_path):
     rows = [(f"{name}/{n}", *case) for name, cases in CASES.items() for n, case in enumerate(cases)]
     data = tmp_path / "data.jsonl"
     data.write_text("\n".join(json.dumps({"id": name, "text": text}) for name, text, _ in rows))
-    config = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": "hard", "path": str(data), "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "dedup": {"verify": verify, "keep": ["first"]},
-        "shards": {"sequence_tokens": 63},
-        "compute": {"executor": "inline"},
-    }
+    dedup = {"verify": verify, "keep": ["first"]}
+    config = run_config(tmp_path / "run", source_of(data, "hard", id="id"), dedup=dedup, shards={"sequence_tokens": 63})
     run(parse_config(config))
     finished = load_run(config["run"])
     texts, decisions = texts_and_decisions(finished)

@@ -5,8 +5,9 @@ import random
 
 import pytest
 
-from tests.e2e.real_text import texts_and_decisions
-from tests.e2e.sample import article
+from tests.support.configs import run_config, source_of, unread_config
+from tests.support.corpora import article
+from tests.support.finished import texts_and_decisions
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
@@ -46,14 +47,12 @@ def folder(tmp_path_factory):
 
 
 def kept(folder, tmp_path, keep, sources=("second", "first"), verify="estimate") -> list[str]:
-    config = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": name, "path": f"{folder}/{name}.jsonl", "id": "id"} for name in sources],
-        "filter": {"mode": "annotate"},
-        "dedup": {"verify": verify} | ({} if keep is None else {"keep": keep}),
-        "shards": {"sequence_tokens": 127},
-        "compute": {"executor": "inline"},
-    }
+    config = run_config(
+        tmp_path / "run",
+        *(source_of(f"{folder}/{name}.jsonl", name, id="id") for name in sources),
+        dedup={"verify": verify} | ({} if keep is None else {"keep": keep}),
+        shards={"sequence_tokens": 127},
+    )
     run(parse_config(config))
     finished = load_run(config["run"])
     texts, decisions = texts_and_decisions(finished)
@@ -99,4 +98,4 @@ def test_a_tie_goes_to_the_next_rule_and_at_last_to_the_earliest(folder, tmp_pat
 
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ConfigError, match=r"keep\.0.*source_priority"):
-        parse_config({"run": "x", "sources": [{"name": "a", "path": "b"}], "dedup": {"keep": ["best"]}})
+        parse_config(unread_config(dedup={"keep": ["best"]}))

@@ -15,8 +15,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from jobs.shards import shards
-from jobs.summary import print_summary
-from tests.e2e.sample import article
+from winnow.report.summary import print_summary
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import article
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError, UnreadableShareError
@@ -74,15 +75,10 @@ def write_labelled(folder: Path) -> int:
 
 
 def labelled_settings(folder: Path, run_folder: Path, shards: dict | None = None, **more) -> dict:
-    more.setdefault("filter", {"mode": "annotate"})
-    return {
-        "run": str(run_folder),
-        "sources": [{"name": "mail", "path": str(folder), "id": "id", "label": "kind"}],
-        "shards": {"row": "document", "sequence_tokens": ROW, "shard_tokens": ROW * 40, "splits": SPLITS}
-        | (shards or {}),
-        **more,
-        "compute": {"executor": "inline", "max_unreadable_share": 0.1} | more.get("compute", {}),
-    }
+    rows = {"row": "document", "sequence_tokens": ROW, "shard_tokens": ROW * 40, "splits": SPLITS}
+    compute = {"max_unreadable_share": 0.1} | more.pop("compute", {})
+    mail = source_of(folder, "mail", id="id", label="kind")
+    return run_config(run_folder, mail, shards=rows | (shards or {}), **more, compute=compute)
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +356,7 @@ def test_commands_show_labels(data, tmp_path):
     config["sources"] = [{"name": "mail", "path": str(tmp_path / "data"), "label": "y", "id": "id"}]
     context = run(parse_config(config))
     console = Console(record=True, width=200)
-    print_summary(context, 1.0, console)
+    print_summary(context.run, console)
     told = console.export_text()
     assert "labels, rows in each split" in told
     assert "1 of 1 removed duplicates carried another label than their keeper" in told

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from ftfy import fix_text
 
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
-from tests.text.test_lines import counted, removed
+from tests.support.commands import winnow
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import articles
+from tests.support.line_reference import counted, removed
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
@@ -58,14 +59,13 @@ def write(folder: Path, count: int = 300) -> dict[str, list[str]]:
 
 
 def config(folder: Path, lines, name: str = "run", **compute):
-    return {
-        "run": str(folder / name),
-        "sources": [{"name": s, "path": f"{folder}/{s}-*.jsonl", "id": "id"} for s in ("web", "books")],
-        "filter": {"mode": "annotate"},
-        "dedup": {"lines": lines},
-        "shards": {"sequence_tokens": 127},
-        "compute": {"executor": "inline", "unit_mb": 1, **compute},
-    }
+    return run_config(
+        folder / name,
+        *(source_of(f"{folder}/{s}-*.jsonl", s, id="id") for s in ("web", "books")),
+        dedup={"lines": lines},
+        shards={"sequence_tokens": 127},
+        compute={"unit_mb": 1, **compute},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_units_batches_and_ranges_change_nothing(context, finished, folder, monk
     again = load_run(other.config.run)
     assert shards(again) == shards(finished)
     assert measured(again) == measured(finished)
-    sets = [[r.outputs[name].hash for r in w.boilerplate for name in ("keys", "listed")] for w in (context, other)]
+    sets = [[r.outputs[name].hash for r in w.run.of("boilerplate_set") for name in ("keys", "listed")] for w in (context, other)]
     assert sets[0] == sets[1]
     lists = [listed_lines(f.store, f.of("boilerplate_set"), f.of("measure"), first=100) for f in (finished, again)]
     assert lists[0] == lists[1]
@@ -196,12 +196,12 @@ def test_units_batches_and_ranges_change_nothing(context, finished, folder, monk
 def test_another_limit_recomputes_what_it_changes_and_nothing_else(folder, written):
     first = run(parse_config(config(folder, ON, "limits")))
     same = run(parse_config(config(folder, {**ON, "max_documents": 31}, "limits")))
-    assert [r.outputs["keys"].hash for r in same.boilerplate] == [r.outputs["keys"].hash for r in first.boilerplate]
+    assert [r.outputs["keys"].hash for r in same.run.of("boilerplate_set")] == [r.outputs["keys"].hash for r in first.run.of("boilerplate_set")]
     assert {name for name, units in computed(same).items() if units} == {"boilerplate"}
     web_only = run(parse_config(config(folder, {**ON, "max_documents": 45}, "limits")))
     units = computed(web_only)
     assert units["lines"] == 0
-    assert 0 < units["measure"] < len(web_only.measured)  # the units of the other source stay
+    assert 0 < units["measure"] < len(web_only.run.of("measure"))  # the units of the other source stay
     back = run(parse_config(config(folder, ON, "limits")))
     assert sum(computed(back).values()) == 0
 
@@ -212,7 +212,7 @@ def test_off_costs_nothing_and_leaves_no_trace(folder, written):
     finished = load_run(off.config.run)
     signals = pq.read_schema(finished.store.path(finished.parts[0].signals["path"]))
     assert "removed_lines" not in signals.names
-    assert set(off.measured[0].outputs) == {"unreadable", "documents-000", "signals-000", "signatures-000"}
+    assert set(off.run.of("measure")[0].outputs) == {"unreadable", "documents-000", "signals-000", "signatures-000"}
     assert all("boilerplate" not in source for source in finished.manifest["sources"].values())
     code, output = winnow("lines", finished.store.root)
     assert code == 2

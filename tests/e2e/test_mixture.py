@@ -11,15 +11,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.e2e.sample import settings, write_sample
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
+from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import parse_config
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
 from winnow.finished.explain import explain
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 from winnow.shards.order import keyed_hash
 from winnow.stages.mixture import _TAG, RULE, budgets
 from winnow.stages.tables import read_ipc
@@ -54,7 +56,7 @@ def mixed(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixed") / "run"
 
     def of(**shards):
-        run(parse_config(settings(sample, folder, shards=SHARDS | shards)))
+        run(parse_config(sample_config(sample, folder, shards=SHARDS | shards)))
         return load_run(str(folder))
 
     return of
@@ -63,7 +65,7 @@ def mixed(sample, tmp_path_factory):
 def ledger(finished, stage: str) -> list[dict]:
     """Rows of a ledger with the source and tokens (one copy) of each document."""
     rows = []
-    for number, record in enumerate(finished.of(stage)):
+    for number, record in enumerate(finished.records[stage]):
         tokens = read_ipc(finished.store, finished.of("tokenise")[number].outputs["tokens"].reference())
         lengths = {row["doc"]: len(row["ids"]) + 1 for row in tokens.to_pylist()}
         documents = pq.read_table(finished.store.path(finished.parts[number].documents["path"])).to_pylist()
@@ -140,7 +142,7 @@ def test_a_budget_alone_takes_all_sources_as_one(mixed):
 
 
 def test_a_budget_counts_the_copies_of_weights(sample, tmp_path):
-    config = settings(sample, tmp_path / "run", shards=SHARDS | {"max_tokens": 20_000})
+    config = sample_config(sample, tmp_path / "run", shards=SHARDS | {"max_tokens": 20_000})
     config["sources"][0]["weight"] = 3.0
     found = load_run(run(parse_config(config)).config.run)
     train = [row for row in ledger(found, "decide") if row["split"] == "train"]
@@ -154,11 +156,13 @@ def hashes(finished) -> dict[str, str]:
     return {shard["path"]: shard["sha256"] for split in splits.values() for shard in split["shards"]}
 
 
-def test_units_do_not_change_a_byte(mixed, sample, tmp_path):
+def test_units_and_partitions_do_not_change_a_byte(mixed, sample, tmp_path, monkeypatch):
     shards = {"mixture": SHARES, "max_tokens": 60_000, "row": "best_fit"}
     expected = hashes(mixed(**shards))
-    config = settings(sample, tmp_path / "run", shards=SHARDS | shards, compute={"unit_mb": 1, "worker_memory_mb": 256})
-    run(parse_config(config))
+    many_units(monkeypatch)
+    many_partitions(monkeypatch)
+    context = run(parse_config(sample_config(sample, tmp_path / "run", shards=SHARDS | shards)))
+    assert len(context.run.parts) > 5 and context.layout["partitions"] > 1
     assert hashes(load_run(str(tmp_path / "run"))) == expected
 
 
@@ -184,7 +188,7 @@ def test_stats_count_the_tokens_of_each_source_in_the_set(mixed, shards):
 
 def test_a_source_that_gives_nothing_is_told(sample, tmp_path):
     shards = SHARDS | {"mixture": {"web": 1, "books": 1, "notes": 1e-12}, "splits": {}}
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings(sample, tmp_path / "run", shards=shards)))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(sample_config(sample, tmp_path / "run", shards=shards)))
     code, output = winnow("run", str(tmp_path / "c.yaml"))
     assert code == 0, output
     assert output.count("WARNING") == 1
@@ -213,7 +217,7 @@ def test_why_tells_of_the_mixture(mixed):
     ],
 )
 def test_settings_that_cannot_be(sample, tmp_path, shards, weight, message):
-    config = settings(sample, tmp_path / "run", shards=SHARDS | shards)
+    config = sample_config(sample, tmp_path / "run", shards=SHARDS | shards)
     config["sources"][0]["weight"] = weight
     with pytest.raises(ConfigError, match=message):
         parse_config(config)
@@ -226,7 +230,7 @@ def test_budgets_that_nothing_meets_are_told(mixed, sample, tmp_path):
         mixed(mixture=SHARES, max_tokens=10**9)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.txt").write_text(" ")
-    config = settings(sample, tmp_path / "run", shards=SHARDS | {"mixture": SHARES})
+    config = sample_config(sample, tmp_path / "run", shards=SHARDS | {"mixture": SHARES})
     config["sources"][2]["path"] = str(tmp_path / "empty")
     with pytest.raises(ConfigError, match="asks for documents of source notes, but none"):
         run(parse_config(config))

@@ -9,15 +9,16 @@ import numpy as np
 import orjson
 import pytest
 
-from tests.e2e.processes import command
-from tests.e2e.sample import article
-from tests.faults.runs import shards_of
-from winnow.config.config import parse_config
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import article
+from tests.support.finished import shards_of
+from tests.support.processes import command
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
+from winnow.runs.state import load_run
 from winnow.runs.corpus import is_unchanged
 from winnow.runs.plan import plan_run
 from winnow.runs.run import load_run_vocabulary, run
-from winnow.runs.state import load_run
 
 BUCKET = "winnow-named-runs"
 TEMPLATE = (
@@ -61,18 +62,14 @@ def far(s3, given, tmp_path) -> str:
 
 
 def config(place: object, tmp_path: Path, name: str, **sections) -> dict:
-    source = {"name": "talks", "path": str(tmp_path / "talks.jsonl"), "prompt": "q", "response": "a"}
-    return {
-        "run": str(tmp_path / name),
-        "sources": [source | {"chat_template": f"{place}/chat.jinja"}],
-        "filter": {"mode": "annotate"},
+    talks = source_of(tmp_path / "talks.jsonl", "talks", prompt="q", response="a", chat_template=f"{place}/chat.jinja")
+    own = {
         "tokenise": {"encoding": f"{place}/own.tiktoken", "pattern": "gpt2"},
         "select": {"encoder": {"dimensions": 64}, "clusters": {"centres": f"{place}/centres.npy"}},
         "shards": {"row": "document", "sequence_tokens": 2000},
-        "compute": {"executor": "inline"},
         "storage": {"scratch": str(tmp_path / "scratch"), "retries": 0},
-        **sections,
     }
+    return run_config(tmp_path / name, talks, **own | sections)
 
 
 def stages(context) -> dict[str, bool]:

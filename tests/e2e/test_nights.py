@@ -13,8 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from tests.e2e.nights import ledger, night_config, real_lines, renamed, write_nights
-from tests.e2e.sample import articles
+from tests.support.configs import night_config
+from tests.support.corpora import articles, real_lines, renamed, write_nights
+from tests.support.finished import ledger
 from winnow import schemas
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
@@ -273,7 +274,7 @@ def test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went
         raise StageFailedError("shards", [], 1)
 
     with monkeypatch.context() as patch:
-        patch.setattr("winnow.runs.run._save_state", fail)
+        patch.setattr("winnow.runs.run.save_state", fail)
         with pytest.raises(StageFailedError):
             run(night(tmp_path, 1, files[1:]))
     assert index.segments() == {}

@@ -9,11 +9,13 @@ import orjson
 import pytest
 import yaml
 
-from tests.e2e.processes import command, kill_when
-from tests.e2e.sample import settings, write_sample
-from tests.faults.hooks import environment
-from tests.faults.runs import shards_of
-from tests.faulty_objects import FaultyServer
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
+from tests.support.fault_hooks import environment
+from tests.support.faulty_objects import FaultyServer
+from tests.support.finished import shards_of
+from tests.support.processes import command, kill_when
+from tests.support.small_work import many_units
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
@@ -32,7 +34,7 @@ def local(tmp_path_factory):
     """Inputs, and the shards of a run on this disk."""
     folder = tmp_path_factory.mktemp("local")
     write_sample(folder / "data")
-    config = settings(folder / "data", folder / "run", compute=SMALL, shards=SHARDS)
+    config = sample_config(folder / "data", folder / "run", compute=SMALL, shards=SHARDS)
     run(parse_config(config))
     return folder
 
@@ -54,7 +56,7 @@ def bucket(s3, local, tmp_path):
 def remote(bucket: str, tmp_path: Path, **sections) -> dict:
     storage = {"scratch": str(tmp_path / "scratch"), "retries": 2} | sections.pop("storage", {})
     compute = SMALL | sections.pop("compute", {})
-    return settings(
+    return sample_config(
         f"{bucket}/data", f"{bucket}/run", **{"shards": SHARDS} | sections, compute=compute, storage=storage
     )
 
@@ -90,10 +92,7 @@ def test_inputs_in_a_store_and_the_run_on_a_disk(bucket, local, tmp_path):
 
 def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypatch):
     """Byte ranges of JSONL, and row groups of Parquet."""
-    from winnow.stages.ingest import slices
-
-    monkeypatch.setattr(slices, "plan_count", _in_small_units(slices.plan_count, 2))
-    monkeypatch.setattr(slices, "plan_measure", _in_small_units(slices.plan_measure, 3))
+    many_units(monkeypatch)
     context = run(parse_config(remote(bucket, tmp_path)))
     assert len(context.run.of("measure")) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
@@ -128,10 +127,6 @@ def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_
     run(config)
     finished = load_run(config.run)
     assert all(balance.expected == balance.found for balance in recount(finished))
-
-
-def _in_small_units(plan, place):
-    return lambda *arguments: plan(*arguments[:place], 20_000, *arguments[place + 1 :])
 
 
 @pytest.mark.ray
@@ -225,7 +220,8 @@ def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
 
 def test_nights_in_a_store(bucket, local, tmp_path):
     """A corpus that grows, its index beside it: the sets and the list of a corpus on a disk."""
-    from winnow.runs.corpus import CORPUS, add_new_inputs
+    from winnow.runs.folder import CORPUS
+    from winnow.runs.corpus import add_new_inputs
     from winnow.storage.open_store import open_store
 
     files = {"disk": tmp_path / "corpus", "s3": f"{bucket}/corpus"}
@@ -234,7 +230,7 @@ def test_nights_in_a_store(bucket, local, tmp_path):
     listed = {}
     for where, folder in files.items():
         sections = {"compute": SMALL | {"max_unreadable_share": 0.2}, "storage": {"scratch": str(tmp_path / "scratch")}}
-        config = settings(data[where], folder, **sections)
+        config = sample_config(data[where], folder, **sections)
         config["sources"] = [{"name": "web", "path": f"{data[where]}/web-*", "id": "url"}]
         parsed = parse_config(config)
         store = open_store(str(data[where]))
@@ -264,7 +260,7 @@ def test_a_run_and_its_index_in_different_places(bucket, local, tmp_path):
     for name, (runs, index) in places.items():
         found[name] = []
         for number, night in enumerate(nights):
-            config = settings(local / "data", f"{runs}/{number}", dedup={"index": f"{index}/index"})
+            config = sample_config(local / "data", f"{runs}/{number}", dedup={"index": f"{index}/index"})
             config["sources"] = [{"name": "web", "path": f"{local}/data/{night}", "id": "url"}]
             config["storage"] = {"scratch": str(tmp_path / "scratch")}
             context = run(parse_config(config))
@@ -276,5 +272,5 @@ def test_a_run_and_its_index_in_different_places(bucket, local, tmp_path):
 def test_secrets_in_the_config_are_refused_and_not_repeated(tmp_path):
     for setting in ({"run": "s3://KEY:hidden@bucket/run"}, {"storage": {"endpoint": "http://KEY:hidden@minio"}}):
         with pytest.raises(ConfigError) as refused:
-            parse_config(settings(tmp_path, tmp_path / "run") | setting)
+            parse_config(sample_config(tmp_path, tmp_path / "run") | setting)
         assert "hidden" not in str(refused.value) and "hidden" not in repr(refused.value.__cause__)

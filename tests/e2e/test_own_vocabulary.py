@@ -6,7 +6,8 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.__main__ import app
-from tests.e2e.sample import write_sample
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import write_sample
 from winnow.config.config import load_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -20,14 +21,9 @@ def config(tmp_path, monkeypatch):
 
     def write(run_folder="run", **sections):
         path = tmp_path / f"{run_folder}.yaml"
-        values = {
-            "run": str(tmp_path / run_folder),
-            "sources": [{"name": "web", "path": str(tmp_path / "in" / "web*"), "id": "url"}],
-            "filter": {"mode": "annotate"},
-            "compute": {"executor": "inline", "max_unreadable_share": 0.5},
-            "shards": {"sequence_tokens": 63},
-            **sections,
-        }
+        web = source_of(tmp_path / "in" / "web*", "web", id="url")
+        fixed = {"compute": {"max_unreadable_share": 0.5}, "shards": {"sequence_tokens": 63}}
+        values = run_config(tmp_path / run_folder, web, **fixed | sections)
         path.write_text(yaml.safe_dump(values))
         return str(path)
 

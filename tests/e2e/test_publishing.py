@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 import yaml
 
-from tests.e2e.sample import settings, write_sample
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
 from winnow.audit.verify.verify import check_shards
 from winnow.config.config import parse_config
 from winnow.runs.run import run
@@ -28,7 +29,7 @@ def killed_before_the_second_shard(point: str, **where) -> None:
 
 def config(folder: Path, seed: int) -> dict:
     sections = {"shards": {"sequence_tokens": 63, "shard_tokens": 4000, "seed": seed}}
-    described = settings(folder / "in", folder / "run", **sections)
+    described = sample_config(folder / "in", folder / "run", **sections)
     described["compute"] = {"executor": "inline", "unit_mb": 1, "max_unreadable_share": 0.1}
     return described
 

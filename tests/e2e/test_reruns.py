@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.sample import articles
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import articles
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
@@ -21,6 +22,7 @@ from winnow.finished.explain import explain, find, unreadable
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.storage.local_store import LocalStore
+from winnow.storage.store import Store
 
 
 def write(path: Path, seed: int, count: int) -> None:
@@ -29,15 +31,8 @@ def write(path: Path, seed: int, count: int) -> None:
 
 
 def config(folder: Path, *paths: Path, **compute):
-    return parse_config(
-        {
-            "run": str(folder / "run"),
-            "sources": [{"name": "s", "path": [str(path) for path in paths], "id": "id"}],
-            "filter": {"mode": "annotate"},
-            "shards": {"sequence_tokens": 127},
-            "compute": {"executor": "inline", "unit_mb": 1, **compute},
-        }
-    )
+    sections = {"shards": {"sequence_tokens": 127}, "compute": {"unit_mb": 1, **compute}}
+    return parse_config(run_config(folder / "run", source_of(paths, id="id"), **sections))
 
 
 def hashes(finished) -> list[str]:
@@ -119,7 +114,7 @@ def test_a_new_source_does_not_read_the_old_ones_again(tmp_path):
     write(tmp_path / "a.jsonl", 0, 700)  # over 1 MB: units of its own
     write(tmp_path / "b.jsonl", 1, 60)
     settings = config(tmp_path, tmp_path / "a.jsonl").model_dump(mode="json")
-    old_units = len(run(parse_config(settings)).measured)
+    old_units = len(run(parse_config(settings)).run.of("measure"))
     settings["sources"].append({"name": "t", "path": str(tmp_path / "b.jsonl"), "id": "id"})
     context = run(parse_config(settings))
     assert old_units > 1
@@ -173,6 +168,25 @@ def test_why_speaks_of_the_finished_run_while_another_one_has_failed(tmp_path):
     assert [record.reason.split(":")[0] for record in unreadable(finished, "nothing")] == ["null text"]
     assert unreadable(finished, "l") == []
     assert len(unreadable(finished, "a.jsonl")) == 1
+
+
+def test_a_file_that_a_passing_fault_hid_is_read_by_the_same_command(tmp_path, monkeypatch):
+    write(tmp_path / "a.jsonl", 1, 60)
+    write(tmp_path / "b.jsonl", 2, 60)
+    open_input = Store.open_input
+
+    def no_permission(store, path):
+        if path == str(tmp_path / "b.jsonl"):
+            raise PermissionError(13, "Permission denied", path)
+        return open_input(store, path)
+
+    settings = config(tmp_path, tmp_path / "a.jsonl", tmp_path / "b.jsonl", max_unreadable_share=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "open_input", no_permission)
+        run(settings)
+    assert holds(tmp_path).manifest["books"]["outcomes"]["unreadable"] == 1
+    run(settings)
+    assert holds(tmp_path).manifest["books"]["outcomes"]["unreadable"] == 0
 
 
 def test_books_of_a_wrong_kind_of_file_do_not_depend_on_unit_size(tmp_path):

@@ -7,15 +7,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.real_text import run_settings, texts_and_decisions, write_part
-from tests.e2e.sample import articles, settings, write_sample
-from tests.rows.reference import best_fit_decreasing, taught_windows
+from tests.support.configs import files_config, run_config, sample_config, source_of
+from tests.support.corpora import articles, write_part, write_sample
+from tests.support.finished import texts_and_decisions
+from tests.support.row_reference import best_fit_decreasing, taught_windows
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import parse_config
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
 from winnow.finished.explain import explain
-from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
+from winnow.runs.run import load_run_vocabulary, run
 from winnow.shards.order import order_keys
 from winnow.stages.shards import shards as shards_stage
 from winnow.stages.tables import read_ipc
@@ -50,7 +51,7 @@ def finished(sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows") / "run"
 
     def of(kind: str):
-        config = settings(sample, folder, shards=shard_settings(kind))
+        config = sample_config(sample, folder, shards=shard_settings(kind))
         config["sources"][1]["weight"] = 2.5
         run(parse_config(config))
         return load_run(str(folder))
@@ -234,9 +235,9 @@ def hashes(finished) -> dict[str, str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_units_partitions_and_interruptions_do_not_change_a_byte(finished, sample, tmp_path, kind, monkeypatch):
     expected = hashes(finished(kind))
-    monkeypatch.setattr("winnow.stages.shards.shuffle.partitions_for", lambda *_: 13)
+    monkeypatch.setattr("winnow.engine.exchange.partitions_for", lambda *_: 13)
     monkeypatch.setattr("winnow.stages.shards.row_groups.UNIT_DOCUMENTS", 45)
-    config = settings(sample, tmp_path / "run", shards=shard_settings(kind), compute={"unit_mb": 1, "attempts": 1})
+    config = sample_config(sample, tmp_path / "run", shards=shard_settings(kind), compute={"unit_mb": 1, "attempts": 1})
     config["sources"][1]["weight"] = 2.5
     read, calls = shards_stage.read_rows, []
 
@@ -282,8 +283,9 @@ def small_run(tmp_path, texts: list[str], shards: dict):
     folder.mkdir()
     for n, text in enumerate(texts):
         (folder / f"{n}.txt").write_text(text)
-    config = settings(folder, tmp_path / "run", shards=shards, dedup=False)
-    run(parse_config(config | {"sources": [{"name": "s", "path": f"{folder}/*.txt"}]}))
+    compute = {"max_unreadable_share": 0.05}
+    config = run_config(tmp_path / "run", source_of(f"{folder}/*.txt"), shards=shards, dedup=False, compute=compute)
+    run(parse_config(config))
     return load_run(str(tmp_path / "run"))
 
 
@@ -321,7 +323,7 @@ def test_rows_of_real_text_decode_to_the_kept_documents(shared, tmp_path, kind):
     shards = shard_settings(kind) | {"sequence_tokens": 512, "shard_tokens": 300_000}
     shards["best_fit"] = shards.get("best_fit", {}) | {"group_documents": 400}
     shards["window"] = shards.get("window", {}) | {"stride_tokens": 400}
-    config = run_settings(inputs, tmp_path / "run", verify="signature")
+    config = files_config(inputs, tmp_path / "run", verify="signature")
     run(parse_config(config | {"shards": shards}))
     found = load_run(str(tmp_path / "run"))
     vocabulary = load_run_vocabulary(found.config)
@@ -360,10 +362,10 @@ def test_no_document_at_all_gives_no_shard(tmp_path):
 )
 def test_settings_that_cannot_be(tmp_path, shards, message):
     with pytest.raises(ConfigError, match=message):
-        parse_config(settings(tmp_path, tmp_path / "run", shards={"sequence_tokens": ROW} | shards))
+        parse_config(sample_config(tmp_path, tmp_path / "run", shards={"sequence_tokens": ROW} | shards))
 
 
 def test_a_vocabulary_without_the_named_end_of_text(sample, tmp_path):
-    config = settings(sample, tmp_path / "run", tokenise={"end_of_text": "<|stop|>"})
+    config = sample_config(sample, tmp_path / "run", tokenise={"end_of_text": "<|stop|>"})
     with pytest.raises(ConfigError, match=r"tokenise.end_of_text \(<\|stop\|>\) is not among its special tokens"):
         run(parse_config(config))

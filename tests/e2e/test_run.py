@@ -10,15 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 from ftfy import fix_text
 
-from tests.e2e.processes import command, kill_when
-from tests.e2e.sample import settings, write_sample
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
+from tests.support.processes import command, kill_when
+from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
-from winnow.errors import UnreadableShareError
 from winnow.finished.explain import examples, explain, find
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.errors import UnreadableShareError
+from winnow.runs.run import run
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def sample(sample_records) -> Path:
 def reference(sample, tmp_path_factory):
     """One finished run, in this process."""
     folder = tmp_path_factory.mktemp("reference") / "run"
-    context = run(parse_config(settings(sample, folder)))
+    context = run(parse_config(sample_config(sample, folder)))
     return context, load_run(str(folder))
 
 
@@ -124,42 +126,48 @@ def test_every_removed_document_has_a_kept_keeper_at_the_threshold(reference):
             assert texts[row["doc"]]["text"] == texts[row["keeper"]]["text"]
 
 
-def test_near_duplicates_stay_in_one_split(reference):
-    """A removed document and its keeper would have gone to the same split: the keeper's component draws it."""
-    context, finished = reference
+def test_both_splits_have_documents(reference):
+    """Which documents go together is for test_splits.py."""
+    _, finished = reference
     assert {row["split"] for row in decisions(finished) if row["outcome"] == "kept"} == {"train", "val"}
 
 
-@pytest.mark.parametrize(
-    "compute",
-    [{"unit_mb": 1, "worker_memory_mb": 256}, {"partition_mb": 1}],
-    ids=["small units", "small partitions"],
-)
-def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_path, compute):
+@pytest.mark.parametrize("units", [False, True], ids=["few units", "many units"])
+@pytest.mark.parametrize("partitions", [False, True], ids=["few partitions", "many partitions"])
+def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_path, monkeypatch, units, partitions):
     context, _ = reference
-    run(parse_config(settings(sample, tmp_path / "run", compute=compute)))
+    if units:
+        many_units(monkeypatch)
+    if partitions:
+        many_partitions(monkeypatch)
+    compute = {"unit_mb": 1, "partition_mb": 1, "worker_memory_mb": 256}
+    other = run(parse_config(sample_config(sample, tmp_path / "run", compute=compute)))
+    assert (len(other.parts) > 10) == units and len(context.run.parts) == 1
+    assert (len(other.run.of("keepers")) > 1) == partitions == (other.layout["partitions"] > 1)
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
 @pytest.mark.ray
 def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monkeypatch):
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    many_units(monkeypatch, 80_000)
     context, _ = reference
-    run(parse_config(settings(sample, tmp_path / "run", compute={"executor": "ray", "workers": 2})))
+    other = run(parse_config(sample_config(sample, tmp_path / "run", compute={"executor": "ray", "workers": 2})))
+    assert len(other.parts) > 3
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
 def test_a_second_run_computes_nothing(reference, sample):
     context, finished = reference
     before = {path: path.stat().st_mtime_ns for path in Path(context.config.run).rglob("*.parquet")}
-    again = run(parse_config(settings(sample, Path(context.config.run))))
+    again = run(parse_config(sample_config(sample, Path(context.config.run))))
     assert all(summary.reused == summary.units for summary in again.engine.summaries)
     assert {path: path.stat().st_mtime_ns for path in Path(context.config.run).rglob("*.parquet")} == before
 
 
 def rerun(sample, tmp_path, **sections) -> dict[str, int]:
     """Units computed by each stage when a finished run is run again with other settings."""
-    context = run(parse_config(settings(sample, tmp_path / "run", **sections)))
+    context = run(parse_config(sample_config(sample, tmp_path / "run", **sections)))
     return {s.name: s.units - s.reused for s in context.engine.summaries}
 
 
@@ -174,6 +182,9 @@ def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
     shards = {"sequence_tokens": 63, "shard_mb": 1, "splits": {"val": 0.1}}
     computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards)
     assert [name for name, units in computed.items() if units] == ["shards"]
+    compute = {"worker_memory_mb": 512, "attempts": 2}
+    computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards, compute=compute)
+    assert not any(computed.values())  # how it is computed names no work
     computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards | {"seed": 8})
     assert [name for name, units in computed.items() if units] == ["decide", "shuffle", "layout", "shards"]
     computed = rerun(
@@ -185,7 +196,7 @@ def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
 
 def test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there(tmp_path):
     write_sample(tmp_path / "data", 40)
-    config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
+    config = parse_config(sample_config(tmp_path / "data", tmp_path / "run"))
     run(config)
     before = load_run(str(tmp_path / "run"))
     (tmp_path / "data" / "notes" / "new.txt").write_text("Something else was written here. " * 30)
@@ -198,7 +209,7 @@ def test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there(t
 
 def test_new_files_keep_the_numbers_of_old_ones(tmp_path):
     write_sample(tmp_path / "data")
-    config = parse_config(settings(tmp_path / "data", tmp_path / "run"))
+    config = parse_config(sample_config(tmp_path / "data", tmp_path / "run"))
     run(config)
     (tmp_path / "data" / "notes" / "000.txt").write_text("A new note, long after the others. " * 20)
     context = run(config)
@@ -233,7 +244,7 @@ def test_why_names_the_rows_that_hold_the_document(reference):
 
 
 def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
-    context = run(parse_config(settings(sample, tmp_path / "run", filter={"mode": "filter"})))
+    context = run(parse_config(sample_config(sample, tmp_path / "run", filter={"mode": "filter"})))
     finished = load_run(context.config.run)
     filtered = next(examples(finished, schemas.FILTERED))
     story = explain(finished, filtered)
@@ -243,7 +254,7 @@ def test_failed_rules_are_in_the_ledger_in_both_modes(sample, tmp_path):
 
 
 def test_verify_finds_an_altered_and_a_missing_shard(sample, tmp_path):
-    run(parse_config(settings(sample, tmp_path / "run")))
+    run(parse_config(sample_config(sample, tmp_path / "run")))
     finished = load_run(str(tmp_path / "run"))
     assert check_shards(finished) == []
     assert all(balance.expected == balance.found for balance in recount(finished))
@@ -260,7 +271,7 @@ def test_verify_finds_an_altered_and_a_missing_shard(sample, tmp_path):
 
 
 def test_weights_make_copies_and_leave_out(sample, tmp_path):
-    config = settings(sample, tmp_path / "run")
+    config = sample_config(sample, tmp_path / "run")
     config["sources"][0]["weight"] = 2.5
     config["sources"][1]["weight"] = 0.5
     finished = load_run(run(parse_config(config)).config.run)
@@ -273,7 +284,7 @@ def test_weights_make_copies_and_leave_out(sample, tmp_path):
 
 
 def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
-    config = settings(sample, tmp_path / "run", compute={"max_unreadable_share": 0.001})
+    config = sample_config(sample, tmp_path / "run", compute={"max_unreadable_share": 0.001})
     with pytest.raises(UnreadableShareError, match=r"2 of \d+ records") as told:
         run(parse_config(config))
     (table,) = (tmp_path / "run").glob("work/measure/*/*.unreadable.parquet")
@@ -285,7 +296,7 @@ def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
             and row["reason"].split(": ", 1)[-1] in line
             and f"row {row['doc'] & 0xFFFFFFFF}:" in line
         )
-    run(parse_config(settings(sample, tmp_path / "run")))  # a higher share goes on with what was read
+    run(parse_config(sample_config(sample, tmp_path / "run")))  # a higher share goes on with what was read
 
 
 @pytest.mark.slow
@@ -293,7 +304,7 @@ def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
 def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_path, executor):
     context, _ = reference
     run_folder = tmp_path / "run"
-    line = command(settings(sample, run_folder, compute={"executor": executor, "unit_mb": 1}), tmp_path / "c.yaml")
+    line = command(sample_config(sample, run_folder, compute={"executor": executor, "unit_mb": 1}), tmp_path / "c.yaml")
     moments = ("work/measure/*/*.json", "work/bands/*/*.json", "work/tokenise/*/*.json")
     kills = [kill_when(line, lambda pattern=pattern: any(run_folder.glob(pattern))) for pattern in moments]
     assert any(kills)

@@ -7,14 +7,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.sample import article, settings, write_sample
+from tests.support.configs import run_config, sample_config, source_of
+from tests.support.corpora import article, write_sample
+from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.config.config import parse_config
 from winnow.errors import ConfigError
+from winnow.config.config import parse_config
 from winnow.finished.explain import examples, explain
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 
 SELECT = {
     "semantic": {"epsilon": 0.1},
@@ -24,7 +26,7 @@ SELECT = {
 
 def select_settings(folder: Path, run_folder: Path, select=SELECT, **sections) -> dict:
     compute = {"unit_mb": 1, "partition_mb": 1} | sections.pop("compute", {})
-    return settings(folder, run_folder, select=select, compute=compute, **sections)
+    return sample_config(folder, run_folder, select=select, compute=compute, **sections)
 
 
 def reworded(text: str) -> str:
@@ -110,9 +112,12 @@ def test_every_semantic_duplicate_has_a_keeper_that_was_kept(reference):
         assert row["copies"] == 0
 
 
-def test_same_bytes_for_other_units(sample, reference, tmp_path):
+def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch):
     # the embedding of a document depends on its text alone; where cuts are made must not matter
-    run(parse_config(select_settings(sample, tmp_path / "run", compute={"unit_mb": 64, "partition_mb": 256})))
+    many_units(monkeypatch)
+    many_partitions(monkeypatch)
+    context = run(parse_config(select_settings(sample, tmp_path / "run")))
+    assert len(context.run.parts) > 10 and len(context.run.of("semantic_keepers")) > 1 and context.layout["partitions"] > 1
     assert shards(load_run(str(tmp_path / "run"))) == shards(reference[1])
 
 
@@ -161,13 +166,13 @@ def test_a_larger_budget_holds_the_smaller_sample_and_embeds_nothing_again(sampl
 
 
 def test_a_budget_over_the_corpus_takes_everything(sample, tmp_path):
-    from jobs.summary import selection_lines
+    from winnow.flow.select_accounting import selection_lines
 
     select = {"semantic": "off", "sample": {"target_tokens": 10**9}}
     context = run(parse_config(select_settings(sample, tmp_path / "run", select)))
     assert "embed" not in context.run.records  # nothing looks at vectors
     assert load_run(str(tmp_path / "run")).manifest["books"]["outcomes"].get(schemas.SAMPLED_OUT, 0) == 0
-    assert "all of it is taken" in "\n".join(selection_lines(context))
+    assert "all of it is taken" in "\n".join(selection_lines(context.run))
 
 
 def test_an_altered_cosine_or_keeper_is_found(reference, tmp_path):
@@ -228,7 +233,11 @@ def test_explore_near_and_export(reference, tmp_path, capsys):
             assert point.pair[1] < point.pair[0]  # the one before
     rows = export_embeddings(finished, str(tmp_path / "out"))
     tables = [pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
-    assert sum(table.num_rows for table in tables) == rows == sum(r.counters["documents"] for r in finished.of("embed"))
+    assert (
+        sum(table.num_rows for table in tables)
+        == rows
+        == sum(r.counters["documents"] for r in finished.of("embed"))
+    )
     everything = [row for table in tables for row in table.to_pylist()]
     vectors = np.array([row["vector"] for row in everything], np.float32)
     products = np.tril(vectors @ vectors.T, -1)
@@ -277,13 +286,8 @@ def test_stored_centres_give_the_same_clusters(sample, reference, tmp_path):
 @pytest.mark.parametrize("number", ["auto", 50])
 def test_small_and_odd_corpora(tmp_path, texts, expected, number):
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    config = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": "a", "path": str(tmp_path / "a.jsonl")}],
-        "filter": {"mode": "annotate"},
-        "select": {"clusters": {"number": number}, "sample": {"target_tokens": 10**6, "cluster_temperature": 0.0}},
-        "compute": {"executor": "inline"},
-    }
+    select = {"clusters": {"number": number}, "sample": {"target_tokens": 10**6, "cluster_temperature": 0.0}}
+    config = run_config(tmp_path / "run", source_of(tmp_path / "a.jsonl", "a"), select=select)
     run(parse_config(config))
     finished = load_run(str(tmp_path / "run"))
     assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
@@ -346,14 +350,8 @@ def test_explore_before_a_first_run_decides_nothing_and_is_gone_on_from(tmp_path
             file.write(json.dumps({"text": hostile + words}) + "\n")
             if n < 6:
                 file.write(json.dumps({"text": f"{hostile}{words} and one more {n}"}) + "\n")
-    values = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": "a", "path": str(data / "a.jsonl")}],
-        "filter": {"mode": "annotate"},
-        "dedup": "off",
-        "select": {"semantic": {"epsilon": 0.13}},
-        "compute": {"executor": "inline"},
-    }
+    select = {"semantic": {"epsilon": 0.13}}
+    values = run_config(tmp_path / "run", source_of(data / "a.jsonl", "a"), dedup="off", select=select)
     config.write_text(yaml.safe_dump(values))
     told = CliRunner().invoke(app, ["select", str(config), "--explore"])
     assert told.exit_code == 0, told.output
@@ -385,13 +383,12 @@ def test_parts_of_which_nothing_is_kept(tmp_path, stored):
     for name, texts in {"a": empty, "b": empty, "c": ["one text here", "and another one", "a third of them"]}.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     np.save(tmp_path / "centres.npy", np.eye(2, 256, dtype=np.float32))
-    config = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": name, "path": str(tmp_path / f"{name}.jsonl")} for name in "abc"],
-        "filter": {"mode": "annotate"},
-        "select": {"clusters": {"centres": str(tmp_path / "centres.npy")} if stored else {}},
-        "compute": {"executor": "inline", "unit_mb": 1},
-    }
+    config = run_config(
+        tmp_path / "run",
+        *(source_of(tmp_path / f"{name}.jsonl", name) for name in "abc"),
+        select={"clusters": {"centres": str(tmp_path / "centres.npy")} if stored else {}},
+        compute={"unit_mb": 1},
+    )
     run(parse_config(config))
     finished = load_run(str(tmp_path / "run"))
     assert len(finished.of("assign")) >= 3

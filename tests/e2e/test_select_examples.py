@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.configs import run_config, source_of
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
@@ -20,7 +21,7 @@ from winnow.finished.explain import examples, explain
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
 from winnow.runs.state import load_run
-from winnow.sources.catalogue import InputError
+from winnow.errors import InputError
 
 SEA = "harbour tide sail anchor mast cargo gull rope captain storm deck island pilot wave lantern".split()
 LAW = "court statute appeal judge clause verdict hearing tenant contract witness counsel ruling oath bail lease".split()
@@ -48,14 +49,13 @@ def data(tmp_path_factory) -> Path:
 
 def config(data: Path, run_folder: Path, select: dict, **compute):
     return parse_config(
-        {
-            "run": str(run_folder),
-            "sources": [{"name": n, "path": str(data / f"{n}.jsonl"), "id": "id"} for n in ("a", "b")],
-            "filter": {"mode": "annotate"},
-            "select": {"encoder": {"dimensions": 64}, **select},
-            "shards": {"sequence_tokens": 127},
-            "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1, **compute},
-        }
+        run_config(
+            run_folder,
+            *(source_of(data / f"{n}.jsonl", n, id="id") for n in ("a", "b")),
+            select={"encoder": {"dimensions": 64}, **select},
+            shards={"sequence_tokens": 127},
+            compute={"unit_mb": 1, "partition_mb": 1, **compute},
+        )
     )
 
 
@@ -130,7 +130,7 @@ def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
 
 def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     from jobs.select import select as explore
-    from jobs.summary import selection_lines
+    from winnow.flow.select_accounting import selection_lines
 
     context = run(config(data, tmp_path / "run", {"semantic": "off", "quality": quality(data)}))
     finished = load_run(str(tmp_path / "run"))
@@ -142,7 +142,7 @@ def test_quality_alone_judges_and_leaves_out_nothing(data, tmp_path, capsys):
     table = pq.read_table(finished.store.path(finished.of("scores")[0].outputs["scores"].path)).to_pandas()
     for point in books["curve"]:
         assert point["kept"] == pytest.approx((table["quality"] >= point["threshold"]).mean())
-    assert "no quality threshold" in "\n".join(selection_lines(context))
+    assert "no quality threshold" in "\n".join(selection_lines(context.run))
     with pytest.raises(SystemExit, match="0"):
         explore(str(tmp_path / "run"), True, 50, 0)
     assert "AUC" in capsys.readouterr().out
@@ -240,10 +240,10 @@ def test_why_tells_each_step(whole, capsys):
 
 
 def test_the_summary_tells_each_step(whole):
-    from jobs.summary import selection_lines
+    from winnow.flow.select_accounting import selection_lines
 
     context, _ = whole
-    lines = "\n".join(selection_lines(context))
+    lines = "\n".join(selection_lines(context.run))
     for words in ("AUC", "below quality 0.3", "nearest to their cluster's centre", "drawn toward a target", "sampled"):
         assert words in lines
 
@@ -402,16 +402,15 @@ def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
         "importance": {"target": str(data / "sea.jsonl")},
         "sample": {"target_tokens": 1_000},
     }
-    values = {
-        "run": str(tmp_path / "run"),
-        "sources": [
-            {"name": name, "path": str(folder / f"{name}.jsonl")}
+    values = run_config(
+        tmp_path / "run",
+        *(
+            source_of(folder / f"{name}.jsonl", name)
             for name, folder in (("e", tmp_path), ("b", data), ("f", tmp_path))
-        ],
-        "filter": {"mode": "annotate"},
-        "select": select,
-        "compute": {"executor": "inline", "unit_mb": 1, "partition_mb": 1},
-    }
+        ),
+        select=select,
+        compute={"unit_mb": 1, "partition_mb": 1},
+    )
     context = run(parse_config(values))
     finished = load_run(str(tmp_path / "run"))
     assert [record.counters.get("documents", 0) for record in context.run.of("quality")].count(0) >= 2

@@ -6,14 +6,15 @@ import logging
 import orjson
 import pytest
 
-from tests.e2e.sample import articles
-from tests.e2e.test_commands import winnow
+from tests.support.commands import winnow
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import articles
+from winnow.errors import ConfigError
 from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import LEASE, hold_lease
-from winnow.errors import ConfigError
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 from winnow.runs.status import status_of
 from winnow.storage.local_store import LocalStore
 
@@ -21,15 +22,8 @@ from winnow.storage.local_store import LocalStore
 def config(folder):
     lines = [json.dumps({"id": n, "text": text}) for n, text in enumerate(articles(1, 30))]
     (folder / "a.jsonl").write_text("\n".join(lines))
-    return parse_config(
-        {
-            "run": str(folder / "run"),
-            "sources": [{"name": "s", "path": f"{folder}/a.jsonl"}],
-            "filter": {"mode": "annotate"},
-            "shards": {"sequence_tokens": 127},
-            "compute": {"executor": "inline", "attempts": 1},
-        }
-    )
+    sections = {"shards": {"sequence_tokens": 127}, "compute": {"attempts": 1}}
+    return parse_config(run_config(folder / "run", source_of(f"{folder}/a.jsonl"), **sections))
 
 
 def test_a_finished_run(tmp_path):
@@ -89,6 +83,9 @@ def test_a_run_that_goes_on_and_one_that_died(tmp_path, monkeypatch):
     with hold_lease(LocalStore(str(tmp_path / "run"))):
         assert status_of(str(tmp_path / "run")).state == "running"
         assert (tmp_path / "run" / LEASE).exists()
+    dead = {"host": "elsewhere", "pid": 1, "started": "1", "expires": 1.0}
+    LocalStore(str(tmp_path / "run")).replace(LEASE, orjson.dumps(dead))  # kill -9 leaves the lease, too
+    assert status_of(str(tmp_path / "run")).state == "died"
 
 
 def test_units_done_are_counted_from_their_records(tmp_path, monkeypatch):

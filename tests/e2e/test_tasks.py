@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.sample import articles, settings, write_sample
+from tests.support.configs import run_config, sample_config, source_of
+from tests.support.corpora import articles, write_sample
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.config.config import parse_config
 from winnow.errors import ConfigError
-from winnow.runs.run import load_run_vocabulary, run
+from winnow.config.config import parse_config
 from winnow.runs.state import load_run
+from winnow.runs.run import load_run_vocabulary, run
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS
 from winnow.stages.ingest.slices import reader_settings
 from winnow.stages.shards.postprocess import row_extras
@@ -33,16 +34,11 @@ def bert_tokenizer():
     return reference
 
 
-def config_of(folder: Path, source: dict, **sections) -> dict:
+def config_of(folder: Path, fields: dict, **sections) -> dict:
     shards = {"sequence_tokens": ROW, "splits": {"val": 0.1}, "columns": ["docs"], **sections.pop("shards", {})}
-    return {
-        "run": str(folder / "run"),
-        "sources": [{"name": "data", "path": str(folder / "data.jsonl"), **source}],
-        "filter": {"mode": "annotate"},
-        "shards": shards,
-        "compute": {"executor": "inline", "max_unreadable_share": 0.5} | sections.pop("compute", {}),
-        **sections,
-    }
+    compute = {"max_unreadable_share": 0.5} | sections.pop("compute", {})
+    data = source_of(folder / "data.jsonl", "data", **fields)
+    return run_config(folder / "run", data, shards=shards, compute=compute, **sections)
 
 
 def finish(config: dict):
@@ -257,7 +253,7 @@ def test_units_and_partitions_do_not_change_a_byte(tmp_path, row, monkeypatch):
     assert (tmp_path / "data.jsonl").stat().st_size > 1_100_000
     config = config_of(tmp_path, {"messages": "talk"}, shards={"row": row, "shard_tokens": 40_000})
     expected = shard_hashes(finish(config))
-    monkeypatch.setattr("winnow.stages.shards.shuffle.partitions_for", lambda *_: 13)
+    monkeypatch.setattr("winnow.engine.exchange.partitions_for", lambda *_: 13)
     monkeypatch.setattr("winnow.stages.shards.row_groups.UNIT_DOCUMENTS", 45)
     other = finish({**config, "run": str(tmp_path / "other"), "compute": {**config["compute"], "unit_mb": 1}})
     assert shard_hashes(other) == expected
@@ -313,7 +309,7 @@ def test_pairs_and_conversations_do_not_share_a_run(tmp_path):
 
 def test_plain_runs_name_the_same_work_as_without_any_of_this(tmp_path):
     write_sample(tmp_path / "data", 12)
-    context = run(parse_config(settings(tmp_path / "data", tmp_path / "run")))
+    context = run(parse_config(sample_config(tmp_path / "data", tmp_path / "run")))
     tokens = read_ipc(context.engine.store, context.run.of("tokenise")[0].outputs["tokens"].reference())
     assert tokens.column_names == ["doc", "ids"]
     reader = {"text", "id", "keep", "separator", "invalid_utf8", "max_document_mb"}

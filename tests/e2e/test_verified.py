@@ -9,13 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.real_text import jaccard, run_settings, shingle_hash, shingles, texts_and_decisions, write_part
+from tests.support.configs import files_config
+from tests.support.corpora import write_part
+from tests.support.finished import texts_and_decisions
+from tests.support.similarity import jaccard, shingle_hash, shingles
 from winnow import schemas
 from winnow.audit.verify.similarity import check_similarities
 from winnow.config.config import parse_config
 from winnow.finished.explain import explain
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 
@@ -30,7 +33,7 @@ def real(shared, tmp_path_factory):
 @pytest.fixture(scope="module", params=[pytest.param("signature", marks=pytest.mark.slow), "exact"])
 def finished(request, real, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "run"
-    run(parse_config(run_settings(real, folder, verify=request.param)))
+    run(parse_config(files_config(real, folder, verify=request.param)))
     return load_run(str(folder))
 
 
@@ -125,7 +128,7 @@ def test_why_tells_what_a_similarity_is(finished):
 
 
 def test_sizes_of_units_and_partitions_change_no_fate(finished, real, tmp_path):
-    settings = run_settings(real, tmp_path / "run", verify=finished.config.dedup.verify)
+    settings = files_config(real, tmp_path / "run", verify=finished.config.dedup.verify)
     settings["compute"] |= {"unit_mb": 16, "partition_mb": 64}
     run(parse_config(settings))
     other = load_run(str(tmp_path / "run"))

@@ -34,6 +34,26 @@ def test_numbers_are_kept_and_never_given_again(tmp_path):
     }
     (data / "c.jsonl").unlink()
     assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "a.jsonl": 3}
+    (data / "a.jsonl").unlink()
+    (data / "d.jsonl").write_text("new")  # the highest number is free, and was given
+    assert column_to_numpy(build_catalogue(store, list_inputs(patterns), save=True)) == {"b.jsonl": 2, "d.jsonl": 4}
+
+
+def test_numbers_do_not_follow_the_order_of_the_patterns(tmp_path):
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        (tmp_path / name).write_text("x")
+    entries = [str(tmp_path / "c.jsonl"), f"{tmp_path}/[ab].jsonl"]
+    assert list_inputs({"s": entries}) == list_inputs({"s": entries[::-1]}) == list_inputs({"s": [str(tmp_path)]})
+
+
+def test_one_file_under_two_names_is_read_once_and_by_one_source(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text("x")
+    (tmp_path / "linked").symlink_to(tmp_path / "in")
+    names = [f"{tmp_path}/in/a.jsonl", f"{tmp_path}/linked/a.jsonl"]
+    assert list_inputs({"s": [*names, f"{tmp_path}/in/*"]}) == {"s": names[:1]}
+    with pytest.raises(InputError, match="belongs to two sources, 's' and 't'"):
+        list_inputs({"s": names[:1], "t": names[1:]})
 
 
 def test_looking_only_writes_nothing(tmp_path):

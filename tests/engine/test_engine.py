@@ -4,14 +4,15 @@ import signal
 
 import pytest
 
-from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
+from winnow.errors import NotReadyError
 from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units
+from winnow.engine.config import ComputeConfig
 from winnow.engine.records import Record, Unit
-from winnow.engine.stage import Stage
-from winnow.errors import NotReadyError, StorageError
+from winnow.engine.stage import Stage, Workspace
 from winnow.stages.tables import read_listing
 from winnow.storage.local_store import LocalStore
+from winnow.errors import StorageError
 from winnow.storage.store import Store
 
 BIG = 10_000_000  # over the size at which a stage runs in the driver
@@ -58,6 +59,36 @@ def test_another_fingerprint_is_another_result(tmp_path, changed):
     stage = {"name": "s", "version": 1, "settings": {}, "run": work} | changed
     engine(tmp_path).run(Stage(**stage), units(2))
     assert marks(LocalStore(str(tmp_path))) == 4
+
+
+def test_what_changes_no_result_names_no_other_work(tmp_path):
+    engine(tmp_path).run(Stage("s", 1, {}, work, {"batch_bytes": 1}), units(2))
+    again = engine(tmp_path)
+    again.run(Stage("s", 1, {}, work, {"batch_bytes": 2}), units(2))
+    assert again.summaries[0].reused == 2
+
+
+def test_other_content_under_the_same_path_is_other_work(tmp_path):
+    def planned(path: str, digest: str) -> list[Unit]:
+        return [Unit(0, {"n": 0, "texts": {"path": path, "hash": digest}}, BIG)]
+
+    stage = Stage("s", 1, {}, work)
+    (first,) = engine(tmp_path).run(stage, planned("a.parquet", "1"))
+    assert engine(tmp_path).run(stage, planned("b.parquet", "1")) == [first]
+    assert engine(tmp_path).run(stage, planned("a.parquet", "2")) != [first]
+
+
+def work_that_is_overtaken(unit: Unit, workspace: Workspace) -> None:
+    """Before it commits, somebody else has."""
+    workspace.write("out.bin", lambda draft: draft.write(b"x") and 1)
+    stage = Stage("s", 1, {}, work_that_is_overtaken)
+    theirs = Record("s", stage.fingerprint, stage.key(unit), unit.number, workspace.outputs, {"n": 99})
+    assert workspace.store.create_exclusive(stage.record_path(theirs.key), theirs.to_json())
+
+
+def test_of_two_records_of_one_unit_the_first_counts(tmp_path):
+    (record,) = engine(tmp_path).run(Stage("s", 1, {}, work_that_is_overtaken), units(1))
+    assert record.counters == {"n": 99}
 
 
 class RefusingStore(LocalStore):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from jobs.prestart_ray import WORTH_BYTES, cores_needed
+from tests.support.configs import unread_config
 from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
 
 
@@ -32,8 +33,7 @@ def config(tmp_path, monkeypatch):
     def write(size=WORTH_BYTES, **settings):
         (tmp_path / "in.jsonl").write_bytes(b"\n" * size)
         path = tmp_path / "config.yaml"
-        sources = [{"name": "a", "path": str(tmp_path / "*.jsonl")}]
-        path.write_text(yaml.safe_dump({"run": str(tmp_path / "run"), "sources": sources, **settings}))
+        path.write_text(yaml.safe_dump(unread_config(str(tmp_path / "run"), str(tmp_path / "*.jsonl"), **settings)))
         return str(path)
 
     return write

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.shards.dataset.sets import write_set
+from tests.support.shard_sets import write_set
 
 pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 pytestmark = pytest.mark.slow

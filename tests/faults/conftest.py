@@ -1,6 +1,6 @@
 import pytest
 
-from tests.faults.runs import Runs
+from tests.support.fault_runs import Runs
 
 
 @pytest.fixture(scope="session")

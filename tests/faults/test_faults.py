@@ -11,28 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.runs import SELECT, Runs, ended, shards_of, started, wait_for
+from tests.support.fault_runs import SELECT, STAGES, Runs, ended, started, wait_for
+from tests.support.finished import shards_of
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.runs.status import status_of
-
-STAGES = (
-    "measure",
-    "filter",
-    "bands",
-    "edges",
-    "components",
-    "candidates",
-    "keepers",
-    "decide",
-    "tokenise",
-    "embed",
-    "shuffle",
-    "layout",
-    "shards",
-)
 
 
 def every_stage(*fast: str):

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.faults.runs import ended, started, wait_for
+from tests.support.fault_runs import ended, started, wait_for
 
 SLOW_UNITS = {"point": "unit", "do": "sleep", "seconds": 0.5}
 

@@ -6,7 +6,8 @@ import pytest
 
 from winnow import schemas
 from winnow.config.config import parse_config
-from winnow.engine.engine import Engine, NotReadyError
+from winnow.engine.engine import Engine
+from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import FLOW, REASONS, balances, run_steps, stage_names
 from winnow.report.manifest import manifest_of

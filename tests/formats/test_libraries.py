@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import tokenizers
 
-from tests.e2e.sample import articles, settings, write_sample
 from tests.formats.peers import read_with
+from tests.support.configs import sample_config
+from tests.support.corpora import articles, write_sample
 from winnow.audit.verify.verify import check_shards
 from winnow.config.config import parse_config
 from winnow.flow.records import RunRecords
-from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
+from winnow.runs.run import load_run_vocabulary, run
 from winnow.stages.shards.shard_set import described_formats
 
 pytestmark = [pytest.mark.slow, pytest.mark.formats]
@@ -85,7 +86,7 @@ def make_set(folder: Path, vocabulary: str, **shards) -> ShardSet:
         "tokenise": {"encoding": vocabulary},
         "shards": {"sequence_tokens": ROW - 1, "shard_tokens": 6000, "splits": {"val": 0.1}, **shards},
     }
-    run(parse_config(settings(folder / "data", folder / "run", **sections)))
+    run(parse_config(sample_config(folder / "data", folder / "run", **sections)))
     finished = load_run(str(folder / "run"))
     loaded = load_run_vocabulary(finished.config)
     return ShardSet(finished, loaded.end_of_text, loaded.size)
@@ -142,7 +143,7 @@ def test_labels_reach_mosaicml_streaming_and_datasets(tmp_path):
     lines = [{"text": text, "kind": ["spam", "ham"][n % 3 == 0]} for n, text in enumerate(articles(3, 60))]
     (tmp_path / "mail.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     shards = {"row": "document", "sequence_tokens": ROW, "shard_tokens": 6000, "formats": ["parquet", "mds"]}
-    config = settings(tmp_path, tmp_path / "run", shards=shards)
+    config = sample_config(tmp_path, tmp_path / "run", shards=shards)
     config["sources"] = [{"name": "mail", "path": str(tmp_path / "mail.jsonl"), "label": "kind"}]
     run(parse_config(config))
     finished = load_run(str(tmp_path / "run"))
@@ -167,7 +168,7 @@ def test_loss_masks_reach_olmo_core(tmp_path):
     talks = [{"q": text[:200], "a": text[200:500]} for text in articles(4, 60) if len(text) > 500]
     (tmp_path / "talks.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
     shards = {"row": "best_fit", "sequence_tokens": ROW - 1, "shard_tokens": 6000, "formats": ["parquet", "raw"]}
-    config = settings(tmp_path, tmp_path / "run", shards=shards)
+    config = sample_config(tmp_path, tmp_path / "run", shards=shards)
     config["sources"] = [{"name": "talks", "path": str(tmp_path / "talks.jsonl"), "prompt": "q", "response": "a"}]
     run(parse_config(config))
     made = ShardSet(load_run(str(tmp_path / "run")), 0, 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rows.reference import best_fit_decreasing, losses, taught_windows
+from tests.support.row_reference import best_fit_decreasing, losses, taught_windows
 from winnow.shards.packing.assemble import fill_rows, position_ids, text_mask, token_columns
 from winnow.shards.packing.best_fit import pack_best_fit
 from winnow.shards.packing.pieces import account, joined, permuted, rows_between

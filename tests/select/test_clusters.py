@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from winnow.select.backends import nearest_centres
+from tests.support.vectors import blobs
 from winnow.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
+from winnow.select.backends import nearest_centres
 from winnow.select.vectors import has_vector, stored_vectors, unit_rows
-
-
-def blobs(count: int, clusters: int, dimensions: int = 32, spread: float = 0.6, seed: int = 1):
-    rng = np.random.default_rng(seed)
-    middle = rng.normal(size=(clusters, dimensions))
-    points = middle[rng.integers(0, clusters, count)] + spread * rng.normal(size=(count, dimensions))
-    return unit_rows(points.astype(np.float32))
 
 
 @pytest.mark.parametrize("levels", [1, 2])

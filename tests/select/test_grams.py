@@ -4,15 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from tests.support.grams import buckets_of
 from winnow.select.kernels.grams import gram_counts, gram_weights
-
-STEP = 0x9E3779B97F4A7C15
-MASK = (1 << 64) - 1
-
-
-def buckets_of(words: list[int], buckets: int) -> list[int]:
-    pairs = [((a * STEP) & MASK) ^ ((b + (a >> 29)) & MASK) for a, b in pairwise(words)]
-    return [gram % buckets for gram in [*words, *pairs]]
 
 
 def test_counts_and_weights():

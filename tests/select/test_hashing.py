@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from tests.e2e.sample import articles
-from winnow.select.encoder import HashingEncoder
+from tests.support.corpora import articles
 from winnow.select.encoder_config import EncoderConfig
+from winnow.select.encoder import HashingEncoder
 from winnow.select.vectors import unit_rows
 from winnow.text.words import hash_words
 

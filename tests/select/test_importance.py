@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.select.test_grams import buckets_of
+from tests.support.grams import buckets_of
 from winnow.select.importance import ImportanceConfig, divergence, importance_log_weights, log_ratio
 from winnow.select.kernels.grams import gram_counts, gram_weights
 from winnow.text.words import hash_words

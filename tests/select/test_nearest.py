@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.select.test_clusters import blobs
+from tests.support.vectors import blobs
 from winnow.select import device_vectors
 from winnow.select.backends import nearest_centres
 from winnow.select.clusters import fit_centres

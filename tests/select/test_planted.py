@@ -5,7 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from tests.select.planted import PAIRS, found_shares, planted
+from tests.support.configs import run_config, source_of
+from tests.support.planted import PAIRS, found_shares, planted
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.runs.run import run
@@ -41,15 +42,13 @@ def test_a_run_removes_paraphrases_for_their_originals(minilm, tmp_path):
             file.write(json.dumps({"id": f"original/{n}", "text": pair[0]}) + "\n")
         for n, text in planted()["paraphrase"]:
             file.write(json.dumps({"id": f"paraphrase/{n}", "text": text}) + "\n")
-    config = {
-        "run": str(tmp_path / "run"),
-        "sources": [{"name": "a", "path": str(tmp_path / "a.jsonl"), "id": "id"}],
-        "filter": {"mode": "annotate"},
-        "dedup": {"keep": ["first"]},
-        "select": {"encoder": {"model": MODEL, "precision": "fp32"}, "semantic": {"epsilon": 0.3}},
-        "shards": {"sequence_tokens": 63},
-        "compute": {"executor": "inline"},
-    }
+    config = run_config(
+        tmp_path / "run",
+        source_of(tmp_path / "a.jsonl", "a", id="id"),
+        dedup={"keep": ["first"]},
+        select={"encoder": {"model": MODEL, "precision": "fp32"}, "semantic": {"epsilon": 0.3}},
+        shards={"sequence_tokens": 63},
+    )
     run(parse_config(config))
     finished = load_run(config["run"])
     documents = pq.read_table(finished.store.path(finished.parts[0].documents["path"]), columns=["doc", "id"])

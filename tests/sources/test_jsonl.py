@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sources.reading import Gathered, read
+from tests.support.reading import Gathered, read
 from winnow.sources.read import read_slice
 from winnow.sources.readers.jsonl import count_lines
 from winnow.sources.slices import FileSlice
@@ -246,7 +246,7 @@ def test_any_cuts_and_any_batch_size_give_the_same(tmp_path_factory, lines, ende
 
 def test_lines_across_many_chunks_and_ranges(tmp_path, monkeypatch):
     monkeypatch.setattr("winnow.sources.readers.streams.CHUNK_BYTES", 7)
-    monkeypatch.setattr("winnow.sources.readers.jsonl.CHUNK_BYTES", 5)
+    monkeypatch.setattr("winnow.sources.readers.streams.CHUNK_BYTES", 5)
     path = tmp_path / "a.jsonl"
     path.write_bytes(SMALL)
     for cut in range(len(SMALL)):
@@ -309,7 +309,7 @@ def test_five_thousand_tiny_files(tmp_path):
 _LARGE = """
 import resource, sys
 from pathlib import Path
-from tests.sources.reading import read
+from tests.support.reading import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = None
 from winnow.sources.read import read_slice

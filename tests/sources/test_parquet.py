@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sources.reading import read
+from tests.support.reading import read
 
 TEXTS = [f"text {number} é" for number in range(1_000)]
 

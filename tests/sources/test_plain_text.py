@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sources.reading import read
+from tests.support.reading import read
 
 
 def test_a_file_is_a_document_byte_order_mark_and_all(tmp_path):

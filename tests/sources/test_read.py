@@ -1,6 +1,6 @@
 import pytest
 
-from tests.sources.reading import open_binary
+from tests.support.reading import open_binary
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig

@@ -12,7 +12,7 @@ import zlib
 import pytest
 import zstandard
 
-from tests.sources.reading import read
+from tests.support.reading import read
 
 LINES = [json.dumps({"text": f"{number} " + "word " * (number % 50)}).encode() + b"\n" for number in range(3_000)]
 TEXTS = [json.loads(line)["text"] for line in LINES]

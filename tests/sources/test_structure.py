@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tests.sources.reading import read
+from tests.support.reading import read
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
 

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.text.specification import hash_word, signals, words
+from tests.support.specification import hash_word, signals, words
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.signals import MEANINGS, SIGNALS, measure
@@ -93,6 +93,12 @@ def test_mixed_text(texts: list[str]) -> None:
 @given(st.lists(st.sampled_from(["a ", "b ", "the ", " c", "\n", "\n\n", ". ", "x1 ", "éa "]), max_size=300))
 def test_repetitive_text(parts: list[str]) -> None:
     check(["".join(parts)])
+
+
+def test_paragraphs_that_come_again_with_space_around_the_text() -> None:
+    spaces = ("", " ", "\u00a0", "\u3000 ")
+    paragraphs = ("ñ", "ñandú", "été à midi, où", "日本語の文章", "one two")
+    check([f"{before}{p}\n\n{p}{after}" for before in spaces for p in paragraphs for after in spaces])
 
 
 @pytest.mark.parametrize("before", ["x", "字", "é", " "])

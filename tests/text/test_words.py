@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.text.specification import fold, hash_word, words
+from tests.support.specification import fold, hash_word, words
 from winnow.text.characters import character_tables
 from winnow.text.words import hash_words
 

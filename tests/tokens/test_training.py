@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tiktoken import Encoding
 from tokenizers import Tokenizer, pre_tokenizers
 
-from tests.e2e.sample import articles
-from winnow.tokens.config import TokeniserConfig
+from tests.support.corpora import articles
 from winnow.tokens.patterns import PATTERNS
 from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _characters, _split, tokenizer_json, train_ranks
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.vocabulary import _parse_ranks, load_vocabulary
 
 ASSIGNED = st.characters(exclude_categories=("Cn", "Cs"))  # libraries of other Unicode versions differ on the rest

@@ -138,8 +138,14 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _balances(run: RunRecords) -> list[Balance]:
     copies = run.total(run.ledger_stage, "copies")
-    shuffled = Balance("documents shuffled against copies of kept", copies, run.total("shuffle", "documents"))
-    return [shuffled, *row_balances(run)]
+    shuffled = {what: run.total("shuffle", what) for what in ("documents", "tokens")}
+    in_splits = {what: sum(run.totals("shuffle", what).values()) for what in shuffled}
+    return [
+        Balance("documents shuffled against copies of kept", copies, shuffled["documents"]),
+        Balance("documents of all splits against shuffled", shuffled["documents"], in_splits["documents"]),
+        Balance("tokens of all splits against shuffled", shuffled["tokens"], in_splits["tokens"]),
+        *row_balances(run),
+    ]
 
 
 def _summary(run: RunRecords) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 from torch.utils.data import DataLoader, default_convert  # noqa: E402
 
-from tests.shards.dataset.sets import numbered_rows, write_set  # noqa: E402
+from tests.support.shard_sets import numbered_rows, write_set  # noqa: E402
 from winnow.shards import ShardDataset  # noqa: E402
 from winnow.shards.dataset import batch_memory  # noqa: E402
 from winnow.shards.dataset.batch_memory import BatchMemory, SentDict, SentList  # noqa: E402

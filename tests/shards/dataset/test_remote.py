@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.objects_server import start_server
-from tests.shards.dataset.sets import numbered_rows, write_set
+from tests.support.objects_server import start_server
+from tests.support.shard_sets import numbered_rows, write_set
 from winnow.errors import ShardError
 from winnow.shards.dataset.remote import ATTEMPTS, RemoteFolder
 from winnow.shards.dataset.shard_set import read_shard_set

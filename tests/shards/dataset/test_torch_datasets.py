@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.shards.dataset.sets import END_OF_TEXT, numbered_rows, write_set
+from tests.support.shard_sets import END_OF_TEXT, numbered_rows, write_set
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 

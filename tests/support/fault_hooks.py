@@ -71,6 +71,6 @@ def environment(marks: Path, *faults: dict) -> dict[str, str]:
     marks.mkdir(parents=True, exist_ok=True)
     return {
         **os.environ,
-        "WINNOW_FAULT_HOOK": "tests.faults.hooks:hook",
+        "WINNOW_FAULT_HOOK": "tests.support.fault_hooks:hook",
         "WINNOW_TEST_FAULTS": json.dumps([{"marks": str(marks), **fault} for fault in faults]),
     }

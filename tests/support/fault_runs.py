@@ -10,20 +10,30 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.sample import settings, write_sample
-from tests.faults.hooks import environment
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
+from tests.support.fault_hooks import environment
+from tests.support.finished import shards_of
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
-from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.runs.run import run
 
-
-def shards_of(folder: Path) -> dict[str, str]:
-    """Hash of every shard, by path."""
-    manifest = load_run(str(folder)).manifest
-    return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
-
-
+STAGES = (
+    "measure",
+    "filter",
+    "bands",
+    "edges",
+    "components",
+    "candidates",
+    "keepers",
+    "decide",
+    "tokenise",
+    "embed",
+    "shuffle",
+    "layout",
+    "shards",
+)
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SELECT_STAGES = ("embed",)
 
@@ -34,7 +44,7 @@ class Runs:
     def __init__(self, folder: Path, documents: int = 900) -> None:
         self.data = folder / "data"
         write_sample(self.data, documents)
-        self.config = settings(self.data, folder / "reference", compute={"unit_mb": 1, "partition_mb": 1})
+        self.config = sample_config(self.data, folder / "reference", compute={"unit_mb": 1, "partition_mb": 1})
         self._compute_reference()
 
     def _compute_reference(self) -> None:

@@ -1,9 +1,7 @@
-"""A small corpus of its own making: real sentences shapes, exact and near-duplicates, several formats, some faults.
-
-Deterministic: the same files for the same arguments.
-"""
+"""Small corpora: of their own making, or parts of the shared one. The same files for the same arguments."""
 
 import gzip
+import io
 import json
 import random
 from pathlib import Path
@@ -20,6 +18,7 @@ OBJECTS = (
     "the long winter, a set of tools, its own history, the price of bread, several maps of the coast, what was said, "
     "the smallest detail, a letter from the harbour, the theory of numbers, an orchard in bloom"
 ).split(", ")
+HOSTILE = "<script>alert('x')</script>\x1b[31m"
 ENDINGS = "with great care, for many years, because it must, without any doubt, in the end, and that is all".split(", ")
 
 
@@ -71,23 +70,66 @@ def write_sample(folder: Path, count: int = 120) -> dict[str, int]:
     return {"web": len(web) + 2, "books": len(books), "notes": 12}
 
 
-def settings(folder: Path, run: Path, **sections) -> dict:
-    """A config over the sample."""
-    return {
-        "run": str(run),
-        "sources": [
-            {"name": "web", "path": [f"{folder}/web-0.jsonl", f"{folder}/web-*.zst"], "id": "url"},
-            {
-                "name": "books",
-                "path": f"{folder}/books.parquet",
-                "text": "body",
-                "id": "id",
-                "licence": "CC0-1.0",
-            },
-            {"name": "notes", "path": f"{folder}/notes"},
-        ],
-        "filter": {"mode": "annotate"},
-        "shards": {"sequence_tokens": 127, "shard_mb": 1, "splits": {"val": 0.1}},
-        **sections,
-        "compute": {"executor": "inline", "max_unreadable_share": 0.05} | sections.get("compute", {}),
-    }
+def real_lines(shared: Path, every: int, of: int = 0) -> list[str]:
+    """Every n-th record of the shared corpus, in its order."""
+    lines = []
+    number = 0
+    for path in sorted((shared / "corpus").glob("[01]*.jsonl.zst")):
+        data = zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read()
+        for line in data.split(b"\n"):
+            if line:
+                if number % every == of:
+                    lines.append(line.decode())
+                number += 1
+    return lines
+
+
+def write_nights(folder: Path, lines: list[str], nights: int) -> list[Path]:
+    """The records in as many files, in an order that spreads near neighbours over nights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for night in range(nights):
+        files.append(folder / f"night-{night:02d}.jsonl")
+        files[-1].write_text("\n".join(lines[night::nights]) + "\n")
+    return files
+
+
+def renamed(texts: list[str]) -> list[str]:
+    """Records with an id of their own for each text."""
+    return [json.dumps({"id": f"d{number}", "text": text}) for number, text in enumerate(texts)]
+
+
+def write_part(shared: Path, folder: Path, sizes: dict[str, float]) -> list[Path]:
+    """The first documents of some corpus files, so many bytes of each, as plain JSONL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, left in sizes.items():
+        (path,) = (shared / "corpus").glob(f"{name}*.jsonl.zst")
+        written.append(folder / f"{name}.jsonl")
+        with zstandard.open(path, "rb") as lines, written[-1].open("wb") as out:
+            for line in io.BufferedReader(lines):
+                left -= len(line)
+                if left < 0:
+                    break
+                out.write(line)
+    return written
+
+
+def write_documents(folder: Path) -> Path:
+    """Articles, each with copies of which every so-manieth word is another: from equal to hardly alike."""
+    rng = random.Random(5)
+    texts = []
+    for _ in range(24):
+        words = article(rng, rng.randint(10, 60)).split(" ")
+        texts.append(" ".join(words))
+        for step in rng.sample([12, 16, 24, 30, 40, 60, 90, 150], 4):
+            edited = [f"w{rng.randint(0, 99)}" if at % step == 7 else word for at, word in enumerate(words)]
+            texts.append(" ".join(edited))
+        texts.append(texts[-2])
+    texts += [f"{HOSTILE} " + texts[0], "", "...", "...", "!!!", "one two"]
+    texts += ["日本語の文章です。" * 20, "日本語の文章です。" * 21]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "documents.jsonl"
+    lines = [json.dumps({"id": f"{HOSTILE}{n}", "text": text}) for n, text in enumerate(texts)]
+    path.write_text("\n".join(lines) + "\n")
+    return path

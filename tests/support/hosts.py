@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.clusters import Cluster, end_family
+from tests.support.clusters import Cluster, end_family
 
 _NUMBERS = itertools.count()
 

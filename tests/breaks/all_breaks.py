@@ -1,0 +1,12 @@
+"""All breaks, promise by promise."""
+
+from tests.breaks import explainable, fast, nothing_lost, resumable, same_bytes, verified
+
+BREAKS = (
+    *nothing_lost.BREAKS,
+    *same_bytes.BREAKS,
+    *verified.BREAKS,
+    *resumable.BREAKS,
+    *explainable.BREAKS,
+    *fast.BREAKS,
+)

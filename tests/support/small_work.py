@@ -1,0 +1,21 @@
+"""Many units and partitions out of a small corpus: sizes in the config begin at a megabyte."""
+
+import pytest
+
+from winnow.stages.dedup import bands, components
+from winnow.stages.ingest import boilerplate, slices
+from winnow.stages.select import clusters, semantic
+from winnow.stages.shards import shuffle
+
+
+def many_units(monkeypatch: pytest.MonkeyPatch, unit_bytes: int = 20_000) -> None:
+    """Units of ``measure``, and so parts, of about so many bytes of text."""
+    plan_count, plan_measure = slices.plan_count, slices.plan_measure
+    monkeypatch.setattr(slices, "plan_count", lambda *given: plan_count(*given[:2], unit_bytes, *given[3:]))
+    monkeypatch.setattr(slices, "plan_measure", lambda *given: plan_measure(*given[:3], unit_bytes, *given[4:]))
+
+
+def many_partitions(monkeypatch: pytest.MonkeyPatch, number: int = 7) -> None:
+    """Exchanges of so many partitions."""
+    for stage in (bands, boilerplate, clusters, components, semantic, shuffle):
+        monkeypatch.setattr(stage, "partitions_for", lambda *_size: number)
