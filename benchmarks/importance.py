@@ -18,11 +18,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import zstandard
-from winnow.flow.select_accounting import quality_books, select_steps
 
 from winnow.config.config import parse_config
 from winnow.engine.records import totals_under
 from winnow.flow.context import RunContext
+from winnow.flow.select_accounting import quality_books, select_steps
 from winnow.runs.run import run
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"

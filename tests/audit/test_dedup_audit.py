@@ -16,15 +16,15 @@ from tests.support.finished import alter_decisions
 from tests.support.similarity import Truth
 from winnow import schemas
 from winnow.audit.clusters import largest_clusters
-from winnow.errors import NothingToAuditError
 from winnow.audit.dedup import SampleSizes, audit_dedup
 from winnow.audit.documents import components_of, draw
 from winnow.audit.planted import EDITS, measure_planted
 from winnow.config.config import parse_config
 from winnow.dedup.bands import candidate_probability
+from winnow.errors import NothingToAuditError
 from winnow.flow.records import RunRecords
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.stages.tables import list_column_to_2d, read_ipc
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)

@@ -14,8 +14,8 @@ from tests.support.specification import words
 from winnow import schemas
 from winnow.audit.splits import audit_splits
 from winnow.config.config import parse_config
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")

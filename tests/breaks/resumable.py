@@ -197,7 +197,7 @@ BREAKS = (
         "a new shard set overwrites the old one's folder",
         4,
         "winnow.report.manifest",
-        "return folder_of(next(iter(walk.run.of("shards")[0].outputs.values())).path)",
+        "return folder_of(next(iter(written[0].outputs.values())).path)",
         'return "shards"',
         ("tests/e2e/test_run.py::test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there",),
     ),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.dedup import keeper_search
-from winnow.dedup.keepers import choose_keepers
 from winnow.dedup.keeper_search import exact_similarity
+from winnow.dedup.keepers import choose_keepers
 from winnow.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations
 
 

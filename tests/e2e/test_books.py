@@ -10,11 +10,11 @@ from tests.support.commands import winnow
 from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
 from winnow.config.config import parse_config
-from winnow.runs.state import load_run
-from winnow.flow.step import Balance
 from winnow.errors import BooksError
 from winnow.flow.flow import close_books
+from winnow.flow.step import Balance
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from winnow.report.printable import printable
 from tests.support.commands import winnow
 from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
+from winnow.report.printable import printable
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ from tests.support.commands import winnow
 from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
 from winnow.audit.verify.verify import check_shards
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.convert import convert
-from winnow.flow.records import RunRecords
-from winnow.runs.state import load_run
 from winnow.finished.shards import read_stored, stored_shards
+from winnow.flow.records import RunRecords
 from winnow.runs.run import load_run_vocabulary, run
-from winnow.shards.formats.raw import NAMES
+from winnow.runs.state import load_run
 from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.raw import NAMES
 from winnow.stages.shards.shard_set import described_formats, files_of
 
 SHARDS = {"sequence_tokens": 63, "shard_tokens": 4000, "splits": {"val": 0.1}}

@@ -17,15 +17,14 @@ from tests.support.commands import winnow
 from tests.support.configs import night_config
 from tests.support.corpora import articles
 from tests.support.finished import ledger
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
-from winnow.errors import LeaseHeldError
 from winnow.engine.lease import hold_lease
-from winnow.runs.state import load_run
+from winnow.errors import ConfigError, LeaseHeldError
 from winnow.index.folder import Index
-from winnow.runs.folder import CORPUS
 from winnow.runs.corpus import add_new_inputs, is_unchanged
+from winnow.runs.folder import CORPUS
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.storage.local_store import LocalStore
 
 ROOT = Path(__file__).parents[2]

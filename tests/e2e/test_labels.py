@@ -15,7 +15,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from jobs.shards import shards
-from winnow.report.summary import print_summary
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import article
 from winnow.audit.verify.verify import check_shards, recount
@@ -26,6 +25,7 @@ from winnow.finished.explain import explain, find
 from winnow.finished.shards import row_shape
 from winnow.flow.records import RunRecords
 from winnow.report.labels import missing_labels
+from winnow.report.summary import print_summary
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.stages.decide import label_cuts

@@ -7,13 +7,13 @@ from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
 from tests.support.small_work import many_units
 from winnow.config.config import parse_config
+from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.executors import execute
-from winnow.engine.config import ComputeConfig
 from winnow.engine.lease import LEASE, hold_lease
-from winnow.errors import LeaseHeldError
 from winnow.engine.records import Unit
 from winnow.engine.stage import Stage
+from winnow.errors import LeaseHeldError
 from winnow.runs.run import run
 from winnow.storage.local_store import LocalStore
 

@@ -187,7 +187,10 @@ def test_units_batches_and_ranges_change_nothing(context, finished, folder, monk
     again = load_run(other.config.run)
     assert shards(again) == shards(finished)
     assert measured(again) == measured(finished)
-    sets = [[r.outputs[name].hash for r in w.run.of("boilerplate_set") for name in ("keys", "listed")] for w in (context, other)]
+    sets = [
+        [r.outputs[name].hash for r in w.run.of("boilerplate_set") for name in ("keys", "listed")]
+        for w in (context, other)
+    ]
     assert sets[0] == sets[1]
     lists = [listed_lines(f.store, f.of("boilerplate_set"), f.of("measure"), first=100) for f in (finished, again)]
     assert lists[0] == lists[1]
@@ -196,7 +199,9 @@ def test_units_batches_and_ranges_change_nothing(context, finished, folder, monk
 def test_another_limit_recomputes_what_it_changes_and_nothing_else(folder, written):
     first = run(parse_config(config(folder, ON, "limits")))
     same = run(parse_config(config(folder, {**ON, "max_documents": 31}, "limits")))
-    assert [r.outputs["keys"].hash for r in same.run.of("boilerplate_set")] == [r.outputs["keys"].hash for r in first.run.of("boilerplate_set")]
+    assert [r.outputs["keys"].hash for r in same.run.of("boilerplate_set")] == [
+        r.outputs["keys"].hash for r in first.run.of("boilerplate_set")
+    ]
     assert {name for name, units in computed(same).items() if units} == {"boilerplate"}
     web_only = run(parse_config(config(folder, {**ON, "max_documents": 45}, "limits")))
     units = computed(web_only)

@@ -17,11 +17,11 @@ from tests.support.corpora import write_sample
 from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import explain
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.shards.order import keyed_hash
 from winnow.stages.mixture import _TAG, RULE, budgets
 from winnow.stages.tables import read_ipc
@@ -162,7 +162,7 @@ def test_units_and_partitions_do_not_change_a_byte(mixed, sample, tmp_path, monk
     many_units(monkeypatch)
     many_partitions(monkeypatch)
     context = run(parse_config(sample_config(sample, tmp_path / "run", shards=SHARDS | shards)))
-    assert len(context.run.parts) > 5 and context.layout["partitions"] > 1
+    assert len(context.run.parts) > 5 and context.run.layout["partitions"] > 1
     assert hashes(load_run(str(tmp_path / "run"))) == expected
 
 

@@ -13,12 +13,12 @@ from tests.support.configs import run_config, source_of
 from tests.support.corpora import article
 from tests.support.finished import shards_of
 from tests.support.processes import command
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
-from winnow.runs.state import load_run
+from winnow.errors import ConfigError
 from winnow.runs.corpus import is_unchanged
 from winnow.runs.plan import plan_run
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 
 BUCKET = "winnow-named-runs"
 TEMPLATE = (

@@ -12,11 +12,11 @@ from tests.support.corpora import articles, write_part, write_sample
 from tests.support.finished import texts_and_decisions
 from tests.support.row_reference import best_fit_decreasing, taught_windows
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import explain
-from winnow.runs.state import load_run
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 from winnow.shards.order import order_keys
 from winnow.stages.shards import shards as shards_stage
 from winnow.stages.tables import read_ipc

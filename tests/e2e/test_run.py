@@ -17,10 +17,10 @@ from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
-from winnow.finished.explain import examples, explain, find
-from winnow.runs.state import load_run
 from winnow.errors import UnreadableShareError
+from winnow.finished.explain import examples, explain, find
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from tests.support.corpora import article, write_sample
 from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
+from winnow.errors import ConfigError
 from winnow.finished.explain import examples, explain
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 SELECT = {
     "semantic": {"epsilon": 0.1},
@@ -117,7 +117,9 @@ def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch):
     many_units(monkeypatch)
     many_partitions(monkeypatch)
     context = run(parse_config(select_settings(sample, tmp_path / "run")))
-    assert len(context.run.parts) > 10 and len(context.run.of("semantic_keepers")) > 1 and context.layout["partitions"] > 1
+    assert (
+        len(context.run.parts) > 10 and len(context.run.of("semantic_keepers")) > 1 and context.run.layout["partitions"] > 1
+    )
     assert shards(load_run(str(tmp_path / "run"))) == shards(reference[1])
 
 
@@ -233,11 +235,7 @@ def test_explore_near_and_export(reference, tmp_path, capsys):
             assert point.pair[1] < point.pair[0]  # the one before
     rows = export_embeddings(finished, str(tmp_path / "out"))
     tables = [pq.read_table(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
-    assert (
-        sum(table.num_rows for table in tables)
-        == rows
-        == sum(r.counters["documents"] for r in finished.of("embed"))
-    )
+    assert sum(table.num_rows for table in tables) == rows == sum(r.counters["documents"] for r in finished.of("embed"))
     everything = [row for table in tables for row in table.to_pylist()]
     vectors = np.array([row["vector"] for row in everything], np.float32)
     products = np.tril(vectors @ vectors.T, -1)

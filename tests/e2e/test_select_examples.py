@@ -16,12 +16,11 @@ from tests.support.configs import run_config, source_of
 from winnow import schemas
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
-from winnow.errors import ConfigError
+from winnow.errors import ConfigError, InputError
 from winnow.finished.explain import examples, explain
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
 from winnow.runs.state import load_run
-from winnow.errors import InputError
 
 SEA = "harbour tide sail anchor mast cargo gull rope captain storm deck island pilot wave lantern".split()
 LAW = "court statute appeal judge clause verdict hearing tenant contract witness counsel ruling oath bail lease".split()

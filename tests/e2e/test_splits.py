@@ -10,8 +10,8 @@ from tests.support.corpora import renamed
 from tests.support.finished import ledger
 from winnow.config.config import parse_config
 from winnow.engine.exchange import ExchangeFile
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 FAMILIES, MEMBERS = 60, 3
 

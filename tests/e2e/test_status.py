@@ -9,12 +9,12 @@ import pytest
 from tests.support.commands import winnow
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import LEASE, hold_lease
-from winnow.runs.state import load_run
+from winnow.errors import ConfigError
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 from winnow.runs.status import status_of
 from winnow.storage.local_store import LocalStore
 

@@ -11,10 +11,10 @@ import pytest
 from tests.support.configs import run_config, sample_config, source_of
 from tests.support.corpora import articles, write_sample
 from winnow.audit.verify.verify import check_shards, recount
-from winnow.errors import ConfigError
 from winnow.config.config import parse_config
-from winnow.runs.state import load_run
+from winnow.errors import ConfigError
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS
 from winnow.stages.ingest.slices import reader_settings
 from winnow.stages.shards.postprocess import row_extras

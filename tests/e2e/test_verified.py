@@ -17,8 +17,8 @@ from winnow import schemas
 from winnow.audit.verify.similarity import check_similarities
 from winnow.config.config import parse_config
 from winnow.finished.explain import explain
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 REMOVED = (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)
 

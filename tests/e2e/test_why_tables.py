@@ -9,8 +9,8 @@ from tests.support.corpora import write_sample
 from winnow import schemas
 from winnow.config.config import parse_config
 from winnow.finished.explain import explain, unreadable
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 
 @pytest.fixture(scope="module")

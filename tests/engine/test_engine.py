@@ -4,15 +4,14 @@ import signal
 
 import pytest
 
-from winnow.engine.engine import Engine, StageFailedError
-from winnow.errors import NotReadyError
-from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units
 from winnow.engine.config import ComputeConfig
+from winnow.engine.engine import Engine, StageFailedError
+from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.errors import NotReadyError, StorageError
 from winnow.stages.tables import read_listing
 from winnow.storage.local_store import LocalStore
-from winnow.errors import StorageError
 from winnow.storage.store import Store
 
 BIG = 10_000_000  # over the size at which a stage runs in the driver

@@ -18,8 +18,8 @@ from tests.support.corpora import articles, write_sample
 from winnow.audit.verify.verify import check_shards
 from winnow.config.config import parse_config
 from winnow.flow.records import RunRecords
-from winnow.runs.state import load_run
 from winnow.runs.run import load_run_vocabulary, run
+from winnow.runs.state import load_run
 from winnow.stages.shards.shard_set import described_formats
 
 pytestmark = [pytest.mark.slow, pytest.mark.formats]

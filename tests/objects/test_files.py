@@ -5,11 +5,10 @@ import threading
 import pytest
 
 from tests.support.faulty_objects import FaultyServer
-from winnow.errors import AddressError
+from winnow.errors import AddressError, ObjectStorageError
 from winnow.storage.address import check_address, check_endpoint
 from winnow.storage.config import StorageConfig
 from winnow.storage.listing import find_objects
-from winnow.errors import ObjectStorageError
 from winnow.storage.object_errors import without_secrets
 from winnow.storage.object_files import ObjectFiles, object_files
 from winnow.storage.traffic import counted_traffic

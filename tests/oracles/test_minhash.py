@@ -20,8 +20,8 @@ from tests.support.specification import fold, words
 from winnow.dedup.bands import candidate_probability, exchange_rows, group_edges
 from winnow.dedup.components import connected_components
 from winnow.dedup.exact import text_hashes
-from winnow.dedup.keepers import choose_keepers
 from winnow.dedup.keeper_search import exact_similarity
+from winnow.dedup.keepers import choose_keepers
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_counts, shingle_hashes
 from winnow.text.words import hash_words

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.support.vectors import blobs
-from winnow.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
 from winnow.select.backends import nearest_centres
+from winnow.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
 from winnow.select.vectors import has_vector, stored_vectors, unit_rows
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from tests.support.corpora import articles
-from winnow.select.encoder_config import EncoderConfig
 from winnow.select.encoder import HashingEncoder
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.vectors import unit_rows
 from winnow.text.words import hash_words
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.support.vectors import blobs
-from winnow.select.clusters import fit_centres
 from winnow.select.backends import nearest_centres
+from winnow.select.clusters import fit_centres
 from winnow.select.semantic import choose_semantic_keepers, links_in_cluster, visited
 from winnow.select.vectors import unit_rows
 

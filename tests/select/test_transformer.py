@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from tests.support.corpora import articles
-from winnow.select.encoder_config import EncoderConfig
-from winnow.select.encoder import encoder_of, encoder_settings
 from winnow.errors import ModelFolderError
+from winnow.select.encoder import encoder_of, encoder_settings
+from winnow.select.encoder_config import EncoderConfig
 from winnow.select.model_folder import inspect_model, model_folder
 from winnow.select.transformer import TransformerEncoder, batches_by_length
 from winnow.select.vectors import has_vector, stored_vectors

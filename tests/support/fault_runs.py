@@ -16,8 +16,8 @@ from tests.support.fault_hooks import environment
 from tests.support.finished import shards_of
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
-from winnow.runs.state import load_run
 from winnow.runs.run import run
+from winnow.runs.state import load_run
 
 STAGES = (
     "measure",

@@ -10,9 +10,9 @@ from tiktoken import Encoding
 from tokenizers import Tokenizer, pre_tokenizers
 
 from tests.support.corpora import articles
+from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import PATTERNS
 from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _characters, _split, tokenizer_json, train_ranks
-from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.vocabulary import _parse_ranks, load_vocabulary
 
 ASSIGNED = st.characters(exclude_categories=("Cn", "Cs"))  # libraries of other Unicode versions differ on the rest

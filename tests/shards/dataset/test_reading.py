@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.shard_sets import END_OF_TEXT, numbered_rows, write_set
+from winnow.errors import ShardError
 from winnow.shards import manifest
 from winnow.shards.dataset import shard_set
 from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
 from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
-from winnow.errors import ShardError
 from winnow.shards.dataset.steps import Place
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
