@@ -24,8 +24,8 @@ BREAKS = (
         "the ledger exchanges value and threshold",
         5,
         "winnow.stages.decide.decide",
-        'numbers(failures, "value")[first]\n        threshold[row] = numbers(failures, "threshold")[first]',
-        'numbers(failures, "threshold")[first]\n        threshold[row] = numbers(failures, "value")[first]',
+        'value[row] = column_to_numpy(failures, "value")[first]',
+        'value[row] = column_to_numpy(failures, "threshold")[first]',
         WHY,
     ),
     Break(
@@ -56,8 +56,8 @@ BREAKS = (
         "the ledger names the last failed rule, not the first",
         5,
         "winnow.stages.decide.decide",
-        'failed, first = np.unique(numbers(failures, "doc"), return_index=True)',
-        'failed, first = np.unique(numbers(failures, "doc"), return_index=True)\n'
+        'failed, first = np.unique(column_to_numpy(failures, "doc"), return_index=True)',
+        'failed, first = np.unique(column_to_numpy(failures, "doc"), return_index=True)\n'
         "        first = np.append(first[1:], failures.num_rows) - 1",
         WHY,
     ),
@@ -81,7 +81,7 @@ BREAKS = (
         "figures that signatures settled are said to be of the texts",
         5,
         "winnow.finished.explain",
-        'return "signatures" if agreeing >= dedup.verification.settled else "texts"',
+        'return "signatures" if agreeing >= dedup.verification.accept_from else "texts"',
         'return "texts"',
         ("tests/e2e/test_why_tables.py",),
     ),
@@ -200,7 +200,7 @@ BREAKS = (
     Break(
         "text from the corpus reaches the terminal as it is",
         5,
-        "jobs.exit_codes",
+        "winnow.report.printable",
         'c if c.isprintable() or (lines and c == "\\n")',
         'c if c.isprintable() or c != "\\x07" or (lines and c == "\\n")',
         ("tests/e2e/test_commands.py",),

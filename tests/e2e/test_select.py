@@ -118,7 +118,9 @@ def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch):
     many_partitions(monkeypatch)
     context = run(parse_config(select_settings(sample, tmp_path / "run")))
     assert (
-        len(context.run.parts) > 10 and len(context.run.of("semantic_keepers")) > 1 and context.run.layout["partitions"] > 1
+        len(context.run.parts) > 10
+        and len(context.run.of("semantic_keepers")) > 1
+        and context.run.layout["partitions"] > 1
     )
     assert shards(load_run(str(tmp_path / "run"))) == shards(reference[1])
 
