@@ -1,5 +1,7 @@
 """Requests to a real S3 server: conditional creation, retries, what is told when all is lost, and what never is."""
 
+import faulthandler
+import os
 import threading
 
 import pytest
@@ -189,6 +191,44 @@ def test_an_input_written_anew_is_noticed(files):
     files.write(urls[2], b"two")
     with pytest.raises(InputError, match=f"{urls[2]}: written anew since.*run the same command again"):
         check_unchanged(read, files.config)
+
+
+@pytest.mark.parametrize("name", ["a//b", "./b", "../b", "a\x01b", "b/"])
+def test_odd_names_of_others_do_not_hide_the_rest(files, name):
+    import s3fs
+
+    folder = f"odd-names/{name.encode().hex()}"
+    files.write(f"{BUCKET}/{folder}/x.jsonl", b"1")
+    s3fs.S3FileSystem().call_s3("put_object", Bucket=BUCKET.removeprefix("s3://"), Key=f"{folder}/{name}", Body=b"1")
+    below = {state.url for state in files.below(f"{BUCKET}/{folder}")}
+    assert below == {f"{BUCKET}/{folder}/x.jsonl", f"{BUCKET}/{folder}/{name}"}
+
+
+def test_credentials_of_a_profile(files, server, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text("[mine]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    files = ObjectFiles("s3", StorageConfig(endpoint=server.endpoint, retries=0))
+    files.write(f"{BUCKET}/profile", b"1")
+    assert files.read(f"{BUCKET}/profile") == b"1"
+
+
+def test_a_forked_process_asks_with_a_client_of_its_own(s3, files):
+    """As the workers of a DataLoader do: a client that keeps threads would wait for ever in the child."""
+    files.write(f"{BUCKET}/forked", b"1")
+    child = os.fork()
+    if child == 0:
+        faulthandler.dump_traceback_later(30, exit=True)  # ends the child, with 1
+        code = 2
+        try:
+            # not by the proxy, which lives in the parent
+            found = object_files(BUCKET, StorageConfig(endpoint=s3.endpoint, retries=0)).read(f"{BUCKET}/forked")
+            code = 0 if found == b"1" else 3
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.slow
