@@ -42,7 +42,7 @@ def counted(tmp_path, monkeypatch):
         return called
 
     monkeypatch.setattr(execute, "run_unit", watched)
-    monkeypatch.setattr(LocalStore, "release", lambda *_given, **_named: None)  # opens nothing to read
+    monkeypatch.setattr(LocalStore, "drop_page_cache", lambda *_given, **_named: None)  # opens nothing to read
     for name in ("open", "columns_of", "local"):
         monkeypatch.setattr(LocalStore, name, counting(getattr(LocalStore, name)))
 

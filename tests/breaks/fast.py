@@ -123,7 +123,7 @@ BREAKS = (
         "winnow.numeric.jit",
         "kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)\n",
         "kernel = njit(cache=False, nogil=True, fastmath=False, boundscheck=False)\n",
-        ("tests/test_compiled.py",),
+        ("tests/test_jit.py",),
     ),
     Break(
         "a line that is proven goes to ftfy all the same",

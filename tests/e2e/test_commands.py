@@ -135,9 +135,9 @@ def test_kernels_leave_ray_alone():
     code = (
         "import sys, pkgutil, importlib\n"
         "for package in ('text', 'dedup', 'tokens', 'shards', 'sources'):\n"
-        "    module = importlib.import_module(f'pipeline.{package}')\n"
-        "    for info in pkgutil.iter_modules(module.__path__):\n"
-        "        importlib.import_module(f'pipeline.{package}.{info.name}')\n"
+        "    module = importlib.import_module(f'winnow.{package}')\n"
+        "    for info in pkgutil.walk_packages(module.__path__, module.__name__ + '.'):\n"
+        "        importlib.import_module(info.name)\n"
         "loaded = [m for m in sys.modules if m == 'ray' or m.startswith(('winnow.engine', 'winnow.stages'))]\n"
         "assert not loaded, loaded"
     )

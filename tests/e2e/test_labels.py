@@ -208,7 +208,7 @@ def test_same_bytes_however_the_work_is_cut(data, finished, tmp_path, monkeypatc
     monkeypatch.setattr(label_cuts, "range_bits", lambda labels: 3)
     run(parse_config(labelled_settings(data, tmp_path / "run", SHARDS, compute={"partition_mb": 1})))
     again = load_run(str(tmp_path / "run"))
-    assert len(again.run.parts) > len(finished.parts) + 2
+    assert len(again.parts) > len(finished.parts) + 2
     assert hashes(again) == hashes(finished)
     assert again.manifest["labels"] == finished.manifest["labels"]
 

@@ -65,13 +65,13 @@ def test_a_run_ends_in_the_stage_in_which_it_lost_its_folder(tmp_path, monkeypat
 def test_a_run_that_lost_its_folder_after_the_last_unit_publishes_nothing(tmp_path, monkeypatch):
     from winnow.runs import run as run_module
 
-    close_and_describe = run_module.close_and_describe
+    manifest_of = run_module.manifest_of
 
-    def lose_and_close(context):
-        compare_and_swap(context.engine.store)
-        return close_and_describe(context)
+    def lose_and_describe(records):
+        compare_and_swap(records.store)
+        return manifest_of(records)
 
-    monkeypatch.setattr(run_module, "close_and_describe", lose_and_close)
+    monkeypatch.setattr(run_module, "manifest_of", lose_and_describe)
     write_sample(tmp_path / "data", 40)
     with pytest.raises(LeaseHeldError, match="another one took the folder over"):
         run(parse_config(sample_config(tmp_path / "data", tmp_path / "run")))

@@ -8,11 +8,11 @@ import pytest
 
 CODE = """
 import numpy as np
-from pipeline import compiled
+from winnow.numeric import jit
 from winnow.dedup.keeper_search import exact_similarity
 some = np.arange(3, dtype=np.uint32)
 assert exact_similarity(some, some) == 1.0
-print(sum(exact_similarity.stats.cache_misses.values()), compiled.CACHE_FOLDER)
+print(sum(exact_similarity.stats.cache_misses.values()), jit.CACHE_FOLDER)
 """
 
 
