@@ -143,7 +143,7 @@ def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_pa
     compute = {"unit_mb": 1, "partition_mb": 1, "worker_memory_mb": 256}
     other = run(parse_config(sample_config(sample, tmp_path / "run", compute=compute)))
     assert (len(other.run.parts) > 10) == units and len(context.run.parts) == 1
-    assert (len(other.run.of("keepers")) > 1) == partitions == (other.layout["partitions"] > 1)
+    assert (len(other.run.of("keepers")) > 1) == partitions == (other.run.layout["partitions"] > 1)
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
