@@ -1,4 +1,4 @@
-"""One package is installed, ``winnow``: the library in ``pipeline/`` and the entry points in ``jobs/`` as ``winnow.jobs``.
+"""One package is installed, ``winnow``: the library in ``pipeline/``, and ``jobs/`` as ``winnow.jobs``.
 
 Everything else stands in pyproject.toml, which cannot say this.
 """

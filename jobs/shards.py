@@ -29,7 +29,7 @@ def head(
         from winnow.finished.finished import load_finished
         from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
         from winnow.runs.run import load_run_vocabulary
-        from winnow.stages.shards.shard_reading import has_document_boundaries
+        from winnow.shards.formats.formats import has_document_boundaries
 
         from .labels import numbered_label
 
@@ -171,7 +171,7 @@ def _piece_lengths(splits: dict[str, Any]) -> "Table":
 @shards.command()
 def convert(
     run: RunFolder,
-    to: Annotated[str, typer.Option("--format", help="parquet, raw, mds or litdata.")],
+    to: Annotated[str, typer.Option("--format", help="parquet, raw, mds, litdata or another that is installed.")],
     out: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Folder of the new set; default: beside the run's own set.")
     ] = None,
@@ -187,8 +187,10 @@ def convert(
         from winnow.finished.finished import load_finished
         from winnow.shards.formats.formats import FORMATS
 
-        if to not in FORMATS:
-            raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")
+        try:
+            FORMATS.check(to)
+        except ConfigError as error:
+            raise ConfigError(f"--format: {error}") from None
         target = convert_shards(load_finished(run), to, out, lambda path: print(printable(path), flush=True))
         print(f"shards and manifest: {printable(target)}")
 

@@ -6,7 +6,8 @@
         ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
-      StageFailedError (engine.engine), ReaderError, BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError
+      StageFailedError (engine.engine), ReaderError, BooksError, StorageError, ObjectStorageError, QuarantineError,
+      ShardError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """

@@ -115,8 +115,8 @@ class Registry(Generic[T]):
                 other = _package(points[point.name])
             if other:
                 raise ConfigError(
-                    f"{self.what} {point.name!r} is brought by {_package(point)} and by {other}; uninstall one, or give "
-                    "it another name"
+                    f"{self.what} {point.name!r} is brought by {_package(point)} and by {other}; uninstall one, or "
+                    "give it another name"
                 )
             points[point.name] = point
         return points

@@ -137,8 +137,8 @@ def test_the_job_is_given_the_options(tmp_path, monkeypatch):
     monkeypatch.setattr("jobs.submit._client", lambda _address: Client())
     options = ["--set", "shards.seed=8", "--set", "filter.c4=off", "--new-only", "--as", "2026 a", "--if-changed"]
     assert winnow("submit", str(config), "--no-wait", *options)[0] == 0
-    entry = "exec python -m winnow.jobs.run c.yaml --set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"
-    assert jobs[0]["entrypoint"] == entry
+    given = "--set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"
+    assert jobs[0]["entrypoint"] == f"exec python -m winnow.jobs.run c.yaml {given}"
 
 
 def test_paths_must_be_absolute_and_a_missing_cluster_is_told(tmp_path):

@@ -380,7 +380,8 @@ def test_shards_too_large_for_a_format_are_refused_before_any_work(sample, tmp_p
 def test_ids_beyond_the_vocabulary_fail_the_shard(finished, sample, tmp_path):
     from winnow.engine.stage import Workspace
     from winnow.errors import FormatError
-    from winnow.stages.shards.shard_files import ShardId, write_rows
+    from winnow.shards.formats.shard_format import ShardId
+    from winnow.stages.shards.shard_files import write_rows
 
     shard = next(stored_shards(finished, "parquet"))
     packed = read_stored(finished, "parquet", shard)

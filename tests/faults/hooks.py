@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 FAULTS = json.loads(os.environ.get("WINNOW_TEST_FAULTS", "[]"))
 
 
@@ -73,5 +74,5 @@ def environment(marks: Path, *faults: dict) -> dict[str, str]:
         **os.environ,
         "WINNOW_FAULT_HOOK": "tests.faults.hooks:hook",
         "WINNOW_TEST_FAULTS": json.dumps([{"marks": str(marks), **fault} for fault in faults]),
-        "PYTHONPATH": f"{Path(__file__).parents[2] / 'pipeline'}:{Path(__file__).parents[2]}:{os.environ.get('PYTHONPATH', '')}",
+        "PYTHONPATH": f"{ROOT / 'pipeline'}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
     }

@@ -22,7 +22,7 @@ from winnow.flow.select import select_documents
 from winnow.index.join import IndexRun
 from winnow.report.alarms import Alarm, dedup_alarms
 from winnow.report.unreadable import unreadable_summary
-from winnow.shards.formats.formats import INDEXED
+from winnow.shards.formats.formats import indexed
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages import filter as filtering
@@ -276,10 +276,10 @@ def _shuffle_and_shard(context: RunContext, vocabulary: Vocabulary) -> None:
 def _index_shards(context: RunContext, id_bytes: int) -> None:
     """One index file for each split, in the formats that have one."""
     engine, config = context.engine, context.config.shards
-    wanted = [name for name in config.ordered_formats if name in INDEXED]
+    wanted = indexed(config.ordered_formats)
     if not wanted or not context.sharded:
         return
-    indexing = shard_index.stage(id_bytes)
+    indexing = shard_index.stage(id_bytes, wanted)
     listings: dict[tuple[int, str], Json] = {}
     for split, name in enumerate(config.split_names):
         for kind in wanted:
@@ -314,6 +314,6 @@ def check_unreadable(context: RunContext) -> None:
             raise UnreadableShareError(
                 f"{part:,} of {whole:,} {what} ({part / whole:.2%}) cannot be read, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
-                f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {context.config.run}; "
-                "mend the input or raise the share, then run the same command: what was read stays"
+                f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {context.config.run};"
+                " mend the input or raise the share, then run the same command: what was read stays"
             )

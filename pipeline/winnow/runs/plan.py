@@ -13,7 +13,7 @@ from winnow.flow.context import RunContext, run_all_stages
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
-from winnow.shards.formats.formats import INDEXED
+from winnow.shards.formats.formats import indexed
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
 
@@ -124,7 +124,7 @@ def plan_run(config: Config) -> Planned:
     off += [] if config.shards.packs_by_groups else ["row_counts"]
     off += [] if config.shards.mixes else ["mixture_counts", "mixture_limits", "mixture"]
     off += [] if joined and joined.entries else list(_INDEX_STAGES)
-    off += [] if set(config.shards.formats) & set(INDEXED) else ["shard_index"]
+    off += [] if indexed(config.shards.formats) else ["shard_index"]
     select = config.select
     off += [] if select else ["scores", "select"]
     off += [] if select and select.needs_vectors else ["embed"]

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from winnow import schemas
 from winnow.audit.verify.labels import check_labels
@@ -16,8 +15,8 @@ from winnow.engine.records import Json
 from winnow.errors import StorageError
 from winnow.finished.finished import FinishedRun
 from winnow.report.balances import Balance
-from winnow.shards.formats import raw
 from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.shard_format import ShardFiles, ShardFormat, beside
 from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.storage.store import Store
@@ -50,16 +49,15 @@ def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
                 fault = check_file(store, path, file, name)
                 if fault is not None:
                     faults.append(fault)
-                elif file_format == "parquet":
-                    faults += _check_rows(store, path, file["rows"], file["tokens"])
-                elif file_format == "raw" and path.endswith(raw.PAYLOAD):
-                    faults += _check_names(store, path, file, name)
+                elif "rows" in file:  # the main file of a shard
+                    faults += _check_rows(store, path, file, FORMATS.get(file_format))
+                    faults += _check_links(store, path, file, name, FORMATS.get(file_format))
     return faults
 
 
-def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
-    """Faults of a raw payload's other names: where they are no links (a copied folder), they must still be equal."""
-    names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
+def _check_links(store: Store, path: str, file: Json, split: str, written: ShardFormat) -> list[str]:
+    """Faults of a main file's other names: where they are no links (a copied folder), they must still be equal."""
+    names = [beside(path, suffix) for suffix in written.links]
     copies = [name for name in names if store.exists(name) and not store.same_file(name, path)]
     return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
 
@@ -78,14 +76,16 @@ def check_file(store: Store, path: str, file: Json, split: str) -> str | None:
     return None
 
 
-def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
-    table = pq.read_table(store.columns_of(path), columns=["doc_lens"])
+def _check_rows(store: Store, path: str, file: Json, written: ShardFormat) -> list[str]:
+    """Faults of what a shard itself says that it holds."""
+    if written.count is None:
+        return []
+    rows, tokens = written.count(ShardFiles(store, path, file))
     faults = []
-    if table.num_rows != rows:
-        faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")
-    found = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
-    if found != tokens:
-        faults.append(f"{path}: document pieces hold {found:,} tokens, the manifest says {tokens:,}")
+    if rows != file["rows"]:
+        faults.append(f"{path}: holds {rows:,} rows, the manifest says {file['rows']:,}")
+    if tokens != file["tokens"]:
+        faults.append(f"{path}: document pieces hold {tokens:,} tokens, the manifest says {file['tokens']:,}")
     return faults
 
 
