@@ -359,7 +359,7 @@ def files_on_disk(finished: FinishedRun) -> dict[str, Path]:
         ({"formats": ["mds"], "columns": ["docs"]}, "only parquet shards hold"),
         ({"formats": ["mds", "mds"]}, "name each one once"),
         ({"formats": []}, "at least 1"),
-        ({"formats": ["tar"]}, "'parquet', 'raw', 'mds' or 'litdata'"),
+        ({"formats": ["tar"]}, "'tar' is no known shard format; known here: parquet, raw, mds, litdata"),
         ({"shard_mb": 100, "shard_tokens": 1000}, "one of the two"),
         ({"shard_tokens": 0}, "greater than or equal to 1"),
     ],

@@ -1,28 +1,48 @@
 """An input format of another package takes part like a built-in one."""
 
 import csv
+import gzip
 import json
-import os
-import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from winnow.config.config import load_config, parse_config
+from winnow.engine.stage import run_unit
+from winnow.errors import ConfigError, InputError, ReaderError
+from winnow.flow.context import RunContext
+from winnow.runs.run import run
+from winnow.sources.catalogue import InputFile
+from winnow.sources.read import format_of, read_slice
+from winnow.sources.readers.registry import READERS, formats_by_suffix
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
+from winnow.stages.ingest.slices import count_stage, parse_slice, plan_count, plan_measure
+from winnow.storage.config import StorageConfig
+from winnow.storage.local_store import LocalStore
+from winnow.storage.open_store import open_store
 
 from tests.e2e.sample import articles
-from tests.extending.packages import install, winnow
+from tests.e2e.test_commands import winnow
+from tests.extending.packages import OUTSIDE, environment, install, uninstall
+from tests.sources.reading import Gathered, read
 
 GROUP = "winnow.readers"
 TEXTS = [text for text in articles(5, 30) if text]
+ROWS = [row for row in range(len(TEXTS) + 1) if row != 4]
+"""Of records that can be read."""
 
 
-@pytest.fixture
-def site(tmp_path) -> Path:
-    return install(tmp_path / "site", "csv_reader", GROUP, {"csv": "READER"})
+def install_csv(site: Path, version: str = "1.0", more: str = "") -> None:
+    code = (OUTSIDE / "csv_reader.py").read_text() + more
+    install(site, "csv_reader", GROUP, {"csv": "READER"}, version, code)
 
 
 def write_csv(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["url", "body", "topic"])
@@ -32,153 +52,103 @@ def write_csv(path: Path) -> None:
                 rows.writerow(["page/broken", "only two"])
 
 
-def write_config(tmp_path: Path, **more) -> Path:
+def write_config(tmp_path: Path, **compute) -> Path:
+    source = {"name": "pages", "path": str(tmp_path / "raw"), "text": "body", "id": "url", "keep": ["topic"]}
     config = {
         "run": str(tmp_path / "run"),
-        "sources": [{"name": "pages", "path": str(tmp_path / "raw"), "text": "body", "id": "url", "keep": ["topic"]}],
+        "sources": [source],
         "filter": {"mode": "annotate"},
         "shards": {"sequence_tokens": 127, "splits": {"val": 0.2}},
-        "compute": {"executor": "inline", "max_unreadable_share": 0.2},
-        **more,
+        "compute": {"executor": "inline", "max_unreadable_share": 0.2, **compute},
     }
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
 
 
-def units_of_measure(output: str) -> list[str]:
-    return [line for line in output.splitlines() if " measure" in line]
-
-
-def records_of(run: Path, stage: str) -> list[Path]:
-    return sorted(run.glob(f"work/{stage}/*/*.json"))
+def computed(context: RunContext) -> set[str]:
+    return {summary.name for summary in context.engine.summaries if summary.units > summary.reused}
 
 
 def test_a_run_reads_counts_explains_and_resumes(tmp_path, site):
-    (tmp_path / "raw").mkdir()
-    write_csv(tmp_path / "raw" / "pages.csv")
-    config = write_config(tmp_path)
-    code, output = winnow(site, "run", str(config))
-    assert code == 0, output
-    manifest = json.loads(next((tmp_path / "run").glob("shards/*/manifest.json")).read_text())
-    assert manifest["books"]["records"] == len(TEXTS) + 1
-    assert manifest["books"]["outcomes"]["unreadable"] == 1
-    (record,) = records_of(tmp_path / "run", "measure")
-    counters = json.loads(record.read_text())["counters"]
-    assert counters["unreadable_reason/wrong number of fields"] == 1
-    bad = pq.read_table(next((tmp_path / "run").glob("work/measure/*/*.unreadable.parquet"))).to_pylist()
-    assert [(row["path"], row["doc"] & 0xFFFF_FFFF) for row in bad] == [(str(tmp_path / "raw" / "pages.csv"), 4)]
-    table = pq.read_table(next((tmp_path / "run").glob("work/measure/*/*.documents-000.parquet")))
-    assert table.column("text").to_pylist()[0] == TEXTS[0].replace("\r\n", "\n")
+    install_csv(site)
+    file = tmp_path / "raw" / "pages.csv"
+    write_csv(file)
+    config = load_config(str(write_config(tmp_path)))
+    work = tmp_path / "run" / "work" / "measure"
+    run(config)
+    books = json.loads(next((tmp_path / "run").glob("shards/*/manifest.json")).read_text())["books"]
+    assert books["records"] == len(TEXTS) + 1
+    assert books["outcomes"]["unreadable"] == 1
+    (bad,) = pq.read_table(next(work.glob("*/*.unreadable.parquet"))).to_pylist()
+    assert (bad["path"], bad["doc"] & 0xFFFF_FFFF) == (str(file), 4)
+    assert bad["reason"] == "wrong number of fields: 2, the first line has 3"
+    table = pq.read_table(next(work.glob("*/*.documents-000.parquet")))
+    assert table.column("text").to_pylist()[0] == TEXTS[0]
     assert table.column("id").to_pylist()[:5] == [f"page/{number}" for number in range(5)]
     assert table.column("keep.topic").to_pylist()[:2] == ["even", ""]
+    code, output = winnow("why", "page/0", str(tmp_path / "run"))
+    assert code == 0 and "pages.csv" in output and "kept" in output, output
+    code, output = winnow("why", str(file), str(tmp_path / "run"))
+    assert code == 0 and "wrong number of fields" in output, output
 
-    code, output = winnow(site, "why", "page/0", str(tmp_path / "run"))
-    assert code == 0, output
-    assert "pages.csv" in output and "kept" in output
+    assert computed(run(config)) == set()
+    install_csv(site, "1.1")  # the same file, read by another version
+    assert "measure" in computed(run(config))
+    install_csv(site, "1.1", "\n# mended\n")  # or by other code
+    assert "measure" in computed(run(config))
+    assert computed(run(config)) == set()
 
-    code, output = winnow(site, "run", str(config))
-    assert code == 0 and "0 units computed" in output, output
-    # the same file, read by another version, or by other code
-    for version, more in (("1.1", ""), ("1.1", "\n# mended\n")):
-        before = set(records_of(tmp_path / "run", "measure"))
-        install(site, "csv_reader", GROUP, {"csv": "READER"}, version)
-        module = site / "csv_reader.py"
-        module.write_text(module.read_text() + more)
-        code, output = winnow(site, "run", str(config))
-        assert code == 0, output
-        assert len(set(records_of(tmp_path / "run", "measure")) - before) == 1
-
-    shutil.rmtree(site)
-    site.mkdir()
-    code, output = winnow(site, "plan", str(config))
-    assert code == 2 and "pages.csv" in output and "is not a known suffix (.jsonl" in output
-    config.write_text(config.read_text().replace("- id: url", "- format: cvs\n  id: url"))
-    code, output = winnow(site, "plan", str(config))
-    assert code == 2 and "sources.0.format: 'cvs' is no known input format; known here: jsonl, parquet, text" in output
+    uninstall(site)
+    with pytest.raises(InputError, match=r"pages.csv: .* suffix '.csv' is not a known suffix \(.jsonl"):
+        run(config)
 
 
-def script(site: Path, tmp_path: Path, body: str) -> str:
-    """What a process with the packages of ``site`` prints."""
-    import subprocess
-    import sys
-
-    path = tmp_path / "script.py"
-    path.write_text(body)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), os.environ["PYTHONPATH"]])}
-    done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-READ = """
-from pathlib import Path
-from winnow.sources.read import format_of, read_slice
-from winnow.sources.slices import FileSlice
-from winnow.sources.source import SourceConfig
-
-def read(path, batch_bytes=1 << 20, **settings):
-    source = SourceConfig(name="s", path=path, **settings)
-    part = FileSlice(path=path, file=0, source="s", format=format_of(path, source), size=Path(path).stat().st_size)
-    return list(read_slice(part, source, lambda p: Path(p).open("rb"), batch_bytes))
-"""
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_another_process_and_its_workers_find_the_package(tmp_path, site, executor):
+    install_csv(site)
+    write_csv(tmp_path / "raw" / "pages.csv")
+    config = write_config(tmp_path, executor=executor, workers=2)
+    line = [sys.executable, "-m", "jobs.run", str(config)]
+    done = subprocess.run(line, env=environment(site), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(TEXTS) + 1} records" in done.stdout
 
 
-def test_compressed_cut_and_odd_files(tmp_path, site):
-    import gzip
-
-    plain = tmp_path / "a.csv"
+@pytest.mark.parametrize("size", [1, 3000, 1 << 20])
+def test_whole_compressed_and_cut_files(tmp_path, site, size):
+    install_csv(site)
+    plain = tmp_path / "raw" / "a.csv"
     write_csv(plain)
-    packed = gzip.compress(plain.read_bytes())
+    packed = gzip.compress(plain.read_bytes(), mtime=0)
     (tmp_path / "whole.csv.gz").write_bytes(packed)
     (tmp_path / "cut.csv.gz").write_bytes(packed[:-40])
-    (tmp_path / "odd.csv").write_bytes(b'\xef\xbb\xbftext,id\r\ncaf\xe9,1\r\n"two\r\nlines",2\r\n"open,3\r\n')
-    found = json.loads(
-        script(
-            site,
-            tmp_path,
-            READ
-            + f"""
-import json
-told = {{}}
-for name in ("a.csv", "whole.csv.gz", "cut.csv.gz"):
-    for size in (1, 3000, 1 << 20):
-        batches = read({str(tmp_path)!r} + "/" + name, size, text="body")
-        told[f"{{name}} {{size}}"] = [
-            [row for b in batches for row in b.rows.tolist()],
-            [text for b in batches for text in b.texts.to_pylist()],
-            [[bad.row, bad.reason.split(":")[0]] for b in batches for bad in b.unreadable],
-            sum(b.bytes_read for b in batches),
-        ]
-for policy in ("replace", "reject"):
-    batches = read({str(tmp_path)!r} + "/odd.csv", id="id", invalid_utf8=policy)
-    told[policy] = [
-        [text for b in batches for text in b.texts.to_pylist()],
-        [[bad.row, bad.reason] for b in batches for bad in b.unreadable],
-        sum(b.replaced for b in batches),
-    ]
-print(json.dumps(told))
-""",
-        )
-    )
-    rows = [row for row in range(len(TEXTS) + 1) if row != 4]
-    for size in (1, 3000, 1 << 20):
-        assert found[f"a.csv {size}"] == [rows, TEXTS, [[4, "wrong number of fields"]], plain.stat().st_size]
-        assert found[f"whole.csv.gz {size}"][:3] == found[f"a.csv {size}"][:3]
-        some, texts, bad, _ = found[f"cut.csv.gz {size}"]
-        assert 0 < len(texts) < len(TEXTS) and texts == TEXTS[: len(texts)]
-        assert some == rows[: len(some)] and bad[-1] == [None, "truncated file"]
-    assert found["replace"][0] == ["caf\ufffd", "two\r\nlines"] and found["replace"][2] == 1
-    assert found["reject"][0] == ["two\r\nlines"] and found["reject"][1][0] == [
-        0,
-        "invalid UTF-8: in a field of the record",
-    ]
-    assert found["replace"][1] == [[None, "malformed CSV: unexpected end of data"]]
+    for path in (plain, tmp_path / "whole.csv.gz"):
+        found = read(path, size, text="body")
+        assert (found.rows, found.texts) == (ROWS, TEXTS)
+        assert found.kinds == [(4, "wrong number of fields")]
+        assert found.bytes_read == path.stat().st_size
+    found = read(tmp_path / "cut.csv.gz", size, text="body")
+    assert 0 < len(found.texts) < len(TEXTS)
+    assert found.texts == TEXTS[: len(found.texts)] and found.rows == ROWS[: len(found.rows)]
+    assert found.kinds[-1] == (None, "truncated file")
+
+
+def test_bytes_that_are_no_text_and_quotes_that_stay_open(tmp_path, site):
+    install_csv(site)
+    path = tmp_path / "odd.csv"
+    path.write_bytes(b'\xef\xbb\xbftext,id\r\ncaf\xe9,1\r\n"two\r\nlines",2\r\n"open,3\r\n')
+    found = read(path, id="id")
+    assert (found.texts, found.ids, found.replaced) == (["caf\ufffd", "two\r\nlines"], ["1", "2"], 1)
+    assert found.kinds == [(None, "malformed CSV")]
+    found = read(path, id="id", invalid_utf8="reject")
+    assert (found.texts, found.kinds) == (["two\r\nlines"], [(0, "invalid UTF-8"), (None, "malformed CSV")])
 
 
 FAULTY = """
 import numpy as np, pyarrow as pa
-from winnow.sources.readers.reader import Reader, RecordBatch, batches_of
+from winnow.sources.readers.reader import Piece, Reader, RecordBatch, batches_of
 
 def raises(part, source, file, batch_bytes):
     yield from batches_of([{"text": "one"}], part, source, file, batch_bytes)
@@ -198,36 +168,17 @@ SAME = Reader(name="same", suffixes=(".jsonl",), read=wrong)
 """
 
 
-def faulty(tmp_path: Path, monkeypatch, **entries: str) -> Path:
-    module = tmp_path / "sources" / "faulty.py"
-    module.parent.mkdir(exist_ok=True)
-    module.write_text(FAULTY)
-    monkeypatch.setattr("tests.extending.packages.OUTSIDE", module.parent)
-    return install(tmp_path / "site", "faulty", GROUP, entries)
-
-
-def test_a_reader_that_fails_or_yields_something_else_is_named(tmp_path, monkeypatch):
-    site = faulty(tmp_path, monkeypatch, one="ONE", two="TWO", three="THREE")
+def test_a_reader_that_fails_or_yields_something_else_is_named(tmp_path, site):
+    install(site, "faulty", GROUP, {"one": "ONE", "two": "TWO", "three": "THREE"}, code=FAULTY)
     for name in ("one", "two", "three"):
         (tmp_path / f"a.{name}").write_bytes(b"12345678")
-    body = (
-        READ
-        + f"""
-(good, bad) = read({str(tmp_path)!r} + "/a.one")
-print(good.texts.to_pylist(), bad.unreadable[0].reason, bad.unreadable[0].row)
-for name in ("two", "three"):
-    try:
-        read({str(tmp_path)!r} + "/a." + name)
-    except Exception as error:
-        print(type(error).__name__, error)
-"""
-    )
-    told = script(site, tmp_path, body).splitlines()
-    assert told[0] == "['one'] failed reader: one raises KeyError None"
-    assert told[1].startswith("ReaderError reader 'two'") and "row 0 comes after row 0" in told[1]
-    assert (
-        told[2].startswith("ReaderError reader 'three'") and "texts is string[1], expected large_string[1]" in told[2]
-    )
+    found = read(tmp_path / "a.one")
+    assert found.texts == ["one"]
+    assert [bad.reason for bad in found.unreadable] == ["failed reader: one raises KeyError"]
+    with pytest.raises(ReaderError, match=r"reader 'two', .*a.two: row 0 comes after row 0"):
+        read(tmp_path / "a.two")
+    with pytest.raises(ReaderError, match=r"texts is string\[1\], expected large_string\[1\]"):
+        read(tmp_path / "a.three")
 
 
 @pytest.mark.parametrize(
@@ -240,25 +191,86 @@ for name in ("two", "three"):
         ({"one": "nothing"}, "cannot be loaded: AttributeError"),
     ],
 )
-def test_clashes_and_broken_packages_are_refused_by_name(tmp_path, monkeypatch, entries, message):
-    site = faulty(tmp_path, monkeypatch, **entries)
-    body = "from winnow.sources.readers.registry import formats_by_suffix\n" + (
-        "try:\n    formats_by_suffix()\nexcept ValueError as error:\n    print(type(error).__name__, error)\n"
-    )
-    told = script(site, tmp_path, body)
-    assert told.startswith("ConfigError ") and message in told
+def test_clashes_and_broken_packages_are_refused_by_name(site, entries, message):
+    install(site, "faulty", GROUP, entries, code=FAULTY)
+    with pytest.raises(ConfigError) as told:
+        formats_by_suffix()
+    assert message in str(told.value)
 
 
-def test_a_worker_with_another_version_refuses(tmp_path, site):
-    body = """
-from winnow.sources.readers.registry import READERS
-expected = READERS.origin("csv")
-assert expected["package"] == "winnow-csv-reader 1.0" and len(expected["code"]) == 16
-READERS.check_origin("csv", expected)
-READERS.check_origin("jsonl", None)
-try:
-    READERS.check_origin("csv", expected | {"package": "winnow-csv-reader 0.9"})
-except ValueError as error:
-    print(error)
+def test_a_worker_with_another_version_refuses(site):
+    install_csv(site)
+    source = SourceConfig(name="s", path="/raw")
+    file = InputFile(number=0, source="s", path="/raw/a.csv", bytes=10, modified_ns=1)
+    (unit,) = plan_measure([file], {"s": source}, [], 1_000_000)
+    (fields,) = unit.inputs["slices"]
+    assert fields["code"]["package"] == "winnow-csv-reader 1.0"
+    part, _ = parse_slice(fields)
+    assert part.format == "csv"
+    install_csv(site, "1.1")
+    with pytest.raises(ConfigError, match=r"this process has winnow-csv-reader 1.1 .*, the run began with .* 1.0 "):
+        parse_slice(fields)
+
+
+LINES = """
+from winnow.sources.readers.reader import Piece, Reader, batches_of
+
+def read(part, source, file, batch_bytes):
+    file.seek(part.start * 10)
+    stop = part.size // 10 if part.stop is None else part.stop
+    records = ({"text": file.read(10).decode().strip()} for _ in range(part.start, stop))
+    yield from batches_of(records, part, source, file, batch_bytes)
+
+def pieces(part, file):
+    count = part.size // 10
+    return [Piece(n, min(n + 7, count), min(7, count - n), 70) for n in range(0, count, 7)]
+
+READER = Reader(name="fixed", suffixes=(".fixed",), read=read, pieces=pieces, may_be_compressed=False)
 """
-    assert "this process has winnow-csv-reader 1.0" in script(site, tmp_path, body)
+
+
+def test_a_large_file_is_split_where_its_reader_says(tmp_path, site):
+    """Records of ten bytes, in pieces of seven; a unit is 150 bytes: two pieces."""
+    install(site, "fixed", GROUP, {"fixed": "READER"}, code=LINES)
+    path = tmp_path / "a.fixed"
+    path.write_bytes(b"".join(b"%09d " % number for number in range(100)))
+    source, store = SourceConfig(name="s", path=str(path)), LocalStore(str(tmp_path / "run"))
+    files = [InputFile(number=0, source="s", path=str(path), bytes=1000, modified_ns=1)]
+    counted = [run_unit(count_stage(), unit, store) for unit in plan_count(files, {"s": source}, 150)]
+    units = plan_measure(files, {"s": source}, counted, 150)
+    found = Gathered()
+    for unit in units:
+        for fields in unit.inputs["slices"]:
+            for batch in read_slice(*parse_slice(fields), store.open_input, 1 << 20):
+                found.add(batch)
+    assert len(units) == 8
+    assert found.rows == list(range(100)) and found.texts == [f"{number:09d}" for number in range(100)]
+
+
+def test_records_in_an_object_store(tmp_path, site):
+    """Read by the same function, through the store's own files."""
+    pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
+    install_csv(site)
+    write_csv(tmp_path / "raw" / "a.csv")
+    store = open_store(f"memory://{tmp_path.name}", StorageConfig(scratch=str(tmp_path / "scratch")))
+    data = (tmp_path / "raw" / "a.csv").read_bytes()
+    with store.create("a.csv") as draft:
+        draft.write(data)
+    path = store.location("a.csv")
+    part = FileSlice(path=path, file=0, source="s", format="csv", size=len(data))
+    found = Gathered()
+    for batch in read_slice(part, SourceConfig(name="s", path=path, text="body"), store.open_input, 1 << 20):
+        found.add(batch)
+    assert found.texts == TEXTS
+
+
+def test_a_format_that_is_named_takes_files_of_any_suffix_that_path_names(site):
+    install_csv(site)
+    assert "csv" in READERS
+    assert format_of("/raw/a.data", SourceConfig(name="s", path="/raw/*.data", format="csv")) == "csv"
+    assert format_of("/raw/a.csv.zst", SourceConfig(name="s", path="/raw")) == "csv"
+    with pytest.raises(ValueError, match="not a suffix of format csv"):
+        format_of("/raw/README.md", SourceConfig(name="s", path="/raw", format="csv"))
+    config = {"run": "/r", "sources": [{"name": "s", "path": "/raw", "format": "csv", "label": "topic"}]}
+    with pytest.raises(ConfigError, match="shards.row to document"):  # its records have fields: a label may be one
+        parse_config(config)

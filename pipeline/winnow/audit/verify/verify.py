@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow import schemas
@@ -17,7 +18,7 @@ from winnow.finished.finished import FinishedRun
 from winnow.report.balances import Balance
 from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.shard_format import ShardFiles, ShardFormat, beside
-from winnow.stages.shards.shard_set import described_formats, files_of, parse_manifest
+from winnow.stages.shards.shard_set import described_formats, parse_manifest
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.storage.store import Store
 
@@ -41,18 +42,24 @@ def check_shards(run: FinishedRun) -> list[str]:
 
 def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
     """Faults of one shard set."""
-    faults = []
+    faults: list[str] = []
     for file_format, splits in described_formats(manifest["shards"]).items():
+        written = FORMATS.get(file_format)
         for name, split in splits.items():
-            for file in files_of(split):
-                path = f"{folder}/{file['path']}"
-                fault = check_file(store, path, file, name)
-                if fault is not None:
-                    faults.append(fault)
-                elif "rows" in file:  # the main file of a shard
-                    faults += _check_rows(store, path, file, FORMATS.get(file_format))
-                    faults += _check_links(store, path, file, name, FORMATS.get(file_format))
+            for shard in split["shards"]:
+                files = [shard, *shard.get("files", [])]
+                found = _check_files(store, folder, files, name)
+                faults += found or [
+                    *_check_rows(store, f"{folder}/{shard['path']}", shard, written),
+                    *_check_links(store, f"{folder}/{shard['path']}", shard, name, written),
+                ]
+            faults += _check_files(store, folder, split.get("files", []), name)
     return faults
+
+
+def _check_files(store: Store, folder: str, files: list[Json], split: str) -> list[str]:
+    checked = (check_file(store, f"{folder}/{file['path']}", file, split) for file in files)
+    return [fault for fault in checked if fault is not None]
 
 
 def _check_links(store: Store, path: str, file: Json, split: str, written: ShardFormat) -> list[str]:
@@ -80,7 +87,10 @@ def _check_rows(store: Store, path: str, file: Json, written: ShardFormat) -> li
     """Faults of what a shard itself says that it holds."""
     if written.count is None:
         return []
-    rows, tokens = written.count(ShardFiles(store, path, file))
+    try:
+        rows, tokens = written.count(ShardFiles(store, path, file))
+    except (ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        return [f"{path}: its rows cannot be counted ({type(error).__name__}: {error})"]
     faults = []
     if rows != file["rows"]:
         faults.append(f"{path}: holds {rows:,} rows, the manifest says {file['rows']:,}")
