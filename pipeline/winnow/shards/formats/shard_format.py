@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from winnow.errors import FormatError
 from winnow.shards.formats.documents import Documents, pieces_of
 from winnow.shards.formats.payload import pieces_of_bytes
 from winnow.shards.packed_rows import NO_COLUMNS, PackedRows
-from winnow.storage.store import Draft, Store
+
+if TYPE_CHECKING:  # training ranks read shards with numpy and pyarrow alone
+    from winnow.storage.store import Draft, Store
 
 __all__ = ["FormatError", "PackedRows", "RowShape", "ShardFiles", "ShardFormat", "ShardId", "ShardSink"]
 __all__ += ["pieces_of_bytes", "rows_without_boundaries"]
@@ -57,7 +59,7 @@ class RowShape(NamedTuple):
 class ShardSink:
     """Where a format writes one shard."""
 
-    store: Store
+    store: "Store"
     path: str
     """Of the main file."""
     shard: ShardId
@@ -66,11 +68,11 @@ class ShardSink:
     """Largest id + 1."""
     document_separator: int | None
     """End-of-text id where rows are one stream, so that a document may go on in the next row; else None."""
-    drafts: dict[str, tuple[str, Draft]] = field(default_factory=dict)
+    drafts: dict[str, tuple[str, "Draft"]] = field(default_factory=dict)
     """Path and content of every file written so far, by suffix; the main file's is empty."""
 
     @contextmanager
-    def create(self, suffix: str = "") -> Iterator[Draft]:
+    def create(self, suffix: str = "") -> Iterator["Draft"]:
         """A file of the shard, open for writing; it appears whole when the block ends, with its ``bytes`` and ``hash``.
 
         Args:
@@ -81,7 +83,7 @@ class ShardSink:
             yield draft
         self.drafts[suffix] = path, draft
 
-    def write(self, contents: Iterable[Any], suffix: str = "") -> Draft:
+    def write(self, contents: Iterable[Any], suffix: str = "") -> "Draft":
         """A file of the shard from buffers, one behind the other."""
         with self.create(suffix) as draft:
             for piece in contents:
@@ -93,7 +95,7 @@ class ShardSink:
 class ShardFiles:
     """The files of a published shard, for reading."""
 
-    store: Store
+    store: "Store"
     path: str
     """Of the main file."""
     entry: Json
