@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from winnow.shards.formats.formats import FORMATS
-from winnow.sources.readers.registry import READERS
+from winnow.sources.readers.registry import READERS, formats_by_suffix
 
 OUTSIDE = Path(__file__).parent / "outside"
 
@@ -33,6 +33,7 @@ def forget(*modules: str) -> None:
         for name in list(registry._loaded):
             if not registry.is_built_in(name):
                 del registry._loaded[name]
+    formats_by_suffix.cache_clear()
     for module in modules:
         sys.modules.pop(module, None)
     sys.path_importer_cache.clear()

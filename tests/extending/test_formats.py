@@ -47,6 +47,7 @@ def test_a_run_writes_verifies_reads_and_converts_it(tmp_path, site):
     finished = load_finished(str(tmp_path / "run"))
     shards = finished.manifest["shards"]
     assert shards["format"] == "parquet" and list(shards["formats"]) == ["u32"]
+    assert finished.manifest["versions"]["shard format u32"] == "winnow-u32 1.0"
     files = {name for name in contents(both) if name.startswith("u32/")}
     assert {Path(name).suffix for name in files} == {".u32", ".json"} and len(files) >= 4
     for name in files:

@@ -77,7 +77,9 @@ def test_a_run_reads_counts_explains_and_resumes(tmp_path, site):
     config = load_config(str(write_config(tmp_path)))
     work = tmp_path / "run" / "work" / "measure"
     run(config)
-    books = json.loads(next((tmp_path / "run").glob("shards/*/manifest.json")).read_text())["books"]
+    manifest = json.loads(next((tmp_path / "run").glob("shards/*/manifest.json")).read_text())
+    assert manifest["versions"]["input format csv"] == "winnow-csv-reader 1.0"
+    books = manifest["books"]
     assert books["records"] == len(TEXTS) + 1
     assert books["outcomes"]["unreadable"] == 1
     (bad,) = pq.read_table(next(work.glob("*/*.unreadable.parquet"))).to_pylist()

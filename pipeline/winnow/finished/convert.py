@@ -16,6 +16,7 @@ from winnow.shards.formats.shard_format import ShardId
 from winnow.shards.manifest import manifest_bytes
 from winnow.stages.shards.shard_files import Written, write_format
 from winnow.stages.shards.shard_set import WrittenShard, format_entries
+from winnow.stages.versions import format_versions
 from winnow.storage.address import absolute
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
@@ -79,8 +80,12 @@ def convert(
     stored = [name for name in manifest["shards"]["columns"] if chosen.docs or name != "docs"]
     changed = {"formats": [file_format], "compression": compression, "columns": asked}
     new_files = {"format": file_format, "formats": {}, "columns": stored, "splits": splits}
+    kept_versions = {
+        n: v for n, v in manifest["versions"].items() if n not in format_versions(run.config.shards.formats)
+    }
     described_set = {
         **manifest,
+        "versions": kept_versions | format_versions([file_format]),
         "shards": {**manifest["shards"], **new_files},
         "config": {**config, "shards": {**config["shards"], **changed}},
     }

@@ -9,9 +9,11 @@ from winnow.report.balances import Balance, close_books
 from winnow.report.row_accounting import row_accounting, row_balances
 from winnow.report.selection_report import selection_report
 from winnow.shards.manifest import manifest_bytes
+from winnow.sources.read import format_of
+from winnow.sources.readers.registry import READERS
 from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
 from winnow.stages.shards.shards import written_columns
-from winnow.stages.versions import library_versions
+from winnow.stages.versions import format_versions, library_versions
 
 
 def close_and_describe(context: RunContext) -> bytes:
@@ -131,8 +133,18 @@ def _manifest(context: RunContext, outcomes: dict[str, int]) -> Json:
         "config": config.model_dump(mode="json", exclude={"run", "compute", "storage"}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
-        ),
+        )
+        | _outside_packages(context),
     }
+
+
+def _outside_packages(context: RunContext) -> dict[str, str]:
+    """Packages that brought an input format or a shard format of the run, with their versions."""
+    sources = {source.name: source for source in context.config.sources}
+    read = {format_of(file.path, sources[file.source]) for file in context.files}
+    found = {name: READERS.origin(name) for name in sorted(read)}
+    readers = {f"input format {name}": origin["package"] for name, origin in found.items() if origin is not None}
+    return readers | format_versions(context.config.shards.formats)
 
 
 def _described_files(context: RunContext) -> dict[str, dict[str, Json]]:

@@ -1,5 +1,6 @@
 """All input formats. A new one is a file with a ``Reader`` and a line here, or an entry point of another package."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from winnow.errors import ConfigError
@@ -20,6 +21,7 @@ READERS: "Registry[Reader]" = Registry(
 )
 
 
+@cache
 def formats_by_suffix() -> dict[str, str]:
     """Suffix -> format, all formats loaded.
 
