@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
-from winnow.shards.formats.formats import FORMATS, formats_with_columns, in_order
+from winnow.shards.formats.formats import FORMATS, formats_that, formats_with_columns, in_order
 from winnow.shards.packing.best_fit import BestFitConfig
 from winnow.shards.packing.windows import WindowConfig
 
@@ -92,10 +92,10 @@ class ShardsConfig(Section):
     def _possible_formats(self) -> Self:
         plain = [name for name in self.formats if not FORMATS.get(name).compressible]
         if self.compression != "none" and plain:
-            able = [known.name for known in FORMATS.all() if known.compressible]
+            able = formats_that(lambda known: known.compressible)
             raise ValueError(
                 f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
-                f"set compression to none, or write only {' and '.join(able)}"
+                f"set compression to none, or write only {able}"
             )
         for file_format in self.formats:
             lost = FORMATS.get(file_format).unsupported_columns(name for name in self.row_columns if name != "docs")
@@ -105,7 +105,8 @@ class ShardsConfig(Section):
                     f"for); write {formats_with_columns(lost)}"
                 )
         if "docs" in self.columns and not any(FORMATS.get(name).docs for name in self.formats):
-            raise ValueError("columns names docs, which only parquet shards hold; add parquet to formats")
+            able = formats_that(lambda known: known.docs)
+            raise ValueError(f"columns names docs, which only {able} shards hold; add {able} to formats")
         if len(set(self.formats)) < len(self.formats):
             raise ValueError(f"formats {', '.join(self.formats)}: name each one once")
         if self.shard_tokens is not None and self.shard_mb != type(self).model_fields["shard_mb"].default:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -25,13 +25,8 @@ class BadRecordError(Exception):
         self.size = size
 
 
-class Fields(NamedTuple):
-    """What a source takes of a record."""
-
-    text: str
-    identity: str | None
-    kept: list[str | None]
-    """One for each of ``source.carried``."""
+Fields = tuple[str, str | None, list[str | None]]
+"""Text, the user's id, and one value for each of ``source.carried``."""
 
 
 def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
@@ -65,7 +60,7 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
                 kept.append(label_text(read_label(record), label))
             except LabelError as error:
                 raise BadRecordError(str(error), identity) from error
-        return Fields(text, identity, kept)
+        return text, identity, kept
 
     return fields
 

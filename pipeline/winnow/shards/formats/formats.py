@@ -3,7 +3,8 @@
 The order is that of manifests: the first one written is the main one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from winnow.errors import FormatError
 from winnow.registry import Registry
@@ -34,11 +35,15 @@ def indexed(names: Iterable[str]) -> list[str]:
     return [name for name in names if FORMATS.get(name).index is not None]
 
 
+def formats_that(condition: Callable[[ShardFormat], Any]) -> str:
+    """Names of the formats that meet a condition, for messages."""
+    return " or ".join(known.name for known in FORMATS.all() if condition(known))
+
+
 def formats_with_columns(columns: Iterable[str], *, labels: bool = False) -> str:
     """Names of the formats that have a place for some columns, for messages."""
     wanted = list(columns)
-    fit = [f.name for f in FORMATS.all() if not f.unsupported_columns(wanted) and (f.labels or not labels)]
-    return " or ".join(fit)
+    return formats_that(lambda known: not known.unsupported_columns(wanted) and (known.labels or not labels))
 
 
 def has_document_boundaries(file_format: str, shape: RowShape) -> bool:

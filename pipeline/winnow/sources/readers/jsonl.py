@@ -121,7 +121,8 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
             value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the line is {kind_of(value)}")
-        return (*take_fields(value, line), replaced)
+        text, identity, kept = take_fields(value, line)
+        return text, identity, kept, replaced
 
     return parse
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from winnow.engine.records import Json
 from winnow.errors import FormatError
-from winnow.shards.formats.formats import FORMATS, has_document_boundaries
+from winnow.shards.formats.formats import FORMATS, formats_that, has_document_boundaries
 from winnow.shards.formats.shard_format import RowShape, ShardFiles
 from winnow.shards.packed_rows import PackedRows
 from winnow.storage.store import Store
@@ -41,7 +41,8 @@ def read_shard(
         raise FormatError(f"{path}: shard format {file_format} only writes; add another one to shards.formats")
     if not has_document_boundaries(file_format, shape) and not whole_rows:
         raise FormatError(
-            f"{path}: {file_format} files do not say where documents begin; add parquet or raw to shards.formats"
+            f"{path}: {file_format} files do not say where documents begin; add "
+            f"{formats_that(lambda known: known.read and known.has_document_boundaries)} to shards.formats"
         )
     packed = chosen.read(ShardFiles(store, path, shard), shape, rows)
     if first_rows is None and len(packed.rows) != shard["rows"]:
