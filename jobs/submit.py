@@ -233,7 +233,7 @@ def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
         print(f"winnow: job {job} was stopped; the same command goes on", file=sys.stderr)
         return exit_code_of(stop.signal_number) if stop.asked.is_set() else RESUMABLE
     code = details.driver_exit_code
-    if code == FAILED and "No module named 'winnow'" in client.get_job_logs(job):
+    if code == FAILED and "No module named 'winnow" in client.get_job_logs(job):
         print(
             "winnow: winnow is not installed on the cluster; send a checkout with --working-dir FOLDER, which holds "
             "`jobs`, `pipeline` and CONFIG, or install it on every node",

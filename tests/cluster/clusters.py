@@ -18,9 +18,19 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_metrics_report_interval_ms": "500",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "PYTHONPATH": os.environ["PYTHONPATH"],  # as where winnow is installed on every node
+    "PYTHONPATH": os.environ["PYTHONPATH"],
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
 }
+
+
+def installed(folder: Path) -> Path:
+    """A folder with the one package that an installation makes: the library, and ``jobs`` as ``winnow.jobs``."""
+    package = folder / "winnow"
+    package.mkdir(parents=True)
+    for entry in (ROOT / "pipeline" / "winnow").iterdir():
+        (package / entry.name).symlink_to(entry)
+    (package / "jobs").symlink_to(ROOT / "jobs")
+    return folder
 
 
 def free_port() -> int:
@@ -54,7 +64,9 @@ class Cluster:
         self.folder = folder
         self.ray = (python or Path(sys.executable)).parent / "ray"
         self.environment = os.environ | ENVIRONMENT
-        if python is not None:
+        if python is None:
+            self.environment["PYTHONPATH"] = f"{installed(folder / 'site')}:{ENVIRONMENT['PYTHONPATH']}"
+        else:
             self.environment["PATH"] = f"{python.parent}:{os.environ['PATH']}"
             del self.environment["PYTHONPATH"]
         self.port, self.dashboard, self.metrics = free_port(), free_port(), free_port()
