@@ -47,10 +47,11 @@ from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.numeric.radix import sort_pairs
 from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.shard_format import ShardId
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-from winnow.stages.shards.shard_files import ShardId, write_format
+from winnow.stages.shards.shard_files import write_format
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
-from winnow.shards.formats.formats import COMPRESSIBLE, FORMATS
+from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.shard_format import RowShape, ShardId
 from winnow.shards.packed_rows import PackedRows
 from winnow.shards.packing.stream import pack_rows
-from winnow.stages.shards.shard_files import ShardId, write_format
-from winnow.stages.shards.shard_reading import RowShape, read_shard
+from winnow.stages.shards.shard_files import write_format
+from winnow.stages.shards.shard_reading import read_shard
 from winnow.storage.local_store import LocalStore
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser
@@ -64,7 +65,7 @@ def main() -> None:
         print(f"{'':24}{'write MB/s':>12}{'read MB/s':>12}{'file bytes a token':>20}")
         print(f"{'sha256 alone':24}{payload / floor / 1e6:12,.0f}")
         for compression in ("none", "zstd"):
-            for name in FORMATS if compression == "none" else COMPRESSIBLE:
+            for name in [f.name for f in FORMATS.all() if compression == "none" or f.compressible]:
                 with tempfile.TemporaryDirectory() as folder:
                     store, place = LocalStore(folder), ShardId("set", "train", 0, 1)
                     settings = {"compression": compression, "vocabulary_size": size, "joined_by": end}

@@ -1,5 +1,7 @@
 """The ``winnow`` command; the same as ``python -m jobs``. Heavy imports wait until a command really runs."""
 
+from typing import Annotated
+
 import typer
 
 from .audit import audit
@@ -35,6 +37,23 @@ app.add_typer(audit, name="audit")
 app.add_typer(index, name="index")
 app.add_typer(export, name="export")
 app.add_typer(shards, name="shards")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from winnow.version import winnow_version
+
+        print(f"winnow {winnow_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """What holds for all commands."""
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def head(
         from winnow.report.labels import numbered_label
         from winnow.runs.run import load_run_vocabulary
         from winnow.runs.state import load_run
-        from winnow.stages.shards.shard_reading import has_document_boundaries
+        from winnow.shards.formats.formats import has_document_boundaries
 
         finished = load_run(run)
         vocabulary = load_run_vocabulary(finished.config)
@@ -173,7 +173,7 @@ def _piece_lengths(splits: dict[str, Any]) -> "Table":
 @shards.command()
 def convert(
     run: RunFolder,
-    to: Annotated[str, typer.Option("--format", help="parquet, raw, mds or litdata.")],
+    to: Annotated[str, typer.Option("--format", help="parquet, raw, mds, litdata or another that is installed.")],
     out: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Folder of the new set; default: beside the run's own set.")
     ] = None,
@@ -189,8 +189,10 @@ def convert(
         from winnow.runs.state import load_run
         from winnow.shards.formats.formats import FORMATS
 
-        if to not in FORMATS:
-            raise ConfigError(f"--format {to}: no such shard format; there are {', '.join(FORMATS)}")
+        try:
+            FORMATS.check(to)
+        except ConfigError as error:
+            raise ConfigError(f"--format: {error}") from None
         target = convert_shards(load_run(run), to, out, lambda path: print(printable(path), flush=True))
         print(f"shards and manifest: {printable(target)}")
 

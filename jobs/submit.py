@@ -234,6 +234,12 @@ def _outcome(client: Any, job: str, details: Any, stop: "Stop") -> int:
         print(f"winnow: job {job} was stopped; the same command goes on", file=sys.stderr)
         return exit_code_of(stop.signal_number) if stop.asked.is_set() else RESUMABLE
     code = details.driver_exit_code
+    if code == FAILED and "No module named 'winnow" in client.get_job_logs(job):
+        print(
+            "winnow: winnow is not installed on the cluster; send a checkout with --working-dir FOLDER, which holds "
+            "`jobs`, `pipeline` and CONFIG, or install it on every node",
+            file=sys.stderr,
+        )
     if code is None or not 0 < code < 256:
         told = printable(str(details.message or "no reason given").splitlines()[0])
         print(f"winnow: job {job} failed without an exit code of its own: {told}", file=sys.stderr)

@@ -77,8 +77,12 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
         ({"shards": {"formats": []}}, "formats: Tuple should have at least 1 item"),
         (
             {"shards": {"formats": ["parqet"]}},
-            r"1 mistake\(s\) in the config\n  shards.formats.0: Input should be 'parquet', .* or 'litdata', "
-            r"not 'parqet'; did you mean 'parquet'\?$",
+            r"1 mistake\(s\) in the config\n  shards.formats.0: 'parqet' is no known shard format; did you mean "
+            r"'parquet'\? known here: parquet, raw, mds, litdata ",
+        ),
+        (
+            {"sources": [MINIMAL["sources"][0] | {"format": "jsnol"}]},
+            r"sources.0.format: 'jsnol' is no known input format; did you mean 'jsonl'\? known here: jsonl, parquet, ",
         ),
         ({"shards": {"compression": 7}}, r"shards.compression: Input should be 'none' or 'zstd', not 7$"),
         ({"sources": [MINIMAL["sources"][0] | {"formt": 1}]}, r"1 mistake\(s\) in the config\n  sources.0.formt"),

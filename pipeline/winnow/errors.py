@@ -6,7 +6,8 @@
         ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
-      StageFailedError (engine.engine), BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError
+      StageFailedError (engine.engine), ReaderError, BooksError, StorageError, ObjectStorageError, QuarantineError,
+      ShardError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """
@@ -75,6 +76,10 @@ class LeaseHeldError(WinnowError, RuntimeError):
     """Another run owns this run folder, or this index."""
 
     exit_code = 3
+
+
+class ReaderError(WinnowError, TypeError):
+    """A reader of another package yields something else than batches of records."""
 
 
 class BooksError(WinnowError, RuntimeError):

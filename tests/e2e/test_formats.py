@@ -361,7 +361,7 @@ def files_on_disk(finished: RunRecords) -> dict[str, Path]:
         ({"formats": ["mds"], "columns": ["docs"]}, "only parquet shards hold"),
         ({"formats": ["mds", "mds"]}, "name each one once"),
         ({"formats": []}, "at least 1"),
-        ({"formats": ["tar"]}, "'parquet', 'raw', 'mds' or 'litdata'"),
+        ({"formats": ["tar"]}, "'tar' is no known shard format; known here: parquet, raw, mds, litdata"),
         ({"shard_mb": 100, "shard_tokens": 1000}, "one of the two"),
         ({"shard_tokens": 0}, "greater than or equal to 1"),
     ],
@@ -382,7 +382,8 @@ def test_shards_too_large_for_a_format_are_refused_before_any_work(sample, tmp_p
 def test_ids_beyond_the_vocabulary_fail_the_shard(finished, sample, tmp_path):
     from winnow.engine.stage import Workspace
     from winnow.errors import FormatError
-    from winnow.stages.shards.shard_files import ShardId, write_rows
+    from winnow.shards.formats.shard_format import ShardId
+    from winnow.stages.shards.shard_files import write_rows
 
     shard = next(stored_shards(finished, "parquet"))
     packed = read_stored(finished, "parquet", shard)

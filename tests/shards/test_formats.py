@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from winnow.errors import FormatError
 from winnow.shards.formats import litdata, mds, raw
 from winnow.shards.formats.documents import Documents, documents_of, pieces_of
+from winnow.shards.formats.formats import check_formats
 from winnow.shards.formats.payload import check_ids
 from winnow.shards.packed_rows import PackedRows
-from winnow.stages.shards.shard_files import check_formats
 
 END = 0
 

@@ -17,6 +17,7 @@ from winnow.sources.read import read_slice
 from winnow.sources.readers.jsonl import count_lines
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
+from winnow.sources.stored_file import StoredFile
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 
@@ -205,7 +206,8 @@ def _ranges(path: Path, cuts: list[int], batch_bytes: int) -> Gathered:
         )
         for batch in read_slice(part, source, opener, batch_bytes):
             found.add(batch)
-        first_row += count_lines(part, opener)
+        with path.open("rb") as file:
+            first_row += count_lines(part, StoredFile(file, size))
     return found
 
 

@@ -141,7 +141,7 @@ def test_templates_that_cannot_be_used_are_refused():
         ({"prompt": "p"}, "belong together"),
         ({"messages": "m", "pair": "p"}, "one structure"),
         ({"chat_template": "x{"}, "is for sources with messages"),
-        ({"messages": "m", "format": "text"}, "plain text has no fields"),
+        ({"messages": "m", "format": "text"}, "files of format text have no fields"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

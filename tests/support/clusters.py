@@ -18,9 +18,19 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_metrics_report_interval_ms": "500",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "PYTHONPATH": os.environ["PYTHONPATH"],  # as where winnow is installed on every node
+    "PYTHONPATH": os.environ["PYTHONPATH"],
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
 }
+
+
+def installed(folder: Path) -> Path:
+    """A folder with the one package that an installation makes: the library, and ``jobs`` as ``winnow.jobs``."""
+    package = folder / "winnow"
+    package.mkdir(parents=True)
+    for entry in (ROOT / "pipeline" / "winnow").iterdir():
+        (package / entry.name).symlink_to(entry)
+    (package / "jobs").symlink_to(ROOT / "jobs")
+    return folder
 
 
 def free_port() -> int:
@@ -41,12 +51,24 @@ def end_family(process: subprocess.Popen) -> None:
 
 
 class Cluster:
-    """A cluster whose nodes are all on this host."""
+    """A cluster whose nodes are all on this host.
+
+    Args:
+        folder: for logs and sockets.
+        python: whose ``ray`` the nodes run, without ``PYTHONPATH``; by default that of the tests, with Winnow on it.
+    """
 
     ip = "127.0.0.1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path | None = None) -> None:
         self.folder = folder
+        self.ray = (python or Path(sys.executable)).parent / "ray"
+        self.environment = os.environ | ENVIRONMENT
+        if python is None:
+            self.environment["PYTHONPATH"] = f"{installed(folder / 'site')}:{ENVIRONMENT['PYTHONPATH']}"
+        else:
+            self.environment["PATH"] = f"{python.parent}:{os.environ['PATH']}"
+            del self.environment["PYTHONPATH"]
         self.port, self.dashboard, self.metrics = free_port(), free_port(), free_port()
         self.address = f"http://{self.ip}:{self.dashboard}"
         self.nodes: list[subprocess.Popen] = []
@@ -55,13 +77,13 @@ class Cluster:
         number = len(self.nodes)
         line = [
             *self.on_host(number),
-            *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats"),
+            *(str(self.ray), "start", "--block", "--disable-usage-stats"),
             *(f"--node-ip-address={self.ip_of(number)}", f"--dashboard-agent-listen-port={free_port()}"),
             *("--object-store-memory=80000000", "--memory=8000000000"),
             *more,
         ]
         log = (self.folder / f"node-{len(self.nodes)}.log").open("w")
-        self.nodes.append(subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | ENVIRONMENT))
+        self.nodes.append(subprocess.Popen(line, stdout=log, stderr=log, env=self.environment))
         return self.nodes[-1]
 
     def ip_of(self, number: int) -> str:
@@ -106,9 +128,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(cpus: int = 2) -> Iterator[Cluster]:
+def cluster(cpus: int = 2, python: Path | None = None) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="wc", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        running = Cluster(Path(folder))
+        running = Cluster(Path(folder), python)
         try:
             running.start_head(cpus)
             yield running

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 FAULTS = json.loads(os.environ.get("WINNOW_TEST_FAULTS", "[]"))
 
 

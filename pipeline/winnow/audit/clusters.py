@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.audit.documents import EXACT, dedup_of, ids_of, read_rows
 from winnow.audit.exact_search import shingles_of
-from winnow.dedup.keepers import exact_similarity
+from winnow.dedup.keeper_search import exact_similarity
 from winnow.finished.texts import text_by_document
 from winnow.flow.records import RunRecords
 from winnow.text.words import hash_words

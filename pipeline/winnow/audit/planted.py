@@ -18,7 +18,7 @@ from winnow.audit.exact_search import Sets, shingles_of
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.config import DedupConfig
-from winnow.dedup.keepers import exact_similarity
+from winnow.dedup.keeper_search import exact_similarity
 from winnow.dedup.minhash import signatures
 from winnow.flow.records import RunRecords
 from winnow.text.words import WordHashes

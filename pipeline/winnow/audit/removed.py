@@ -17,7 +17,7 @@ from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, ro
 from winnow.audit.exact_search import Sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.index import is_indexed
-from winnow.dedup.keepers import exact_similarity
+from winnow.dedup.keeper_search import exact_similarity
 from winnow.flow.records import RunRecords
 from winnow.schemas import NO_DOC
 

@@ -18,7 +18,7 @@ from winnow.errors import AddressError, ConfigError
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import ShardsConfig
-from winnow.shards.formats.formats import SUPPORTS_COLUMNS, unsupported_columns
+from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
 from winnow.storage.address import check_address, is_url
@@ -132,11 +132,12 @@ class Config(Section):
             )
         if marked and not chats and self.shards.row != "document":
             raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
-        plain = [name for name in self.shards.formats if self.marks and unsupported_columns(name, [self.marks])]
+        wanted = [self.marks] if self.marks else []
+        plain = [name for name in self.shards.formats if FORMATS.get(name).unsupported_columns(wanted)]
         if marked and plain:
             raise ValueError(
                 f"source {marked[0].name!r} needs the column {self.marks}, which {', '.join(plain)} shards cannot "
-                f"hold; set shards.formats to {' or '.join(SUPPORTS_COLUMNS)}"
+                f"hold; set shards.formats to {formats_with_columns(wanted)}"
             )
         lines = self.dedup.lines if self.dedup else None
         for source in marked if lines else ():

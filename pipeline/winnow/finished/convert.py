@@ -10,12 +10,13 @@ from winnow.engine.records import Json, Output
 from winnow.errors import ConfigError, FormatError
 from winnow.finished.shards import best_source, check_stored, read_stored, row_shape, stored_shards
 from winnow.flow.records import RunRecords
-from winnow.shards.formats.formats import COMPRESSIBLE, INDEXED
+from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.payload import check_ids
+from winnow.shards.formats.shard_format import ShardId
 from winnow.shards.manifest import manifest_bytes
-from winnow.stages.shards.shard_files import ShardId, Written, index_bytes, write_format
-from winnow.stages.shards.shard_index import index_path
+from winnow.stages.shards.shard_files import Written, write_format
 from winnow.stages.shards.shard_set import WrittenShard, format_entries
+from winnow.stages.versions import format_versions
 from winnow.storage.address import absolute
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
@@ -46,7 +47,8 @@ def convert(
         raise ConfigError(f"{target}: holds a finished shard set; name another folder with --out")
     manifest = run.manifest
     source, shape = best_source(manifest), row_shape(manifest)
-    compression = run.config.shards.compression if file_format in COMPRESSIBLE else "none"
+    chosen = FORMATS.get(file_format)
+    compression = run.config.shards.compression if chosen.compressible else "none"
     settings = {
         "compression": compression,
         "vocabulary_size": manifest["vocabulary"]["size"],
@@ -69,17 +71,21 @@ def convert(
     for name, described in manifest["shards"]["splits"].items():
         index = _write_index(store, folder, file_format, name, written[name], shape.dtype.itemsize)
         shards = [
-            WrittenShard(tokens, result.outputs, (result.entry or {}).get("footer")) for tokens, result in written[name]
+            WrittenShard(tokens, result.outputs, {file_format: result.entry or {}}) for tokens, result in written[name]
         ]
         kept = {key: value for key, value in described.items() if key not in ("shards", "files")}
         splits[name] = kept | format_entries(folder, file_format, shards, index)
     config = manifest["config"]
-    asked = [name for name in config["shards"]["columns"] if file_format == "parquet" or name != "docs"]
-    stored = [name for name in manifest["shards"]["columns"] if file_format == "parquet" or name != "docs"]
+    asked = [name for name in config["shards"]["columns"] if chosen.docs or name != "docs"]
+    stored = [name for name in manifest["shards"]["columns"] if chosen.docs or name != "docs"]
     changed = {"formats": [file_format], "compression": compression, "columns": asked}
     new_files = {"format": file_format, "formats": {}, "columns": stored, "splits": splits}
+    kept_versions = {
+        n: v for n, v in manifest["versions"].items() if n not in format_versions(run.config.shards.formats)
+    }
     described_set = {
         **manifest,
+        "versions": kept_versions | format_versions([file_format]),
         "shards": {**manifest["shards"], **new_files},
         "config": {**config, "shards": {**config["shards"], **changed}},
     }
@@ -91,11 +97,12 @@ def _write_index(
     store: Store, folder: str, file_format: str, split: str, written: list[tuple[int, Written]], id_bytes: int
 ) -> Output | None:
     """The index of one split, for the formats that have one."""
-    if file_format not in INDEXED or not written:
+    chosen = FORMATS.get(file_format)
+    if chosen.index is None or not written:
         return None
     entries: list[Json] = [result.entry for _, result in written if result.entry is not None]
     hashes = [result.outputs[file_format].hash for _, result in written]
-    path = index_path(folder, file_format, split)
+    path = chosen.index_path(folder, split)
     with store.create(path, "sha256") as draft:
-        draft.write(index_bytes(file_format, entries, hashes, id_bytes))
+        draft.write(chosen.index(entries, hashes, id_bytes))
     return Output(path, draft.bytes, len(written), draft.hash)

@@ -10,7 +10,7 @@ from winnow.engine.records import Json, Record
 from winnow.errors import StorageError
 from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
 from winnow.flow.records import RunRecords
-from winnow.stages.shards.shard_reading import has_document_boundaries
+from winnow.shards.formats.formats import FORMATS, has_document_boundaries
 from winnow.stages.shards.shard_set import described_formats, files_of
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 
@@ -34,7 +34,10 @@ def shard_stats(run: RunRecords) -> Json:
     manifest = run.manifest
     shards = manifest["shards"]
     row_tokens = row_shape(manifest).row_tokens
-    borders = has_document_boundaries(best_source(manifest), row_shape(manifest))
+    borders = any(
+        FORMATS.get(name).read and has_document_boundaries(name, row_shape(manifest))
+        for name in described_formats(shards)
+    )
     splits = {}
     for name, described in shards["splits"].items():
         places = described["rows"] * row_tokens

@@ -11,10 +11,11 @@ from winnow.engine.records import Json
 from winnow.errors import ConfigError, FormatError, StorageError
 from winnow.flow.records import RunRecords
 from winnow.shards.footer import footer_fault
-from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.formats import FORMATS, in_order
+from winnow.shards.formats.shard_format import RowShape
 from winnow.shards.packed_rows import PackedRows
 from winnow.stages.shards.shard_files import document_separator
-from winnow.stages.shards.shard_reading import RowShape, read_shard
+from winnow.stages.shards.shard_reading import read_shard
 from winnow.stages.shards.shard_set import described_formats
 from winnow.storage.store import Store
 
@@ -40,9 +41,16 @@ def row_shape(manifest: Json) -> RowShape:
 
 
 def best_source(manifest: Json) -> str:
-    """The written format that tells most about the rows."""
-    written = described_formats(manifest["shards"])
-    return next(name for name in FORMATS if name in written)
+    """The written format that tells most about the rows.
+
+    Raises:
+        ConfigError: no format of the set can be read back.
+    """
+    written = in_order(described_formats(manifest["shards"]))
+    readable = [name for name in written if FORMATS.get(name).read is not None]
+    if not readable:
+        raise ConfigError(f"{', '.join(written)} shards are only written; add another format to shards.formats")
+    return next((name for name in readable if FORMATS.get(name).has_document_boundaries), readable[0])
 
 
 def stored_shards(run: RunRecords, file_format: str, split: str | None = None) -> Iterator[StoredShard]:

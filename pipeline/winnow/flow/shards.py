@@ -8,7 +8,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting, row_balances
 from winnow.flow.step import Balance, ManifestPart, Step
-from winnow.shards.formats.formats import INDEXED
+from winnow.shards.formats.formats import indexed
 from winnow.stages.shards import row_groups, shard_index, shards, shuffle
 from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
 from winnow.tokens.marks import MARK
@@ -69,10 +69,10 @@ def shuffle_and_shard(context: RunContext) -> None:
 def _index_shards(context: RunContext, id_bytes: int) -> None:
     """One index file for each split, in the formats that have one."""
     engine, config, written = context.engine, context.config.shards, context.run.of("shards")
-    wanted = [name for name in config.ordered_formats if name in INDEXED]
+    wanted = indexed(config.ordered_formats)
     if not wanted or not written:
         return
-    indexing = shard_index.stage(id_bytes)
+    indexing = shard_index.stage(id_bytes, wanted)
     listings: dict[tuple[int, str], Json] = {}
     for split, name in enumerate(config.split_names):
         for kind in wanted:
@@ -164,7 +164,7 @@ def _stages(context: RunContext) -> list[str]:
         "layout": True,
         "row_counts": config.packs_by_groups,
         "shards": True,
-        "shard_index": bool(set(config.formats) & set(INDEXED)),
+        "shard_index": bool(indexed(config.formats)),
     }
     return [name for name, there in names.items() if there]
 

@@ -13,17 +13,20 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 from numba import njit
+from numba.core.caching import UserProvidedCacheLocator
 
+_PACKAGE = Path(__file__).resolve().parents[1]
 _KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
 
 
 def _cache_folder() -> str:
     """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
     digest = hashlib.blake2b(digest_size=8)
-    here = Path(__file__).parents[1]
+    here = _PACKAGE
     for package in _KERNEL_PACKAGES:
         found = here.glob(f"{package}/*.py") if package.startswith("shards") else (here / package).rglob("*.py")
         for source in sorted(found):
@@ -46,6 +49,31 @@ def _cache_folder() -> str:
 CACHE_FOLDER = _cache_folder()
 """Where this node keeps compiled kernels."""
 numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
+
+
+class KernelLocator(UserProvidedCacheLocator):
+    """Files kernels by their place in this package, not by where the package lies.
+
+    A job's driver and its workers have the package in different folders, and the next job in others again; the cache
+    folder's name says that the sources are the same.
+    """
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """E.g. ``text.signals``."""
+        return ".".join(Path(py_file).resolve().parent.relative_to(_PACKAGE).parts)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> Any:
+        """None for functions of other packages: the locators behind this one file them."""
+        if not Path(py_file).resolve().is_relative_to(_PACKAGE):
+            return None
+        return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
+
+
+numba.config.CACHE_LOCATOR_CLASSES = (  # type: ignore[attr-defined]  # numba without it files by path
+    f"{__name__}.KernelLocator,UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
+)
 
 
 def compile_once(name: str, use_kernels: Callable[[], object]) -> None:

@@ -7,7 +7,9 @@ from winnow.engine.records import Json
 from winnow.flow.flow import FLOW
 from winnow.flow.records import RunRecords
 from winnow.shards.manifest import manifest_bytes
-from winnow.stages.versions import library_versions
+from winnow.sources.read import format_of
+from winnow.sources.readers.registry import READERS
+from winnow.stages.versions import format_versions, library_versions
 
 
 def manifest_of(run: RunRecords) -> bytes:
@@ -31,7 +33,8 @@ def manifest_of(run: RunRecords) -> bytes:
         "config": run.config.model_dump(mode="json", exclude={"run", "compute", "storage"}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
-        ),
+        )
+        | _outside_packages(run),
     }
     splits: dict[str, Json] = {}
     for step in FLOW:
@@ -42,6 +45,15 @@ def manifest_of(run: RunRecords) -> bytes:
             _add(splits, part.splits)
     manifest["shards"]["splits"] = splits
     return manifest_bytes({**manifest, "sources": sources})
+
+
+def _outside_packages(run: RunRecords) -> dict[str, str]:
+    """Packages that brought an input format or a shard format of the run, with their versions."""
+    sources = {source.name: source for source in run.config.sources}
+    read = {format_of(file.path, sources[file.source]) for file in run.files}
+    found = {name: READERS.origin(name) for name in sorted(read)}
+    readers = {f"input format {name}": origin["package"] for name, origin in found.items() if origin is not None}
+    return readers | format_versions(run.config.shards.formats)
 
 
 def outcomes_of(run: RunRecords) -> dict[str, int]:

@@ -32,12 +32,12 @@ from winnow.flow.shards import shards_folder
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.report.manifest import manifest_of
 from winnow.runs.state import note_facts, save_observations, save_state
+from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
 from winnow.sources.catalogue import list_inputs
 from winnow.sources.read import format_of
 from winnow.stages.select.examples import list_examples
-from winnow.stages.shards.shard_files import check_formats
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
 from winnow.storage.open_store import open_store
@@ -188,6 +188,6 @@ def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:
     columns = written_columns(shards, vocabulary, config.marks, labelled=config.labelled)
     row_bytes = shards.row_tokens * (id_bytes + column_bytes(columns, shards.row_tokens)) + 8 * (LABEL in columns)
     try:
-        check_formats(shards.formats, rows, row_bytes)
+        check_formats(shards.formats, rows, row_bytes, columns)
     except FormatError as error:
         raise ConfigError(str(error)) from error

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from winnow.section import Section
-from winnow.sources.source import Format, Paths, SourceConfig
+from winnow.sources.source import AUTO, FormatName, Paths, SourceConfig
 
 
 class ExamplesConfig(Section):
@@ -13,7 +13,7 @@ class ExamplesConfig(Section):
 
     path: Paths
     """Files, folders or globs, as in `sources`."""
-    format: Format | None = None
+    format: FormatName | None = None
     """What the files hold; None goes by suffix."""
     text: str = Field("text", min_length=1)
     """Field or column that holds the text."""
@@ -28,5 +28,5 @@ class ExamplesConfig(Section):
     def source(self, name: str) -> SourceConfig:
         """The same as a source; ``name`` is the setting's, so that messages name it."""
         return SourceConfig(
-            name=name, path=self.path, format=self.format or "auto", text=self.text, separator=self.separator
+            name=name, path=self.path, format=self.format or AUTO, text=self.text, separator=self.separator
         )

@@ -2,13 +2,19 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
-from winnow.shards.formats.formats import COMPRESSIBLE, FORMATS, SUPPORTS_COLUMNS, FormatName, unsupported_columns
+from winnow.shards.formats.formats import FORMATS, formats_that, formats_with_columns, in_order
 from winnow.shards.packing.best_fit import BestFitConfig
 from winnow.shards.packing.windows import WindowConfig
 
+FormatName = Annotated[
+    str,
+    AfterValidator(FORMATS.check),
+    WithJsonSchema({"type": "string", "examples": ["parquet", "raw", "mds", "litdata"]}),
+]
+"""Name of a shard format that is installed."""
 ColumnName = Literal["position_ids", "attention_mask", "loss_mask", "docs"]
 
 
@@ -29,7 +35,8 @@ class ShardsConfig(Section):
     """Further columns: `position_ids` (start anew at each document), `attention_mask` and `loss_mask` (0 on padding),
     `docs` (whose piece is it, and where it begins there). `row: document` always has `attention_mask`."""
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
-    """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata."""
+    """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
+    those of installed packages."""
     mixture: dict[str, Annotated[float, Field(gt=0)]] | None = None
     """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
     a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
@@ -83,21 +90,23 @@ class ShardsConfig(Section):
 
     @model_validator(mode="after")
     def _possible_formats(self) -> Self:
-        plain = [name for name in self.formats if name not in COMPRESSIBLE]
+        plain = [name for name in self.formats if not FORMATS.get(name).compressible]
         if self.compression != "none" and plain:
+            able = formats_that(lambda known: known.compressible)
             raise ValueError(
                 f"compression {self.compression}: {', '.join(plain)} shards cannot be compressed; "
-                f"set compression to none, or write only {' and '.join(COMPRESSIBLE)}"
+                f"set compression to none, or write only {able}"
             )
         for file_format in self.formats:
-            lost = unsupported_columns(file_format, [name for name in self.row_columns if name != "docs"])
+            lost = FORMATS.get(file_format).unsupported_columns(name for name in self.row_columns if name != "docs")
             if lost:
                 raise ValueError(
                     f"{file_format} shards have no place for {', '.join(lost)} (which columns or row: {self.row} ask "
-                    f"for); write {' or '.join(SUPPORTS_COLUMNS)}"
+                    f"for); write {formats_with_columns(lost)}"
                 )
-        if "docs" in self.columns and "parquet" not in self.formats:
-            raise ValueError("columns names docs, which only parquet shards hold; add parquet to formats")
+        if "docs" in self.columns and not any(FORMATS.get(name).docs for name in self.formats):
+            able = formats_that(lambda known: known.docs)
+            raise ValueError(f"columns names docs, which only {able} shards hold; add {able} to formats")
         if len(set(self.formats)) < len(self.formats):
             raise ValueError(f"formats {', '.join(self.formats)}: name each one once")
         if self.shard_tokens is not None and self.shard_mb != type(self).model_fields["shard_mb"].default:
@@ -105,9 +114,9 @@ class ShardsConfig(Section):
         return self
 
     @property
-    def ordered_formats(self) -> list[FormatName]:
+    def ordered_formats(self) -> list[str]:
         """The formats in one order, whatever the order in the config; the first one is the manifest's main one."""
-        return [name for name in FORMATS if name in self.formats]
+        return in_order(self.formats)
 
     def shard_bytes(self, id_bytes: int) -> int:
         """Largest size of a shard's token payload."""

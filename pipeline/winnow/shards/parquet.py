@@ -14,8 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.shards.packed_rows import LABEL, NO_COLUMNS
+from winnow.shards.footer import describe_footer
+from winnow.shards.formats.shard_format import Json, RowShape, ShardFiles, ShardFormat, ShardSink
+from winnow.shards.packed_rows import LABEL, NO_COLUMNS, PackedRows
 
+A_PIECE = ("doc_lens", "docs", "doc_starts")
+"""Columns with one entry for each document piece; all others have one a token."""
 ROWS_A_GROUP = 1024
 """Rows of a row group: the unit of random access for readers (16 MB at 4,096 tokens of 4 bytes)."""
 
@@ -115,3 +119,70 @@ class ParquetShardWriter:
     def close(self) -> None:
         """Write the footer."""
         self._writer.close()
+
+
+def _write(packed: PackedRows, sink: ShardSink) -> Json:
+    with sink.create() as draft:
+        writer = ParquetShardWriter(
+            draft.arrow(),
+            packed.rows.shape[1],
+            packed.rows.dtype,
+            sink.compression,
+            {name: column.dtype for name, column in packed.columns.items()},
+            docs=packed.docs is not None,
+            labels=packed.labels is not None,
+        )
+        writer.write(*packed)
+        writer.close()
+    with sink.store.open(sink.path) as file:
+        return {"footer": describe_footer(file)}
+
+
+def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
+    with pq.ParquetFile(files.columns()) as file:
+        groups, there = 0, 0
+        while there < rows and groups < file.num_row_groups:
+            there += file.metadata.row_group(groups).num_rows
+            groups += 1
+        table = file.read_row_groups(range(groups), use_threads=False)
+    lens = _one_array(table.column("doc_lens"))
+    offsets = lens.offsets.to_numpy().astype(np.int64)
+    a_piece = {name: _one_array(table.column(name)).values.to_numpy() for name in A_PIECE if name in table.column_names}
+    a_token: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        if name not in (*A_PIECE, LABEL):
+            column = _one_array(table.column(name))
+            if not pa.types.is_fixed_size_list(column.type) or column.type.list_size != shape.row_tokens:
+                raise ValueError(f"column {name} is {column.type}, expected {shape.row_tokens} numbers a row")
+            a_token[name] = column.values.to_numpy().reshape(-1, shape.row_tokens)
+    ids = a_token.pop("input_ids")
+    labels = _one_array(table.column(LABEL)).to_numpy() if LABEL in table.column_names else None
+    return PackedRows(
+        ids, a_piece["doc_lens"], offsets, a_token, a_piece.get("docs"), a_piece.get("doc_starts"), labels
+    )
+
+
+def _one_array(column: pa.ChunkedArray) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _count(files: ShardFiles) -> tuple[int, int]:
+    table = pq.read_table(files.columns(), columns=["doc_lens"])
+    tokens = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
+    return table.num_rows, tokens
+
+
+FORMAT = ShardFormat(
+    name="parquet",
+    suffix=".parquet",
+    write=_write,
+    read=_read,
+    count=_count,
+    columns=None,
+    docs=True,
+    labels=True,
+    has_document_boundaries=True,
+    compressible=True,
+    own_folder=False,
+    reads_after_writing=1,
+)

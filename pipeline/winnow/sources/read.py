@@ -6,36 +6,20 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from winnow.sources.readers.jsonl import read_jsonl
-from winnow.sources.readers.parquet import read_parquet
-from winnow.sources.readers.plain_text import read_text
+from winnow.sources.readers.outside import checked_batches
+from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
-from winnow.sources.source import Format, SourceConfig
+from winnow.sources.source import AUTO, SourceConfig
 from winnow.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
 
-SUFFIXES: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-    ".markdown": "text",
-    ".rst": "text",
-    ".org": "text",
-    ".adoc": "text",
-    ".tex": "text",
-}
 
+def format_of(path: str, config: SourceConfig) -> str:
+    """What a file of a source holds: the name of its reader.
 
-def format_of(path: str, config: SourceConfig) -> Format:
-    """What a file of a source holds.
-
-    ``auto`` goes by suffix. ``text`` takes every file. ``jsonl`` and ``parquet`` take files with such a
-    suffix, and others only where the source's path names the file, or its suffix behind a glob
-    (``raw/*.data``): a README in a folder of records is not a record.
+    ``auto`` goes by suffix. A format without fields takes every file. Others take files with their suffix, and others
+    only where the source's path names the file, or its suffix behind a glob (``raw/*.data``): a README in a folder of
+    records is not a record.
 
     Raises:
         ValueError: the suffix says nothing, or something else than the config; the message names the file.
@@ -43,30 +27,35 @@ def format_of(path: str, config: SourceConfig) -> Format:
     compression = compression_of(path)
     bare = path[: len(path) - len(compression)]
     suffix = PurePosixPath(bare).suffix.lower()
-    found = SUFFIXES.get(suffix)
-    if config.format == "text":
-        return "text"
-    wanted = found
-    if found == "text" and config.structure_fields:
+    suffixes = formats_by_suffix()
+    wanted = suffixes.get(suffix)
+    if config.format != AUTO and not READERS.get(config.format).has_fields:
+        return config.format
+    if wanted is not None and config.structure_fields and not READERS.get(wanted).has_fields:
         raise ValueError(
-            f"{path}: source {config.name!r} reads {' and '.join(config.structure_fields)}, and plain text has no "
-            "fields; narrow `path` to JSONL or Parquet files, or set `format`"
+            f"{path}: source {config.name!r} reads {' and '.join(config.structure_fields)}, and files of format "
+            f"{wanted} have no fields; narrow `path` to files of {formats_with_fields()}, or set `format`"
         )
-    if config.format != "auto" and config.format != found:  # noqa: PLR1714 (types)
+    if config.format not in (AUTO, wanted):
         name = PurePosixPath(path).name
         last_parts = [PurePosixPath(entry).name for entry in config.paths]
         named = any(part == name or (suffix and part.endswith(suffix + compression)) for part in last_parts)
         wanted = config.format if named else None
     if wanted is None:
-        expected = "a known suffix" if config.format == "auto" else f"a suffix of format {config.format}"
+        expected = "a known suffix" if config.format == AUTO else f"a suffix of format {config.format}"
         raise ValueError(
             f"{path}: source {config.name!r} cannot tell what this file holds: suffix {suffix or '(none)'!r} "
-            f"is not {expected} ({', '.join(SUFFIXES)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
+            f"is not {expected} ({', '.join(suffixes)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
             "with a glob such as folder/**/*.jsonl.zst, name the file itself, or set `format`"
         )
-    if wanted == "parquet" and compression:
-        raise ValueError(f"{path}: a Parquet file cannot be read through {compression}; decompress it first")
+    if compression and not READERS.get(wanted).may_be_compressed:
+        raise ValueError(f"{path}: a {wanted} file cannot be read through {compression}; decompress it first")
     return wanted
+
+
+def can_split(path: str, file_format: str) -> bool:
+    """Whether parts of a file can be read by themselves."""
+    return READERS.get(file_format).pieces is not None and not compression_of(path)
 
 
 def read_slice(
@@ -80,15 +69,15 @@ def read_slice(
 
     Raises:
         OSError: only errors that say nothing about the file (too many open files, a lost connection): try
-        again. ValueError: ``batch_bytes`` is not positive, or a byte range is asked of something that has
-        none.
+        again. ValueError: ``batch_bytes`` is not positive, or a part is asked of something that has none.
+        ReaderError: a reader of another package yields something that is no batch.
     """
     if batch_bytes < 1:
         raise ValueError(f"batch_bytes ({batch_bytes}) must be positive")
-    if (file_slice.start or file_slice.stop is not None) and (
-        file_slice.format == "text" or (file_slice.format == "jsonl" and compression_of(file_slice.path))
-    ):
-        raise ValueError(f"{file_slice.path}: only uncompressed JSONL and Parquet can be read in parts; read it whole")
+    if (file_slice.start or file_slice.stop is not None) and not can_split(file_slice.path, file_slice.format):
+        raise ValueError(
+            f"{file_slice.path}: a {file_slice.format} file like this cannot be read in parts; read it whole"
+        )
     try:
         yield from _read(file_slice, source, open_binary, batch_bytes)
     except FileFaultError as fault:
@@ -102,20 +91,19 @@ def _read(
         file = open_binary(file_slice.path)
     except OSError as error:
         raise fault_of(error, 0) from error
+    reader = READERS.get(file_slice.format)
     with file:
         stored = StoredFile(file, file_slice.size)
-        if file_slice.format == "parquet":
-            stored.check_kind("Parquet")
-            yield from read_parquet(file_slice, source, file, batch_bytes)
-        elif file_slice.format == "jsonl":
-            yield from read_jsonl(file_slice, source, stored, batch_bytes)
+        batches = reader.read(file_slice, source, stored, batch_bytes)
+        if READERS.is_built_in(reader.name):
+            yield from batches
         else:
-            yield from read_text(file_slice, source, stored, batch_bytes)
+            yield from checked_batches(batches, reader.name, file_slice, source, stored)
 
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:
     ends = file_slice.size
-    if file_slice.format == "jsonl" and file_slice.stop is not None:
+    if file_slice.stop is not None and READERS.get(file_slice.format).by_bytes:
         ends = file_slice.stop
     lost = Unreadable(None, fault.position, fault.reason, max(0, ends - fault.position))
     none = pa.array([], pa.string())

@@ -3,12 +3,23 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
+from winnow.sources.readers.registry import READERS, formats_with_fields
 
-Format = Literal["jsonl", "parquet", "text"]
-"""Kinds of file that can be read."""
+AUTO = "auto"
+"""A file's suffix says what it holds."""
+
+
+def _known_format(name: str) -> str:
+    return name if name == AUTO else READERS.check(name)
+
+
+FormatName = Annotated[
+    str, AfterValidator(_known_format), WithJsonSchema({"type": "string", "examples": ["jsonl", "parquet", "text"]})
+]
+"""Name of an input format that is installed."""
 
 
 STRUCTURE = "#structure"
@@ -40,9 +51,10 @@ class SourceConfig(Section):
     """Name of the source in tables and reports: letters, digits and - _ . only."""
     path: Paths
     """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
-    format: Literal["auto", "jsonl", "parquet", "text"] = "auto"
-    """What the files hold; `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, each
-    of them (but Parquet) also with .gz .zst .bz2 .xz behind it."""
+    format: FormatName = AUTO
+    """What the files hold: `jsonl`, `parquet`, `text`, or the format of an installed package. `auto` goes by suffix:
+    .jsonl .ndjson .json, .parquet, .txt .md and the like, each of them (but Parquet) also with .gz .zst .bz2 .xz behind
+    it."""
     text: str = Field(default="text", min_length=1)
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
     `a.b`."""
@@ -103,10 +115,12 @@ class SourceConfig(Section):
             raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
         if self.chat_template is not None and not self.is_chat:
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
-        if given and self.format == "text":
-            raise ValueError(f"{given[0]}: plain text has no fields; format must be jsonl or parquet")
-        if self.label is not None and self.format == "text":
-            raise ValueError("label: plain text has no fields; format must be jsonl or parquet")
+        if self.label is not None:
+            given.append("label")
+        if given and self.format != AUTO and not READERS.get(self.format).has_fields:
+            raise ValueError(
+                f"{given[0]}: files of format {self.format} have no fields; format must be {formats_with_fields()}"
+            )
         return self
 
     @property

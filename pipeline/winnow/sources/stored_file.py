@@ -46,10 +46,13 @@ def fault_of(error: OSError, position: int) -> FileFaultError:
 
 
 class StoredFile:
-    """A file as stored, read from front to back; errors of the system become ``FileFaultError``."""
+    """A file as stored, read from front to back; errors of the system become ``FileFaultError``.
+
+    ``raw`` is the file itself, seekable, for libraries that read files: what they read does not move ``position``.
+    """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
+        self.raw = file
         self.size = size
         self.position = 0
         self.ended = False
@@ -57,7 +60,7 @@ class StoredFile:
     def read(self, limit: int) -> bytes:
         """At most ``limit`` bytes; empty at the end of the file."""
         try:
-            data = self._file.read(limit)
+            data = self.raw.read(limit)
         except OSError as error:
             raise fault_of(error, self.position) from error
         self.position += len(data)
@@ -67,7 +70,7 @@ class StoredFile:
     def seek(self, position: int) -> None:
         """Continue reading at ``position``."""
         try:
-            self._file.seek(position)
+            self.raw.seek(position)
         except OSError as error:
             raise fault_of(error, self.position) from error
         self.position = position

@@ -13,7 +13,7 @@ from winnow import schemas
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.index import FIRST_PART, is_indexed
-from winnow.dedup.keepers import exact_similarity
+from winnow.dedup.keeper_search import exact_similarity
 from winnow.dedup.minhash import signatures
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.engine.records import Json

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from winnow import schemas
 from winnow.audit.verify.labels import check_labels
@@ -17,10 +17,10 @@ from winnow.errors import StorageError
 from winnow.finished.shards import check_file
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
-from winnow.shards.formats import raw
 from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.shard_format import ShardFiles, ShardFormat, beside
 from winnow.shards.manifest import parse_manifest
-from winnow.stages.shards.shard_set import described_formats, files_of
+from winnow.stages.shards.shard_set import described_formats
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.storage.store import Store
 
@@ -44,36 +44,46 @@ def check_shards(run: RunRecords) -> list[str]:
 
 def check_set(store: Store, folder: str, manifest: Json) -> list[str]:
     """Faults of one shard set."""
-    faults = []
+    faults: list[str] = []
     for file_format, splits in described_formats(manifest["shards"]).items():
+        written = FORMATS.get(file_format)
         for name, split in splits.items():
-            for file in files_of(split):
-                path = f"{folder}/{file['path']}"
-                fault = check_file(store, path, file, name)
-                if fault is not None:
-                    faults.append(fault)
-                elif file_format == "parquet":
-                    faults += _check_rows(store, path, file["rows"], file["tokens"])
-                elif file_format == "raw" and path.endswith(raw.PAYLOAD):
-                    faults += _check_names(store, path, file, name)
+            for shard in split["shards"]:
+                files = [shard, *shard.get("files", [])]
+                found = _check_files(store, folder, files, name)
+                faults += found or [
+                    *_check_rows(store, f"{folder}/{shard['path']}", shard, written),
+                    *_check_links(store, f"{folder}/{shard['path']}", shard, name, written),
+                ]
+            faults += _check_files(store, folder, split.get("files", []), name)
     return faults
 
 
-def _check_names(store: Store, path: str, file: Json, split: str) -> list[str]:
-    """Faults of a raw payload's other names: where they are no links (a copied folder), they must still be equal."""
-    names = [path.removesuffix(raw.PAYLOAD) + suffix for suffix in raw.NAMES]
+def _check_files(store: Store, folder: str, files: list[Json], split: str) -> list[str]:
+    checked = (check_file(store, f"{folder}/{file['path']}", file, split) for file in files)
+    return [fault for fault in checked if fault is not None]
+
+
+def _check_links(store: Store, path: str, file: Json, split: str, written: ShardFormat) -> list[str]:
+    """Faults of a main file's other names: where they are no links (a copied folder), they must still be equal."""
+    names = [beside(path, suffix) for suffix in written.links]
     copies = [name for name in names if store.exists(name) and not store.same_file(name, path)]
     return [fault for name in copies if (fault := check_file(store, name, file, split)) is not None]
 
 
-def _check_rows(store: Store, path: str, rows: int, tokens: int) -> list[str]:
-    table = pq.read_table(store.columns_of(path), columns=["doc_lens"])
+def _check_rows(store: Store, path: str, file: Json, written: ShardFormat) -> list[str]:
+    """Faults of what a shard itself says that it holds."""
+    if written.count is None:
+        return []
+    try:
+        rows, tokens = written.count(ShardFiles(store, path, file))
+    except (ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        return [f"{path}: its rows cannot be counted ({type(error).__name__}: {error})"]
     faults = []
-    if table.num_rows != rows:
-        faults.append(f"{path}: holds {table.num_rows:,} rows, the manifest says {rows:,}")
-    found = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
-    if found != tokens:
-        faults.append(f"{path}: document pieces hold {found:,} tokens, the manifest says {tokens:,}")
+    if rows != file["rows"]:
+        faults.append(f"{path}: holds {rows:,} rows, the manifest says {file['rows']:,}")
+    if tokens != file["tokens"]:
+        faults.append(f"{path}: document pieces hold {tokens:,} tokens, the manifest says {file['tokens']:,}")
     return faults
 
 

@@ -53,7 +53,7 @@ def requests_of(corpus: Corpus, sizes: Sizes) -> Requests:
     """Requests of a run over a corpus."""
     written = sum(-(-size // RANGE_BYTES) for size in sizes.tables.values())
     lists = STAGES + sizes.records // LIST_PAGE
-    opens = sizes.parts * OPENS_A_PART
+    opens = sizes.parts * OPENS_A_PART + sizes.reopened
     exchanged = sizes.parts * (
         sizes.band_partitions * READS_OF_ROWS
         + sizes.candidate_partitions * READS_OF_ROWS_AND_PAYLOAD

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
 from winnow.engine.work_sizes import WorkSizes, work_sizes
+from winnow.shards.formats.formats import FORMATS, indexed
 
 MEAN_DOCUMENT_BYTES = 4_500
 """Bytes of text a document, where nobody knows better: pages of the web. (The measured corpus: 7,400.)"""
@@ -65,6 +66,8 @@ class Sizes:
     candidate_partitions: int
     shards: int
     """Of one format; each is read from a stretch of every file of the shuffle."""
+    reopened: int
+    """Files of shards that are opened again once they are written."""
 
     @property
     def written_bytes(self) -> int:
@@ -122,9 +125,11 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         files=parts * (FILES_A_PART if dedup else FILES_A_PART_WITHOUT_DEDUP)
         + parts  # unreadable records of each unit of measure
         + reduced
-        + shards * len(config.shards.formats),
+        + shards * sum(FORMATS.get(name).files_a_shard(config.shards.columns) for name in config.shards.formats)
+        + len(config.shards.split_names) * len(indexed(config.shards.formats)),
         records=parts * (1 + (RECORDS_A_PART if dedup else RECORDS_A_PART_WITHOUT_DEDUP)) + reduced + shards,
         band_partitions=band_partitions,
         candidate_partitions=candidate_partitions,
         shards=shards,
+        reopened=shards * sum(FORMATS.get(name).reads_after_writing for name in config.shards.formats),
     )

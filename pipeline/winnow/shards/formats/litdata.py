@@ -11,9 +11,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from winnow.errors import FormatError
 from winnow.shards.formats.payload import OFFSET_LIMIT, check_signed, pieces_of_bytes
+from winnow.shards.formats.shard_format import (
+    Compression,
+    RowShape,
+    ShardFiles,
+    ShardFormat,
+    ShardId,
+    ShardSink,
+    rows_without_boundaries,
+)
 from winnow.shards.packed_rows import PackedRows
 
 Json = dict[str, Any]
@@ -75,3 +85,46 @@ def index_json(entries: list[Json], id_bytes: int, identity: Any) -> bytes:
     }
     named = hashlib.sha256(json.dumps([entries, identity], sort_keys=True).encode()).hexdigest()
     return json.dumps({"chunks": entries, "config": config, "updated_at": named}, sort_keys=True).encode()
+
+
+def rows_of(content: NDArray[np.uint8], row_tokens: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """ids[R, L] from the bytes of a chunk.
+
+    Raises:
+        ValueError: its offsets are not those of its bytes.
+    """
+    number = int(content[:4].view("<u4")[0])
+    offsets = content[4 : 8 + 4 * number].view("<u4")
+    if offsets[-1] != len(content):
+        raise ValueError(f"{len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+    rows: NDArray[Any] = content[offsets[0] :].view(dtype.newbyteorder("<")).reshape(-1, row_tokens)
+    return rows
+
+
+def _write(packed: PackedRows, sink: ShardSink) -> Json:
+    stored = sink.write(contents(packed, sink.vocabulary_size))
+    return entry(packed, sink.shard.number, stored.bytes)
+
+
+def _read(files: ShardFiles, shape: RowShape, _rows: int) -> PackedRows:
+    return rows_without_boundaries(rows_of(files.mapped(), shape.row_tokens, shape.dtype), files, shape)
+
+
+def _name(shard: ShardId, _compression: Compression) -> str:
+    return file_name(shard.number)
+
+
+def _index(entries: list[Json], hashes: list[str], id_bytes: int) -> bytes:
+    return index_json(entries, id_bytes, hashes)
+
+
+FORMAT = ShardFormat(
+    name="litdata",
+    suffix=".bin",
+    write=_write,
+    read=_read,
+    index=_index,
+    max_bytes=OFFSET_LIMIT,
+    file_bytes=file_bytes,
+    file_name=_name,
+)

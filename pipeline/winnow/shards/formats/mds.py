@@ -8,6 +8,7 @@ split. Layout: streaming's ``base/format/mds/writer.py``, version 2.
 import hashlib
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ from numpy.typing import NDArray
 
 from winnow.errors import FormatError
 from winnow.shards.formats.payload import OFFSET_LIMIT, PIECE_BYTES, pieces_of_bytes
+from winnow.shards.formats.shard_format import (
+    Compression,
+    RowShape,
+    ShardFiles,
+    ShardFormat,
+    ShardId,
+    ShardSink,
+    rows_without_boundaries,
+)
 from winnow.shards.packed_rows import LABEL, PackedRows
 
 Json = dict[str, Any]
@@ -117,3 +127,69 @@ def _encoding(column: NDArray[Any]) -> str:
 def index_json(entries: list[Json]) -> bytes:
     """``index.json`` of a split."""
     return json.dumps({"version": 2, "shards": entries}, sort_keys=True).encode()
+
+
+def columns_of(content: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """Columns by name, from the bytes of a shard that is not compressed.
+
+    Raises:
+        ValueError: its offsets are not those of its bytes.
+    """
+    number = int(content[:4].view("<u4")[0])
+    offsets = content[4 : 8 + 4 * number].view("<u4")
+    if offsets[-1] != len(content):
+        raise ValueError(f"{len(content):,} bytes, its own offsets say {offsets[-1]:,}")
+    config = json.loads(content[8 + 4 * number : offsets[0]].tobytes())
+    body = content[offsets[0] :].reshape(number, -1)
+    columns, at = {}, 0
+    for name, encoding, size in zip(*(config[f"column_{k}"] for k in ("names", "encodings", "sizes")), strict=True):
+        _, several, kind = encoding.partition("ndarray:")
+        values = np.ascontiguousarray(body[:, at : at + size]).view(
+            np.dtype(kind.split(":")[0] if several else encoding).newbyteorder("<")
+        )
+        columns[name] = values if several else values[:, 0]
+        at += size
+    return columns
+
+
+def _write(packed: PackedRows, sink: ShardSink) -> Json:
+    shard = MdsShard(packed, sink.shard.number, sink.compression)
+    stored = sink.write(shard.contents())
+    return shard.entry(stored.bytes, stored.hash.removeprefix("sha256:"))
+
+
+def _read(files: ShardFiles, shape: RowShape, _rows: int) -> PackedRows:
+    content = files.mapped()
+    if files.path.endswith(".zstd"):
+        content = np.frombuffer(zstandard.ZstdDecompressor().decompress(content.data), np.uint8)
+    columns = columns_of(content)
+    ids, labels = columns.pop(TOKENS), columns.pop(LABEL, None)
+    return rows_without_boundaries(ids, files, shape, columns, labels)
+
+
+def _name(shard: ShardId, compression: Compression) -> str:
+    return file_name(shard.number, compression)
+
+
+def _index(entries: list[Json], _hashes: list[str], _id_bytes: int) -> bytes:
+    return index_json(entries)
+
+
+def _versions(compression: str) -> dict[str, str]:
+    return {"zstandard": version("zstandard")} if compression == "zstd" else {}
+
+
+FORMAT = ShardFormat(
+    name="mds",
+    suffix=".mds",
+    write=_write,
+    read=_read,
+    index=_index,
+    columns=None,
+    labels=True,
+    compressible=True,
+    max_bytes=OFFSET_LIMIT,
+    file_bytes=file_bytes,
+    file_name=_name,
+    versions=_versions,
+)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from winnow.errors import FormatError
 from winnow.shards.formats.documents import Documents, documents_of, pieces_of
 from winnow.shards.formats.payload import check_signed, pieces_of_bytes
+from winnow.shards.formats.shard_format import RowShape, ShardFiles, ShardFormat, ShardSink
 from winnow.shards.packed_rows import PackedRows
 
 PAYLOAD = ".bin"
@@ -138,3 +139,37 @@ def read(ids: bytes | NDArray[np.uint8], index: bytes, row_tokens: int) -> Packe
     if (lengths < 0).any() or (starts < np.append(0, ends[:-1])).any() or (ends > rows.size).any():
         raise FormatError(f"the documents of the Megatron index do not follow each other in {rows.size:,} ids")
     return PackedRows(rows, *pieces_of(Documents(starts, ends), len(rows), row_tokens))
+
+
+def _write(packed: PackedRows, sink: ShardSink) -> None:
+    sink.write(payload(packed))
+    for suffix, content in sidecars(packed, sink.document_separator, sink.vocabulary_size):
+        sink.write([content], suffix)
+
+
+def _read(files: ShardFiles, shape: RowShape, _rows: int) -> PackedRows:
+    packed = read(files.mapped(), files.read(".idx"), shape.row_tokens)
+    if not files.has(LOSS):
+        return packed
+    mask = loss_mask(files.mapped(LOSS), shape.row_tokens)
+    if len(mask) != len(packed.rows):
+        raise ValueError(f"its loss mask has {len(mask):,} rows, the payload {len(packed.rows):,}")
+    return packed._replace(columns={LOSS_MASK: mask})
+
+
+def _versions(_compression: str) -> dict[str, str]:
+    return {"zlib": zlib.ZLIB_RUNTIME_VERSION}
+
+
+FORMAT = ShardFormat(
+    name="raw",
+    suffix=PAYLOAD,
+    write=_write,
+    read=_read,
+    sidecars=SIDECARS,
+    column_files={LOSS_MASK: LOSS},
+    links=NAMES,
+    columns=(LOSS_MASK,),
+    has_document_boundaries=True,
+    versions=_versions,
+)

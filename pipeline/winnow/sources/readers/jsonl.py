@@ -5,28 +5,23 @@ and keeps every type as it was written. A line that it refuses is looked at agai
 and lone surrogates are replaced and counted; anything else is noted as unreadable with its reason.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
+from winnow.sources.fields import BadRecordError, fields_reader, kind_of
+from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.split import Group, split_chunks
 from winnow.sources.readers.streams import CHUNK_BYTES, Chunk, read_chunks
 from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
-from winnow.sources.slices import FileSlice, OpenBinary
+from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
-from winnow.sources.structured.labels import LabelError, label_text
-from winnow.sources.structured.structure import MISSING as _MISSING
-from winnow.sources.structured.structure import StructureError, structure_reader
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BEYOND_64_BITS = 2.0**63
-"""Integers from here on, and below its negative, may come as floats."""
 _BLANK = b" \t\r"
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
@@ -35,14 +30,6 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class _BadRecordError(Exception):
-    """One line cannot be read; the message is the reason."""
-
-    def __init__(self, reason: str, identity: str | None = None) -> None:
-        super().__init__(reason)
-        self.identity = identity
 
 
 def read_jsonl(
@@ -88,7 +75,7 @@ def read_jsonl(
                 continue
             try:
                 if dropped or len(line) > maximum:
-                    raise _BadRecordError(
+                    raise BadRecordError(
                         f"too large: a line of {dropped or len(line):,} bytes; max_document_mb is less"
                     )
                 parsed = parse(line)
@@ -97,7 +84,7 @@ def read_jsonl(
                 batch.add(row + index, *parsed[:3], len(line))
                 batch.replaced += parsed[3]
                 parsed = None
-            except _BadRecordError as bad:
+            except BadRecordError as bad:
                 if offsets is None:
                     offsets = _offsets(group, first_byte + shift)
                 position = group.position if compression else offsets[index]
@@ -122,13 +109,7 @@ _Parsed = tuple[str, str | None, list[str | None], bool]
 
 def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | None]:
     """What turns a line into text, id, kept fields, and whether something was replaced; None for a blank line."""
-    read_id = _reader_of(source.id) if source.id is not None else None
-    read_kept = [_reader_of(name) for name in source.keep]
-    read_text = _reader_of(source.text)
-    read_parts = [_reader_of(name) for name in source.structure_fields]
-    read_structure = structure_reader(source) if read_parts else None
-    label = source.label or ""
-    read_label = _reader_of(label) if label else None
+    take_fields = fields_reader(source)
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
         replaced = False
@@ -139,30 +120,14 @@ def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | 
                 return None
             value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
         if type(value) is not dict:
-            raise _BadRecordError(f"not an object: the line is {_kind(value)}")
-        identity = _as_text(_whole(read_id, value, line)) if read_id is not None else None
-        kept = [_as_text(_whole(read, value, line)) for read in read_kept]
-        if read_structure is not None:
-            try:
-                text, structure = read_structure([read(value) for read in read_parts])
-            except StructureError as error:
-                raise _BadRecordError(str(error), identity) from error
-            kept.append(structure)
-        else:
-            text = read_text(value)
-            if type(text) is not str:
-                raise _BadRecordError(_no_text(text, source.text, value), identity)
-        if read_label is not None:
-            try:
-                kept.append(label_text(read_label(value), label))
-            except LabelError as error:
-                raise _BadRecordError(str(error), identity) from error
+            raise BadRecordError(f"not an object: the line is {kind_of(value)}")
+        text, identity, kept = take_fields(value, line)
         return text, identity, kept, replaced
 
     return parse
 
 
-def count_lines(file_slice: FileSlice, open_binary: OpenBinary) -> int:
+def count_lines(file_slice: FileSlice, file: StoredFile) -> int:
     """Number of line ends (bytes 0x0a) in the byte range [start, stop) of an uncompressed file.
 
     The first row of a range is the sum of the counts of the ranges before it: that is the row of the line in
@@ -170,17 +135,21 @@ def count_lines(file_slice: FileSlice, open_binary: OpenBinary) -> int:
     starts one later.
 
     Raises:
-        OSError: the file cannot be read. A guess here would give two documents the same number.
+        FileFaultError, OSError: the file cannot be read. A guess here would give two documents the same number.
     """
     stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    left = stop - file_slice.start
+    file.seek(file_slice.start)
     lines = 0
-    with open_binary(file_slice.path) as file:
-        file.seek(file_slice.start)
-        while left > 0 and (data := file.read(min(left, CHUNK_BYTES))):
-            lines += data.count(b"\n")
-            left -= len(data)
+    while file.position < stop and (data := file.read(min(stop - file.position, CHUNK_BYTES))):
+        lines += data.count(b"\n")
     return lines
+
+
+def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
+    file.check_kind("")
+    lines = count_lines(file_slice, file)
+    stop = file_slice.size if file_slice.stop is None else file_slice.stop
+    return [Piece(file_slice.start, stop, lines, stop - file_slice.start)]
 
 
 def _line_range(file: StoredFile, file_slice: FileSlice) -> tuple[Iterator[Chunk], int, int]:
@@ -251,59 +220,6 @@ def _offsets(group: Group, first_byte: int) -> list[int]:
     return list(accumulate(lengths, initial=first_byte + group.start))
 
 
-def _reader_of(name: str) -> Callable[[dict[str, Any]], Any]:
-    """A function that looks up a field; ``a.b`` is field b inside a, unless a field is itself called
-    ``a.b``."""
-    if "." not in name:
-        return lambda record: record.get(name, _MISSING)
-    path = name.split(".")
-
-    def read(record: dict[str, Any]) -> Any:
-        value: Any = record.get(name, _MISSING)
-        if value is not _MISSING:
-            return value
-        value = record
-        for key in path:
-            if type(value) is not dict or key not in value:
-                return _MISSING
-            value = value[key]
-        return value
-
-    return read
-
-
-def _whole(read: Callable[[Any], Any], record: Any, line: bytes | bytearray) -> Any:
-    """A field's value; of an integer beyond 64 bits, which orjson gives as a float, every digit."""
-    value = read(record)
-    if type(value) is float and not -BEYOND_64_BITS < value < BEYOND_64_BITS:
-        with suppress(ValueError):  # json reads no integer of over 4,300 digits, and no broken encoding
-            return read(json.loads(line))
-    return value
-
-
-def _as_text(value: Any) -> str | None:
-    """A string as it is, nothing for null or a missing field, else JSON text."""
-    if type(value) is str:
-        return value
-    if type(value) is int:
-        return str(value)
-    return None if value is None or value is _MISSING else orjson.dumps(value).decode()
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _no_text(value: Any, field: str, record: dict[str, Any]) -> str:
-    if value is _MISSING:
-        present = ", ".join(name[:40] for name in list(record)[:12])
-        return f"missing text: no field {field!r}; the record has: {present or 'nothing'}"
-    if value is None:
-        return f"null text: field {field!r} is null"
-    return f"wrong type: field {field!r} is {_kind(value)}, expected a string"
-
-
 def _repair(line: bytes | bytearray, error: orjson.JSONDecodeError, replace_bytes: bool) -> tuple[Any, bool]:
     """Read a line that orjson refuses, where only its encoding is at fault.
 
@@ -311,20 +227,23 @@ def _repair(line: bytes | bytearray, error: orjson.JSONDecodeError, replace_byte
         The value, and True.
 
     Raises:
-        _BadRecordError: it is not JSON, or not UTF-8 and ``replace_bytes`` is False.
+        BadRecordError: it is not JSON, or not UTF-8 and ``replace_bytes`` is False.
     """
     repaired = bytes(line)
     try:
         repaired.decode()
     except UnicodeDecodeError as wrong:
         if not replace_bytes:
-            raise _BadRecordError(f"invalid UTF-8: byte {wrong.start:,} of the line") from wrong
+            raise BadRecordError(f"invalid UTF-8: byte {wrong.start:,} of the line") from wrong
         repaired = repaired.decode(errors="replace").encode()
     if _LONE_SURROGATE.search(repaired):
         repaired = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], repaired)
     if len(repaired) == len(line) and repaired == line:
-        raise _BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
     try:
         return orjson.loads(repaired), True
     except orjson.JSONDecodeError as still:
-        raise _BadRecordError(f"malformed JSON: {still.msg} at character {still.pos:,}") from still
+        raise BadRecordError(f"malformed JSON: {still.msg} at character {still.pos:,}") from still
+
+
+READER = Reader(name="jsonl", suffixes=(".jsonl", ".ndjson", ".json"), read=read_jsonl, pieces=_pieces, by_bytes=True)

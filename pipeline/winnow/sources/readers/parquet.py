@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
-from winnow.sources.stored_file import fault_of
+from winnow.sources.stored_file import StoredFile, fault_of
 from winnow.sources.structured.labels import MAX_LABEL_BYTES, fault_of_name
 from winnow.sources.structured.structure import StructureError, structure_reader
 
@@ -30,20 +31,18 @@ _BINARIES = (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def read_parquet(
-    file_slice: FileSlice, source: SourceConfig, file: BinaryIO, batch_bytes: int
+    file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
 ) -> Iterator[RecordBatch]:
     """Read the row groups [start, stop) of a file.
 
     The text column may be a string or binary of any kind, also dictionary-encoded; ``a.b`` names a field of a
     struct. A column named by ``id`` or ``keep`` that the file lacks is null throughout.
 
-    Args:
-        file: seekable binary file.
-
     Raises:
         FileFaultError: after the batches before it have been yielded.
     """
-    watched = _WatchedFile(file)
+    file.check_kind("Parquet")
+    watched = _WatchedFile(file.raw)
     with _noted(watched, "Parquet footer", 0):
         parquet = pq.ParquetFile(watched, buffer_size=STREAM_BUFFER_BYTES)
         schema = parquet.schema_arrow
@@ -76,6 +75,15 @@ def read_parquet(
                 stored = 0
         if row != end:
             raise FileFaultError(f"corrupt file: Parquet row group {number} lacks {end - row} of its rows", position)
+
+
+def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
+    """One piece a row group."""
+    watched = _WatchedFile(file.raw)
+    with _noted(watched, "Parquet footer", 0):
+        metadata = pq.ParquetFile(watched).metadata
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [Piece(n, n + 1, group.num_rows, group.total_byte_size) for n, group in enumerate(groups)]
 
 
 class _WatchedFile:
@@ -323,3 +331,6 @@ def _extent(group: Any, columns: list[str]) -> tuple[int, int, int]:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
+
+
+READER = Reader(name="parquet", suffixes=(".parquet",), read=read_parquet, may_be_compressed=False, pieces=_pieces)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from winnow.sources.readers.reader import Reader
 from winnow.sources.readers.split import Group, split_chunks
 from winnow.sources.readers.streams import Chunk, read_chunks
 from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
@@ -82,3 +83,11 @@ def _whole(chunks: Iterator[Chunk], maximum: int) -> Group:
     except FileFaultError as error:
         fault = error
     return Group([data], 0, 0, length if length > maximum else 0, unended=True, fault=fault)
+
+
+READER = Reader(
+    name="text",
+    suffixes=(".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex"),
+    read=read_text,
+    has_fields=False,
+)

@@ -5,12 +5,17 @@ Compression goes by suffix: .gz (any number of members), .zst (any number of fra
 ends with ``FileFaultError`` after everything that could be decompressed.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
 
 from winnow.sources.readers.decoders import DECODERS
 from winnow.sources.records import FileFaultError
-from winnow.sources.stored_file import StoredFile
+from winnow.sources.stored_file import StoredFile, compression_of
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 CHUNK_BYTES = 4 << 20
 """Text is handed on in chunks of this size: large against the cost of a call, small against a worker's
@@ -56,3 +61,39 @@ def read_chunks(file: StoredFile, compression: str) -> Iterator[Chunk]:
         yield Chunk(b"".join(held), position)
     if fault is not None:
         raise fault
+
+
+def open_text(file: StoredFile, path: str) -> TextIO:
+    """The whole file as text, decompressed as the suffix of ``path`` says; line ends stay as they are.
+
+    Bytes that are no UTF-8 come as the surrogates of ``surrogateescape``, so that nothing is lost before
+    ``source.invalid_utf8`` is asked; a byte order mark at the front is left out.
+
+    Raises:
+        FileFaultError: on reading, after everything that could be decompressed.
+    """
+    stream = io.BufferedReader(_ChunkStream(read_chunks(file, compression_of(path))), CHUNK_BYTES)
+    return io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+
+
+class _ChunkStream(io.RawIOBase):
+    """Chunks as a file."""
+
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
+        self._chunks = chunks
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk.data)
+        into = memoryview(buffer).cast("B")
+        number = min(len(into), len(self._left))
+        into[:number] = self._left[:number]
+        self._left = self._left[number:]
+        return number

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from winnow.engine.quarantine import quarantine
 from winnow.engine.stage import Workspace
 from winnow.schemas import document_numbers
+from winnow.sources.readers.registry import READERS
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.storage.store import Store
@@ -64,7 +65,7 @@ def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) ->
     notes = [
         Unreadable(
             row=int(batch.rows[at]),
-            position=file_slice.start if file_slice.format == "jsonl" else 0,
+            position=file_slice.start if READERS.get(file_slice.format).by_bytes else 0,
             reason=aside[int(docs[at])],
             bytes=len(batch.texts[at].as_py().encode()),
             id=batch.ids[at].as_py(),

@@ -1,31 +1,29 @@
 """Plan of the reading: which slices of which files make a unit.
 
-Plain JSONL larger than a unit is split by byte range, after a counting pass that gives each range its first row;
-Parquet larger than a unit by row groups. Everything else is read as a whole, small files many to a unit.
+A file larger than a unit is split where its reader can: a counting pass asks it for the file's pieces, with the rows of
+each (plain JSONL: byte ranges; Parquet: row groups). Everything else is read as a whole, small files many to a unit.
 """
 
 from bisect import bisect_right
 from dataclasses import replace
 
-import pyarrow.parquet as pq
-
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import check_unchanged
-from winnow.sources.read import format_of
-from winnow.sources.readers.jsonl import count_lines
+from winnow.sources.read import can_split, format_of
+from winnow.sources.readers.outside import pieces_of
+from winnow.sources.readers.registry import READERS
 from winnow.sources.records import FileFaultError
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
-from winnow.sources.stored_file import StoredFile
+from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
 from winnow.storage.address import scheme_of
 from winnow.storage.store import Store
 
 COMPRESSED_RATIO = 4
 """Text grows about this much when decompressed; only plans and progress bars rely on it."""
-COMPRESSED_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 MAX_FILES_IN_UNIT = 2_000
 
 
@@ -35,7 +33,7 @@ def _etag(file: InputFile) -> Json:
 
 def estimated_bytes(file: InputFile) -> int:
     """Raw bytes that a file probably holds."""
-    return file.bytes * (COMPRESSED_RATIO if file.path.endswith(COMPRESSED_SUFFIXES) else 1)
+    return file.bytes * (COMPRESSED_RATIO if compression_of(file.path) else 1)
 
 
 def count_stage() -> Stage:
@@ -44,69 +42,52 @@ def count_stage() -> Stage:
 
 
 def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_bytes: int) -> list[Unit]:
-    """One unit for each range of each file that is larger than a unit and can be split."""
+    """One unit for each file that is larger than a unit and can be split; one for each range where that is by bytes."""
     units: list[Unit] = []
     for file in files:
         kind = format_of(file.path, sources[file.source])
-        if file.bytes <= unit_bytes or file.path.endswith(COMPRESSED_SUFFIXES):
+        if file.bytes <= unit_bytes or not can_split(file.path, kind):
             continue
-        if kind == "parquet":
+        by_bytes = READERS.get(kind).by_bytes
+        for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
+            stop = min(start + unit_bytes, file.bytes) if by_bytes else None
             inputs = {
                 "path": file.path,
                 "modified_ns": file.modified_ns,
                 "bytes": file.bytes,
                 "format": kind,
+                "start": start,
+                "stop": stop,
                 **_etag(file),
+                **_code(kind),
             }
-            units.append(Unit(len(units), inputs, 1))
-        elif kind == "jsonl":
-            for start in range(0, file.bytes, unit_bytes):
-                stop = min(start + unit_bytes, file.bytes)
-                inputs = {
-                    "path": file.path,
-                    "modified_ns": file.modified_ns,
-                    "format": kind,
-                    "start": start,
-                    "stop": stop,
-                    **_etag(file),
-                }
-                units.append(Unit(len(units), inputs, stop - start))
+            units.append(Unit(len(units), inputs, 1 if stop is None else stop - start))
     return units
 
 
 def run_count(unit: Unit, workspace: Workspace) -> None:
-    """Count the lines of a byte range, or list the sizes of a Parquet file's row groups."""
+    """Ask the reader for the pieces of a file or range: ``pieces``, ``[[start, stop, rows, bytes], ...]``."""
     inputs = unit.inputs
-    workspace.metadata["path"] = inputs["path"]
-    if inputs["format"] == "jsonl":
-        file_slice = FileSlice(
-            path=inputs["path"],
-            file=0,
-            source="",
-            format="jsonl",
-            size=inputs["stop"],
-            start=inputs["start"],
-            stop=inputs["stop"],
-        )
-        workspace.metadata |= {"start": inputs["start"], "stop": inputs["stop"]}
-        try:
-            with workspace.store.open_input(inputs["path"]) as file:
-                StoredFile(file, inputs["stop"]).check_kind("")
-            workspace.count("lines", count_lines(file_slice, workspace.store.open_input))
-        except (ConnectionError, TimeoutError):  # nothing is known of the file: the unit is tried again
-            raise
-        except (OSError, FileFaultError) as error:  # measure reads the file whole and records what is wrong with it
-            workspace.metadata["fault"] = str(error)
-        return
+    READERS.check_origin(inputs["format"], inputs.get("code"))
+    part = FileSlice(
+        path=inputs["path"],
+        file=0,
+        source="",
+        format=inputs["format"],
+        size=inputs["bytes"],
+        start=inputs["start"],
+        stop=inputs["stop"],
+    )
+    reader = READERS.get(part.format)
+    workspace.metadata |= {"path": part.path, "pieces": []}
     try:
-        with workspace.store.open_input(inputs["path"]) as file:
-            metadata = pq.ParquetFile(file).metadata
-            groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-            workspace.metadata["row_groups"] = [[group.num_rows, group.total_byte_size] for group in groups]
-    except (ConnectionError, TimeoutError):
+        with workspace.store.open_input(part.path) as file:
+            workspace.metadata["pieces"] = [
+                list(piece) for piece in pieces_of(reader, part, StoredFile(file, part.size))
+            ]
+    except (ConnectionError, TimeoutError):  # nothing is known of the file: the unit is tried again
         raise
-    except (OSError, ValueError) as error:  # as above
-        workspace.metadata["row_groups"] = []
+    except (OSError, FileFaultError) as error:  # measure reads the file whole and records what is wrong with it
         workspace.metadata["fault"] = str(error)
 
 
@@ -184,9 +165,14 @@ def reader_settings(source: SourceConfig) -> Json:
 
 
 def parse_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
-    """A slice of a unit's inputs, and how its source is read."""
+    """A slice of a unit's inputs, and how its source is read.
+
+    Raises:
+        ConfigError: this process has another reader of that format than the one that the run began with, or none.
+    """
+    READERS.check_origin(fields["format"], fields.get("code"))
     source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
-    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader")}), source
+    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader", "code")}), source
 
 
 def check_slices(slices: list[Json], store: Store) -> None:
@@ -203,9 +189,16 @@ def check_slices(slices: list[Json], store: Store) -> None:
         check_unchanged(read, store.storage)
 
 
+def _code(file_format: str) -> Json:
+    """Version and code of a reader of another package: another one reads anew."""
+    origin = READERS.origin(file_format)
+    return {} if origin is None else {"code": origin}
+
+
 def _slices_of(
     file: InputFile, kind: str, reader: Json, counted: list[Record], unit_bytes: int
 ) -> list[tuple[Json, int]]:
+    """The slices of a file with their bytes: its pieces, as many as make a unit; else the whole file."""
     whole: Json = {
         "reader": reader,
         "path": file.path,
@@ -218,28 +211,20 @@ def _slices_of(
         "stop": None,
         "first_row": 0,
         **_etag(file),
+        **_code(kind),
     }
-    if kind == "jsonl" and counted and not any("fault" in record.metadata for record in counted):
-        slices = []
-        first_row = 0
-        for record in counted:
-            start, stop = record.metadata["start"], record.metadata["stop"]
-            slices.append(({**whole, "start": start, "stop": stop, "first_row": first_row}, stop - start))
-            first_row += record.counters["lines"]
-        return slices
-    if kind == "parquet" and counted and counted[0].metadata["row_groups"]:
-        return _row_group_slices(whole, counted[0].metadata["row_groups"], unit_bytes)
-    return [(whole, estimated_bytes(file))]
-
-
-def _row_group_slices(whole: Json, groups: list[list[int]], unit_bytes: int) -> list[tuple[Json, int]]:
+    pieces = [piece for record in counted for piece in record.metadata["pieces"]]
+    if not pieces or any("fault" in record.metadata for record in counted):
+        return [(whole, estimated_bytes(file))]
     slices: list[tuple[Json, int]] = []
-    start = first_row = rows = size = 0
-    for number, (group_rows, group_bytes) in enumerate(groups):
-        if size and size + group_bytes > unit_bytes:
-            slices.append(({**whole, "start": start, "stop": number, "first_row": first_row}, size))
-            start, first_row, rows, size = number, first_row + rows, 0, 0
-        rows += group_rows
-        size += group_bytes
-    slices.append(({**whole, "start": start, "stop": len(groups), "first_row": first_row}, size))
+    begin = stop = pieces[0][0]
+    first_row = rows = size = 0
+    for _, piece_stop, piece_rows, piece_bytes in pieces:
+        if size and size + piece_bytes > unit_bytes:
+            slices.append(({**whole, "start": begin, "stop": stop, "first_row": first_row}, size))
+            begin, first_row, rows, size = stop, first_row + rows, 0, 0
+        stop = piece_stop
+        rows += piece_rows
+        size += piece_bytes
+    slices.append(({**whole, "start": begin, "stop": stop, "first_row": first_row}, size))
     return slices

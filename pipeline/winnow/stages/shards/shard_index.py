@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from winnow.engine.records import Json, Output, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.shards.formats.formats import INDEXED
-from winnow.stages.shards.shard_files import index_bytes
+from winnow.shards.formats.formats import FORMATS, indexed
+from winnow.stages.shards.shard_files import outside_formats
 from winnow.stages.tables import read_listing
 
 
-def stage(id_bytes: int) -> Stage:
+def stage(id_bytes: int, formats: list[str]) -> Stage:
     """One index file a unit."""
-    return Stage("shard_index", 1, {"id_bytes": id_bytes}, run)
+    return Stage("shard_index", 1, {"id_bytes": id_bytes, **outside_formats(formats)}, run)
 
 
 def shard_entries(sharded: list[Record], split: int, file_format: str) -> list[Json]:
@@ -23,11 +23,6 @@ def shard_entries(sharded: list[Record], split: int, file_format: str) -> list[J
     ]
 
 
-def index_path(folder: str, file_format: str, split: str) -> str:
-    """Where the index of a split lies."""
-    return f"{folder}/{file_format}/{split}/index.json"
-
-
 def plan(folder: str, formats: Iterable[str], splits: list[str], listings: dict[tuple[int, str], Json]) -> list[Unit]:
     """One unit for each split and format.
 
@@ -37,12 +32,12 @@ def plan(folder: str, formats: Iterable[str], splits: list[str], listings: dict[
         splits: names.
         listings: by split number and format, where the list of :func:`shard_entries` is.
     """
-    wanted = [(number, name, kind) for number, name in enumerate(splits) for kind in formats if kind in INDEXED]
+    wanted = [(number, name, kind) for number, name in enumerate(splits) for kind in indexed(formats)]
     return [
         Unit(
             number,
             {
-                "target": index_path(folder, kind, name),
+                "target": FORMATS.get(kind).index_path(folder, name),
                 "format": kind,
                 "split": split,
                 "shards": listings[split, kind],
@@ -57,11 +52,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Join the entries of all shards."""
     inputs = unit.inputs
     shards = read_listing(workspace.store, inputs["shards"])
-    content = index_bytes(
-        inputs["format"],
-        [shard["entry"] for shard in shards],
-        [shard["hash"] for shard in shards],
-        workspace.settings["id_bytes"],
+    chosen = FORMATS.get(inputs["format"])
+    FORMATS.check_origin(chosen.name, workspace.settings.get("code", {}).get(chosen.name))
+    assert chosen.index is not None
+    content = chosen.index(
+        [shard["entry"] for shard in shards], [shard["hash"] for shard in shards], workspace.settings["id_bytes"]
     )
     with workspace.store.create(inputs["target"], "sha256") as draft:
         draft.write(content)

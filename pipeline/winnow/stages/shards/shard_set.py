@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from winnow.engine.records import Json, Output, Record
+from winnow.shards.formats.formats import FORMATS
 from winnow.shards.manifest import file_entry, shard_entry
 
 
@@ -11,14 +12,14 @@ class WrittenShard(NamedTuple):
 
     tokens: int
     outputs: dict[str, Output]
-    footer: Json | None = None
-    """Of its Parquet file: bytes and sha256."""
+    entries: dict[str, Json]
+    """By format, what writing it told beside the files."""
 
 
 def written_shards(sharded: list[Record], split: int) -> list[WrittenShard]:
     """The shards of one split, in the global order."""
     return [
-        WrittenShard(record.counters["tokens"], record.outputs, record.metadata.get("parquet", {}).get("footer"))
+        WrittenShard(record.counters["tokens"], record.outputs, record.metadata)
         for record in sharded
         if record.metadata["split"] == split
     ]
@@ -36,8 +37,8 @@ def format_entries(folder: str, file_format: str, shards: list[WrittenShard], in
         main = shard.outputs[file_format]
         beside = [o for name, o in sorted(shard.outputs.items()) if name.startswith(f"{file_format}_")]
         entry = shard_entry(_inside(folder, main), main.rows, main.bytes, main.hash, shard.tokens)
-        if file_format == "parquet" and shard.footer is not None:
-            entry["footer"] = shard.footer
+        if FORMATS.get(file_format).index is None:
+            entry = {**shard.entries.get(file_format, {}), **entry}
         if beside:
             entry["files"] = [file_entry(_inside(folder, o), o.bytes, o.hash) for o in beside]
         entries.append(entry)

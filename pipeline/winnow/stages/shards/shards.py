@@ -5,18 +5,18 @@ stretch of every map file, because each is sorted by the same key: a shard reads
 shard waits for its neighbour.
 """
 
-import zlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json, Unit, content_hash
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.config import ShardsConfig
+from winnow.shards.formats.formats import FORMATS
+from winnow.shards.formats.shard_format import ShardId
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.windows import num_windows
 from winnow.stages.shards.postprocess import row_extras
-from winnow.stages.shards.shard_files import ShardId, document_separator, write_rows
+from winnow.stages.shards.shard_files import document_separator, outside_formats, write_rows
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.stages.versions import library_versions
 from winnow.tokens.vocabulary import Vocabulary
@@ -43,6 +43,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         "vocabulary_size": vocabulary.size,
         "joined_by": document_separator(config.row, vocabulary.end_of_text),
         "versions": _versions(config),
+        **outside_formats(config.ordered_formats),
         **row_extras(vocabulary, config.row, marks),
         **({"labelled": True} if labelled else {}),
     }
@@ -52,10 +53,8 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
 def _versions(config: ShardsConfig) -> dict[str, str]:
     """Versions of what decides the bytes of the formats asked for."""
     found = library_versions("pyarrow")
-    if "raw" in config.formats:
-        found |= {"zlib": zlib.ZLIB_RUNTIME_VERSION}
-    if "mds" in config.formats and config.compression == "zstd":
-        found |= library_versions("zstandard")
+    for name in config.ordered_formats:
+        found |= FORMATS.get(name).versions(config.compression)
     return found
 
 

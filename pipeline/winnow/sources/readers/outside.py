@@ -1,0 +1,89 @@
+"""What readers of other packages say, looked at: an exception becomes a fault of the file, a wrong batch an error."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.errors import ReaderError
+from winnow.sources.readers.reader import Piece, Reader
+from winnow.sources.records import FileFaultError, RecordBatch
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
+from winnow.sources.stored_file import StoredFile, fault_of
+
+
+def checked_batches(
+    batches: Iterator[RecordBatch], name: str, part: FileSlice, source: SourceConfig, file: StoredFile
+) -> Iterator[RecordBatch]:
+    """The same batches.
+
+    Raises:
+        FileFaultError: the reader raised an exception; the bytes since its last batch are unread.
+        ReaderError: a batch is not what :class:`RecordBatch` says, or rows do not ascend.
+    """
+    place = f"reader {name!r}, {part.path}"
+    next_row, read = part.first_row, 0
+    batches = iter(batches)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (FileFaultError, MemoryError):
+            raise
+        except OSError as error:
+            raise fault_of(error, read) from error
+        except Exception as error:
+            raise FileFaultError(f"failed reader: {name} raises {type(error).__name__}", read) from error
+        if batch is None:
+            return
+        next_row = _check(batch, place, source, next_row)
+        read = min(read + batch.bytes_read, file.size)
+        yield batch
+
+
+def _check(batch: RecordBatch, place: str, source: SourceConfig, next_row: int) -> int:
+    """The first row that may come in the next batch."""
+    if not isinstance(batch, RecordBatch):
+        raise ReaderError(f"{place}: yields {type(batch).__name__}, expected RecordBatch")
+    columns = {"ids": (batch.ids, pa.string()), "texts": (batch.texts, pa.large_string())}
+    columns |= {f"keep[{column!r}]": (values, pa.string()) for column, values in batch.keep.items()}
+    if sorted(batch.keep) != sorted(source.carried):
+        raise ReaderError(f"{place}: keeps {sorted(batch.keep)}, expected {sorted(source.carried)}")
+    for column, (values, kind) in columns.items():
+        if not isinstance(values, pa.Array) or values.type != kind or len(values) != len(batch.rows):
+            found = f"{values.type}[{len(values)}]" if isinstance(values, pa.Array) else type(values).__name__
+            raise ReaderError(f"{place}: {column} is {found}, expected {kind}[{len(batch.rows)}]")
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise ReaderError(f"{place}: {column} is not valid: {error}") from error
+    if batch.texts.null_count:
+        raise ReaderError(f"{place}: texts has nulls; a record without text is an Unreadable")
+    refused = [bad.row for bad in batch.unreadable if bad.row is not None]
+    rows = np.concatenate([np.asarray(batch.rows, np.int64), np.array(refused, np.int64)])
+    ascend = (np.diff(batch.rows.astype(np.int64)) > 0).all() and len(np.unique(rows)) == len(rows)
+    if batch.rows.dtype != np.uint32 or not ascend:
+        raise ReaderError(f"{place}: rows must be uint32 and ascend, and no row may come twice")
+    if len(rows) and rows.min() < next_row:
+        raise ReaderError(f"{place}: row {rows.min():,} comes after row {next_row - 1:,}, or before the part")
+    return int(rows.max()) + 1 if len(rows) else next_row
+
+
+def pieces_of(reader: Reader, part: FileSlice, file: StoredFile) -> list[Piece]:
+    """Where a part of a file can be cut, as its reader says.
+
+    Raises:
+        FileFaultError, OSError: that cannot be told.
+        ReaderError: the pieces do not lie end to end.
+    """
+    assert reader.pieces is not None
+    try:
+        pieces = [Piece(*map(int, piece)) for piece in reader.pieces(part, file)]
+    except (FileFaultError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise FileFaultError(f"failed reader: {reader.name} raises {type(error).__name__}", 0) from error
+    if any(before.stop != after.start for before, after in pairwise(pieces)):
+        raise ReaderError(f"reader {reader.name!r}, {part.path}: its pieces do not lie end to end")
+    return pieces

@@ -1,0 +1,45 @@
+"""All input formats. A new one is a file with a ``Reader`` and a line here, or an entry point of another package."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from winnow.errors import ConfigError
+from winnow.registry import Registry
+
+if TYPE_CHECKING:  # readers know the config of a source, which knows the names here
+    from winnow.sources.readers.reader import Reader
+
+READERS: "Registry[Reader]" = Registry(
+    what="input format",
+    kind="winnow.sources.readers.reader:Reader",
+    group="winnow.readers",
+    built_in={
+        "jsonl": "winnow.sources.readers.jsonl:READER",
+        "parquet": "winnow.sources.readers.parquet:READER",
+        "text": "winnow.sources.readers.plain_text:READER",
+    },
+)
+
+
+@cache
+def formats_by_suffix() -> dict[str, str]:
+    """Suffix -> format, all formats loaded.
+
+    Raises:
+        ConfigError: two formats have one suffix, or one cannot be loaded.
+    """
+    found: dict[str, str] = {}
+    for reader in READERS.all():
+        for suffix in reader.suffixes:
+            if suffix in found:
+                raise ConfigError(
+                    f"suffix {suffix} belongs to input formats {found[suffix]!r} and {reader.name!r}; uninstall the "
+                    "package that brings the second, or have it take another suffix"
+                )
+            found[suffix] = reader.name
+    return found
+
+
+def formats_with_fields() -> str:
+    """Names of formats whose records have fields, for messages."""
+    return " or ".join(reader.name for reader in READERS.all() if reader.has_fields)
