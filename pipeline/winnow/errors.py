@@ -6,6 +6,7 @@
         ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
+      OperatorError             1: a user's operator returned what it must not
       StageFailedError (engine.engine), BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
@@ -79,6 +80,10 @@ class LeaseHeldError(WinnowError, RuntimeError):
 
 class BooksError(WinnowError, RuntimeError):
     """Two sums that must be equal are not."""
+
+
+class OperatorError(WinnowError, TypeError):
+    """A user's operator broke its contract; the message names it, says what came and what was expected."""
 
 
 class StorageError(WinnowError, OSError):

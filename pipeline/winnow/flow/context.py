@@ -18,8 +18,10 @@ from winnow.engine.work_sizes import WorkSizes, work_sizes
 from winnow.errors import ConfigError, UnreadableShareError
 from winnow.flow.labels import cut_strata, settle_labels
 from winnow.flow.mixture import mix_documents
+from winnow.flow.quantiles import cut_quantiles
 from winnow.flow.select import select_documents
 from winnow.index.join import IndexRun
+from winnow.operators.find import publish_operators
 from winnow.report.alarms import Alarm, dedup_alarms
 from winnow.report.unreadable import unreadable_summary
 from winnow.shards.formats.formats import INDEXED
@@ -134,6 +136,8 @@ def clean_documents(context: RunContext) -> None:
     minhash = config.dedup.minhash if config.dedup else DedupConfig().minhash
     runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
+    if not engine.dry:
+        publish_operators(config.measure.operators, engine.store)
     measuring = measure.stage(config.measure, minhash, lines_config, runtime)
     planned = slices.plan_measure(context.files, sources, counted, unit_bytes, quarantined_documents(engine.store))
     if lines_config:
@@ -144,8 +148,9 @@ def clean_documents(context: RunContext) -> None:
 
     context.labels = settle_labels(context)
     weights = {source.name: source.weight for source in config.sources}
-    filter_stage = filtering.stage(config.filter, weights, config.shards.seed)
-    context.filtered = engine.run(filter_stage, filtering.plan(context.parts))
+    verdicts = tuple(o.found.name for o in config.measure.operators if o.found.kind == "filter")
+    filter_stage = filtering.stage(config.filter, weights, config.shards.seed, verdicts)
+    context.filtered = engine.run(filter_stage, filtering.plan(context.parts, cut_quantiles(context)))
     fates, touched = find_duplicates(context) if config.dedup and context.parts else (None, None)
 
     segment = context.index.pin.segment if context.index else 0

@@ -16,6 +16,7 @@ from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inpu
 from winnow.shards.formats.formats import INDEXED
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
+from winnow.text.rules.signal_rules import quantile_bounds
 
 STAGES = (
     "count",
@@ -25,6 +26,10 @@ STAGES = (
     "measure",
     "label_names",
     "label_set",
+    "quantile_counts",
+    "quantile_bins",
+    "quantile_values",
+    "quantile_cuts",
     "filter",
     "bands",
     "index_groups",
@@ -68,6 +73,7 @@ STAGES = (
 )
 _LINE_STAGES = ("lines", "boilerplate", "boilerplate_set")
 _DEDUP_STAGES = ("bands", "edges", "components", "candidate_sizes", "candidates", "keepers")
+_QUANTILE_STAGES = ("quantile_counts", "quantile_bins", "quantile_values", "quantile_cuts")
 _TEXT_STAGES = ("candidate_sizes", "index_candidate_sizes")
 _INDEX_STAGES = ("index_groups", "index_candidate_sizes", "index_candidates")
 _CLUSTER_STAGES = ("centres", "assign")
@@ -119,6 +125,7 @@ def plan_run(config: Config) -> Planned:
     off = [] if config.dedup else list(_DEDUP_STAGES)
     off += [] if config.dedup and config.dedup.lines else list(_LINE_STAGES)
     off += [] if config.dedup and config.dedup.verification.reads_texts else list(_TEXT_STAGES)
+    off += [] if quantile_bounds(config.filter.rules) else list(_QUANTILE_STAGES)
     off += [] if config.labelled else ["label_names", "label_set"]
     off += [] if config.stratified else ["label_counts", "label_cuts"]
     off += [] if config.shards.packs_by_groups else ["row_counts"]

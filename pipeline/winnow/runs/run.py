@@ -29,6 +29,7 @@ from winnow.errors import (
 from winnow.flow.context import RunContext, run_all_stages
 from winnow.flow.select import check_encoder
 from winnow.index.join import hold_index, index_of, join_index
+from winnow.operators.find import publish_operators
 from winnow.report.manifest import close_and_describe, shards_folder
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
@@ -74,7 +75,8 @@ def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> 
             check_index()
 
         store.remove_drafts()
-        store.replace("config.yaml", yaml.safe_dump(written.model_dump(mode="json"), sort_keys=False).encode())
+        publish_operators(config.measure.operators, store)
+        store.replace("config.yaml", _own_config(written, config))
         attempt = next_attempt(store)
 
         def attempt_run() -> RunContext:
@@ -96,6 +98,14 @@ def run(config: Config, stop: Stop | None = None, corpus: str | None = None) -> 
             _save_observations(context)
         store.remove_drafts()  # of workers that were killed on the way
     return context
+
+
+def _own_config(written: Config, config: Config) -> bytes:
+    """The config as it was written, with operators as they lie in the run folder: enough to do the run again."""
+    operators = [entry.model_copy(update={"pinned": None}) for entry in config.measure.operators]
+    measure = written.measure.model_copy(update={"operators": tuple(operators)})
+    values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
+    return yaml.safe_dump(values, sort_keys=False).encode()
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:
