@@ -11,6 +11,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.labels import documents_by_label
 from winnow.flow.mixture import left_out_of_mixture, mixture_of
 from winnow.report.manifest import removed_lines, shards_folder
+from winnow.report.operators import operator_lines
 from winnow.report.row_accounting import row_accounting
 from winnow.report.unreadable import unreadable_summary
 from winnow.stages.ingest.boilerplate import listed_lines
@@ -46,6 +47,8 @@ def print_summary(context: RunContext, seconds: float, console: Console) -> None
     console.print(_outcomes(context, outcomes, records))
     for line in unreadable_summary(context.engine.store, context.measured):
         say(f"unreadable: {printable(line, lines=False)}")
+    for line in operator_lines(context.config, context.measured):
+        say(line)
     rules = totals_under(context.filtered, "failed")
     if rules:
         top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]

@@ -6,6 +6,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.labels import described_labels, documents_by_label, label_balances
 from winnow.flow.mixture import mixture_balances, mixture_of
 from winnow.report.balances import Balance, close_books
+from winnow.report.operators import operator_balances, operator_counts
 from winnow.report.row_accounting import row_accounting, row_balances
 from winnow.report.selection_report import selection_report
 from winnow.shards.manifest import manifest_bytes
@@ -52,7 +53,7 @@ def close_and_describe(context: RunContext) -> bytes:
                 outcomes.get(schemas.SEMANTIC_DUPLICATE, 0),
             )
         )
-    balances += [*mixture_balances(context), *label_balances(context)]
+    balances += [*mixture_balances(context), *label_balances(context), *operator_balances(config, context.measured)]
     if context.sampled and context.mixed is None:
         balances.append(
             Balance("tokens shuffled against tokens sampled", total(context.sampled, "taken_tokens"), tokens)
@@ -93,6 +94,7 @@ def _manifest(context: RunContext, outcomes: dict[str, int]) -> Json:
         }
     unreadable = totals_under(context.measured, "unreadable")
     removed, mixture = removed_lines(context), mixture_of(context)
+    operators = operator_counts(config, context.measured)
     sources = {
         source.name: {
             "licence": source.licence,
@@ -127,6 +129,7 @@ def _manifest(context: RunContext, outcomes: dict[str, int]) -> Json:
         **described_labels(context),
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
         "sources": sources,
+        **({"operators": operators} if operators else {}),
         **({} if context.config.select is None else {"select": selection_report(context)}),
         "config": config.model_dump(mode="json", exclude={"run", "compute", "storage"}),
         "versions": library_versions(
