@@ -61,7 +61,8 @@ class Config(Section):
             paths.append(("select.clusters.centres", self.select.clusters.centres or ""))
             sets = [entry for step in self.select.example_sets for entry in step.items()]
             paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
-        paths += [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
+        uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
+        paths += [(name, use) for name, use in uses if is_url(use)]
         for name, path in paths:
             try:
                 check_address(path)

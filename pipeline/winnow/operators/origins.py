@@ -106,6 +106,12 @@ def target_of(origin: dict[str, Any]) -> Any:
     return target
 
 
+def identity_of(target: Any) -> dict[str, Any]:
+    """What a class or function of an installed package is: hashes of its source files, versions of its distributions."""
+    module = importlib.import_module(target.__module__)
+    return {"sources": _sources(module, target), "distributions": _distributions(module.__name__)}
+
+
 def _file_origin(path: str, name: str, storage: StorageConfig) -> dict[str, Any]:
     try:
         local = fetched(path, storage)

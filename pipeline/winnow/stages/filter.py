@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.operators.origins import identity_of
 from winnow.shards.order import draw_copies
 from winnow.stages.ingest.measure import Part
 from winnow.stages.quantiles import read_cuts
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_parquet
 from winnow.text.config import FilterConfig
+from winnow.text.rules.registry import BUILT_IN, RULE_SETS
 from winnow.text.rules.rules import RULE_NAMES, Failures, all_names, evaluate, joined
 from winnow.text.rules.signal_rules import Bound, bounds_of, failures_of
 
@@ -35,6 +37,9 @@ def stage(config: FilterConfig, weights: dict[str, float], seed: int, verdicts: 
     settings: Json = {"config": config.model_dump(mode="json"), "sampling": sampling}
     if verdicts:
         settings["verdicts"] = list(verdicts)
+    installed = [name for name in RULE_SETS if name not in BUILT_IN and getattr(config, name) is not None]
+    if installed:
+        settings["rule_sets"] = {name: identity_of(RULE_SETS[name]) for name in installed}
     return Stage("filter", 1, settings, run)
 
 
