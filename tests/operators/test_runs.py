@@ -444,7 +444,7 @@ def test_two_ray_workers_give_the_shards_of_one_process(folder, many, monkeypatc
     _, finished = done(config(folder, MANY, RULES, name="ray", **sections))
     assert shards(finished) == shards(many[1])
     assert signals(finished) == signals(many[1])
-    assert failures(finished) == failures(many[1])
+    assert repr(failures(finished)) == repr(failures(many[1]))  # a missing value is NaN there
 
 
 def test_submit_sends_files_of_operators_along(folder, monkeypatch):

@@ -107,7 +107,7 @@ def target_of(origin: dict[str, Any]) -> Any:
 
 
 def identity_of(target: Any) -> dict[str, Any]:
-    """What a class or function of an installed package is: hashes of its source files, versions of its distributions."""
+    """What a class or function of an installed package is: hashes of its source files, versions of packages."""
     module = importlib.import_module(target.__module__)
     return {"sources": _sources(module, target), "distributions": _distributions(module.__name__)}
 
