@@ -47,6 +47,10 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
     if operator.name in {other.found.name for other in before}:
         raise ConfigError(f"{where}: two operators are named {operator.name!r}; give one another `name`")
     kept = [name for source in config.sources for name in source.keep]
+    if operator.name in kept:
+        raise ConfigError(
+            f"{where}: {operator.name!r} is a field that a source keeps; give the operator another `name`"
+        )
     columns = [*OWN_COLUMNS, *kept, *(column for other in before for column in other.found.columns)]
     for name in operator.needs or ():
         if name not in columns:

@@ -69,10 +69,14 @@ class Marker:
             columns: names of a signal's columns, where it returns several.
 
         Raises:
-            TypeError: ``columns`` for something else than a signal.
+            TypeError: ``columns`` for something else than a signal, or ``needs`` or ``columns`` are no lists of names.
         """
         if columns and self._kind != "signal":
             raise TypeError(f"winnow.{self._kind} has no columns; only a signal may have several")
+        if isinstance(needs, str) or isinstance(columns, str):
+            raise TypeError("needs and columns are lists of names, such as needs=['text']")
+        if len(set(columns)) != len(columns) or not all(name.isidentifier() for name in columns):
+            raise TypeError(f"columns ({', '.join(columns)}) must be different names of letters, digits and _")
         wanted = None if needs is None else tuple(needs)
         mark = Mark(self._kind, str(version), deterministic, wanted, gpu, tuple(columns))
 

@@ -74,16 +74,14 @@ def _array(operator: Operator, returned: Any, rows: int, kind: pa.DataType | Non
     before = f"{part}: " if part and part != operator.name else ""
     if isinstance(returned, pa.ChunkedArray):
         returned = returned.combine_chunks()
-    if isinstance(returned, np.ndarray):
-        if returned.ndim != 1:
-            raise _wrong(operator, f"{before}an array of {returned.ndim} dimensions", expected)
-        returned = pa.array(returned, from_pandas=False)
-    elif isinstance(returned, list | tuple):
+    if isinstance(returned, np.ndarray) and returned.ndim != 1:
+        raise _wrong(operator, f"{before}an array of {returned.ndim} dimensions", expected)
+    if isinstance(returned, list | tuple | np.ndarray):
         try:
             returned = pa.array(returned, kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             kinds = ", ".join(sorted({type(value).__name__ for value in returned}))
-            raise _wrong(operator, f"{before}a list of {kinds or 'nothing'}", expected) from error
+            raise _wrong(operator, f"{before}{_what(returned)} of {kinds or 'nothing'}", expected) from error
     if not isinstance(returned, pa.Array):
         raise _wrong(operator, before + _what(returned), expected)
     if len(returned) != rows:
