@@ -1,5 +1,6 @@
 """``winnow submit``: the same run as a job of a Ray cluster, with the run's own exit code."""
 
+import json
 import os
 import shlex
 import shutil
@@ -39,7 +40,7 @@ def submit(
         typer.Option(
             metavar="DIR",
             help="Upload this folder and run in it, for clusters where winnow is not installed; CONFIG must lie in it. "
-            "Without it, only CONFIG is uploaded.",
+            "Without it, only CONFIG and the files of its operators are uploaded.",
         ),
     ] = None,
     env: Annotated[
@@ -145,6 +146,7 @@ def _submit(
         if working_dir is None:
             name = Path(config).name
             shutil.copyfile(config, Path(alone) / name)
+            more = more + _operators_along(settings, Path(alone))
         else:
             try:
                 name = str(Path(config).resolve().relative_to(Path(working_dir).resolve()))
@@ -169,6 +171,33 @@ def _submit(
         except RuntimeError as error:
             raise ConfigError(f"the cluster refused the job: {str(error).splitlines()[0]}") from error
     return submitted
+
+
+def _operators_along(config: "Config", folder: Path) -> list[str]:
+    """Copy files of operators, and those that their settings name, into a folder; options that name the copies."""
+    from winnow.errors import ConfigError
+    from winnow.operators.files import existing
+    from winnow.operators.origins import parse_use
+    from winnow.storage.address import is_url
+
+    options: list[str] = []
+    for number, entry in enumerate(config.measure.operators):
+        use = parse_use(entry.use)
+        wanted = {} if use.file is None or is_url(use.file) else {"use": Path(use.file)}
+        for key, value in entry.settings.items():
+            path = existing(value)
+            if path is not None and path.is_file():
+                wanted[key] = path
+        for key, path in wanted.items():
+            copy = f"operators/{number}/{key}/{path.name}"
+            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(path, folder / copy)
+            except OSError as error:
+                raise ConfigError(f"measure.operators.{number}.{key}: {path}: {error.strerror or error}") from error
+            named = f"{copy}:{use.object}" if key == "use" else copy
+            options += ["--set", f"measure.operators.{number}.{key}={json.dumps(named)}"]
+    return options
 
 
 def _module(working_dir: str | None) -> str:

@@ -64,6 +64,7 @@ def tell(story: "Story", characters: int) -> None:
     if story.removed_lines:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
+    lines += [f"signal     {name}: {_signal(value)}" for name, value in story.signals]
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
@@ -91,6 +92,12 @@ def tell(story: "Story", characters: int) -> None:
     print(f"text       {printable(story.text[:characters], lines=False)}")
     if isinstance(story.keeper, Story):
         print(f"kept text  {printable(story.keeper.text[:characters], lines=False)}")
+
+
+def _signal(value: float | bool | None) -> str:
+    if value is None:
+        return "no value"
+    return ("keeps it" if value else "refuses it") if isinstance(value, bool) else f"{value:.6g}"
 
 
 def _rows(rows: Sequence[int]) -> str:

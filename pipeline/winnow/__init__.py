@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # what type checkers see of the names below
     from winnow.errors import InputError as InputError
     from winnow.errors import ShardError as ShardError
     from winnow.errors import WinnowError as WinnowError
+    from winnow.operators.marks import filter as filter
+    from winnow.operators.marks import mapper as mapper
+    from winnow.operators.marks import signal as signal
     from winnow.shards.dataset.torch_datasets import ShardDataset as ShardDataset
 
 _WHERE = {
@@ -20,9 +23,9 @@ _WHERE = {
     "Run": "api",
     "Config": "config.config",
     "ShardDataset": "shards.dataset.torch_datasets",
-    "signal": "operators.operator",
-    "mapper": "operators.operator",
-    "filter": "operators.operator",
+    "signal": "operators.marks",
+    "mapper": "operators.marks",
+    "filter": "operators.marks",
     "WinnowError": "errors",
     "ConfigError": "errors",
     "InputError": "errors",

@@ -6,6 +6,7 @@
         ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
+      OperatorError             1: a user's operator returned what it must not
       StageFailedError (engine.engine), ReaderError, BooksError, StorageError, ObjectStorageError, QuarantineError,
       ShardError
 
@@ -84,6 +85,10 @@ class ReaderError(WinnowError, TypeError):
 
 class BooksError(WinnowError, RuntimeError):
     """Two sums that must be equal are not."""
+
+
+class OperatorError(WinnowError, TypeError):
+    """A user's operator broke its contract; the message names it, says what came and what was expected."""
 
 
 class StorageError(WinnowError, OSError):

@@ -15,6 +15,7 @@ from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.errors import AddressError, ConfigError
+from winnow.operators.places import place_operators
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import ShardsConfig
@@ -60,6 +61,8 @@ class Config(Section):
             paths.append(("select.clusters.centres", self.select.clusters.centres or ""))
             sets = [entry for step in self.select.example_sets for entry in step.items()]
             paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
+        uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
+        paths += [(name, use) for name, use in uses if is_url(use)]
         for name, path in paths:
             try:
                 check_address(path)
@@ -75,6 +78,7 @@ class Config(Section):
             for name in type(rules).model_fields
             if isinstance(part := getattr(rules, name), RuleSet)
         }
+        scopes |= {f"filter.rules.{number}": rule.languages for number, rule in enumerate(rules.rules)}
         for name, languages in scopes.items():
             for language in languages or ():
                 if language not in LANGUAGES:
@@ -107,6 +111,10 @@ class Config(Section):
         for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
             if name not in names:
                 raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
+        for number, rule in enumerate(self.filter.rules):
+            for name in rule.sources or ():
+                if name not in names:
+                    raise ValueError(f"filter.rules.{number} names source {name!r}; there are: {', '.join(names)}")
         shares = self.select.sample.shares if self.select and self.select.sample else None
         if shares is not None and set(shares) != set(names):
             raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
@@ -264,6 +272,7 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
         raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
     for override in overrides or []:
         _override(values, override)
+    place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
     config = parse_config(values, path)
     if file := _file_in_the_way(config.run):
         raise ConfigError(

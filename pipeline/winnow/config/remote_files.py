@@ -1,8 +1,10 @@
-"""Files beside the inputs that a config names in an object store: settled when a run begins, the same on every node."""
+"""What a config names beside the inputs (operators, files in an object store): settled when a run begins, the same on
+every node."""
 
 from typing import TypeVar
 
 from winnow.config.config import Config, template_address
+from winnow.config.operators import pin_operators
 from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
 from winnow.select.config import SelectConfig
@@ -15,26 +17,28 @@ S = TypeVar("S", bound=Section)
 
 
 def pin_remote_files(config: Config) -> Config:
-    """The config with every address of a file pinned to what is there now, and chat templates in place of addresses.
+    """The config with every address of a file pinned to what is there now, chat templates in place of addresses, and
+    operators pinned to what they are now.
 
     Paths of disks, inputs and folders that are written stay as they are.
 
     Raises:
-        ConfigError: nothing is at an address, or no chat template.
+        ConfigError: nothing is at an address, or no chat template; an operator cannot be used.
         ObjectStorageError: the store refuses.
     """
     storage = config.storage
     tokenise = _with(config.tokenise, "encoding", _pinned("tokenise.encoding", config.tokenise.encoding, storage))
     select = None if config.select is None else _select(config.select, storage)
-    return with_templates(config).model_copy(update={"tokenise": tokenise, "select": select})
+    return pin_for_cleaning(config).model_copy(update={"tokenise": tokenise, "select": select})
 
 
-def with_templates(config: Config) -> Config:
-    """The config with chat templates in place of their addresses: all that cleaning needs.
+def pin_for_cleaning(config: Config) -> Config:
+    """The config with operators, and with chat templates in place of their addresses: all that cleaning needs.
 
     Raises:
-        ConfigError: nothing is at an address, or no chat template.
+        ConfigError: nothing is at an address, or no chat template; an operator cannot be used.
     """
+    config = pin_operators(config)
     return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
 
 

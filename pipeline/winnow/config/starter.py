@@ -50,6 +50,9 @@ def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -
         default = info.get_default(call_default_factory=True)
         if info.is_required():
             yield f"# {indent}# {name}: (no default; to be given where the section is used)"
+        elif inner is not None and default == ():  # a list of sections, empty
+            yield f"# {indent}{name}: []"
+            yield from _commented_twice(inner, indent)
         elif inner is not None and default is None:
             yield f"# {indent}{name}: off"
             yield from _commented_twice(inner, indent)

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow import schemas
@@ -20,6 +21,10 @@ from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
+from winnow.text.signals.signals import SIGNALS
+
+_OWN_SIGNALS = frozenset(("doc", "source", "language", *SIGNALS, *schemas.REMOVED_LINES.names))
+"""Columns of the signals table that no operator has made."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Story:
     """The step of select that left the document out of the sample, with its value and the limit."""
     label: str | None = None
     """Of a source with labels."""
+    signals: tuple[tuple[str, float | bool | None], ...] = ()
+    """What operators found: numbers of signals, verdicts of filters; None where there is no value."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         places,
         _left_out(decision),
         document.get(LABEL_COLUMN),
+        _of_operators(run, part, doc),
     )
 
 
@@ -141,6 +149,16 @@ def _left_out(decision: Json) -> FailedRule | None:
     if decision["rule"] not in REASONS:
         return None
     return FailedRule(decision["rule"], decision["value"], decision["threshold"])
+
+
+def _of_operators(run: RunRecords, part: Part, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
+    """What operators found in the document, in the order of the config."""
+    if not run.config.measure.operators:
+        return ()
+    with pq.ParquetFile(run.store.columns_of(part.signals["path"])) as file:
+        names = [name for name in file.schema_arrow.names if name not in _OWN_SIGNALS]
+    row = _row(read_parquet(run.store, part.signals, ["doc", *names]), doc)
+    return tuple((name, row[name]) for name in names)
 
 
 def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:

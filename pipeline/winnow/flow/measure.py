@@ -4,9 +4,11 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
+from winnow.flow.operators import operator_balances, operator_counts, operator_lines
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, Step
 from winnow.flow.unreadable import check_unreadable
+from winnow.operators.find import publish_operators
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest import boilerplate, line_removal, lines, measure, slices
@@ -31,6 +33,8 @@ def measure_documents(context: RunContext) -> None:
     minhash = (config.dedup or DedupConfig()).minhash
     runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
+    if not engine.dry:
+        publish_operators(config.measure.operators, engine.store)
     planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined_documents(engine.store))
     if lines_config:
         planned = _find_boilerplate(context, planned, lines_config, runtime)
@@ -90,11 +94,14 @@ def _stages(context: RunContext) -> list[str]:
 
 def _balances(run: RunRecords) -> list[Balance]:
     readable = sum(run.totals("measure", "readable").values())
-    return [Balance("rows of all parts against readable documents", readable, sum(part.rows for part in run.parts))]
+    rows = Balance("rows of all parts against readable documents", readable, sum(part.rows for part in run.parts))
+    return [rows, *operator_balances(run)]
 
 
 def _manifest(run: RunRecords) -> ManifestPart:
-    return ManifestPart(sources={name: {"boilerplate": numbers} for name, numbers in removed_lines(run).items()})
+    operators = operator_counts(run)
+    by_source = {name: {"boilerplate": numbers} for name, numbers in removed_lines(run).items()}
+    return ManifestPart(top={"operators": operators} if operators else {}, sources=by_source)
 
 
 STEP = Step(
@@ -103,4 +110,5 @@ STEP = Step(
     stages=_stages,
     balances=_balances,
     manifest=_manifest,
+    summary=operator_lines,
 )

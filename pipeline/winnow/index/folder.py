@@ -52,7 +52,14 @@ def pinned_settings(config: Config) -> Json:
         "shards.seed": config.shards.seed,
         "shards.splits": config.shards.splits,
         "definition of words and shingles": WORDS,
+        **_mappers(config),
     }
+
+
+def _mappers(config: Config) -> Json:
+    """Operators that change texts, where there are some: other texts have other signatures."""
+    pinned = {entry.found.name: entry.pinned for entry in config.measure.operators if entry.found.kind == "mapper"}
+    return {f"measure.operators.{name}": fingerprint for name, fingerprint in pinned.items()}
 
 
 def _verified(verify: Verify) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from winnow.config.config import Config, parse_config
+from winnow.config.operators import pin_operators
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Json
@@ -87,7 +88,7 @@ def _plan(config: Config, store: Store, name: str | None) -> Night:
     values = config.model_dump(mode="json") | {"run": store.location(f"{SETS}/{name}")}
     values["dedup"]["index"] = config.dedup.index or store.location("index")
     mine = parse_config(values, "--new-only")  # a run with an index: what such runs may not do is checked again
-    index = index_of(mine)
+    index = index_of(pin_operators(mine))
     assert index is not None
     return Night(store, mine, index, name, len(new_files(index, resolve_inputs(config))))
 

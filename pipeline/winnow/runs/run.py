@@ -30,6 +30,7 @@ from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
 from winnow.index.join import hold_index, index_of, join_index
+from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
@@ -78,7 +79,8 @@ def run(
             check_index()
 
         store.remove_drafts()
-        store.replace("config.yaml", yaml.safe_dump(written.model_dump(mode="json"), sort_keys=False).encode())
+        publish_operators(config.measure.operators, store)
+        store.replace("config.yaml", _own_config(written, config))
         attempt = next_attempt(store)
 
         def attempt_run() -> RunContext:
@@ -105,6 +107,14 @@ def run(
             save_observations(context.run)
         store.remove_drafts()  # of workers that were killed on the way
     return context
+
+
+def _own_config(written: Config, config: Config) -> bytes:
+    """The config as it was written, with operators as they lie in the run folder: enough to do the run again."""
+    operators = [entry.model_copy(update={"pinned": None}) for entry in config.measure.operators]
+    measure = written.measure.model_copy(update={"operators": tuple(operators)})
+    values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
+    return yaml.safe_dump(values, sort_keys=False).encode()
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:

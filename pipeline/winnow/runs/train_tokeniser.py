@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import yaml
 
 from winnow.config.config import Config
-from winnow.config.remote_files import with_templates
+from winnow.config.remote_files import pin_for_cleaning
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Record, total
@@ -83,7 +83,7 @@ def train_vocabulary(
         ConfigError: nothing was kept, or a vocabulary to compare with cannot be used.
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError: as a run.
     """
-    config = with_templates(config)
+    config = pin_for_cleaning(config)
     store, target = open_store(config.run, config.storage), open_store(folder, config.storage)
     inputs = resolve_inputs(config)
     others = usable_encodings(compared, config.storage)

@@ -1,36 +1,52 @@
-"""Filter: the published rules, decided on signals alone. Reads no text."""
+"""Filter: published rules, rules on any signal, and verdicts of operators, decided on signals alone. Reads no text."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.operators.origins import identity_of
 from winnow.shards.order import draw_copies
 from winnow.stages.ingest.measure import Part
+from winnow.stages.quantiles import read_cuts
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_parquet
 from winnow.text.config import FilterConfig
-from winnow.text.rules.rules import RULE_NAMES, evaluate
+from winnow.text.rules.registry import BUILT_IN, RULE_SETS
+from winnow.text.rules.rules import RULE_NAMES, Failures, all_names, evaluate, joined
+from winnow.text.rules.signal_rules import Bound, bounds_of, failures_of
 
 EMPTY_RULE = RULE_NAMES.index("empty")
 
 
-def stage(config: FilterConfig, weights: dict[str, float], seed: int) -> Stage:
+def stage(config: FilterConfig, weights: dict[str, float], seed: int, verdicts: tuple[str, ...] = ()) -> Stage:
     """The stage; ``weights`` by source, in config order, because verdicts hold a source's position in it.
+
+    ``verdicts`` are columns of the signals table that operators filled: a document fails where one is false.
 
     Documents that a weight under 1 leaves out are left out here, before dedup, so that no duplicate is removed for
     a keeper that is not kept. Weights of 1 and more, and then the seed, change nothing here.
     """
     fractions = {name: min(weight, 1.0) for name, weight in weights.items()}
     sampling = {"fractions": list(fractions.items()), "seed": seed if min(fractions.values()) < 1 else None}
-    return Stage("filter", 1, {"config": config.model_dump(), "sampling": sampling}, run)
+    settings: Json = {"config": config.model_dump(mode="json"), "sampling": sampling}
+    if verdicts:
+        settings["verdicts"] = list(verdicts)
+    installed = [name for name in RULE_SETS if name not in BUILT_IN and getattr(config, name) is not None]
+    if installed:
+        settings["rule_sets"] = {name: identity_of(RULE_SETS[name]) for name in installed}
+    return Stage("filter", 1, settings, run)
 
 
-def plan(parts: list[Part]) -> list[Unit]:
-    """One unit a part."""
-    return [Unit(part.number, {"signals": part.signals}, part.rows * 400) for part in parts]
+def plan(parts: list[Part], cuts: Json | None = None) -> list[Unit]:
+    """One unit a part; ``cuts`` are the thresholds by quantile, where rules ask for some."""
+    more = {} if cuts is None else {"cuts": cuts}
+    return [Unit(part.number, {"signals": part.signals, **more}, part.rows * 400) for part in parts]
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -39,7 +55,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
     names = [name for name, _ in workspace.settings["sampling"]["fractions"]]
     signals = read_parquet(workspace.store, unit.inputs["signals"]).combine_chunks()
     docs = column_to_numpy(signals, "doc")
-    failures = evaluate(signals, signals.column("language").combine_chunks(), config)
+    bounds, verdict_columns = bounds_of(config.rules), workspace.settings.get("verdicts", [])
+    rules = all_names(*(bound.name for bound in bounds), *verdict_columns)
+    failures = joined(
+        [
+            evaluate(signals, signals.column("language").combine_chunks(), config),
+            *_own_rules(unit, workspace, signals, bounds, rules),
+            *(_verdicts(signals, name, rules) for name in verdict_columns),
+        ]
+    )
 
     failed_rules = np.bincount(failures.row, minlength=len(docs)).astype(np.uint16)
     empty = np.zeros(len(docs), bool)
@@ -70,16 +94,36 @@ def run(unit: Unit, workspace: Workspace) -> None:
         table.write(
             {
                 "doc": docs[failures.row],
-                "rule": dictionary_column(failures.rule, RULE_NAMES),
+                "rule": dictionary_column(failures.rule, rules),
                 "value": pa.array(failures.value, pa.float32()),
                 "threshold": pa.array(failures.threshold, pa.float32()),
             }
         )
     workspace.count("documents", len(docs))
     workspace.count("passed", passed.sum())
-    for rule, number in enumerate(np.bincount(failures.rule, minlength=len(RULE_NAMES))):
+    for rule, number in enumerate(np.bincount(failures.rule, minlength=len(rules))):
         if number:
-            workspace.count(f"failed/{RULE_NAMES[rule]}", number)
+            workspace.count(f"failed/{rules[rule]}", number)
+
+
+def _own_rules(
+    unit: Unit, workspace: Workspace, signals: pa.Table, bounds: list[Bound], rules: tuple[str, ...]
+) -> Iterator[Failures]:
+    """What fails the rules that the config gives."""
+    by_quantile = [bound for bound in bounds if bound.quantile is not None]
+    cuts = read_cuts(workspace.store, unit.inputs["cuts"], len(by_quantile)) if by_quantile else []
+    for bound in bounds:
+        by_group = None if bound.quantile is None else cuts[by_quantile.index(bound)]
+        row, value, threshold = failures_of(bound, signals, by_group)
+        number = np.full(len(row), rules.index(bound.name), np.int32)
+        yield Failures(row, number, value.astype(np.float32), threshold.astype(np.float32))
+
+
+def _verdicts(signals: pa.Table, name: str, rules: tuple[str, ...]) -> Failures:
+    """What an operator refuses: value 0, threshold 1. A document without a verdict passes."""
+    refused = np.flatnonzero(pc.equal(signals.column(name), False).fill_null(False).to_numpy())
+    nothing = np.zeros(len(refused), np.float32)
+    return Failures(refused.astype(np.int64), np.full(len(refused), rules.index(name), np.int32), nothing, nothing + 1)
 
 
 def _copies(docs: NDArray[np.uint64], position: NDArray[np.uint16], sampling: Json) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from winnow.operators.config import OperatorConfig
 from winnow.section import Section
 from winnow.text.language.detect import LanguageConfig
 from winnow.text.normalise.normalise import NormaliseConfig
@@ -20,3 +21,6 @@ class MeasureConfig(Section):
 
     normalise: NormaliseConfig = NormaliseConfig()
     language: LanguageConfig = LanguageConfig()
+    operators: tuple[OperatorConfig, ...] = ()
+    """Signals, mappers and filters of your own (docs/extending.md), in the order in which they see the text: after
+    normalisation and boilerplate lines, before anything is counted."""

@@ -16,7 +16,7 @@ from winnow.stages.decide.part_decisions import PartDecisions, read_fates
 from winnow.stages.decide.strata import stratified_splits
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, read_parquet
-from winnow.text.rules.rules import RULE_NAMES
+from winnow.text.rules.rules import all_names
 
 
 def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segment: int) -> Stage:
@@ -63,7 +63,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     copies = fates.copies([weight for _, weight in settings["weights"]], settings["seed"])
     split_names = ["train", *(name for name, _ in settings["splits"])]
     split = _splits(unit, workspace, fates)
-    rule, value, threshold = _first_failures(workspace, inputs["failures"], docs)
+    rules, rule, value, threshold = _first_failures(workspace, inputs["failures"], docs)
 
     ledger = Ledger(
         docs,
@@ -77,7 +77,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         copies.astype(np.uint16),
     )
     names = [name for name, _ in settings["weights"]]
-    write_ledger(workspace, ledger, RULE_NAMES, split_names, fates.source, names)
+    write_ledger(workspace, ledger, rules, split_names, fates.source, names)
 
 
 def _splits(unit: Unit, workspace: Workspace, fates: PartDecisions) -> NDArray[np.int64]:
@@ -92,17 +92,19 @@ def _splits(unit: Unit, workspace: Workspace, fates: PartDecisions) -> NDArray[n
 
 def _first_failures(
     workspace: Workspace, reference: Json, docs: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """First failed rule of each document as an index into RULE_NAMES (-1: none), its value and threshold."""
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Names of rules; first failed rule of each document as an index into them (-1: none), its value and threshold."""
     failures = read_parquet(workspace.store, reference).combine_chunks()
     rule = np.full(len(docs), -1)
     value, threshold = np.zeros(len(docs), np.float32), np.zeros(len(docs), np.float32)
+    all_rules = all_names()
     if failures.num_rows:
         failed, first = np.unique(column_to_numpy(failures, "doc"), return_index=True)
         row = np.searchsorted(docs, failed)
         names = failures.column("rule").combine_chunks()
-        codes = np.array([RULE_NAMES.index(name) for name in names.dictionary.to_pylist()])
+        all_rules = all_names(*names.dictionary.to_pylist())
+        codes = np.array([all_rules.index(name) for name in names.dictionary.to_pylist()])
         rule[row] = codes[names.indices.to_numpy()][first]
         value[row] = column_to_numpy(failures, "value")[first]
         threshold[row] = column_to_numpy(failures, "threshold")[first]
-    return rule, value, threshold
+    return all_rules, rule, value, threshold

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from winnow.engine.quarantine import quarantine
 from winnow.engine.stage import Workspace
-from winnow.schemas import document_numbers
+from winnow.schemas import document_numbers, split_document_number
 from winnow.sources.readers.registry import READERS
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
@@ -62,16 +62,8 @@ def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) ->
     bad = np.isin(docs, np.array(list(aside), np.uint64))
     if not bad.any():
         return batch
-    notes = [
-        Unreadable(
-            row=int(batch.rows[at]),
-            position=file_slice.start if READERS.get(file_slice.format).by_bytes else 0,
-            reason=aside[int(docs[at])],
-            bytes=len(batch.texts[at].as_py().encode()),
-            id=batch.ids[at].as_py(),
-        )
-        for at in np.flatnonzero(bad)
-    ]
+    reasons = {int(at): aside[int(docs[at])] for at in np.flatnonzero(bad)}
+    notes = unreadable_documents(reasons, docs, batch.texts, batch.ids, file_slice)
     good = ~bad
     mask = pa.array(good)
     return dataclasses.replace(
@@ -83,6 +75,28 @@ def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) ->
         unreadable=batch.unreadable + notes,
         replaced=min(batch.replaced, int(good.sum())),
     )
+
+
+def unreadable_documents(
+    reasons: dict[int, str], docs: NDArray[np.uint64], texts: pa.Array, ids: pa.Array, file_slice: FileSlice
+) -> list[Unreadable]:
+    """Some documents of a batch as they are listed where they could not be worked on.
+
+    Args:
+        reasons: row of the batch -> why.
+        docs: uint64[N]. texts: large_string[N]. ids: string[N].
+        file_slice: where they were read.
+    """
+    return [
+        Unreadable(
+            row=split_document_number(int(docs[row]))[1],
+            position=file_slice.start if READERS.get(file_slice.format).by_bytes else 0,
+            reason=reason,
+            bytes=len(texts[row].as_py().encode()),
+            id=ids[row].as_py(),
+        )
+        for row, reason in sorted(reasons.items())
+    ]
 
 
 def find_poison_rows(batch: Any, work: Callable[[Any], object]) -> dict[int, str]:

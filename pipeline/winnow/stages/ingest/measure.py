@@ -26,13 +26,14 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.numeric.jit import compile_once
 from winnow.sources.read import read_slice
-from winnow.sources.records import RecordBatch
+from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.structure import JOINT, contents_of, with_contents
-from winnow.stages.ingest.isolate import probe_in_child, without
+from winnow.stages.ingest.isolate import probe_in_child, unreadable_documents, without
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
+from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
@@ -49,7 +50,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     With ``lines``, each unit's inputs names the boilerplate of its sources, which is removed from the normalised
     text before anything is measured.
     """
-    settings = {
+    settings: Json = {
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
         "minhash": minhash.model_dump(),
@@ -57,6 +58,10 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     }
     if lines:
         settings["lines"] = counting_settings(lines)
+    if config.operators:
+        operators = [entry.found for entry in config.operators]
+        settings["operators"] = [operator.described for operator in operators]
+        runtime = {**runtime, "operator_folders": {operator.name: operator.folder_paths for operator in operators}}
     return Stage("measure", 1, settings, run, runtime, prepare)
 
 
@@ -110,35 +115,54 @@ def run(unit: Unit, workspace: Workspace) -> None:
     slices = unit.inputs["slices"]
     keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
+    operators = UnitOperators(workspace, kernels.identify)
     aside = parse_quarantined(unit)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
-        _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns) as parts,
+        _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns + operators.columns) as parts,
     ):
         for fields in slices:
             file_slice, source = parse_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
                 batch = without(batch, file_slice, aside)
-                note_unreadable(unreadable, workspace, file_slice, batch)
+                note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
                 if len(batch.rows) == 0:
                     continue
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
                 raw = batch.texts
-                probe_in_child(workspace, docs, raw, partial(_process, kernels, removal, source.name))
+                ids, named = _ids(batch.ids, source, file_slice, batch.rows), _constant(source.name, len(docs))
+                beside = beside_texts(ids, named, batch.keep)
+                probe_in_child(
+                    workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
+                )
                 if source.structure_fields:
                     raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
                 described = {
                     "doc": docs,
-                    "id": _ids(batch.ids, source, file_slice, batch.rows),
-                    "source": _constant(source.name, len(docs)),
+                    "id": ids,
+                    "source": named,
                     **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
                 }
-                workspace.count(f"readable/{source.name}", len(docs))
-                workspace.count("replaced_characters_documents", batch.replaced)
+                replaced = batch.replaced
                 del batch  # a batch of one huge document exists as few times at once as can be
-                texts, signals, signed = _measure(raw, kernels, removal, source, workspace)
-                del raw
+                texts, columns = _prepare_texts(raw, kernels, removal, source, workspace)
+                languages = None
+                if operators:
+                    made = operators(texts, beside, docs)
+                    texts, languages = made.texts, made.languages
+                    if made.failed:
+                        records = unreadable_documents(made.failed, docs, raw, ids, file_slice)
+                        note_unreadable(unreadable, workspace, file_slice, records)
+                        described, columns = (without_rows(table, made.left) for table in (described, columns))
+                    columns |= made.columns
+                del raw, beside, ids, named, docs
+                workspace.count(f"readable/{source.name}", len(texts))
+                workspace.count("replaced_characters_documents", min(replaced, len(texts)))
+                if len(texts) == 0:
+                    continue
+                signals, signed = _measure(texts, languages, kernels, workspace)
+                signals |= columns
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
@@ -151,24 +175,34 @@ def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch |
         return next(batches, None)
 
 
-def _process(kernels: _Kernels, removal: LineRemoval, source: str, texts: pa.Array) -> None:
+def _process(
+    kernels: _Kernels, removal: LineRemoval, operators: UnitOperators, source: SourceConfig, batch: pa.RecordBatch
+) -> None:
     """All that is done to texts, for nothing but to see whether the process lives."""
+    texts = batch.column("text")
     fault_point("batch", stage="measure", texts=texts)
-    normalised, _ = removal(source, kernels.normalise(texts).texts)
+    normalised, _ = removal(source.name, kernels.normalise(texts).texts)
+    if operators:
+        normalised = operators.try_on(normalised, batch.drop_columns(["text"]))
     kernels.identify(normalised)
     words = measure(normalised).words
     signatures(words.hashes, words.offsets, kernels.minhash)
 
 
-def _measure(
+def _prepare_texts(
     raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
-) -> tuple[pa.Array, Json, Json]:
-    """Normalised texts, columns of the signals table, columns of the signatures table."""
+) -> tuple[pa.Array, Json]:
+    """Normalised texts without boilerplate, and the columns that tell what was removed."""
     fault_point("batch", stage="measure", texts=raw)
     texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
-    texts, removed = removal(source.name, texts)
-    with workspace.timed("language"):
-        languages = kernels.identify(texts)
+    return removal(source.name, texts)
+
+
+def _measure(texts: pa.Array, languages: pa.Array | None, kernels: _Kernels, workspace: Workspace) -> tuple[Json, Json]:
+    """Columns of the signals table, columns of the signatures table."""
+    if languages is None:
+        with workspace.timed("language"):
+            languages = kernels.identify(texts)
     with workspace.timed("signals"):
         measured = measure(texts)
     words, offsets = measured.words.hashes, measured.words.offsets
@@ -182,7 +216,7 @@ def _measure(
             "signature": signatures(words, offsets, kernels.minhash),
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
-    return texts, signals | {"language": languages} | removed, signed
+    return signals | {"language": languages}, signed
 
 
 def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
@@ -218,31 +252,28 @@ def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.nd
     return pa.compute.coalesce(ids.cast(pa.string()), derived)
 
 
-def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, batch: RecordBatch) -> None:
+def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, records: list[Unreadable]) -> None:
     """List what of a batch could not be read, and count it by source and by reason."""
-    if not batch.unreadable:
+    if not records:
         return
     source = file_slice.source
     table.write(
         {
             "doc": np.array(
-                [
-                    schemas.NO_DOC if bad.row is None else np.uint64(file_slice.file << 32 | bad.row)
-                    for bad in batch.unreadable
-                ],
+                [schemas.NO_DOC if bad.row is None else np.uint64(file_slice.file << 32 | bad.row) for bad in records],
                 np.uint64,
             ),
-            "source": [source] * len(batch.unreadable),
-            "path": [file_slice.path] * len(batch.unreadable),
-            "id": [bad.id for bad in batch.unreadable],
-            "position": [bad.position for bad in batch.unreadable],
-            "bytes": [bad.bytes for bad in batch.unreadable],
-            "reason": [bad.reason for bad in batch.unreadable],
+            "source": [source] * len(records),
+            "path": [file_slice.path] * len(records),
+            "id": [bad.id for bad in records],
+            "position": [bad.position for bad in records],
+            "bytes": [bad.bytes for bad in records],
+            "reason": [bad.reason for bad in records],
         }
     )
-    workspace.count(f"unreadable/{source}", len(batch.unreadable))
-    workspace.count("unread_bytes", sum(bad.bytes for bad in batch.unreadable if bad.row is None))
-    for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
+    workspace.count(f"unreadable/{source}", len(records))
+    workspace.count("unread_bytes", sum(bad.bytes for bad in records if bad.row is None))
+    for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in records).items()):
         workspace.count(f"unreadable_reason/{kind}", number)
 
 

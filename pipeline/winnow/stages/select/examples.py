@@ -74,7 +74,7 @@ def read_examples(unit: Unit, workspace: Workspace) -> Iterator[tuple[str, NDArr
         for fields in unit.inputs["slices"]:
             file_slice, source = parse_slice(fields)
             for batch in read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"]):
-                note_unreadable(unreadable, workspace, file_slice, batch)
+                note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
                 faults = [bad.reason for bad in batch.unreadable if bad.row is None]
                 workspace.metadata["faults"] += [[source.name, file_slice.path, reason] for reason in faults]
                 if len(batch.rows):

@@ -13,9 +13,8 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.select.steps import DROP_RULES
 from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
 from winnow.stages.tables import column_to_numpy, read_parquet, read_partition
-from winnow.text.rules.rules import RULE_NAMES
+from winnow.text.rules.rules import RULE_NAMES, all_names
 
-_RULES = (*RULE_NAMES, *DROP_RULES)
 _SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT))
 
 
@@ -48,7 +47,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
     before = read_parquet(store, inputs["decisions"]).combine_chunks()
     docs = column_to_numpy(before, "doc")
     outcome = _codes(before.column("outcome"), OUTCOMES)
-    rule = _codes(before.column("rule"), _RULES)
+    rules = all_names(*DROP_RULES, *_names(before.column("rule")))
+    rule = _codes(before.column("rule"), rules)
     value, threshold, similarity = (
         before.column(name).fill_null(np.nan).to_numpy().copy() for name in ("value", "threshold", "similarity")
     )
@@ -71,8 +71,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
     ledger = Ledger(docs, outcome, rule, value, threshold, keeper, similarity, split, copies)
     write_ledger(
-        workspace, ledger, _RULES, split_names, column_to_numpy(verdicts, "source"), workspace.settings["sources"]
+        workspace, ledger, rules, split_names, column_to_numpy(verdicts, "source"), workspace.settings["sources"]
     )
+
+
+def _names(column: pa.ChunkedArray) -> list[str]:
+    """Names in a dictionary column."""
+    array = column.combine_chunks()
+    return [] if isinstance(array, pa.ChunkedArray) else array.dictionary.to_pylist()
 
 
 def _codes(column: pa.ChunkedArray, names: list[str] | tuple[str, ...]) -> NDArray[np.int64]:

@@ -5,12 +5,17 @@ change no text.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from winnow.text.rules.rule import Counts, Rule, RuleSet, Scope
+
+
+def _kept(name: str) -> Callable[[Counts, Any], NDArray[np.float64]]:
+    return lambda counts, config: counts[f"c4_terminal_{name}" if config.require_terminal_punctuation else f"c4_{name}"]
 
 
 class C4Config(RuleSet):
@@ -26,13 +31,9 @@ class C4Config(RuleSet):
     max_curly_bracket_lines: int | None = Field(0, ge=0)
     """Lines with `{`, mostly program text."""
 
-
-def _kept(name: str) -> Callable[[Counts, C4Config], NDArray[np.float64]]:
-    return lambda counts, config: counts[f"c4_terminal_{name}" if config.require_terminal_punctuation else f"c4_{name}"]
-
-
-C4_RULES = (
-    Rule("min_sentences", Scope.SENTENCE_MARKS, _kept("sentences")),
-    Rule("max_lorem_ipsum_lines", Scope.ALL, _kept("lorem_ipsum_lines")),
-    Rule("max_curly_bracket_lines", Scope.ALL, _kept("curly_bracket_lines")),
-)
+    rules = (
+        Rule("min_sentences", Scope.SENTENCE_MARKS, _kept("sentences")),
+        Rule("max_lorem_ipsum_lines", Scope.ALL, _kept("lorem_ipsum_lines")),
+        Rule("max_curly_bracket_lines", Scope.ALL, _kept("curly_bracket_lines")),
+    )
+    """In the published order."""

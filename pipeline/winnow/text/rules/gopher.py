@@ -34,6 +34,20 @@ class GopherQualityConfig(RuleSet):
     min_stop_words: int | None = Field(2, ge=0)
     """Different stop words of the document's language. Only for languages with a list (`stop_words.py`)."""
 
+    rules = (
+        Rule("min_words", Scope.ALL, count("words")),
+        Rule("max_words", Scope.ALL, count("words")),
+        Rule("min_mean_word_length", Scope.ALPHABETIC, ratio("word_characters", "words")),
+        Rule("max_mean_word_length", Scope.SPACED, ratio("word_characters", "words")),
+        Rule("max_hash_ratio", Scope.ALL, ratio("hash_signs", "words", "mark_runs")),
+        Rule("max_ellipsis_ratio", Scope.ALL, ratio("ellipses", "words", "mark_runs")),
+        Rule("max_bullet_line_ratio", Scope.ALL, ratio("bullet_lines", "printed_lines")),
+        Rule("max_ellipsis_line_ratio", Scope.ALL, ratio("ellipsis_lines", "printed_lines")),
+        Rule("min_words_with_letter_ratio", Scope.ALL, ratio("words_with_letter", "words", "mark_runs")),
+        Rule("min_stop_words", Scope.STOP_WORDS, count("stop_words")),
+    )
+    """In the published order. `stop_words` is the count of the document's language (rules.py picks it)."""
+
 
 class GopherRepetitionConfig(RuleSet):
     """Gopher's repetition rules. Each bound is the last value that is kept; none given switches the rule off."""
@@ -65,34 +79,22 @@ class GopherRepetitionConfig(RuleSet):
     max_duplicate_10_gram_ratio: float | None = Field(0.10, ge=0)
     """Share of characters in 10 words in a row that occurred before."""
 
-
-GOPHER_QUALITY_RULES = (
-    Rule("min_words", Scope.ALL, count("words")),
-    Rule("max_words", Scope.ALL, count("words")),
-    Rule("min_mean_word_length", Scope.ALPHABETIC, ratio("word_characters", "words")),
-    Rule("max_mean_word_length", Scope.SPACED, ratio("word_characters", "words")),
-    Rule("max_hash_ratio", Scope.ALL, ratio("hash_signs", "words", "mark_runs")),
-    Rule("max_ellipsis_ratio", Scope.ALL, ratio("ellipses", "words", "mark_runs")),
-    Rule("max_bullet_line_ratio", Scope.ALL, ratio("bullet_lines", "printed_lines")),
-    Rule("max_ellipsis_line_ratio", Scope.ALL, ratio("ellipsis_lines", "printed_lines")),
-    Rule("min_words_with_letter_ratio", Scope.ALL, ratio("words_with_letter", "words", "mark_runs")),
-    Rule("min_stop_words", Scope.STOP_WORDS, count("stop_words")),
-)
-"""In the published order. `stop_words` is the count of the document's language (rules.py picks it)."""
-
-GOPHER_REPETITION_RULES = (
-    Rule("max_duplicate_paragraph_ratio", Scope.ALL, ratio("duplicate_paragraphs", "paragraphs")),
-    Rule(
-        "max_duplicate_paragraph_character_ratio",
-        Scope.ALL,
-        ratio("duplicate_paragraph_characters", "characters"),
-    ),
-    Rule("max_duplicate_line_ratio", Scope.ALL, ratio("duplicate_lines", "text_lines")),
-    Rule("max_duplicate_line_character_ratio", Scope.ALL, ratio("duplicate_line_characters", "characters")),
-    *(Rule(f"max_top_{n}_gram_ratio", Scope.ALL, ratio(f"top_{n}_gram_characters", "characters")) for n in (2, 3, 4)),
-    *(
-        Rule(f"max_duplicate_{n}_gram_ratio", Scope.ALL, ratio(f"duplicate_{n}_gram_characters", "characters"))
-        for n in range(5, 11)
-    ),
-)
-"""In the published order."""
+    rules = (
+        Rule("max_duplicate_paragraph_ratio", Scope.ALL, ratio("duplicate_paragraphs", "paragraphs")),
+        Rule(
+            "max_duplicate_paragraph_character_ratio",
+            Scope.ALL,
+            ratio("duplicate_paragraph_characters", "characters"),
+        ),
+        Rule("max_duplicate_line_ratio", Scope.ALL, ratio("duplicate_lines", "text_lines")),
+        Rule("max_duplicate_line_character_ratio", Scope.ALL, ratio("duplicate_line_characters", "characters")),
+        *(
+            Rule(f"max_top_{n}_gram_ratio", Scope.ALL, ratio(f"top_{n}_gram_characters", "characters"))
+            for n in (2, 3, 4)
+        ),
+        *(
+            Rule(f"max_duplicate_{n}_gram_ratio", Scope.ALL, ratio(f"duplicate_{n}_gram_characters", "characters"))
+            for n in range(5, 11)
+        ),
+    )
+    """In the published order."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,10 @@ class Rule(NamedTuple):
 
 
 class RuleSet(Section):
-    """Base of the sections of the published rule sets."""
+    """Base of the sections of rule sets: the settings that bound its rules, and the rules."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """In the order in which a document's failures are listed."""
 
     languages: tuple[str, ...] | None = None
     """ISO 639-1 codes of the languages that the set applies to; none given: all (each rule where it makes sense)."""
@@ -42,6 +45,25 @@ class RuleSet(Section):
     @classmethod
     def _list_is_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @classmethod
+    def check(cls, name: str) -> None:
+        """Look whether the rules and the settings belong together.
+
+        Raises:
+            ValueError: there is no rule, or one is bounded by a setting that is not there or has no direction.
+        """
+        if not cls.rules:
+            raise ValueError(f"rule set {name}: {cls.__name__}.rules is empty; expected rules = (Rule(...), ...)")
+        for rule in cls.rules:
+            if rule.setting not in cls.model_fields:
+                settings = ", ".join(field for field in cls.model_fields if field != "languages")
+                raise ValueError(f"rule set {name}: {cls.__name__} has no setting {rule.setting!r}; it has {settings}")
+            if not rule.setting.startswith(("min_", "max_")):
+                raise ValueError(
+                    f"rule set {name}: setting {rule.setting!r} must begin with min_ or max_, which says on which side "
+                    "of it documents fail"
+                )
 
 
 def ratio(above: str, *below: str) -> Callable[[Counts, Any], NDArray[np.float64]]:

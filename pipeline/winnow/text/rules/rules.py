@@ -5,23 +5,17 @@ applies to the document's language, its setting is not none, and it makes sense 
 tuned on English must not throw away text in other languages and scripts.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, create_model, field_validator
 
 from winnow.section import Section
-from winnow.text.rules.c4 import C4_RULES, C4Config
-from winnow.text.rules.fineweb import FINEWEB_RULES, FineWebConfig
-from winnow.text.rules.gopher import (
-    GOPHER_QUALITY_RULES,
-    GOPHER_REPETITION_RULES,
-    GopherQualityConfig,
-    GopherRepetitionConfig,
-)
-from winnow.text.rules.rule import Counts, Rule, RuleSet, Scope
+from winnow.text.rules.registry import BUILT_IN, RULE_SETS
+from winnow.text.rules.rule import Counts, RuleSet, Scope
+from winnow.text.rules.signal_rules import SignalRule, rule_names
 from winnow.text.signals.signals import SIGNALS
 from winnow.text.stop_words import STOP_WORDS
 
@@ -32,53 +26,71 @@ LANGUAGES_OF_SYLLABLES = frozenset({"ko", "vi"})
 LANGUAGES_WITHOUT_SENTENCE_MARKS = frozenset({"th", "lo"})
 """Languages that end a sentence with a space."""
 
-_RULES: dict[str, tuple[Rule, ...]] = {
-    "gopher_quality": GOPHER_QUALITY_RULES,
-    "gopher_repetition": GOPHER_REPETITION_RULES,
-    "c4": C4_RULES,
-    "fineweb": FINEWEB_RULES,
-}
-
 RULE_NAMES: tuple[str, ...] = (
     "empty",
     "language",
-    *(f"{name}.{rule.setting}" for name, rules in _RULES.items() for rule in rules),
+    *(f"{name}.{rule.setting}" for name, rule_set in RULE_SETS.items() for rule in rule_set.rules),
 )
-"""All rules in order; a rule's index is its place here. `empty` is always on."""
+"""All rules of sets in order; a rule's index is its place here. `empty` is always on. Rules that the config gives
+(``filter.rules``) and operators that filter come after them (``all_names``)."""
+
+T = TypeVar("T", bound=Section)
 
 
+def _with_rule_sets(config: type[T]) -> type[T]:
+    """A config with a section for each rule set: on by default where it is built in."""
+    fields: dict[str, Any] = {
+        name: (rule_set | None, Field(rule_set() if name in BUILT_IN else None, description=rule_set.__doc__))
+        for name, rule_set in RULE_SETS.items()
+    }
+    made = create_model(config.__name__, __base__=config, __module__=config.__module__, **fields)
+    made.__doc__ = config.__doc__
+    return made
+
+
+@_with_rule_sets
 class RulesConfig(Section):
     """Which documents are good enough. Write `off` to switch a set of rules off."""
 
     languages: tuple[str, ...] | None = None
     """ISO 639-1 codes of the languages to keep; none given: all."""
-    gopher_quality: GopherQualityConfig | None = GopherQualityConfig()
-    """Length, symbols, bullets, ellipses, stop words."""
-    gopher_repetition: GopherRepetitionConfig | None = GopherRepetitionConfig()
-    """Repeated lines, paragraphs and runs of words."""
-    c4: C4Config | None = C4Config()
-    """Sentences in running text, filler text, curly brackets."""
-    fineweb: FineWebConfig | None = FineWebConfig()
-    """Line ends, short lines, repeated lines, lists."""
+    rules: tuple[SignalRule, ...] = ()
+    """Rules of your own on any signal, such as {name: short, signal: words, min: 50} (docs/extending.md)."""
 
     @field_validator("languages", mode="before")
     @classmethod
     def _list_is_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("gopher_quality", "gopher_repetition", "c4", "fineweb", mode="before")
+    @field_validator(*RULE_SETS, mode="before", check_fields=False)
     @classmethod
     def _on_or_off(cls, value: Any) -> Any:
         if value is False or value == "off":
             return None
         return {} if value is True or value == "on" else value
 
+    @field_validator("rules")
+    @classmethod
+    def _own_names(cls, rules: tuple[SignalRule, ...]) -> tuple[SignalRule, ...]:
+        names = [name for rule in rules for name in rule_names((rule,))]
+        for name in names:
+            if name in RULE_NAMES:
+                raise ValueError(f"{name!r} is a rule of Winnow's own; give the rule another name")
+            if names.count(name) > 1:
+                raise ValueError(f"two rules are named {name!r}; give one another name")
+        return rules
+
+
+def all_names(*more: str | None) -> tuple[str, ...]:
+    """Names of rules of sets, and after them names that tables hold besides, each once, in order."""
+    return tuple(dict.fromkeys((*RULE_NAMES, *(name for name in more if name is not None))))
+
 
 class Failures(NamedTuple):
-    """The rules that failed, by row and within a row in the order of ``RULE_NAMES``."""
+    """The rules that failed, by row and within a row in the order of their names."""
 
     row: NDArray[np.int64]  # [F] row of `signals`
-    rule: NDArray[np.int32]  # [F] index into RULE_NAMES
+    rule: NDArray[np.int32]  # [F] index into RULE_NAMES, or into all names
     value: NDArray[np.float32]  # [F] in the unit of the threshold
     threshold: NDArray[np.float32]  # [F]
 
@@ -86,7 +98,7 @@ class Failures(NamedTuple):
 def evaluate(
     signals: pa.RecordBatch | pa.Table, languages: pa.Array | pa.ChunkedArray, config: RulesConfig
 ) -> Failures:
-    """Find every rule that each document fails.
+    """Find every rule of a set that each document fails.
 
     Args:
         signals: N rows with at least the columns of ``SIGNALS``.
@@ -111,9 +123,9 @@ def evaluate(
     if config.languages is not None:
         failed.append(_failed(1, language.among(config.languages).astype(np.float64), "min_", 1.0, np.ones(rows, bool)))
     index = 2
-    for name, rules in _RULES.items():
+    for name, kind in RULE_SETS.items():
         rule_set: RuleSet | None = getattr(config, name)
-        for rule in rules:
+        for rule in kind.rules:
             threshold = getattr(rule_set, rule.setting, None)
             if rule_set is not None and threshold is not None:
                 applies = scopes[rule.scope]
@@ -121,7 +133,12 @@ def evaluate(
                     applies = applies & language.among(rule_set.languages)
                 failed.append(_failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies))
             index += 1
-    row, number, value, bound = (np.concatenate(part) for part in zip(*failed, strict=True))
+    return joined([Failures(*part) for part in failed])
+
+
+def joined(failures: list[Failures]) -> Failures:
+    """Several as one; within a row, those of the first come first."""
+    row, number, value, bound = (np.concatenate(part) for part in zip(*failures, strict=True))
     order = np.argsort(row, kind="stable")
     return Failures(row[order], number[order], value[order], bound[order])
 

@@ -1,0 +1,81 @@
+"""Operators and the rules on their signals, settled when a run begins: found, checked, and pinned to what they are.
+
+Reads files and imports modules; writes nothing.
+"""
+
+from winnow import schemas
+from winnow.config.config import Config
+from winnow.errors import ConfigError
+from winnow.operators.chain import OWN_COLUMNS
+from winnow.operators.config import OperatorConfig
+from winnow.operators.find import find_operator
+from winnow.operators.suggest import suggestion
+from winnow.text.rules.signal_rules import rule_names
+from winnow.text.signals.signals import SIGNALS
+
+_TAKEN = frozenset((*OWN_COLUMNS, "doc", "empty", *SIGNALS, *schemas.REMOVED_LINES.names))
+"""Names of columns and rules that there are already."""
+
+
+def pin_operators(config: Config) -> Config:
+    """The config with every operator found and pinned, and every rule's signal known.
+
+    Raises:
+        ConfigError: one cannot be found or used, or a rule names a signal that there is not.
+        ObjectStorageError: the store refuses.
+    """
+    pinned: list[OperatorConfig] = []
+    for number, entry in enumerate(config.measure.operators):
+        where = f"measure.operators.{number}"
+        try:
+            found = find_operator(entry, config.storage)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        _check_place(where, found, pinned, config)
+        pinned.append(found)
+    _check_rules(config, pinned)
+    if not pinned:
+        return config
+    measure = config.measure.model_copy(update={"operators": tuple(pinned)})
+    return config.model_copy(update={"measure": measure})
+
+
+def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig], config: Config) -> None:
+    operator = entry.found
+    if operator.name in _TAKEN:
+        raise ConfigError(f"{where}: {operator.name!r} is a signal or column of Winnow's own; give it another `name`")
+    if operator.name in {other.found.name for other in before}:
+        raise ConfigError(f"{where}: two operators are named {operator.name!r}; give one another `name`")
+    kept = [name for source in config.sources for name in source.keep]
+    if operator.name in kept:
+        raise ConfigError(
+            f"{where}: {operator.name!r} is a field that a source keeps; give the operator another `name`"
+        )
+    columns = [*OWN_COLUMNS, *kept, *(column for other in before for column in other.found.columns)]
+    for name in operator.needs or ():
+        if name not in columns:
+            raise ConfigError(
+                f"{where}: operator {operator.name} needs the column {name!r}; {suggestion(name, columns)}; a field of "
+                "the records stands there if a source's `keep` names it, another operator's column if that stands first"
+            )
+    structured = [source.name for source in config.sources if source.structure_fields]
+    if operator.kind == "mapper" and structured:
+        raise ConfigError(
+            f"{where}: operator {operator.name} changes texts, but the records of source {structured[0]} are more than "
+            "a text (conversations or pairs), whose parts it cannot see; leave it out, or change the text before"
+        )
+
+
+def _check_rules(config: Config, operators: list[OperatorConfig]) -> None:
+    removed = schemas.REMOVED_LINES.names if config.dedup and config.dedup.lines else []
+    mine = [name for entry in operators if entry.found.kind == "signal" for name in entry.found.columns]
+    known = [*mine, *SIGNALS, *removed]
+    for number, rule in enumerate(config.filter.rules):
+        if rule.signal not in known:
+            raise ConfigError(
+                f"filter.rules.{number}: no signal is named {rule.signal!r}; {suggestion(rule.signal, known)}"
+            )
+    filters = [entry.found.name for entry in operators if entry.found.kind == "filter"]
+    for name in rule_names(config.filter.rules):
+        if name in filters:
+            raise ConfigError(f"filter.rules: {name!r} is the name of an operator that filters; give the rule another")

@@ -1,0 +1,176 @@
+"""From an entry of the config to an operator: found, checked, and pinned to what it is now. Nothing is written."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from winnow.errors import ConfigError, NamedObjectError
+from winnow.operators.config import OperatorConfig
+from winnow.operators.files import (
+    NamedFile,
+    existing,
+    fetched,
+    hash_of_bytes,
+    hash_of_file,
+    hash_of_folder,
+    publish,
+    published_path,
+)
+from winnow.operators.marks import Mark, mark_of
+from winnow.operators.operator import Operator
+from winnow.operators.origins import origin_of, parse_use, target_of
+from winnow.operators.suggest import suggestion
+from winnow.storage.address import SCHEMES, is_url, scheme_of
+from winnow.storage.config import StorageConfig
+from winnow.storage.store import Store
+
+
+def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConfig:
+    """The entry with its operator, pinned.
+
+    Raises:
+        ConfigError: it is not there, not marked, not what it was pinned to, or its settings do not fit.
+        ObjectStorageError: the store refuses.
+    """
+    use = parse_use(entry.use)
+    origin = origin_of(use, storage)
+    target = target_of(origin)
+    mark = mark_of(target)
+    if mark is None:
+        raise ConfigError(
+            f"use: {entry.use}: {use.object} is not marked as an operator; put @winnow.signal, @winnow.mapper or "
+            "@winnow.filter above it"
+        )
+    _check_mark(entry.use, mark)
+    _check_settings(entry, target)
+    # a function's name is its own; what an entry point calls it is how users know it
+    name = entry.name or (use.object if use.file or use.module else entry.use)
+    if entry.name is None and not name.isidentifier():
+        raise ConfigError(f"use: {entry.use}: give it a `name` of letters, digits and _, for its column")
+    files, folders, folder_paths, published = _named_files(entry.settings, storage)
+    plain = {key: value for key, value in entry.settings.items() if key not in files and key not in folders}
+    columns = tuple(f"{name}.{column}" for column in mark.columns) or (name,)
+    operator = Operator(
+        name=name,
+        kind=mark.kind,
+        version=mark.version,
+        needs=mark.needs,
+        columns=() if mark.kind == "mapper" else columns,
+        origin=origin,
+        settings=plain,
+        files=files,
+        folders=folders,
+        folder_paths=folder_paths,
+        published=tuple(published),
+    )
+    pinned_use = entry.use
+    if "file" in origin:
+        content = origin["source"].encode()
+        path = published_path(hash_of_bytes(content), origin["file"])
+        operator = Operator(**{**vars(operator), "published": (*published, NamedFile(path, content))})
+        pinned_use = f"{path}:{use.object}"
+    if entry.pinned is not None and entry.pinned != operator.fingerprint:
+        raise ConfigError(
+            f"operator {name}: is not what `pinned` names (its source, settings, files, version or package changed); "
+            "put the earlier one back, or take `pinned` out"
+        )
+    settings = {**entry.settings, **{key: file["path"] for key, file in files.items()}}
+    return entry.with_found(operator, pinned_use, settings)
+
+
+def made_operator(operator: Operator, local: Callable[[str], str]) -> Callable[[Any], Any]:
+    """What takes a batch: the function with its settings, or an object of the class.
+
+    Args:
+        operator: of the stage's settings.
+        local: this node's path of a file of the run folder.
+
+    Raises:
+        ConfigError, OperatorError: it cannot be loaded here.
+    """
+    target = target_of(operator.origin)
+    settings = {
+        **operator.settings,
+        **{key: local(file["path"]) for key, file in operator.files.items()},
+        **operator.folder_paths,
+    }
+    if inspect.isclass(target):
+        made: Any = target(**settings)
+        call: Callable[[Any], Any] = made.__call__
+        return call
+    return lambda batch: target(batch, **settings)
+
+
+def publish_operators(entries: tuple[OperatorConfig, ...], store: Store) -> None:
+    """Put files of operators, and those that settings name, into the run folder, once.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    publish(store, [file for entry in entries for file in entry.found.published])
+
+
+def _check_mark(use: str, mark: Mark) -> None:
+    if not mark.deterministic:
+        raise ConfigError(
+            f"use: {use}: says deterministic=False, and a run promises the same bytes for the same input: seed what is "
+            "drawn by the document's id or text, and leave the argument out"
+        )
+    if mark.gpu:
+        raise ConfigError(
+            f"use: {use}: says gpu=True; operators on GPUs run after dedup, which is not in this version; leave the "
+            "argument out to run it on CPU"
+        )
+
+
+def _check_settings(entry: OperatorConfig, target: Any) -> None:
+    is_class = inspect.isclass(target)
+    if is_class and not any("__call__" in vars(base) for base in target.__mro__):
+        raise ConfigError(f"use: {entry.use}: class {target.__name__} has no __call__(self, batch)")
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"use: {entry.use}: cannot tell its arguments ({error})") from error
+    try:
+        signature.bind(*(() if is_class else (None,)), **entry.settings)
+    except TypeError as error:
+        takes = list(signature.parameters)[0 if is_class else 1 :]
+        wrong = [name for name in entry.settings if name not in signature.parameters]
+        hint = f"; {wrong[0]}: {suggestion(wrong[0], takes)}" if wrong else ""
+        raise ConfigError(
+            f"use: {entry.use}: its settings do not fit {target.__name__}{signature}: {error}{hint}"
+        ) from error
+
+
+def _named_files(
+    settings: dict[str, Any], storage: StorageConfig
+) -> tuple[dict[str, dict[str, str]], dict[str, str], dict[str, str], list[NamedFile]]:
+    """Settings that name files, and folders, by content; paths of folders; what goes into the run folder."""
+    files: dict[str, dict[str, str]] = {}
+    folders: dict[str, str] = {}
+    folder_paths: dict[str, str] = {}
+    published: list[NamedFile] = []
+    for key, value in settings.items():
+        path = existing(value)
+        if isinstance(value, str) and is_url(value) and scheme_of(value) in SCHEMES:
+            path = _fetched(key, value, storage)
+        if path is None:
+            continue
+        if path.is_dir():
+            folders[key], folder_paths[key] = hash_of_folder(path), str(path.absolute())
+            continue
+        digest = hash_of_file(path)
+        files[key] = {"path": published_path(digest, path.name), "hash": digest}
+        published.append(NamedFile(files[key]["path"], path))
+    return files, folders, folder_paths, published
+
+
+def _fetched(key: str, address: str, storage: StorageConfig) -> Path:
+    try:
+        path = fetched(address, storage)
+    except NamedObjectError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    if path.is_dir():
+        raise ConfigError(f"{key}: {address}: is a folder; name one file, or a folder on a disk that all nodes share")
+    return path

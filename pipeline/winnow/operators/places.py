@@ -1,0 +1,52 @@
+"""Paths of operators and of their settings, taken from the folder of the config, as soon as it is read."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from winnow.operators.files import FOLDER, is_path
+from winnow.storage.address import is_url, join
+
+_PUBLISHED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/")
+
+
+def place_operators(values: dict[str, Any], folder: str) -> None:
+    """Make paths of operators and of their settings absolute, in plain settings; what is no path stays.
+
+    Args:
+        values: of the whole config, changed in place.
+        folder: of the config; a path, or an address.
+    """
+    measure = values.get("measure")
+    operators = measure.get("operators") if isinstance(measure, dict) else None
+    for entry in operators if isinstance(operators, list) else ():
+        if not isinstance(entry, dict):
+            continue
+        for key, value in entry.items():
+            if key in ("name", "pinned") or not is_path(value):
+                continue
+            if key == "use":
+                path, colon, name = value.rpartition(":")
+                if path.endswith(".py"):
+                    entry[key] = f"{_placed(path, folder)}{colon}{name}"
+            elif (placed := _existing(value, folder)) is not None:
+                entry[key] = placed
+
+
+def _placed(path: str, folder: str) -> str:
+    if is_url(path) or path.startswith("/"):
+        return path
+    return join(folder, path) if is_url(folder) else str((Path(folder) / path).absolute())
+
+
+def _existing(value: str, folder: str) -> str | None:
+    """The setting as an absolute path, where it names something; the config of a run names what the run published."""
+    if is_url(value):
+        return None
+    if is_url(folder):
+        return join(folder, value) if _PUBLISHED.match(value) else None
+    try:
+        path = Path(folder) / value
+        return str(path.absolute()) if path.exists() else None
+    except (OSError, ValueError):  # too long for a name, or with a NUL: a text
+        return None
