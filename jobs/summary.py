@@ -81,6 +81,8 @@ def print_summary(context: RunContext, seconds: float, console: Console) -> None
     start = context.engine.start_seconds
     begun = f" ({start:,.1f} s of it waiting for Ray)" if start >= 0.1 else ""
     say(f"{seconds:,.1f} s{begun}, {rate}peak memory of a worker {_peak(context):,.0f} MB")
+    for warning in context.config.warnings:
+        say(f"WARNING: {warning}")
     for alarm in context.alarms:
         say(printable(f"ALARM: {alarm}", lines=False))
     if records and not any(record.metadata["split"] == 0 for record in context.sharded):

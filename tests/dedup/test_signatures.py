@@ -102,4 +102,4 @@ def test_cutting_a_batch_changes_nothing():
 
 def test_bands_that_do_not_fit_are_refused():
     with pytest.raises(ValidationError, match=r"32 x 9 = 288.*256"):
-        MinHashConfig(rows=9)
+        MinHashConfig(bands=32, rows=9)

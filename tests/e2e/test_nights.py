@@ -164,7 +164,7 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
 @pytest.mark.parametrize(
     "sections",
     [
-        {"dedup": {"minhash": {"num_perm": 128, "bands": 16}}},
+        {"dedup": {"minhash": {"num_perm": 128, "bands": 16, "rows": 8}}},
         {"dedup": {"minhash": {"ngram": 6}}},
         {"dedup": {"verify": "signature"}},
         {"dedup": {"lines": {}}},

@@ -42,18 +42,18 @@ def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.u
 
     Args:
         signed: uint32[N, num_perm], C order.
-        config: bands and rows are used.
+        config: bands and rows are used, as `DedupConfig` has chosen them.
 
     Raises:
         ValueError: the signatures are shorter than bands x rows.
     """
-    if signed.shape[1] < config.bands * config.rows:
+    if signed.shape[1] < config.num_bands * config.band_rows:
         raise ValueError(
-            f"signatures have {signed.shape[1]} entries but bands x rows needs {config.bands * config.rows}; "
+            f"signatures have {signed.shape[1]} entries but bands x rows needs {config.num_bands * config.band_rows}; "
             "compute them with the same settings"
         )
-    keys = np.empty((len(signed), config.bands), np.uint64)
-    _hash_bands(signed, config.bands, config.rows, keys)
+    keys = np.empty((len(signed), config.num_bands), np.uint64)
+    _hash_bands(signed, config.num_bands, config.band_rows, keys)
     return keys
 
 
@@ -69,7 +69,7 @@ def exchange_rows(
         signed: uint32[N, num_perm].
         hashes: uint64[N, 2] from `text_hashes`.
         docs: uint64[N].
-        config: bands and rows are used.
+        config: bands and rows are used, as `DedupConfig` has chosen them.
 
     Returns:
         keys uint64[K] and docs uint64[K], in the order of the documents (those without shingles last).
@@ -82,7 +82,7 @@ def exchange_rows(
     text_keys = (hashes[alone, 0] ^ (hashes[alone, 1] * _STEP)) * _MIX
     return (
         np.concatenate([keys.ravel(), text_keys]),
-        np.concatenate([np.repeat(docs[signs], config.bands), docs[alone]]),
+        np.concatenate([np.repeat(docs[signs], config.num_bands), docs[alone]]),
     )
 
 
@@ -154,4 +154,4 @@ def candidate_probability(
     similarity: float | NDArray[np.float64], config: MinHashConfig
 ) -> float | NDArray[np.float64]:
     """Probability that two documents of this Jaccard similarity (0 to 1) share at least one band."""
-    return 1.0 - (1.0 - similarity**config.rows) ** config.bands
+    return 1.0 - (1.0 - similarity**config.band_rows) ** config.num_bands

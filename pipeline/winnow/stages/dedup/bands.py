@@ -32,7 +32,7 @@ def bands_stage(minhash: MinHashConfig) -> Stage:
 def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int) -> list[Unit]:
     """One unit a part. The number of partitions follows from the number of keys alone."""
     passed = total(filtered, "passed")
-    partitions = partitions_for(passed * minhash.bands * KEY_BYTES, partition_mb)
+    partitions = partitions_for(passed * minhash.num_bands * KEY_BYTES, partition_mb)
     return [
         Unit(
             part.number,

@@ -52,7 +52,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     settings = {
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
-        "minhash": minhash.model_dump(),
+        "minhash": minhash.signature_settings,
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
     if lines:
