@@ -72,6 +72,7 @@ def print_summary(context: RunContext, seconds: float, console: Console) -> None
         if told:
             say(f"rows of {name}: {', '.join(told)}")
     checked, mismatches = total(context.tokenised, "checked"), total(context.tokenised, "mismatches")
+    say(f"signatures checked against datasketch on {total(context.measured, 'signatures_checked'):,} documents")
     say(
         f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences; the books close"
     )

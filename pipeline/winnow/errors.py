@@ -6,7 +6,8 @@
         ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
-      StageFailedError (engine.engine), BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError
+      StageFailedError (engine.engine), BooksError, StorageError, ObjectStorageError, QuarantineError, ShardError,
+      SignatureError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """
@@ -95,6 +96,10 @@ class QuarantineError(WinnowError, RuntimeError):
 
 class ShardError(WinnowError):
     """A shard set or one of its files is missing, cut short or altered; the message says which and what to do."""
+
+
+class SignatureError(WinnowError, RuntimeError):
+    """A signature is not the one that the reference library computes; the message names the document."""
 
 
 class NothingToAuditError(WinnowError):

@@ -4,10 +4,10 @@ The figure is the chance that two documents of similarity exactly ``threshold`` 
 ^ bands``: only who shares a band is ever compared, so it is the recall that verification cannot win back.
 
 `choose_bands` asks ``datasketch.MinHashLSH`` for the bands and rows within ``num_perm`` that minimise
-``w * FP + (1 - w) * FN``, where FP is the area under the curve of that chance below the threshold (pairs compared for nothing) and FN the
-area above it from the threshold on (pairs missed). It begins with w = 0.01 and weighs missed pairs more, half a power
-of ten at a time, until the chance at the threshold is 99 %: so what is compared for nothing stays as little as that
-allows. Two hundred and fifty-six permutations give:
+``w * FP + (1 - w) * FN``, where FP is the area under the curve of that chance below the threshold (pairs compared for
+nothing) and FN the area above it from the threshold on (pairs missed). It begins with w = 0.01 and weighs missed pairs
+more, half a power of ten at a time, until the chance at the threshold is 99 %: so what is compared for nothing stays as
+little as that allows. With 256 permutations:
 
 | threshold | 0.5 | 0.6 | 0.7 | 0.8 | 0.9 | 0.95 |
 | --- | --- | --- | --- | --- | --- | --- |

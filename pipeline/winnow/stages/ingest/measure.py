@@ -21,10 +21,12 @@ from winnow import schemas
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_counts
+from winnow.dedup.signature_check import first_difference, sampled_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
-from winnow.numeric.jit import compile_once
+from winnow.numeric.jit import CACHE_FOLDER, compile_once
 from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
@@ -41,6 +43,7 @@ from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.lines.config import LinesConfig
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 from winnow.text.signals.signals import SIGNALS, measure
+from winnow.text.words import WordHashes
 
 
 def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
@@ -137,7 +140,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.count(f"readable/{source.name}", len(docs))
                 workspace.count("replaced_characters_documents", batch.replaced)
                 del batch  # a batch of one huge document exists as few times at once as can be
-                texts, signals, signed = _measure(raw, kernels, removal, source, workspace)
+                texts, signals, signed, words = _measure(raw, kernels, removal, source, workspace)
+                _check_signatures(signed, words, described, kernels.minhash, workspace)
                 del raw
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
@@ -162,8 +166,8 @@ def _process(kernels: _Kernels, removal: LineRemoval, source: str, texts: pa.Arr
 
 def _measure(
     raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
-) -> tuple[pa.Array, Json, Json]:
-    """Normalised texts, columns of the signals table, columns of the signatures table."""
+) -> tuple[pa.Array, Json, Json, WordHashes]:
+    """Normalised texts, columns of the signals table, columns of the signatures table, words."""
     fault_point("batch", stage="measure", texts=raw)
     texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
     texts, removed = removal(source.name, texts)
@@ -182,7 +186,26 @@ def _measure(
             "signature": signatures(words, offsets, kernels.minhash),
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
-    return texts, signals | {"language": languages} | removed, signed
+    return texts, signals | {"language": languages} | removed, signed, measured.words
+
+
+def _check_signatures(
+    signed: Json, words: WordHashes, documents: Json, minhash: MinHashConfig, workspace: Workspace
+) -> None:
+    """Compare the unit's first signature, and a sample of the others, with those of the reference library."""
+    with workspace.timed("check signatures"):
+        hashes = np.stack([signed["exact_high"], signed["exact_low"]], axis=1)
+        rows = sampled_documents(words.offsets, hashes, minhash, first="signatures_checked" not in workspace.counters)
+        different = first_difference(rows, signed["signature"], words.hashes, words.offsets, minhash)
+    if different:
+        row, entry = different
+        raise SignatureError(
+            f"document {documents['id'][row].as_py()!r} (number {documents['doc'][row]}) has another signature than "
+            f"datasketch gives it, from entry {entry} of {minhash.num_perm} on: the compiled kernel is wrong on this "
+            f"machine; remove {CACHE_FOLDER} and run again, and report it if that does not help"
+        )
+    if len(rows):
+        workspace.count("signatures_checked", len(rows))
 
 
 def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
