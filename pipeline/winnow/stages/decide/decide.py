@@ -40,14 +40,13 @@ def plan(
         strata: the labels, and where splits end in each; None where splits are not stratified.
     """
     labels, cuts = (None, None) if strata is None else strata
-    more = {} if cuts is None else {"cuts": cuts}
     return [
         Unit(
             part.number,
             {
                 **describe(part, record, fates, labels),
                 "failures": record.outputs["failures"].reference(),
-                **more,
+                "cuts": cuts,
             },
             part.rows * 64,
         )
@@ -83,7 +82,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
 def _splits(unit: Unit, workspace: Workspace, fates: PartDecisions) -> NDArray[np.int64]:
     """Split of each document by its group: by a plain draw, or by where splits end in its component's label."""
     settings, inputs = workspace.settings, unit.inputs
-    if "cuts" not in inputs:
+    if inputs["cuts"] is None:
         return draw_splits(fates.group, np.array([share for _, share in settings["splits"]]), settings["seed"])
     _, stratum, labels = read_strata(workspace.store, inputs, fates)
     cuts = read_cuts(workspace.store, inputs["cuts"], labels)

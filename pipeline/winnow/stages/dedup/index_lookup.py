@@ -105,7 +105,7 @@ def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> St
 
     ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index holds none.
     """
-    settings = {"num_perm": num_perm, "sets": sets, **({"labelled": True} if labelled else {})}
+    settings = {"num_perm": num_perm, "sets": sets, "labelled": labelled}
     return Stage("index_candidates", 1, settings, run_candidates)
 
 
@@ -142,7 +142,7 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
     partition = partition_of_hash(spread, inputs["partitions"])
-    if workspace.settings.get("labelled"):
+    if workspace.settings["labelled"]:
         columns["label"] = np.full(len(partition), NO_LABEL)
     sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
     write_candidates(workspace, partition, columns, inputs["partitions"], sets)

@@ -56,10 +56,9 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
         "minhash": minhash.signature_settings,
+        "lines": counting_settings(lines) if lines else None,
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
-    if lines:
-        settings["lines"] = counting_settings(lines)
     return Stage("measure", 1, settings, run, runtime, prepare)
 
 
@@ -94,7 +93,7 @@ def _kernels(settings: bytes) -> _Kernels:
 
     compile_once("measure", use_kernels)
     lines = None
-    if "lines" in parsed:
+    if parsed["lines"]:
         compile_lines()
         lines = LinesConfig.model_validate(parsed["lines"])
     return _Kernels(normalise, identify, minhash, lines)
