@@ -115,7 +115,12 @@ def _violations(audit: DedupAudit) -> TableOf:
     rows = tuple((v.id, str(v.doc), str(v.keeper), v.problem) for v in audit.removed.violations)
     earlier = audit.removed.kept_by_earlier_runs
     note = f"{earlier:,} more were removed for documents of earlier runs, whose texts are not here." if earlier else ""
-    return TableOf(headline(audit), note, ("removed document", "number", "keeper", "what is wrong"), rows)
+    return TableOf(
+        "Removed documents without a kept one in their stead",
+        f"{audit.removed.violations_count:,} of those looked at. {note}".strip(),
+        ("removed document", "number", "keeper", "what is wrong"),
+        rows,
+    )
 
 
 def _quality(audit: DedupAudit) -> list[TableOf]:
