@@ -22,18 +22,18 @@ _HALF = np.uint64(32)
 
 
 @kernel
-def _hash_bands(signed: NDArray[np.uint32], bands: int, rows: int, keys: NDArray[np.uint64]) -> None:
-    for doc in range(len(signed)):
+def _hash_bands(signatures: NDArray[np.uint32], bands: int, rows: int, keys: NDArray[np.uint64]) -> None:
+    for doc in range(len(signatures)):
         for band in range(bands):
             h = np.uint64(band + 1) * _STEP
             for row in range(band * rows, (band + 1) * rows):
-                h = (h ^ np.uint64(signed[doc, row])) * _MIX
+                h = (h ^ np.uint64(signatures[doc, row])) * _MIX
                 h ^= h >> _HALF
             h *= _STEP
             keys[doc, band] = h ^ (h >> _HALF)
 
 
-def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.uint64]:
+def band_keys(signatures: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.uint64]:
     """Key of each band of each signature: uint64[N, bands].
 
     Equal keys mean the same band with equal rows (but for a chance of 2^-64 a pair). Rows of documents
@@ -41,24 +41,24 @@ def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.u
     `exchange_rows`.
 
     Args:
-        signed: uint32[N, num_perm], C order.
+        signatures: uint32[N, num_perm], C order.
         config: bands and rows are used, as `DedupConfig` has chosen them.
 
     Raises:
         ValueError: the signatures are shorter than bands x rows.
     """
-    if signed.shape[1] < config.num_bands * config.band_rows:
+    if signatures.shape[1] < config.num_bands * config.band_rows:
         raise ValueError(
-            f"signatures have {signed.shape[1]} entries but bands x rows needs {config.num_bands * config.band_rows}; "
-            "compute them with the same settings"
+            f"signatures have {signatures.shape[1]} entries but bands x rows needs "
+            f"{config.num_bands * config.band_rows}; compute them with the same settings"
         )
-    keys = np.empty((len(signed), config.num_bands), np.uint64)
-    _hash_bands(signed, config.num_bands, config.band_rows, keys)
+    keys = np.empty((len(signatures), config.num_bands), np.uint64)
+    _hash_bands(signatures, config.num_bands, config.band_rows, keys)
     return keys
 
 
 def exchange_rows(
-    signed: NDArray[np.uint32], hashes: NDArray[np.uint64], docs: NDArray[np.uint64], config: MinHashConfig
+    signatures: NDArray[np.uint32], hashes: NDArray[np.uint64], docs: NDArray[np.uint64], config: MinHashConfig
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """The (key, document) pairs that a batch of documents sends to the exchange.
 
@@ -66,7 +66,7 @@ def exchange_rows(
     too); one without sends a single key made of its text hash, so that it can meet only equal texts.
 
     Args:
-        signed: uint32[N, num_perm].
+        signatures: uint32[N, num_perm].
         hashes: uint64[N, 2] from `text_hashes`.
         docs: uint64[N].
         config: bands and rows are used, as `DedupConfig` has chosen them.
@@ -74,8 +74,8 @@ def exchange_rows(
     Returns:
         keys uint64[K] and docs uint64[K], in the order of the documents (those without shingles last).
     """
-    signs = has_shingles(signed)
-    keys = band_keys(signed[signs], config)
+    signs = has_shingles(signatures)
+    keys = band_keys(signatures[signs], config)
     alone = ~signs
     # Mixed once more: a text hash is well spread, but it must not be mistaken for a band key made of the same
     # bits.

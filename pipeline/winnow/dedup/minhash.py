@@ -184,16 +184,16 @@ def signatures(
 
 
 @kernel
-def has_shingles(signed: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def has_shingles(entries: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Which signatures uint32[N, P] come from a document with at least one shingle: bool[N].
 
     A real document would have to reach the greatest value in all P permutations to be mistaken for an empty
     one.
     """
-    found = np.zeros(len(signed), np.bool_)
-    for doc in range(len(signed)):
-        for p in range(signed.shape[1]):
-            if signed[doc, p] != EMPTY:
+    found = np.zeros(len(entries), np.bool_)
+    for doc in range(len(entries)):
+        for p in range(entries.shape[1]):
+            if entries[doc, p] != EMPTY:
                 found[doc] = True
                 break
     return found
