@@ -57,8 +57,8 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
     hashes = np.stack(
         [column_to_numpy(table, "exact_high")[passed], column_to_numpy(table, "exact_low")[passed]], axis=1
     )
-    signed = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
-    keys, owners = sort_pairs(*exchange_rows(signed, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
+    signatures = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
+    keys, owners = sort_pairs(*exchange_rows(signatures, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
     partition = partition_of_hash(keys, unit.inputs["partitions"])
     columns: Columns = {"key": keys, "doc": owners}
     exchange_output(workspace, "bands", partition, columns, unit.inputs["partitions"])

@@ -1,6 +1,6 @@
 """What a run reads of an index: its components, the band keys it shares with it, and the signatures of candidates.
 
-Bands are read key range by key range, signatures are mapped and only those of candidates are touched: memory depends
+Bands are read key range by key range, signatures are mapped and only those of candidates are read: memory depends
 on the run, not on the index, but for its linked documents (see :mod:`winnow.dedup.components`).
 """
 
@@ -112,7 +112,7 @@ def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> St
 def plan_candidates(
     index: Json, entries: list[Json], components: list[Record], partitions: int | None = None
 ) -> list[Unit]:
-    """One unit for a run of parts of the index, all those of small nightly runs together.
+    """One unit for a run of parts of the index, all those of small runs together.
 
     Without ``partitions``: units of the sizes stage.
     """
