@@ -201,7 +201,7 @@ def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
     run(night(tmp_path, 0, files[:1], compute={"executor": "inline", "partition_mb": 1}))
     hashes = shard_hashes(tmp_path / "run-0")
     with pytest.raises(ConfigError, match="winnow index drop"):
-        run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0}))
+        run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0, "minhash": {"bands": 32, "rows": 8}}))
     with pytest.raises(ConfigError, match="folder of its own"):
         run(night(tmp_path, 0, files))
     assert shard_hashes(tmp_path / "run-0") == hashes

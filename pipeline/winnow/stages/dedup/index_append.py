@@ -56,7 +56,7 @@ def plan(
     parts: list[Part],
     filtered: list[Record],
     decided: list[Record],
-    decisions: Json,
+    member_decisions: Json,
     matched_components: Json | None,
     first_part: int,
 ) -> list[Unit]:
@@ -70,7 +70,7 @@ def plan(
                 "documents": part.documents,
                 "verdicts": verdicts.outputs["verdicts"].reference(),
                 "survivors": decisions.outputs["survivors"].reference(),
-                "decisions": decisions,
+                "member_decisions": member_decisions,
                 "part": part.number,
                 "index_part": first_part + part.number,
                 "matched_components": matched_components,
@@ -93,8 +93,8 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
     kept = np.isin(docs, column_to_numpy(read_ipc(store, inputs["survivors"]), "doc"), assume_unique=True)
     order = np.argsort(~kept, kind="stable")  # row -> position among those that passed
     num_kept = int(kept.sum())
-    decisions = read_partition(store, inputs["decisions"], inputs["part"])
-    member = np.searchsorted(docs, decisions["doc"])
+    member_decisions = read_partition(store, inputs["member_decisions"], inputs["part"])
+    member = np.searchsorted(docs, member_decisions["doc"])
 
     table = read_ipc(store, inputs["signatures"])
     signatures = list_column_to_2d(table, "signature", minhash.num_perm)[passed[order]]
@@ -103,11 +103,11 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
 
     rows = np.empty(len(order), np.uint64)
     rows[order] = np.arange(len(order), dtype=np.uint64)
-    component = decisions["component"].astype(np.uint64)
+    component = member_decisions["component"].astype(np.uint64)
     _write_links(workspace, inputs, component, indexed_documents(inputs["index_part"], rows[member]), store)
 
     groups = own_groups(docs, workspace.settings["segment"])
-    groups[member] = decisions["group"]
+    groups[member] = member_decisions["group"]
     with ipc_output(workspace, "signatures", schemas.indexed_signatures(minhash.num_perm)) as signature_table:
         signature_table.write(
             {
