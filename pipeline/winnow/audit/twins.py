@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from winnow.audit.documents import (
     KEPT,
-    Signed,
+    DocumentSignatures,
     components_of,
     dedup_of,
     ids_of,
     read_rows,
-    read_signed,
+    read_signatures,
     rows_of,
-    signed_of,
+    signatures_of,
 )
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles_of, take_sets
 from winnow.audit.intervals import Share, share_of
@@ -110,7 +110,7 @@ class _Batch(NamedTuple):
 
     docs: NDArray[np.uint64]  # [N]
     kept: NDArray[np.bool_]  # [N]
-    signed: Signed
+    signatures: DocumentSignatures
     components: NDArray[np.uint64]  # [N]
     sets: Sets
 
@@ -168,8 +168,8 @@ def _index(
     run: FinishedRun, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig
 ) -> _Sample:
     rows, _ = rows_of(run, docs)
-    signed = signed_of(run, docs)
-    hashes, first, text_of = np.unique(signed.hashes, axis=0, return_index=True, return_inverse=True)
+    signatures = signatures_of(run, docs)
+    hashes, first, text_of = np.unique(signatures.hashes, axis=0, return_index=True, return_inverse=True)
     first_docs = docs[first]
     return _Sample(
         docs,
@@ -179,7 +179,7 @@ def _index(
         first_docs,
         components_of(run, first_docs),
         SetIndex(take_sets(sets, np.searchsorted(known, first_docs))),
-        SetIndex(_band_sets(signed.signatures[first], minhash)),
+        SetIndex(_band_sets(signatures.entries[first], minhash)),
     )
 
 
@@ -199,17 +199,17 @@ def _batches(run: FinishedRun, minhash: MinHashConfig) -> Iterator[_Batch]:
             words = hash_words(texts)
             sets = shingles_of(words, minhash.ngram)
             kept = rows.outcome[at] == KEPT
-            yield _Batch(docs, kept, read_signed(run, number, at), components_of(run, docs), sets)
+            yield _Batch(docs, kept, read_signatures(run, number, at), components_of(run, docs), sets)
 
 
 def _compare(sample: _Sample, batch: _Batch, minhash: MinHashConfig, tally: _Tally) -> None:
     found = _all(sample.shingles.search(batch.sets, float(tally.bins[0])))
-    met = _all(sample.bands.search(_band_sets(batch.signed.signatures, minhash), 0.0))
+    met = _all(sample.bands.search(_band_sets(batch.signatures.entries, minhash), 0.0))
     _count_copies(sample, batch, tally)
 
-    other = (sample.hashes[found.indexed] != batch.signed.hashes[found.row]).any(axis=1)
+    other = (sample.hashes[found.indexed] != batch.signatures.hashes[found.row]).any(axis=1)
     found = found.where(other)
-    other = (sample.hashes[met.indexed] != batch.signed.hashes[met.row]).any(axis=1)
+    other = (sample.hashes[met.indexed] != batch.signatures.hashes[met.row]).any(axis=1)
     width = np.int64(len(sample.first))
     met_keys = met.row[other] * width + met.indexed[other]
     was_met = np.isin(found.row * width + found.indexed, met_keys)
@@ -246,8 +246,8 @@ def _all(pieces: Iterator[Pairs]) -> Pairs:
 
 def _count_copies(sample: _Sample, batch: _Batch, tally: _Tally) -> None:
     """Kept documents of exactly a sampled text; through the text's hash, as texts without words have no shingles."""
-    at = np.minimum(np.searchsorted(sample.hashes[:, 0], batch.signed.hashes[:, 0]), len(sample.hashes) - 1)
-    same = (sample.hashes[at] == batch.signed.hashes).all(axis=1)
+    at = np.minimum(np.searchsorted(sample.hashes[:, 0], batch.signatures.hashes[:, 0]), len(sample.hashes) - 1)
+    same = (sample.hashes[at] == batch.signatures.hashes).all(axis=1)
     tally.pairs[0] -= int(same.sum())
     np.add.at(tally.kept_copies, at[same & batch.kept], 1)
 
