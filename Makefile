@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all test-formats test-faults test-breaks check format bench clean
+.PHONY: demo test test-all test-formats test-faults test-breaks check format digests bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+## What each stage computes with, as digests: after a change of sources that tests/stages/test_digests.py names.
+digests: $(READY)
+	$(BIN)/python -m tests.stages.digests --write
 
 ## Speed tables of the kernels and of a whole run.
 bench: $(READY)

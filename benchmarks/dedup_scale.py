@@ -33,7 +33,7 @@ from benchmarks.dedup_tables import (
 from benchmarks.measuring import machine
 from winnow import schemas
 from winnow.dedup.components import connected_components
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import StageSummary
 from winnow.engine.records import Record, Unit, total
@@ -100,7 +100,7 @@ def run_stages(documents: int, folder: Path, executor: str) -> None:
         )
     compute = ComputeConfig(executor=executor)  # type: ignore[arg-type]
     engine = ScaleEngine(LocalStore(str(folder)), compute)
-    parts, filtered = make_parts(engine, documents, MinHashConfig())
+    parts, filtered = make_parts(engine, documents, DedupConfig().minhash)
     committed = deduplicate(engine, parts, filtered)
     chosen = fates(engine, committed["keepers"])
     sizes = np.unique(chosen["component"], return_counts=True)[1]
@@ -124,7 +124,7 @@ def run_hard(folder: Path) -> None:
     ):
         with tempfile.TemporaryDirectory(prefix="dedup-scale-", dir=folder) as run:
             engine = ScaleEngine(LocalStore(run), ComputeConfig(executor="inline"))
-            committed = deduplicate(engine, *make_parts(engine, documents, MinHashConfig(), change=change))
+            committed = deduplicate(engine, *make_parts(engine, documents, DedupConfig().minhash, change=change))
             chosen = fates(engine, committed["keepers"])
             removed = chosen["keeper"] != schemas.NO_DOC
             print(f"\n{documents:,} {what}: {len(removed) - int(removed.sum()):,} candidates stay")

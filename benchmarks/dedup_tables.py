@@ -224,7 +224,7 @@ def fates(engine: Engine, clustered: list[Record]) -> dict[str, NDArray[Any]]:
     """What the keepers stage decided of every candidate: its columns, in order of documents."""
     pieces = []
     for record in clustered:
-        with engine.store.open(record.outputs["fates"].path) as file:
+        with engine.store.open(record.outputs["member_decisions"].path) as file:
             exchange = ExchangeFile.open(file)
             pieces.append(exchange.read(0, exchange.num_partitions))
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from benchmarks.measuring import add_corpus, corpus_files, median_seconds, one_core, read_records
 from winnow.dedup.bands import band_keys, group_edges
 from winnow.dedup.components import connected_components
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.keepers import choose_keepers
-from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.minhash import signatures
 from winnow.dedup.shingles import shingle_hashes
 from winnow.text.words import hash_words
 
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=100_000, help="members of the synthetic components")
     arguments = parser.parse_args()
     one_core()
-    config = MinHashConfig()
+    config = DedupConfig().minhash
     texts = read_texts(arguments.corpus, arguments.mb * 10**6)
     words, offsets = hash_words(texts)
     size_mb = sum(len(text.as_py().encode()) for text in texts) / 1e6

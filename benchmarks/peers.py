@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
 from winnow.dedup.bands import band_keys, group_edges
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
@@ -51,7 +52,7 @@ class Winnow:
 
     def __init__(self, raw: pa.LargeStringArray, others: pa.LargeStringArray) -> None:
         normaliser, identifier = Normaliser(NormaliseConfig()), LanguageIdentifier(LanguageConfig())
-        self.minhash = MinHashConfig()
+        self.minhash = DedupConfig().minhash
         self.texts = normaliser(raw).texts
         measured = measure(self.texts)
         self.words = measured.words

@@ -47,7 +47,7 @@ def dedup(
     with true_exit_codes():
         from winnow.audit.dedup import SampleSizes, audit_dedup
         from winnow.audit.page import dedup_page
-        from winnow.audit.tables import dedup_tables
+        from winnow.audit.tables import dedup_tables, headline
         from winnow.errors import NothingToAuditError
         from winnow.runs.state import load_run
 
@@ -58,6 +58,7 @@ def dedup(
         except NothingToAuditError as nothing:
             print(printable(str(nothing), lines=False))
             return
+        print(headline(measured))
         _tell(dedup_tables(measured))
         for alarm in measured.alarms:
             print(printable(f"ALARM: {alarm}", lines=False))

@@ -50,7 +50,7 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
         ({"shards": {"shard_mb": "256"}}, "shards.shard_mb: Input should be a valid integer"),
         ({"shards": {"splits": {"val": 1.5}}}, "share 1.5; it must lie between 0 and 1"),
         ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),
-        ({"dedup": {"minhash": {"bands": 64}}}, r"64 x 8 = 512\) must not exceed num_perm"),
+        ({"dedup": {"minhash": {"bands": 64, "rows": 8}}}, r"64 x 8 = 512\) must not exceed num_perm"),
         (
             {"filter": {"languages": ["de", "english"]}},
             r"filter\.languages: .*'english', .*did you mean 'en' \(English\)\?",

@@ -7,8 +7,8 @@
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
-      StageFailedError (engine.engine), ReaderError, BooksError, StorageError, ObjectStorageError, QuarantineError,
-      ShardError
+      StageFailedError (engine.engine), ReaderError, SignatureError, BooksError, StorageError, ObjectStorageError,
+      QuarantineError, ShardError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """
@@ -105,6 +105,10 @@ class QuarantineError(WinnowError, RuntimeError):
 
 class ShardError(WinnowError):
     """A shard set or one of its files is missing, cut short or altered; the message says which and what to do."""
+
+
+class SignatureError(WinnowError, RuntimeError):
+    """A signature is not the one that the reference library computes; the message names the document."""
 
 
 class NothingToAuditError(WinnowError):

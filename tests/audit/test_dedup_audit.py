@@ -19,6 +19,7 @@ from winnow.audit.clusters import largest_clusters
 from winnow.audit.dedup import SampleSizes, audit_dedup
 from winnow.audit.documents import components_of, draw
 from winnow.audit.planted import EDITS, measure_planted
+from winnow.audit.twins import curve_bins, twin_similarities
 from winnow.config.config import parse_config
 from winnow.dedup.bands import candidate_probability
 from winnow.errors import NothingToAuditError
@@ -43,10 +44,13 @@ def finish(documents: Path, folder: Path, **dedup) -> RunRecords:
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param("signature", marks=pytest.mark.slow), "exact", "estimate", "few bands"]
+    scope="module",
+    params=[pytest.param("signature", marks=pytest.mark.slow), "exact", "estimate", "few bands", "lower"],
 )
 def finished(request, documents, tmp_path_factory) -> RunRecords:
-    dedup = {"minhash": WIDE} if request.param == "few bands" else {"verify": request.param}
+    dedup = {"few bands": {"minhash": WIDE}, "lower": {"threshold": 0.62}}.get(request.param) or {
+        "verify": request.param
+    }
     return finish(documents, tmp_path_factory.mktemp("run") / "run", **dedup)
 
 
@@ -65,7 +69,7 @@ def band_met(finished: RunRecords) -> set[tuple[int, int]]:
     minhash = finished.config.dedup.minhash
     tables = [read_ipc(finished.store, part.signatures) for part in finished.parts]
     signed = {
-        doc: signature.reshape(-1, minhash.rows)[: minhash.bands]
+        doc: signature[: minhash.bands * minhash.rows].reshape(-1, minhash.rows)
         for table in tables
         for doc, signature in zip(
             table.column("doc").to_pylist(), list_column_to_2d(table, "signature", minhash.num_perm), strict=True
@@ -79,7 +83,8 @@ def test_precision_is_that_of_plain_python(finished, truth, audit):
     near = {doc: row for doc, row in removed.items() if row["outcome"] == schemas.NEAR_DUPLICATE}
     assert len(near) > 20
     true = {doc: truth.similarity[min(doc, row["keeper"]), max(doc, row["keeper"])] for doc, row in near.items()}
-    alike = sum(similarity >= 0.8 for similarity in true.values())
+    threshold = finished.config.dedup.threshold
+    alike = sum(similarity >= threshold for similarity in true.values())
     assert (audit.removed.documents, audit.removed.near.hits, audit.removed.near.of) == (len(removed), alike, len(near))
     assert audit.removed.all.hits == alike + len(removed) - len(near)
     assert audit.removed.lowest == pytest.approx(min(true.values()))
@@ -91,6 +96,8 @@ def test_precision_is_that_of_plain_python(finished, truth, audit):
 
 def test_recall_is_that_of_plain_python(finished, truth, audit):
     docs = sorted(truth.texts)
+    threshold = finished.config.dedup.threshold
+    assert [recall.similarity for recall in audit.twins.recall] == [pytest.approx(threshold + 0.05), threshold]
     component = dict(zip(docs, components_of(finished, np.array(docs, np.uint64)).tolist(), strict=True))
     for recall in audit.twins.recall:
         pairs = truth.pairs(recall.similarity)
@@ -113,6 +120,7 @@ def test_the_curve_counts_every_pair(finished, truth, audit):
     met = band_met(finished)
     alone = {doc for doc in truth.passed if not truth.sets[doc]}
     pairs = {pair: truth.similarity[pair] for pair in truth.pairs(0.0)}
+    assert finished.config.dedup.threshold in [one.low for one in audit.twins.curve]
     first = {}  # of several documents of one text, the sample holds the text once
     for doc in sorted(truth.passed):
         first.setdefault(truth.texts[doc], doc)
@@ -285,3 +293,10 @@ def test_documents_removed_for_an_earlier_run_are_told_apart(documents, tmp_path
     assert code == 0 and f"{len(earlier):,} more were removed for documents of earlier runs" in output
     alter_decisions(runs[1], earlier[0]["doc"], similarity=0.5)
     assert not audit_dedup(runs[1], EVERYTHING, seed=1).guaranteed
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.2, 0.8, 0.825, 0.97, 1.0])
+def test_the_curve_begins_below_any_threshold(threshold):
+    bins, similarities = curve_bins(threshold), twin_similarities(threshold)
+    assert bins[0] <= threshold == min(similarities) and max(similarities) <= 1.0
+    assert (np.diff(bins) > 0).all() and bins[-1] < 1.0 and (threshold in bins or threshold == 1.0)

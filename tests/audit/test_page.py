@@ -1,18 +1,24 @@
 """Text from the corpus in the HTML pages: shown, never obeyed."""
 
+import base64
+import hashlib
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from winnow.audit.clusters import Cluster
 from winnow.audit.dedup import DedupAudit
 from winnow.audit.intervals import share_of
-from winnow.audit.page import dedup_page, element, splits_page
+from winnow.audit.page import dedup_page, spelled, splits_page, visible
 from winnow.audit.planted import Planted
 from winnow.audit.removed import Removed, Violation
 from winnow.audit.splits import SplitOverlap, SplitPair, SplitsAudit
+from winnow.audit.tables import headline, splits_headline
 from winnow.audit.twins import LeftPair, Twins
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = "</pre></td><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & &lt;b&gt; <!-- \x1b[31m \u202e"
 
 
@@ -24,12 +30,15 @@ class Reader(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
         self.open: list[str] = []
+        self.meta: list[dict] = []
         self.text = ""
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag != "meta":
+        if tag == "meta":
+            self.meta.append(dict(attrs))
+        else:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -82,8 +91,8 @@ def hostile_splits() -> SplitsAudit:
 def test_hostile_text_is_text(page):
     reader = read(page)
     ours = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "table", "tr", "th", "td", "div"}
-    assert reader.tags <= ours | {"pre", "mark"}
-    assert reader.attributes <= {"class", "charset"}
+    assert reader.tags <= ours | {"pre", "mark", "span"}
+    assert reader.attributes <= {"class", "charset", "lang", "scope", "dir", "http-equiv", "name", "content"}
     assert "<script>alert('x')</script>" in reader.text
     assert "&lt;b&gt;" in reader.text
     assert "\x1b" not in page and "\u202e" not in page
@@ -92,8 +101,42 @@ def test_hostile_text_is_text(page):
 
 def test_what_differs_is_marked():
     page = dedup_page(hostile_audit())
-    assert "<pre>same <mark>" in page
+    assert '<pre dir="auto">same <mark>' in page
 
 
-def test_elements_escape_strings_only():
-    assert element("p", "<b>", element("i", "&")).markup == "<p>&lt;b&gt;<i>&amp;</i></p>"
+@pytest.mark.parametrize("page", [dedup_page(hostile_audit()), splits_page(hostile_splits())])
+def test_the_policy_allows_the_style_sheet_and_nothing_else(page):
+    (policy,) = [meta["content"] for meta in read(page).meta if meta.get("http-equiv") == "Content-Security-Policy"]
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert page.index("Content-Security-Policy") < page.index("<title>")  # before anything of the corpus
+    assert "style=" not in page and "</style>" in page
+
+
+def test_the_headline_is_said_once():
+    for audit, page, sentence in (
+        (hostile_audit(), dedup_page, headline),
+        (hostile_splits(), splits_page, splits_headline),
+    ):
+        assert read(page(audit)).text.count(spelled(sentence(audit))) == 1
+
+
+def test_what_cannot_be_seen_is_a_mark():
+    assert visible("a\tb\nc \u05d0 \u200d\U0001f468") == "a\tb\nc \u05d0 \u200d\U0001f468"  # all of it is text
+    assert visible("<\x1b>") == '&lt;<span class="sign">\\x1b</span>&gt;'
+    for hidden in "\x00\r\x7f\x9b\u061c\u200b\u200e\u2028\u202e\u2066\ufeff\ufffe\udcff\U000e0041":
+        assert visible(f"a{hidden}") == f'a<span class="sign">{hidden.encode("unicode_escape").decode()}</span>'
+    assert visible("\\x1b") == "\\x1b"  # written out, it has no frame
+
+
+def test_a_title_holds_no_markup():
+    page = dedup_page(hostile_audit())
+    title = page.partition("<title>")[2].partition("</title>")[0]
+    assert "<" not in title and "\\x1b" in title
+
+
+def test_the_files_of_the_page_are_in_the_wheel():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folder = ROOT / "pipeline" / "winnow" / "audit"
+    assert sorted(settings["winnow.audit"]) == sorted(p.name for p in folder.iterdir() if p.suffix in (".html", ".css"))

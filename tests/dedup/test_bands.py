@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.dedup.bands import band_keys, candidate_probability, exchange_rows, group_edges
-from winnow.dedup.minhash import EMPTY, MinHashConfig
+from winnow.dedup.config import DedupConfig
+from winnow.dedup.minhash import EMPTY
 from winnow.numeric.radix import sort_pairs
 
-CONFIG = MinHashConfig()
+CONFIG = DedupConfig().minhash
 
 
 def pairs_of(similarity, count, seed=0):

@@ -1,5 +1,9 @@
 """Shingles and signatures against datasketch, and against the documented formula in plain Python."""
 
+import os
+import subprocess
+import sys
+
 import datasketch
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from pydantic import ValidationError
 
 from winnow.dedup.minhash import EMPTY, MinHashConfig, has_shingles, permutations, signatures
 from winnow.dedup.shingles import BLOCK_SHINGLES, shingle_counts, shingle_hashes
+from winnow.dedup.signature_check import first_difference, sampled_documents
 
 MASK = 2**64 - 1
 LITERAL_SHINGLES = [2443213577, 4212959324, 1043089498]
@@ -103,4 +108,42 @@ def test_cutting_a_batch_changes_nothing():
 
 def test_bands_that_do_not_fit_are_refused():
     with pytest.raises(ValidationError, match=r"32 x 9 = 288.*256"):
-        MinHashConfig(rows=9)
+        MinHashConfig(bands=32, rows=9)
+
+
+def test_a_sample_is_the_first_document_and_some_by_their_text():
+    config = MinHashConfig()
+    offsets = np.cumsum([0, 0, 9000, 4, 300, 300, 9000])
+    hashes = np.zeros((6, 2), np.uint64)
+    hashes[:, 1] = [0, 0, 2**63, 2**52, 2**52 - 1, 0]
+    # no words; too long; the first; not drawn; drawn; too long
+    assert sampled_documents(offsets, hashes, config, first=True).tolist() == [2, 4]
+    assert sampled_documents(offsets, hashes, config, first=False).tolist() == [4]
+    assert sampled_documents(offsets[:3], hashes[:2], config, first=True).tolist() == []
+    draws = np.random.default_rng(1).integers(0, 2**64, (40_960, 2), dtype=np.uint64)
+    assert len(sampled_documents(np.arange(40_961) * 9, draws, config, first=False)) == pytest.approx(11, abs=10)
+
+
+@pytest.mark.parametrize("seed", [1, 77])
+def test_a_wrong_entry_is_found(seed):
+    config = MinHashConfig(seed=seed)
+    words, offsets = documents([30, 0, 700, 3])
+    signed = signatures(words, offsets, config)
+    rows = np.arange(4)
+    assert first_difference(rows, signed, words, offsets, config) is None
+    signed[2, 200] += np.uint32(1)
+    signed[2, 255] += np.uint32(1)
+    assert first_difference(rows, signed, words, offsets, config) == (2, 200)
+    assert first_difference(rows[:2], signed, words, offsets, config) is None
+
+
+def test_the_check_needs_no_scipy_and_leaves_the_package_whole():
+    code = """
+import sys
+from winnow.dedup import signature_check
+before = signature_check._minhash_class()
+assert "scipy.integrate" not in sys.modules and "datasketch" not in sys.modules
+import datasketch
+assert datasketch.MinHash is before is signature_check._minhash_class() and datasketch.MinHashLSH
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": "pipeline"})

@@ -165,7 +165,7 @@ def test_files_that_an_earlier_night_took_are_skipped(three_files, tmp_path):
 @pytest.mark.parametrize(
     "sections",
     [
-        {"dedup": {"minhash": {"num_perm": 128, "bands": 16}}},
+        {"dedup": {"minhash": {"num_perm": 128, "bands": 16, "rows": 8}}},
         {"dedup": {"minhash": {"ngram": 6}}},
         {"dedup": {"verify": "signature"}},
         {"dedup": {"lines": {}}},
@@ -202,7 +202,7 @@ def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
     run(night(tmp_path, 0, files[:1], compute={"executor": "inline", "partition_mb": 1}))
     hashes = shard_hashes(tmp_path / "run-0")
     with pytest.raises(ConfigError, match="winnow index drop"):
-        run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0}))
+        run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0, "minhash": {"bands": 32, "rows": 8}}))
     with pytest.raises(ConfigError, match="folder of its own"):
         run(night(tmp_path, 0, files))
     assert shard_hashes(tmp_path / "run-0") == hashes

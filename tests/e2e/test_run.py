@@ -187,11 +187,14 @@ def test_a_changed_setting_computes_only_what_depends_on_it(sample, tmp_path):
     assert not any(computed.values())  # how it is computed names no work
     computed = rerun(sample, tmp_path, filter=threshold, dedup=by_length, shards=shards | {"seed": 8})
     assert [name for name, units in computed.items() if units] == ["decide", "shuffle", "layout", "shards"]
-    computed = rerun(
-        sample, tmp_path, filter=threshold, shards=shards | {"seed": 8}, dedup=by_length | {"threshold": 0.9}
-    )
+    seeded = {"filter": threshold, "shards": shards | {"seed": 8}}
+    same_bands = by_length | {"threshold": 0.9, "minhash": {"bands": 32, "rows": 8}}
+    computed = rerun(sample, tmp_path, **seeded, dedup=same_bands)
     assert computed["measure"] == computed["filter"] == computed["bands"] == computed["candidates"] == 0
     assert computed["keepers"] > 0
+    computed = rerun(sample, tmp_path, **seeded, dedup=by_length | {"threshold": 0.7})
+    assert computed["measure"] == computed["filter"] == 0  # other bands, of the same signatures
+    assert computed["bands"] > 0
 
 
 def test_a_new_input_leaves_the_published_shards_alone_until_its_own_are_there(tmp_path):

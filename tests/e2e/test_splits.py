@@ -43,7 +43,7 @@ def components_of(finished) -> dict[int, int]:
     """Candidate component of each document that has one, as dedup wrote it."""
     found = {}
     for record in finished.of("keepers"):
-        with finished.store.open(record.outputs["fates"].path) as file:
+        with finished.store.open(record.outputs["member_decisions"].path) as file:
             exchange = ExchangeFile.open(file)
             rows = exchange.read(0, exchange.num_partitions)
         found |= dict(zip(rows["doc"].tolist(), rows["component"].tolist(), strict=True))

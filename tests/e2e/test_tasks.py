@@ -16,7 +16,6 @@ from winnow.errors import ConfigError
 from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS
-from winnow.stages.ingest.slices import reader_settings
 from winnow.stages.shards.postprocess import row_extras
 from winnow.stages.tables import read_ipc
 from winnow.tokens.structured import longest_first
@@ -307,14 +306,13 @@ def test_pairs_and_conversations_do_not_share_a_run(tmp_path):
         parse_config(config)
 
 
-def test_plain_runs_name_the_same_work_as_without_any_of_this(tmp_path):
+def test_plain_runs_have_nothing_of_this(tmp_path):
     write_sample(tmp_path / "data", 12)
     context = run(parse_config(sample_config(tmp_path / "data", tmp_path / "run")))
     tokens = read_ipc(context.engine.store, context.run.of("tokenise")[0].outputs["tokens"].reference())
     assert tokens.column_names == ["doc", "ids"]
-    reader = {"text", "id", "keep", "separator", "invalid_utf8", "max_document_mb"}
-    assert set(reader_settings(context.config.sources[0])) == reader
-    assert row_extras(load_run_vocabulary(context.config), "document", context.config.marks) == {}
+    extras = row_extras(load_run_vocabulary(context.config), "document", context.config.marks)
+    assert not any(extras[name] for name in ("marks", "padding", "keeps_last_token", "token_type_ids"))
     assert context.config.structured is None
     assert context.config.tokeniser == context.config.tokenise
 

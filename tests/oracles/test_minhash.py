@@ -19,10 +19,11 @@ import zstandard
 from tests.support.specification import fold, words
 from winnow.dedup.bands import candidate_probability, exchange_rows, group_edges
 from winnow.dedup.components import connected_components
+from winnow.dedup.config import DedupConfig
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.dedup.keepers import choose_keepers
-from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.minhash import signatures
 from winnow.dedup.shingles import shingle_counts, shingle_hashes
 from winnow.text.words import hash_words
 
@@ -93,7 +94,7 @@ def test_clusters_of_the_oracle(oracle):
     # The oracle's clusters come from bands alone (14 bands of 8 rows, so a meeting is likely from 0.72 on),
     # and take whole components: one survivor each. Within a cluster the exact similarity to the first window
     # goes down to 0.5.
-    edges, keeper, _ = find_duplicates(texts, MinHashConfig(), threshold=0.3)
+    edges, keeper, _ = find_duplicates(texts, DedupConfig().minhash, threshold=0.3)
     pairs = {tuple(sorted(edge)) for edge in edges.tolist()}
     assert pairs
     assert all(cluster_of[a] == cluster_of[b] for a, b in pairs)
@@ -114,7 +115,7 @@ def test_at_the_threshold_only_windows_that_reach_a_kept_one_go(oracle):
     # "id" as in test_exact_similarities_of_the_oracle
     texts = [re.sub(r"\bid\b", "i d", text[start : start + oracle["doc_len"]]) for start in starts]
     jaccard = np.array(oracle["configs"]["xxhash64"]["jaccard"])
-    _, keeper, _ = find_duplicates(texts, MinHashConfig(), threshold=0.8, verify="exact")
+    _, keeper, _ = find_duplicates(texts, DedupConfig().minhash, threshold=0.8, verify="exact")
     assert sorted(np.flatnonzero(keeper < 0).tolist()) == WINDOWS_THAT_STAY
     for window in np.flatnonzero(keeper >= 0):
         assert jaccard[window, keeper[window]] >= 0.8 and keeper[keeper[window]] == -1
@@ -160,7 +161,7 @@ def corpus_texts(limit):
 
 def test_signatures_of_the_corpus_equal_datasketch():
     texts = corpus_texts(12)
-    config = MinHashConfig()
+    config = DedupConfig().minhash
     words, offsets = split(texts)
     signed = signatures(words, offsets, config)
     shingles, starts = shingle_hashes(words, offsets, config.ngram)
@@ -188,7 +189,7 @@ def planted(seed, families, words_each=300):
 
 @pytest.mark.parametrize("verify", ["estimate", "signature", "exact"])
 def test_planted_near_duplicates(verify):
-    config, threshold = MinHashConfig(), 0.8
+    config, threshold = DedupConfig().minhash, 0.8
     texts = planted(11, 600)
     _, keeper, similarity = find_duplicates(texts, config, threshold, verify)
     words, offsets = split(texts)

@@ -60,20 +60,20 @@ def test_prototypes_are_the_nearest_of_each_cluster(count, share, other):
 def test_each_step_sees_what_the_one_before_left():
     c = corpus(400, 1)
     sample = SampleConfig(target_tokens=20_000)
-    fates = take_steps(c, with_settings(threshold=0.4, drop_share=0.3, sample=sample), None)
-    assert list(fates.seen) == [QUALITY, PROTOTYPES, BUDGET]
+    result = take_steps(c, with_settings(threshold=0.4, drop_share=0.3, sample=sample), None)
+    assert list(result.seen) == [QUALITY, PROTOTYPES, BUDGET]
     low = c.quality < 0.4
-    assert np.array_equal(fates.rule == QUALITY, low)
-    assert np.array_equal(fates.value[low], c.quality[low].astype(np.float32))
+    assert np.array_equal(result.rule == QUALITY, low)
+    assert np.array_equal(result.value[low], c.quality[low].astype(np.float32))
     rest = dataclasses.replace(c, **{f.name: getattr(c, f.name)[~low] for f in dataclasses.fields(c)})
     nearest, cut = nearest_to_centre(rest.docs, rest.cluster, rest.centre_cosine, 0.3)
-    assert np.array_equal(fates.rule[~low] == PROTOTYPES, nearest)
-    assert np.array_equal(fates.limit[~low][nearest], cut[nearest])
-    assert (fates.value[fates.rule == PROTOTYPES] >= fates.limit[fates.rule == PROTOTYPES]).all()
-    assert np.array_equal(fates.seen[BUDGET], (fates.rule < 0) | (fates.rule == BUDGET))
-    assert c.tokens[fates.rule < 0].sum() <= 20_000
+    assert np.array_equal(result.rule[~low] == PROTOTYPES, nearest)
+    assert np.array_equal(result.limit[~low][nearest], cut[nearest])
+    assert (result.value[result.rule == PROTOTYPES] >= result.limit[result.rule == PROTOTYPES]).all()
+    assert np.array_equal(result.seen[BUDGET], (result.rule < 0) | (result.rule == BUDGET))
+    assert c.tokens[result.rule < 0].sum() <= 20_000
     # documents without a vector are judged by no step but the budget
-    assert not np.isin(fates.rule[c.cluster < 0], (QUALITY, PROTOTYPES)).any()
+    assert not np.isin(result.rule[c.cluster < 0], (QUALITY, PROTOTYPES)).any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -126,8 +126,8 @@ def test_importance_ranks_inside_the_groups_and_leaves_their_shares():
         log_weight=np.where(good, 8.0, -8.0),
     )
     sample = SampleConfig(target_tokens=20_000, shares={"a": 1.0, "b": 1.0})
-    fates = take_steps(c, with_settings(sample=sample), np.array([1.0, 1.0]))
-    taken = fates.rule < 0
+    result = take_steps(c, with_settings(sample=sample), np.array([1.0, 1.0]))
+    taken = result.rule < 0
     assert np.bincount(source[taken]).tolist() == [1000, 1000]  # shares hold
     assert good[taken & (source == 0)].all()  # the best of the first
     assert good[taken & (source == 1)].sum() == pytest.approx(good[source == 1].sum(), abs=3)  # all good ones it has

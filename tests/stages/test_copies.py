@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from winnow.dedup.keepers import choose_keepers
 from winnow.stages.dedup import copies
-from winnow.stages.dedup.copies import compared, fates_of_all, number_texts
+from winnow.stages.dedup.copies import compared, decisions_of_all, number_texts
 
 
 @settings(max_examples=300, deadline=None)
@@ -39,7 +39,7 @@ def test_fates_are_those_of_the_kernel_on_all_members(seed, members, texts, earl
     numbers = number_texts(hashes[:, 0], hashes[:, 1])
     chosen = compared(numbers, indexed)
     assert len(chosen) == indexed.sum() + len(set(text[~indexed].tolist()))
-    found = fates_of_all(chosen, choose(chosen), numbers, indexed)
+    found = decisions_of_all(chosen, choose(chosen), numbers, indexed)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 

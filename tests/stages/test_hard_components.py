@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts, restart_peak
 from winnow import schemas
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.engine.stage import peak_memory_mb
 from winnow.storage.local_store import LocalStore
@@ -16,7 +16,7 @@ SLOW = pytest.mark.slow
 def outcome(folder, documents, change, **compute):
     """What the stages decided, and what each took."""
     engine = WatchedEngine(LocalStore(str(folder)), ComputeConfig(executor="inline", **compute))
-    committed = deduplicate(engine, *make_parts(engine, documents, MinHashConfig(), 4000, change))
+    committed = deduplicate(engine, *make_parts(engine, documents, DedupConfig().minhash, 4000, change))
     return fates(engine, committed["keepers"]), {summary.name: summary for summary in engine.summaries}
 
 

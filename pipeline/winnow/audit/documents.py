@@ -45,11 +45,11 @@ class Rows(NamedTuple):
         return removed
 
 
-class Signed(NamedTuple):
+class DocumentSignatures(NamedTuple):
     """Signatures of some documents, in their order."""
 
     hashes: NDArray[np.uint64]  # [D, 2] of the whole text
-    signatures: NDArray[np.uint32]  # [D, P]
+    entries: NDArray[np.uint32]  # [D, P]
 
 
 def dedup_of(run: RunRecords) -> DedupConfig:
@@ -147,14 +147,14 @@ def rows_of(run: RunRecords, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[np
     return Rows(*gathered), found
 
 
-def read_signed(run: RunRecords, number: int, at: NDArray[np.int64]) -> Signed:
+def read_signatures(run: RunRecords, number: int, at: NDArray[np.int64]) -> DocumentSignatures:
     """Signatures of some rows of a part."""
     table = read_ipc(run.store, run.parts[number].signatures)
     hashes = np.stack([column_to_numpy(table, "exact_high")[at], column_to_numpy(table, "exact_low")[at]], axis=1)
-    return Signed(hashes, list_column_to_2d(table, "signature", minhash_of(run).num_perm)[at])
+    return DocumentSignatures(hashes, list_column_to_2d(table, "signature", minhash_of(run).num_perm)[at])
 
 
-def signed_of(run: RunRecords, docs: NDArray[np.uint64]) -> Signed:
+def signatures_of(run: RunRecords, docs: NDArray[np.uint64]) -> DocumentSignatures:
     """Signatures of documents uint64[D] (rising); zeros for those that the run does not have."""
     hashes = np.zeros((len(docs), 2), np.uint64)
     signatures = np.zeros((len(docs), minhash_of(run).num_perm), np.uint32)
@@ -162,8 +162,8 @@ def signed_of(run: RunRecords, docs: NDArray[np.uint64]) -> Signed:
         at, there = _find(
             column_to_numpy(read_parquet(run.store, run.parts[number].documents, ["doc"]), "doc"), docs[places]
         )
-        hashes[places[there]], signatures[places[there]] = read_signed(run, number, at)
-    return Signed(hashes, signatures)
+        hashes[places[there]], signatures[places[there]] = read_signatures(run, number, at)
+    return DocumentSignatures(hashes, signatures)
 
 
 def components_of(run: RunRecords, docs: NDArray[np.uint64]) -> NDArray[np.uint64]:

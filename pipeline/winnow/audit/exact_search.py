@@ -119,7 +119,7 @@ def _count_common(
     first_row: int,
     floor: float,
     counts: Any,
-    touched: Any,
+    hit_owners: Any,
     out: Any,
 ) -> tuple[int, int]:
     """Pairs of similarity >= floor (and above 0) of rows from ``first_row`` on, until ``out`` could overflow.
@@ -130,7 +130,7 @@ def _count_common(
     for row in range(first_row, len(offsets) - 1):
         if len(out) - written < len(counts):
             return row, written
-        num_touched = 0
+        num_hit = 0
         for i in range(offsets[row], offsets[row + 1]):
             value = values[i]
             bucket = np.int64(np.uint64(value) >> shift)
@@ -138,12 +138,12 @@ def _count_common(
                 if keys[place] == value:
                     owner = owners[place]
                     if counts[owner] == 0:
-                        touched[num_touched] = owner
-                        num_touched += 1
+                        hit_owners[num_hit] = owner
+                        num_hit += 1
                     counts[owner] += 1
         size = offsets[row + 1] - offsets[row]
-        for t in range(num_touched):
-            owner = touched[t]
+        for t in range(num_hit):
+            owner = hit_owners[t]
             common = np.int64(counts[owner])
             counts[owner] = 0
             if common >= floor * (indexed_sizes[owner] + size - common):
@@ -191,13 +191,13 @@ class SetIndex:
         if sets.values.dtype != self._keys.dtype:
             raise ValueError(f"the index holds {self._keys.dtype}, the sets {sets.values.dtype}; make both alike")
         counts = np.zeros(len(self.sizes), np.int32)
-        touched = np.empty(len(self.sizes), np.int64)
+        hit_owners = np.empty(len(self.sizes), np.int64)
         out = np.empty((max(_ROOM, len(self.sizes)), 3), np.int64)
         row, rows = 0, len(sets.offsets) - 1
         while row < rows:
             row, written = _count_common(
                 self._keys, self._owners, self._directory, self._shift, self.sizes, sets.values, sets.offsets, row,
-                floor, counts, touched, out,
+                floor, counts, hit_owners, out,
             )  # fmt: skip
             indexed, found, common = out[:written].T.copy()
             union = self.sizes[indexed] + sets.sizes[found] - common

@@ -26,7 +26,7 @@ from winnow.text.words import WordHashes
 MIN_WORDS = 50
 """Shorter documents are not edited: a share of their words is no word, or half of them."""
 _BOILERPLATE_WORDS = 20
-_BINS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+_BINS = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)  # and the threshold
 
 Words = NDArray[np.uint64]
 Edit = Callable[[Words, np.random.Generator], Words]
@@ -173,7 +173,7 @@ def _bins(
     similarity: NDArray[np.float64], met: NDArray[np.bool_], found: NDArray[np.bool_], config: DedupConfig
 ) -> tuple[PlantedBin, ...]:
     bins = []
-    for low, high in pairwise(_BINS):
+    for low, high in pairwise(sorted({*_BINS, config.threshold})):
         inside = (similarity >= low) & ((similarity < high) | ((high == 1.0) & (similarity == 1.0)))
         count = int(inside.sum())
         theory = float(np.mean(candidate_probability(similarity[inside], config.minhash))) if count else None

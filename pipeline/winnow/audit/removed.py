@@ -4,7 +4,7 @@ Two questions about a sample of removed documents, which must not be confused:
 
 - *The guarantee*: the keeper is kept, and the similarity that the run verifies (``dedup.verify``), computed again here,
   is the recorded one and reaches the threshold. One exception is a fault.
-- *Precision*: the share of them whose true similarity reaches the threshold. Where signatures settle a pair
+- *Precision*: the share of them whose true similarity reaches the threshold. Where signatures decide a pair
   (`verify: signature`, `verify: estimate`) the verified similarity is an estimate, so a few true ones lie below.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, rows_of, signed_of
+from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, rows_of, signatures_of
 from winnow.audit.exact_search import Sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.index import is_indexed
@@ -73,7 +73,7 @@ def measure_removed(
     keeper_rows, exists = rows_of(run, keepers)
     at = np.searchsorted(keepers, np.where(earlier, 0, rows.keeper))
     at[earlier] = 0
-    signed, keeper_signed = signed_of(run, docs), signed_of(run, keepers)
+    signatures, keeper_signatures = signatures_of(run, docs), signatures_of(run, keepers)
 
     problems: dict[int, str] = {}
     true_similarity = np.full(len(docs), np.nan)
@@ -88,12 +88,12 @@ def measure_removed(
             continue
         if keeper_rows.outcome[keeper] != KEPT:
             problems[n] = "its keeper is not kept"
-        equal_text = bool((signed.hashes[n] == keeper_signed.hashes[keeper]).all())
+        equal_text = bool((signatures.hashes[n] == keeper_signatures.hashes[keeper]).all())
         places = np.searchsorted(known, [docs[n], keepers[keeper]])
         true_similarity[n] = 1.0 if equal_text else exact_similarity(*(sets.of(int(place)) for place in places))
         verified = 1.0
         if not equal_text:
-            agreeing = (signed.signatures[n] == keeper_signed.signatures[keeper]).sum()
+            agreeing = (signatures.entries[n] == keeper_signatures.entries[keeper]).sum()
             verified = float(config.verification.similarity(agreeing, true_similarity[n]))
         if rows.outcome[n] == EXACT and not equal_text:
             problems[n] = "recorded as an exact duplicate, but the texts differ"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.audit.documents import ids_of, minhash_of, read_rows, signed_of
+from winnow.audit.documents import ids_of, minhash_of, read_rows, signatures_of
 from winnow.audit.earlier_runs import earlier_runs
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, join_sets, shingles_of
 from winnow.audit.intervals import Share, share_of
@@ -98,12 +98,12 @@ class _Small(NamedTuple):
     doc: NDArray[np.uint64]  # [D] rising in each run
     split: NDArray[np.int64]  # [D]
 
-    def stretch(self, start: int, end: int) -> "_Small":
+    def rows_between(self, start: int, end: int) -> "_Small":
         """Some of them."""
         return _Small(self.run[start:end], self.doc[start:end], self.split[start:end])
 
 
-Place = tuple[int, int, int]
+DocumentLocation = tuple[int, int, int]
 """A document of a pair: run, number, split."""
 
 
@@ -114,9 +114,9 @@ class _Found:
         self.count = 0
         self.at_threshold = 0
         self._threshold = threshold
-        self._pairs: list[tuple[float, Place, Place]] = []
+        self._pairs: list[tuple[float, DocumentLocation, DocumentLocation]] = []
 
-    def add(self, similarity: float, a: Place, b: Place) -> None:
+    def add(self, similarity: float, a: DocumentLocation, b: DocumentLocation) -> None:
         """Note a pair."""
         self.count += 1
         self.at_threshold += similarity >= self._threshold
@@ -125,7 +125,7 @@ class _Found:
             self._pairs = sorted(self._pairs)[:_SHOWN]
 
     @property
-    def most_similar(self) -> list[tuple[float, Place, Place]]:
+    def most_similar(self) -> list[tuple[float, DocumentLocation, DocumentLocation]]:
         """(-similarity, a document, another), the most similar first."""
         return sorted(self._pairs)[:_SHOWN]
 
@@ -145,7 +145,7 @@ def audit_splits(run: RunRecords) -> SplitsAudit:
     groups = 2 * len(names)  # splits of this run, then of the earlier ones
     tally = np.zeros((5, groups), np.int64)
     for start, end in _rounds(runs, small):
-        indexed = small.stretch(start, end)
+        indexed = small.rows_between(start, end)
         sets, grams = _read_small(runs, indexed)
         in_own, in_earlier = (np.zeros(len(grams.values), np.bool_) for _ in range(2))
         index, directory = SetIndex(sets), Directory(grams.values)
@@ -222,7 +222,7 @@ def _small_documents(runs: Runs) -> tuple[_Small, NDArray[np.int64]]:
 
 
 def _rounds(runs: Runs, small: _Small) -> Iterator[tuple[int, int]]:
-    """Stretches of ``small`` with about `ROUND_SHINGLES` each, at least one document."""
+    """Ranges of ``small`` with about `ROUND_SHINGLES` each, at least one document."""
     sizes = [np.empty(0, np.uint32)]
     for number, run in enumerate(runs):
         docs = small.doc[small.run == number]
@@ -264,16 +264,18 @@ def _kept(run: RunRecords) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int6
             yield docs, rows.split[np.searchsorted(rows.doc, docs)], hash_words(texts)
 
 
-def _described(runs: Runs, found: list[tuple[float, Place, Place]], names: list[str]) -> tuple[SplitPair, ...]:
+def _described(
+    runs: Runs, found: list[tuple[float, DocumentLocation, DocumentLocation]], names: list[str]
+) -> tuple[SplitPair, ...]:
     minhash = minhash_of(runs[0])
     ids: dict[tuple[int, int], str] = {}
     keys: dict[tuple[int, int], NDArray[np.uint64]] = {}
     for number, run in enumerate(runs):
         docs = np.array(sorted({p[1] for _, *pair in found for p in pair if p[0] == number}), np.uint64)
-        signed = signed_of(run, docs).signatures
-        signs = has_shingles(signed)
+        signatures = signatures_of(run, docs).entries
+        signs = has_shingles(signatures)
         ids |= {(number, doc): name for doc, name in ids_of(run, set(docs.tolist())).items()}
-        bands = band_keys(signed, minhash)
+        bands = band_keys(signatures, minhash)
         keys |= {(number, doc): bands[row] for row, doc in enumerate(docs.tolist()) if signs[row]}
     return tuple(
         SplitPair(

@@ -91,6 +91,10 @@ def _placed(name: str, split: str, run: str, audited: str) -> str:
     return f"{name} ({split})" if run == audited else f"{name} ({split}, {run})"
 
 
+def _edge(similarity: float) -> str:
+    return f"{similarity:.2f}" if round(similarity, 2) == similarity else f"{similarity:g}"
+
+
 def _percent(share: Share) -> str:
     return "-" if share.share is None else f"{share.share:.2%}"
 
@@ -111,7 +115,12 @@ def _violations(audit: DedupAudit) -> TableOf:
     rows = tuple((v.id, str(v.doc), str(v.keeper), v.problem) for v in audit.removed.violations)
     earlier = audit.removed.kept_by_earlier_runs
     note = f"{earlier:,} more were removed for documents of earlier runs, whose texts are not here." if earlier else ""
-    return TableOf(headline(audit), note, ("removed document", "number", "keeper", "what is wrong"), rows)
+    return TableOf(
+        "Removed documents without a kept one in their stead",
+        f"{audit.removed.violations_count:,} of those looked at. {note}".strip(),
+        ("removed document", "number", "keeper", "what is wrong"),
+        rows,
+    )
 
 
 def _quality(audit: DedupAudit) -> list[TableOf]:
@@ -162,7 +171,7 @@ def _quality(audit: DedupAudit) -> list[TableOf]:
 def _curve(audit: DedupAudit) -> TableOf:
     rows = tuple(
         (
-            f"{b.low:.2f} to {b.high:.2f}",
+            f"{_edge(b.low)} to {_edge(b.high)}",
             f"{b.pairs:,}",
             f"{b.met.hits:,}",
             "-" if b.met.share is None else f"{b.met.share:.4f}",
@@ -198,7 +207,7 @@ def _planted(audit: DedupAudit) -> list[TableOf]:
     )
     bins = tuple(
         (
-            f"{b.low:.2f} to {b.high:.2f}",
+            f"{_edge(b.low)} to {_edge(b.high)}",
             f"{b.met.of:,}",
             _percent(b.met),
             _interval(b.met),
@@ -244,7 +253,7 @@ def _left(audit: DedupAudit) -> TableOf:
     return TableOf(
         "Pairs that both stayed",
         f"{audit.twins.left_pairs_count:,} pairs of a sampled and another kept document have a true similarity of "
-        "0.8 or more. Those that dedup compared had a verified similarity below the threshold.",
+        f"{audit.threshold:g} or more. Those that dedup compared had a verified similarity below the threshold.",
         ("true similarity", "document", "its twin", "compared"),
         rows,
         frozenset({0}),

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from winnow.audit.documents import (
     KEPT,
-    Signed,
+    DocumentSignatures,
     components_of,
     dedup_of,
     ids_of,
     read_rows,
-    read_signed,
+    read_signatures,
     rows_of,
-    signed_of,
+    signatures_of,
 )
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles_of, take_sets
 from winnow.audit.intervals import Share, share_of
@@ -32,11 +32,10 @@ from winnow.finished.texts import read_texts
 from winnow.flow.records import RunRecords
 from winnow.text.words import hash_words
 
-TWIN_SIMILARITIES = (0.85, 0.8)
-"""Similarities from which two documents of different text are called twins."""
-CURVE_FLOOR = 0.3
-"""Pairs below are counted, but not told apart: with 32 bands of 8 rows one in 500 of them meets at most."""
-_BINS = np.round(np.arange(CURVE_FLOOR, 1.0, 0.05), 2)  # lower ends
+_FLOOR = 0.3
+"""Pairs below are counted, but not told apart: with 32 bands of 8 rows one in 500 of them meets at most. Runs of a
+threshold below 0.4 tell them apart from 0.1 below it."""
+_STEP = 0.05
 _SHOWN_PAIRS = 50
 
 
@@ -91,7 +90,7 @@ class Twins:
     """Sampled kept documents with another kept document of equal text."""
     left_pairs_count: int
     left_pairs: tuple[LeftPair, ...]
-    """Pairs of kept documents with true similarity >= the lowest of the twins', the most similar first."""
+    """Pairs of kept documents with true similarity >= the run's threshold, the most similar first."""
 
 
 class _Sample(NamedTuple):
@@ -112,22 +111,36 @@ class _Batch(NamedTuple):
 
     docs: NDArray[np.uint64]  # [N]
     kept: NDArray[np.bool_]  # [N]
-    signed: Signed
+    signatures: DocumentSignatures
     components: NDArray[np.uint64]  # [N]
     sets: Sets
+
+
+def twin_similarities(threshold: float) -> tuple[float, ...]:
+    """Similarities from which documents of different text are called twins: above the run's threshold, and at it."""
+    return tuple(sorted({min(1.0, round(threshold + _STEP, 6)), threshold}, reverse=True))
+
+
+def curve_bins(threshold: float) -> NDArray[np.float64]:
+    """Lower ends of the ranges of similarity that pairs are told apart by, rising; the threshold is one of them."""
+    floor = min(_FLOOR, max(_STEP, _STEP * np.floor((threshold - 0.1) / _STEP)))
+    ends = np.round(np.arange(floor, 1.0 - _STEP / 2, _STEP), 2)
+    return np.union1d(ends, [threshold] if threshold < 1.0 else [])
 
 
 class _Tally:
     """What is known of each sampled text so far."""
 
-    def __init__(self, texts: int) -> None:
+    def __init__(self, texts: int, threshold: float) -> None:
+        self.threshold = threshold
+        self.bins = curve_bins(threshold)
         self.nearest = np.zeros(texts)  # similarity of the nearest other text
         self.nearest_unmet = np.zeros(texts)  # of the nearest kept one that was never compared
         self.nearest_kept = np.zeros(texts)  # of the nearest kept one
         self.kept_copies = np.zeros(texts, np.int64)
-        self.pairs = np.zeros(len(_BINS) + 1, np.int64)  # [0] is below the floor
-        self.met = np.zeros(len(_BINS) + 1, np.int64)
-        self.theory = np.zeros(len(_BINS) + 1)
+        self.pairs = np.zeros(len(self.bins) + 1, np.int64)  # [0] is below the floor
+        self.met = np.zeros(len(self.bins) + 1, np.int64)
+        self.theory = np.zeros(len(self.bins) + 1)
         self.met_alike = 0
         self.left: list[tuple[float, int, int, bool]] = []
         self.left_count = 0
@@ -144,11 +157,11 @@ def measure_twins(run: RunRecords, docs: NDArray[np.uint64], known: NDArray[np.u
     """
     config = dedup_of(run)
     sample = _index(run, docs, known, sets, config.minhash)
-    tally = _Tally(len(sample.first))
+    tally = _Tally(len(sample.first), config.threshold)
     corpus = 0
     for batch in _batches(run, config.minhash):
         corpus += len(batch.docs)
-        _compare(sample, batch, config.minhash, config.threshold, tally)
+        _compare(sample, batch, config.minhash, tally)
     return _result(run, sample, tally, corpus)
 
 
@@ -156,8 +169,8 @@ def _index(
     run: RunRecords, docs: NDArray[np.uint64], known: NDArray[np.uint64], sets: Sets, minhash: MinHashConfig
 ) -> _Sample:
     rows, _ = rows_of(run, docs)
-    signed = signed_of(run, docs)
-    hashes, first, text_of = np.unique(signed.hashes, axis=0, return_index=True, return_inverse=True)
+    signatures = signatures_of(run, docs)
+    hashes, first, text_of = np.unique(signatures.hashes, axis=0, return_index=True, return_inverse=True)
     first_docs = docs[first]
     return _Sample(
         docs,
@@ -167,14 +180,14 @@ def _index(
         first_docs,
         components_of(run, first_docs),
         SetIndex(take_sets(sets, np.searchsorted(known, first_docs))),
-        SetIndex(_band_sets(signed.signatures[first], minhash)),
+        SetIndex(_band_sets(signatures.entries[first], minhash)),
     )
 
 
 def _band_sets(signatures: NDArray[np.uint32], minhash: MinHashConfig) -> Sets:
     """Band keys of each document as a set; documents without words have none."""
     signs = has_shingles(signatures)
-    offsets = np.concatenate([[0], np.cumsum(np.where(signs, minhash.bands, 0))])
+    offsets = np.concatenate([[0], np.cumsum(np.where(signs, minhash.num_bands, 0))])
     return sets_of(band_keys(signatures[signs], minhash).ravel(), offsets)
 
 
@@ -187,31 +200,31 @@ def _batches(run: RunRecords, minhash: MinHashConfig) -> Iterator[_Batch]:
             words = hash_words(texts)
             sets = shingles_of(words, minhash.ngram)
             kept = rows.outcome[at] == KEPT
-            yield _Batch(docs, kept, read_signed(run, number, at), components_of(run, docs), sets)
+            yield _Batch(docs, kept, read_signatures(run, number, at), components_of(run, docs), sets)
 
 
-def _compare(sample: _Sample, batch: _Batch, minhash: MinHashConfig, threshold: float, tally: _Tally) -> None:
-    found = _all(sample.shingles.search(batch.sets, CURVE_FLOOR))
-    met = _all(sample.bands.search(_band_sets(batch.signed.signatures, minhash), 0.0))
+def _compare(sample: _Sample, batch: _Batch, minhash: MinHashConfig, tally: _Tally) -> None:
+    found = _all(sample.shingles.search(batch.sets, float(tally.bins[0])))
+    met = _all(sample.bands.search(_band_sets(batch.signatures.entries, minhash), 0.0))
     _count_copies(sample, batch, tally)
 
-    other = (sample.hashes[found.indexed] != batch.signed.hashes[found.row]).any(axis=1)
+    other = (sample.hashes[found.indexed] != batch.signatures.hashes[found.row]).any(axis=1)
     found = found.where(other)
-    other = (sample.hashes[met.indexed] != batch.signed.hashes[met.row]).any(axis=1)
+    other = (sample.hashes[met.indexed] != batch.signatures.hashes[met.row]).any(axis=1)
     width = np.int64(len(sample.first))
     met_keys = met.row[other] * width + met.indexed[other]
     was_met = np.isin(found.row * width + found.indexed, met_keys)
 
-    bins = np.searchsorted(_BINS, found.similarity, side="right")
+    bins = np.searchsorted(tally.bins, found.similarity, side="right")
     tally.pairs += np.bincount(bins, minlength=len(tally.pairs))
     tally.pairs[0] += len(sample.first) * len(batch.docs) - len(bins)  # copies among them are taken out in the end
     tally.met += np.bincount(bins[was_met], minlength=len(tally.met))
     tally.met[0] += len(met_keys) - was_met.sum()
     tally.theory += np.bincount(bins, candidate_probability(found.similarity, minhash), minlength=len(tally.theory))
-    tally.met_alike += int((found.similarity[was_met] >= threshold).sum())
+    tally.met_alike += int((found.similarity[was_met] >= tally.threshold).sum())
 
     np.maximum.at(tally.nearest, found.indexed, found.similarity)
-    left = batch.kept[found.row] & (found.similarity >= min(TWIN_SIMILARITIES))
+    left = batch.kept[found.row] & (found.similarity >= tally.threshold)
     found = found.where(left)
     compared = sample.components[found.indexed] == batch.components[found.row]
     np.maximum.at(tally.nearest_kept, found.indexed, found.similarity)
@@ -234,8 +247,8 @@ def _all(pieces: Iterator[Pairs]) -> Pairs:
 
 def _count_copies(sample: _Sample, batch: _Batch, tally: _Tally) -> None:
     """Kept documents of exactly a sampled text; through the text's hash, as texts without words have no shingles."""
-    at = np.minimum(np.searchsorted(sample.hashes[:, 0], batch.signed.hashes[:, 0]), len(sample.hashes) - 1)
-    same = (sample.hashes[at] == batch.signed.hashes).all(axis=1)
+    at = np.minimum(np.searchsorted(sample.hashes[:, 0], batch.signatures.hashes[:, 0]), len(sample.hashes) - 1)
+    same = (sample.hashes[at] == batch.signatures.hashes).all(axis=1)
     tally.pairs[0] -= int(same.sum())
     np.add.at(tally.kept_copies, at[same & batch.kept], 1)
 
@@ -256,7 +269,7 @@ def _note_left(sample: _Sample, batch: _Batch, found: Pairs, compared: NDArray[n
 
 def _result(run: RunRecords, sample: _Sample, tally: _Tally, corpus: int) -> Twins:
     recall = []
-    for similarity in TWIN_SIMILARITIES:
+    for similarity in twin_similarities(tally.threshold):
         twin = tally.nearest[sample.text_of] >= similarity
         unmet = twin & sample.kept & (tally.nearest_unmet[sample.text_of] >= similarity)
         left = twin & sample.kept & (tally.nearest_kept[sample.text_of] >= similarity)
@@ -264,7 +277,7 @@ def _result(run: RunRecords, sample: _Sample, tally: _Tally, corpus: int) -> Twi
         recall.append(
             Recall(similarity, share_of(count - int(unmet.sum()), count), share_of(count - int(left.sum()), count))
         )
-    edges = [0.0, *_BINS.tolist(), 1.0]
+    edges = [0.0, *tally.bins.tolist(), 1.0]
     curve = tuple(
         CurveBin(
             edges[n],

@@ -3,6 +3,7 @@
 Every default stands in the section it belongs to; this file only says which sections there are.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.text.rules.rule import RuleSet
 from winnow.tokens.config import TokeniserConfig
+
+log = logging.getLogger("winnow")
 
 
 class Config(Section):
@@ -89,6 +92,11 @@ class Config(Section):
                         f"language; expected codes such as en, de or zh; {hint}"
                     )
         return self
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed and may not be meant; said when a config file is read, and by the summary of a run."""
+        return self.dedup.warnings if self.dedup else []
 
     @property
     def written_folders(self) -> tuple[str, ...]:
@@ -279,6 +287,8 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
             f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
             "may be a new one, or move the file"
         )
+    for warning in config.warnings:
+        log.warning("%s: %s", path, warning)
     return config
 
 

@@ -22,18 +22,18 @@ _HALF = np.uint64(32)
 
 
 @kernel
-def _hash_bands(signed: NDArray[np.uint32], bands: int, rows: int, keys: NDArray[np.uint64]) -> None:
-    for doc in range(len(signed)):
+def _hash_bands(signatures: NDArray[np.uint32], bands: int, rows: int, keys: NDArray[np.uint64]) -> None:
+    for doc in range(len(signatures)):
         for band in range(bands):
             h = np.uint64(band + 1) * _STEP
             for row in range(band * rows, (band + 1) * rows):
-                h = (h ^ np.uint64(signed[doc, row])) * _MIX
+                h = (h ^ np.uint64(signatures[doc, row])) * _MIX
                 h ^= h >> _HALF
             h *= _STEP
             keys[doc, band] = h ^ (h >> _HALF)
 
 
-def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.uint64]:
+def band_keys(signatures: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.uint64]:
     """Key of each band of each signature: uint64[N, bands].
 
     Equal keys mean the same band with equal rows (but for a chance of 2^-64 a pair). Rows of documents
@@ -41,24 +41,24 @@ def band_keys(signed: NDArray[np.uint32], config: MinHashConfig) -> NDArray[np.u
     `exchange_rows`.
 
     Args:
-        signed: uint32[N, num_perm], C order.
-        config: bands and rows are used.
+        signatures: uint32[N, num_perm], C order.
+        config: bands and rows are used, as `DedupConfig` has chosen them.
 
     Raises:
         ValueError: the signatures are shorter than bands x rows.
     """
-    if signed.shape[1] < config.bands * config.rows:
+    if signatures.shape[1] < config.num_bands * config.band_rows:
         raise ValueError(
-            f"signatures have {signed.shape[1]} entries but bands x rows needs {config.bands * config.rows}; "
-            "compute them with the same settings"
+            f"signatures have {signatures.shape[1]} entries but bands x rows needs "
+            f"{config.num_bands * config.band_rows}; compute them with the same settings"
         )
-    keys = np.empty((len(signed), config.bands), np.uint64)
-    _hash_bands(signed, config.bands, config.rows, keys)
+    keys = np.empty((len(signatures), config.num_bands), np.uint64)
+    _hash_bands(signatures, config.num_bands, config.band_rows, keys)
     return keys
 
 
 def exchange_rows(
-    signed: NDArray[np.uint32], hashes: NDArray[np.uint64], docs: NDArray[np.uint64], config: MinHashConfig
+    signatures: NDArray[np.uint32], hashes: NDArray[np.uint64], docs: NDArray[np.uint64], config: MinHashConfig
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """The (key, document) pairs that a batch of documents sends to the exchange.
 
@@ -66,23 +66,23 @@ def exchange_rows(
     too); one without sends a single key made of its text hash, so that it can meet only equal texts.
 
     Args:
-        signed: uint32[N, num_perm].
+        signatures: uint32[N, num_perm].
         hashes: uint64[N, 2] from `text_hashes`.
         docs: uint64[N].
-        config: bands and rows are used.
+        config: bands and rows are used, as `DedupConfig` has chosen them.
 
     Returns:
         keys uint64[K] and docs uint64[K], in the order of the documents (those without shingles last).
     """
-    signs = has_shingles(signed)
-    keys = band_keys(signed[signs], config)
+    signs = has_shingles(signatures)
+    keys = band_keys(signatures[signs], config)
     alone = ~signs
     # Mixed once more: a text hash is well spread, but it must not be mistaken for a band key made of the same
     # bits.
     text_keys = (hashes[alone, 0] ^ (hashes[alone, 1] * _STEP)) * _MIX
     return (
         np.concatenate([keys.ravel(), text_keys]),
-        np.concatenate([np.repeat(docs[signs], config.bands), docs[alone]]),
+        np.concatenate([np.repeat(docs[signs], config.num_bands), docs[alone]]),
     )
 
 
@@ -154,4 +154,4 @@ def candidate_probability(
     similarity: float | NDArray[np.float64], config: MinHashConfig
 ) -> float | NDArray[np.float64]:
     """Probability that two documents of this Jaccard similarity (0 to 1) share at least one band."""
-    return 1.0 - (1.0 - similarity**config.rows) ** config.bands
+    return 1.0 - (1.0 - similarity**config.band_rows) ** config.num_bands

@@ -1,9 +1,10 @@
 """The section `dedup` of the config."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from winnow.dedup.banding import LEAST_CHANCE, WANTED_CHANCE, chance_to_meet, choose_bands
 from winnow.dedup.minhash import MinHashConfig
 from winnow.dedup.verification import Verification, Verify, verification
 from winnow.section import Section
@@ -16,6 +17,7 @@ class DedupConfig(Section):
     """Exact and near-duplicates."""
 
     minhash: MinHashConfig = MinHashConfig()
+    """Signatures and bands; in a checked config, bands and rows are numbers."""
     threshold: float = Field(0.8, gt=0, le=1)
     """Smallest verified Jaccard similarity of word n-grams at which a document counts as a duplicate."""
     verify: Verify = "exact"
@@ -41,6 +43,40 @@ class DedupConfig(Section):
     def verification(self) -> Verification:
         """The bounds that `verify` means for this threshold and these signatures."""
         return verification(self.verify, self.threshold, self.minhash.num_perm)
+
+    @property
+    def found_at_threshold(self) -> float:
+        """Share of the pairs of similarity exactly `threshold` that share a band, and so are compared at all."""
+        return chance_to_meet(self.threshold, self.minhash.num_bands, self.minhash.band_rows)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed and may not be meant."""
+        if self.found_at_threshold >= WANTED_CHANCE:
+            return []
+        return [
+            f"dedup.minhash: {self._bands} find {self.found_at_threshold:.1%} of the pairs of similarity "
+            f"{self.threshold:g} (dedup.threshold), under {WANTED_CHANCE:.0%}: the others are never compared; leave "
+            "out bands and rows, or raise num_perm"
+        ]
+
+    @property
+    def _bands(self) -> str:
+        return f"{self.minhash.num_bands:,} bands of {self.minhash.band_rows:,} rows"
+
+    @model_validator(mode="after")
+    def _bands_follow_the_threshold(self) -> Self:
+        if self.minhash.bands == "auto":
+            bands, rows = choose_bands(self.threshold, self.minhash.num_perm)
+            chosen = self.minhash.model_copy(update={"bands": bands, "rows": rows})
+            object.__setattr__(self, "minhash", chosen)  # frozen for all others; this one is still being made
+        if self.found_at_threshold < LEAST_CHANCE:
+            raise ValueError(
+                f"minhash: {self._bands} find only {self.found_at_threshold:.1%} of the pairs of similarity "
+                f"{self.threshold:g} (threshold), fewer than they miss; raise num_perm, and leave out bands and rows: "
+                "they then follow from the threshold"
+            )
+        return self
 
     @field_validator("lines", mode="before")
     @classmethod

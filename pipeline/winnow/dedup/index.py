@@ -61,7 +61,7 @@ def own_groups(docs: NDArray[np.uint64], segment: int) -> NDArray[np.uint64]:
     """Split group uint64[N] of documents, or of components named by them, that are linked with no earlier run.
 
     The number itself in the first run of an index (and without one); in later runs it is moved by a constant for each,
-    because every run counts its files from 0 and the same rows would go to the same split every night.
+    because every run counts its files from 0 and the same rows would go to the same split in every run.
     """
     return docs + np.uint64(segment * _SALT & 0xFFFF_FFFF_FFFF_FFFF)
 

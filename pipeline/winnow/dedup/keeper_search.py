@@ -9,7 +9,7 @@ Three filters, none of which can miss a pair:
    scan, and a component in which that is the rule drops its index.
 2. *Sketches.* The low byte of each entry: bytes that differ are entries that differ. P bytes a keeper are
    read instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
-3. The signatures themselves (then the shingle sets, of pairs that these do not settle).
+3. The signatures themselves (then the shingle sets, of pairs that these do not decide).
 
 Memory a keeper: P bytes of sketch, and 8 to 24 (d + 1) bytes of index: 0.4 to 1.2 KB at 256
 permutations and threshold 0.8.
@@ -128,7 +128,7 @@ def exact_similarity(shingles_a: NDArray[np.uint32], shingles_b: NDArray[np.uint
 def _verify(
     member: int,
     other: int,
-    signed: NDArray[np.uint32],
+    signatures: NDArray[np.uint32],
     need: int,
     accept_from: int,
     threshold: float,
@@ -136,11 +136,11 @@ def _verify(
     shingle_bounds: NDArray[np.int64],
 ) -> float:
     """Verified similarity of two members, or -1 if it is below the threshold."""
-    agreeing = _agreeing(signed[member], signed[other])
+    agreeing = _agreeing(signatures[member], signatures[other])
     if agreeing < need:
         return -1.0
     if agreeing >= accept_from:
-        return float(agreeing / signed.shape[1])
+        return float(agreeing / signatures.shape[1])
     share = exact_similarity(
         shingles[shingle_bounds[member, 0] : shingle_bounds[member, 1]],
         shingles[shingle_bounds[other, 0] : shingle_bounds[other, 1]],
@@ -159,7 +159,7 @@ def _hash_piece(signature: NDArray[np.uint32], piece: int, pieces: int) -> np.ui
 
 @kernel
 def insert_keeper(
-    index: Index, num_keepers: int, keepers: NDArray[np.int64], signed: NDArray[np.uint32], need: int
+    index: Index, num_keepers: int, keepers: NDArray[np.int64], signatures: NDArray[np.uint32], need: int
 ) -> Index:
     """Make the index hold the first ``num_keepers`` of ``keepers``; builds it at `INDEX_FROM`, doubles it
     when full.
@@ -169,7 +169,7 @@ def insert_keeper(
     heads, nexts, stamps, tally = index
     if num_keepers < INDEX_FROM or tally[0] < 0:
         return index
-    pieces = signed.shape[1] - need + 1
+    pieces = signatures.shape[1] - need + 1
     if num_keepers > len(stamps):
         room = 2 * num_keepers
         if room * pieces >= 2**31:  # tens of millions of keepers in one component: the entries do not fit
@@ -184,7 +184,7 @@ def insert_keeper(
         tally[0] = 0
     for row in range(tally[0], num_keepers):
         for piece in range(pieces):
-            slot = np.int64(_hash_piece(signed[keepers[row]], piece, pieces) & np.uint64(len(heads) - 1))
+            slot = np.int64(_hash_piece(signatures[keepers[row]], piece, pieces) & np.uint64(len(heads) - 1))
             nexts[row * pieces + piece] = heads[slot]
             heads[slot] = row * pieces + piece
     tally[0] = num_keepers
@@ -198,7 +198,7 @@ def find_keeper(
     num_keepers: int,
     keepers: NDArray[np.int64],
     sketches: NDArray[np.uint64],
-    signed: NDArray[np.uint32],
+    signatures: NDArray[np.uint32],
     need: int,
     accept_from: int,
     threshold: float,
@@ -212,7 +212,7 @@ def find_keeper(
         enough without the shingles.
     Out: row (-1 if none), similarity (0 if none), and the index to go on with.
     """
-    allowed = signed.shape[1] - need
+    allowed = signatures.shape[1] - need
     heads, nexts, stamps, tally = index
     best, best_share = rows, 0.0
     complete = False
@@ -220,7 +220,7 @@ def find_keeper(
         pieces = allowed + 1
         patience = rows // _GIVE_UP_SHARE + 4 * pieces
         for piece in range(pieces):
-            slot = np.int64(_hash_piece(signed[member], piece, pieces) & np.uint64(len(heads) - 1))
+            slot = np.int64(_hash_piece(signatures[member], piece, pieces) & np.uint64(len(heads) - 1))
             entry = heads[slot]
             while entry >= 0 and patience > 0:
                 patience -= 1
@@ -230,7 +230,7 @@ def find_keeper(
                     stamps[row] = member
                     if _next_possible(sketches, num_keepers, row, row + 1, allowed) == row:
                         share = _verify(
-                            member, keepers[row], signed, need, accept_from, threshold, shingles, shingle_bounds
+                            member, keepers[row], signatures, need, accept_from, threshold, shingles, shingle_bounds
                         )
                         if share >= 0.0:
                             best, best_share = row, share
@@ -248,7 +248,7 @@ def find_keeper(
     if not complete:
         row = _next_possible(sketches, num_keepers, 0, best, allowed)
         while row < best:
-            share = _verify(member, keepers[row], signed, need, accept_from, threshold, shingles, shingle_bounds)
+            share = _verify(member, keepers[row], signatures, need, accept_from, threshold, shingles, shingle_bounds)
             if share >= 0.0:
                 best, best_share = row, share
                 break

@@ -57,7 +57,7 @@ def _order_members(
 def _choose(
     ordered: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
-    signed: NDArray[np.uint32],
+    signatures: NDArray[np.uint32],
     has_shingles: NDArray[np.bool_],
     hashes: NDArray[np.uint64],
     already_kept: NDArray[np.bool_],
@@ -74,7 +74,7 @@ def _choose(
 
     ``need`` entries must agree for a pair to be considered, and ``accept_from`` are enough without the shingles.
     """
-    num_perm = signed.shape[1]
+    num_perm = signatures.shape[1]
     largest = 1
     for component in range(len(component_offsets) - 1):
         largest = max(largest, component_offsets[component + 1] - component_offsets[component])
@@ -115,10 +115,10 @@ def _choose(
                 # document of better rank reaches the threshold too.
                 search = has_shingles[member] and (copy < 0 or already_kept[copy])
                 if search:
-                    write_sketch(signed[member], sketches[num_keepers])
+                    write_sketch(signatures[member], sketches[num_keepers])
                     rows = num_keepers if copy < 0 else row_of[copy]
                     row, share, index = find_keeper(
-                        member, rows, num_keepers, keepers, sketches, signed, need, accept_from, threshold,
+                        member, rows, num_keepers, keepers, sketches, signatures, need, accept_from, threshold,
                         shingles, shingle_bounds, index,
                     )  # fmt: skip
                     if row >= 0:
@@ -137,17 +137,17 @@ def _choose(
             if num_keepers == len(keepers):
                 keepers = np.concatenate((keepers, np.empty(len(keepers), np.int64)))
                 sketches = np.concatenate((sketches, np.zeros((num_keepers, sketches.shape[1]), np.uint64)))
-            write_sketch(signed[member], sketches[num_keepers])
+            write_sketch(signatures[member], sketches[num_keepers])
             keepers[num_keepers] = member
             row_of[member] = num_keepers
             num_keepers += 1
-            index = insert_keeper(index, num_keepers, keepers, signed, need)
+            index = insert_keeper(index, num_keepers, keepers, signatures, need)
 
 
 def choose_keepers(
     rank: NDArray[np.int64],
     component_offsets: NDArray[np.int64],
-    signed: NDArray[np.uint32],
+    signatures: NDArray[np.uint32],
     shingle_counts: NDArray[np.int64],
     hashes: NDArray[np.uint64],
     threshold: float,
@@ -166,7 +166,7 @@ def choose_keepers(
     Args:
         rank: int64[M], position in the ranking, 0 is best; unique.
         component_offsets: int64[C + 1]; component c owns members ``component_offsets[c]`` up to the next.
-        signed: uint32[M, P], C order.
+        signatures: uint32[M, P], C order.
         shingle_counts: int64[M]; only zero or not matters.
         hashes: uint64[M, 2] from `text_hashes`; equal hashes must have equal signatures.
         threshold: least similarity that removes, above 0, at most 1. Shares are compared in float64.
@@ -182,7 +182,7 @@ def choose_keepers(
     Raises:
         ValueError: the threshold is not in (0, 1], the offsets do not cover the members, or shingles are missing.
     """
-    members, num_perm = signed.shape
+    members, num_perm = signatures.shape
     verified = verification(verify, threshold, num_perm)
     if len(component_offsets) == 0 or component_offsets[0] != 0 or component_offsets[-1] != members:
         raise ValueError(f"component_offsets must run from 0 to the number of members ({members})")
@@ -194,7 +194,7 @@ def choose_keepers(
     _choose(
         _order_members(np.argsort(rank, kind="stable"), component_offsets, already_kept),
         component_offsets,
-        signed,
+        signatures,
         shingle_counts > 0,
         hashes,
         already_kept,

@@ -10,7 +10,7 @@ datasketch 2.0 (``affine32``: MurmurHash3's 32-bit finaliser, then an affine map
 Legend: N documents, W words, P permutations.
 """
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,11 @@ class MinHashConfig(Section):
     num_perm: int = Field(default=256, ge=1, le=65536)
     """Entries a signature, 4 bytes each. More is a finer estimate: standard error 0.025 at 0.8 for 256."""
 
-    bands: int = Field(default=32, ge=1)
-    """Bands exchanged a document. More bands find less similar pairs, and cost exchange volume."""
+    bands: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Bands exchanged a document; `auto`, with `rows`, finds 99 % of the pairs at `dedup.threshold` (32 bands of 8 rows
+    at 0.8). More bands find less similar pairs, and cost exchange volume."""
 
-    rows: int = Field(default=8, ge=1)
+    rows: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Signature entries in a band. More rows find only more similar pairs."""
 
     ngram: int = Field(default=5, ge=1, le=64)
@@ -48,12 +49,37 @@ class MinHashConfig(Section):
 
     @model_validator(mode="after")
     def _bands_fit(self) -> Self:
+        if self.bands == "auto" and self.rows == "auto":
+            return self
+        if self.bands == "auto" or self.rows == "auto":
+            given, other = ("rows", "bands") if self.bands == "auto" else ("bands", "rows")
+            raise ValueError(f"{given} is given and {other} is not, but one follows from the other; give both or none")
         if self.bands * self.rows > self.num_perm:
             raise ValueError(
                 f"bands x rows ({self.bands} x {self.rows} = {self.bands * self.rows}) must not exceed "
                 f"num_perm ({self.num_perm}); raise num_perm or lower bands or rows"
             )
         return self
+
+    @property
+    def num_bands(self) -> int:
+        """`bands`, once it is a number."""
+        return self._number(self.bands)
+
+    @property
+    def band_rows(self) -> int:
+        """`rows`, once it is a number."""
+        return self._number(self.rows)
+
+    @property
+    def signature_settings(self) -> dict[str, int]:
+        """What a signature depends on; bands are cut from it later."""
+        return {"num_perm": self.num_perm, "ngram": self.ngram, "seed": self.seed}
+
+    def _number(self, setting: int | str) -> int:
+        if isinstance(setting, str):
+            raise ValueError("bands and rows are auto: DedupConfig chooses them, by its threshold; take its minhash")
+        return setting
 
 
 def permutations(num_perm: int, seed: int) -> NDArray[np.uint32]:
@@ -158,16 +184,16 @@ def signatures(
 
 
 @kernel
-def has_shingles(signed: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def has_shingles(entries: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Which signatures uint32[N, P] come from a document with at least one shingle: bool[N].
 
     A real document would have to reach the greatest value in all P permutations to be mistaken for an empty
     one.
     """
-    found = np.zeros(len(signed), np.bool_)
-    for doc in range(len(signed)):
-        for p in range(signed.shape[1]):
-            if signed[doc, p] != EMPTY:
+    found = np.zeros(len(entries), np.bool_)
+    for doc in range(len(entries)):
+        for p in range(entries.shape[1]):
+            if entries[doc, p] != EMPTY:
                 found[doc] = True
                 break
     return found

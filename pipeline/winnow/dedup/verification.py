@@ -1,7 +1,7 @@
-"""What verifying a pair means: by which entries of two signatures it is accept_from, and when the texts decide.
+"""What verifying a pair means: how many equal entries of two signatures decide it, and when the texts do.
 
 With P permutations, two documents of similarity J agree in a binomial number of entries (P, J): the share of equal
-entries is an estimate of J with standard error sqrt(J (1 - J) / P). A pair far enough from the threshold is accept_from
+entries is an estimate of J with standard error sqrt(J (1 - J) / P). A pair far enough from the threshold is decided
 by it; the others need the true Jaccard similarity of the two sets of shingles.
 
 | verify | ruled out by signatures | accepted by signatures |
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 Verify = Literal["exact", "signature", "estimate"]
 
-SETTLED_ERRORS = 3.0
+ACCEPTED_ERRORS = 3.0
 """Standard errors from the threshold at which `signature` takes the estimate's word."""
 RULED_OUT_ERRORS = 5.0
 """Standard errors below the threshold at which `exact` does without the texts."""
@@ -42,7 +42,7 @@ class Verification(NamedTuple):
 
     @property
     def reads_texts(self) -> bool:
-        """Whether there are pairs that the signatures do not settle."""
+        """Whether there are pairs that the signatures do not decide."""
         return self.accept_from > self.reject_below
 
     def similarity(
@@ -52,7 +52,7 @@ class Verification(NamedTuple):
 
         Args:
             agreeing: int[N], equal entries.
-            true: float64[N], Jaccard similarity of the sets; of no meaning where the signatures settle a pair.
+            true: float64[N], Jaccard similarity of the sets; of no meaning where the signatures decide a pair.
         """
         return np.where(
             agreeing >= self.accept_from, agreeing / self.num_perm, np.where(agreeing >= self.reject_below, true, 0.0)
@@ -76,12 +76,12 @@ def verification(verify: Verify, threshold: float, num_perm: int) -> Verificatio
         least = _least_agreeing(threshold, num_perm)
         return Verification(threshold, num_perm, least, least)
     error = math.sqrt(max(threshold * (1.0 - threshold), 1.0 / num_perm) / num_perm)
-    below = RULED_OUT_ERRORS if verify == "exact" else SETTLED_ERRORS
+    below = RULED_OUT_ERRORS if verify == "exact" else ACCEPTED_ERRORS
     reject_below = _least_agreeing(threshold - below * error, num_perm)
     if verify == "exact":
         return Verification(threshold, num_perm, reject_below, num_perm + 1)
     return Verification(
-        threshold, num_perm, reject_below, _least_agreeing(threshold + SETTLED_ERRORS * error, num_perm)
+        threshold, num_perm, reject_below, _least_agreeing(threshold + ACCEPTED_ERRORS * error, num_perm)
     )
 
 

@@ -56,8 +56,8 @@ def find_duplicates(context: RunContext) -> None:
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     candidates = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
-    matched: Json | None = None if index is None else connected[0].outputs["touched"].reference()
-    context.duplicates = engine.listing(choosing, chosen, "fates"), matched
+    matched: Json | None = None if index is None else connected[0].outputs["matched_components"].reference()
+    context.duplicates = engine.listing(choosing, chosen, "member_decisions"), matched
 
 
 def _stages(context: RunContext) -> list[str]:

@@ -104,11 +104,16 @@ def _manifest(run: RunRecords) -> ManifestPart:
     return ManifestPart(top={"operators": operators} if operators else {}, sources=by_source)
 
 
+def _summary(run: RunRecords) -> list[str]:
+    checked = f"signatures checked against datasketch on {run.total('measure', 'signatures_checked'):,} documents"
+    return [*operator_lines(run), checked]
+
+
 STEP = Step(
     name="measure",
     run=measure_documents,
     stages=_stages,
     balances=_balances,
     manifest=_manifest,
-    summary=operator_lines,
+    summary=_summary,
 )

@@ -142,7 +142,7 @@ def _semantic_duplicates(context: RunContext, config: SelectConfig, assigned: li
     partitions = units[0].inputs["partitions"]
     planned = semantic.plan_keepers(candidates, gathered, partitions, starts, dimensions)
     found = engine.run(choosing, planned)
-    return engine.listing(choosing, found, "fates")
+    return engine.listing(choosing, found, "member_decisions")
 
 
 def _stages(context: RunContext) -> list[str]:

@@ -16,7 +16,7 @@ import orjson
 
 from winnow.config.config import Config
 from winnow.dedup.index import MAX_PARTS
-from winnow.dedup.verification import SETTLED_ERRORS, Verify
+from winnow.dedup.verification import ACCEPTED_ERRORS, Verify
 from winnow.engine.lease import LEASE
 from winnow.engine.records import Json, content_hash
 from winnow.errors import ConfigError
@@ -48,7 +48,7 @@ def pinned_settings(config: Config) -> Json:
         "dedup.verify": _verified(config.dedup.verify),
         # each source has its own lines, so which sources there are is a run's own affair
         "dedup.lines": lines.model_dump(mode="json", exclude={"sources"}) if (lines := config.dedup.lines) else None,
-        # near-duplicates of two nights are drawn alike only by the same seed and shares
+        # near-duplicates of two runs are drawn alike only by the same seed and shares
         "shards.seed": config.shards.seed,
         "shards.splits": config.shards.splits,
         "definition of words and shingles": WORDS,
@@ -64,7 +64,7 @@ def _mappers(config: Config) -> Json:
 
 def _verified(verify: Verify) -> str:
     """The way to verify, with how far its signatures are trusted."""
-    return f"{verify}, {SETTLED_ERRORS:g} standard errors" if verify == "signature" else verify
+    return f"{verify}, {ACCEPTED_ERRORS:g} standard errors" if verify == "signature" else verify
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def open_index(path: str) -> Index:
 
 
 def pin_segments(index: Index, run: Store, *, save: bool) -> tuple[Pin, Segment | None]:
-    """What this run uses of the index, settled once and for all; and its own segment, where it has committed.
+    """What this run uses of the index, chosen once and for all; and its own segment, where it has committed.
 
     A run that has not committed yet while others have (it failed, they did not wait) is pinned anew, so that every
     segment is deduplicated against all that were there before it.

@@ -79,7 +79,7 @@ class IndexRun:
         duplicates: tuple[Json, Json | None] | None,
         files: list[InputFile],
     ) -> None:
-        """Settle what this run adds. ``duplicates``: where fates and touched components are; None without parts.
+        """Decide what this run adds. ``duplicates``: where decisions and matched components are; None without parts.
 
         Raises:
             ConfigError: the run has committed, and would now commit something else.

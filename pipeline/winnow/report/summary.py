@@ -49,6 +49,7 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield from _labels(run)
     yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
     yield _duration(run, text_bytes)
+    yield from (f"WARNING: {warning}" for warning in run.config.warnings)
     yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
     if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
         yield "ALARM: no document is left for the split train, so there are no shards of it"

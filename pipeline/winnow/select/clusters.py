@@ -124,12 +124,12 @@ def _lloyd(
     iterations: int,
     nearest: Callable[[NDArray[np.float32]], tuple[NDArray[np.int32], NDArray[np.float32]]] | None = None,
 ) -> Fit:
-    """Rounds of assignment and means. ``nearest`` is told the centres and finds each vector's; all are looked at
+    """Rounds of assignment and means. ``nearest`` takes the centres and finds each vector's; all are looked at
     without it."""
     look = nearest or (lambda centres: vectors.nearest(centres, 1))
     group = np.full(len(vectors), -1, np.int32)
     repaired = 0
-    for rounds in range(1, iterations + 1):  # noqa: B007 - told in the result
+    for rounds in range(1, iterations + 1):  # noqa: B007 - part of the result
         chosen, cosine = look(centres)
         changed = chosen[:, 0] != group
         group = chosen[:, 0].copy()

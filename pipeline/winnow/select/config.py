@@ -68,8 +68,8 @@ class SelectConfig(Section):
     @property
     def leaves_out_by_score(self) -> bool:
         """Whether any step after semantic dedup leaves documents out."""
-        judged = self.quality is not None and self.quality.threshold is not None
-        return judged or self.prototypes is not None or self.sample is not None
+        by_quality = self.quality is not None and self.quality.threshold is not None
+        return by_quality or self.prototypes is not None or self.sample is not None
 
     @property
     def example_sets(self) -> tuple[dict[str, ExamplesConfig], ...]:

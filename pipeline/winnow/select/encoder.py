@@ -80,7 +80,7 @@ def encoder_identity(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def encoder_settings(config: EncoderConfig, gpus: bool) -> dict[str, Any]:
-    """What vectors depend on: settings, with precision settled, and the hashes of the model's files.
+    """What vectors depend on: settings, with the precision chosen, and the hashes of the model's files.
 
     Args:
         config: the user's settings.

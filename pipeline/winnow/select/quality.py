@@ -96,8 +96,8 @@ class Head:
         quality = np.full(len(stored), np.nan)
         for begin in range(0, len(stored), BLOCK_ROWS):
             block = stored[begin : begin + BLOCK_ROWS]
-            judged = probability(margins(unit_rows(block), self.weights, self.bias))
-            quality[begin : begin + len(block)] = np.where(has_vector(block), judged, np.nan)
+            scored = probability(margins(unit_rows(block), self.weights, self.bias))
+            quality[begin : begin + len(block)] = np.where(has_vector(block), scored, np.nan)
         return quality
 
 
@@ -172,7 +172,7 @@ def validate(quality: NDArray[np.float64], positive: NDArray[np.bool_]) -> Valid
 
 
 def area_under_curve(good: NDArray[np.float64], bad: NDArray[np.float64]) -> float:
-    """Chance that a good example is judged above a bad one, both drawn at random; equal ones count half."""
+    """Chance that a good example is scored above a bad one, both drawn at random; equal ones count half."""
     ordered = np.sort(bad)
     below = np.searchsorted(ordered, good, side="left") + np.searchsorted(ordered, good, side="right")
     return float(below.sum() / (2 * len(good) * len(bad)))

@@ -3,7 +3,7 @@
 1. *Quality*: documents below the threshold.
 2. *Prototypes*: the share of each cluster that is nearest to its centre.
 3. *Budget*: what does not fit the sample. Its groups (sources, clusters) get their shares of the budget by
-   water-filling; inside a group documents stand in the order of a draw weighed by importance and quality.
+   water-filling; inside a group documents stand in the order of a draw weighted by importance and quality.
 
 Quality goes before prototypes, as in D4, which starts from a corpus that a quality filter has already been through:
 a share of a cluster is then a share of documents that could be used. The budget goes last, since only then it can be
@@ -65,7 +65,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Fates:
+class SelectionResult:
     """What became of each document."""
 
     rule: NDArray[np.int8]
@@ -78,7 +78,7 @@ class Fates:
     """By step that was on, in order: bool[N], the documents that it saw."""
 
 
-def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.float64] | None) -> Fates:
+def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.float64] | None) -> SelectionResult:
     """All steps, in order.
 
     Args:
@@ -121,7 +121,7 @@ def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.f
         )
         out = ~draw.taken
         drop(BUDGET, rows[out], draw.level[out], np.full(int(out.sum()), draw.water))
-    return Fates(rule, value, limit, seen)
+    return SelectionResult(rule, value, limit, seen)
 
 
 def _log_weight(candidates: Candidates, config: StepsConfig) -> NDArray[np.float64] | None:

@@ -33,13 +33,13 @@ def check_labels(run: RunRecords) -> list[Balance]:
                 counts[label] += number
     balances = []
     for split, described in splits.items():
-        told = dict(zip(names, described["labels"], strict=True))
+        in_manifest = dict(zip(names, described["labels"], strict=True))
         witnesses = {"ledger": in_ledger[split]}
         if manifest["shards"]["format"] == "parquet":
             witnesses["shards"] = _in_shards(run, described["shards"], names)
         for witness, counts in witnesses.items():
-            agreed = sum(min(told.get(name, 0), counts[name]) for name in set(told) | set(counts))
-            expected = max(sum(told.values()), sum(counts.values()))
+            agreed = sum(min(in_manifest.get(name, 0), counts[name]) for name in set(in_manifest) | set(counts))
+            expected = max(sum(in_manifest.values()), sum(counts.values()))
             balances.append(Balance(f"labels of split {split} in the {witness}", expected, agreed))
     return balances
 

@@ -72,7 +72,7 @@ def _taken_again(run: RunRecords, select: SelectConfig) -> Balance:
     config, names = steps_of(select), [source.name for source in run.config.sources]
     scores = [record.outputs["scores"].reference() for record in run.of("scores")]
     candidates = candidates_of(run.store, scores, config)
-    fates = take_steps(candidates, config, shares_of(config, names))
+    result = take_steps(candidates, config, shares_of(config, names))
     right = 0
     for record in run.ledger:
         table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule"])
@@ -83,7 +83,7 @@ def _taken_again(run: RunRecords, select: SelectConfig) -> Balance:
             np.asarray(table.column(name).cast(pa.string()).to_numpy(zero_copy_only=False), object)[row]
             for name in ("outcome", "rule")
         )
-        step = fates.rule[begin:end]
+        step = result.rule[begin:end]
         kept = (step < 0) & (outcome == schemas.KEPT)
         left_out = (step >= 0) & (outcome == schemas.SAMPLED_OUT) & (rule == np.array(DROP_RULES, object)[step])
         right += int((kept | left_out).sum())

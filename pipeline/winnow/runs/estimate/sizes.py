@@ -96,7 +96,7 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
     signature = minhash.num_perm * 4
     bands = candidates = 0
     if dedup:
-        bands = documents * minhash.bands * KEY_BYTES
+        bands = documents * minhash.num_bands * KEY_BYTES
         candidates = int(documents * CANDIDATE_SHARE * (signature + CANDIDATE_BYTES))
         candidates += int(text * SHINGLE_BYTES_A_BYTE) if dedup.verification.reads_texts else 0
     ids = tokens * id_bytes

@@ -16,12 +16,12 @@ def choose_in_block(cosines, threshold, keeper, cosine):  # type: ignore[no-unty
         keeper: int64[B], -1 where nobody before the block took the document; filled with a place in the block.
         cosine: float32[B], filled where ``keeper`` is.
     """
-    settled = keeper != -1
+    decided = keeper != -1
     for document in range(len(keeper)):
-        if settled[document]:
+        if decided[document]:
             continue
         for before in range(document):
-            if not settled[before] and keeper[before] == -1 and cosines[document, before] >= threshold:
+            if not decided[before] and keeper[before] == -1 and cosines[document, before] >= threshold:
                 keeper[document] = before
                 cosine[document] = cosines[document, before]
                 break

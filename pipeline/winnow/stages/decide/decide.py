@@ -12,7 +12,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import draw_splits, split_keys
 from winnow.stages.decide.label_cuts import describe, read_cuts, read_strata
 from winnow.stages.decide.ledger_tables import KEPT, Ledger, write_ledger
-from winnow.stages.decide.part_decisions import PartDecisions, read_fates
+from winnow.stages.decide.part_decisions import PartDecisions, read_decisions
 from winnow.stages.decide.strata import stratified_splits
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, read_parquet
@@ -29,25 +29,24 @@ def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segmen
 
 
 def plan(
-    parts: list[Part], filtered: list[Record], fates: Json | None, strata: tuple[Json, Json] | None = None
+    parts: list[Part], filtered: list[Record], member_decisions: Json | None, strata: tuple[Json, Json] | None = None
 ) -> list[Unit]:
     """One unit a part.
 
     Args:
         parts: of the run.
         filtered: records of the filter.
-        fates: where fates are listed; None where dedup is off.
+        member_decisions: where they are listed; None where dedup is off.
         strata: the labels, and where splits end in each; None where splits are not stratified.
     """
     labels, cuts = (None, None) if strata is None else strata
-    more = {} if cuts is None else {"cuts": cuts}
     return [
         Unit(
             part.number,
             {
-                **describe(part, record, fates, labels),
+                **describe(part, record, member_decisions, labels),
                 "failures": record.outputs["failures"].reference(),
-                **more,
+                "cuts": cuts,
             },
             part.rows * 64,
         )
@@ -58,36 +57,38 @@ def plan(
 def run(unit: Unit, workspace: Workspace) -> None:
     """Join verdicts and duplicate decisions; draw splits and copies."""
     store, settings, inputs = workspace.store, workspace.settings, unit.inputs
-    fates = read_fates(store, inputs["verdicts"], inputs["fates"], inputs["part"], settings["segment"])
-    docs, kept = fates.docs, fates.outcome == KEPT
-    copies = fates.copies([weight for _, weight in settings["weights"]], settings["seed"])
+    decisions = read_decisions(
+        store, inputs["verdicts"], inputs["member_decisions"], inputs["part"], settings["segment"]
+    )
+    docs, kept = decisions.docs, decisions.outcome == KEPT
+    copies = decisions.copies([weight for _, weight in settings["weights"]], settings["seed"])
     split_names = ["train", *(name for name, _ in settings["splits"])]
-    split = _splits(unit, workspace, fates)
+    split = _splits(unit, workspace, decisions)
     rules, rule, value, threshold = _first_failures(workspace, inputs["failures"], docs)
 
     ledger = Ledger(
         docs,
-        fates.outcome,
+        decisions.outcome,
         rule,
         value,
         threshold,
-        fates.keeper,
-        fates.similarity,
+        decisions.keeper,
+        decisions.similarity,
         np.where(kept, split, -1),
         copies.astype(np.uint16),
     )
     names = [name for name, _ in settings["weights"]]
-    write_ledger(workspace, ledger, rules, split_names, fates.source, names)
+    write_ledger(workspace, ledger, rules, split_names, decisions.source, names)
 
 
-def _splits(unit: Unit, workspace: Workspace, fates: PartDecisions) -> NDArray[np.int64]:
+def _splits(unit: Unit, workspace: Workspace, decisions: PartDecisions) -> NDArray[np.int64]:
     """Split of each document by its group: by a plain draw, or by where splits end in its component's label."""
     settings, inputs = workspace.settings, unit.inputs
-    if "cuts" not in inputs:
-        return draw_splits(fates.group, np.array([share for _, share in settings["splits"]]), settings["seed"])
-    _, stratum, labels = read_strata(workspace.store, inputs, fates)
+    if inputs["cuts"] is None:
+        return draw_splits(decisions.group, np.array([share for _, share in settings["splits"]]), settings["seed"])
+    _, stratum, labels = read_strata(workspace.store, inputs, decisions)
     cuts = read_cuts(workspace.store, inputs["cuts"], labels)
-    return stratified_splits(split_keys(fates.group, settings["seed"]), fates.group, stratum, *cuts)
+    return stratified_splits(split_keys(decisions.group, settings["seed"]), decisions.group, stratum, *cuts)
 
 
 def _first_failures(

@@ -14,7 +14,7 @@ from winnow.engine.exchange import Columns, ExchangeFile
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import split_keys
-from winnow.stages.decide.part_decisions import PartDecisions, read_fates
+from winnow.stages.decide.part_decisions import PartDecisions, read_decisions
 from winnow.stages.decide.strata import EVERYTHING, Cut, cut_in_range, exact_bounds
 from winnow.stages.ingest.labels import NO_LABEL, labels_of, read_labels
 from winnow.stages.ingest.measure import Part
@@ -31,17 +31,21 @@ def counts_stage(seed: int, weights: list[float], segment: int) -> Stage:
     return Stage("label_counts", 1, {"seed": seed, "weights": weights, "segment": segment}, run_counts)
 
 
-def plan_counts(parts: list[Part], filtered: list[Record], fates: Json | None, labels: Json) -> list[Unit]:
-    """One unit a part; ``fates`` is None where dedup is off."""
+def plan_counts(parts: list[Part], filtered: list[Record], member_decisions: Json | None, labels: Json) -> list[Unit]:
+    """One unit a part; ``member_decisions`` is None where dedup is off."""
     return [
-        Unit(part.number, describe(part, record, fates, labels), part.rows * 64)
+        Unit(part.number, describe(part, record, member_decisions, labels), part.rows * 64)
         for part, record in zip(parts, filtered, strict=True)
     ]
 
 
-def describe(part: Part, filtered: Record, fates: Json | None, labels: Json | None) -> Json:
+def describe(part: Part, filtered: Record, member_decisions: Json | None, labels: Json | None) -> Json:
     """What a unit over a part reads to tell each document's outcome, and its label where there are labels."""
-    inputs = {"verdicts": filtered.outputs["verdicts"].reference(), "fates": fates, "part": part.number}
+    inputs = {
+        "verdicts": filtered.outputs["verdicts"].reference(),
+        "member_decisions": member_decisions,
+        "part": part.number,
+    }
     return inputs | ({} if labels is None else {"documents": part.documents, "labels": labels})
 
 
@@ -50,21 +54,25 @@ def range_bits(labels: int) -> int:
     return max(0, min(8, (_MOST_PARTITIONS // max(1, labels)).bit_length() - 1))
 
 
-def read_strata(store: Store, inputs: Json, fates: PartDecisions) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int]:
+def read_strata(
+    store: Store, inputs: Json, decisions: PartDecisions
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], int]:
     """The label of each document and of its component, uint16[N] both; and C."""
-    label = labels_of(fates.docs, read_labels(store, inputs["documents"], inputs["labels"]))
-    stratum = np.where(fates.stratum == NO_LABEL, label, fates.stratum)
+    label = labels_of(decisions.docs, read_labels(store, inputs["documents"], inputs["labels"]))
+    stratum = np.where(decisions.stratum == NO_LABEL, label, decisions.stratum)
     return label, stratum, int(inputs["labels"]["rows"])
 
 
 def run_counts(unit: Unit, workspace: Workspace) -> None:
     """Documents that count: kept ones that have the label of their component, copies counted."""
     store, inputs, settings = workspace.store, unit.inputs, workspace.settings
-    fates = read_fates(store, inputs["verdicts"], inputs["fates"], inputs["part"], settings["segment"])
-    label, stratum, labels = read_strata(store, inputs, fates)
-    copies = fates.copies(settings["weights"], settings["seed"])
+    decisions = read_decisions(
+        store, inputs["verdicts"], inputs["member_decisions"], inputs["part"], settings["segment"]
+    )
+    label, stratum, labels = read_strata(store, inputs, decisions)
+    copies = decisions.copies(settings["weights"], settings["seed"])
     row = np.flatnonzero((copies > 0) & (label == stratum))
-    group, copies = fates.group[row], copies[row]
+    group, copies = decisions.group[row], copies[row]
     key = split_keys(group, settings["seed"])
     bits = range_bits(labels)
     partition = stratum[row].astype(np.int64) << bits

@@ -42,13 +42,15 @@ class PartDecisions(NamedTuple):
         return np.where(self.outcome == KEPT, drawn, 0)
 
 
-def read_fates(store: Store, verdicts: Json, fates: Json | None, part: int, segment: int) -> PartDecisions:
-    """Join a part's verdicts with the fates of its members of components.
+def read_decisions(
+    store: Store, verdicts: Json, member_decisions: Json | None, part: int, segment: int
+) -> PartDecisions:
+    """Join a part's verdicts with the decisions about its members of components.
 
     Args:
         store: the run folder.
         verdicts: the part's table.
-        fates: where fates are listed; None where dedup is off.
+        member_decisions: where they are listed; None where dedup is off.
         part: its number.
         segment: this run's number in an index, 0 without one.
     """
@@ -63,8 +65,8 @@ def read_fates(store: Store, verdicts: Json, fates: Json | None, part: int, segm
     similarity = np.full(len(docs), np.nan, np.float32)
     group = own_groups(docs, segment)
     stratum = np.full(len(docs), NO_LABEL)
-    if fates is not None:
-        members = read_partition(store, fates, part)
+    if member_decisions is not None:
+        members = read_partition(store, member_decisions, part)
         row = np.searchsorted(docs, members["doc"])
         group[row] = members["group"]
         removed = members["keeper"] != schemas.NO_DOC

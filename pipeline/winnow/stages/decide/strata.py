@@ -1,7 +1,7 @@
 """Stratified splits: each split holds its share of every label, exact to one component of candidates.
 
 Every component belongs to one label, its stratum. The components of a stratum stand in the order of a keyed hash, and
-each split is a stretch of that order: it ends where the documents before come closest to the exact share.
+each split is a range of that order: it ends where the documents before come closest to the exact share.
 
 Legend: N documents, M members of components, C labels, K splits besides train.
 """
@@ -80,15 +80,15 @@ def cut_in_range(
     bound: Fraction,
     end: Cut,
 ) -> Cut:
-    """The cut closest to ``bound`` among those of one stretch of a stratum.
+    """The cut closest to ``bound`` among those of one range of a stratum.
 
     Args:
-        key: uint64[N] of documents of the stretch, in any order.
+        key: uint64[N] of documents of the range, in any order.
         group: uint64[N], their components; all documents of one have the same key.
         documents: int64[N], how many documents each row stands for.
-        before: documents of the stratum before the stretch.
-        bound: documents before the exact cut, no less than ``before`` and no more than up to the end of the stretch.
-        end: where the stretch ends.
+        before: documents of the stratum before the range.
+        bound: documents before the exact cut, no less than ``before`` and no more than up to the end of the range.
+        end: where the range ends.
     """
     pairs, row = np.unique(np.stack([key, group], axis=1), axis=0, return_inverse=True)
     held = np.zeros(len(pairs), np.int64)

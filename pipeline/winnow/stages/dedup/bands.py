@@ -32,7 +32,7 @@ def bands_stage(minhash: MinHashConfig) -> Stage:
 def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int) -> list[Unit]:
     """One unit a part. The number of partitions follows from the number of keys alone."""
     passed = total(filtered, "passed")
-    partitions = partitions_for(passed * minhash.bands * KEY_BYTES, partition_mb)
+    partitions = partitions_for(passed * minhash.num_bands * KEY_BYTES, partition_mb)
     return [
         Unit(
             part.number,
@@ -57,8 +57,8 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
     hashes = np.stack(
         [column_to_numpy(table, "exact_high")[passed], column_to_numpy(table, "exact_low")[passed]], axis=1
     )
-    signed = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
-    keys, owners = sort_pairs(*exchange_rows(signed, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
+    signatures = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
+    keys, owners = sort_pairs(*exchange_rows(signatures, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
     partition = partition_of_hash(keys, unit.inputs["partitions"])
     columns: Columns = {"key": keys, "doc": owners}
     exchange_output(workspace, "bands", partition, columns, unit.inputs["partitions"])

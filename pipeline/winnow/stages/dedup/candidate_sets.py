@@ -87,7 +87,7 @@ def sets_of(
 
     Raises:
         ValueError: the table lacks some of the documents.
-        SetAsideError: some of them end the process that works on them.
+        QuarantineError: some of them end the process that works on them.
     """
     pieces, lengths = [np.empty(0, SHINGLE_DTYPE)], [np.empty(0, np.int64)]
     for batch in parquet_batches(store, documents, ["doc", "text"]) if len(docs) else ():

@@ -62,7 +62,7 @@ def run_components(unit: Unit, workspace: Workspace) -> None:
     workspace.count("documents", new)
     workspace.count("components", len(np.unique(component)))
     if groups is not None:
-        _write_touched(workspace, docs[new:], component[new:], linked, group)
+        _write_matched(workspace, docs[new:], component[new:], linked, group)
 
 
 def group_of(docs: NDArray[np.uint64], linked: NDArray[np.uint64], group: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -73,23 +73,23 @@ def group_of(docs: NDArray[np.uint64], linked: NDArray[np.uint64], group: NDArra
     return np.where(linked[place] == docs, group[place], docs)
 
 
-def _write_touched(
+def _write_matched(
     workspace: Workspace,
-    touched: NDArray[np.uint64],
+    matched_components: NDArray[np.uint64],
     component: NDArray[np.uint64],
     linked: NDArray[np.uint64],
     group: NDArray[np.uint64],
 ) -> None:
-    """The index's components that this run's documents are linked with (``touched``), and all of their documents."""
-    with ipc_output(workspace, "touched", schemas.LINKS) as table:
-        table.write({"component": component, "doc": touched})
+    """The index's components that this run's documents are linked with, and all of their documents."""
+    with ipc_output(workspace, "matched_components", schemas.LINKS) as table:
+        table.write({"component": component, "doc": matched_components})
     row, of_row = np.empty(0, np.int64), np.empty(0, np.uint64)
-    if len(touched):
-        place = np.minimum(np.searchsorted(touched, group), len(touched) - 1)
-        row = np.flatnonzero(touched[place] == group)
+    if len(matched_components):
+        place = np.minimum(np.searchsorted(matched_components, group), len(matched_components) - 1)
+        row = np.flatnonzero(matched_components[place] == group)
         of_row = component[place[row]]
-    alone = ~np.isin(touched, group[row])
-    docs = np.concatenate([linked[row], touched[alone]])
+    alone = ~np.isin(matched_components, group[row])
+    docs = np.concatenate([linked[row], matched_components[alone]])
     order = np.argsort(docs)
     with ipc_output(workspace, "indexed", schemas.COMPONENTS) as table:
         table.write({"doc": docs[order], "component": np.concatenate([of_row, component[alone]])[order]})
@@ -101,8 +101,7 @@ def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
 
     With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words.
     """
-    settings = {"num_perm": num_perm} | ({} if ngram is None else {"ngram": ngram})
-    return Stage("candidates", 2, settings, run_candidates)
+    return Stage("candidates", 2, {"num_perm": num_perm, "ngram": ngram}, run_candidates)
 
 
 def plan_candidates(

@@ -20,7 +20,7 @@ from winnow.storage.store import Store
 _FIRST_LIMIT = 1 << 14
 """Signatures held before repeats among them are looked for."""
 
-Fates = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
+MemberDecisions = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
 """Keeper's row or -1, similarity, whether the texts are equal: what `winnow.dedup.keepers.choose_keepers` gives."""
 
 
@@ -34,11 +34,11 @@ class _Signatures:
         self._held = 0
         self._limit = _FIRST_LIMIT
 
-    def add(self, high: NDArray[np.uint64], low: NDArray[np.uint64], signed: NDArray[np.uint32]) -> None:
+    def add(self, high: NDArray[np.uint64], low: NDArray[np.uint64], signatures: NDArray[np.uint32]) -> None:
         first = first_of_each_text(high, low)
         self._high.append(high[first])
         self._low.append(low[first])
-        self._signed.append(signed[first])
+        self._signed.append(signatures[first])
         self._held += len(first)
         if self._held > self._limit:
             self._drop_repeats()
@@ -55,10 +55,10 @@ class _Signatures:
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """A row for each text, in order of the hashes: int64[T]; and all rows that are held, uint32[>= T, P]."""
         high, low = np.concatenate(self._high), np.concatenate(self._low)
-        signed = self._signed
+        signatures = self._signed
         self._signed = []
         first = first_of_each_text(high, low)
-        return first[np.lexsort((low[first], high[first]))], np.concatenate(signed)
+        return first[np.lexsort((low[first], high[first]))], np.concatenate(signatures)
 
 
 def read_members(
@@ -71,13 +71,13 @@ def read_members(
         rows, uint32[>= T, P], about one a text.
     """
     pieces: list[dict[str, NDArray[Any]]] = []
-    signatures = _Signatures()
+    kept_once = _Signatures()
     for piece in partition_pieces(store, listing, partition):
-        signed = piece.pop("signature")
-        signatures.add(piece["exact_high"], piece["exact_low"], signed)  # type: ignore[arg-type]
+        signatures = piece.pop("signature")
+        kept_once.add(piece["exact_high"], piece["exact_low"], signatures)  # type: ignore[arg-type]
         pieces.append({name: values.copy() for name, values in piece.items()})  # so that the file's bytes can go
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    row_of_text, rows = signatures.rows()
+    row_of_text, rows = kept_once.rows()
     return columns, row_of_text[number_texts(columns["exact_high"], columns["exact_low"])], rows
 
 
@@ -106,12 +106,14 @@ def compared(text: NDArray[np.int64], indexed: NDArray[np.bool_]) -> NDArray[np.
     return np.sort(np.concatenate([np.flatnonzero(indexed), own[first]]))
 
 
-def fates_of_all(chosen: NDArray[np.int64], fates: Fates, text: NDArray[np.int64], indexed: NDArray[np.bool_]) -> Fates:
-    """Fates of all members from those of the ``chosen`` ones that :func:`compared` named.
+def decisions_of_all(
+    chosen: NDArray[np.int64], decisions: MemberDecisions, text: NDArray[np.int64], indexed: NDArray[np.bool_]
+) -> MemberDecisions:
+    """Decisions about all members from those of the ``chosen`` ones that :func:`compared` named.
 
     A copy goes for the first of its text where that stays, and else for the same keeper as the first.
     """
-    kept_by, similarity, exact = fates
+    kept_by, similarity, exact = decisions
     position = np.full(len(text), -1)
     position[chosen] = np.arange(len(chosen))
     speaks = chosen[~indexed[chosen]]

@@ -56,11 +56,11 @@ def plan(
     parts: list[Part],
     filtered: list[Record],
     decided: list[Record],
-    fates: Json,
-    touched: Json | None,
+    member_decisions: Json,
+    matched_components: Json | None,
     first_part: int,
 ) -> list[Unit]:
-    """One unit a part. ``touched`` lists the index's components that this run's documents were linked with."""
+    """One unit a part. ``matched_components`` lists the index's components that this run's documents met."""
     last_docs = [part.first_doc for part in parts[1:]] + [1 << 63]
     return [
         Unit(
@@ -70,10 +70,10 @@ def plan(
                 "documents": part.documents,
                 "verdicts": verdicts.outputs["verdicts"].reference(),
                 "survivors": decisions.outputs["survivors"].reference(),
-                "fates": fates,
+                "member_decisions": member_decisions,
                 "part": part.number,
                 "index_part": first_part + part.number,
-                "touched": touched,
+                "matched_components": matched_components,
                 "first_doc": part.first_doc,
                 "end_doc": end_doc,
             },
@@ -93,29 +93,29 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
     kept = np.isin(docs, column_to_numpy(read_ipc(store, inputs["survivors"]), "doc"), assume_unique=True)
     order = np.argsort(~kept, kind="stable")  # row -> position among those that passed
     num_kept = int(kept.sum())
-    fates = read_partition(store, inputs["fates"], inputs["part"])
-    member = np.searchsorted(docs, fates["doc"])
+    member_decisions = read_partition(store, inputs["member_decisions"], inputs["part"])
+    member = np.searchsorted(docs, member_decisions["doc"])
 
     table = read_ipc(store, inputs["signatures"])
-    signed = list_column_to_2d(table, "signature", minhash.num_perm)[passed[order]]
+    signatures = list_column_to_2d(table, "signature", minhash.num_perm)[passed[order]]
     hashes = np.stack([column_to_numpy(table, name)[passed[order]] for name in ("exact_high", "exact_low")], axis=1)
-    _write_bands(workspace, signed, hashes, minhash)
+    _write_bands(workspace, signatures, hashes, minhash)
 
     rows = np.empty(len(order), np.uint64)
     rows[order] = np.arange(len(order), dtype=np.uint64)
-    component = fates["component"].astype(np.uint64)
+    component = member_decisions["component"].astype(np.uint64)
     _write_links(workspace, inputs, component, indexed_documents(inputs["index_part"], rows[member]), store)
 
     groups = own_groups(docs, workspace.settings["segment"])
-    groups[member] = fates["group"]
-    with ipc_output(workspace, "signatures", schemas.indexed_signatures(minhash.num_perm)) as signatures:
-        signatures.write(
+    groups[member] = member_decisions["group"]
+    with ipc_output(workspace, "signatures", schemas.indexed_signatures(minhash.num_perm)) as signature_table:
+        signature_table.write(
             {
                 "exact_high": hashes[:num_kept, 0],
                 "exact_low": hashes[:num_kept, 1],
                 "shingles": column_to_numpy(table, "shingles")[passed[order[:num_kept]]],
                 "group": groups[order[:num_kept]],
-                "signature": signed[:num_kept],
+                "signature": signatures[:num_kept],
             }
         )
     if workspace.settings["sets"]:
@@ -131,10 +131,12 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
 
 
 def _write_bands(
-    workspace: Workspace, signed: NDArray[np.uint32], hashes: NDArray[np.uint64], minhash: MinHashConfig
+    workspace: Workspace, signatures: NDArray[np.uint32], hashes: NDArray[np.uint64], minhash: MinHashConfig
 ) -> None:
     """One row for every distinct key: the others that have it are linked with it anyway."""
-    keys, rows = sort_pairs(*exchange_rows(signed, hashes, np.arange(len(signed), dtype=np.uint64), minhash), True)
+    keys, rows = sort_pairs(
+        *exchange_rows(signatures, hashes, np.arange(len(signatures), dtype=np.uint64), minhash), True
+    )
     first = first_of_each(keys)
     columns: Columns = {"key": keys[first], "row": rows[first].astype(np.uint32)}
     ranges = 1 << max(0, (len(first) // KEYS_A_RANGE).bit_length() - 1)
@@ -146,12 +148,12 @@ def _write_links(
     workspace: Workspace, inputs: Json, component: NDArray[np.uint64], docs: NDArray[np.uint64], store: Store
 ) -> None:
     """Members of components, and the components of the index that were linked with one named by a document here."""
-    if inputs["touched"] is not None:
-        touched = read_ipc(store, inputs["touched"])
-        names = column_to_numpy(touched, "component")
+    if inputs["matched_components"] is not None:
+        matched_components = read_ipc(store, inputs["matched_components"])
+        names = column_to_numpy(matched_components, "component")
         here = np.flatnonzero((names >= inputs["first_doc"]) & (names < inputs["end_doc"]))
         component = np.concatenate([component, names[here]])
-        docs = np.concatenate([docs, column_to_numpy(touched, "doc")[here]])
+        docs = np.concatenate([docs, column_to_numpy(matched_components, "doc")[here]])
     component, docs = sort_pairs(component, docs, True)
     with ipc_output(workspace, "links", schemas.LINKS) as links:
         links.write({"component": component, "doc": docs})

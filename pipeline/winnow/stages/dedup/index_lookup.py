@@ -1,6 +1,6 @@
 """What a run reads of an index: its components, the band keys it shares with it, and the signatures of candidates.
 
-Bands are read key range by key range, signatures are mapped and only those of candidates are touched: memory depends
+Bands are read key range by key range, signatures are mapped and only those of candidates are read: memory depends
 on the run, not on the index, but for its linked documents (see :mod:`winnow.dedup.components`).
 """
 
@@ -105,14 +105,14 @@ def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> St
 
     ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index holds none.
     """
-    settings = {"num_perm": num_perm, "sets": sets, **({"labelled": True} if labelled else {})}
+    settings = {"num_perm": num_perm, "sets": sets, "labelled": labelled}
     return Stage("index_candidates", 1, settings, run_candidates)
 
 
 def plan_candidates(
     index: Json, entries: list[Json], components: list[Record], partitions: int | None = None
 ) -> list[Unit]:
-    """One unit for a run of parts of the index, all those of small nightly runs together.
+    """One unit for a run of parts of the index, all those of small runs together.
 
     Without ``partitions``: units of the sizes stage.
     """
@@ -142,7 +142,7 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     order, spread = spread_components(columns["component"], columns["doc"])
     columns = {name: values[order] for name, values in columns.items()}
     partition = partition_of_hash(spread, inputs["partitions"])
-    if workspace.settings.get("labelled"):
+    if workspace.settings["labelled"]:
         columns["label"] = np.full(len(partition), NO_LABEL)
     sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
     write_candidates(workspace, partition, columns, inputs["partitions"], sets)

@@ -16,13 +16,13 @@ from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.decide.strata import component_labels
 from winnow.stages.dedup.candidate_sets import bounds_of
-from winnow.stages.dedup.copies import compared, fates_of_all, read_members
+from winnow.stages.dedup.copies import compared, decisions_of_all, read_members
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import exchange_output, read_listing, read_partition_payload
 
 
 def stage(config: DedupConfig, segment: int) -> Stage:
-    """The stage. Bands are settled upstream; here count threshold and ranking.
+    """The stage. Bands are computed upstream; here count threshold and ranking.
 
     ``segment`` is this run's number in an index, 0 without one.
     """
@@ -50,9 +50,9 @@ def part_starts(parts: list[Part]) -> list[Json]:
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
-    """Choose keepers in one partition and send every member's fate back to its part."""
+    """Choose keepers in one partition and send every member's decision back to its part."""
     settings, partition = workspace.settings, unit.inputs["partition"]
-    columns, signature_row, signed = read_members(workspace.store, unit.inputs["candidates"], partition)
+    columns, signature_row, signatures = read_members(workspace.store, unit.inputs["candidates"], partition)
     columns["signature_row"] = signature_row
     shingles = None
     if settings["verify"] != "estimate":
@@ -65,10 +65,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
     text = columns["signature_row"]
     chosen = compared(text, indexed)
     own = component[chosen]
-    fates_of_chosen = choose_keepers(
+    decisions_of_chosen = choose_keepers(
         np.arange(len(chosen)),
         np.concatenate([np.flatnonzero(np.diff(own, prepend=~own[:1])), [len(own)]]).astype(np.int64),
-        signed[text[chosen]],
+        signatures[text[chosen]],
         columns["shingles"][chosen].astype(np.int64),
         np.stack([columns["exact_high"][chosen], columns["exact_low"][chosen]], axis=1),
         settings["threshold"],
@@ -76,7 +76,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         None if shingles is None else (shingles, columns["bounds"][chosen]),
         settings["verify"],
     )
-    kept_by, similarity, exact = fates_of_all(chosen, fates_of_chosen, text, indexed)
+    kept_by, similarity, exact = decisions_of_all(chosen, decisions_of_chosen, text, indexed)
     removed = kept_by >= 0
     keeper = np.full(len(component), schemas.NO_DOC)
     keeper[removed] = columns["doc"][kept_by[removed]]
@@ -84,10 +84,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
     group = member_groups(columns["doc"], component, columns["group"], settings["segment"])
 
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.inputs["starts"])], np.uint64)
-    back = np.flatnonzero(~indexed)  # earlier runs have settled the fate of theirs
-    back = back[np.argsort(columns["doc"][back])]  # parts are stretches of document numbers
+    back = np.flatnonzero(~indexed)  # earlier runs have decided about theirs
+    back = back[np.argsort(columns["doc"][back])]  # parts are ranges of document numbers
     part = np.searchsorted(starts, columns["doc"][back], side="right") - 1
-    fates: dict[str, NDArray[Any]] = {
+    decisions: dict[str, NDArray[Any]] = {
         "doc": columns["doc"][back],
         "component": component[back],
         "group": group[back],
@@ -97,11 +97,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     }
     if "label" in columns:
         stays = (kept_by < 0) & ~indexed
-        fates["label"] = component_labels(component, columns["label"], stays)[back]
+        decisions["label"] = component_labels(component, columns["label"], stays)[back]
         gone = np.flatnonzero(removed & ~indexed)
         gone = gone[~indexed[kept_by[gone]]]  # an index holds no labels
         workspace.count("label_conflicts", (columns["label"][gone] != columns["label"][kept_by[gone]]).sum())
-    exchange_output(workspace, "fates", part, fates, len(starts))
+    exchange_output(workspace, "member_decisions", part, decisions, len(starts))
     workspace.count("members", len(back))
     workspace.count("removed", removed.sum())
     workspace.count("removed_for_index", is_indexed(columns["doc"][kept_by[removed]]).sum())

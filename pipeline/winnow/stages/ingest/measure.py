@@ -21,10 +21,12 @@ from winnow import schemas
 from winnow.dedup.exact import text_hashes
 from winnow.dedup.minhash import MinHashConfig, signatures
 from winnow.dedup.shingles import shingle_counts
+from winnow.dedup.signature_check import first_difference, sampled_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
-from winnow.numeric.jit import compile_once
+from winnow.numeric.jit import CACHE_FOLDER, compile_once
 from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
@@ -42,6 +44,7 @@ from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
 from winnow.text.lines.config import LinesConfig
 from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
 from winnow.text.signals.signals import SIGNALS, measure
+from winnow.text.words import WordHashes
 
 
 def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
@@ -53,11 +56,10 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     settings: Json = {
         "normalise": config.normalise.model_dump(),
         "language": config.language.model_dump(),
-        "minhash": minhash.model_dump(),
+        "minhash": minhash.signature_settings,
+        "lines": counting_settings(lines) if lines else None,
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
-    if lines:
-        settings["lines"] = counting_settings(lines)
     if config.operators:
         operators = [entry.found for entry in config.operators]
         settings["operators"] = [operator.described for operator in operators]
@@ -96,7 +98,7 @@ def _kernels(settings: bytes) -> _Kernels:
 
     compile_once("measure", use_kernels)
     lines = None
-    if "lines" in parsed:
+    if parsed["lines"]:
         compile_lines()
         lines = LinesConfig.model_validate(parsed["lines"])
     return _Kernels(normalise, identify, minhash, lines)
@@ -161,8 +163,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.count("replaced_characters_documents", min(replaced, len(texts)))
                 if len(texts) == 0:
                     continue
-                signals, signed = _measure(texts, languages, kernels, workspace)
+                signals, signed, words = _measure(texts, languages, kernels, workspace)
                 signals |= columns
+                _check_signatures(signed, words, described, kernels.minhash, workspace)
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
@@ -198,8 +201,10 @@ def _prepare_texts(
     return removal(source.name, texts)
 
 
-def _measure(texts: pa.Array, languages: pa.Array | None, kernels: _Kernels, workspace: Workspace) -> tuple[Json, Json]:
-    """Columns of the signals table, columns of the signatures table."""
+def _measure(
+    texts: pa.Array, languages: pa.Array | None, kernels: _Kernels, workspace: Workspace
+) -> tuple[Json, Json, WordHashes]:
+    """Columns of the signals table, columns of the signatures table, words."""
     if languages is None:
         with workspace.timed("language"):
             languages = kernels.identify(texts)
@@ -216,7 +221,26 @@ def _measure(texts: pa.Array, languages: pa.Array | None, kernels: _Kernels, wor
             "signature": signatures(words, offsets, kernels.minhash),
         }
     signals = {name: measured.signals.column(name) for name in measured.signals.schema.names}
-    return signals | {"language": languages}, signed
+    return signals | {"language": languages}, signed, measured.words
+
+
+def _check_signatures(
+    signed: Json, words: WordHashes, documents: Json, minhash: MinHashConfig, workspace: Workspace
+) -> None:
+    """Compare the unit's first signature, and a sample of the others, with those of the reference library."""
+    with workspace.timed("check signatures"):
+        hashes = np.stack([signed["exact_high"], signed["exact_low"]], axis=1)
+        rows = sampled_documents(words.offsets, hashes, minhash, first="signatures_checked" not in workspace.counters)
+        different = first_difference(rows, signed["signature"], words.hashes, words.offsets, minhash)
+    if different:
+        row, entry = different
+        raise SignatureError(
+            f"document {documents['id'][row].as_py()!r} (number {documents['doc'][row]}) has another signature than "
+            f"datasketch gives it, from entry {entry} of {minhash.num_perm} on: the compiled kernel is wrong on this "
+            f"machine; remove {CACHE_FOLDER} and run again, and report it if that does not help"
+        )
+    if len(rows):
+        workspace.count("signatures_checked", len(rows))
 
 
 def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:

@@ -154,14 +154,11 @@ def parse_quarantined(unit: Unit) -> dict[int, str]:
     return {int(doc): str(reason) for doc, reason in unit.inputs.get("aside", [])}
 
 
-_OPTIONAL_SETTINGS = ("messages", "prompt", "response", "chat_template", "pair", "label")
-
-
 def reader_settings(source: SourceConfig) -> Json:
-    """What a source's records depend on besides the files; settings that few sources have only where they are."""
+    """What a source's records depend on besides the files."""
     reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
     reader["chat_template"] = template_text(source.chat_template)  # what the file says, not how it is called
-    return {name: value for name, value in reader.items() if name not in _OPTIONAL_SETTINGS or value is not None}
+    return reader
 
 
 def parse_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:

@@ -170,7 +170,7 @@ def run_judge(unit: Unit, workspace: Workspace) -> None:
     workspace.count("without_quality", np.isnan(quality).sum())
 
 
-def histogram_of(judged: list[Record]) -> NDArray[np.int64]:
+def histogram_of(records: list[Record]) -> NDArray[np.int64]:
     """int64[BINS]: documents of the whole corpus in each hundredth of quality."""
-    counts = [np.array(record.metadata["histogram"], np.int64) for record in judged]
+    counts = [np.array(record.metadata["histogram"], np.int64) for record in records]
     return np.sum(counts, axis=0) if counts else np.zeros(BINS, np.int64)

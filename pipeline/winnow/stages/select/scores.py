@@ -11,7 +11,7 @@ from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.select.config import SelectConfig
 from winnow.select.importance import importance_log_weights
-from winnow.select.steps import DROP_RULES, Candidates, Fates, StepsConfig, take_steps
+from winnow.select.steps import DROP_RULES, Candidates, SelectionResult, StepsConfig, take_steps
 from winnow.stages.select.clusters import NO_CLUSTER
 from winnow.stages.tables import (
     column_to_numpy,
@@ -50,13 +50,13 @@ def plan_scores(
     decided: list[Record],
     filtered: list[Record],
     assigned: list[Record] | None,
-    fates: Json | None,
-    weighed: list[Record] | None = None,
-    judged: list[Record] | None = None,
+    semantic: Json | None,
+    importance: list[Record] | None = None,
+    quality: list[Record] | None = None,
 ) -> list[Unit]:
     """One unit a part.
 
-    Clusters (``assigned``), semantic duplicates (``fates``), importance (``weighed``) and quality (``judged``) are None
+    Clusters (``assigned``), semantic duplicates (``semantic``), ``importance`` and ``quality`` are None
     where that is off.
     """
 
@@ -71,9 +71,9 @@ def plan_scores(
                 "decisions": decided[place].outputs["decisions"].reference(),
                 "verdicts": filtered[place].outputs["verdicts"].reference(),
                 "clusters": of_part(assigned, place, "clusters"),
-                "importance": of_part(weighed, place, "importance"),
-                "quality": of_part(judged, place, "quality"),
-                "fates": fates,
+                "importance": of_part(importance, place, "importance"),
+                "quality": of_part(quality, place, "quality"),
+                "semantic": semantic,
                 "part": place,
             },
             record.outputs["tokens"].rows * 64,
@@ -97,14 +97,14 @@ def run_scores(unit: Unit, workspace: Workspace) -> None:
     importance, quality, features = np.full(len(docs), np.nan), np.full(len(docs), np.nan), None
     if (clusters := _same_documents(workspace, inputs["clusters"], docs)) is not None:
         cluster, cosine = column_to_numpy(clusters, "cluster"), column_to_numpy(clusters, "centre_cosine")
-    if (weighed := _same_documents(workspace, inputs["importance"], docs)) is not None:
-        importance, features = column_to_numpy(weighed, "importance"), column_to_numpy(weighed, "features")
-    if (judged := _same_documents(workspace, inputs["quality"], docs)) is not None:
-        quality = column_to_numpy(judged, "quality")
+    if (weights := _same_documents(workspace, inputs["importance"], docs)) is not None:
+        importance, features = column_to_numpy(weights, "importance"), column_to_numpy(weights, "features")
+    if (scored := _same_documents(workspace, inputs["quality"], docs)) is not None:
+        quality = column_to_numpy(scored, "quality")
     stays = np.ones(len(docs), bool)
-    if inputs["fates"] is not None:
-        fates = read_partition(store, inputs["fates"], inputs["part"])
-        stays[np.searchsorted(docs, fates["doc"])] = False
+    if inputs["semantic"] is not None:
+        duplicates = read_partition(store, inputs["semantic"], inputs["part"])
+        stays[np.searchsorted(docs, duplicates["doc"])] = False
     tokens = copies * (length + 1)
     plain = ("doc", "tokens", "centre_cosine", "importance", "features", "quality")
     with parquet_output(workspace, "scores", SCORES, plain=plain) as table:
@@ -170,18 +170,18 @@ def run_sample(unit: Unit, workspace: Workspace) -> None:
     tables = read_listing(workspace.store, unit.inputs["scores"])
     candidates = candidates_of(workspace.store, tables, config)
     with workspace.timed("draw"):
-        fates = take_steps(candidates, config, shares_of(config, workspace.settings["sources"]))
-    out = np.flatnonzero(fates.rule >= 0)
+        result = take_steps(candidates, config, shares_of(config, workspace.settings["sources"]))
+    out = np.flatnonzero(result.rule >= 0)
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.inputs["starts"])], np.uint64)
     part = np.searchsorted(starts, candidates.docs[out], side="right") - 1
     drops: dict[str, NDArray[Any]] = {
         "doc": candidates.docs[out],
-        "rule": fates.rule[out].astype(np.uint8),
-        "value": fates.value[out],
-        "threshold": fates.limit[out],
+        "rule": result.rule[out].astype(np.uint8),
+        "value": result.value[out],
+        "threshold": result.limit[out],
     }
     exchange_output(workspace, "drops", part, drops, len(starts))
-    _count(workspace, candidates, fates)
+    _count(workspace, candidates, result)
 
 
 def shares_of(config: StepsConfig, sources: list[str]) -> NDArray[np.float64] | None:
@@ -218,16 +218,16 @@ def candidates_of(store: Store, tables: list[Json], config: StepsConfig) -> Cand
     )
 
 
-def _count(workspace: Workspace, candidates: Candidates, fates: Fates) -> None:
+def _count(workspace: Workspace, candidates: Candidates, result: SelectionResult) -> None:
     """Documents and tokens, in all and by step and source."""
-    tokens, taken = candidates.tokens, fates.rule < 0
+    tokens, taken = candidates.tokens, result.rule < 0
     workspace.count("documents", len(tokens))
     workspace.count("tokens", int(tokens.sum()))
-    for step, seen in fates.seen.items():
+    for step, seen in result.seen.items():
         name = DROP_RULES[step].removeprefix("select.")
         workspace.count(f"{name}/documents", seen.sum())
         workspace.count(f"{name}/tokens", int(tokens[seen].sum()))
-        out = fates.rule == step
+        out = result.rule == step
         workspace.count(f"{name}/documents_out", out.sum())
         workspace.count(f"{name}/tokens_out", int(tokens[out].sum()))
     workspace.count("taken_documents", taken.sum())

@@ -23,15 +23,15 @@ def stage(sources: list[str]) -> Stage:
     return Stage("select", 1, {"sources": sources}, run)
 
 
-def plan(decided: list[Record], filtered: list[Record], fates: Json | None, drops: Json | None) -> list[Unit]:
-    """One unit a part. ``fates`` lists semantic duplicates, ``drops`` what was sampled out; None where that is off."""
+def plan(decided: list[Record], filtered: list[Record], semantic: Json | None, drops: Json | None) -> list[Unit]:
+    """One unit a part. ``semantic`` lists semantic duplicates, ``drops`` what was left out; None where that is off."""
     return [
         Unit(
             record.number,
             {
                 "decisions": record.outputs["decisions"].reference(),
                 "verdicts": verdicts.outputs["verdicts"].reference(),
-                "fates": fates,
+                "semantic": semantic,
                 "drops": drops,
                 "part": place,
             },
@@ -56,10 +56,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
     split_names = before.column("split").combine_chunks().dictionary.to_pylist()
     split = _codes(before.column("split"), split_names)
     copies = column_to_numpy(before, "copies").copy()
-    if inputs["fates"] is not None:
-        fates = read_partition(store, inputs["fates"], inputs["part"])
-        row = np.searchsorted(docs, fates["doc"])
-        outcome[row], keeper[row], similarity[row] = _SEMANTIC, fates["keeper"], fates["similarity"]
+    if inputs["semantic"] is not None:
+        duplicates = read_partition(store, inputs["semantic"], inputs["part"])
+        row = np.searchsorted(docs, duplicates["doc"])
+        outcome[row], keeper[row], similarity[row] = _SEMANTIC, duplicates["keeper"], duplicates["similarity"]
     if inputs["drops"] is not None:
         drops = read_partition(store, inputs["drops"], inputs["part"])
         row = np.searchsorted(docs, drops["doc"])

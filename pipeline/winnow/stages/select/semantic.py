@@ -138,7 +138,7 @@ def plan_keepers(candidates: Json, records: list[Record], partitions: int, start
 
 
 def run_keepers(unit: Unit, workspace: Workspace) -> None:
-    """Choose keepers in one partition and send every removed document's fate back to its part."""
+    """Choose keepers in one partition and send every removed document's decision back to its part."""
     settings, inputs = workspace.settings, unit.inputs
     columns = read_partition(workspace.store, inputs["candidates"], inputs["partition"])
     order = ranking(columns, settings["keep"])
@@ -150,7 +150,7 @@ def run_keepers(unit: Unit, workspace: Workspace) -> None:
     removed = removed[np.argsort(docs[removed])]
     starts = np.array([e["first_doc"] for e in read_listing(workspace.store, inputs["starts"])], np.uint64)
     part = np.searchsorted(starts, docs[removed], side="right") - 1
-    fates = {"doc": docs[removed], "keeper": docs[kept_by[removed]], "similarity": cosine[removed]}
-    exchange_output(workspace, "fates", part, fates, len(starts))
+    decisions = {"doc": docs[removed], "keeper": docs[kept_by[removed]], "similarity": cosine[removed]}
+    exchange_output(workspace, "member_decisions", part, decisions, len(starts))
     workspace.count("compared", len(docs))
     workspace.count("removed", len(removed))

@@ -15,21 +15,21 @@ from winnow.tokens.vocabulary import Vocabulary
 
 
 def row_extras(vocabulary: Vocabulary, row: str, marks: str | None) -> Json:
-    """Settings of the shards stage that :func:`finish_rows` reads; none for rows that need nothing of it.
+    """Settings of the shards stage that :func:`postprocess_rows` reads; None and False where it has nothing to do.
 
     Args:
         vocabulary: of the run.
         row: kind of rows.
         marks: column that the marks of tokens become, or None where tokens have none.
     """
-    extras: Json = {}
-    if marks is not None:
-        extras |= {"marks": marks, "dtype": np.dtype(vocabulary.dtype).name}
-    if vocabulary.padding is not None:
-        extras |= {"padding": vocabulary.padding, "keeps_last_token": row == "document"}
-        if row == "document" and marks is None:
-            extras["token_type_ids"] = True
-    return extras
+    padded = vocabulary.padding is not None
+    return {
+        "marks": marks,
+        "dtype": np.dtype(vocabulary.dtype).name,
+        "padding": vocabulary.padding,
+        "keeps_last_token": padded and row == "document",
+        "token_type_ids": padded and row == "document" and marks is None,
+    }
 
 
 def mark_document_ends(packed: PackedRows, documents: Documents, document: NDArray[np.int64], settings: Json) -> None:
@@ -41,23 +41,23 @@ def mark_document_ends(packed: PackedRows, documents: Documents, document: NDArr
         document: int64[P], the document of each piece.
         settings: of the shards stage.
     """
-    if "marks" not in settings or packed.doc_starts is None:
+    if settings["marks"] is None or packed.doc_starts is None:
         return
     ends = packed.doc_starts + packed.pieces.astype(np.int64) == documents.lengths[document] + 1
     mark_ends(packed.rows, packed.pieces, packed.offsets, ends & (documents.end_marks[document] == 1))
 
 
 def postprocess_rows(packed: PackedRows, settings: Json) -> PackedRows:
-    """Rows as they are written. Rows of settings without any of :func:`row_extras` stay as they are."""
+    """Rows as they are written: marks in a column of their own, padding as the vocabulary has it."""
     rows, columns = packed.rows, dict[str, NDArray[Any]](packed.columns)
-    if "marks" in settings:
+    if settings["marks"] is not None:
         rows, columns[settings["marks"]] = split_marks(rows, np.dtype(settings["dtype"]))
-    if "padding" in settings:
+    if settings["padding"] is not None:
         held = text_mask(packed.pieces, packed.offsets, rows.shape[1])
         if settings["keeps_last_token"] and rows.shape[1]:
             _end_full_rows(rows, held, columns, settings)
         rows[held == 0] = settings["padding"]
-        if settings.get("token_type_ids"):
+        if settings["token_type_ids"]:
             columns["token_type_ids"] = np.zeros(rows.shape, np.uint8)
     return packed._replace(rows=rows, columns=columns)
 

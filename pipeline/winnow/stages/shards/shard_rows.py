@@ -128,6 +128,6 @@ def _fill(workspace: Workspace, documents: Documents, pieces: Pieces, payload: P
         doc_starts=pieces.start.astype(np.uint32),
     )
     mark_document_ends(packed, documents, document, settings)
-    if settings.get("labelled"):  # rows of whole documents: a piece is a row
+    if settings["labelled"]:  # rows of whole documents: a piece is a row
         packed = packed._replace(labels=documents.labels[document].astype(np.int64))
     return packed

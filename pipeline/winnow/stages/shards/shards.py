@@ -45,7 +45,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         "versions": _versions(config),
         **outside_formats(config.ordered_formats),
         **row_extras(vocabulary, config.row, marks),
-        **({"labelled": True} if labelled else {}),
+        "labelled": labelled,
     }
     return Stage("shards", 3, settings, run)
 
@@ -63,7 +63,7 @@ def written_columns(
 ) -> list[str]:
     """Further columns of the shards, those included that follow from the sources and the vocabulary."""
     extras = row_extras(vocabulary, config.row, marks)
-    more = [extras["marks"]] if marks else ["token_type_ids"] if extras.get("token_type_ids") else []
+    more = [extras["marks"]] if marks else ["token_type_ids"] if extras["token_type_ids"] else []
     more += [LABEL] if labelled else []
     return [*config.row_columns, *(name for name in more if name not in config.row_columns)]
 

@@ -26,19 +26,15 @@ from winnow.tokens.vocabulary import Vocabulary
 def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | None = None) -> Stage:
     """The stage; the vocabulary's hash is part of what its results depend on.
 
-    ``structured`` is there in runs with marks: the settings of :func:`encode_structured`.
+    ``structured`` are the settings of :func:`encode_structured`; None in runs without marks.
     """
     how = {"check_share", "cache_mb"}  # they change no id
-    unset = {name for name in ("lowercase", "first_token", "added_tokens") if not getattr(config, name)}
-    unset -= {"lowercase"} if config.lowercase is False else set()
-    unset -= {"first_token"} if config.first_token == "" else set()
     settings = {
-        "config": config.model_dump(exclude=how | unset) | {"encoding": without_pin(config.encoding)},
+        "config": config.model_dump(exclude=how) | {"encoding": without_pin(config.encoding)},
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
+        "structured": structured,
     }
-    if structured is not None:
-        settings["structured"] = structured
     return Stage("tokenise", 1, settings, run, config.model_dump(include={*how, "encoding"}))
 
 
@@ -54,7 +50,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
         tokeniser = _tokeniser(orjson.dumps(config))
     survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
-    structured = workspace.settings.get("structured")
+    structured = workspace.settings["structured"]
     ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
         columns = ["doc", "text", "source", *([f"keep.{STRUCTURE}"] if structured else [])]
