@@ -43,4 +43,4 @@ def _metric(name: str) -> Any:
     from ray.util.metrics import Counter, Gauge  # noqa: PLC0415 - it is loaded
 
     kind: Any = Gauge if name in _GAUGES else Counter
-    return kind(name, inputs=NAMES[name], tag_keys=("stage",))
+    return kind(name, description=NAMES[name], tag_keys=("stage",))
