@@ -48,8 +48,8 @@ BREAKS = (
         "decide reads the verdicts twice",
         6,
         "winnow.stages.decide.decide",
-        "    split = _splits(unit, workspace, fates)",
-        '    split = _splits(unit, workspace, fates)\n    read_parquet(store, description["verdicts"])',
+        "    split = _splits(unit, workspace, decisions)",
+        '    split = _splits(unit, workspace, decisions)\n    read_parquet(store, inputs["verdicts"])',
         COUNTED,
     ),
     Break(

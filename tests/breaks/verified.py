@@ -7,8 +7,8 @@ BREAKS = (
         "splits are drawn by document",
         3,
         "winnow.stages.decide.decide",
-        "return draw_splits(fates.group, np.array",
-        "return draw_splits(fates.docs, np.array",
+        "return draw_splits(decisions.group, np.array",
+        "return draw_splits(decisions.docs, np.array",
         ("tests/e2e/test_splits.py",),
     ),
     Break(
