@@ -207,7 +207,10 @@ BREAKS = (
         "winnow.index.folder",
         "if own is None and pin.segments == live:",
         "if own is None:",
-        ("tests/e2e/test_nights.py",),
+        (
+            "tests/e2e/test_nights.py::test_a_failed_run_leaves_the_index_alone_and_is_pinned_anew_when_others_went_on",
+            "tests/e2e/test_nights.py::test_a_pin_is_renewed_when_the_index_lost_a_segment_before_the_run_committed",
+        ),
     ),
     Break(
         "a run is appended to the index twice",
@@ -218,12 +221,12 @@ BREAKS = (
         ("tests/e2e/test_nights.py",),
     ),
     Break(
-        "a take-over does not look at what it took",
+        "a lease that was renewed meanwhile is not put back",
         4,
         "winnow.storage.local_store",
-        "return moved == judged and self.create_exclusive(relative, data)",
-        "return self.create_exclusive(relative, data)",
-        ("tests/engine/test_lease.py", "tests/engine/test_object_store.py"),
+        "            self.create_exclusive(relative, moved)\n",
+        "            pass\n",
+        ("tests/engine/test_object_store.py::test_only_what_was_judged_is_taken_over",),
     ),
     Break(
         "a file appears before it is whole in the cache",

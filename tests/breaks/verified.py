@@ -49,7 +49,7 @@ BREAKS = (
         "winnow.dedup.keeper_search",
         "return float(share) if share >= threshold else -1.0",
         "return float(share) if share > threshold else -1.0",
-        ("tests/dedup/test_keepers.py",),
+        ("tests/e2e/test_threshold.py",),
     ),
     Break(
         "exact verification takes the estimate's word",
@@ -177,7 +177,7 @@ BREAKS = (
         "winnow.audit.removed",
         "if keeper_rows.outcome[keeper] != KEPT:",
         "if keeper_rows.outcome[keeper] < 0:",
-        ("tests/audit/test_dedup_audit.py",),
+        ("tests/audit/test_dedup_audit.py::test_a_broken_guarantee_is_seen",),
     ),
     Break(
         "an audit believes the recorded similarity",
@@ -185,7 +185,7 @@ BREAKS = (
         "winnow.audit.removed",
         "        elif not abs(verified - recorded) <= _RECORDED:",
         "        elif not abs(recorded - recorded) <= _RECORDED:",
-        ("tests/audit/test_dedup_audit.py",),
+        ("tests/audit/test_dedup_audit.py::test_a_broken_guarantee_is_seen",),
     ),
     Break(
         "an earlier run's links join across its segments",
@@ -217,7 +217,7 @@ BREAKS = (
         "winnow.tokens.tokeniser",
         "            tokenised = self._encode(texts, self.reference)",
         "            pass",
-        ("tests/tokens/test_tokeniser.py",),
+        ("tests/tokens/test_tokeniser.py::test_mismatch_makes_the_reference_encode_the_batch",),
     ),
     Break(
         "the sample that is checked is only the first document",
@@ -225,7 +225,7 @@ BREAKS = (
         "winnow.tokens.tokeniser",
         "if row == 0 or xxhash",
         "if row == 0 or limit < 0 < xxhash",
-        ("tests/tokens/test_tokeniser.py",),
+        ("tests/tokens/test_tokeniser.py::test_sample_is_the_first_document_and_a_share_by_content",),
     ),
     Break(
         "long texts are joined one token short",
@@ -297,7 +297,7 @@ BREAKS = (
         "winnow.dedup.index",
         "        groups[linked] = stored[earlier][place[linked]]",
         "        pass",
-        ("tests/e2e/test_nights.py",),
+        ("tests/dedup/test_index.py",),
     ),
     Break(
         "every night's components have the groups of the first",
@@ -305,7 +305,7 @@ BREAKS = (
         "winnow.dedup.index",
         "np.uint64(segment * _SALT & 0xFFFF_FFFF_FFFF_FFFF)",
         "np.uint64(0)",
-        ("tests/e2e/test_nights.py",),
+        ("tests/dedup/test_index.py",),
     ),
     Break(
         "a short list of keys misses the last key of the index",
@@ -313,7 +313,7 @@ BREAKS = (
         "winnow.dedup.index",
         "place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)",
         "place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 2, 0))",
-        ("tests/e2e/test_nights.py",),
+        ("tests/dedup/test_index.py",),
     ),
     Break(
         "an audit of splits overlooks pairs at the threshold",
