@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.config.config import parse_config
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.engine import Engine
 from winnow.engine.exchange import ExchangeFile
 from winnow.engine.records import Record, Unit

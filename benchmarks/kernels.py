@@ -43,7 +43,8 @@ from benchmarks.measuring import (
 )
 from benchmarks.shuffling import Documents, Shuffling
 from tests.support.specification import signals
-from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.minhash import signatures
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.shingles import shingle_hashes
 from winnow.numeric.radix import sort_pairs
 from winnow.shards.formats.formats import FORMATS
@@ -54,11 +55,13 @@ from winnow.sources.source import SourceConfig
 from winnow.stages.shards.shard_files import write_format
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.text.characters import TERMINAL_PUNCTUATION
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
 from winnow.text.lines.config import LinesConfig
 from winnow.text.lines.counts import LineCounter
 from winnow.text.lines.removal import KnownLines, LineRemover
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 from winnow.text.signals.signals import measure
 from winnow.text.words import hash_words
 from winnow.tokens.config import TokeniserConfig

@@ -16,7 +16,8 @@ import pyarrow as pa
 from py3langid import langid
 
 from benchmarks.measuring import add_corpus, corpus_files, one_core, read_texts
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
 
 SAMPLE = 200
 

@@ -17,7 +17,8 @@ import ftfy
 import pyarrow as pa
 
 from benchmarks.measuring import add_corpus, corpus_files, even_sample, one_core, read_texts
-from winnow.text.normalise.normalise import NormaliseConfig, NormalisedTexts, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import NormalisedTexts, Normaliser
 
 REPEATS = 5
 REFERENCE_BYTES = 3_000_000

@@ -21,7 +21,7 @@ import pyarrow as pa
 from benchmarks.measuring import add_corpus, batches, corpus_files, one_core, read_texts
 from winnow.config.config import parse_config
 from winnow.config.operators import pin_operators
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.records import Unit
 from winnow.engine.stage import run_unit
 from winnow.operators.apply import Applier

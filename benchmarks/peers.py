@@ -26,10 +26,14 @@ import pyarrow as pa
 from benchmarks.measuring import add_corpus, corpus_files, even_rows, median_seconds, one_core, read_texts, text_bytes
 from winnow.dedup.bands import band_keys, group_edges
 from winnow.dedup.config import DedupConfig
-from winnow.dedup.minhash import MinHashConfig, signatures
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
-from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
+from winnow.dedup.minhash import signatures
+from winnow.dedup.minhash_config import MinHashConfig
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
+from winnow.text.rules.config import RULE_NAMES, RulesConfig
+from winnow.text.rules.rules import evaluate
 from winnow.text.signals.signals import measure
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.tokeniser import Tokeniser

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.runs.state import load_run
-from winnow.shards.packing.best_fit import BestFitConfig, pack_best_fit
+from winnow.shards.packing.best_fit import pack_best_fit
+from winnow.shards.packing.config import BestFitConfig
 from winnow.shards.packing.pieces import Pieces, account, joined
 from winnow.shards.packing.windows import document_rows, document_windows, num_windows, stream_losses, stream_windows
 from winnow.stages.shards.row_groups import read_groups

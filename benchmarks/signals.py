@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
-from winnow.text.rules.rules import RulesConfig, evaluate
+from winnow.text.rules.config import RulesConfig
+from winnow.text.rules.rules import evaluate
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.scan import scan
 from winnow.text.signals.signals import measure

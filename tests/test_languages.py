@@ -1,7 +1,8 @@
 import pytest
 
 from winnow.text.language.codes import LANGUAGES, nearest_code
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
 
 
 def test_the_list_is_what_the_model_can_say():

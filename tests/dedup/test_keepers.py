@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from winnow.dedup import keeper_search
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.dedup.keepers import choose_keepers
-from winnow.dedup.minhash import EMPTY, MinHashConfig, _premix, permutations
+from winnow.dedup.minhash import EMPTY, _premix, permutations
+from winnow.dedup.minhash_config import MinHashConfig
 
 
 def slow_keepers(rank, offsets, signed, counts, hashes, threshold, already_kept, similar=None):

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from winnow.dedup.minhash import EMPTY, MinHashConfig, has_shingles, permutations, signatures
+from winnow.dedup.minhash import EMPTY, has_shingles, permutations, signatures
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.shingles import BLOCK_SHINGLES, shingle_counts, shingle_hashes
 from winnow.dedup.signature_check import first_difference, sampled_documents
 

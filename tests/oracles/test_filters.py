@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from winnow.text.rules.rules import RulesConfig, evaluate
+from winnow.text.rules.config import RulesConfig
+from winnow.text.rules.rules import evaluate
 from winnow.text.signals.signals import measure
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracles" / "oracle_filters.jsonl"

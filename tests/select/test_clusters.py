@@ -5,7 +5,8 @@ import pytest
 
 from tests.support.vectors import blobs
 from winnow.select.backends import nearest_centres
-from winnow.select.clusters import ClustersConfig, _repair, _shares, fit_centres, number_of_clusters
+from winnow.select.clusters import _repair, _shares, fit_centres, number_of_clusters
+from winnow.select.step_configs import ClustersConfig
 from winnow.select.vectors import has_vector, stored_vectors, unit_rows
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.grams import buckets_of
-from winnow.select.importance import ImportanceConfig, divergence, importance_log_weights, log_ratio
+from winnow.select.importance import divergence, importance_log_weights, log_ratio
 from winnow.select.kernels.grams import gram_counts, gram_weights
+from winnow.select.step_configs import ImportanceConfig
 from winnow.text.words import hash_words
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.select.sampling import SampleConfig, draw_sample
+from winnow.select.sampling import draw_sample
+from winnow.select.step_configs import SampleConfig
 
 
 def corpus(count: int, seed: int = 0):

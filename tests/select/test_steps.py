@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.select.prototypes import nearest_to_centre
-from winnow.select.sampling import SampleConfig
+from winnow.select.step_configs import SampleConfig
 from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
 
 OFF = StepsConfig(

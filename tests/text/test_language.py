@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from py3langid import langid
 
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
 from winnow.text.language.kernel import CHARACTER_FLAGS, COMPOSED, NOT_SURE, best_columns, prefixes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
@@ -175,7 +176,9 @@ def test_prefix_ends():
 
 
 def test_a_model_of_another_kind_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr("winnow.numeric.jit.CACHE_FOLDER", str(tmp_path))  # the model is read, not found prepared
+    monkeypatch.setattr(
+        "winnow.numeric.cache_folder.CACHE_FOLDER", str(tmp_path)
+    )  # the model is read, not found prepared
     model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
     model.nb_ptc = model.nb_ptc[:10].astype(np.float32) + np.float32(0.0001)
     monkeypatch.setattr(langid.LanguageIdentifier, "from_model_file", lambda path: model)

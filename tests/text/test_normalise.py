@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CORPUS_FILES = sorted((SHARED / "corpus").glob("[01]*.jsonl.zst"))

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 from ftfy import chardata
 
+from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.normalise.encoding import encoding_is_idle, evidence, named_characters
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.normalise import Normaliser
 
 EVIDENCE = np.zeros(0x10000, np.uint64)
 for _character in named_characters():

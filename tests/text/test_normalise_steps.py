@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 
 CASES = [
     ("lowercase", "ÀB Σας İ ẞ", "àb σας i̇ ß"),

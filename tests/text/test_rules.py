@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 import zstandard
 
-from winnow.text.rules.rules import RULE_NAMES, RulesConfig, evaluate
+from winnow.text.rules.config import RULE_NAMES, RulesConfig
+from winnow.text.rules.rules import evaluate
 from winnow.text.signals.signals import SIGNALS, measure
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

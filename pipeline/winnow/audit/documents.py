@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.dedup.config import DedupConfig
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.errors import ConfigError
 from winnow.finished.texts import parts_holding
 from winnow.flow.records import RunRecords

@@ -27,7 +27,8 @@ from winnow.audit.documents import (
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles_of, take_sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
-from winnow.dedup.minhash import MinHashConfig, has_shingles
+from winnow.dedup.minhash import has_shingles
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.finished.texts import read_texts
 from winnow.flow.records import RunRecords
 from winnow.text.words import hash_words

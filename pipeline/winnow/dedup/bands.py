@@ -12,7 +12,8 @@ Legend: N documents, P permutations, K (key, document) pairs, E edges.
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.dedup.minhash import MinHashConfig, has_shingles
+from winnow.dedup.minhash import has_shingles
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.numeric.jit import kernel
 from winnow.numeric.radix import sort_pairs
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from winnow.dedup.banding import LEAST_CHANCE, WANTED_CHANCE, chance_to_meet, choose_bands
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.verification import Verification, Verify, verification
 from winnow.section import Section
 from winnow.text.lines.config import LinesConfig

@@ -10,15 +10,12 @@ datasketch 2.0 (``affine32``: MurmurHash3's 32-bit finaliser, then an affine map
 Legend: N documents, W words, P permutations.
 """
 
-from typing import Annotated, Literal, Self
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.shingles import BLOCK_SHINGLES, hash_block
 from winnow.numeric.jit import kernel
-from winnow.section import Section
 
 EMPTY = np.uint32(0xFFFFFFFF)
 """Every entry of the signature of a document without shingles, as in datasketch."""
@@ -26,60 +23,6 @@ EMPTY = np.uint32(0xFFFFFFFF)
 _MURMUR_1 = np.uint32(0x85EBCA6B)
 _MURMUR_2 = np.uint32(0xC2B2AE35)
 _TOGETHER = 8  # shingles folded per pass over the permutations: 8 broadcasts fit the registers of AVX2 and AVX-512
-
-
-class MinHashConfig(Section):
-    """Signatures and bands of near-duplicate removal."""
-
-    num_perm: int = Field(default=256, ge=1, le=65536)
-    """Entries a signature, 4 bytes each. More is a finer estimate: standard error 0.025 at 0.8 for 256."""
-
-    bands: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Bands exchanged a document; `auto`, with `rows`, finds 99 % of the pairs at `dedup.threshold` (32 bands of 8 rows
-    at 0.8). More bands find less similar pairs, and cost exchange volume."""
-
-    rows: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Signature entries in a band. More rows find only more similar pairs."""
-
-    ngram: int = Field(default=5, ge=1, le=64)
-    """Words in a shingle."""
-
-    seed: int = Field(default=1, ge=0, le=2**32 - 1)
-    """Seed of the permutations; 1 is datasketch's own. Signatures of different seeds cannot be compared."""
-
-    @model_validator(mode="after")
-    def _bands_fit(self) -> Self:
-        if self.bands == "auto" and self.rows == "auto":
-            return self
-        if self.bands == "auto" or self.rows == "auto":
-            given, other = ("rows", "bands") if self.bands == "auto" else ("bands", "rows")
-            raise ValueError(f"{given} is given and {other} is not, but one follows from the other; give both or none")
-        if self.bands * self.rows > self.num_perm:
-            raise ValueError(
-                f"bands x rows ({self.bands} x {self.rows} = {self.bands * self.rows}) must not exceed "
-                f"num_perm ({self.num_perm}); raise num_perm or lower bands or rows"
-            )
-        return self
-
-    @property
-    def num_bands(self) -> int:
-        """`bands`, once it is a number."""
-        return self._number(self.bands)
-
-    @property
-    def band_rows(self) -> int:
-        """`rows`, once it is a number."""
-        return self._number(self.rows)
-
-    @property
-    def signature_settings(self) -> dict[str, int]:
-        """What a signature depends on; bands are cut from it later."""
-        return {"num_perm": self.num_perm, "ngram": self.ngram, "seed": self.seed}
-
-    def _number(self, setting: int | str) -> int:
-        if isinstance(setting, str):
-            raise ValueError("bands and rows are auto: DedupConfig chooses them, by its threshold; take its minhash")
-        return setting
 
 
 def permutations(num_perm: int, seed: int) -> NDArray[np.uint32]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.shingles import shingle_counts, shingle_hashes
 
 CHECKED_SHARE = 1 / 4096

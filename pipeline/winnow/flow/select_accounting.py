@@ -6,7 +6,8 @@ from winnow.engine.records import Json, Record, total, totals_under
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart
 from winnow.schemas import SEMANTIC_DUPLICATE
-from winnow.select.quality import QualityConfig, share_kept
+from winnow.select.quality import share_kept
+from winnow.select.step_configs import QualityConfig
 from winnow.select.steps import DROP_RULES
 from winnow.stages.select.quality import histogram_of
 

@@ -4,9 +4,7 @@ from winnow.engine.records import Record, Unit, total, totals_under
 from winnow.errors import InputError
 from winnow.flow.context import RunContext
 from winnow.select.encoder_config import EncoderConfig
-from winnow.select.examples import ExamplesConfig
-from winnow.select.importance import TARGET, ImportanceConfig
-from winnow.select.quality import QualityConfig
+from winnow.select.step_configs import TARGET, ExamplesConfig, ImportanceConfig, QualityConfig
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.select import importance, quality
 from winnow.stages.select.examples import check_faults, has_fault, plan_examples

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.numeric.jit import CACHE_FOLDER
+from winnow.numeric.cache_folder import CACHE_FOLDER
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -8,9 +8,6 @@ on with the old code. So the cache folder is named by a hash of all packages tha
 """
 
 import fcntl
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,35 +16,8 @@ import numba
 from numba import njit
 from numba.core.caching import UserProvidedCacheLocator
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
+from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER
 
-
-def _cache_folder() -> str:
-    """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
-    digest = hashlib.blake2b(digest_size=8)
-    here = _PACKAGE
-    for package in _KERNEL_PACKAGES:
-        found = here.glob(f"{package}/*.py") if package.startswith("shards") else (here / package).rglob("*.py")
-        for source in sorted(found):
-            digest.update(source.read_bytes())
-    name = f"winnow-kernels-{digest.hexdigest()}"
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    for parent in (os.environ.get("NUMBA_CACHE_DIR"), user_cache):
-        if not parent:
-            continue
-        folder = Path(parent) / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return str(folder)
-    return str(Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}")
-
-
-CACHE_FOLDER = _cache_folder()
-"""Where this node keeps compiled kernels."""
 numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
 
 

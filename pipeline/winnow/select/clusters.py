@@ -11,15 +11,14 @@ Legend: N vectors, D dimensions, K centres.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from winnow.section import Section
 from winnow.select.backends import vectors_on
 from winnow.select.nearest import HostVectors, Vectors
+from winnow.select.step_configs import ClustersConfig
 from winnow.select.vectors import unit_rows
 
 MOST_CLUSTERS_AUTO = 50_000
@@ -27,24 +26,6 @@ TWO_LEVELS_FROM = 4_096
 """From so many centres on, `levels: auto` clusters the clusters."""
 COARSE_ROUNDS, DIVIDING_ROUNDS, NEAR_GROUPS = 10, 5, 8
 """Of two levels: rounds of the coarse clusters and of each one's division; coarse clusters that a vector looks into."""
-
-
-class ClustersConfig(Section):
-    """Groups of documents with near vectors."""
-
-    number: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """How many clusters; `auto` is the square root of the number of documents, at most 50,000. With fewer documents
-    than clusters, every document is a cluster."""
-    fit_documents: int = Field(200_000, ge=1)
-    """Documents that the centres are fitted on, drawn by hash; at least eight a cluster are taken."""
-    iterations: int = Field(20, ge=1)
-    """Rounds of k-means at most; it ends sooner when no document changes its cluster."""
-    levels: Literal["auto", 1, 2] = "auto"
-    """2 = first about sqrt(number) coarse clusters, then each is divided. `auto` is 2 from 4,096 clusters on."""
-    seed: int = 0
-    """Of the hash that draws the sample and the first centres."""
-    centres: str | None = Field(None, min_length=1)
-    """A file of centres (`clusters.npy` of `winnow export embeddings`) to use instead of fitting new ones."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from typing import Any
 from pydantic import field_validator, model_validator
 
 from winnow.section import Section
-from winnow.select.clusters import ClustersConfig
 from winnow.select.encoder_config import EncoderConfig
-from winnow.select.examples import ExamplesConfig
-from winnow.select.importance import ImportanceConfig
-from winnow.select.prototypes import PrototypesConfig
-from winnow.select.quality import QualityConfig
-from winnow.select.sampling import SampleConfig
-from winnow.select.semantic import SemanticConfig
+from winnow.select.step_configs import (
+    ClustersConfig,
+    ExamplesConfig,
+    ImportanceConfig,
+    PrototypesConfig,
+    QualityConfig,
+    SampleConfig,
+    SemanticConfig,
+)
 
 
 class SelectConfig(Section):

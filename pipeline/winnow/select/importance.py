@@ -24,33 +24,6 @@ Legend: N documents, K buckets.
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-
-from winnow.section import Section
-from winnow.select.examples import ExamplesConfig
-
-TARGET = "select.importance.target"
-"""The setting that names the target's files, and so the name of that set."""
-
-
-class ImportanceConfig(Section):
-    """Draw documents by how much likelier they are in a target set than in the corpus."""
-
-    target: ExamplesConfig
-    """Files of texts that the sample should be like: a path, a list of paths, or settings of reading."""
-    buckets: int = Field(10_000, ge=16, le=1 << 24)
-    """Hash buckets of words and word pairs."""
-    smoothing: float = Field(1.0, ge=1e-9, le=1e9)
-    """Counts added to the target, a bucket on the average, spread as in the corpus."""
-    max_features: int | None = Field(200, ge=1)
-    """Features (words and word pairs) that a document counts for at most; the sum of a longer one is scaled down to so
-    many. Smaller values draw more evenly. None weighs by the whole sum, as published, for corpora of short texts or of
-    equal lengths."""
-
-    @property
-    def example_sets(self) -> dict[str, ExamplesConfig]:
-        """Its example files, by the setting that names them."""
-        return {TARGET: self.target}
 
 
 def log_ratio(target: NDArray[np.int64], corpus: NDArray[np.int64], smoothing: float) -> NDArray[np.float64]:

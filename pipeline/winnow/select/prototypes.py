@@ -10,17 +10,8 @@ Legend: N documents.
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from winnow.numeric.equal_runs import equal_runs
-from winnow.section import Section
-
-
-class PrototypesConfig(Section):
-    """Drop what is most ordinary."""
-
-    drop_share: float = Field(0.2, gt=0, lt=1)
-    """Share of each cluster's documents to drop, those nearest to the centre first; rounded down."""
 
 
 def nearest_to_centre(

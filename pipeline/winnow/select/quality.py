@@ -11,18 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import Field
 
 from winnow.errors import ExamplesError
-from winnow.section import Section
-from winnow.select.examples import ExamplesConfig
 from winnow.select.logistic import fit_line, margins, probability
 from winnow.select.vectors import BLOCK_ROWS, has_vector, unit_rows
 from winnow.shards.order import keyed_hash
 
 _TAG = 0x7175616C  # "qual": the draw of held-out examples shares no keys with other draws
-POSITIVE, NEGATIVE = "select.quality.positive", "select.quality.negative"
-"""The settings that name the files of good and of bad examples, and so the names of these sets."""
 FEWEST_EXAMPLES = 10
 """Of each class, after repeated and contradictory ones have gone; fewer say nothing."""
 BINS = 100
@@ -31,32 +26,6 @@ GRID: NDArray[np.float64] = np.arange(1, BINS) / BINS
 """Thresholds that the curve can be read at."""
 NEARLY_CERTAIN = 1e-12
 """Odds are limited so far from 0 and 1."""
-
-
-class QualityConfig(Section):
-    """Judge documents by examples of good and bad ones."""
-
-    positive: ExamplesConfig
-    """Files of texts that are wanted: a path, a list of paths, or settings of reading."""
-    negative: ExamplesConfig
-    """Files of texts that are not."""
-    threshold: float | None = Field(None, ge=0, le=1)
-    """Documents below this quality (0 to 1) are left out; None leaves none out. Look at the curve first: `winnow select
-    CONFIG --explore`."""
-    temperature: float | None = Field(None, ge=1e-6, le=1e9)
-    """In the draw of `sample`, a document's weight is its odds, quality / (1 - quality), to the power 1 / temperature;
-    None does not look at quality there."""
-    validation_share: float = Field(0.2, gt=0, lt=1)
-    """Share of the examples of each class that judge the head and do not train it."""
-    l2: float = Field(1.0, ge=1e-12, le=1e12)
-    """Strength of the penalty on the head's weights (scikit-learn's 1 / C)."""
-    seed: int = Field(0, ge=0, lt=1 << 63)
-    """Of the draw of held-out examples."""
-
-    @property
-    def example_sets(self) -> dict[str, ExamplesConfig]:
-        """Its example files, by the setting that names them."""
-        return {POSITIVE: self.positive, NEGATIVE: self.negative}
 
 
 @dataclass(frozen=True)

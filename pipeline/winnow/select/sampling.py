@@ -15,32 +15,14 @@ Legend: N documents.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from winnow.section import Section
+from winnow.select.step_configs import SampleConfig
 from winnow.shards.order import keyed_hash, unit_interval
 
 _TAG = 0x627564676574  # "budget": draws share no keys with splits and orders
-
-
-class SampleConfig(Section):
-    """What of the rest goes into the shards."""
-
-    target_tokens: int = Field(ge=1)
-    """Budget in tokens of the shards: ends of documents and copies (`weight`) count. The sample is the most that fits
-    in the order drawn, so it falls short by less than one document; a corpus below the budget is taken whole."""
-    shares: dict[str, Annotated[float, Field(ge=1e-9, le=1e15)]] | None = None
-    """Shares of the budget by source (any positive numbers; every source is named). A source that cannot give its
-    share leaves the rest to the others. None = as large as they are."""
-    cluster_temperature: float | None = Field(None, ge=0, le=1)
-    """Balance between clusters inside a source: a cluster of n tokens weighs n ** temperature. 1 keeps their sizes, 0
-    fills all clusters evenly; None does not look at clusters."""
-    seed: int = Field(0, ge=0)
-    """Of the draw."""
 
 
 @dataclass(frozen=True)

@@ -16,31 +16,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from winnow.numeric.equal_runs import equal_runs
-from winnow.section import Section
 from winnow.select.kernels.greedy import choose_in_block
 from winnow.select.vectors import unit_rows
 
 BLOCK = 1024
 """Documents of one product with another block: its cosines take 4 MB."""
 GREEDY_BLOCK = 512
-
-
-class SemanticConfig(Section):
-    """Documents that say the same in other words."""
-
-    epsilon: float = Field(0.05, gt=0, lt=1)
-    """A document is removed when its cosine with a kept one is at least 1 - epsilon; look at
-    `winnow select --explore` first: the right value depends on the encoder."""
-    neighbours: int = Field(2, ge=0, le=64)
-    """Other clusters at most that a document near a border is compared with; 0 looks inside clusters only."""
-
-    @property
-    def threshold(self) -> float:
-        """Smallest cosine of a duplicate."""
-        return 1.0 - self.epsilon
 
 
 def visited(cosines: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:

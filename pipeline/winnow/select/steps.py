@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from winnow.section import Section
 from winnow.select.prototypes import nearest_to_centre
 from winnow.select.quality import quality_log_weights
-from winnow.select.sampling import SampleConfig, draw_sample
+from winnow.select.sampling import draw_sample
+from winnow.select.step_configs import SampleConfig
 
 BUDGET, QUALITY, PROTOTYPES = range(3)
 DROP_RULES = ("select.budget", "select.quality", "select.prototypes")

@@ -6,8 +6,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 
 from winnow.section import Section
 from winnow.shards.formats.formats import FORMATS, formats_that, formats_with_columns, in_order
-from winnow.shards.packing.best_fit import BestFitConfig
-from winnow.shards.packing.windows import WindowConfig
+from winnow.shards.packing.config import BestFitConfig, WindowConfig
 
 FormatName = Annotated[
     str,

@@ -17,8 +17,9 @@ from winnow.stages.ingest.measure import Part
 from winnow.stages.quantiles import read_cuts
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_parquet
 from winnow.text.config import FilterConfig
+from winnow.text.rules.config import RULE_NAMES
 from winnow.text.rules.registry import BUILT_IN, RULE_SETS
-from winnow.text.rules.rules import RULE_NAMES, Failures, all_names, evaluate, joined
+from winnow.text.rules.rules import Failures, all_names, evaluate, joined
 from winnow.text.rules.signal_rules import Bound, bounds_of, failures_of
 
 EMPTY_RULE = RULE_NAMES.index("empty")

@@ -4,9 +4,9 @@ from typing import Literal
 
 from winnow.operators.config import OperatorConfig
 from winnow.section import Section
-from winnow.text.language.detect import LanguageConfig
-from winnow.text.normalise.normalise import NormaliseConfig
-from winnow.text.rules.rules import RulesConfig
+from winnow.text.language.config import LanguageConfig
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.rules.config import RulesConfig
 
 
 class FilterConfig(RulesConfig):

@@ -8,27 +8,12 @@ Source: Ding and others, "Fewer Truncations Improve Language Modeling" (2024), a
 Legend: N documents, P pieces, L tokens a row.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from winnow.numeric.jit import kernel
-from winnow.section import Section
+from winnow.shards.packing.config import LongDocuments
 from winnow.shards.packing.pieces import Pieces, in_row_order
-
-LongDocuments = Literal["split", "truncate", "drop"]
-
-
-class BestFitConfig(Section):
-    """How `best_fit` packs."""
-
-    long_documents: LongDocuments = "split"
-    """Documents longer than a row: `split` gives full rows and packs the tail, `truncate` keeps the first row's worth,
-    `drop` leaves them out. What is lost is counted."""
-    group_documents: int = Field(16384, ge=1)
-    """Documents packed together: slices of the global order with about this many. Larger groups pad less."""
 
 
 @kernel

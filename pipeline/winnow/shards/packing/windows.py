@@ -7,24 +7,10 @@ length + 1 tokens here.
 Legend: N documents, P pieces, L tokens a row (length + 1), T tokens of the stream.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from winnow.section import Section
 from winnow.shards.packing.pieces import Pieces
-
-
-class WindowConfig(Section):
-    """Where windows begin."""
-
-    stride_tokens: int | None = Field(None, ge=1)
-    """Tokens from one window's begin to the next; none = `sequence_tokens`, so that every token is an input once.
-    Less repeats tokens."""
-    over: Literal["stream", "document"] = "stream"
-    """`stream`: windows run over all documents, joined with end-of-text. `document`: over each document by itself."""
 
 
 def num_windows(tokens: NDArray[np.int64], row_tokens: int, stride: int) -> NDArray[np.int64]:

@@ -1,15 +1,12 @@
 """All input formats. A new one is a file with a ``Reader`` and a line here, or an entry point of another package."""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from winnow.errors import ConfigError
 from winnow.registry import Registry
 
-if TYPE_CHECKING:  # readers know the config of a source, which knows the names here
-    from winnow.sources.readers.reader import Reader
-
-READERS: "Registry[Reader]" = Registry(
+READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a source, which knows the names here
     what="input format",
     kind="winnow.sources.readers.reader:Reader",
     group="winnow.readers",

@@ -4,7 +4,7 @@ import numpy as np
 
 from winnow import schemas
 from winnow.dedup.bands import exchange_rows, group_edges
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace

@@ -13,7 +13,7 @@ from winnow import schemas
 from winnow.dedup.bands import exchange_rows
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.index import first_of_each, indexed_documents, own_groups
-from winnow.dedup.minhash import MinHashConfig
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.exchange import Columns, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace

@@ -30,7 +30,8 @@ from winnow.stages.versions import library_versions
 from winnow.text.lines.config import LinesConfig
 from winnow.text.lines.counts import LineCounter
 from winnow.text.lines.removal import KnownLines, LineRemover
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 
 
 def stage(config: LinesConfig, normalise: NormaliseConfig, runtime: Json) -> Stage:

@@ -19,14 +19,16 @@ import pyarrow as pa
 
 from winnow import schemas
 from winnow.dedup.exact import text_hashes
-from winnow.dedup.minhash import MinHashConfig, signatures
+from winnow.dedup.minhash import signatures
+from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.shingles import shingle_counts
 from winnow.dedup.signature_check import first_difference, sampled_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
-from winnow.numeric.jit import CACHE_FOLDER, compile_once
+from winnow.numeric.cache_folder import CACHE_FOLDER
+from winnow.numeric.jit import compile_once
 from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
@@ -40,9 +42,11 @@ from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_s
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
-from winnow.text.language.detect import LanguageConfig, LanguageIdentifier
+from winnow.text.language.config import LanguageConfig
+from winnow.text.language.detect import LanguageIdentifier
 from winnow.text.lines.config import LinesConfig
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 from winnow.text.signals.signals import SIGNALS, measure
 from winnow.text.words import WordHashes
 

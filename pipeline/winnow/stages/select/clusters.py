@@ -14,9 +14,10 @@ from winnow.engine.records import Json, Output, Record, Unit, total
 from winnow.engine.stage import Accelerated, Stage, Workspace
 from winnow.errors import CentresError
 from winnow.select.backends import nearest_centres
-from winnow.select.clusters import ClustersConfig, fit_centres, number_of_clusters
+from winnow.select.clusters import fit_centres, number_of_clusters
 from winnow.select.encoder import encoder_identity
 from winnow.select.semantic import visited
+from winnow.select.step_configs import ClustersConfig
 from winnow.select.vectors import STORED, device_of_this_process, has_vector
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, exchange_output, ipc_output, list_column_to_2d, read_ipc, read_listing

@@ -16,7 +16,7 @@ from winnow import schemas
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Workspace
 from winnow.errors import InputError
-from winnow.select.examples import ExamplesConfig
+from winnow.select.step_configs import ExamplesConfig
 from winnow.sources.catalogue import InputFile, build_catalogue, list_inputs
 from winnow.sources.read import format_of, read_slice
 from winnow.stages.ingest.measure import note_unreadable
@@ -25,7 +25,8 @@ from winnow.stages.tables import parquet_output
 from winnow.stages.versions import library_versions
 from winnow.storage.config import StorageConfig
 from winnow.storage.store import Store
-from winnow.text.normalise.normalise import NormaliseConfig, Normaliser
+from winnow.text.normalise.config import NormaliseConfig
+from winnow.text.normalise.normalise import Normaliser
 
 
 def list_examples(

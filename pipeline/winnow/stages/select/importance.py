@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
-from winnow.select.importance import ImportanceConfig, divergence, log_ratio
+from winnow.select.importance import divergence, log_ratio
 from winnow.select.kernels.grams import gram_counts, gram_weights
+from winnow.select.step_configs import ImportanceConfig
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.select.examples import read_examples, reading_settings
 from winnow.stages.tables import column_to_numpy, ipc_output, parquet_batches, read_ipc, read_listing
-from winnow.text.normalise.normalise import NormaliseConfig
+from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.words import hash_words
 
 COUNTS = pa.schema([("count", pa.int64())])

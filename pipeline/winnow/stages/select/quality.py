@@ -14,17 +14,8 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.errors import ExamplesError
 from winnow.select.encoder_config import EncoderConfig
-from winnow.select.quality import (
-    BINS,
-    GRID,
-    POSITIVE,
-    Head,
-    QualityConfig,
-    fit_head,
-    histogram,
-    usable_examples,
-    validate,
-)
+from winnow.select.quality import BINS, GRID, Head, fit_head, histogram, usable_examples, validate
+from winnow.select.step_configs import POSITIVE, QualityConfig
 from winnow.select.vectors import has_vector
 from winnow.stages.ingest.measure import Part
 from winnow.stages.select import embed
@@ -32,7 +23,7 @@ from winnow.stages.select.examples import read_examples, reading_settings
 from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, parquet_output, read_ipc, read_listing
 from winnow.storage.config import StorageConfig
 from winnow.storage.store import Draft
-from winnow.text.normalise.normalise import NormaliseConfig
+from winnow.text.normalise.config import NormaliseConfig
 
 DOCUMENTS = pa.schema([("doc", pa.uint64()), ("text", pa.large_string())])
 SURVIVORS = pa.schema([("doc", pa.uint64())])

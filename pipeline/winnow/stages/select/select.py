@@ -13,7 +13,8 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.select.steps import DROP_RULES
 from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
 from winnow.stages.tables import column_to_numpy, read_parquet, read_partition
-from winnow.text.rules.rules import RULE_NAMES, all_names
+from winnow.text.rules.config import RULE_NAMES
+from winnow.text.rules.rules import all_names
 
 _SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DUPLICATE, schemas.SAMPLED_OUT))
 

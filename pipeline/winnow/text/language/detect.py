@@ -21,11 +21,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from py3langid import langid
-from pydantic import Field
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.cached_arrays import Arrays, prepared_arrays
-from winnow.section import Section
+from winnow.text.language.config import LanguageConfig
 from winnow.text.language.kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, prefixes
 
 _SCALE = 512
@@ -34,13 +33,6 @@ _SCALE = 512
 
 _PADDING = 32
 """Columns of the weights come in multiples of this."""
-
-
-class LanguageConfig(Section):
-    """How a document's language is found."""
-
-    characters: int = Field(default=2000, ge=1, le=100_000)
-    """Characters at the start of a document that are looked at. Raising it costs time in proportion."""
 
 
 class LanguageIdentifier:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
-from winnow.text.lines.config import LinesConfig, is_long, line_key, next_piece, readable_buffers
+from winnow.text.lines.config import LinesConfig
+from winnow.text.lines.line_keys import is_long, line_key, next_piece, readable_buffers
 from winnow.text.signals.bits import pointer_to
 
 _LOW_HALF = np.uint64(0xFFFFFFFF)
