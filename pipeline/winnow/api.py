@@ -1,6 +1,5 @@
 """Winnow in Python: what ``import winnow`` offers (see ``winnow.__all__``)."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,13 +86,9 @@ class Run:
 
     def summary(self) -> str:
         """What the run printed at its end."""
-        from rich.console import Console  # noqa: PLC0415
+        from winnow.report.summary import REPORT  # noqa: PLC0415
 
-        from winnow.report.summary import print_summary  # noqa: PLC0415
-
-        text = io.StringIO()
-        print_summary(self._records, Console(file=text, width=120))
-        return text.getvalue()
+        return REPORT.make(self._records).decode()
 
     def dataset(self, split: str = "train", **settings: Any) -> "ShardDataset":
         """Training batches from the shards of a split: :class:`winnow.ShardDataset` with these settings (needs torch).

@@ -49,6 +49,8 @@ class Config(Section):
     select: SelectConfig | None = None
     """Embedding, semantic duplicates and sampling; `none` takes every document."""
     shards: ShardsConfig = ShardsConfig()
+    steps: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Steps of installed packages (entry points of the group `winnow.steps`) by name, each with its settings."""
     compute: ComputeConfig = ComputeConfig()
     storage: StorageConfig = StorageConfig()
 

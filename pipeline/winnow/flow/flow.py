@@ -1,18 +1,81 @@
 """Which steps there are, in which order. Everything that goes over all steps goes over this list."""
 
-from winnow.errors import BooksError
-from winnow.flow import decide, dedup, filter, index, labels, measure, mixture, select, shards, tokenise
+from winnow.config.config import Config
+from winnow.errors import BooksError, ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, Step
+from winnow.registry import Registry
 
-CLEANING: tuple[Step, ...] = (measure.STEP, labels.STEP, filter.STEP, dedup.STEP, decide.STEP)
+STEPS: Registry[Step] = Registry(
+    what="step",
+    kind="winnow.flow.step:Step",
+    group="winnow.steps",
+    built_in={
+        "measure": "winnow.flow.measure:STEP",
+        "labels": "winnow.flow.labels:STEP",
+        "filter": "winnow.flow.filter:STEP",
+        "dedup": "winnow.flow.dedup:STEP",
+        "decide": "winnow.flow.decide:STEP",
+        "tokenise": "winnow.flow.tokenise:STEP",
+        "select": "winnow.flow.select:STEP",
+        "mixture": "winnow.flow.mixture:STEP",
+        "index": "winnow.flow.index:STEP",
+        "shards": "winnow.flow.shards:STEP",
+    },
+)
+"""All steps, in order. A new one is a file in this folder and its line here, or an entry point of another package: that
+one comes behind the step that its ``after`` names, and runs where the config's `steps` names it."""
+
+
+def _in_order() -> tuple[Step, ...]:
+    """Every step at its place.
+
+    Raises:
+        ConfigError: a step of another package comes behind none that there is.
+    """
+    flow = [STEPS.get(name) for name in STEPS if STEPS.is_built_in(name)]
+    for name in STEPS:
+        if STEPS.is_built_in(name):
+            continue
+        step = STEPS.get(name)
+        places = [number for number, other in enumerate(flow) if other.name == step.after]
+        if not places:
+            raise ConfigError(
+                f"step {name!r} comes behind {step.after!r}, which there is not; its `after` must be one of "
+                f"{', '.join(other.name for other in flow)}"
+            )
+        flow.insert(places[0] + 1, step)
+    return tuple(flow)
+
+
+FLOW = _in_order()
+"""All steps."""
+CLEANING = FLOW[: 1 + [step.name for step in FLOW].index("decide")]
 """From files to decisions: everything that the vocabulary has no part in."""
-FLOW: tuple[Step, ...] = (*CLEANING, tokenise.STEP, select.STEP, mixture.STEP, index.STEP, shards.STEP)
-"""All steps. A new one is a file in this folder and its place here."""
-
 REASONS = {rule: sentence for step in FLOW for rule, sentence in step.reasons.items()}
 """By rule of the ledger that is none of the filter's: how ``why`` tells of it."""
+
+
+def enabled_steps(config: Config) -> list[Step]:
+    """The steps that a run has, in order."""
+    return [
+        step for step in FLOW if step.enabled(config) and (STEPS.is_built_in(step.name) or step.name in config.steps)
+    ]
+
+
+def check_steps(config: Config) -> None:
+    """Look whether every step that the config names is there, before any work is done.
+
+    Raises:
+        ConfigError: one is not, or is always there.
+    """
+    for name in config.steps:
+        STEPS.check(name)
+        if STEPS.is_built_in(name):
+            raise ConfigError(
+                f"steps.{name}: this step is Winnow's own, and has its own section; `steps` is for others"
+            )
 
 
 def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
@@ -21,8 +84,9 @@ def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
     Raises:
         NotReadyError: the engine is dry, and a stage has work left.
     """
+    enabled = enabled_steps(context.config)
     for step in steps:
-        if not step.enabled(context.config):
+        if step not in enabled:
             continue
         step.run(context)
         if step.ledger in context.run.records:
@@ -31,12 +95,12 @@ def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
 
 def stage_names(context: RunContext) -> list[str]:
     """All stages that a run in this context has, in order."""
-    return [name for step in FLOW if step.enabled(context.config) for name in step.stages(context)]
+    return [name for step in enabled_steps(context.config) for name in step.stages(context)]
 
 
 def balances(run: RunRecords) -> list[Balance]:
     """All equations of a run's books."""
-    return [balance for step in FLOW if step.enabled(run.config) for balance in step.balances(run)]
+    return [balance for step in enabled_steps(run.config) for balance in step.balances(run)]
 
 
 def close_books(equations: list[Balance]) -> None:

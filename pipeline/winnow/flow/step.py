@@ -59,6 +59,8 @@ class Step:
     stages: Callable[[RunContext], Sequence[str]]
     """Names of the stages that ``run`` will run in this context, in order."""
     enabled: Callable[[Config], bool] = _always
+    after: str = "select"
+    """Of a step of another package: the step behind which it comes."""
     ledger: str = ""
     """The stage that writes every document's outcome anew, if the step decides any."""
     outcomes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from typing import Any
 
 from winnow import schemas
 from winnow.engine.records import Json
-from winnow.flow.flow import FLOW
+from winnow.flow.flow import STEPS, enabled_steps
 from winnow.flow.records import RunRecords
 from winnow.shards.manifest import manifest_bytes
 from winnow.sources.read import format_of
@@ -37,23 +37,23 @@ def manifest_of(run: RunRecords) -> bytes:
         | _outside_packages(run),
     }
     splits: dict[str, Json] = {}
-    for step in FLOW:
-        if step.enabled(run.config):
-            part = step.manifest(run)
-            manifest |= part.top
-            _add(sources, part.sources)
-            _add(splits, part.splits)
+    for step in enabled_steps(run.config):
+        part = step.manifest(run)
+        manifest |= part.top
+        _add(sources, part.sources)
+        _add(splits, part.splits)
     manifest["shards"]["splits"] = splits
     return manifest_bytes({**manifest, "sources": sources})
 
 
 def _outside_packages(run: RunRecords) -> dict[str, str]:
-    """Packages that brought an input format or a shard format of the run, with their versions."""
+    """Packages that brought an input format, a shard format or a step of the run, with their versions."""
     sources = {source.name: source for source in run.config.sources}
     read = {format_of(file.path, sources[file.source]) for file in run.files}
     found = {name: READERS.origin(name) for name in sorted(read)}
     readers = {f"input format {name}": origin["package"] for name, origin in found.items() if origin is not None}
-    return readers | format_versions(run.config.shards.formats)
+    steps = {f"step {name}": origin["package"] for name in run.config.steps if (origin := STEPS.origin(name))}
+    return readers | format_versions(run.config.shards.formats) | steps
 
 
 def outcomes_of(run: RunRecords) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What a run prints at its end, and ``winnow summary`` again: from records alone."""
 
+import io
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
@@ -7,7 +8,7 @@ from rich.table import Table
 
 from winnow import schemas
 from winnow.engine.engine import StageSummary
-from winnow.flow.flow import FLOW
+from winnow.flow.flow import enabled_steps
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
 from winnow.flow.records import RunRecords
@@ -18,7 +19,17 @@ from winnow.report.labels import labels_table, missing_labels
 from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
 from winnow.report.printable import printable
+from winnow.report.reports import Report
 from winnow.stages.ingest.boilerplate import listed_lines
+
+
+def _as_text(run: RunRecords) -> bytes:
+    text = io.StringIO()
+    print_summary(run, Console(file=text, width=120))
+    return text.getvalue().encode()
+
+
+REPORT = Report("summary", "summary.txt", _as_text)
 
 
 def print_summary(run: RunRecords, console: Console) -> None:
@@ -41,9 +52,8 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield _outcomes(run, outcomes, records)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
     yield from _boilerplate(run)
-    for step in FLOW:
-        if step.enabled(run.config):
-            yield from step.summary(run)
+    for step in enabled_steps(run.config):
+        yield from step.summary(run)
     yield _stages(run.observed.stages)
     yield _splits(run)
     yield from _labels(run)

@@ -9,7 +9,7 @@ from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
-from winnow.flow.flow import run_steps, stage_names
+from winnow.flow.flow import check_steps, run_steps, stage_names
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
@@ -53,6 +53,7 @@ def plan_run(config: Config) -> Planned:
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
+    check_steps(config)
     context = RunContext.of(config, engine, resolve_inputs(config), vocabulary, joined)
     with contextlib.suppress(NotReadyError):
         run_steps(context)

@@ -25,13 +25,14 @@ from winnow.errors import (
     StoppedError,
 )
 from winnow.flow.context import RunContext
-from winnow.flow.flow import balances, close_books, run_steps
+from winnow.flow.flow import balances, check_steps, close_books, run_steps
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
+from winnow.report.reports import write_reports
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -71,6 +72,7 @@ def run(
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
     check_encoder(config)
+    check_steps(config)
     index = index_of(config)
     with hold_lease(store) as lease, hold_index(index) as check_index:
 
@@ -105,6 +107,7 @@ def run(
             seconds = time.perf_counter() - started
             context.run.observed = Observations(seconds, engine.start_seconds, tuple(engine.summaries))
             save_observations(context.run)
+            write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way
     return context
 

@@ -1,0 +1,45 @@
+"""Reports that a run writes at its end into ``reports/``: one file each, made from records alone.
+
+They are for people: no result depends on them, and one that cannot be made is told and left out.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from winnow.flow.records import RunRecords
+from winnow.registry import Registry
+
+FOLDER = "reports"
+"""Of a run folder."""
+log = logging.getLogger("winnow")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report."""
+
+    name: str
+    file: str
+    """Name in the folder ``reports`` of the run."""
+    make: Callable[[RunRecords], bytes]
+    """Its content, from a finished run."""
+
+
+REPORTS: Registry[Report] = Registry(
+    what="report",
+    kind="winnow.report.reports:Report",
+    group="winnow.reports",
+    built_in={"summary": "winnow.report.summary:REPORT"},
+)
+"""All reports. A new one is a file and a line here, or an entry point of another package."""
+
+
+def write_reports(run: RunRecords) -> None:
+    """Write every report of a finished run. A fault of one keeps no other from being written."""
+    for name in REPORTS:
+        try:
+            report = REPORTS.get(name)
+            run.store.replace(f"{FOLDER}/{report.file}", report.make(run))
+        except Exception as error:  # noqa: BLE001 - the shards are out; a report is no reason to fail
+            log.warning("report %s cannot be made: %s: %s", name, type(error).__name__, error)
