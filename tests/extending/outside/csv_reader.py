@@ -3,11 +3,7 @@
 import csv
 import sys
 
-from winnow.sources.fields import BadRecordError
-from winnow.sources.readers.from_records import batches_of
-from winnow.sources.readers.reader import Reader
-from winnow.sources.readers.streams import open_text
-from winnow.sources.records import FileFaultError
+from winnow.sources.readers.reader import BadRecordError, FileFaultError, Reader, batches_of, open_text
 
 
 def read(part, source, file, batch_bytes):

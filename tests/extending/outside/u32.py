@@ -3,10 +3,7 @@
 import json
 
 import numpy as np
-
-from winnow.shards.formats.payload import pieces_of_bytes
-from winnow.shards.formats.shard_format import ShardFormat
-from winnow.shards.packed_rows import PackedRows
+from winnow.shards.formats.shard_format import PackedRows, ShardFormat, pieces_of_bytes
 
 
 def write(packed, sink):
