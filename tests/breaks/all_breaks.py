@@ -1,6 +1,6 @@
 """All breaks, promise by promise."""
 
-from tests.breaks import explainable, fast, nothing_lost, resumable, same_bytes, verified
+from tests.breaks import explainable, fast, nothing_lost, open_to_all, resumable, same_bytes, verified
 
 BREAKS = (
     *nothing_lost.BREAKS,
@@ -9,4 +9,5 @@ BREAKS = (
     *resumable.BREAKS,
     *explainable.BREAKS,
     *fast.BREAKS,
+    *open_to_all.BREAKS,
 )
