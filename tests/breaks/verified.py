@@ -198,7 +198,7 @@ BREAKS = (
     Break(
         "semantic duplicates need a cosine above the threshold by epsilon",
         3,
-        "winnow.select.semantic",
+        "winnow.select.step_configs",
         "        return 1.0 - self.epsilon",
         "        return 1.0 - 2 * self.epsilon",
         ("tests/select/test_semantic.py", "tests/e2e/test_select.py"),

@@ -352,7 +352,7 @@ def test_a_lost_connection_while_counting_is_no_fault_of_the_file(tmp_path, monk
         raise ConnectionError(f"{path}: no answer")
 
     monkeypatch.setattr(LocalStore, "open_input", lost)
-    unit = Unit(0, {"path": "s3://bucket/x", "format": kind, "start": 0, "stop": 10})
+    unit = Unit(0, {"path": "s3://bucket/x", "format": kind, "start": 0, "stop": 10, "bytes": 10, "modified_ns": 0})
     with pytest.raises(ConnectionError):
         run_unit(count_stage(), unit, LocalStore(str(tmp_path)))
 

@@ -22,8 +22,7 @@ def test_the_decorators_load_nothing_heavy():
 
 
 def test_the_public_names():
-    assert winnow.__all__ == ["filter", "mapper", "signal"]
-    with pytest.raises(AttributeError, match="module 'winnow' has no attribute 'signals'; it has filter, mapper"):
+    with pytest.raises(AttributeError, match="module 'winnow' has no attribute 'signals'; it has: run, open"):
         winnow.signals  # noqa: B018
     with pytest.raises(TypeError, match=r"winnow.mapper has no columns"):
         winnow.mapper(columns=["a"])

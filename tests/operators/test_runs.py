@@ -285,7 +285,7 @@ def test_an_exception_is_isolated_to_its_documents(folder):
 
 @pytest.mark.parametrize("memory", [256, 2048])
 def test_batches_change_nothing(folder, many, memory, monkeypatch):
-    from winnow.flow import context as flow
+    from winnow.flow import measure as flow
 
     monkeypatch.setattr(flow, "batch_bytes", lambda _mb: memory * 20)  # a few documents a batch
     _, finished = done(config(folder, MANY, RULES, name=f"batches-{memory}"))

@@ -177,7 +177,7 @@ def test_prefix_ends():
 
 def test_a_model_of_another_kind_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "winnow.numeric.cache_folder.CACHE_FOLDER", str(tmp_path)
+        "winnow.numeric.cached_arrays.CACHE_FOLDER", str(tmp_path)
     )  # the model is read, not found prepared
     model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE)
     model.nb_ptc = model.nb_ptc[:10].astype(np.float32) + np.float32(0.0001)

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+
 from winnow.shards.formats.shard_format import PackedRows, ShardFormat, pieces_of_bytes
 
 
