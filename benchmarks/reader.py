@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.support.shard_sets import write_set
 from winnow.shards.dataset.batches import BatchForm
-from winnow.shards.dataset.steps import Place
+from winnow.shards.dataset.steps import ReaderRank
 from winnow.shards.dataset.stream import SampleStream, Source
 
 BATCH = 16
@@ -84,7 +84,7 @@ def measure_kinds(folder: Path, batch: int, runs: int) -> None:
             stream = stream_of(str(folder / kind), "parquet")
             steps = stream.rows // batch
             started, made = time.process_time(), 0
-            for step, (_, arrays) in enumerate(stream.batches(Place(), batch, form, stream.rows), 1):
+            for step, (_, arrays) in enumerate(stream.batches(ReaderRank(), batch, form, stream.rows), 1):
                 made += sum(array.nbytes for array in arrays.values())
                 if step == steps:
                     break
@@ -156,7 +156,7 @@ def read_epoch(folder: str, file_format: str, batch: int, integers: str, epoch: 
     shard_set = stream.reader.shard_set
     stop = (epoch + 1) * stream.rows // batch
     read = 0
-    for sample, _ in stream.batches(Place(), batch, BatchForm(np.dtype(integers)), epoch * stream.rows):
+    for sample, _ in stream.batches(ReaderRank(), batch, BatchForm(np.dtype(integers)), epoch * stream.rows):
         read += batch
         if sample >= stop * batch:
             break
@@ -179,7 +179,7 @@ def first_batch(folder: str, file_format: str, batch: int, share: float) -> None
     """Open the set and read one batch after ``share`` epochs."""
     stream = stream_of(folder, file_format)
     start = int(stream.rows * share)
-    next(stream.batches(Place(), batch, BatchForm(np.dtype("int64")), start))
+    next(stream.batches(ReaderRank(), batch, BatchForm(np.dtype("int64")), start))
 
 
 def timed(call: Callable[[], None]) -> float:

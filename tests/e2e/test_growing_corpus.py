@@ -30,12 +30,12 @@ from winnow.storage.local_store import LocalStore
 ROOT = Path(__file__).parents[2]
 
 
-def write_night(folder: Path, night: int) -> Path:
+def write_night(folder: Path, addition: int) -> Path:
     """30 documents of a night's own and 30 that the night before had."""
     folder.mkdir(exist_ok=True)
-    texts = articles(night, 30)[:30] + (articles(night - 1, 30)[:30] if night else [])
-    path = folder / f"{night}.jsonl"
-    path.write_text("".join(json.dumps({"id": f"{night}-{n}", "text": t}) + "\n" for n, t in enumerate(texts)))
+    texts = articles(addition, 30)[:30] + (articles(addition - 1, 30)[:30] if addition else [])
+    path = folder / f"{addition}.jsonl"
+    path.write_text("".join(json.dumps({"id": f"{addition}-{n}", "text": t}) + "\n" for n, t in enumerate(texts)))
     return path
 
 
@@ -53,12 +53,12 @@ def test_three_nights_and_quiet_ones(tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config(tmp_path)))
     line = ["run", str(tmp_path / "c.yaml"), "--new-only"]
     seen = []
-    for night in range(3):
-        write_night(tmp_path / "raw", night)
-        code, output = winnow(*line, "--as", f"2026-11-2{night}")
+    for addition in range(3):
+        write_night(tmp_path / "raw", addition)
+        code, output = winnow(*line, "--as", f"2026-11-2{addition}")
         assert code == 0, output
         seen.append((tmp_path / "corpus" / CORPUS).read_bytes())
-        code, output = winnow(*line, "--as", f"2026-11-2{night}", "--if-changed")
+        code, output = winnow(*line, "--as", f"2026-11-2{addition}", "--if-changed")
         assert code == 0, output
         assert "nothing is new" in output
     for command in ("status", "verify"):
@@ -82,13 +82,13 @@ def test_three_nights_and_quiet_ones(tmp_path):
 
 
 def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
-    for night in range(2):
-        write_night(tmp_path / "raw", night)
+    for addition in range(2):
+        write_night(tmp_path / "raw", addition)
         add_new_inputs(parse_config(config(tmp_path)))
-        files = [tmp_path / "raw" / f"{n}.jsonl" for n in range(night + 1)]
-        run(parse_config(night_config(tmp_path / f"run-{night}", files, tmp_path / "index")))
-        mine = load_run(str(tmp_path / "corpus" / "sets" / f"{night:05d}")).manifest["shards"]
-        assert mine == load_run(str(tmp_path / f"run-{night}")).manifest["shards"]
+        files = [tmp_path / "raw" / f"{n}.jsonl" for n in range(addition + 1)]
+        run(parse_config(night_config(tmp_path / f"run-{addition}", files, tmp_path / "index")))
+        mine = load_run(str(tmp_path / "corpus" / "sets" / f"{addition:05d}")).manifest["shards"]
+        assert mine == load_run(str(tmp_path / f"run-{addition}")).manifest["shards"]
 
 
 def test_a_night_that_failed_goes_on_under_its_number(tmp_path, monkeypatch):
@@ -182,8 +182,8 @@ def test_the_nightly_script_of_one_machine(tmp_path):
 def test_sets_of_a_corpus_below_its_source_are_not_read(tmp_path):
     values = config(tmp_path)
     values["sources"][0] |= {"path": str(tmp_path), "format": "jsonl"}
-    for night in range(2):
-        path = write_night(tmp_path / "raw", night)
+    for addition in range(2):
+        path = write_night(tmp_path / "raw", addition)
         context = add_new_inputs(parse_config(values))
         assert [file.path for file in context.run.files] == [str(path)]
     assert add_new_inputs(parse_config(values)) is None

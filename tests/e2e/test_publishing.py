@@ -17,7 +17,7 @@ from winnow.config.config import parse_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.shards.dataset.batches import BatchForm
-from winnow.shards.dataset.steps import Place
+from winnow.shards.dataset.steps import ReaderRank
 from winnow.shards.dataset.stream import SampleStream, Source
 
 
@@ -40,7 +40,7 @@ def rows_of(folder: Path) -> list[list[int]]:
 
 
 def batches(stream: SampleStream):
-    return stream.batches(Place(), 4, BatchForm(np.dtype("int64")))
+    return stream.batches(ReaderRank(), 4, BatchForm(np.dtype("int64")))
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:

@@ -316,7 +316,7 @@ def test_what_breaks_the_contract_sets_no_document_aside(folder):
     path = config(folder, use("too_few"), name="tried", compute={"attempts": 2})
     with pytest.raises(StageFailedError, match="operator too_few"):
         done(path)
-    assert not (folder / "tried" / "aside").exists()
+    assert not (folder / "tried" / "quarantine").exists()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from winnow.engine.stage import Workspace
 from winnow.errors import QuarantineError, StorageError
 from winnow.sources.records import BatchBuilder
 from winnow.sources.slices import FileSlice
-from winnow.stages.ingest.isolate import MOST_OF_A_BATCH, find_poison_rows, probe_in_child, without
-from winnow.stages.ingest.slices import _with_aside, parse_quarantined
+from winnow.stages.ingest.isolate import MOST_OF_A_BATCH, drop_quarantined, find_poison_rows, probe_in_child
+from winnow.stages.ingest.slices import _with_quarantined, parse_quarantined
 from winnow.storage.local_store import LocalStore
 
 
@@ -58,7 +58,7 @@ def test_found_documents_are_named_in_the_run_folder(tmp_path):
     docs, texts = np.array([7, 1 << 40], np.uint64), pa.array(["fine", "raise"])
     probe_in_child(workspace, docs, texts, work)  # a first attempt does not look
     workspace.isolate = True
-    with pytest.raises(QuarantineError, match=r"1 documents are set aside \(fatal: raises KeyError in tokenise\)"):
+    with pytest.raises(QuarantineError, match=r"1 documents are quarantined \(fatal: raises KeyError in tokenise\)"):
         probe_in_child(workspace, docs, texts, work)
     with pytest.raises(QuarantineError):
         quarantine(store, {3: "another"})
@@ -68,11 +68,11 @@ def test_found_documents_are_named_in_the_run_folder(tmp_path):
         (3, "another"),
         (1 << 40, "fatal: raises KeyError in tokenise"),
     ]
-    (tmp_path / "aside" / f"{3:020d}.json").write_text("{")
-    with pytest.raises(StorageError, match=r"aside/0+3\.json in .*: damaged"):
+    (tmp_path / "quarantine" / f"{3:020d}.json").write_text("{")
+    with pytest.raises(StorageError, match=r"quarantine/0+3\.json in .*: damaged"):
         quarantined_documents(store)
     for damaged in ('{"doc": 7, "reason": "a"}', '{"doc": "3", "reason": "a"}', '{"doc": 3, "reason": 1}'):
-        (tmp_path / "aside" / f"{3:020d}.json").write_text(damaged)
+        (tmp_path / "quarantine" / f"{3:020d}.json").write_text(damaged)
         with pytest.raises(StorageError, match="damaged"):
             quarantined_documents(store)
 
@@ -83,9 +83,9 @@ def test_a_batch_without_them():
         builder.add(row + 5, text, f"id{row}", [str(row)], 4)
     batch = builder.take(12)
     where = FileSlice(path="p", file=2, source="s", format="jsonl", size=12, start=3)
-    assert without(batch, where, {}) is batch
-    assert without(batch, where, {5: "of another file", 2 << 32 | 9: "beyond"}) is batch
-    left = without(batch, where, {2 << 32 | 6: "why"})
+    assert drop_quarantined(batch, where, {}) is batch
+    assert drop_quarantined(batch, where, {5: "of another file", 2 << 32 | 9: "beyond"}) is batch
+    left = drop_quarantined(batch, where, {2 << 32 | 6: "why"})
     assert left.rows.tolist() == [5, 7]
     assert left.texts.to_pylist() == ["zero", "two"]
     assert left.ids.to_pylist() == ["id0", "id2"]
@@ -103,9 +103,9 @@ def test_only_the_units_that_read_them_change():
         Unit(1, {"slices": [slice_(2, 100)]}, 1),
         Unit(2, {"slices": [slice_(2, 200), slice_(5, 0)]}, 1),
     ]
-    aside = {2 << 32 | 100: "b", 2 << 32 | 199: "c", 5 << 32 | 8: "d"}
-    aside |= {1 << 31: "of no file", 4 << 32: "of one that is no input any more", 9 << 32 | 8: "of another one"}
-    changed = _with_aside(units, aside)
+    quarantined = {2 << 32 | 100: "b", 2 << 32 | 199: "c", 5 << 32 | 8: "d"}
+    quarantined |= {1 << 31: "of no file", 4 << 32: "of one that is no input any more", 9 << 32 | 8: "of another one"}
+    changed = _with_quarantined(units, quarantined)
     assert changed[0] is units[0]
     assert parse_quarantined(changed[1]) == {2 << 32 | 100: "b", 2 << 32 | 199: "c"}
     assert parse_quarantined(changed[2]) == {5 << 32 | 8: "d"}

@@ -108,8 +108,8 @@ def _told(kind: _Kind) -> str:
 
 def _header(kind: _Kind, num_partitions: int, num_files: int) -> bytes:
     columns, payload = description_of(*kind)
-    told = orjson.dumps({"columns": columns, "payload": payload, "partitions": num_partitions, "files": num_files})
-    header = MAGIC + struct.pack("<I", len(told)) + told
+    described = orjson.dumps({"columns": columns, "payload": payload, "partitions": num_partitions, "files": num_files})
+    header = MAGIC + struct.pack("<I", len(described)) + described
     if len(header) > HEADER_BYTES:
         raise ValueError(f"the inputs of {len(columns)} columns takes more than {HEADER_BYTES} bytes")
     return header.ljust(HEADER_BYTES, b"\0")
@@ -155,8 +155,12 @@ def _read_header(file: BinaryIO, name: str, num_files: int, last: int) -> tuple[
         raise ValueError(f"{name}: not the extents of an exchange (begins with {header[:8]!r}); remove it")
     size = int.from_bytes(header[len(MAGIC) : len(MAGIC) + 4], "little")
     try:
-        told = orjson.loads(header[len(MAGIC) + 4 : len(MAGIC) + 4 + size])
-        (columns, item_dtype), files, partitions = described_types(told), told["files"], told["partitions"]
+        described = orjson.loads(header[len(MAGIC) + 4 : len(MAGIC) + 4 + size])
+        (columns, item_dtype), files, partitions = (
+            described_types(described),
+            described["files"],
+            described["partitions"],
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{name}: its header cannot be read ({error}); damaged, remove it") from error
     if files != num_files or last > partitions or item_dtype is None:

@@ -1,6 +1,6 @@
-"""Documents that no process survives working on: set aside, with their reasons, in the run folder.
+"""Documents that no process survives working on: quarantined, with their reasons, in the run folder.
 
-A stage that finds one names it here and ends its unit; the run then walks its stages again, and the first of them
+A stage that finds one names it here and ends its unit; the run then goes through its stages again, and the first of them
 (the one that reads the inputs) leaves it out. So every later stage sees what it would see if the document had never
 been readable, and no stage needs to know what another one cannot bear.
 """
@@ -10,7 +10,7 @@ import orjson
 from winnow.errors import QuarantineError, StorageError
 from winnow.storage.store import Store
 
-FOLDER = "aside"
+FOLDER = "quarantine"
 
 
 def quarantine(store: Store, found: dict[int, str]) -> None:
@@ -22,11 +22,11 @@ def quarantine(store: Store, found: dict[int, str]) -> None:
     for doc, reason in found.items():
         store.create_exclusive(f"{FOLDER}/{doc:020d}.json", orjson.dumps({"doc": doc, "reason": reason}))
     reasons = ", ".join(sorted(set(found.values())))
-    raise QuarantineError(f"{len(found)} documents are set aside ({reasons})")
+    raise QuarantineError(f"{len(found)} documents are quarantined ({reasons})")
 
 
 def quarantined_documents(store: Store) -> dict[int, str]:
-    """Documents that were set aside in this run folder, and why, in document order.
+    """Documents that were quarantined in this run folder, and why, in document order.
 
     Raises:
         StorageError: a file of the folder is damaged.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json
 from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
-from winnow.finished.locate import Place, places_of
+from winnow.finished.locate import DocumentLocation, locations_of
 from winnow.flow.flow import REASONS
 from winnow.flow.records import RunRecords
 from winnow.sources.catalogue import CATALOGUE
@@ -55,7 +55,7 @@ class Story:
     measured_by: Literal["texts", "signatures"] | None
     """What a near-duplicate's similarity is: the true one of the two texts, or an estimate."""
     tokens: int | None
-    places: tuple[Place, ...]
+    places: tuple[DocumentLocation, ...]
     left_out: FailedRule | None = None
     """The step of select that left the document out of the sample, with its value and the limit."""
     label: str | None = None
@@ -122,7 +122,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
     lost = _removed(run, part, doc)
     keeper = decision["keeper"]
     kept = decision["outcome"] == schemas.KEPT
-    tokens, places = places_of(run, number, doc, decision) if kept and with_keeper else (None, ())
+    tokens, places = locations_of(run, number, doc, decision) if kept and with_keeper else (None, ())
     return Story(
         doc,
         document["id"],

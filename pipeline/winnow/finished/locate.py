@@ -18,7 +18,7 @@ from winnow.stages.tables import column_to_numpy, read_ipc
 
 
 @dataclass(frozen=True)
-class Place:
+class DocumentLocation:
     """Where a copy of the document went: rows (counted through the split) and shard files.
 
     Nowhere, where rows leave the document out.
@@ -41,7 +41,7 @@ class Place:
         return self.rows[-1]
 
 
-def places_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[int, tuple[Place, ...]]:
+def locations_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[int, tuple[DocumentLocation, ...]]:
     """Ids of a kept document, and where every copy of it is.
 
     Args:
@@ -64,7 +64,7 @@ def places_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[int
             rows = _rows_of_group(run, split, int(key[0]), doc, copy)
         else:
             rows = _rows_of_stream(run, split, int(key[0]), doc, copy)
-        places.append(Place(decision["split"], copy, rows, _shards_of(shards, rows)))
+        places.append(DocumentLocation(decision["split"], copy, rows, _shards_of(shards, rows)))
     return length, tuple(places)
 
 

@@ -100,8 +100,8 @@ def _counted(run: RunRecords, ledger: Record, verdicts: Record, tokenised: Recor
     decisions = read_parquet(run.store, ledger.outputs["decisions"].reference(), ["doc", "copies"])
     copies = column_to_numpy(decisions, "copies").astype(np.int64)
     docs, copies = column_to_numpy(decisions, "doc")[copies > 0], copies[copies > 0]
-    told = read_parquet(run.store, verdicts.outputs["verdicts"].reference(), ["doc", "source"])
-    source = column_to_numpy(told, "source")[np.searchsorted(column_to_numpy(told, "doc"), docs)].astype(np.int64)
+    table = read_parquet(run.store, verdicts.outputs["verdicts"].reference(), ["doc", "source"])
+    source = column_to_numpy(table, "source")[np.searchsorted(column_to_numpy(table, "doc"), docs)].astype(np.int64)
     ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
     lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
     length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)

@@ -19,7 +19,7 @@ def operator_counts(run: RunRecords) -> dict[str, Json]:
 def operator_balances(run: RunRecords) -> list[Balance]:
     """Every operator saw what the one before it left, and the last one left the readable documents."""
     counts = operator_counts(run)
-    left = {name: told.get("documents", 0) - told.get("errors", 0) for name, told in counts.items()}
+    left = {name: counts_of.get("documents", 0) - counts_of.get("errors", 0) for name, counts_of in counts.items()}
     balances = [
         Balance(
             f"documents that operator {after} saw against those that {before} left", left[before], _seen(counts, after)
@@ -39,15 +39,15 @@ def _seen(counts: dict[str, Json], name: str) -> int:
 def operator_lines(run: RunRecords) -> list[str]:
     """One line an operator."""
     lines = []
-    for name, told in operator_counts(run).items():
-        parts = [f"{told.get('documents', 0):,} documents"]
-        if "changed" in told:
-            lost = told["bytes_before"] - told["bytes_after"]
-            size = f"{abs(lost):,} bytes {'fewer' if lost >= 0 else 'more'} of {told['bytes_before']:,}"
-            parts.append(f"{told['changed']:,} changed, {size}")
-        parts += [f"{told[what]:,} {words}" for what, words in _TOLD.items() if told.get(what)]
+    for name, counts_of in operator_counts(run).items():
+        parts = [f"{counts_of.get('documents', 0):,} documents"]
+        if "changed" in counts_of:
+            lost = counts_of["bytes_before"] - counts_of["bytes_after"]
+            size = f"{abs(lost):,} bytes {'fewer' if lost >= 0 else 'more'} of {counts_of['bytes_before']:,}"
+            parts.append(f"{counts_of['changed']:,} changed, {size}")
+        parts += [f"{counts_of[what]:,} {words}" for what, words in _WORDS.items() if counts_of.get(what)]
         lines.append(f"operator {name}: {'; '.join(parts)}")
     return lines
 
 
-_TOLD = {"refused": "refused", "nulls": "without a value", "errors": "unreadable because it raised"}
+_WORDS = {"refused": "refused", "nulls": "without a value", "errors": "unreadable because it raised"}

@@ -72,8 +72,8 @@ def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, St
         encoder = encoder_settings(embed.on_this_node(select.encoder, config.storage), asks_for_gpus(config))
         return encoder, clusters.centres_stage(select.clusters, encoder, config.storage)
     except (ModelFolderError, CentresError) as error:
-        told = with_user_addresses(error, config.storage, select.encoder.model, select.clusters.centres)
-        raise ConfigError(told) from error
+        message = with_user_addresses(error, config.storage, select.encoder.model, select.clusters.centres)
+        raise ConfigError(message) from error
 
 
 def asks_for_gpus(config: Config) -> bool:

@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
-class Night:
+class CorpusRun:
     """One run that will add a shard set."""
 
     corpus: Store
@@ -63,21 +63,21 @@ def add_new_inputs(
     store = open_store(config.run, config.storage)
     with hold_lease(store, "corpus"):
         store.remove_drafts_here()
-        night = _plan(config, store, name)
-        _list_finished(night)
-        if not night.new:
+        addition = _plan(config, store, name)
+        _list_finished(addition)
+        if not addition.new:
             return None
-        if night.name in {entry["name"] for entry in shard_sets(store)}:
+        if addition.name in {entry["name"] for entry in shard_sets(store)}:
             raise ConfigError(
-                f"{config.run}: shard set {night.name} is out, and {night.new:,} input files are new since; give them "
+                f"{config.run}: shard set {addition.name} is out, and {addition.new:,} input files are new since; give them "
                 "a set of their own: another name with --as"
             )
-        context = run(night.config, stop, config.run, started)
-        _list_finished(night)
+        context = run(addition.config, stop, config.run, started)
+        _list_finished(addition)
     return context
 
 
-def _plan(config: Config, store: Store, name: str | None) -> Night:
+def _plan(config: Config, store: Store, name: str | None) -> CorpusRun:
     if config.dedup is None:
         raise ConfigError("--new-only needs `dedup`: its index knows which inputs were taken")
     if store.exists(STATE):
@@ -90,7 +90,7 @@ def _plan(config: Config, store: Store, name: str | None) -> Night:
     mine = parse_config(values, "--new-only")  # a run with an index: what such runs may not do is checked again
     index = index_of(pin_operators(mine))
     assert index is not None
-    return Night(store, mine, index, name, len(new_files(index, resolve_inputs(config))))
+    return CorpusRun(store, mine, index, name, len(new_files(index, resolve_inputs(config))))
 
 
 def _next_number(store: Store) -> str:
@@ -105,21 +105,21 @@ def _folders(store: Store) -> list[str]:
     return store.folders(SETS)
 
 
-def _list_finished(night: Night) -> None:
+def _list_finished(addition: CorpusRun) -> None:
     """Bring the list up to date: every set that is part of the index stands in it, in the order of its segments."""
-    known = {entry["name"]: entry for entry in shard_sets(night.corpus)}
+    known = {entry["name"]: entry for entry in shard_sets(addition.corpus)}
     found = dict(known)
-    for name in _folders(night.corpus):
-        folder = open_store(night.corpus.location(f"{SETS}/{name}"), night.corpus.storage)
+    for name in _folders(addition.corpus):
+        folder = open_store(addition.corpus.location(f"{SETS}/{name}"), addition.corpus.storage)
         if name in known or not folder.exists(STATE):
             continue
-        _, own = pin_segments(night.index, folder, save=False)
+        _, own = pin_segments(addition.index, folder, save=False)
         if own is not None:
             found[name] = _entry(name, folder, own.number)
     if found.keys() != known.keys():
         listed = sorted(found.values(), key=lambda entry: int(entry["segment"]))
         content = {"format": FORMAT, "sets": listed, "totals": _totals(listed)}
-        night.corpus.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+        addition.corpus.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
 def _entry(name: str, folder: Store, segment: int) -> Json:
@@ -132,8 +132,8 @@ def _entry(name: str, folder: Store, segment: int) -> Json:
         "manifest": f"{SETS}/{name}/{path}",
         "sha256": hashlib.sha256(manifest).hexdigest(),
         "splits": {
-            split: {"documents": told["documents"], "tokens": told["tokens"], "shards": len(told["shards"])}
-            for split, told in splits.items()
+            split: {"documents": counts["documents"], "tokens": counts["tokens"], "shards": len(counts["shards"])}
+            for split, counts in splits.items()
         },
     }
 
@@ -141,9 +141,9 @@ def _entry(name: str, folder: Store, segment: int) -> Json:
 def _totals(listed: list[Json]) -> Json:
     totals: Json = {}
     for entry in listed:
-        for split, told in entry["splits"].items():
-            mine = totals.setdefault(split, dict.fromkeys(told, 0))
-            for what, number in told.items():
+        for split, counts in entry["splits"].items():
+            mine = totals.setdefault(split, dict.fromkeys(counts, 0))
+            for what, number in counts.items():
                 mine[what] += number
     return totals
 

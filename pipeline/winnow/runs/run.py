@@ -101,7 +101,7 @@ def run(
                 context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
             return context
 
-        with _told(attempt):
+        with record_outcome(attempt):
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine
             seconds = time.perf_counter() - started
@@ -121,26 +121,26 @@ def _own_config(written: Config, config: Config) -> bytes:
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:
-    """Walk; again, and without them, whenever documents were set aside on the way.
+    """Walk; again, and without them, whenever documents were quarantined on the way.
 
     Raises:
-        StageFailedError: a stage failed, and no document was set aside.
+        StageFailedError: a stage failed, and no document was quarantined.
     """
-    aside = quarantined_documents(attempt.store)
+    known = quarantined_documents(attempt.store)
     while True:
         try:
             return attempt_run()
         except StageFailedError:
             now = quarantined_documents(attempt.store)
-            if len(now) == len(aside):
+            if len(now) == len(known):
                 raise
-            new, aside = len(now) - len(aside), now
+            new, known = len(now) - len(known), now
             log.warning("%d documents end the process that works on them; the run goes on without them", new)
             attempt.stages.clear()
 
 
 @contextmanager
-def _told(attempt: Attempt) -> Iterator[None]:
+def record_outcome(attempt: Attempt) -> Iterator[None]:
     """However the attempt ends, its file says so; unless the folder cannot be written or belongs to another run."""
     attempt.save()
     try:

@@ -80,15 +80,15 @@ class LocalStore(Store):
 
     def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Move the file aside; put it back if somebody else has renewed or taken it meanwhile."""
-        aside = self.path(f"{relative}.{secrets.token_hex(8)}")
+        moved_away = self.path(f"{relative}.{secrets.token_hex(8)}")
         try:
-            self.path(relative).rename(aside)
+            self.path(relative).rename(moved_away)
         except FileNotFoundError:
             return False
-        moved = aside.read_bytes()
+        moved = moved_away.read_bytes()
         if moved != judged:
             self.create_exclusive(relative, moved)
-        aside.unlink()
+        moved_away.unlink()
         return moved == judged and self.create_exclusive(relative, data)
 
     def write_unsynced(self, relative: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from winnow.shards import manifest
 from winnow.shards.dataset import shard_set
 from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
 from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
-from winnow.shards.dataset.steps import Place
+from winnow.shards.dataset.steps import ReaderRank
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
 INT64 = np.dtype("int64")
@@ -111,7 +111,7 @@ def test_a_stream_is_read_once_and_goes_on_with_another_world(
         found = {}
         for rank in range(world):
             for worker in range(workers):
-                place = Place(rank, world, worker, workers)
+                place = ReaderRank(rank, world, worker, workers)
                 for number, (_, arrays) in enumerate(stream.batches(place, batch, form, start, "pad")):
                     found[worker + number * workers, rank] = arrays["input_ids"][:, 0].tolist()
         return [row for (step, _), rows in sorted(found.items()) if step < steps for row in rows if row != END_OF_TEXT]
@@ -277,7 +277,7 @@ def test_raw_shards_give_the_same_batches_and_the_same_order(tmp_path, dtype):
     ]
     assert [stream.reader.shard_set.file_format for stream in streams] == ["parquet", "raw", "raw"]
     assert streams[0].identity == streams[1].identity
-    for (_, first), *others in zip(*(stream.batches(Place(), 50, form) for stream in streams), strict=True):
+    for (_, first), *others in zip(*(stream.batches(ReaderRank(), 50, form) for stream in streams), strict=True):
         for _, batch in others:
             for name, values in first.items():
                 assert np.array_equal(batch[name], values), name

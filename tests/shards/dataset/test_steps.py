@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.shards.dataset.steps import Place, batch_of_rank, num_steps, samples_of
+from winnow.shards.dataset.steps import ReaderRank, batch_of_rank, num_steps, samples_of
 
 
 def read(total, start, batch, world, workers, tail):
@@ -10,7 +10,7 @@ def read(total, start, batch, world, workers, tail):
     steps = {}
     for rank in range(world):
         for worker in range(workers):
-            place = Place(rank, world, worker, workers)
+            place = ReaderRank(rank, world, worker, workers)
             for step, first, last in samples_of(place, start, total, batch, tail, worker):
                 assert rank not in steps.setdefault(step, {})
                 steps[step][rank] = (first, last)
@@ -69,9 +69,9 @@ def test_a_global_batch_of_nothing_is_refused_without_advice_to_take_one(global_
 
 def test_a_rank_outside_of_its_world_is_refused():
     with pytest.raises(ValueError, match="rank 2 of a world of 2"):
-        Place(2, 2)
+        ReaderRank(2, 2)
 
 
 def test_a_stream_without_end_goes_on():
-    steps = samples_of(Place(1, 2, 0, 1), 10, None, 3, "drop", 0)
+    steps = samples_of(ReaderRank(1, 2, 0, 1), 10, None, 3, "drop", 0)
     assert [next(steps) for _ in range(3)] == [(0, 13, 16), (1, 19, 22), (2, 25, 28)]

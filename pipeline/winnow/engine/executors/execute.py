@@ -52,7 +52,7 @@ class Failure:
     storage: bool = False
     """Storage refused something: it may be there again in a moment."""
     quarantine: bool = False
-    """Documents were set aside: the unit is to be planned again without them."""
+    """Documents were quarantined: the unit is to be planned again without them."""
     node: str | None = None
     """Ray's name of the node whose storage refused something, if it was one."""
 

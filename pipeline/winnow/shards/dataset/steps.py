@@ -16,7 +16,7 @@ Tail = Literal["drop", "pad"]
 
 
 @dataclass(frozen=True)
-class Place:
+class ReaderRank:
     """One reader among all: rank of ``world``, worker of ``workers``."""
 
     rank: int = 0
@@ -70,7 +70,7 @@ def num_steps(start: int, total: int, global_batch: int, tail: Tail) -> int:
 
 
 def samples_of(
-    place: Place, start: int, total: int | None, batch: int, tail: Tail, first_step: int
+    place: ReaderRank, start: int, total: int | None, batch: int, tail: Tail, first_step: int
 ) -> Iterator[tuple[int, int, int]]:
     """Steps of one reader, beginning at ``first_step``, every ``place.workers``-th of them.
 

@@ -16,7 +16,7 @@ from winnow.shards.dataset.epoch_order import EpochOrder, Rows
 from winnow.shards.dataset.open_folder import open_folder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader
-from winnow.shards.dataset.steps import Place, Tail, samples_of
+from winnow.shards.dataset.steps import ReaderRank, Tail, samples_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SampleStream:
 
     def batches(
         self,
-        place: Place,
+        place: ReaderRank,
         batch: int,
         form: BatchForm,
         start: int = 0,

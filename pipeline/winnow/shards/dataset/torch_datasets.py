@@ -13,7 +13,7 @@ from winnow.shards.dataset.batch_memory import BatchMemory
 from winnow.shards.dataset.batches import Batch, BatchForm, make_batch
 from winnow.shards.dataset.epoch_order import Rows
 from winnow.shards.dataset.split_reader import SplitReader
-from winnow.shards.dataset.steps import Place, Tail, batch_of_rank, num_steps, whole_number
+from winnow.shards.dataset.steps import ReaderRank, Tail, batch_of_rank, num_steps, whole_number
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
 Dtype = Literal["int64", "int32"]
@@ -194,7 +194,7 @@ class ShardDataset(IterableDataset[Any]):
         place, batch = self._place(), self.batch_size
         worker = get_worker_info()
         if worker is not None:
-            place = Place(place.rank, place.world, worker.id, worker.num_workers)
+            place = ReaderRank(place.rank, place.world, worker.id, worker.num_workers)
         total = self._stream.total
         if total is not None and self._start == 0 and num_steps(0, total, batch * place.world, self._tail) == 0:
             raise ValueError(
@@ -224,9 +224,9 @@ class ShardDataset(IterableDataset[Any]):
     def _open(self) -> SampleStream:
         return SampleStream(self._source.reader(), *self._order)
 
-    def _place(self) -> Place:
+    def _place(self) -> ReaderRank:
         rank, world = self._ranks or _ranks_around()
-        return Place(rank, world)
+        return ReaderRank(rank, world)
 
 
 class ShardRows(Dataset[Any]):

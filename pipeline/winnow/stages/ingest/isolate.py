@@ -2,7 +2,7 @@
 
 Only in the last attempt of a unit whose attempts before all failed, and in a run whose last two attempts died: no
 kernel is known to do this, but bad input must not end a run. Stages that work on texts call :func:`try_first`; what
-they find is set aside, and those that read the inputs leave it out (:func:`without`).
+they find is quarantined, and those that read the inputs leave it out (:func:`drop_quarantined`).
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from winnow.sources.slices import FileSlice
 from winnow.storage.store import Store
 
 MOST_OF_A_BATCH = 32
-"""Where more documents of one batch cannot be worked on, it is not the documents: none is set aside."""
+"""Where more documents of one batch cannot be worked on, it is not the documents: none is quarantined."""
 
 
 def probe_in_child(
@@ -54,15 +54,15 @@ def probe_in_child(
         quarantine(store or workspace.store, found)
 
 
-def without(batch: RecordBatch, file_slice: FileSlice, aside: dict[int, str]) -> RecordBatch:
-    """The batch without documents that were set aside (number: reason); those are noted as unreadable."""
-    if not aside:
+def drop_quarantined(batch: RecordBatch, file_slice: FileSlice, quarantined: dict[int, str]) -> RecordBatch:
+    """The batch without documents that were quarantined (number: reason); those are noted as unreadable."""
+    if not quarantined:
         return batch
     docs = document_numbers(file_slice.file, batch.rows)
-    bad = np.isin(docs, np.array(list(aside), np.uint64))
+    bad = np.isin(docs, np.array(list(quarantined), np.uint64))
     if not bad.any():
         return batch
-    reasons = {int(at): aside[int(docs[at])] for at in np.flatnonzero(bad)}
+    reasons = {int(at): quarantined[int(docs[at])] for at in np.flatnonzero(bad)}
     notes = unreadable_documents(reasons, docs, batch.texts, batch.ids, file_slice)
     good = ~bad
     mask = pa.array(good)

@@ -23,7 +23,7 @@ from winnow.fault_point import fault_point
 from winnow.numeric.jit import compile_once
 from winnow.numeric.radix import sort_pairs
 from winnow.sources.read import read_slice
-from winnow.stages.ingest.isolate import probe_in_child, without
+from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child
 from winnow.stages.ingest.slices import parse_quarantined, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output
 from winnow.stages.versions import library_versions
@@ -93,7 +93,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("load kernels"):
         normalise, config = prepare(workspace.settings)
     counter = LineCounter(config)
-    aside = parse_quarantined(unit)
+    quarantined = parse_quarantined(unit)
     sources = list(dict.fromkeys(fields["source"] for fields in unit.inputs["slices"]))
     workspace.metadata["sources"] = sources
     with contextlib.ExitStack() as outputs:
@@ -102,7 +102,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             for number, source in enumerate(sources)
         }
         for source, slices in groupby(unit.inputs["slices"], key=lambda fields: fields["source"]):
-            for docs, texts in chain.from_iterable(_texts(fields, workspace, aside) for fields in slices):
+            for docs, texts in chain.from_iterable(_texts(fields, workspace, quarantined) for fields in slices):
                 probe_in_child(workspace, docs, texts, lambda some: _process(some, normalise, config))
                 fault_point("batch", stage="lines", texts=texts)
                 with workspace.timed("normalise"):
@@ -120,8 +120,10 @@ def _process(texts: pa.Array, normalise: Normaliser, config: LinesConfig) -> Non
     LineCounter(config).add(normalise(texts).texts)
 
 
-def _texts(fields: Json, workspace: Workspace, aside: dict[int, str]) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
-    """Document numbers and texts of a slice, batch by batch, without documents that were set aside."""
+def _texts(
+    fields: Json, workspace: Workspace, quarantined: dict[int, str]
+) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
+    """Document numbers and texts of a slice, batch by batch, without documents that were quarantined."""
     file_slice, source = parse_slice(fields)
     batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
     while True:
@@ -131,7 +133,7 @@ def _texts(fields: Json, workspace: Workspace, aside: dict[int, str]) -> Iterato
             return
         for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
             workspace.count(f"unreadable_reason/{kind}", number)  # so that a passing fault is looked at again
-        batch = without(batch, file_slice, aside)
+        batch = drop_quarantined(batch, file_slice, quarantined)
         if len(batch.texts):
             yield schemas.document_numbers(file_slice.file, batch.rows), batch.texts
 

@@ -34,7 +34,7 @@ from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.structure import JOINT, contents_of, with_contents
-from winnow.stages.ingest.isolate import probe_in_child, unreadable_documents, without
+from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child, unreadable_documents
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
@@ -122,7 +122,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
     operators = UnitOperators(workspace, kernels.identify)
-    aside = parse_quarantined(unit)
+    quarantined = parse_quarantined(unit)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns + operators.columns) as parts,
@@ -131,7 +131,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             file_slice, source = parse_slice(fields)
             batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
             while (batch := _next(batches, workspace)) is not None:
-                batch = without(batch, file_slice, aside)
+                batch = drop_quarantined(batch, file_slice, quarantined)
                 note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
                 if len(batch.rows) == 0:
                     continue

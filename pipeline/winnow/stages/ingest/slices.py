@@ -96,11 +96,11 @@ def plan_measure(
     sources: dict[str, SourceConfig],
     counted: list[Record],
     unit_bytes: int,
-    aside: dict[int, str] | None = None,
+    quarantined: dict[int, str] | None = None,
 ) -> list[Unit]:
     """Slices in document order, gathered into units of about ``unit_bytes`` of raw input.
 
-    ``aside`` are documents to leave out, and why; they stand in the descriptions of the units that would read them.
+    ``quarantined`` are documents to leave out, and why; they stand in the inputs of the units that would read them.
     """
     by_path: dict[str, list[Record]] = {}
     for record in counted:
@@ -127,10 +127,10 @@ def plan_measure(
             if size >= unit_bytes or len(slices) >= MAX_FILES_IN_UNIT:
                 close_unit()
     close_unit()
-    return _with_aside(units, aside) if aside else units
+    return _with_quarantined(units, quarantined) if quarantined else units
 
 
-def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
+def _with_quarantined(units: list[Unit], quarantined: dict[int, str]) -> list[Unit]:
     """The units, each with the documents that it is to leave out: ``[[number, reason], ...]``."""
     begins = [
         ((fields["file"] << 32) + fields["first_row"], place)
@@ -139,19 +139,19 @@ def _with_aside(units: list[Unit], aside: dict[int, str]) -> list[Unit]:
     ]
     starts = [start for start, _ in begins]
     named: dict[int, list[list[int | str]]] = {}
-    for doc, reason in aside.items():
+    for doc, reason in quarantined.items():
         at = bisect_right(starts, doc) - 1
         if at >= 0 and starts[at] >> 32 == doc >> 32:  # not of a file that is no input any more
             named.setdefault(begins[at][1], []).append([doc, reason])
     return [
-        replace(unit, inputs={**unit.inputs, "aside": named[place]}) if place in named else unit
+        replace(unit, inputs={**unit.inputs, "quarantined": named[place]}) if place in named else unit
         for place, unit in enumerate(units)
     ]
 
 
 def parse_quarantined(unit: Unit) -> dict[int, str]:
     """Documents that a unit is to leave out, and why."""
-    return {int(doc): str(reason) for doc, reason in unit.inputs.get("aside", [])}
+    return {int(doc): str(reason) for doc, reason in unit.inputs.get("quarantined", [])}
 
 
 def reader_settings(source: SourceConfig) -> Json:
