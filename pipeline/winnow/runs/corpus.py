@@ -69,8 +69,8 @@ def add_new_inputs(
             return None
         if addition.name in {entry["name"] for entry in shard_sets(store)}:
             raise ConfigError(
-                f"{config.run}: shard set {addition.name} is out, and {addition.new:,} input files are new since; give them "
-                "a set of their own: another name with --as"
+                f"{config.run}: shard set {addition.name} is out, and {addition.new:,} input files are new since; give "
+                "them a set of their own: another name with --as"
             )
         context = run(addition.config, stop, config.run, started)
         _list_finished(addition)
