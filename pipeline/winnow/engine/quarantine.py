@@ -1,8 +1,8 @@
 """Documents that no process survives working on: quarantined, with their reasons, in the run folder.
 
 A stage that finds one names it here and ends its unit; the run then goes through its stages again, and the first of
-them (the one that reads the inputs) leaves it out. So every later stage sees what it would see if the document had never
-been readable, and no stage needs to know what another one cannot bear.
+them (the one that reads the inputs) leaves it out. So every later stage sees what it would see if the document had
+never been readable, and no stage needs to know what another one cannot bear.
 """
 
 import orjson
