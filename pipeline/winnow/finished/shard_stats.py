@@ -12,7 +12,7 @@ from winnow.finished.shards import best_source, read_stored, row_shape, stored_s
 from winnow.flow.records import RunRecords
 from winnow.shards.formats.formats import FORMATS, has_document_boundaries
 from winnow.stages.shards.shard_set import described_formats, files_of
-from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
+from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
@@ -103,8 +103,7 @@ def _counted(run: RunRecords, ledger: Record, verdicts: Record, tokenised: Recor
     table = read_parquet(run.store, verdicts.outputs["verdicts"].reference(), ["doc", "source"])
     source = column_to_numpy(table, "source")[np.searchsorted(column_to_numpy(table, "doc"), docs)].astype(np.int64)
     ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
-    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
-    length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+    length = list_lengths(ids, "ids")
     tokens = (length[np.searchsorted(column_to_numpy(ids, "doc"), docs)] + 1) * copies
     counts = np.zeros((3, sources), np.int64)
     for row, values in zip(counts, (np.ones_like(copies), copies, tokens), strict=True):

@@ -7,7 +7,6 @@ numba files a kernel under its own source file alone: after a change in a kernel
 on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
 """
 
-import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numba import njit
 from numba.core.caching import UserProvidedCacheLocator
 
 from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER
+from winnow.numeric.file_lock import file_lock
 
 numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
 
@@ -57,9 +57,7 @@ def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
     done = folder / f"{name}.compiled"
     if done.exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file, also when the process dies
+    with file_lock(folder / f"{name}.lock"):
         if not done.exists():
             use_kernels()
             done.touch()

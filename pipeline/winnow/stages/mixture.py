@@ -27,6 +27,7 @@ from winnow.stages.tables import (
     column_to_numpy,
     exchange_output,
     ipc_output,
+    list_lengths,
     parquet_output,
     read_ipc,
     read_listing,
@@ -209,8 +210,7 @@ def _train(
     decisions = read_parquet(store, inputs["decisions"], ["doc", "split", "copies"]).combine_chunks()
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
     tokens = read_ipc(store, inputs["tokens"])
-    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokens.column("ids").chunks]
-    length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+    length = list_lengths(tokens, "ids")
     copies = column_to_numpy(decisions, "copies").astype(np.int64)
     train = pc.fill_null(pc.equal(decisions.column("split").cast(pa.string()), "train"), False)
     row = np.flatnonzero(train.to_numpy() & (copies > 0))

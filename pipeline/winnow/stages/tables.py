@@ -160,6 +160,12 @@ def column_to_numpy(table: pa.Table, column: str) -> NDArray[Any]:
     return array
 
 
+def list_lengths(table: pa.Table, column: str) -> NDArray[np.int64]:
+    """Lengths int64[N] of the lists of a column."""
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column(column).chunks]
+    return np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+
+
 def list_column_to_2d(table: pa.Table, column: str, width: int) -> NDArray[Any]:
     """A fixed_size_list column as an array [N, width]."""
     chunks = [chunk.flatten().to_numpy() for chunk in table.column(column).chunks]

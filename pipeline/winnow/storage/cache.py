@@ -7,12 +7,13 @@ the process lets it go.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from winnow.numeric.file_lock import file_lock
 
 _DRAFT = ".draft-"
 _LOCKS = "locks"
@@ -110,10 +111,5 @@ class FileCache:
                 path.unlink(missing_ok=True)
                 over -= bytes_
 
-    @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        folder = self.folder / _LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return file_lock(self.folder / _LOCKS / name)

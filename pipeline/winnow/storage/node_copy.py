@@ -4,17 +4,15 @@ Whoever needs such a thing needs a file. The driver pins an address to what is t
 (``s3://bucket/vocab.tiktoken#VERSION``), and every node copies that version, once, and no other.
 """
 
-import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from winnow.errors import NamedObjectError
+from winnow.numeric.file_lock import file_lock
 from winnow.storage.address import is_url, last_part
 from winnow.storage.config import StorageConfig
 from winnow.storage.object_files import ObjectFiles, ObjectState, object_files
@@ -56,7 +54,7 @@ def node_copy(address: str, storage: StorageConfig) -> str:
     if not copy.exists():
         url, _, version = address.rpartition("#")
         folder = _make_folder(storage)
-        with _locked(folder / f"{version}.lock"):
+        with file_lock(folder / f"{version}.lock"):
             if not copy.exists():
                 _fetch(url, version, folder, storage)
     return str(copy)
@@ -115,13 +113,6 @@ def _make_folder(storage: StorageConfig) -> Path:
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(errno.EACCES, "belongs to another user; set `storage.scratch` elsewhere", str(folder))
     return folder
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch(url: str, version: str, folder: Path, storage: StorageConfig) -> None:

@@ -21,7 +21,7 @@ from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.shard_format import ShardFiles, ShardFormat, beside
 from winnow.shards.manifest import parse_manifest
 from winnow.stages.shards.shard_set import described_formats
-from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
+from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
 from winnow.storage.store import Store
 
 
@@ -173,8 +173,7 @@ def recount(run: RunRecords) -> list[Balance]:
         ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
         copies = column_to_numpy(decisions, "copies")[np.searchsorted(decided_docs, column_to_numpy(ids, "doc"))]
         token_documents += int((copies > 0).sum())  # select leaves documents out that have been tokenised
-        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in ids.column("ids").chunks]
-        tokens += int(((np.concatenate(lengths) + 1) * copies).sum()) if lengths else 0
+        tokens += int(((list_lengths(ids, "ids") + 1) * copies).sum())
         kept += int((column_to_numpy(decisions, "copies") > 0).sum())
     unreadable = sum(
         read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.of("measure")

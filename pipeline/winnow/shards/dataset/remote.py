@@ -7,16 +7,16 @@ until that process lets it go.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from winnow.errors import ShardError
+from winnow.numeric.file_lock import file_lock
 from winnow.shards.dataset.folders import FileEntry
 
 DEFAULT_CACHE_MB = 20_000
@@ -168,14 +168,9 @@ class RemoteFolder:
                 path.unlink(missing_ok=True)
                 total -= bytes_
 
-    @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        folder = self._root / _LOCKS
-        folder.mkdir(parents=True, exist_ok=True)
+    def _locked(self, name: str) -> contextlib.AbstractContextManager[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (folder / (f"{self._folder.name}-{name}.lock" if name != _ROOM else _ROOM)).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return file_lock(self._root / _LOCKS / (f"{self._folder.name}-{name}.lock" if name != _ROOM else _ROOM))
 
 
 def _told(error: Exception) -> str:

@@ -16,6 +16,7 @@ from winnow.stages.select.clusters import NO_CLUSTER
 from winnow.stages.tables import (
     column_to_numpy,
     exchange_output,
+    list_lengths,
     parquet_output,
     read_ipc,
     read_listing,
@@ -87,8 +88,7 @@ def run_scores(unit: Unit, workspace: Workspace) -> None:
     store, inputs = workspace.store, unit.inputs
     tokenised = read_ipc(store, inputs["tokens"])
     docs = column_to_numpy(tokenised, "doc")
-    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in tokenised.column("ids").chunks]
-    length = np.concatenate(lengths) if lengths else np.empty(0, np.int64)
+    length = list_lengths(tokenised, "ids")
     decisions = read_parquet(store, inputs["decisions"], ["doc", "copies"])
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
     row = np.searchsorted(column_to_numpy(decisions, "doc"), docs)
