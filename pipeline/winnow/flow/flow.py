@@ -1,12 +1,12 @@
 """Which steps there are, in which order. Everything that goes over all steps goes over this list."""
 
 from winnow.errors import BooksError
-from winnow.flow import decide, dedup, filter, index, labels, measure, mixture, select, shards, tokenise
+from winnow.flow import decide, dedup, filter, index, labels, measure, mixture, screen, select, shards, tokenise
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, Step
 
-CLEANING: tuple[Step, ...] = (measure.STEP, labels.STEP, filter.STEP, dedup.STEP, decide.STEP)
+CLEANING: tuple[Step, ...] = (measure.STEP, labels.STEP, filter.STEP, dedup.STEP, decide.STEP, screen.STEP)
 """From files to decisions: everything that the vocabulary has no part in."""
 FLOW: tuple[Step, ...] = (*CLEANING, tokenise.STEP, select.STEP, mixture.STEP, index.STEP, shards.STEP)
 """All steps. A new one is a file in this folder and its place here."""
