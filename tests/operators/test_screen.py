@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.operators.runs import computed, config, done, shards, write_input
 from tests.support.commands import winnow
 from tests.support.corpora import articles
 from winnow import schemas
+from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.verify import recount
 from winnow.config.config import load_config
 from winnow.config.operators import pin_operators
@@ -23,6 +25,7 @@ from winnow.flow.flow import balances
 from winnow.flow.records import RunRecords
 from winnow.runs.plan import plan_run
 from winnow.stages.ingest import measure
+from winnow.text.rules.signal_rules import SignalRule
 
 OPS = """
 import os
@@ -219,6 +222,21 @@ def test_books_manifest_summary_and_why_tell_of_it(folder, screened):
     assert [name for name, _ in story.signals] == ["exclamations", "judge", "no_lorem", "after"]
     gone = next(r["doc"] for r in after.values() if r["outcome"] == schemas.NEAR_DUPLICATE)
     assert [name for name, _ in explain(finished, gone).signals] == ["exclamations"]
+
+
+def test_verify_decides_again(screened):
+    finished = screened[1]
+    assert next(balance.expected for balance in check_screen(finished)) == len(decided(finished))
+    for rules, wrong in ((RULES[:2], {}), ([*RULES[:2], {"signal": "after", "max": 6}], {"rules on screened signals"})):
+        config = finished.config.filter.model_copy(update={"rules": tuple(map(SignalRule.model_validate, rules))})
+        other = replace(finished, config=finished.config.model_copy(update={"filter": config}))
+        open_books = [balance.what for balance in check_screen(other) if balance.expected != balance.found]
+        assert len(open_books) == len(wrong) and all(what.startswith(tuple(wrong)) for what in open_books)
+    ran = dict(finished.records)
+    pairs = zip(ran["decide"], ran["screen"], strict=True)
+    ran["screen"] = [replace(before, outputs={**after.outputs, **before.outputs}) for before, after in pairs]
+    wrong = [b.what for b in check_screen(replace(finished, records=ran)) if b.expected != b.found]
+    assert wrong == ["documents that screen left out, and that failed a rule"]
 
 
 def test_resume_and_a_changed_threshold(folder, screened):
