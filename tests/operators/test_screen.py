@@ -101,7 +101,11 @@ def make(folder: Path, raises: str = ENDS) -> None:
         folder, [*texts, texts[0], texts[8]], kind=["bad" if n == 11 else "good" for n in range(len(texts) + 2)]
     )
     np.save(folder / "model.npy", np.random.default_rng(3).random(256).astype(np.float32))
-    (folder / "seen").mkdir(exist_ok=True)
+    (folder / "seen").mkdir()
+    write_operators(folder, raises)
+
+
+def write_operators(folder: Path, raises: str = ENDS) -> None:
     text = OPS.replace("SEEN", repr(str(folder / "seen"))).replace("RAISES(", f"({raises})(")
     (folder / "my_ops.py").write_text(text)
 
@@ -302,11 +306,15 @@ def test_what_it_raises_on_becomes_unreadable_and_comes_back_when_it_is_mended(t
     assert "operator raises: raises ValueError" in winnow("why", "web19", finished.store.root)[1]
     assert "2 unreadable because it raised" in winnow("summary", finished.store.root)[1]
     assert computed(done(path)[0]) == set()
-    make(tmp_path, "lambda text: False")
+    write_operators(tmp_path, "lambda text: False")
     _, mended = done(path)
-    assert {"web3", "web19"} <= set(ledger(mended))
-    make(tmp_path)
-    assert set(ledger(done(path)[1])) == names
+    assert set(ledger(mended)) == names | {"web3", "web19"}
+    write_operators(tmp_path)
+    context, again = done(path)
+    assert computed(context) == set()
+    assert shards(again) == shards(finished)
+    write_operators(tmp_path, ENDS.replace("3", "4"))  # another one, and another document
+    assert set(ledger(done(path)[1])) == names - {"web4"} | {"web3"}
 
 
 def test_raising_too_often_ends_the_run_with_few_documents_named(tmp_path):
