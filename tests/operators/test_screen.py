@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.operators.runs import computed, config, done, shards, write_input
 from tests.support.commands import winnow
 from tests.support.corpora import articles
+from tests.support.small_work import many_units
 from winnow import schemas
 from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.verify import recount
@@ -63,6 +65,12 @@ def no_lorem(batch):
 def raises(batch):
     if any(RAISES(text) for text in batch["text"].to_pylist()):
         raise ValueError("its text must not be told")
+    return [1] * batch.num_rows
+
+@winnow.signal(needs=["text"], gpu=True)
+def kills(batch):
+    if any(text.endswith("number 5") for text in batch["text"].to_pylist()):
+        os.kill(os.getpid(), 9)
     return [1] * batch.num_rows
 
 @winnow.signal(needs=["text"], gpu=True)
@@ -315,6 +323,46 @@ def test_what_it_raises_on_becomes_unreadable_and_comes_back_when_it_is_mended(t
     assert shards(again) == shards(finished)
     write_operators(tmp_path, ENDS.replace("3", "4"))  # another one, and another document
     assert set(ledger(done(path)[1])) == names - {"web4"} | {"web3"}
+
+
+def test_a_document_that_kills_the_process_is_set_aside(tmp_path):
+    make(tmp_path)
+    (tmp_path / "run").mkdir()
+    attempt = {"state": "running", "message": "", "stages": [], "missing": [], "deaths": 1}
+    (tmp_path / "run" / "attempt.json").write_text(json.dumps(attempt))  # it died twice
+    operators = [*OPERATORS[:2], {"use": "my_ops.py:kills"}]
+    _, finished = done(settings(tmp_path, operators, [], compute={"max_unreadable_share": 0.1}))
+    (record,) = unreadable(finished, "web5")
+    assert record.reason == "fatal: ends its process (SIGKILL) in screen_signals"
+    assert len(decided(finished)) == finished.manifest["operators"]["kills"]["documents"]
+
+
+def test_other_units_and_batches_change_nothing(folder, screened, monkeypatch):
+    many_units(monkeypatch, 8_000)
+    monkeypatch.setattr("winnow.flow.measure.batch_bytes", lambda _mb: 5_000)
+    context, finished = done(settings(folder, name="units"))
+    assert len(context.run.of("screen_signals")) > 3
+    assert rows(finished, "screen_signals") == rows(screened[1], "screen_signals")
+    assert rows(finished, "screen_failures") == rows(screened[1], "screen_failures")
+    assert ledger(finished) == ledger(screened[1])
+    assert shards(finished) == shards(screened[1])
+
+
+def test_records_that_are_more_than_a_text_are_seen_joined(tmp_path):
+    make(tmp_path)
+    turns = [
+        [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": "It is!" * n}] for n in (1, 2)
+    ]
+    (tmp_path / "chat.jsonl").write_text("".join(json.dumps({"messages": turn}) + "\n" for turn in turns))
+    path = settings(tmp_path, [*OPERATORS[:2], *OPERATORS[3:]], [])
+    values = yaml.safe_load(path.read_text())
+    values["sources"].append({"name": "chat", "path": str(tmp_path / "chat.jsonl"), "messages": "messages"})
+    path.write_text(yaml.safe_dump(values))
+    _, finished = done(path)
+    seen = [row["judge"] for row in rows(finished, "screen_signals").values() if row["source"] == "chat"]
+    weights = np.load(tmp_path / "model.npy")
+    texts = ["What is 1?\n\nIt is!", "What is 2?\n\nIt is!It is!"]
+    assert seen == pytest.approx([float(weights[list(text.encode())].mean()) for text in texts], abs=1e-4)
 
 
 def test_raising_too_often_ends_the_run_with_few_documents_named(tmp_path):

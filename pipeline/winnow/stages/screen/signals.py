@@ -23,6 +23,7 @@ from winnow.fault_point import fault_point
 from winnow.operators.apply import Applier
 from winnow.operators.chain import OWN_COLUMNS, Chain
 from winnow.operators.operator import Operator
+from winnow.sources.source import STRUCTURE
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.measure import Part
@@ -95,7 +96,8 @@ def _in_one(column: pa.ChunkedArray) -> pa.Array:
 def _kept_fields(store: Store, documents: Json, operators: list[Json]) -> list[str]:
     """Columns of the documents' table that some operator may read."""
     with pq.ParquetFile(store.columns_of(documents["path"])) as file:
-        there = [name for name in file.schema_arrow.names if name.startswith(_KEPT)]
+        names = [name for name in file.schema_arrow.names if name.startswith(_KEPT)]
+    there = [name for name in names if name != f"{_KEPT}{STRUCTURE}"]
     if any(operator["needs"] is None for operator in operators):
         return there
     needed = {f"{_KEPT}{name}" for operator in operators for name in operator["needs"] if name not in OWN_COLUMNS}
