@@ -53,6 +53,22 @@ BREAKS = (
         WHY,
     ),
     Break(
+        "screen exchanges value and threshold in the ledger",
+        5,
+        "winnow.stages.screen.screen",
+        "number[row], value[row], threshold[row] = (",
+        "number[row], threshold[row], value[row] = (",
+        ("tests/operators/test_screen.py",),
+    ),
+    Break(
+        "why tells no rules on signals of operators on GPUs",
+        5,
+        "winnow.finished.explain",
+        '(filtered, *run.of("screen")[number : number + 1])',
+        "(filtered,)",
+        ("tests/operators/test_screen.py",),
+    ),
+    Break(
         "the ledger names the last failed rule, not the first",
         5,
         "winnow.stages.decide.decide",

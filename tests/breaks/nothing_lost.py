@@ -203,4 +203,12 @@ BREAKS = (
         "return status > 503 or status == 429",
         ("tests/objects/test_files.py",),
     ),
+    Break(
+        "what screen leaves out is tokenised",
+        1,
+        "winnow.flow.records",
+        'return self.of("screen") or self.of("decide")',
+        'return self.of("decide")',
+        ("tests/operators/test_screen.py",),
+    ),
 )

@@ -236,4 +236,12 @@ BREAKS = (
         "draft = target",
         ("tests/objects/test_node_copy.py", "tests/engine/test_object_store.py"),
     ),
+    Break(
+        "a document that an operator raised on stays out when the operator is mended",
+        4,
+        "winnow.engine.quarantine",
+        "if not by or by in versions:",
+        "if True:",
+        ("tests/operators/test_screen.py",),
+    ),
 )

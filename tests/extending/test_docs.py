@@ -10,7 +10,15 @@ from tests.extending.packages import OUTSIDE
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("section", "file"), [("Readers", "csv_reader.py"), ("Shard formats", "u32.py")])
+@pytest.mark.parametrize(
+    ("section", "file"),
+    [
+        ("Readers", "csv_reader.py"),
+        ("Shard formats", "u32.py"),
+        ("Steps", "removals.py"),
+        ("Reports", "licences.py"),
+    ],
+)
 def test_an_example_is_the_file_that_is_tested(section, file):
     page = (ROOT / "docs" / "extending.md").read_text()
     (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
@@ -22,10 +30,12 @@ def test_an_example_is_the_file_that_is_tested(section, file):
 
 
 def test_every_part_of_the_interfaces_is_told():
+    from winnow.flow.step import Step
+    from winnow.report.reports import Report
     from winnow.shards.formats.shard_format import ShardFormat
     from winnow.sources.readers.reader import Reader
 
     page = (ROOT / "docs" / "extending.md").read_text()
-    for kind in (Reader, ShardFormat):
+    for kind in (Reader, ShardFormat, Step, Report):
         for name in kind.__dataclass_fields__:
             assert re.search(rf"`{name}[`(]", page), name

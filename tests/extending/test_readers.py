@@ -113,7 +113,7 @@ def test_another_process_and_its_workers_find_the_package(tmp_path, site, execut
     write_csv(tmp_path / "raw" / "pages.csv")
     config = write_config(tmp_path, executor=executor, workers=2)
     line = [sys.executable, "-m", "jobs.run", str(config)]
-    every_stage_to_workers = {"WINNOW_FAULT_HOOK": "tests.faults.hooks:hook"}
+    every_stage_to_workers = {"WINNOW_FAULT_HOOK": "tests.support.fault_hooks:hook"}
     done = subprocess.run(line, env=environment(site) | every_stage_to_workers, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(TEXTS) + 1} records" in done.stdout

@@ -111,9 +111,9 @@ def other_columns(batch):
 def says_so(batch):
     return [1] * batch.num_rows
 
-@winnow.signal(gpu=True)
+@winnow.mapper(gpu=True)
 def on_gpu(batch):
-    return [1] * batch.num_rows
+    return batch["text"]
 
 @winnow.signal(needs=["text", "ulr"])
 def needs_a_field(batch):
@@ -330,7 +330,8 @@ def test_what_breaks_the_contract_sets_no_document_aside(folder):
         ({"use": "my_ops.py:Model", "name": "m"}, "its settings do not fit Model.*missing a required argument"),
         ({"use": "my_ops.py:NoCall"}, "class NoCall has no __call__"),
         ({"use": "my_ops.py:says_so"}, "says deterministic=False, and a run promises the same bytes"),
-        ({"use": "my_ops.py:on_gpu"}, "says gpu=True; operators on GPUs run after dedup, which is not in this version"),
+        ({"use": "my_ops.py:on_gpu"}, "is a mapper with gpu=True; operators on GPUs run on what dedup kept"),
+        ({"use": "my_ops.py:exclamations", "on_gpu": True}, "on_gpu is what its decorator says"),
         ({"use": "my_ops.py:words"}, "'words' is a signal or column of Winnow's own; give it another `name`"),
         ({"use": "my_ops.py:needs_a_field"}, "needs the column 'ulr'; did you mean 'url'"),
         ({"use": "no.such.package:x"}, "no.such.package: cannot be imported: ModuleNotFoundError"),

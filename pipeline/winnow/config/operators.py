@@ -51,8 +51,14 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
         raise ConfigError(
             f"{where}: {operator.name!r} is a field that a source keeps; give the operator another `name`"
         )
-    columns = [*OWN_COLUMNS, *kept, *(column for other in before for column in other.found.columns)]
+    seen = [other.found for other in before if operator.gpu or not other.found.gpu]
+    columns = [*OWN_COLUMNS, *kept, *(column for other in seen for column in other.columns)]
     for name in operator.needs or ():
+        if any(name in other.found.columns for other in before if other.found not in seen):
+            raise ConfigError(
+                f"{where}: operator {operator.name} needs the column {name!r} of an operator with gpu=True, which runs "
+                f"after dedup, when {operator.name} is long done; give it gpu=True, too"
+            )
         if name not in columns:
             raise ConfigError(
                 f"{where}: operator {operator.name} needs the column {name!r}; {suggestion(name, columns)}; a field of "

@@ -13,34 +13,63 @@ from winnow.storage.store import Store
 FOLDER = "quarantine"
 
 
+def add_to_quarantine(store: Store, found: dict[int, str], by: str = "") -> None:
+    """Name documents (number: reason) for good.
+
+    ``by`` names the work that cannot bear them, if another version of it may: then they are quarantined only as long as
+    that version stands.
+    """
+    for doc, reason in found.items():
+        named = {"doc": doc, "reason": reason} | ({"by": by} if by else {})
+        store.create_exclusive(f"{FOLDER}/{_file_name(doc, by)}", orjson.dumps(named))
+
+
 def quarantine(store: Store, found: dict[int, str]) -> None:
     """Name documents (number: reason) for good.
 
     Raises:
-        SetAsideError: always, once they are named.
+        QuarantineError: always, once they are named.
     """
-    for doc, reason in found.items():
-        store.create_exclusive(f"{FOLDER}/{doc:020d}.json", orjson.dumps({"doc": doc, "reason": reason}))
+    add_to_quarantine(store, found)
+    raise QuarantineError(told(found))
+
+
+def told(found: dict[int, str]) -> str:
+    """How many documents, and why."""
     reasons = ", ".join(sorted(set(found.values())))
-    raise QuarantineError(f"{len(found)} documents are quarantined ({reasons})")
+    return f"{len(found)} documents are quarantined ({reasons})"
 
 
-def quarantined_documents(store: Store) -> dict[int, str]:
-    """Documents that were quarantined in this run folder, and why, in document order.
+def times_quarantined(store: Store) -> int:
+    """How often a document was named in this run folder, by any version of any work."""
+    return len(list(store.list(FOLDER, ".json")))
+
+
+def quarantined_documents(store: Store, versions: frozenset[str] = frozenset()) -> dict[int, str]:
+    """Documents that are quarantined in this run folder, and why, in document order.
+
+    Args:
+        store: the run folder.
+        versions: of work that may stand in ``by``; what other versions could not bear is not quarantined.
 
     Raises:
         StorageError: a file of the folder is damaged.
     """
-    found = {}
-    for name in store.list(FOLDER, ".json"):
+    found: dict[int, str] = {}
+    for name in sorted(store.list(FOLDER, ".json")):
         try:
             named = orjson.loads(store.read(f"{FOLDER}/{name}"))
-            doc, reason = named["doc"], named["reason"]
-            if type(doc) is not int or type(reason) is not str or name != f"{doc:020d}.json":
+            doc, reason, by = named["doc"], named["reason"], named.get("by", "")
+            if type(doc) is not int or type(reason) is not str or name != _file_name(doc, by):
                 raise ValueError(f"it names document {doc!r:.40}")  # a flipped digit would leave out another one
-            found[doc] = reason
-        except (ValueError, KeyError, TypeError) as error:
+            if not by or by in versions:
+                found.setdefault(doc, reason)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
                 f"{FOLDER}/{name} in {store.root}: damaged ({error}); remove it, and the document is looked for again"
             ) from error
     return dict(sorted(found.items()))
+
+
+def _file_name(doc: int, by: str) -> str:
+    return f"{doc:020d}{'-' if by else ''}{by}.json"

@@ -1,6 +1,6 @@
 """Why: one document's story, from the tables alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.engine.records import Json
+from winnow.engine.records import Json, Record
 from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
 from winnow.finished.locate import DocumentLocation, locations_of
 from winnow.flow.flow import REASONS
@@ -117,8 +117,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
     path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
     document = _row(read_document(run, part, doc), doc)
     decision = _row(read_parquet(run.store, decided.outputs["decisions"].reference()), doc)
-    failures = read_parquet(run.store, filtered.outputs["failures"].reference())
-    failed = failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    failed = _failed(run, (filtered, *run.of("screen")[number : number + 1]), doc)
     lost = _removed(run, part, doc)
     keeper = decision["keeper"]
     kept = decision["outcome"] == schemas.KEPT
@@ -140,7 +139,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         places,
         _left_out(decision),
         document.get(LABEL_COLUMN),
-        _of_operators(run, part, doc),
+        (*_of_operators(run, part.signals, doc), *_screened(run, number, doc)),
     )
 
 
@@ -151,14 +150,30 @@ def _left_out(decision: Json) -> FailedRule | None:
     return FailedRule(decision["rule"], decision["value"], decision["threshold"])
 
 
-def _of_operators(run: RunRecords, part: Part, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
-    """What operators found in the document, in the order of the config."""
+def _failed(run: RunRecords, records: Iterable[Record], doc: int) -> list[Json]:
+    """Rows of the document in their tables of failures, table by table."""
+    found = []
+    for record in records:
+        failures = read_parquet(run.store, record.outputs["failures"].reference())
+        found += failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    return found
+
+
+def _of_operators(run: RunRecords, signals: Json, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
+    """What operators found in the document, in the order of the config; nothing where the table does not have it."""
     if not run.config.measure.operators:
         return ()
-    with pq.ParquetFile(run.store.columns_of(part.signals["path"])) as file:
+    with pq.ParquetFile(run.store.columns_of(signals["path"])) as file:
         names = [name for name in file.schema_arrow.names if name not in _OWN_SIGNALS]
-    row = _row(read_parquet(run.store, part.signals, ["doc", *names]), doc)
-    return tuple((name, row[name]) for name in names)
+    rows = _rows(read_parquet(run.store, signals, ["doc", *names]), doc)
+    return tuple((name, row[name]) for row in rows for name in names)
+
+
+def _screened(run: RunRecords, number: int, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
+    """What operators on GPUs found, where dedup kept the document."""
+    if not run.of("screen_signals"):
+        return ()
+    return _of_operators(run, run.of("screen_signals")[number].outputs["signals"].reference(), doc)
 
 
 def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:
@@ -230,5 +245,9 @@ def _part_of(run: RunRecords, doc: int) -> int | None:
 
 
 def _row(table: pa.Table, doc: int) -> Json:
-    row: Json = table.filter(pc.equal(table.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
-    return row
+    return _rows(table, doc)[0]
+
+
+def _rows(table: pa.Table, doc: int) -> list[Json]:
+    rows: list[Json] = table.filter(pc.equal(table.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
+    return rows

@@ -45,6 +45,12 @@ TABLES = {
         "a record, or rest of a file, that could not be read", "parquet", _outputs("measure", "unreadable")
     ),
     "verdicts": Table("a readable document: what the filter decided", "parquet", _outputs("filter", "verdicts")),
+    "screen_signals": Table(
+        "a document that dedup kept: what operators on GPUs found", "parquet", _outputs("screen_signals", "signals")
+    ),
+    "screen_failures": Table(
+        "a rule on these signals that a document failed: value and threshold", "parquet", _outputs("screen", "failures")
+    ),
     "failures": Table("a rule that a document failed: value and threshold", "parquet", _outputs("filter", "failures")),
     "decisions": Table(
         "a readable document: outcome, rule, keeper, similarity, split, copies",

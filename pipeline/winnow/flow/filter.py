@@ -1,44 +1,26 @@
 """Rules on signals: which documents go on."""
 
-from winnow.engine.records import Json
 from winnow.flow.context import RunContext
+from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, Step
 from winnow.schemas import EMPTY, FILTERED
 from winnow.stages import filter as filtering
-from winnow.stages import quantiles
-from winnow.text.rules.signal_rules import quantile_bounds
 
 
 def filter_documents(context: RunContext) -> None:
     """Decide every rule on every document."""
     weights = {source.name: source.weight for source in context.config.sources}
-    verdicts = tuple(o.found.name for o in context.config.measure.operators if o.found.kind == "filter")
-    stage = filtering.stage(context.config.filter, weights, context.config.shards.seed, verdicts)
-    context.engine.run(stage, filtering.plan(context.run.parts, _cut_quantiles(context)))
-
-
-def _cut_quantiles(context: RunContext) -> Json | None:
-    """Where the thresholds are that ``filter.rules`` asks for by quantile; None where it asks for none."""
-    rules = context.config.filter.rules
-    if not quantile_bounds(rules) or not context.run.parts:
-        return None
-    engine, parts = context.engine, context.run.parts
-    counting = quantiles.counts_stage(rules)
-    counted = engine.run(counting, quantiles.plan_counts(parts))
-    counts = engine.listing(counting, counted, "counts")
-    (bins,) = engine.run(quantiles.bins_stage(rules), quantiles.plan_bins(counts, counted))
-    looking = quantiles.values_stage(rules)
-    looked = engine.run(looking, quantiles.plan_values(parts, bins))
-    lower = engine.listing(looking, looked, "counts")
-    (cut,) = engine.run(quantiles.cuts_stage(), quantiles.plan_cuts(lower, looked, bins))
-    return cut.outputs["cuts"].reference()
+    rules, verdicts = rules_on(context.config, gpu=False), verdicts_on(context.config, gpu=False)
+    config = context.config.filter.model_copy(update={"rules": rules})
+    stage = filtering.stage(config, weights, context.config.shards.seed, verdicts)
+    cuts = cut_quantiles(context.engine, rules, context.run.parts)
+    context.engine.run(stage, filtering.plan(context.run.parts, cuts))
 
 
 def _stages(context: RunContext) -> list[str]:
-    by_quantile = bool(quantile_bounds(context.config.filter.rules))
-    cutting = ("quantile_counts", "quantile_bins", "quantile_values", "quantile_cuts")
-    return [*(cutting if by_quantile else ()), "filter"]
+    return [*quantile_stages(rules_on(context.config, gpu=False)), "filter"]
 
 
 def _balances(run: RunRecords) -> list[Balance]:

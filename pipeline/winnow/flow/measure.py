@@ -4,7 +4,7 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
-from winnow.flow.operators import operator_balances, operator_counts, operator_lines
+from winnow.flow.operators import gpu_versions, operator_balances, operator_counts, operator_lines
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, Step
 from winnow.flow.unreadable import check_unreadable
@@ -35,10 +35,12 @@ def measure_documents(context: RunContext) -> None:
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
         publish_operators(config.measure.operators, engine.store)
-    planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined_documents(engine.store))
+    aside = quarantined_documents(engine.store, gpu_versions(config))
+    planned = slices.plan_measure(run.files, sources, counted, unit_bytes, aside)
     if lines_config:
         planned = _find_boilerplate(context, planned, lines_config, runtime)
-    measuring = measure.stage(config.measure, minhash, lines_config, runtime)
+    on_cpu = config.measure.model_copy(update={"operators": config.measure.operators_on(gpu=False)})
+    measuring = measure.stage(on_cpu, minhash, lines_config, runtime)
     engine.run(measuring, planned, recompute_if=had_transient_error)
     check_unreadable(run)
 
@@ -106,7 +108,7 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _summary(run: RunRecords) -> list[str]:
     checked = f"signatures checked against datasketch on {run.total('measure', 'signatures_checked'):,} documents"
-    return [*operator_lines(run), checked]
+    return [*operator_lines(run, gpu=False), checked]
 
 
 STEP = Step(

@@ -1,25 +1,51 @@
-"""What operators did, from the records of measure: documents seen, changed, refused, without a value, raised on."""
+"""What operators did, from the records of measure and screen, and which of them does what."""
 
 from itertools import pairwise
 
+from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.text.rules.signal_rules import SignalRule
+
+
+def rules_on(config: Config, *, gpu: bool) -> tuple[SignalRule, ...]:
+    """The rules on signals of operators on GPUs, which ``screen`` decides, or the others, which ``filter`` does."""
+    columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.found.columns}
+    return tuple(rule for rule in config.filter.rules if (rule.signal in columns) == gpu)
+
+
+def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
+    """Columns of verdicts that ``screen``, or ``filter``, decides by."""
+    found = (entry.found for entry in config.measure.operators_on(gpu=gpu))
+    return tuple(operator.name for operator in found if operator.kind == "filter")
+
+
+def gpu_versions(config: Config) -> frozenset[str]:
+    """What operators on GPUs are now: documents that an earlier version raised on are no longer set aside."""
+    return frozenset(entry.found.fingerprint[:16] for entry in config.measure.operators_on(gpu=True))
 
 
 def operator_counts(run: RunRecords) -> dict[str, Json]:
     """By operator, in their order; empty without any.
 
     ``documents`` seen, ``errors`` (documents that it raised on); of a signal ``nulls``, of a filter ``nulls`` and
-    ``refused``, of a mapper ``changed``, ``bytes_before`` and ``bytes_after``.
+    ``refused``, of a mapper ``changed``, ``bytes_before`` and ``bytes_after``. Documents that one on a GPU raised on
+    are unreadable from the start, and not among those that it saw.
     """
-    return {str(entry.name): run.totals("measure", f"operator/{entry.name}") for entry in run.config.measure.operators}
+    counts = {}
+    for entry in run.config.measure.operators:
+        counts[str(entry.name)] = run.totals("screen_signals" if entry.on_gpu else "measure", f"operator/{entry.name}")
+        if entry.on_gpu:
+            counts[str(entry.name)]["errors"] = run.total("measure", f"unreadable_reason/operator {entry.name}")
+    return counts
 
 
 def operator_balances(run: RunRecords) -> list[Balance]:
-    """Every operator saw what the one before it left, and the last one left the readable documents."""
-    counts = operator_counts(run)
-    left = {name: counts_of.get("documents", 0) - counts_of.get("errors", 0) for name, counts_of in counts.items()}
+    """Every operator of measure saw what the one before it left, and the last one left the readable documents."""
+    told_of = operator_counts(run)
+    counts = {str(entry.name): told_of[str(entry.name)] for entry in run.config.measure.operators_on(gpu=False)}
+    left = {name: told.get("documents", 0) - told.get("errors", 0) for name, told in counts.items()}
     balances = [
         Balance(
             f"documents that operator {after} saw against those that {before} left", left[before], _seen(counts, after)
@@ -36,16 +62,17 @@ def _seen(counts: dict[str, Json], name: str) -> int:
     return int(counts[name].get("documents", 0))
 
 
-def operator_lines(run: RunRecords) -> list[str]:
-    """One line an operator."""
-    lines = []
-    for name, counts_of in operator_counts(run).items():
-        parts = [f"{counts_of.get('documents', 0):,} documents"]
-        if "changed" in counts_of:
-            lost = counts_of["bytes_before"] - counts_of["bytes_after"]
-            size = f"{abs(lost):,} bytes {'fewer' if lost >= 0 else 'more'} of {counts_of['bytes_before']:,}"
-            parts.append(f"{counts_of['changed']:,} changed, {size}")
-        parts += [f"{counts_of[what]:,} {words}" for what, words in _WORDS.items() if counts_of.get(what)]
+def operator_lines(run: RunRecords, *, gpu: bool) -> list[str]:
+    """One line an operator, of those on GPUs or of the others."""
+    lines, counts = [], operator_counts(run)
+    for name in (str(entry.name) for entry in run.config.measure.operators_on(gpu=gpu)):
+        told = counts[name]
+        parts = [f"{told.get('documents', 0):,} documents"]
+        if "changed" in told:
+            lost = told["bytes_before"] - told["bytes_after"]
+            size = f"{abs(lost):,} bytes {'fewer' if lost >= 0 else 'more'} of {told['bytes_before']:,}"
+            parts.append(f"{told['changed']:,} changed, {size}")
+        parts += [f"{told[what]:,} {words}" for what, words in _WORDS.items() if told.get(what)]
         lines.append(f"operator {name}: {'; '.join(parts)}")
     return lines
 

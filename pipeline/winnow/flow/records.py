@@ -106,6 +106,11 @@ class RunRecords:
         return self.of(self.ledger_stage)
 
     @property
+    def survivors(self) -> list[Record]:
+        """Records of the ledger and of the documents that go on to tokenising: screened, where operators screen."""
+        return self.of("screen") or self.of("decide")
+
+    @property
     def parts(self) -> list[Part]:
         """Parts of the measured text, in order: the units of every stage after ``measure``."""
         measured = self.of("measure")

@@ -33,12 +33,12 @@ def select_documents(context: RunContext) -> None:
             found = _semantic_duplicates(context, config, assigned)
     elif config.needs_vectors:
         embedding = embed.stage(config.encoder, asks_for_gpus(context.config), context.config.storage)
-        engine.run(embedding, survivor_units(run.parts, run.of("decide")))
+        engine.run(embedding, survivor_units(run.parts, run.survivors))
     if config.quality is not None:
         judged = judge_quality(context, config.encoder, config.quality, gpus=asks_for_gpus(context.config))
     if config.importance is not None:
         weighed = weigh_importance(context, config.importance)
-    decided, filtered = run.of("decide"), run.of("filter")
+    decided, filtered = run.survivors, run.of("filter")
     scoring = scores.scores_stage()
     units = scores.plan_scores(run.of("tokenise"), decided, filtered, assigned, found, weighed, judged)
     scored = engine.run(scoring, units)
@@ -89,13 +89,13 @@ def assign(context: RunContext, config: SelectConfig) -> list[Record]:
     threshold = config.semantic.threshold if config.semantic else None
     neighbours = config.semantic.neighbours if config.semantic else 0
     assigning = clusters.assign_stage(dimensions, threshold, neighbours)
-    documents = sum(record.outputs["survivors"].rows for record in context.run.of("decide"))
+    documents = sum(record.outputs["survivors"].rows for record in context.run.survivors)
 
     def partitions(centres: Record) -> int:
         there = centres.counters["clusters"]
         return clusters.assign_partitions(documents, there, dimensions, neighbours, partition_mb)
 
-    units = survivor_units(context.run.parts, context.run.of("decide"))
+    units = survivor_units(context.run.parts, context.run.survivors)
     if config.clusters.centres is not None:
         (centres,) = engine.run(centring, clusters.plan_given_centres())
         settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}

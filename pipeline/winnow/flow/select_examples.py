@@ -29,7 +29,7 @@ def weigh_importance(context: RunContext, config: ImportanceConfig) -> list[Reco
             f"{TARGET}: no words in {read:,} texts ({bad:,} records cannot be read); name files with "
             "texts that the sample should be like, and in `text` the field that holds them"
         )
-    units = survivor_units(context.run.parts, context.run.of("decide"))
+    units = survivor_units(context.run.parts, context.run.survivors)
     counting = importance.counts_stage(config.buckets)
     counted = engine.run(counting, units)
     dividing = importance.ratio_stage(config)

@@ -1,5 +1,6 @@
 """Kept documents to token ids."""
 
+from winnow.engine.records import total
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, Step
@@ -12,11 +13,11 @@ def tokenise_documents(context: RunContext) -> None:
     """Ids of every document that is kept so far: what select leaves out has tokens, too."""
     assert context.vocabulary is not None
     stage = tokenise.stage(context.config.tokeniser, context.vocabulary, context.config.structured)
-    context.engine.run(stage, survivor_units(context.run.parts, context.run.of("decide")))
+    context.engine.run(stage, survivor_units(context.run.parts, context.run.survivors))
 
 
 def _balances(run: RunRecords) -> list[Balance]:
-    kept = run.totals("decide", "outcome").get(KEPT, 0)
+    kept = total(run.survivors, f"outcome/{KEPT}")
     return [Balance("documents tokenised against kept", kept, run.total("tokenise", "documents"))]
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from winnow.operators.operator import Operator
 from winnow.section import Section
@@ -24,6 +24,8 @@ class OperatorConfig(Section):
     pinned: str | None = None
     """Runs write here what the operator was, as a hash of source, settings and files: with it, anything else is
     refused."""
+    on_gpu: bool = False
+    """Runs write here that it is one of ``gpu=True``; what its decorator says holds."""
     _found: Operator | None = PrivateAttr(None)
 
     @field_validator("name")
@@ -32,6 +34,13 @@ class OperatorConfig(Section):
         if name is not None and not _NAME.fullmatch(name):
             raise ValueError(f"name ({name!r}) must consist of letters, digits and _ only, and not begin with a digit")
         return name
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = write(self)
+        if not self.on_gpu:
+            values.pop("on_gpu", None)
+        return values
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -51,7 +60,8 @@ class OperatorConfig(Section):
 
     def with_found(self, operator: Operator, use: str, settings: dict[str, Any]) -> "OperatorConfig":
         """This entry, pinned to what was found."""
-        values = {"use": use, "name": operator.name, "pinned": operator.fingerprint, **settings}
+        named = {"use": use, "name": operator.name, "pinned": operator.fingerprint}
+        values = {**named, "on_gpu": operator.gpu, **settings}
         pinned = OperatorConfig.model_validate(values)
         pinned._found = operator
         return pinned

@@ -43,6 +43,8 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
             "@winnow.filter above it"
         )
     _check_mark(entry.use, mark)
+    if entry.on_gpu and not mark.gpu:
+        raise ConfigError(f"use: {entry.use}: on_gpu is what its decorator says (gpu=True); leave it out here")
     _check_settings(entry, target)
     # a function's name is its own; what an entry point calls it is how users know it
     name = entry.name or (use.object if use.file or use.module else entry.use)
@@ -63,6 +65,7 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         folders=folders,
         folder_paths=folder_paths,
         published=tuple(published),
+        gpu=mark.gpu,
     )
     pinned_use = entry.use
     if "file" in origin:
@@ -117,10 +120,10 @@ def _check_mark(use: str, mark: Mark) -> None:
             f"use: {use}: says deterministic=False, and a run promises the same bytes for the same input: seed what is "
             "drawn by the document's id or text, and leave the argument out"
         )
-    if mark.gpu:
+    if mark.gpu and mark.kind == "mapper":
         raise ConfigError(
-            f"use: {use}: says gpu=True; operators on GPUs run after dedup, which is not in this version; leave the "
-            "argument out to run it on CPU"
+            f"use: {use}: is a mapper with gpu=True; operators on GPUs run on what dedup kept, and by then texts are "
+            "measured, signed and compared, so they cannot change any more; leave the argument out to run it on CPU"
         )
 
 

@@ -65,7 +65,7 @@ class Marker:
             version: raise it when results change for another reason than the source file or the settings.
             deterministic: False is refused when a run begins: the same input must give the same bytes.
             needs: columns that it reads, such as ``text`` or a kept field; None gives it all.
-            gpu: whether it wants a GPU.
+            gpu: whether it wants a GPU: then it runs after dedup, on what is kept; not for mappers.
             columns: names of a signal's columns, where it returns several.
 
         Raises:

@@ -37,6 +37,8 @@ class Operator:
     folder_paths: dict[str, str] = field(default_factory=dict)
     published: tuple[NamedFile, ...] = ()
     """What is put into the run folder."""
+    gpu: bool = False
+    """Runs after dedup, where the GPUs are. Not part of what its results depend on: the stage that runs it is."""
 
     @property
     def described(self) -> dict[str, Any]:

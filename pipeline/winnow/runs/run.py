@@ -13,7 +13,7 @@ from winnow.config.remote_files import pin_remote_files
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.lease import hold_lease
-from winnow.engine.quarantine import quarantined_documents
+from winnow.engine.quarantine import times_quarantined
 from winnow.engine.stopping import Stop
 from winnow.errors import (
     ConfigError,
@@ -114,7 +114,7 @@ def run(
 
 def _own_config(written: Config, config: Config) -> bytes:
     """The config as it was written, with operators as they lie in the run folder: enough to do the run again."""
-    operators = [entry.model_copy(update={"pinned": None}) for entry in config.measure.operators]
+    operators = [entry.model_copy(update={"pinned": None, "on_gpu": False}) for entry in config.measure.operators]
     measure = written.measure.model_copy(update={"operators": tuple(operators)})
     values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
     return yaml.safe_dump(values, sort_keys=False).encode()
@@ -126,16 +126,16 @@ def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: At
     Raises:
         StageFailedError: a stage failed, and no document was quarantined.
     """
-    known = quarantined_documents(attempt.store)
+    known = times_quarantined(attempt.store)
     while True:
         try:
             return attempt_run()
         except StageFailedError:
-            now = quarantined_documents(attempt.store)
-            if len(now) == len(known):
+            now = times_quarantined(attempt.store)
+            if now == known:
                 raise
-            new, known = len(now) - len(known), now
-            log.warning("%d documents end the process that works on them; the run goes on without them", new)
+            new, known = now - known, now
+            log.warning("%d documents cannot be worked on; the run goes on without them", new)
             attempt.stages.clear()
 
 

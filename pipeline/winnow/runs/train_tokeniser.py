@@ -94,7 +94,7 @@ def train_vocabulary(
         run_steps(context, CLEANING)
         share = share_of(context.run, sample_mb)
         sampling = text_sample.stage(seed, share, share * HELD_OUT_OF_SAMPLE)
-        sampled = engine.run(sampling, text_sample.plan(context.run.parts, context.run.of("decide")))
+        sampled = engine.run(sampling, text_sample.plan(context.run.parts, context.run.survivors))
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
         ranks = train_ranks(_texts(store, sampled), size, pattern)
@@ -141,7 +141,7 @@ def usable_encodings(compared: tuple[str, ...], storage: StorageConfig) -> dict[
 def share_of(run: RunRecords, sample_mb: int) -> float:
     """Share of the kept documents that makes about ``sample_mb`` of text; what judges it is always left over."""
     kept_bytes = 0.0
-    for part, record in zip(run.parts, run.of("decide"), strict=True):
+    for part, record in zip(run.parts, run.survivors, strict=True):
         kept_bytes += part.text_bytes * record.outputs["survivors"].rows / max(1, part.rows)
     return min(1 / (1 + HELD_OUT_OF_SAMPLE), sample_mb * 1_000_000 / max(1.0, kept_bytes))
 

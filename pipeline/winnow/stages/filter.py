@@ -16,6 +16,7 @@ from winnow.shards.order import draw_copies
 from winnow.stages.ingest.measure import Part
 from winnow.stages.quantiles import read_cuts
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_parquet
+from winnow.storage.store import Store
 from winnow.text.config import FilterConfig
 from winnow.text.rules.config import RULE_NAMES
 from winnow.text.rules.registry import BUILT_IN, RULE_SETS
@@ -61,8 +62,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
     failures = joined(
         [
             evaluate(signals, signals.column("language").combine_chunks(), config),
-            *_own_rules(unit, workspace, signals, bounds, rules),
-            *(_verdicts(signals, name, rules) for name in verdict_columns),
+            *own_failures(workspace.store, unit.inputs.get("cuts"), signals, bounds, rules),
+            *(refusals(signals, name, rules) for name in verdict_columns),
         ]
     )
 
@@ -91,6 +92,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 "source": position,
             }
         )
+    write_failures(workspace, docs, failures, rules)
+    workspace.count("documents", len(docs))
+    workspace.count("passed", passed.sum())
+
+
+def write_failures(workspace: Workspace, docs: NDArray[np.uint64], failures: Failures, rules: tuple[str, ...]) -> None:
+    """Write the table, and count documents by failed rule: ``failures`` of ``docs`` uint64[N], named by ``rules``."""
     with parquet_output(workspace, "failures", schemas.FAILURES, plain=("doc",)) as table:
         table.write(
             {
@@ -100,19 +108,25 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 "threshold": pa.array(failures.threshold, pa.float32()),
             }
         )
-    workspace.count("documents", len(docs))
-    workspace.count("passed", passed.sum())
     for rule, number in enumerate(np.bincount(failures.rule, minlength=len(rules))):
         if number:
             workspace.count(f"failed/{rules[rule]}", number)
 
 
-def _own_rules(
-    unit: Unit, workspace: Workspace, signals: pa.Table, bounds: list[Bound], rules: tuple[str, ...]
+def own_failures(
+    store: Store, cut: Json | None, signals: pa.Table, bounds: list[Bound], rules: tuple[str, ...]
 ) -> Iterator[Failures]:
-    """What fails the rules that the config gives."""
+    """What fails the rules that the config gives, rule by rule.
+
+    Args:
+        store: the run folder.
+        cut: where the thresholds by quantile are; counts where a bound asks for one.
+        signals: N rows.
+        bounds: of the rules.
+        rules: names, with at least theirs.
+    """
     by_quantile = [bound for bound in bounds if bound.quantile is not None]
-    cuts = read_cuts(workspace.store, unit.inputs["cuts"], len(by_quantile)) if by_quantile else []
+    cuts = read_cuts(store, cut, len(by_quantile)) if by_quantile and cut is not None else []
     for bound in bounds:
         by_group = None if bound.quantile is None else cuts[by_quantile.index(bound)]
         row, value, threshold = failures_of(bound, signals, by_group)
@@ -120,7 +134,7 @@ def _own_rules(
         yield Failures(row, number, value.astype(np.float32), threshold.astype(np.float32))
 
 
-def _verdicts(signals: pa.Table, name: str, rules: tuple[str, ...]) -> Failures:
+def refusals(signals: pa.Table, name: str, rules: tuple[str, ...]) -> Failures:
     """What an operator refuses: value 0, threshold 1. A document without a verdict passes."""
     refused = np.flatnonzero(pc.equal(signals.column(name), False).fill_null(False).to_numpy())
     nothing = np.zeros(len(refused), np.float32)

@@ -22,13 +22,12 @@ from winnow.engine.exchange import Columns
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import keyed_hash, unit_interval
-from winnow.stages.decide.ledger_tables import write_survivors
+from winnow.stages.decide.ledger_tables import LeftOut, leave_out
 from winnow.stages.tables import (
     column_to_numpy,
     exchange_output,
     ipc_output,
     list_lengths,
-    parquet_output,
     read_ipc,
     read_listing,
     read_parquet,
@@ -171,31 +170,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
     out[row] = taken == 0
     place, limit = np.zeros((2, before.num_rows), np.float32)
     place[row], limit[row] = unit_interval(key), unit_interval(limit_key)
-    names = {name: before.column(name).cast(pa.string()) for name in ("outcome", "rule", "split")}
-    gone = pa.array(out)
-    names["outcome"] = pc.if_else(gone, schemas.SAMPLED_OUT, names["outcome"])
-    names["rule"] = pc.if_else(gone, RULE, names["rule"])
-    names["split"] = pc.if_else(gone, pa.scalar(None, pa.string()), names["split"])
-    values = {name: before.column(name) for name in ("doc", "keeper", "similarity")}
-    values["value"] = pc.if_else(gone, pa.array(place), before.column("value"))
-    values["threshold"] = pc.if_else(gone, pa.array(limit), before.column("threshold"))
-    encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}
-    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
-        table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
-    write_survivors(workspace, column_to_numpy(before, "doc")[copies > 0])
-
     of_all = column_to_numpy(read_parquet(workspace.store, unit.inputs["verdicts"], ["source"]), "source")
-    outcomes = np.array(names["outcome"].to_pylist())
+    leave_out(workspace, before, LeftOut(out, schemas.SAMPLED_OUT, RULE, place, limit), copies, of_all, sources)
     for index, name in enumerate(sources):
-        for outcome, number in zip(*np.unique(outcomes[of_all == index], return_counts=True), strict=True):
-            workspace.count(f"outcome/{outcome}", number)
-            workspace.count(f"source/{name}/{outcome}", number)
         mine = source == index
         workspace.count(f"documents/{name}", (taken[mine] > 0).sum())
         workspace.count(f"copies/{name}", copies[row][mine].sum())
         workspace.count(f"available_tokens/{name}", tokens[mine].sum())
         workspace.count(f"tokens/{name}", (tokens * taken)[mine].sum())
-    workspace.count("copies", copies.sum())
 
 
 def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

@@ -1,4 +1,4 @@
-"""Thresholds by quantile: exact, over all readable documents, in memory that does not grow with them.
+"""Thresholds by quantile: exact, over all documents of the signals' tables, in memory that does not grow with them.
 
 A value's key is an integer of 32 bits in the order of the values. Two rounds of a count each, so four stages, and none
 where no rule asks for a quantile: quantile_counts (a unit a part: documents by the upper 16 bits of their key),
@@ -11,8 +11,8 @@ counts for each quantile and group, of billions of documents as of ten.
 Legend: M documents that a rule is about and that have a value.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import TableOutput, ipc_output, read_ipc, read_listing, read_parquet
 from winnow.storage.store import Store
 from winnow.text.rules.signal_rules import SignalRule, applies_to, quantile_bounds, rank_of
@@ -37,13 +36,27 @@ _NONE = 0xFFFF_FFFF
 """No bin: a group of no document."""
 _SIGN = np.uint32(0x8000_0000)
 
+
+class SignalTable(Protocol):
+    """A table of signals, such as a part's: where it lies, and its rows."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102
+
+    @property
+    def signals(self) -> Json: ...  # noqa: D102
+
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+
+
 Cuts = list[dict[str | None, float]]
 """Of each quantile, the threshold by group."""
 
 
-def counts_stage(rules: tuple[SignalRule, ...]) -> Stage:
-    """Documents by quantile, group and upper half of the key."""
-    return Stage("quantile_counts", 1, {"rules": _asked(rules)}, run_counts)
+def counts_stage(rules: tuple[SignalRule, ...], prefix: str = "") -> Stage:
+    """Documents by quantile, group and upper half of the key. ``prefix`` of the stage's name, here and below."""
+    return Stage(f"{prefix}quantile_counts", 1, {"rules": _asked(rules)}, run_counts)
 
 
 def _asked(rules: tuple[SignalRule, ...]) -> list[Json]:
@@ -52,7 +65,7 @@ def _asked(rules: tuple[SignalRule, ...]) -> list[Json]:
     return [bound.rule.model_dump(mode="json", include=fields) for bound in quantile_bounds(rules)]
 
 
-def plan_counts(parts: list[Part]) -> list[Unit]:
+def plan_counts(parts: Sequence[SignalTable]) -> list[Unit]:
     """One unit a part."""
     return [Unit(part.number, {"signals": part.signals}, part.rows * 8) for part in parts]
 
@@ -64,9 +77,10 @@ def run_counts(unit: Unit, workspace: Workspace) -> None:
             _write_counts(table, found, (found.key >> np.uint32(16)).astype(np.int64))
 
 
-def bins_stage(rules: tuple[SignalRule, ...]) -> Stage:
+def bins_stage(rules: tuple[SignalRule, ...], prefix: str = "") -> Stage:
     """Where each quantile lies."""
-    return Stage("quantile_bins", 1, {"quantiles": [bound.quantile for bound in quantile_bounds(rules)]}, run_bins)
+    quantiles = [bound.quantile for bound in quantile_bounds(rules)]
+    return Stage(f"{prefix}quantile_bins", 1, {"quantiles": quantiles}, run_bins)
 
 
 def plan_bins(counts: Json, counted: list[Record]) -> list[Unit]:
@@ -86,12 +100,12 @@ def run_bins(unit: Unit, workspace: Workspace) -> None:
         table.write(pa.RecordBatch.from_pylist(rows, _BINS))
 
 
-def values_stage(rules: tuple[SignalRule, ...]) -> Stage:
+def values_stage(rules: tuple[SignalRule, ...], prefix: str = "") -> Stage:
     """Documents of the bins by the lower half of the key."""
-    return Stage("quantile_values", 1, {"rules": _asked(rules)}, run_values)
+    return Stage(f"{prefix}quantile_values", 1, {"rules": _asked(rules)}, run_values)
 
 
-def plan_values(parts: list[Part], bins: Record) -> list[Unit]:
+def plan_values(parts: Sequence[SignalTable], bins: Record) -> list[Unit]:
     """One unit a part."""
     reference = bins.outputs["bins"].reference()
     return [Unit(part.number, {"signals": part.signals, "bins": reference}, part.rows * 8) for part in parts]
@@ -109,9 +123,9 @@ def run_values(unit: Unit, workspace: Workspace) -> None:
             _write_counts(out, low, (low.key & _LOW).astype(np.int64))
 
 
-def cuts_stage() -> Stage:
+def cuts_stage(prefix: str = "") -> Stage:
     """The values."""
-    return Stage("quantile_cuts", 1, {}, run_cuts)
+    return Stage(f"{prefix}quantile_cuts", 1, {}, run_cuts)
 
 
 def plan_cuts(counts: Json, counted: list[Record], bins: Record) -> list[Unit]:

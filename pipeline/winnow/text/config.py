@@ -23,4 +23,8 @@ class MeasureConfig(Section):
     language: LanguageConfig = LanguageConfig()
     operators: tuple[OperatorConfig, ...] = ()
     """Signals, mappers and filters of your own (docs/extending.md), in the order in which they see the text: after
-    normalisation and boilerplate lines, before anything is counted."""
+    normalisation and boilerplate lines, before anything is counted; those with ``gpu=True`` after dedup."""
+
+    def operators_on(self, *, gpu: bool) -> tuple[OperatorConfig, ...]:
+        """Operators that ask for a GPU, or the others, in their order; once they are found."""
+        return tuple(entry for entry in self.operators if entry.on_gpu == gpu)

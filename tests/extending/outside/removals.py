@@ -25,7 +25,9 @@ def run_unit(unit: Unit, workspace: Workspace) -> None:
     gone = np.isin(ids, settings["ids"]) & (copies > 0)
     copies[gone] = 0
     no_value = np.zeros(len(gone), np.float32)
-    leave_out(workspace, before, LeftOut(gone, "filtered", RULE, no_value, no_value), copies, source, settings["sources"])
+    leave_out(
+        workspace, before, LeftOut(gone, "filtered", RULE, no_value, no_value), copies, source, settings["sources"]
+    )
     workspace.count("removed", gone.sum())
 
 

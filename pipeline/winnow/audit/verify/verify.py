@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from winnow import schemas
 from winnow.audit.verify.labels import check_labels
+from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.semantic import check_semantics
 from winnow.audit.verify.similarity import check_similarities
 from winnow.audit.verify.steps import check_steps
@@ -194,6 +195,7 @@ def recount(run: RunRecords) -> list[Balance]:
         check_keepers(run),
         check_similarities(run),
         *check_lines(run),
+        *check_screen(run),
         *check_semantics(run),
         *check_steps(run),
         *check_labels(run),

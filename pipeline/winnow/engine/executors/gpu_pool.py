@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit, workspace_of
-from winnow.errors import ClusterError
+from winnow.errors import ClusterError, QuarantineError
 from winnow.storage.store import Store
 
 if TYPE_CHECKING:
@@ -171,7 +171,13 @@ def _sees_gpu() -> bool:
 
 def failure(unit: Unit, error: Exception) -> bytes:
     """The outcome of a unit that raised."""
-    value = {"number": unit.number, "message": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+    value = {
+        "number": unit.number,
+        "message": f"{type(error).__name__}: {error}",
+        "trace": traceback.format_exc(),
+        "storage": isinstance(error, OSError),
+        "quarantine": isinstance(error, QuarantineError),
+    }
     return orjson.dumps({"kind": "failure", "value": value})
 
 

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Workspace
 from winnow.stages.ingest.measure import Part
-from winnow.stages.tables import dictionary_column, ipc_output, parquet_output
+from winnow.stages.tables import column_to_numpy, dictionary_column, ipc_output, parquet_output
 
 OUTCOMES = list(schemas.DECIDED_OUTCOMES)
 KEPT = OUTCOMES.index(schemas.KEPT)
@@ -74,6 +75,58 @@ def write_ledger(
                 workspace.count(f"outcome/{OUTCOMES[code]}", number)
                 workspace.count(f"source/{name}/{OUTCOMES[code]}", number)
     workspace.count("copies", ledger.copies.sum(dtype=np.int64))
+
+
+class LeftOut(NamedTuple):
+    """Documents that a step after ``decide`` leaves out, and why, for N documents of a part."""
+
+    gone: NDArray[np.bool_]
+    """bool[N]; the other columns count where it is true."""
+    outcome: str
+    rule: pa.Array | str
+    """string[N], or one for all."""
+    value: NDArray[np.float32]
+    """float32[N]."""
+    threshold: NDArray[np.float32]
+    """float32[N]."""
+
+
+def leave_out(
+    workspace: Workspace,
+    before: pa.Table,
+    left_out: LeftOut,
+    copies: NDArray[np.int64],
+    source: NDArray[np.integer[Any]],
+    sources: list[str],
+) -> None:
+    """Write both tables once more, with some documents left out; count outcomes in all and by source.
+
+    Args:
+        workspace: of the unit.
+        before: the ledger so far, N rows, in one chunk.
+        left_out: what changes. All else stays what it was.
+        copies: int64[N], 0 for what is left out.
+        source: int[N] into ``sources``.
+        sources: in config order.
+    """
+    gone = pa.array(left_out.gone)
+    names = {name: before.column(name).cast(pa.string()) for name in ("outcome", "rule", "split")}
+    names["outcome"] = pc.if_else(gone, left_out.outcome, names["outcome"])
+    names["rule"] = pc.if_else(gone, left_out.rule, names["rule"])
+    names["split"] = pc.if_else(gone, pa.scalar(None, pa.string()), names["split"])
+    values = {name: before.column(name) for name in ("doc", "keeper", "similarity")}
+    values["value"] = pc.if_else(gone, pa.array(left_out.value, pa.float32()), before.column("value"))
+    values["threshold"] = pc.if_else(gone, pa.array(left_out.threshold, pa.float32()), before.column("threshold"))
+    encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}
+    with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
+        table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
+    write_survivors(workspace, column_to_numpy(before, "doc")[copies > 0])
+    outcomes = np.array(names["outcome"].to_pylist())
+    for index, name in enumerate(sources):
+        for outcome, number in zip(*np.unique(outcomes[source == index], return_counts=True), strict=True):
+            workspace.count(f"outcome/{outcome}", number)
+            workspace.count(f"source/{name}/{outcome}", number)
+    workspace.count("copies", copies.sum())
 
 
 def write_survivors(workspace: Workspace, docs: NDArray[np.uint64]) -> None:

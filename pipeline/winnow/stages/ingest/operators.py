@@ -34,8 +34,7 @@ class UnitOperators:
 
     def __init__(self, workspace: Workspace, identify: LanguageIdentifier) -> None:
         self._workspace = workspace
-        described = workspace.settings.get("operators", [])
-        self._appliers = [_applier(workspace, operator) for operator in described]
+        self._appliers = appliers_of(workspace)
         self._identify = identify
         self._chain = Chain(self._appliers, self._timed_languages, workspace.count)
         self.columns: list[pa.Field] = self._chain.fields
@@ -88,6 +87,11 @@ def without_rows(columns: dict[str, Any], left: NDArray[np.int64]) -> dict[str, 
     return {
         name: column[left] if isinstance(column, np.ndarray) else column.take(rows) for name, column in columns.items()
     }
+
+
+def appliers_of(workspace: Workspace) -> list[Applier]:
+    """The operators of the stage's settings, loaded; each is made once a process."""
+    return [_applier(workspace, operator) for operator in workspace.settings.get("operators", [])]
 
 
 def _applier(workspace: Workspace, described: Json) -> Applier:

@@ -1,0 +1,1 @@
+"""Screen: operators on GPUs, on what dedup kept."""
