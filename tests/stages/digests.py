@@ -276,6 +276,8 @@ class Package:
         """The name, or all that are given to the function where it is an argument of it."""
         if isinstance(name, ast.Constant):
             return [str(name.value)]
+        if isinstance(name, ast.JoinedStr) and isinstance(name.values[-1], ast.Constant):
+            return [str(name.values[-1].value)]  # a prefix tells two uses of one stage apart: one version, one digest
         if isinstance(name, ast.Name) and isinstance(function, ast.FunctionDef):
             arguments = [argument.arg for argument in function.args.args]
             if name.id in arguments:
