@@ -438,8 +438,9 @@ def test_a_corpus_that_grows_has_mappers_of_one_kind(tmp_path):
     assert add_new_inputs(load_config(str(path))) is None
 
 
+@pytest.mark.ray
 @pytest.mark.slow
-def test_two_ray_workers_give_the_shards_of_one_process(folder, many, monkeypatch):
+def test_two_ray_workers_give_the_shards_of_one_process(local_ray, folder, many, monkeypatch):
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)
     sections = {"compute": {"executor": "ray", "workers": 2, "attempts": 2}}
     _, finished = done(config(folder, MANY, RULES, name="ray", **sections))
