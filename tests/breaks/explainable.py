@@ -211,7 +211,7 @@ BREAKS = (
         "winnow.section",
         'extra="forbid"',
         'extra="ignore"',
-        ("tests/test_config.py",),
+        ("tests/config/test_config.py",),
     ),
     Break(
         "text from the corpus reaches the terminal as it is",
@@ -235,6 +235,6 @@ BREAKS = (
         "winnow.storage.object_errors",
         '            text = text.replace(value, "***")',
         "            pass",
-        ("tests/objects/test_files.py",),
+        ("tests/storage/test_files.py",),
     ),
 )

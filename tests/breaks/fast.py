@@ -2,7 +2,7 @@
 
 from tests.breaks.change import Break
 
-COUNTED = ("tests/test_counted_by_hand.py",)
+COUNTED = ("tests/runs/test_counted_by_hand.py",)
 BREAKS = (
     Break(
         "a file of a part is not reckoned with",
@@ -58,7 +58,7 @@ BREAKS = (
         "winnow.runs.estimate.requests",
         "READS_OF_ROWS = 2",
         "READS_OF_ROWS = 1",
-        ("tests/test_cluster_sizing.py",),
+        ("tests/runs/test_cluster_sizing.py",),
     ),
     Break(
         "a shard asks for bytes that it does not need",
@@ -123,7 +123,7 @@ BREAKS = (
         "winnow.numeric.jit",
         "kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)\n",
         "kernel = njit(cache=False, nogil=True, fastmath=False, boundscheck=False)\n",
-        ("tests/test_jit.py",),
+        ("tests/numeric/test_jit.py",),
     ),
     Break(
         "a line that is proven goes to ftfy all the same",

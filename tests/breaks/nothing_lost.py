@@ -137,7 +137,7 @@ BREAKS = (
         "winnow.shards.packing.windows",
         "(begins >= covered)",
         "(begins > covered)",
-        ("tests/rows/test_row_kinds.py",),
+        ("tests/shards/packing/test_row_kinds.py",),
     ),
     Break(
         "books that do not close end a command with code 0",
@@ -161,7 +161,7 @@ BREAKS = (
         "winnow.sources.catalogue",
         "if owner.setdefault(file, source) != source:",
         "if owner.setdefault(path, source) != source:",
-        ("tests/engine/test_catalogue.py",),
+        ("tests/sources/test_catalogue.py",),
     ),
     Break(
         "a file that a glob names twice is read twice",
@@ -169,7 +169,7 @@ BREAKS = (
         "winnow.sources.catalogue",
         "            if file not in seen:",
         "            if path not in seen:",
-        ("tests/engine/test_catalogue.py",),
+        ("tests/sources/test_catalogue.py",),
     ),
     Break(
         "a document as long as a row is dropped with the long ones",
@@ -177,7 +177,7 @@ BREAKS = (
         "winnow.shards.packing.best_fit",
         "np.where(tokens == row_tokens, 1, 0)",
         "np.zeros_like(full)",
-        ("tests/rows/test_row_kinds.py",),
+        ("tests/shards/packing/test_row_kinds.py",),
     ),
     Break(
         "a mixture gives more tokens than it was told",
@@ -201,7 +201,7 @@ BREAKS = (
         "winnow.storage.object_errors",
         "return status >= 500 or status == 429 or code in passing",
         "return status > 503 or status == 429",
-        ("tests/objects/test_files.py",),
+        ("tests/storage/test_files.py",),
     ),
     Break(
         "what screen leaves out is tokenised",

@@ -119,7 +119,7 @@ BREAKS = (
         "winnow.storage.local_store",
         '            file = draft_path.open("wb")\n',
         '            file = target.open("wb")\n            os.link(target, draft_path)\n',
-        ("tests/engine/test_store.py",),
+        ("tests/storage/test_store.py",),
     ),
     Break(
         "two create one record",
@@ -127,7 +127,7 @@ BREAKS = (
         "winnow.storage.local_store",
         "                os.link(draft_path, target)",
         "                draft_path.replace(target)",
-        ("tests/engine/test_store.py",),
+        ("tests/storage/test_store.py",),
     ),
     Break(
         "of two records of one unit the second counts",
@@ -167,7 +167,7 @@ BREAKS = (
         "winnow.errors",
         "    return 130 if signal_number == signal.SIGINT else 75",
         "    return 1",
-        ("tests/test_exit_codes.py", "tests/engine/test_stopping.py"),
+        ("tests/jobs/test_exit_codes.py", "tests/engine/test_stopping.py"),
     ),
     Break(
         "a held folder ends a command with code 1",
@@ -175,7 +175,7 @@ BREAKS = (
         "winnow.errors",
         "    exit_code = 3",
         "    exit_code = 1",
-        ("tests/test_exit_codes.py",),
+        ("tests/jobs/test_exit_codes.py",),
     ),
     Break(
         "a failed run ends with code 0",
@@ -183,7 +183,7 @@ BREAKS = (
         "jobs.exit_codes",
         'print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)\n    leave(code)',
         'print(f"winnow: {printable(str(message))}", file=sys.stderr, flush=True)\n    leave(OK)',
-        ("tests/test_exit_codes.py",),
+        ("tests/jobs/test_exit_codes.py",),
     ),
     Break(
         "records with passing faults are never computed again",
@@ -226,7 +226,7 @@ BREAKS = (
         "winnow.storage.local_store",
         "            self.create_exclusive(relative, moved)\n",
         "            pass\n",
-        ("tests/engine/test_object_store.py::test_only_what_was_judged_is_taken_over",),
+        ("tests/storage/test_object_store.py::test_only_what_was_judged_is_taken_over",),
     ),
     Break(
         "a file appears before it is whole in the cache",
@@ -234,7 +234,7 @@ BREAKS = (
         "winnow.storage.cache",
         'draft = target.parent / f"{_DRAFT}{name}"',
         "draft = target",
-        ("tests/objects/test_node_copy.py", "tests/engine/test_object_store.py"),
+        ("tests/storage/test_node_copy.py", "tests/storage/test_object_store.py"),
     ),
     Break(
         "a document that an operator raised on stays out when the operator is mended",

@@ -65,7 +65,7 @@ BREAKS = (
         "winnow.sources.catalogue",
         "in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):",
         "in [path for entry in reversed(entries) for path in list_paths(entry, storage, left_out)]:",
-        ("tests/engine/test_catalogue.py",),
+        ("tests/sources/test_catalogue.py",),
     ),
     Break(
         "the number of a file that went away is given again",
@@ -74,7 +74,7 @@ BREAKS = (
         "for source, paths in inputs.items():\n        for path in paths:\n            try:",
         "next_number = len({path for paths in inputs.values() for path in paths} & {f.path for f in known})\n"
         "    for source, paths in inputs.items():\n        for path in paths:\n            try:",
-        ("tests/engine/test_catalogue.py",),
+        ("tests/sources/test_catalogue.py",),
     ),
     Break(
         "rows begin at the wrong line of a byte range",
@@ -98,7 +98,7 @@ BREAKS = (
         "winnow.shards.packing.pieces",
         "order = np.lexsort((start, document, row))",
         "order = np.lexsort((start, -document, row))",
-        ("tests/rows/test_row_kinds.py",),
+        ("tests/shards/packing/test_row_kinds.py",),
     ),
     Break(
         "the last window is left out",
@@ -106,7 +106,7 @@ BREAKS = (
         "winnow.shards.packing.windows",
         "(tokens - row_tokens) // stride + 1, 0)",
         "(tokens - row_tokens) // stride, 0)",
-        ("tests/rows/test_row_kinds.py",),
+        ("tests/shards/packing/test_row_kinds.py",),
     ),
     Break(
         "the sample is one document over its budget",
@@ -211,7 +211,7 @@ BREAKS = (
         "winnow.shards.packing.best_fit",
         "packed[np.lexsort((packed, -tail[packed]))]",
         "packed[np.lexsort((-packed, -tail[packed]))]",
-        ("tests/rows/test_row_kinds.py",),
+        ("tests/shards/packing/test_row_kinds.py",),
     ),
     Break(
         "pieces of a row are counted up to the row after",

@@ -13,7 +13,7 @@ def ended(code: str, *, read: bool = True) -> tuple[int, str]:
     reader, writer = os.pipe()
     if not read:
         os.close(reader)
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     env = os.environ | {"PYTHONUNBUFFERED": ""}  # so that prints wait in a buffer
     done = subprocess.run([sys.executable, "-c", START + code], stdout=writer, stderr=-1, text=True, cwd=root, env=env)
     os.close(writer)
