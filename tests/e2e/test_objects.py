@@ -97,9 +97,10 @@ def test_large_plain_inputs_are_read_by_ranges(bucket, local, tmp_path, monkeypa
     assert len(context.run.of("measure")) > 5
     assert shards_of(f"{bucket}/run") == shards_of(local / "run")
     shuffled = [record.outputs["rows"].bytes for record in context.run.of("shuffle")]
-    # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file
+    # listing, layout, header and places of the extents, footer of a shard; rows and payload of every file; and the
+    # lease, which another thread of this process looks at every 10 s
     for record in context.run.of("shards"):
-        assert record.metrics["objects.get"] <= 6 + 2 * len(shuffled), record.metrics
+        assert record.metrics["objects.get"] <= 6 + 2 * len(shuffled) + 2, record.metrics
     read = sum(record.metrics["objects.bytes_read"] for record in context.run.of("shards"))
     assert read <= sum(shuffled) + 10_000 * len(context.run.of("shards"))
 
