@@ -45,7 +45,7 @@ def cuts_by_ranges(key, group, documents, bounds, bits):
 
 @given(st.data(), shares, st.sampled_from([0, 1, 3, 8]))
 def test_splits_are_those_of_the_closest_cuts(data, shares, bits):
-    # few different keys, so that components share one, and some documents of one stand in several rows
+    # few different keys, so that components share one, and some documents of one split over rows
     key_of = data.draw(st.lists(st.integers(0, 12), min_size=1, max_size=40))
     members = data.draw(st.lists(st.integers(0, len(key_of) - 1), min_size=1, max_size=80))
     documents = np.array(data.draw(st.lists(st.integers(1, 5), min_size=len(members), max_size=len(members))))

@@ -14,7 +14,7 @@ from winnow.stages.shards.shard_set import folder_of, format_entries, written_sh
 from winnow.tokens.marks import MARK
 
 _ROW_LOSSES = {
-    "split_documents": "documents stand in several rows",
+    "split_documents": "documents split over rows",
     "truncated_documents": "documents lost a part",
     "dropped_documents": "documents are in no row",
     "dropped_tokens": "tokens dropped",

@@ -81,7 +81,7 @@ def account(pieces: Pieces, tokens: Numbers) -> dict[str, int]:
         ``documents`` and ``stream_tokens`` that came in; ``rows`` and ``row_tokens`` (without padding) that came out;
         ``repeated_tokens`` that stand in more than one row (each further time counts); ``dropped_tokens`` in no row;
         ``dropped_documents`` of which nothing is in a row; ``truncated_documents`` that lost a part;
-        ``split_documents`` that stand in several rows. Always
+        ``split_documents`` that split over rows. Always
         stream_tokens = row_tokens - repeated_tokens + dropped_tokens.
     """
     order = np.lexsort((pieces.start, pieces.document))
