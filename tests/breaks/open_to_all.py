@@ -95,4 +95,28 @@ BREAKS = (
         "np.where(bits & _SIGN, bits, bits | _SIGN)",
         QUANTILES,
     ),
+    Break(
+        "a step of another package runs although no config names it",
+        7,
+        "winnow.flow.flow",
+        "if step.enabled(config) and (STEPS.is_built_in(step.name) or step.name in config.steps)",
+        "if step.enabled(config)",
+        ("tests/extending/test_steps_and_reports.py",),
+    ),
+    Break(
+        "a report that cannot be made ends the run",
+        7,
+        "winnow.report.reports",
+        "        except Exception as error:  # noqa: BLE001 - the shards are out; a report is no reason to fail",
+        "        except KeyError as error:",
+        ("tests/extending/test_steps_and_reports.py",),
+    ),
+    Break(
+        "a finished run is read with the first ledger, not the last",
+        5,
+        "winnow.runs.state",
+        'state["ledger"],',
+        '"decide",',
+        ("tests/flow/test_flow.py",),
+    ),
 )

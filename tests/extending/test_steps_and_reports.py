@@ -79,6 +79,7 @@ def test_a_step_that_there_is_not_is_refused(tmp_path, site):
 def test_a_report_is_written_and_a_broken_one_harms_nothing(tmp_path, site):
     install(site, "licences", "winnow.reports", {"licences": "REPORT"})
     install(site, "broken", "winnow.reports", {"broken": "REPORT"}, code="REPORT = 1 / 0\n")
+    install(site, "removals", "winnow.steps", {"removals": "STEP"})  # no config names it: it does not run
     code, output = winnow(site, "run", str(write_config(tmp_path)))
     assert code == 0, output
     assert "report broken cannot be made: ConfigError" in output
