@@ -9,8 +9,8 @@ from tests.support.corpora import write_sample
 from tests.support.small_work import many_units
 from winnow.config.config import parse_config
 from winnow.engine.executors import execute
+from winnow.flow.flow import part_work, stages_of
 from winnow.runs.estimate import requests as request_sizing
-from winnow.runs.estimate import sizes as sizing
 from winnow.runs.run import run
 from winnow.storage.local_store import LocalStore
 
@@ -62,18 +62,13 @@ def test_tables_that_a_part_opens(counted):
     assert len(context.run.of("keepers")) == 1  # so that a part's fates stand in one file
     # a part without candidates opens fewer
     most = {name: max(opened[name, number] for number in range(len(context.run.parts))) for name in A_PART}
-    assert sum(most.values()) == request_sizing.OPENS_A_PART, most
+    assert sum(most.values()) == part_work(context.config).opens, most
 
 
-@pytest.mark.parametrize(
-    ("dedup", "files", "records"),
-    [
-        ({}, sizing.FILES_A_PART, sizing.RECORDS_A_PART),
-        ("off", sizing.FILES_A_PART_WITHOUT_DEDUP, sizing.RECORDS_A_PART_WITHOUT_DEDUP),
-    ],
-)
-def test_files_and_records_of_a_part(counted, dedup, files, records):
+@pytest.mark.parametrize("dedup", [{}, "off"])
+def test_files_and_records_of_a_part(counted, dedup):
     context, _ = counted(dedup=dedup)
+    files, records = part_work(context.config).files, part_work(context.config).records
     parts = len(context.run.parts)
     later = [record for name in A_PART for record in context.run.records.get(name, [])]
     written = sum(len(record.outputs) for record in [*later, *context.run.of("measure")])
@@ -85,8 +80,8 @@ def test_files_and_records_of_a_part(counted, dedup, files, records):
 
 def test_stages_of_a_run(counted):
     context, _ = counted()
-    ran = [name for name, records in context.run.records.items() if records]
-    assert len(set(ran) - {"count"}) == request_sizing.STAGES  # lines are counted of large plain JSONL alone
+    ran = {name for name, records in context.run.records.items() if records}
+    assert set(stages_of(context.config)) == ran | {"count"}  # lines are counted of large plain JSONL alone
 
 
 def test_rows_of_an_exchange_are_opened_as_often_as_is_reckoned_with(counted):

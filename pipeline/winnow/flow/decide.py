@@ -3,7 +3,7 @@
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, Step
+from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import KEPT
 from winnow.stages.decide import decide, label_cuts
 
@@ -58,6 +58,7 @@ STEP = Step(
     name="decide",
     run=decide_outcomes,
     stages=_stages,
+    part_work=PartWork(files=2, records=1, opens=3),
     ledger="decide",
     outcomes=(KEPT,),
     balances=_balances,

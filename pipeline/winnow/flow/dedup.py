@@ -7,7 +7,7 @@ from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, Step
+from winnow.flow.step import Balance, PartWork, Step
 from winnow.stages.dedup import bands, candidate_sets, components, index_lookup, keepers
 
 
@@ -92,6 +92,7 @@ STEP = Step(
     name="dedup",
     run=find_duplicates,
     stages=_stages,
+    part_work=PartWork(files=2, records=3, opens=8),  # bands opens 2, candidate_sizes 2, candidates 4
     enabled=_enabled,
     outcomes=(schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE),
     balances=_balances,

@@ -4,7 +4,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.operators import rules_on, verdicts_on
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, Step
+from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import EMPTY, FILTERED
 from winnow.stages import filter as filtering
 
@@ -40,6 +40,7 @@ STEP = Step(
     name="filter",
     run=filter_documents,
     stages=_stages,
+    part_work=PartWork(files=2, records=1, opens=1),
     outcomes=(FILTERED, EMPTY),
     balances=_balances,
     summary=_summary,

@@ -1,10 +1,12 @@
 """Which steps there are, in which order. Everything that goes over all steps goes over this list."""
 
+from typing import Any
+
 from winnow.config.config import Config
 from winnow.errors import BooksError, ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, Step
+from winnow.flow.step import Balance, PartWork, Step
 from winnow.registry import Registry
 
 STEPS: Registry[Step] = Registry(
@@ -65,6 +67,11 @@ def enabled_steps(config: Config) -> list[Step]:
     ]
 
 
+def part_work(config: Config) -> PartWork:
+    """What all steps of a run do for each part."""
+    return sum((step.part_work for step in enabled_steps(config)), PartWork())
+
+
 def check_steps(config: Config) -> None:
     """Look whether every step that the config names is there, before any work is done.
 
@@ -97,6 +104,12 @@ def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
 def stage_names(context: RunContext) -> list[str]:
     """All stages that a run in this context has, in order."""
     return [name for step in enabled_steps(context.config) for name in step.stages(context)]
+
+
+def stages_of(config: Config) -> list[str]:
+    """Names of all stages of a run that joins no index, before there is one."""
+    nothing: Any = None  # what a step's stages follow from is the config
+    return stage_names(RunContext(RunRecords(nothing, config), nothing, {}))
 
 
 def balances(run: RunRecords) -> list[Balance]:

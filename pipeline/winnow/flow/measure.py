@@ -6,7 +6,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
 from winnow.flow.operators import gpu_versions, operator_balances, operator_counts, operator_lines
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.flow.unreadable import check_unreadable
 from winnow.operators.find import publish_operators
 from winnow.sources.catalogue import InputFile, build_catalogue
@@ -115,6 +115,7 @@ STEP = Step(
     name="measure",
     run=measure_documents,
     stages=_stages,
+    part_work=PartWork(files=3),
     balances=_balances,
     manifest=_manifest,
     summary=_summary,

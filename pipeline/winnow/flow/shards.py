@@ -7,7 +7,7 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting, row_balances
-from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.shards.formats.formats import indexed
 from winnow.stages.shards import row_groups, shard_index, shards, shuffle
 from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
@@ -173,6 +173,7 @@ STEP = Step(
     name="shards",
     run=shuffle_and_shard,
     stages=_stages,
+    part_work=PartWork(files=1, records=1, opens=2),
     balances=_balances,
     manifest=_manifest,
     summary=_summary,

@@ -33,6 +33,22 @@ class ManifestPart:
     """By split, into its entry."""
 
 
+@dataclass(frozen=True)
+class PartWork:
+    """What the stages of a step do for each part of a run, as `winnow plan --cluster` reckons with it; counted in
+    ``tests/runs/test_counted_by_hand.py``."""
+
+    files: int = 0
+    """Outputs."""
+    records: int = 0
+    """Commit records, those of ``measure`` apart."""
+    opens: int = 0
+    """Tables opened to read, exchanges apart."""
+
+    def __add__(self, other: "PartWork") -> "PartWork":
+        return PartWork(self.files + other.files, self.records + other.records, self.opens + other.opens)
+
+
 def _always(_config: Config) -> bool:
     return True
 
@@ -59,6 +75,7 @@ class Step:
     stages: Callable[[RunContext], Sequence[str]]
     """Names of the stages that ``run`` will run in this context, in order."""
     enabled: Callable[[Config], bool] = _always
+    part_work: PartWork = PartWork()
     after: str = "select"
     """Of a step of another package: the step behind which it comes."""
     ledger: str = ""

@@ -3,7 +3,7 @@
 from winnow.engine.records import total
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, Step
+from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import KEPT
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.tokenise import tokenise
@@ -30,6 +30,7 @@ STEP = Step(
     name="tokenise",
     run=tokenise_documents,
     stages=lambda _context: ["tokenise"],
+    part_work=PartWork(files=1, records=1, opens=2),
     balances=_balances,
     summary=_summary,
 )

@@ -11,9 +11,6 @@ from winnow.runs.estimate.sizes import Corpus, Sizes
 
 RANGE_BYTES = 16_000_000
 """Bytes of one ranged read and of one piece of a multipart upload; an assumption, stores take 5 MB to 5 GB."""
-OPENS_A_PART = 16
-"""Tables that the stages of one part open to read, exchanges apart: filter 1, bands 2, candidate_sizes 2, candidates 4,
-decide 3, tokenise 2, shuffle 2 (``run`` of each)."""
 READS_AN_OPEN = 2
 """The end of a file (where Parquet and Arrow keep their index) and its beginning; large tables take more."""
 READS_OF_ROWS = 2
@@ -24,7 +21,6 @@ READS_OF_A_STRETCH = 2
 """Rows and payload: what a shard reads of one map file of the shuffle, whose extents it knows (the same place)."""
 LOOKS_A_UNIT = 3
 """Is the record there, was the run asked to stop, and the record itself, for the driver."""
-STAGES = 13
 LIST_PAGE = 1_000
 """Names in one answer of a listing (S3)."""
 READS_A_SECOND = 5_500
@@ -52,8 +48,7 @@ class Requests:
 def requests_of(corpus: Corpus, sizes: Sizes) -> Requests:
     """Requests of a run over a corpus."""
     written = sum(-(-size // RANGE_BYTES) for size in sizes.tables.values())
-    lists = STAGES + sizes.records // LIST_PAGE
-    opens = sizes.parts * OPENS_A_PART + sizes.reopened
+    lists = sizes.stages + sizes.records // LIST_PAGE
     exchanged = sizes.parts * (
         sizes.band_partitions * READS_OF_ROWS
         + sizes.candidate_partitions * READS_OF_ROWS_AND_PAYLOAD
@@ -62,7 +57,7 @@ def requests_of(corpus: Corpus, sizes: Sizes) -> Requests:
     return Requests(
         writes=sizes.files + written + sizes.records + lists,
         reads=-(-corpus.stored_bytes // RANGE_BYTES)
-        + opens * READS_AN_OPEN
+        + sizes.opened * READS_AN_OPEN
         + written
         + sizes.records * LOOKS_A_UNIT
         + exchanged,

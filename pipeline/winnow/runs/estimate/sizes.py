@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
 from winnow.engine.work_sizes import WorkSizes, work_sizes
+from winnow.flow.flow import part_work, stages_of
 from winnow.shards.formats.formats import FORMATS, indexed
 
 MEAN_DOCUMENT_BYTES = 4_500
@@ -32,12 +33,6 @@ SHINGLE_BYTES_A_BYTE = 0.1
 """Unless `verify: estimate`: shingle sets of candidates, a byte of all text (docs/performance.md: 39 MB of 405)."""
 SMALL_BYTES_A_DOCUMENT = 60
 """Verdicts, decisions, edges and records (run folders of 1x and 3x: 4 to 9 MB for 54,713 and 164,139 documents)."""
-FILES_A_PART = 11
-"""Outputs of the stages of one part: measure 3, filter 2, decide 2, bands, candidates, tokenise, shuffle (counted)."""
-FILES_A_PART_WITHOUT_DEDUP = 9
-RECORDS_A_PART = 7
-"""Records after measure, a part: filter, bands, candidate_sizes, candidates, decide, tokenise, shuffle."""
-RECORDS_A_PART_WITHOUT_DEDUP = 4
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,10 @@ class Sizes:
     candidate_partitions: int
     shards: int
     """Of one format; each is read from a stretch of every file of the shuffle."""
-    reopened: int
-    """Files of shards that are opened again once they are written."""
+    stages: int
+    """Stages of the run."""
+    opened: int
+    """Tables of parts that are opened to read, and files of shards that are opened again once they are written."""
 
     @property
     def written_bytes(self) -> int:
@@ -116,20 +113,23 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
     candidate_partitions = -(-candidates // partition_bytes)
     parts = max(1, -(-text // (work.unit_mb * 1_000_000)))
     shards = max(1, -(-ids // config.shards.shard_bytes(id_bytes)))
+    a_part = part_work(config)
     reduced = band_partitions + candidate_partitions
     return Sizes(
         work=work,
         parts=parts,
         tokens=tokens,
         tables=tables,
-        files=parts * (FILES_A_PART if dedup else FILES_A_PART_WITHOUT_DEDUP)
+        files=parts * a_part.files
         + parts  # unreadable records of each unit of measure
         + reduced
         + shards * sum(FORMATS.get(name).files_a_shard(config.shards.columns) for name in config.shards.formats)
         + len(config.shards.split_names) * len(indexed(config.shards.formats)),
-        records=parts * (1 + (RECORDS_A_PART if dedup else RECORDS_A_PART_WITHOUT_DEDUP)) + reduced + shards,
+        records=parts * (1 + a_part.records) + reduced + shards,
         band_partitions=band_partitions,
         candidate_partitions=candidate_partitions,
         shards=shards,
-        reopened=shards * sum(FORMATS.get(name).reads_after_writing for name in config.shards.formats),
+        stages=len(stages_of(config)),
+        opened=parts * a_part.opens
+        + shards * sum(FORMATS.get(name).reads_after_writing for name in config.shards.formats),
     )
