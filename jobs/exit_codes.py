@@ -10,17 +10,22 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
+from winnow.errors import FAILED, HELD, INTERRUPTED, REFUSED, RESUMABLE
+
+__all__ = [
+    "FAILED",
+    "HELD",
+    "INTERRUPTED",
+    "NO_READER",
+    "OK",
+    "REFUSED",
+    "RESUMABLE",
+    "leave",
+    "log_to_stderr",
+    "true_exit_codes",
+]
+
 OK = 0
-FAILED = 1
-"""Units failed for good, storage refused, or the books did not close."""
-REFUSED = 2
-"""The config or the input cannot be used as it is (also: too much of the input is unreadable)."""
-HELD = 3
-"""Another run owns the run folder."""
-RESUMABLE = 75
-"""EX_TEMPFAIL: stopped by SIGTERM (job stop, spot notice, Slurm); committed units stay, the same command goes on."""
-INTERRUPTED = 130
-"""Ctrl-C; committed units stay, the same command goes on."""
 NO_READER = 141
 """128 + SIGPIPE, as of other commands: whoever read stdout, such as `head`, had enough."""
 

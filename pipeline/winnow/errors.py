@@ -16,14 +16,23 @@ Where Python has a kind for it (``ValueError``, ``OSError``), an error is of tha
 import signal
 from typing import ClassVar
 
+# exit codes; schedulers rely on them, and the README lists them
+FAILED = 1
+"""Units failed for good, storage refused, or the books did not close."""
 REFUSED = 2
-"""Exit code where the config or the input cannot be used as it is."""
+"""The config or the input cannot be used as it is (also: too much of the input is unreadable)."""
+HELD = 3
+"""Another run owns the run folder."""
+RESUMABLE = 75
+"""EX_TEMPFAIL: stopped by SIGTERM (job stop, spot notice, Slurm); committed units stay, the same command goes on."""
+INTERRUPTED = 130
+"""Ctrl-C; committed units stay, the same command goes on."""
 
 
 class WinnowError(Exception):
     """Base of all errors that Winnow raises for its users."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = FAILED
     """Exit code of a command that ends with this error."""
 
 
@@ -76,7 +85,7 @@ class FormatError(RefusedError, ValueError):
 class LeaseHeldError(WinnowError, RuntimeError):
     """Another run owns this run folder, or this index."""
 
-    exit_code = 3
+    exit_code = HELD
 
 
 class ReaderError(WinnowError, TypeError):
@@ -139,4 +148,4 @@ class ForcedStop(BaseException):
 
 def exit_code_of(signal_number: int) -> int:
     """130 for Ctrl-C; otherwise 75 (EX_TEMPFAIL): try again later."""
-    return 130 if signal_number == signal.SIGINT else 75
+    return INTERRUPTED if signal_number == signal.SIGINT else RESUMABLE

@@ -1,7 +1,7 @@
 """Rules on signals: which documents go on."""
 
 from winnow.flow.context import RunContext
-from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.operators import failed_most, rules_on, verdicts_on
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, PartWork, Step
@@ -29,11 +29,8 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 
 def _summary(run: RunRecords) -> list[str]:
-    rules = run.totals("filter", "failed")
-    if not rules:
-        return []
-    top = sorted(rules.items(), key=lambda item: (-item[1], item[0]))[:6]
-    return ["rules failed most, in documents: " + ", ".join(f"{name} {number:,}" for name, number in top)]
+    rules = failed_most(run, "filter")
+    return [f"rules failed most, in documents: {rules}"] if rules else []
 
 
 STEP = Step(

@@ -92,9 +92,8 @@ def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
     Raises:
         NotReadyError: the engine is dry, and a stage has work left.
     """
-    enabled = enabled_steps(context.config)
-    for step in steps:
-        if step not in enabled:
+    for step in enabled_steps(context.config):
+        if step not in steps:
             continue
         step.run(context)
         if step.ledger in context.run.records:

@@ -26,6 +26,12 @@ def gpu_versions(config: Config) -> frozenset[str]:
     return frozenset(entry.found.fingerprint[:16] for entry in config.measure.operators_on(gpu=True))
 
 
+def failed_most(run: RunRecords, stage: str) -> str:
+    """The six rules that most documents failed in ``filter`` or ``screen``, with their documents; empty for none."""
+    top = sorted(run.totals(stage, "failed").items(), key=lambda item: (-item[1], item[0]))[:6]
+    return ", ".join(f"{name} {number:,}" for name, number in top)
+
+
 def operator_counts(run: RunRecords) -> dict[str, Json]:
     """By operator, in their order; empty without any.
 

@@ -87,6 +87,8 @@ class RunRecords:
     shards: str = ""
     """Folder of the shard set, once it is out."""
     observed: Observations = Observations()
+    _parts: tuple[list[Record], list[Part]] | None = field(default=None, init=False, repr=False, compare=False)
+    """The parts of the records that were there when somebody asked."""
 
     def of(self, stage: str) -> list[Record]:
         """Records of a stage, in unit order; none where it did not run."""
@@ -114,11 +116,9 @@ class RunRecords:
     def parts(self) -> list[Part]:
         """Parts of the measured text, in order: the units of every stage after ``measure``."""
         measured = self.of("measure")
-        known = self.__dict__.get("_parts")
-        if known is None or known[0] is not measured:
-            known = self.__dict__["_parts"] = (measured, parts_of(measured))
-        parts: list[Part] = known[1]
-        return parts
+        if self._parts is None or self._parts[0] is not measured:
+            self._parts = measured, parts_of(measured)
+        return self._parts[1]
 
     @property
     def labels(self) -> LabelSet | None:

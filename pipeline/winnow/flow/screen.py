@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from winnow.config.config import Config
 from winnow.engine.records import Json, Record
 from winnow.flow.context import RunContext
-from winnow.flow.operators import operator_lines, rules_on, verdicts_on
+from winnow.flow.operators import failed_most, operator_lines, rules_on, verdicts_on
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, Step
@@ -77,8 +77,8 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _summary(run: RunRecords) -> list[str]:
     screened, failed = run.total("screen", "documents"), run.total("screen", "failed_documents")
-    rules = sorted(run.totals("screen", "failed").items(), key=lambda item: (-item[1], item[0]))[:6]
-    named = "; rules failed most: " + ", ".join(f"{name} {number:,}" for name, number in rules) if rules else ""
+    rules = failed_most(run, "screen")
+    named = f"; rules failed most: {rules}" if rules else ""
     what = "failed a rule and are left out" if run.config.filter.mode == "filter" else "failed a rule"
     line = f"screen: {failed:,} of {screened:,} documents that dedup kept {what}{named}"
     return [*operator_lines(run, gpu=True), line]

@@ -67,7 +67,7 @@ def _nothing_to_say(_run: RunRecords) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step. ``plan``, ``status``, the books, the manifest, the summary and ``why`` go over all steps."""
+    """One step. ``plan`` and its estimates, the books, the manifest, the summary and ``why`` go over all steps."""
 
     name: str
     run: Callable[[RunContext], None]
@@ -76,6 +76,7 @@ class Step:
     """Names of the stages that ``run`` will run in this context, in order."""
     enabled: Callable[[Config], bool] = _always
     part_work: PartWork = PartWork()
+    """What its stages do for each part."""
     after: str = "select"
     """Of a step of another package: the step behind which it comes."""
     ledger: str = ""

@@ -1,6 +1,6 @@
 """What a run folder says of its latest finished run: written once it is out, read by every later question."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import orjson
 
@@ -83,7 +83,7 @@ def load_run(run: str) -> RunRecords:
         state = orjson.loads(store.read(STATE))
         numbers = set(state["files"])
         catalogue = orjson.loads(store.read(CATALOGUE))["files"]
-        found = RunRecords(
+        return RunRecords(
             store,
             parse_config({**state["config"], "run": run}, f"{run}/{STATE}"),
             {stage: _read_records(store, paths) for stage, paths in state["records"].items()},
@@ -93,6 +93,7 @@ def load_run(run: str) -> RunRecords:
             None if state["index"] is None else IndexFacts(**state["index"]),
             None if state["vocabulary"] is None else VocabularyFacts(**state["vocabulary"]),
             state["shards"],
+            _observations(store),
         )
     except ConfigError:
         raise
@@ -101,7 +102,6 @@ def load_run(run: str) -> RunRecords:
             f"{run}: {STATE} or a record under work/ is damaged or gone ({error}); run `winnow run` again: it computes "
             "what is missing"
         ) from error
-    return replace(found, observed=_observations(store))
 
 
 def _read_records(store: Store, paths: list[str]) -> list[Record]:
