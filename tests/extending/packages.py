@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from winnow.report.reports import REPORTS
+from winnow.shards.documents.formats import TEXT_FORMATS
 from winnow.shards.formats.formats import FORMATS
 from winnow.sources.readers.registry import READERS, formats_by_suffix
 
@@ -29,7 +30,7 @@ def install(site: Path, module: str, group: str, entries: dict[str, str], versio
 
 def forget(*modules: str) -> None:
     """As a new process: packages are looked for anew."""
-    for registry in (READERS, FORMATS, REPORTS):
+    for registry in (READERS, FORMATS, REPORTS, TEXT_FORMATS):
         registry.__dict__.pop("_outside", None)
         for name in list(registry._loaded):
             if not registry.is_built_in(name):

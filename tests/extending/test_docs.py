@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
     [
         ("Readers", "csv_reader.py"),
         ("Shard formats", "u32.py"),
+        ("Text formats", "plain_text.py"),
         ("Steps", "removals.py"),
         ("Reports", "licences.py"),
     ],
@@ -32,10 +33,11 @@ def test_an_example_is_the_file_that_is_tested(section, file):
 def test_every_part_of_the_interfaces_is_told():
     from winnow.flow.step import Step
     from winnow.report.reports import Report
+    from winnow.shards.documents.formats import TextFormat
     from winnow.shards.formats.shard_format import ShardFormat
     from winnow.sources.readers.reader import Reader
 
     page = (ROOT / "docs" / "extending.md").read_text()
-    for kind in (Reader, ShardFormat, Step, Report):
+    for kind in (Reader, ShardFormat, TextFormat, Step, Report):
         for name in kind.__dataclass_fields__:
             assert re.search(rf"`{name}[`(]", page), name

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.fault_runs import SELECT, STAGES, Runs, ended, started, wait_for
+from tests.support.fault_runs import PUBLISHED, SELECT, STAGES, Runs, ended, started, wait_for
 from tests.support.finished import shards_of
 from winnow.audit.verify.verify import recount
 from winnow.config.config import parse_config
@@ -36,13 +36,13 @@ def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
 
 
 @pytest.mark.parametrize("point", ["unit", "publish", "commit", "committed"])
-@pytest.mark.parametrize("stage", every_stage("shuffle", "shards"))
+@pytest.mark.parametrize("stage", every_stage("shuffle", "shards", "document_shards"))
 def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point):
     """In one process, so that the driver is what dies; partial files are left behind at `publish` and `commit`."""
     if point in ("unit", "committed") and stage not in ("measure", "candidates", "shards"):
         pytest.skip("shown by other stages; nothing differs between them here")
     runs = runs.having(stage)
-    where = {"holds": {"path": f"{stage}/"}} if point == "publish" else {"is": {"stage": stage}}
+    where = {"holds": {"path": f"{PUBLISHED.get(stage, stage)}/"}} if point == "publish" else {"is": {"stage": stage}}
     line = runs.line(tmp_path)
     code, messages = ended(line, tmp_path / "marks", {"point": point, "do": "kill", "times": 1, **where})
     assert code == -signal.SIGKILL, messages

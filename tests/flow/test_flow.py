@@ -42,6 +42,8 @@ CASES = {
     "mixture": {"shards": {"max_tokens": 2_000}},
     "select": {"select": {"clusters": {"number": 2}, "sample": {"target_tokens": 2_000}}},
     "labels": {"shards": {"row": "document"}, "label": "kind"},
+    "text": {"documents": {"columns": ["text", "duplicates"]}},
+    "text in order": {"documents": {"order": "input"}},
 }
 
 

@@ -13,7 +13,7 @@ import yaml
 from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
 from tests.support.fault_hooks import environment
-from tests.support.finished import shards_of
+from tests.support.finished import shards_of, text_files_of
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.runs.run import run
@@ -33,7 +33,11 @@ STAGES = (
     "shuffle",
     "layout",
     "shards",
+    "document_shuffle",
+    "document_shards",
 )
+PUBLISHED = {"document_shards": "documents"}
+"""Folder that a stage publishes in, where it is not named like the stage."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SELECT_STAGES = ("embed",)
 
@@ -44,12 +48,13 @@ class Runs:
     def __init__(self, folder: Path, documents: int = 900) -> None:
         self.data = folder / "data"
         write_sample(self.data, documents)
-        self.config = sample_config(self.data, folder / "reference", compute={"unit_mb": 1, "partition_mb": 1})
+        compute, documents = {"unit_mb": 1, "partition_mb": 1}, {"formats": ["parquet", "jsonl.zst"]}
+        self.config = sample_config(self.data, folder / "reference", compute=compute, documents=documents)
         self._compute_reference()
 
     def _compute_reference(self) -> None:
         run(parse_config(self.config))
-        self.reference = shards_of(Path(self.config["run"]))
+        self.reference = shards_of(Path(self.config["run"])) | text_files_of(Path(self.config["run"]))
 
     def having(self, stage: str) -> "Runs":
         """These, or the same with settings that need the stage."""
@@ -74,7 +79,7 @@ class Runs:
 
     def holds(self, folder: Path) -> None:
         """The run in ``folder`` ended with the right bytes, closed books and nothing half written."""
-        assert shards_of(folder / "run") == self.reference
+        assert shards_of(folder / "run") | text_files_of(folder / "run") == self.reference
         finished = load_run(str(folder / "run"))
         assert check_shards(finished) == []
         assert all(balance.expected == balance.found for balance in recount(finished))

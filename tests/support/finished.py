@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.flow.documents import written_documents
 from winnow.flow.records import RunRecords
 from winnow.runs.state import load_run
 from winnow.stages.tables import read_parquet
@@ -14,6 +15,12 @@ def shards_of(folder: Path) -> dict[str, str]:
     """Hash of every shard, by path."""
     manifest = load_run(str(folder)).manifest
     return {s["path"]: s["sha256"] for split in manifest["shards"]["splits"].values() for s in split["shards"]}
+
+
+def text_files_of(folder: Path) -> dict[str, str]:
+    """Hash of every file of clean text, by path; nothing where there are none."""
+    files = written_documents(load_run(str(folder))).get("files", {})
+    return {file["path"]: file["sha256"] for splits in files.values() for split in splits.values() for file in split}
 
 
 def ledger(run: Path) -> dict[str, dict]:

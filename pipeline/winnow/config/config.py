@@ -20,6 +20,7 @@ from winnow.operators.places import place_operators
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import ShardsConfig
+from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
@@ -49,6 +50,8 @@ class Config(Section):
     select: SelectConfig | None = None
     """Embedding, semantic duplicates and sampling; `none` takes every document."""
     shards: ShardsConfig = ShardsConfig()
+    documents: DocumentsConfig | None = None
+    """Kept documents as clean text, beside the shards; `off` writes none."""
     steps: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Steps of installed packages (entry points of the group `winnow.steps`) by name, each with its settings."""
     compute: ComputeConfig = ComputeConfig()
@@ -110,7 +113,7 @@ class Config(Section):
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True else value
 
-    @field_validator("select", mode="before")
+    @field_validator("select", "documents", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value is False or value in ("none", "off") else {} if value is True else value

@@ -25,6 +25,7 @@ STEPS: Registry[Step] = Registry(
         "mixture": "winnow.flow.mixture:STEP",
         "index": "winnow.flow.index:STEP",
         "shards": "winnow.flow.shards:STEP",
+        "documents": "winnow.flow.documents:STEP",
     },
 )
 """All steps, in order. A new one is a file in this folder and its line here, or an entry point of another package: that
@@ -73,10 +74,10 @@ def part_work(config: Config) -> PartWork:
 
 
 def check_steps(config: Config) -> None:
-    """Look whether every step that the config names is there, before any work is done.
+    """Look whether every step that the config names is there and can work, before any work is done.
 
     Raises:
-        ConfigError: one is not, or is always there.
+        ConfigError: one is not, is always there, or cannot do what its settings ask for.
     """
     for name in config.steps:
         STEPS.check(name)
@@ -84,6 +85,13 @@ def check_steps(config: Config) -> None:
             raise ConfigError(
                 f"steps.{name}: this step is Winnow's own, and has its own section; `steps` is for others"
             )
+    for step in enabled_steps(config):
+        step.check(config)
+
+
+def published_files(run: RunRecords) -> dict[str, bytes]:
+    """What all steps write once the books are closed, by path."""
+    return {path: content for step in enabled_steps(run.config) for path, content in step.publishes(run).items()}
 
 
 def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:

@@ -75,6 +75,8 @@ class Step:
     stages: Callable[[RunContext], Sequence[str]]
     """Names of the stages that ``run`` will run in this context, in order."""
     enabled: Callable[[Config], bool] = _always
+    check: Callable[[Config], None] = lambda _config: None
+    """Raises ConfigError for settings that cannot work, before any work is done."""
     part_work: PartWork = PartWork()
     """What its stages do for each part."""
     after: str = "select"
@@ -88,5 +90,7 @@ class Step:
     balances: Callable[[RunRecords], list[Balance]] = _no_balances
     """Equations that hold when the run is done."""
     manifest: Callable[[RunRecords], ManifestPart] = _nothing
+    publishes: Callable[[RunRecords], dict[str, bytes]] = lambda _run: {}
+    """Files by path that are written once the books are closed: what makes results of the step public."""
     summary: Callable[[RunRecords], list[str]] = _nothing_to_say
     """Lines that the summary prints, in the order of the flow."""

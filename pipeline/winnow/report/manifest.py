@@ -6,6 +6,7 @@ from winnow import schemas
 from winnow.engine.records import Json
 from winnow.flow.flow import STEPS, enabled_steps
 from winnow.flow.records import RunRecords
+from winnow.shards.documents.formats import TEXT_FORMATS
 from winnow.shards.manifest import manifest_bytes
 from winnow.sources.read import format_of
 from winnow.sources.readers.registry import READERS
@@ -47,13 +48,15 @@ def manifest_of(run: RunRecords) -> bytes:
 
 
 def _outside_packages(run: RunRecords) -> dict[str, str]:
-    """Packages that brought an input format, a shard format or a step of the run, with their versions."""
+    """Packages that brought an input, shard or text format or a step of the run, with their versions."""
     sources = {source.name: source for source in run.config.sources}
     read = {format_of(file.path, sources[file.source]) for file in run.files}
     found = {name: READERS.origin(name) for name in sorted(read)}
     readers = {f"input format {name}": origin["package"] for name, origin in found.items() if origin is not None}
     steps = {f"step {name}": origin["package"] for name in run.config.steps if (origin := STEPS.origin(name))}
-    return readers | format_versions(run.config.shards.formats) | steps
+    asked = run.config.documents.formats if run.config.documents else ()
+    texts = {f"text format {name}": origin["package"] for name in asked if (origin := TEXT_FORMATS.origin(name))}
+    return readers | format_versions(run.config.shards.formats) | steps | texts
 
 
 def outcomes_of(run: RunRecords) -> dict[str, int]:

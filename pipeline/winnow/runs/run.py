@@ -25,7 +25,7 @@ from winnow.errors import (
     StoppedError,
 )
 from winnow.flow.context import RunContext
-from winnow.flow.flow import balances, check_steps, close_books, run_steps
+from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
@@ -95,6 +95,8 @@ def run(
             context.run.shards = shards_folder(context.run)
             manifest = manifest_of(context.run)
             guard()
+            for path, content in published_files(context.run).items():
+                store.replace(path, content)
             store.replace(f"{context.run.shards}/manifest.json", manifest)
             save_state(context.run)
             if context.index is not None:

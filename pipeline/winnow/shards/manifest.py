@@ -13,7 +13,12 @@ FORMAT = "winnow-shards-1"
 
 def manifest_bytes(manifest: Json) -> bytes:
     """The manifest as it is stored: sorted keys, so equal runs give equal bytes."""
-    return orjson.dumps({"format": FORMAT, **manifest}, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
+    return json_bytes({"format": FORMAT, **manifest})
+
+
+def json_bytes(content: Json) -> bytes:
+    """JSON for people and programs, with sorted keys."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n"
 
 
 def shard_entry(path: str, rows: int, size: int, sha256: str, tokens: int) -> Json:

@@ -16,6 +16,7 @@ from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
 from winnow.errors import StorageError
 from winnow.finished.shards import check_file
+from winnow.flow.documents import written_documents
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
 from winnow.shards.formats.formats import FORMATS
@@ -40,7 +41,14 @@ def check_shards(run: RunRecords) -> list[str]:
                 faults += check_set(run.store, folder, parse_manifest(run.store.read(f"{folder}/manifest.json")))
             except ValueError as error:
                 faults.append(f"{folder}/manifest.json: not readable ({error}); remove the folder and convert again")
-    return faults
+    return faults + _check_documents(run)
+
+
+def _check_documents(run: RunRecords) -> list[str]:
+    """Faults of the files of clean text: missing, cut or altered."""
+    described = written_documents(run)
+    splits = [split for by_split in described.get("files", {}).values() for split in by_split.items()]
+    return [fault for name, files in splits for fault in _check_files(run.store, described["folder"], files, name)]
 
 
 def check_set(store: Store, folder: str, manifest: Json) -> list[str]:

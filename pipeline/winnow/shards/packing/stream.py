@@ -99,7 +99,7 @@ def pack_rows(
     flat[ends[(ends >= 0) & (ends < tokens)]] = end_of_text
     flat[tokens:] = end_of_text
     expected = int((np.minimum(ends, tokens) - np.clip(places, 0, tokens)).clip(0).sum())
-    copied = _place(stretches, source_starts, lengths, places, flat[:tokens])
+    copied = place_documents(stretches, source_starts, lengths, places, flat[:tokens])
     if copied != expected:
         raise ValueError(f"the payload holds {copied} of the {expected} ids that the window needs")
     counts = np.zeros(num_rows, np.int64)
@@ -108,7 +108,7 @@ def pack_rows(
     return flat.reshape(num_rows, row_tokens), pieces[:used], np.concatenate([[0], np.cumsum(counts)])
 
 
-def _place(
+def place_documents(
     stretches: Iterable[Stretch],
     source_starts: NDArray[np.int64],
     lengths: NDArray[np.int64],

@@ -81,16 +81,35 @@ def read_documents(store: Store, exchange: Json, first: int, last: int) -> tuple
 
 
 def read_ids(store: Store, payload: Payload, documents: Documents) -> tuple[Iterator[Stretch], NDArray[np.int64]]:
-    """The ids of some documents, stretch by stretch, and where each begins in them: int64[N].
+    """The ids of some documents, as :func:`read_payload` gives them."""
+    return read_payload(store, *payload, documents.files, documents.ids_at, documents.lengths)
+
+
+def read_payload(
+    store: Store,
+    paths: list[str],
+    dtype: np.dtype[Any],
+    files: NDArray[np.int64],
+    items_at: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+) -> tuple[Iterator[Stretch], NDArray[np.int64]]:
+    """The items of some documents, stretch by stretch, and where each document begins in them: int64[N].
 
     What is read of each file, from its first such document to its last, is put end to end. What was read leaves the
     page cache.
+
+    Args:
+        store: holds the files.
+        paths: of an exchange's files.
+        dtype: of the items.
+        files: int64[N], position of each document's file in ``paths``.
+        items_at: int64[N], the byte of the file at which its items begin.
+        lengths: int64[N], its items.
     """
-    paths, dtype = payload
     begins = np.full(len(paths), np.iinfo(np.int64).max)
     ends = np.zeros(len(paths), np.int64)
-    np.minimum.at(begins, documents.files, documents.ids_at)
-    np.maximum.at(ends, documents.files, documents.ids_at + documents.lengths * dtype.itemsize)
+    np.minimum.at(begins, files, items_at)
+    np.maximum.at(ends, files, items_at + lengths * dtype.itemsize)
     items = np.where(ends > begins, ends - begins, 0) // dtype.itemsize
     held = np.cumsum(items) - items
 
@@ -99,9 +118,9 @@ def read_ids(store: Store, payload: Payload, documents: Documents) -> tuple[Iter
         ranges = [(paths[number], int(begins[number]), int(ends[number])) for number in chosen]
         for number, file in zip(chosen, store.open_each(ranges), strict=True):
             at = int(held[number])
-            for ids in read_items(file, dtype, int(items[number])):
-                yield at, ids
-                at += len(ids)
+            for found in read_items(file, dtype, int(items[number])):
+                yield at, found
+                at += len(found)
             store.drop_page_cache(paths[number], int(begins[number]), int(ends[number] - begins[number]))
 
-    return equal_runs(), held[documents.files] + (documents.ids_at - begins[documents.files]) // dtype.itemsize
+    return equal_runs(), held[files] + (items_at - begins[files]) // dtype.itemsize

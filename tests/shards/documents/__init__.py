@@ -1,0 +1,1 @@
+"""Clean text as a result."""
