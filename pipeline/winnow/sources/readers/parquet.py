@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from winnow.sources.fields import MOST_NAMES, BadRecordError
+from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.reader import Piece, Reader
-from winnow.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable
+from winnow.sources.records import FOREIGN, MAX_ROWS, REPLACED, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
@@ -59,6 +61,8 @@ def read_parquet(
             f"shorter file: has {metadata.num_row_groups} row groups, expected {groups.stop}", file_slice.size
         )
     columns = [name for name in wanted if _type_of(schema, name) is not None]
+    charset = Charset(source, file, file_slice.path)
+    names = _names(schema)
     row = file_slice.first_row
     for number in groups:
         with _noted(watched, f"Parquet row group {number}", 0):
@@ -70,7 +74,7 @@ def read_parquet(
         end = row + group.num_rows
         with _noted(watched, f"Parquet row group {number}", position):
             for table in parquet.iter_batches(batch_rows, row_groups=[number], columns=columns, use_threads=False):
-                yield _to_batch(table, source, row, position, stored)
+                yield _to_batch(table, source, charset, row, position, stored, names)
                 row += table.num_rows
                 stored = 0
         if row != end:
@@ -132,7 +136,15 @@ def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
         raise FileFaultError(f"corrupt file: {part}: {_line(error)}", position) from error
 
 
-def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int, stored: int) -> RecordBatch:
+def _to_batch(
+    table: pa.RecordBatch,
+    source: SourceConfig,
+    charset: Charset,
+    first_row: int,
+    position: int,
+    stored: int,
+    names: tuple[str, ...],
+) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
     structured = _structured(table, source) if source.structure_fields else None
@@ -156,18 +168,21 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
                 f"too large: a text of {lengths[index]:,} bytes; max_document_mb is less",
                 lengths[index],
             )
-    replaced = 0
+    noted: dict[str, tuple[int, int]] = {}
     try:
         texts = raw.cast(pa.large_string())  # checks every byte
     except pa.ArrowInvalid:
         values: list[str | None] = []
         for index, value in enumerate(raw.to_pylist()):
-            text, wrong = (None, -1) if value is None or not readable[index] else _decode(value)
-            if wrong >= 0 and source.invalid_utf8 == "reject":
-                refuse(index, f"invalid UTF-8: byte {wrong:,} of the text", len(value))
-                text = None
-            elif wrong >= 0:
-                replaced += 1
+            text, note = None, ""
+            try:
+                if value is not None and readable[index]:
+                    text, note = _decode(value, charset)
+            except BadRecordError as bad:
+                refuse(index, str(bad), len(value))
+            if note:
+                number, first = noted.get(note, (0, int(rows[index])))
+                noted[note] = number + 1, first
             values.append(text)
         texts = pa.array(values, pa.large_string())
     keep = {name: _as_strings(_column(table, name), len(rows)) for name in source.keep}
@@ -184,7 +199,8 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
         mask = pa.array(readable)
         rows, texts, ids = rows[readable], texts.filter(mask), ids.filter(mask)
         keep = {name: values.filter(mask) for name, values in keep.items()}
-    return RecordBatch(rows, ids, texts, keep, unreadable, replaced, stored)
+    replaced = sum(noted[note][0] for note in (REPLACED, FOREIGN) if note in noted)
+    return RecordBatch(rows, ids, texts, keep, unreadable, replaced, stored, noted, names)
 
 
 class _Structured(NamedTuple):
@@ -215,12 +231,12 @@ def _structured(table: pa.RecordBatch, source: SourceConfig) -> _Structured:
     return _Structured(pa.array(texts, pa.large_binary()), pa.array(structures, pa.string()), reasons)
 
 
-def _decode(value: bytes) -> tuple[str, int]:
-    """The text, and the place of the first byte that is not UTF-8 (-1: none)."""
+def _decode(value: bytes, charset: Charset) -> tuple[str, str]:
+    """The text, and what is to be noted of it: what is valid UTF-8 is that, whatever the source says of the rest."""
     try:
-        return value.decode(), -1
-    except UnicodeDecodeError as error:
-        return value.decode(errors="replace"), error.start
+        return value.decode(), ""
+    except UnicodeDecodeError:
+        return charset.decode(value)
 
 
 def _binary(column: pa.Array) -> pa.Array:
@@ -253,7 +269,7 @@ def _as_strings(column: pa.Array | None, rows: int) -> pa.Array:
         try:
             return raw.cast(pa.string())
         except pa.ArrowInvalid:
-            return pa.array([v if v is None else _decode(v)[0] for v in raw.to_pylist()], pa.string())
+            return pa.array([v if v is None else v.decode(errors="replace") for v in raw.to_pylist()], pa.string())
     if pa.types.is_nested(column.type):
         values = column.to_pylist()
         return pa.array([v if v is None else orjson.dumps(v, default=_plain).decode() for v in values], pa.string())
@@ -278,6 +294,15 @@ def _column(table: pa.RecordBatch, name: str) -> pa.Array | None:
     return column
 
 
+def _names(schema: pa.Schema) -> tuple[str, ...]:
+    """Names of columns, those inside structs with a dot; some at least, to be shown."""
+    names: list[str] = []
+    for field in schema:
+        inner = field.type if pa.types.is_struct(field.type) else ()
+        names += [f"{field.name}.{part.name}" for part in inner] if len(inner) else [field.name]
+    return tuple(names[:MOST_NAMES])
+
+
 def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
     """Type of a column or of a field inside structs; None where there is none."""
     if name in schema.names:
@@ -297,7 +322,7 @@ def _check_columns(schema: pa.Schema, name: str, wanted: list[str], *, text: boo
             raise FileFaultError(f"ambiguous column: several columns are named {column!r}", 0)
     found = _type_of(schema, name)
     if found is None:
-        present = ", ".join(field[:40] for field in schema.names[:30])
+        present = ", ".join(field[:40] for field in _names(schema))
         raise FileFaultError(f"missing column: no column {name!r}; the file has: {present}", 0)
     if not text:
         return
