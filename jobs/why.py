@@ -59,6 +59,7 @@ def tell(story: "Story", characters: int) -> None:
         f"source     {story.source}: {story.path}, row {story.row}",
         f"outcome    {story.outcome}",
     ]
+    lines[2:2] = [f"field      {name}: {value[:characters]}" for name, value in story.kept_fields]
     if story.label is not None:
         lines.insert(2, f"label      {story.label}")
     if story.removed_lines:

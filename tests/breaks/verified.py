@@ -323,4 +323,20 @@ BREAKS = (
         "self.at_threshold += similarity > self._threshold + 0.02",
         ("tests/audit/test_splits_audit.py",),
     ),
+    Break(
+        "pages without main content come out empty",
+        3,
+        "winnow.sources.web.page",
+        "if len(whole) >= 2 * len(main) + _MUCH_MORE:",
+        "if False:",
+        ("tests/sources/web/test_page.py",),
+    ),
+    Break(
+        "a page may be as deep as it likes",
+        3,
+        "winnow.sources.web.guard",
+        "if shape.depth > MOST_DEPTH:",
+        "if False:",
+        ("tests/sources/web/test_page.py",),
+    ),
 )

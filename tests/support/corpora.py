@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,6 +69,13 @@ def write_sample(folder: Path, count: int = 120) -> dict[str, int]:
     for n, text in enumerate(articles(3, 10)[:12]):
         (folder / "notes" / f"{n:02d}.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     return {"web": len(web) + 2, "books": len(books), "notes": 12}
+
+
+def documents_of(path: Path) -> Iterator[dict]:
+    """Records of a .jsonl.zst file."""
+    with path.open("rb") as file:
+        data = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        yield from map(json.loads, io.TextIOWrapper(data, "utf-8", newline="\n"))
 
 
 def real_lines(shared: Path, every: int, of: int = 0) -> list[str]:

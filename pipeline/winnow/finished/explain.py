@@ -62,6 +62,8 @@ class Story:
     """Of a source with labels."""
     signals: tuple[tuple[str, float | bool | None], ...] = ()
     """What operators found: numbers of signals, verdicts of filters; None where there is no value."""
+    kept_fields: tuple[tuple[str, str], ...] = ()
+    """Names and values of the fields that the source keeps, those that the document has."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _left_out(decision),
         document.get(LABEL_COLUMN),
         (*_of_operators(run, part.signals, doc), *_screened(run, number, doc)),
+        tuple(
+            (name.removeprefix("keep."), value)
+            for name, value in document.items()
+            if name.startswith("keep.") and value is not None and name != LABEL_COLUMN
+        ),
     )
 
 
@@ -220,7 +227,10 @@ def _keeper(run: RunRecords, doc: int) -> "Story | EarlierDocument | LostDocumen
 
 def read_document(run: RunRecords, part: Part, doc: int) -> pa.Table:
     """The row group that holds a document."""
-    columns = ["doc", "id", "text", "source", *([LABEL_COLUMN] if run.config.labelled else [])]
+    kept = dict.fromkeys(f"keep.{name}" for source in run.config.sources for name in source.keep)
+    with pq.ParquetFile(run.store.columns_of(part.documents["path"])) as file:
+        there = [name for name in kept if name in file.schema_arrow.names]  # a part has what its own sources keep
+    columns = ["doc", "id", "text", "source", *there, *([LABEL_COLUMN] if run.config.labelled else [])]
     for batch in parquet_batches(run.store, part.documents, columns):
         docs = batch.column("doc").to_numpy()
         if len(docs) and docs[0] <= doc <= docs[-1]:

@@ -40,10 +40,31 @@ def reading_lines(run: RunRecords) -> list[str]:
     ]
 
 
+def passed(run: RunRecords) -> dict[str, dict[str, int]]:
+    """By source, records of its files that are no documents, by what they are."""
+    found: dict[str, dict[str, int]] = {}
+    for key, number in run.totals("measure", "passed").items():
+        name, _, what = key.partition("/")
+        found.setdefault(name, {})[what] = number
+    return found
+
+
+def passed_lines(run: RunRecords) -> list[str]:
+    """A line a source with such records."""
+    lines = []
+    for name, kinds in passed(run).items():
+        parts = ", ".join(f"{number:,} {what}" for what, number in sorted(kinds.items(), key=lambda k: (-k[1], k[0])))
+        lines.append(f"source {name}: {sum(kinds.values()):,} records of its files are no documents: {parts}")
+    return lines
+
+
 def reading_manifest(run: RunRecords) -> dict[str, Json]:
     """What a source's entry in the manifest says of it; nothing where all is as the source says."""
     sources = {source.name for source in run.config.sources}
-    return {name: {"reading": numbers} for name, numbers in noted(run).items() if name in sources}
+    found = {name: {"reading": numbers} for name, numbers in noted(run).items() if name in sources}
+    for name, kinds in passed(run).items():
+        found.setdefault(name, {})["no_documents"] = kinds
+    return found
 
 
 def reading_alarms(run: RunRecords) -> list[str]:
@@ -105,6 +126,8 @@ def _what(note: str, encoding: str) -> str:
         return f"are not {encoding}: U+FFFD stands for much of what is not ASCII in them"
     if note == REPLACED:
         return f"hold some bytes that are not {encoding}, or lone surrogates: U+FFFD stands for them"
+    if not note.startswith(GUESSED):
+        return f"noted: {note}"
     return f"are not UTF-8 and were read as {note.removeprefix(GUESSED)}, which is a guess"
 
 

@@ -11,7 +11,7 @@ from winnow.engine.engine import StageSummary
 from winnow.flow.flow import enabled_steps
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
-from winnow.flow.reading import reading_alarms, reading_lines, reading_warnings
+from winnow.flow.reading import passed_lines, reading_alarms, reading_lines, reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
@@ -53,6 +53,7 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield _outcomes(run, outcomes, records)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
     yield from reading_lines(run)
+    yield from passed_lines(run)
     yield from _boilerplate(run)
     for step in enabled_steps(run.config):
         yield from step.summary(run)

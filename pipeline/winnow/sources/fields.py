@@ -21,12 +21,16 @@ BEYOND_64_BITS = 2.0**63
 
 
 class BadRecordError(Exception):
-    """One record cannot be read; the message is ``kind: detail``, and quotes no text."""
+    """One record cannot be read; the message is ``kind: detail``, and quotes no text.
 
-    def __init__(self, reason: str, identity: str | None = None, size: int = 0) -> None:
+    ``position`` is where it begins, in bytes of the stored file, for readers that know better than how far was read.
+    """
+
+    def __init__(self, reason: str, identity: str | None = None, size: int = 0, position: int | None = None) -> None:
         super().__init__(reason)
         self.identity = identity
         self.size = size
+        self.position = position
 
 
 Fields = tuple[str, str | None, list[str | None]]

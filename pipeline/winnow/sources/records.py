@@ -63,6 +63,8 @@ class RecordBatch:
     (``REPLACED``, ``FOREIGN``, ``GUESSED`` and the encoding)."""
     fields: tuple[str, ...] = ()
     """Names that the first record has, some at least; none where that is not known."""
+    passed: dict[str, int] = field(default_factory=dict)
+    """Records that are no documents, by what they are; they have rows, and no other trace."""
 
 
 class FileFaultError(Exception):
@@ -96,6 +98,7 @@ class BatchBuilder:
     replaced: int = 0
     noted: dict[str, tuple[int, int]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    passed: dict[str, int] = field(default_factory=dict)
     size: int = 0
     position: int = 0
 
@@ -136,13 +139,14 @@ class BatchBuilder:
             bytes_read=position - self.position,
             noted=self.noted,
             fields=self.fields,
+            passed=self.passed,
         )
         self.rows, self.ids, self.texts, self.unreadable = [], [], [], []
         self.kept = [[] for _ in self.keep]
-        self.noted = {}
+        self.noted, self.passed = {}, {}
         self.replaced = self.size = 0
         self.position = position
         return batch
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.unreadable)
+        return bool(self.rows or self.unreadable or self.passed)

@@ -53,12 +53,17 @@ class SourceConfig(Section):
     path: Paths
     """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
     format: FormatName = AUTO
-    """What the files hold: `jsonl`, `parquet`, `text`, or the format of an installed package. `auto` goes by suffix:
-    .jsonl .ndjson .json, .parquet, .txt .md and the like, each of them (but Parquet) also with .gz .zst .bz2 .xz behind
-    it."""
+    """What the files hold: `jsonl`, `parquet`, `text`, `warc`, `html`, or the format of an installed package. `auto`
+    goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, .warc .wet .arc, .html .htm, each of them
+    (but Parquet) also with .gz .zst .bz2 .xz behind it."""
     text: str = Field(default="text", min_length=1)
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
     `a.b`."""
+    html: str | None = Field(default=None, min_length=1)
+    """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
+    extract: Literal["main", "all", "raw"] = "main"
+    """What of HTML is text, in formats warc and html, too: the main content of a page (all of it where that is next
+    to nothing), all text, or the HTML as it is, for an operator of your own."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
@@ -96,6 +101,15 @@ class SourceConfig(Section):
     label: str | None = Field(default=None, min_length=1)
     """Classification: field or column with the document's label (a string, an integer, or true or false). Needs
     `shards.row: document`; all sources have a label, or none has."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_of_html(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not values.get("html"):
+            return values
+        if values.get("text", values["html"]) != values["html"]:
+            raise ValueError("html and text: give one of them; the text of a record is that of its HTML, or its own")
+        return {**values, "text": values["html"]}
 
     @field_validator("name")
     @classmethod

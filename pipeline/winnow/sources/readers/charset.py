@@ -111,7 +111,7 @@ class Charset:
             return Decoded(text, GUESSED + self.guessed_stream if self.guessed_stream else "")
         replaced, lost, foreign = _replaced(data, self.named, wrong)
         if self.detects and foreign and not self.stream:
-            for name in (self._of_file, _guess(bytes(data))):
+            for name in (self._of_file, guess_encoding(bytes(data))):
                 if name:
                     try:
                         return Decoded(data.decode(name), GUESSED + name)
@@ -125,7 +125,7 @@ class Charset:
     @cached_property
     def _of_file(self) -> str:
         """The encoding of the file's foreign lines; empty for none."""
-        return _guess(self._head(HEAD_BYTES))
+        return guess_encoding(self._head(HEAD_BYTES))
 
     def _head(self, limit: int) -> bytes:
         """The first bytes of the file's text; the file is then read on where it was."""
@@ -206,7 +206,7 @@ def _foreign_lines(data: bytes) -> bytes:
     return b"".join(lines)[:SAMPLE_BYTES]
 
 
-def _guess(data: bytes) -> str:
+def guess_encoding(data: bytes) -> str:
     """The likely encoding of the foreign lines among some bytes; empty where none is likely."""
     from charset_normalizer import from_bytes  # noqa: PLC0415 - only where something is to be guessed
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, names_of
@@ -12,11 +12,27 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
 
+
+class Passed(NamedTuple):
+    """A record of the file that is no document, such as the request beside a response; it has a row."""
+
+    what: str
+    """One of few kinds, which are counted."""
+
+
+class Noted(dict[str, Any]):
+    """A record with something to be told of how it was read."""
+
+    def __init__(self, fields: Mapping[str, Any], notes: tuple[str, ...]) -> None:
+        super().__init__(fields)
+        self.notes = notes
+
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def batches_of(
-    records: Iterable[Mapping[str, Any] | BadRecordError],
+    records: Iterable[Mapping[str, Any] | BadRecordError | Passed],
     part: FileSlice,
     source: SourceConfig,
     file: StoredFile,
@@ -24,7 +40,8 @@ def batches_of(
 ) -> Iterator[RecordBatch]:
     """Batches of the records, in their order; rows are counted from ``part.first_row``.
 
-    A ``BadRecordError`` among them is a record that could not be read. Text that was decoded with ``surrogateescape``
+    A ``BadRecordError`` among them is a record that could not be read, a ``Passed`` one that is no document, and a
+    ``Noted`` one has notes that are counted by source. Text that was decoded with ``surrogateescape``
     (:func:`winnow.sources.readers.streams.open_text`) is treated as ``source.invalid_utf8`` says. The fields that the
     source names are taken by :func:`winnow.sources.fields.fields_reader`.
 
@@ -42,6 +59,10 @@ def batches_of(
             try:
                 if isinstance(record, BadRecordError):
                     raise record
+                if isinstance(record, Passed):
+                    batch.passed[record.what] = batch.passed.get(record.what, 0) + 1
+                    row += 1
+                    continue
                 batch.fields = batch.fields or names_of(record)
                 text, identity, kept = take_fields(record)
                 size, note = len(text.encode(errors="surrogatepass")), ""
@@ -55,9 +76,11 @@ def batches_of(
                     text, identity, *kept = [None if value is None else value.text for value in found]
                     note = next(filter(None, notes), "")
                 batch.add(row, text, identity, kept, size)
-                batch.note(row, note)
+                for told in (note, *getattr(record, "notes", ())):
+                    batch.note(row, told)
             except BadRecordError as bad:
-                batch.refuse(Unreadable(row, file.position, str(bad), bad.size, bad.identity))
+                position = file.position if bad.position is None else bad.position
+                batch.refuse(Unreadable(row, position, str(bad), bad.size, bad.identity))
             row += 1
             if batch.size >= batch_bytes:
                 yield batch.take(file.position)

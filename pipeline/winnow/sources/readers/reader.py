@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from winnow.sources.fields import BadRecordError, fields_reader
-from winnow.sources.readers.from_records import batches_of
+from winnow.sources.readers.from_records import Noted, Passed, batches_of
 from winnow.sources.readers.streams import open_text, read_chunks
 from winnow.sources.records import BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
@@ -22,6 +22,8 @@ __all__ = [
     "BatchBuilder",
     "FileFaultError",
     "FileSlice",
+    "Noted",
+    "Passed",
     "Piece",
     "Reader",
     "RecordBatch",
@@ -80,6 +82,8 @@ class Reader:
     may_be_compressed: bool = True
     """Whether .gz .zst .bz2 .xz may stand behind the suffix. The reader decompresses (``open_text``,
     ``read_chunks``)."""
+    packages: tuple[str, ...] = ()
+    """Distributions whose version may change what is read."""
     pieces: Pieces | None = None
     """How a large file that is not compressed is split among workers; None reads every file from front to back."""
     by_bytes: bool = False

@@ -36,7 +36,7 @@ from winnow.sources.structured.structure import JOINT, contents_of, with_content
 from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child, unreadable_documents
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
-from winnow.stages.ingest.notes import note_readable, note_unreadable
+from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadable
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
@@ -133,6 +133,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             while (batch := _next(batches, workspace)) is not None:
                 batch = drop_quarantined(batch, file_slice, quarantined)
                 note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
+                note_passed(workspace, source, batch)
                 if len(batch.rows) == 0:
                     continue
                 note_readable(workspace, file_slice, source, batch)

@@ -37,6 +37,12 @@ def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSl
         workspace.count(f"unreadable_reason/{kind}", number)
 
 
+def note_passed(workspace: Workspace, source: SourceConfig, batch: RecordBatch) -> None:
+    """Count records of a file that are no documents: ``passed/SOURCE/WHAT``."""
+    for what, number in batch.passed.items():
+        workspace.count(f"passed/{source.name}/{what}", number)
+
+
 def note_readable(workspace: Workspace, file_slice: FileSlice, source: SourceConfig, batch: RecordBatch) -> None:
     """Count what is to be told of a batch's readable records, with the first place of each kind.
 

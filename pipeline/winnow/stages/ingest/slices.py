@@ -6,9 +6,11 @@ each (plain JSONL: byte ranges; Parquet: row groups). Everything else is read as
 
 from bisect import bisect_right
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.errors import ConfigError
 from winnow.sources.catalogue import InputFile
 from winnow.sources.encoding import DETECT, is_ascii_superset
 from winnow.sources.inputs import check_unchanged
@@ -20,6 +22,7 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
+from winnow.sources.web.page import PACKAGES as PAGE_PACKAGES
 from winnow.stages.versions import library_versions
 from winnow.storage.address import scheme_of
 from winnow.storage.store import Store
@@ -27,7 +30,7 @@ from winnow.storage.store import Store
 COMPRESSED_RATIO = 4
 """Text grows about this much when decompressed; only plans and progress bars rely on it."""
 MAX_FILES_IN_UNIT = 2_000
-NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "charset-normalizer")
+NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "libraries")
 """What a unit's inputs say of a slice beside the fields of ``FileSlice``."""
 
 
@@ -197,9 +200,17 @@ def _code(file_format: str) -> Json:
     return {} if origin is None else {"code": origin}
 
 
-def _detector(reader: Json) -> Json:
-    """The version of what guesses encodings, where some are to be guessed: another one reads anew."""
-    return library_versions("charset-normalizer") if reader["encoding"] == DETECT else {}
+def _libraries(kind: str, reader: Json) -> Json:
+    """Versions of what decides a reader's texts, encodings that are guessed included: others read anew."""
+    packages = {*READERS.get(kind).packages, *(PAGE_PACKAGES if reader["html"] else ())}
+    if reader["encoding"] == DETECT:
+        packages.add("charset-normalizer")
+    try:
+        return {"libraries": library_versions(*sorted(packages))} if packages else {}
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            f"files of format {kind} need the package {error.name}: pip install 'winnow-corpus[web]'"
+        ) from error
 
 
 def _slices_of(
@@ -219,7 +230,7 @@ def _slices_of(
         "first_row": 0,
         **_etag(file),
         **_code(kind),
-        **_detector(reader),
+        **_libraries(kind, reader),
     }
     pieces = [piece for record in counted for piece in record.metadata["pieces"]]
     if not pieces or any("fault" in record.metadata for record in counted):

@@ -1,0 +1,107 @@
+"""Web archives: WARC, WET and ARC. Every page that can hold text is a document; what the others are is counted.
+
+Documents are responses with status 200 and resources, both of HTML or plain text, and conversions (WET). Fields of a
+document, for ``id`` and ``keep``: ``record_id`` (also the id, where the source names none), ``url``, ``date``, ``ip``,
+``status``, ``content_type``, ``charset`` (and ``charset_from``: bom, utf-8, http, meta, guessed, windows-1252, ascii),
+``licence`` (the Creative Commons licence linked to), ``opt_out`` (signals against training), ``title``, ``text``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from winnow.sources.fields import BadRecordError
+from winnow.sources.readers.from_records import Noted, Passed, batches_of
+from winnow.sources.readers.reader import Reader
+from winnow.sources.records import RecordBatch
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
+from winnow.sources.stored_file import StoredFile, compression_of
+from winnow.sources.web.framing import ArchiveRecord, Broken, records
+from winnow.sources.web.guard import MOST_PAGE_BYTES
+from winnow.sources.web.http import BadBodyError, Response, decoded_body, split_response
+from winnow.sources.web.members import pieces_of
+from winnow.sources.web.page import PACKAGES
+from winnow.sources.web.records import page_fields
+
+_HTML = ("text/html", "application/xhtml+xml")
+_KINDS = ("warcinfo", "request", "metadata", "revisit", "continuation")
+_GROUPS = ("image", "audio", "video", "font")
+_MEDIA = ("application/json", "application/pdf", "text/css", "text/xml", "application/xml")
+_CHARSET = re.compile(r"charset\s{0,9}=\s{0,9}[\"']?([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
+MENDED = "a record a little longer than it says"
+
+
+def read_archive(
+    file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
+) -> Iterator[RecordBatch]:
+    """Read an archive from front to back; a row is a record of whatever kind, or what lies between two.
+
+    Raises:
+        FileFaultError: the file is not what its name says, or cannot be read.
+    """
+    compression = compression_of(file_slice.path)
+    found = records(pieces_of(file, compression), compressed=bool(compression))
+    if source.id is None:
+        source = source.model_copy(update={"id": "record_id"})
+    yield from batches_of((_document(record, source) for record in found), file_slice, source, file, batch_bytes)
+
+
+def _document(record: ArchiveRecord | Broken, source: SourceConfig) -> Mapping[str, Any] | BadRecordError | Passed:
+    if isinstance(record, Broken):
+        return BadRecordError(record.reason, record.identity, record.bytes, record.position)
+    identity = record.headers.get("warc-record-id")
+    try:
+        return _read(record, source)
+    except BadBodyError as error:
+        return BadRecordError(str(error), identity, len(record.body), record.position)
+    except BadRecordError as error:
+        return BadRecordError(str(error), identity, error.size, record.position)
+
+
+def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Passed:
+    if record.kind not in ("response", "resource", "conversion"):
+        return Passed(record.kind if record.kind in _KINDS else "other record")
+    kind = record.headers.get("content-type", "")
+    response = Response(200, {}, record.body)
+    if kind.lower().startswith("application/http") or (record.kind == "response" and record.body.startswith(b"HTTP/")):
+        response = split_response(record.body)
+        kind = response.headers.get("content-type", "")
+        if response.status != 200:
+            return Passed(
+                f"response with status {response.status // 100}xx" if response.status else "response without status"
+            )
+    media = kind.partition(";")[0].strip().lower()
+    if not media and re.match(rb"\s{0,99}<(?:!doctype\s+html|html|head|body)\b", response.body[:1000], re.IGNORECASE):
+        media = "text/html"
+    if media not in (*_HTML, "text/plain"):
+        return Passed(f"page of {_group(media)}")
+    body = decoded_body(response, min(MOST_PAGE_BYTES, source.max_document_bytes))
+    charset = _CHARSET.search(kind)
+    said = charset[1] if charset else "utf-8" if record.kind == "conversion" else ""
+    fields, notes = page_fields(body, source, charset=said, headers=response.headers, html=media in _HTML)
+    of_archive = {
+        "record_id": record.headers.get("warc-record-id"),
+        "url": record.headers.get("warc-target-uri"),
+        "date": record.headers.get("warc-date"),
+        "ip": record.headers.get("warc-ip-address"),
+        "status": str(response.status),
+        "content_type": media,
+    }
+    return Noted(of_archive | fields, (*notes, *([MENDED] if record.mended else [])))
+
+
+def _group(media: str) -> str:
+    """What a content type that holds no page is called: one of few, whatever servers say."""
+    first = media.partition("/")[0]
+    if first in _GROUPS or media in _MEDIA:
+        return first if first in _GROUPS else media
+    return "javascript" if "javascript" in media else "another content type" if media else "no content type"
+
+
+READER = Reader(
+    name="warc",
+    suffixes=(".warc", ".wet", ".arc"),
+    read=read_archive,
+    packages=("brotli", "charset-normalizer", *PACKAGES),
+)

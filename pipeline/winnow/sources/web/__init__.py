@@ -1,0 +1,1 @@
+"""The web as a source: archives (WARC, WET, ARC), HTTP messages, and text out of HTML."""

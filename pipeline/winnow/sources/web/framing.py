@@ -1,0 +1,277 @@
+"""Records of a web archive: WARC 0.17 to 1.1 (ISO 28500), WET, and ARC 1, also of files that break the rules.
+
+After any fault reading goes on at the next record: the begin of a member, or a line that begins one. Lines may end
+with LF alone. A record whose Content-Length does not fit what follows is cut where the next one begins.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from winnow.sources.web.members import RECORD_START, Piece
+
+MOST_HEADER_BYTES = 64 << 10
+MOST_HELD_BYTES = 64 << 20
+"""Of a record that are held, so that a wrong length can be mended; a longer one is passed over as it says."""
+_HEADERS_END = re.compile(rb"\r*\n\r*\n")
+_HEADER_LINES = re.compile(rb"\r*\n(?![ \t])")
+_USUAL_HEADER_BYTES = 4 << 10
+_MORE_BYTES = 256  # behind a body, up to the next record, that make its length wrong and harm nothing
+_NEXT = re.compile(rb"\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
+_ARC_LINE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:[^\n]{0,4000}) (\S+) (\d{14}) (\S+) (\d+)\s*")
+
+
+_MENDED = "a little more follows"
+
+
+class ArchiveRecord(NamedTuple):
+    """One record."""
+
+    kind: str
+    """WARC-Type in lower case; ``response`` or ``resource`` of an ARC file."""
+    headers: dict[str, str]
+    """Of the record by lower-case name; of an ARC file under WARC's names. The first of each counts."""
+    body: bytes
+    """What it holds, without its headers."""
+    position: int
+    """Byte of the stored file at which its member, or in a file that is not compressed the record, begins."""
+    mended: bool = False
+    """Whether its Content-Length is a little too small."""
+
+
+class Broken(NamedTuple):
+    """What cannot be read as a record."""
+
+    reason: str
+    position: int
+    bytes: int
+    """Decompressed bytes passed over."""
+    identity: str | None = None
+    """The record's id, where that could be read."""
+
+
+class _Text:
+    """The decompressed file: what is held of it, where members begin, and where one is broken off."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = iter(pieces)
+        self.held = bytearray()
+        self.begin = 0  # text byte of held[0]
+        self.members: list[tuple[int, int]] = []  # (text byte, stored byte) at which pieces begin, rising
+        self.starts: list[int] = []  # text bytes at which members begin
+        self.faults: list[tuple[int, str]] = []  # (text byte behind which a member is broken off, why)
+        self.ended = False
+        self.is_arc = False
+
+    def fill(self, size: int) -> int:
+        """Hold ``size`` bytes, or all that there are; returns how many are held."""
+        while len(self.held) < size and not self.ended:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self.ended = True
+                break
+            at = self.begin + len(self.held)
+            if piece.begins or not self.members or self.members[-1][1] != piece.position:
+                self.members.append((at, piece.position))
+            if piece.begins:
+                self.starts.append(at)
+            self.held += piece.data
+            if piece.fault:
+                self.faults.append((at + len(piece.data), piece.fault))
+        return len(self.held)
+
+    def drop(self, size: int) -> None:
+        """Let go of the first bytes."""
+        del self.held[:size]
+        self.begin += size
+        while len(self.members) > 1 and self.members[1][0] <= self.begin:
+            del self.members[0]
+        while self.starts and self.starts[0] < self.begin:
+            del self.starts[0]
+        while self.faults and self.faults[0][0] < self.begin:
+            del self.faults[0]
+
+    def take_fault(self) -> str:
+        """Why the member that ended here is broken off; asked once."""
+        return self.faults.pop(0)[1] if self.faults and self.faults[0][0] <= self.begin else ""
+
+    def stored(self, *, compressed: bool) -> int:
+        """The byte of the stored file at which what is held begins; of a compressed one its member."""
+        at, position = self.members[0] if self.members else (self.begin, 0)
+        return position if compressed else position + self.begin - at
+
+
+def records(pieces: Iterable[Piece], *, compressed: bool) -> Iterator[ArchiveRecord | Broken]:
+    """All records of an archive, in order, and what lies between them and is none.
+
+    Args:
+        pieces: of the whole file.
+        compressed: whether the file is.
+    """
+    text = _Text(pieces)
+    while True:
+        _skip_blank(text)
+        text.fill(1)
+        position = text.stored(compressed=compressed)
+        if fault := text.take_fault():
+            yield Broken(f"corrupt: a member of the archive is {fault}", position, 0)
+        elif not text.held:
+            return
+        else:
+            text.fill(MOST_HEADER_BYTES)
+            if RECORD_START.match(text.held):
+                yield _record(text, position)
+            else:
+                passed = _pass_over(text, 1)
+                fault = text.take_fault()
+                yield Broken(f"corrupt: {fault or 'no record of an archive begins here'}", position, passed)
+
+
+def _record(text: _Text, position: int) -> ArchiveRecord | Broken:
+    head = bytes(text.held[:_USUAL_HEADER_BYTES])
+    if _HEADERS_END.search(head) is None:
+        head = bytes(text.held[:MOST_HEADER_BYTES])
+    text.is_arc = not head.startswith(b"WARC/")
+    size, headers, fault = _arc_headers(head) if text.is_arc else _warc_headers(head)
+    identity = headers.get("warc-record-id")
+    if not fault and not headers.get("content-length", "").isdecimal():
+        fault = "no Content-Length"
+    if fault:
+        passed = _pass_over(text, max(1, size))
+        text.take_fault()
+        return Broken(f"corrupt: headers of a record: {fault}", position, passed, identity)
+    text.drop(size)
+    length = int(headers["content-length"])
+    there = text.fill(min(length, MOST_HELD_BYTES) + 4)
+    end, why = _end_of_body(text, length, there)
+    if not why and length > MOST_HELD_BYTES:
+        passed = _skip(text, length)
+        cut = f"cut short: {passed} of {length} bytes"
+        why = f"too large: a record of {length:,} bytes" if passed == length else cut
+        text.take_fault()
+        return Broken(why, position, passed, identity)
+    body = bytes(text.held[:end])
+    text.drop(end)
+    if why and why != _MENDED:
+        text.fill(MOST_HEADER_BYTES)
+        begun = text.take_fault() or RECORD_START.match(text.held)
+        passed = 0 if begun else _pass_over(text, 0)
+        return Broken(why, position, end + passed, identity)
+    return ArchiveRecord(headers["warc-type"].lower(), headers, body, position, bool(why))
+
+
+def _end_of_body(text: _Text, length: int, there: int) -> tuple[int, str]:
+    """How many of the ``there`` bytes held are the record's body, and what is wrong with it.
+
+    Of a body longer than what is held, only whether another record begins in that.
+    """
+    held = min(length, MOST_HELD_BYTES)
+    fault = next((why for at, why in text.faults if at - text.begin < held), "")
+    stop = min(held, there, *(at - text.begin for at, _ in text.faults))
+    for start in text.starts:
+        at = start - text.begin
+        if 0 < at < stop and RECORD_START.match(text.held, at):
+            stop = at  # a record begins in the middle of this one's body: it was cut before it was compressed
+    if stop == length and _ends_well(text, length, there):
+        return length, ""
+    inside = _NEXT.search(text.held, 0, stop)
+    if inside is not None:
+        return inside.end(), f"wrong Content-Length: {length}, and a record begins after {inside.start()} bytes"
+    if stop == held < length:
+        return stop, ""
+    if stop < length:
+        return stop, f"cut short: {stop} of {length} bytes" + (f" ({fault})" if fault else "")
+    next_one = (_ARC_START if text.is_arc else _WARC_START).search(text.held, stop)
+    if next_one and next_one.start() - stop <= _MORE_BYTES:
+        return next_one.start(), _MENDED
+    return stop, f"wrong Content-Length: {length}, and more follows"
+
+
+def _ends_well(text: _Text, length: int, there: int) -> bool:
+    """Whether nothing but line ends stands between the body and the next record, member or the end."""
+    if there == length or text.begin + length in text.starts:
+        return True
+    text.fill(length + 4096)
+    rest = bytes(text.held[length : length + 4096]).lstrip(b"\r\n")
+    return not rest or RECORD_START.match(rest) is not None
+
+
+def _warc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
+    """Bytes that the headers take, the first of each name, and what is wrong with them."""
+    end = _HEADERS_END.search(head)
+    if end is None:
+        return len(head.split(b"\n", 1)[0]), {}, f"they do not end within {len(head):,} bytes"
+    headers: dict[str, str] = {}
+    for line in _HEADER_LINES.split(head[: end.start()])[1:]:
+        name, colon, value = line.decode("utf-8", "replace").partition(":")
+        if colon:
+            headers.setdefault(name.strip().lower(), " ".join(value.split()))
+    if "warc-target-uri" in headers:
+        headers["warc-target-uri"] = headers["warc-target-uri"].strip("<>")  # WARC 1.0 has them
+    return end.end(), headers, "" if "warc-type" in headers else "no WARC-Type"
+
+
+def _arc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
+    """The line before a document of an ARC file: URL, address, date, type, length; a URL may hold spaces."""
+    line, feed, _ = head.partition(b"\n")
+    found = _ARC_LINE.fullmatch(line.decode("utf-8", "replace"))
+    if not feed or found is None:
+        return len(line) + len(feed), {}, "not URL, address, date, type and length"
+    url, address, date, kind, length = found.groups()
+    of_file = url.startswith("filedesc:")
+    shown = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:]}Z"
+    web = url.lower().startswith(("http:", "https:"))
+    headers = {
+        "warc-type": "warcinfo" if of_file else "response" if web else "resource",
+        "warc-target-uri": url,
+        "warc-ip-address": address,
+        "warc-date": shown,
+        "content-type": "application/http" if web else kind,
+        "content-length": length,
+    }
+    return len(line) + 1, headers, ""
+
+
+def _skip_blank(text: _Text) -> None:
+    while text.fill(1):
+        text.fill(4096)
+        blank = len(text.held) - len(text.held.lstrip(b"\r\n"))
+        text.drop(blank)
+        if text.held:
+            return
+
+
+def _skip(text: _Text, size: int) -> int:
+    """Let go of ``size`` bytes, or of what stands before the next member that begins like a record."""
+    left = size
+    while left and text.fill(MOST_HEADER_BYTES):
+        step = min(left, len(text.held))
+        starts = [start - text.begin for start in text.starts if start - text.begin < step]
+        begin = next((at for at in starts if RECORD_START.match(text.held, at)), None)
+        text.drop(step if begin is None else begin)
+        left -= step if begin is None else begin
+        if begin is not None:
+            break
+    return size - left
+
+
+def _pass_over(text: _Text, first: int) -> int:
+    """Go to the next place, from byte ``first`` held on, that begins like a record; returns the bytes passed over."""
+    passed = 0
+    while True:
+        text.fill(first + MOST_HEADER_BYTES)
+        places = [start - text.begin for start in text.starts if start - text.begin >= first]
+        places = [place for place in places if RECORD_START.match(text.held, place)]
+        line = (_ARC_START if text.is_arc else _WARC_START).search(text.held, first)
+        places += [line.start()] if line else []
+        step = min(places) if places else len(text.held) - (0 if text.ended else _ACROSS)
+        text.drop(step)
+        passed += step
+        first = max(0, first - step)
+        if places or text.ended:
+            return passed
+
+
+_WARC_START = re.compile(rb"(?<=\n)WARC/[01]\.\d+\r*\n")
+_ARC_START = re.compile(rb"(?<=\n)[a-zA-Z][a-zA-Z0-9+.-]*:[^\n]{1,4000} \d{14} \S+ \d+\r?\n")
+_ACROSS = 32  # bytes held back, so that a line that begins a record is seen whole

@@ -1,0 +1,210 @@
+"""Text out of a page: which encoding its bytes are in, and what of it is text.
+
+The encoding is found in this order: a byte order mark; UTF-8, where all bytes are that and one is not ASCII; what HTTP
+says, where all bytes are that; what the page says, likewise; a guess; Windows-1252 with U+FFFD for the bytes that it
+lacks. Labels mean what browsers take them for (WHATWG Encoding Standard): latin-1 is Windows-1252, gb2312 is GB18030.
+"""
+
+import codecs
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from winnow.errors import ConfigError
+from winnow.sources.fields import BadRecordError
+from winnow.sources.readers.charset import guess_encoding, wide_encoding
+from winnow.sources.source import SourceConfig
+from winnow.sources.web.guard import refusal
+
+PACKAGES = ("resiliparse",)
+"""Distributions whose version may change the text of a page."""
+FALLBACK = "all text, for little main text"
+"""Note of a page whose main text was so short that all of its text was taken."""
+_LEAST_MAIN, _MUCH_MORE = 250, 200
+_HEAD_BYTES = 4096  # in which a page says its encoding
+_META = re.compile(rb"<meta[^>]{0,300}charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
+_XML = re.compile(rb"<\?xml[^>]{0,200}encoding\s{0,9}=\s{0,9}[\"']([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
+_BROWSERS = {
+    "iso8859_1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "tis_620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+_OTHER_NAMES = {
+    "x-sjis": "cp932",
+    "x-gbk": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "x-euc-jp": "euc_jp",
+    "windows-949": "cp949",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "unicode-1-1-utf-8": "utf_8",
+}
+_MARKS = ((codecs.BOM_UTF8, "utf_8"), (codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
+
+
+class DecodedPage(NamedTuple):
+    """The characters of a page."""
+
+    text: str
+    encoding: str
+    """As Python calls it."""
+    how: str
+    """``bom``, ``utf-8``, ``http``, ``meta``, ``guessed``, ``windows-1252``, or ``ascii`` where it does not matter."""
+    replaced: int
+    """Bytes that U+FFFD stands for."""
+
+
+def decode_page(page: bytes, http_charset: str = "") -> DecodedPage:
+    """Find a page's encoding and decode it; ``http_charset`` is what the header Content-Type says, or empty."""
+    for mark, name in _MARKS:
+        if page.startswith(mark):
+            return _replacing(page[len(mark) :], name, "bom")
+    if page.isascii():
+        wide = wide_encoding(page[:_HEAD_BYTES])
+        return _replacing(page, wide, "guessed") if wide else DecodedPage(page.decode("ascii"), "utf_8", "ascii", 0)
+    claims = [("utf_8", "utf-8"), (_codec(http_charset), "http"), (_codec(_claimed(page)), "meta")]
+    wide = wide_encoding(page[:_HEAD_BYTES])
+    claims += [(wide, "guessed")] if wide else []
+    for name, how in claims:
+        if name and (text := _strict(page, name)) is not None:
+            return DecodedPage(text, name, how, 0)
+    guessed = guess_encoding(page)
+    if guessed and (text := _strict(page, guessed)) is not None:
+        return DecodedPage(text, guessed, "guessed", 0)
+    return _replacing(page, "cp1252" if not _mostly_utf_8(page) else "utf_8", "windows-1252")
+
+
+def _mostly_utf_8(page: bytes) -> bool:
+    """Whether most of what is not ASCII is UTF-8: such a page was cut or damaged."""
+    text = page.decode("utf-8", "replace")
+    lost = text.count("\ufffd")
+    return len(text) - len(text.encode("ascii", "ignore")) - lost > lost
+
+
+def _claimed(page: bytes) -> str:
+    """The encoding that the page itself says."""
+    head = page[:_HEAD_BYTES]
+    found = _META.search(head) or _XML.match(head.lstrip())
+    name = found[1].decode("ascii").lower() if found else ""
+    return "utf-8" if name.startswith("utf-16") else name  # it was read as ASCII, so it is not UTF-16
+
+
+def _codec(label: str) -> str:
+    """Python's name of the encoding that browsers take a label for; empty for none."""
+    label = label.strip().strip("\"'").lower()
+    if label in _OTHER_NAMES:
+        return _OTHER_NAMES[label]
+    try:
+        name = codecs.lookup(label).name.replace("-", "_") if label else ""
+        "a".encode(name or "utf_8")
+    except (LookupError, ValueError, TypeError):
+        return ""
+    return _BROWSERS.get(name, name)
+
+
+def _strict(page: bytes, name: str) -> str | None:
+    try:
+        return page.decode(name)
+    except (UnicodeDecodeError, ValueError):
+        return None
+
+
+def _replacing(page: bytes, name: str, how: str) -> DecodedPage:
+    text = page.decode(name, "replace")
+    return DecodedPage(text, name, how, text.count("\ufffd") - page.count("\ufffd".encode(name, "ignore") or b"\0none"))
+
+
+class Extracted(NamedTuple):
+    """The text of a page."""
+
+    text: str
+    note: str = ""
+    """``FALLBACK``, or empty."""
+
+
+def extract(html: str, source: SourceConfig) -> Extracted:
+    """The text of a page as ``source.extract`` says.
+
+    Raises:
+        BadRecordError: a parser would take too long over it, or cannot parse it.
+    """
+    if source.extract == "raw":
+        return Extracted(html)
+    size = html.encode(errors="replace")
+    if why := refusal(size):
+        raise BadRecordError(why, None, len(size))
+    plain = _resiliparse()
+    try:
+        if source.extract == "all":
+            return Extracted(plain(html, preserve_formatting=True, alt_texts=False))
+        main = plain(
+            html, preserve_formatting=True, main_content=True, alt_texts=False, comments=False, post_meta=False
+        )
+        if len(main) < _LEAST_MAIN:
+            whole = plain(html, preserve_formatting=True, alt_texts=False)
+            if len(whole) >= 2 * len(main) + _MUCH_MORE:
+                return Extracted(whole, FALLBACK)
+    except (ValueError, RuntimeError) as error:
+        raise BadRecordError(f"malformed HTML: {error}", None, len(size)) from error
+    return Extracted(main)
+
+
+def _resiliparse() -> Callable[..., str]:
+    """The extractor; of the extra `web`.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            "text out of HTML needs resiliparse: pip install 'winnow-corpus[web]', or set `extract: raw`"
+        ) from error
+    found: Callable[..., str] = extract_plain_text
+    return found
+
+
+_CC = re.compile(
+    r"creativecommons\.org/(licenses|publicdomain)/([a-z]{2,6}(?:-[a-z]{2}){0,3})(?:/(\d\.\d))?", re.IGNORECASE
+)
+_ROBOTS = re.compile(
+    r"<meta[^>]{0,200}name\s{0,9}=\s{0,9}[\"']?(?:robots|tdm-reservation)[\"']?[^>]{0,200}>", re.IGNORECASE
+)
+_CONTENT = re.compile(r"content\s{0,9}=\s{0,9}[\"']?([^\"'>]{0,200})", re.IGNORECASE)
+_OPT_OUTS = ("noai", "noimageai", "noarchive")
+
+
+def licence_of(html: str) -> str | None:
+    """The Creative Commons licence that a page links to; ``unclear`` where it links to several, None for none."""
+    found = sorted({_licence_name(*match.groups("")) for match in _CC.finditer(html)})
+    return None if not found else found[0] if len(found) == 1 else "unclear"
+
+
+def _licence_name(group: str, name: str, number: str) -> str:
+    """As SPDX has it."""
+    first = {"zero": "CC0", "mark": "CC-PDM"}.get(name.lower(), f"CC-{name.upper()}")
+    return f"{first}-{number}" if number else first
+
+
+def opt_out_of(html: str, headers: dict[str, str]) -> str | None:
+    """Signals against use for training, joined by commas: of headers (X-Robots-Tag, TDM-Reservation, Content-Usage)
+    and of meta elements; None for none."""
+    said = headers.get("x-robots-tag", "").lower()
+    found = {f"content-usage: {headers['content-usage'][:80]}"} if "content-usage" in headers else set()
+    if headers.get("tdm-reservation", "").strip() == "1":
+        found.add("tdm-reservation")
+    for tag in _ROBOTS.findall(html[:200_000]):
+        content = _CONTENT.search(tag)
+        value = content[1].lower() if content else ""
+        if "tdm-reservation" in tag.lower() and value.strip() == "1":
+            found.add("tdm-reservation")
+        said += f",{value}"
+    found |= {word for word in _OPT_OUTS if re.search(rf"(?:^|[,\s:]){word}(?:$|[,\s;])", said)}
+    return ", ".join(sorted(found)) or None

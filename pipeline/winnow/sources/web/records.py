@@ -1,0 +1,86 @@
+"""What a page says of itself, as fields of a record, and the text of records that hold HTML."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from html import unescape
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from winnow.sources.fields import BadRecordError
+from winnow.sources.records import GUESSED, REPLACED, RecordBatch, Unreadable
+from winnow.sources.source import SourceConfig
+from winnow.sources.stored_file import StoredFile
+from winnow.sources.web.page import decode_page, extract, licence_of, opt_out_of
+
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,1000})", re.IGNORECASE)
+_HEAD_CHARACTERS = 200_000  # in which a page says its title
+
+
+def page_fields(
+    body: bytes, source: SourceConfig, *, charset: str = "", headers: dict[str, str] | None = None, html: bool = True
+) -> tuple[dict[str, Any], list[str]]:
+    """The fields that a page has whatever it came in, and notes of how it was read.
+
+    Args:
+        body: of the page, without codings.
+        source: says what is kept, and what of HTML is text.
+        charset: what HTTP says.
+        headers: of the response, by lower-case name.
+        html: whether it is HTML, or plain text.
+
+    Returns:
+        ``text``, ``title``, ``charset``, ``charset_from``, and where ``keep`` names them ``licence`` and ``opt_out``.
+
+    Raises:
+        BadRecordError: the page cannot be parsed.
+    """
+    page = decode_page(body, charset)
+    text, note = extract(page.text, source) if html else (page.text, "")
+    title = _TITLE.search(page.text[:_HEAD_CHARACTERS]) if html else None
+    fields: dict[str, Any] = {
+        "text": text,
+        "title": " ".join(unescape(title[1]).split()) if title else None,
+        "charset": page.encoding,
+        "charset_from": page.how,
+    }
+    if "licence" in source.keep:
+        fields["licence"] = licence_of(page.text) if html else None
+    if "opt_out" in source.keep:
+        fields["opt_out"] = opt_out_of(page.text if html else "", headers or {})
+    read_as = REPLACED if page.replaced else GUESSED + page.encoding if page.how in ("guessed", "windows-1252") else ""
+    return fields, [found for found in (note, read_as) if found]
+
+
+def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: StoredFile) -> Iterator[RecordBatch]:
+    """Batches whose texts are HTML with the text of it; a page that cannot be parsed is an unreadable record."""
+    for batch in batches:
+        texts: list[str] = []
+        kept: list[int] = []
+        refused: list[Unreadable] = []
+        noted = dict(batch.noted)
+        for place, html in enumerate(batch.texts.to_pylist()):
+            row = int(batch.rows[place])
+            try:
+                text, note = extract(html, source)
+            except BadRecordError as bad:
+                identity = batch.ids[place].as_py()
+                refused.append(Unreadable(row, file.position, str(bad), bad.size, identity))
+                continue
+            kept.append(place)
+            texts.append(text)
+            if note:
+                number, first = noted.get(note, (0, row))
+                noted[note] = number + 1, first
+        chosen = pa.array(kept, pa.int64())
+        yield replace(
+            batch,
+            rows=batch.rows[np.array(kept, np.int64)],
+            ids=batch.ids.take(chosen),
+            texts=pa.array(texts, pa.large_string()),
+            keep={name: column.take(chosen) for name, column in batch.keep.items()},
+            unreadable=sorted([*batch.unreadable, *refused], key=lambda bad: (bad.row is None, bad.row or 0)),
+            noted=noted,
+        )

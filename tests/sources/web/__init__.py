@@ -1,0 +1,1 @@
+"""Web archives and pages."""

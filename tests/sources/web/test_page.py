@@ -1,0 +1,153 @@
+"""Pages: their encoding, their text, and those that a parser would never end with."""
+
+import base64
+import time
+
+import pytest
+
+from tests.support.corpora import documents_of
+from winnow.sources.fields import BadRecordError
+from winnow.sources.source import SourceConfig
+from winnow.sources.web.guard import refusal, shape_of
+from winnow.sources.web.page import FALLBACK, decode_page, extract, licence_of, opt_out_of
+
+GERMAN = "Grüße aus Köln, schöne Straßen und ein paar Äpfel für jeden. " * 5
+JAPANESE = "日本語の文章がここにあります。これは例です。" * 20
+
+
+def source(**more) -> SourceConfig:
+    return SourceConfig(name="s", path="x.html", **more)
+
+
+@pytest.mark.parametrize(
+    ("page", "charset", "encoding", "how"),
+    [
+        (b"\xef\xbb\xbf" + GERMAN.encode(), "latin-1", "utf_8", "bom"),
+        ("\ufeff".encode("utf-16-le") + GERMAN.encode("utf-16-le"), "", "utf_16_le", "bom"),
+        (GERMAN.encode(), "iso-8859-1", "utf_8", "utf-8"),
+        (GERMAN.encode("cp1252"), "ISO-8859-1", "cp1252", "http"),
+        (b"<meta charset='windows-1252'>" + GERMAN.encode("cp1252"), "", "cp1252", "meta"),
+        (b"<meta charset='gb2312'>" + "简体字的文章。".encode("gb18030"), "utf-8", "gb18030", "meta"),
+        (JAPANESE.encode("shift_jis"), "x-sjis", "cp932", "http"),
+        (JAPANESE.encode("euc_jp"), "utf-8", "euc_jp", "guessed"),
+        (JAPANESE.encode("iso2022_jp"), "", "iso2022_jp", "guessed"),
+        ("한국어 문장이 여기에 있습니다. ".encode("euc_kr") * 20, "ks_c_5601-1987", "cp949", "http"),
+        (b"only ASCII", "koi8-r", "utf_8", "ascii"),
+        (b"<?xml version='1.0' encoding='iso-8859-1'?>" + GERMAN.encode("latin-1"), "", "cp1252", "meta"),
+        (b"<meta charset=utf-16>" + GERMAN.encode("cp1252"), "no-such-charset", None, None),
+    ],
+)
+def test_the_encoding_of_a_page(page, charset, encoding, how):
+    found = decode_page(page, charset)
+    if encoding is not None:
+        assert (found.encoding, found.how, found.replaced) == (encoding, how, 0)
+    assert "\ufffd" not in found.text
+
+
+def test_a_page_that_is_damaged_says_how_much_was_replaced():
+    cut = GERMAN.encode()[:-1].replace("ö".encode(), b"\xc3", 1)
+    found = decode_page(cut)
+    assert found.encoding == "utf_8" and found.replaced == 1 and "Grüße" in found.text
+
+
+def test_main_content_all_text_and_html_as_it_is():
+    html = (
+        "<html><head><title>T</title><style>p{}</style></head><body><nav><a href=/>Home</a> <a href=/b>About</a></nav>"
+        f"<article><h1>Head</h1><p>{'A sentence of the article. ' * 40}</p></article>"
+        "<footer>Imprint</footer></body></html>"
+    )
+    main = extract(html, source()).text
+    assert "A sentence of the article." in main and "Imprint" not in main and "Home" not in main
+    everything = extract(html, source(extract="all")).text
+    assert "Imprint" in everything and "p{}" not in everything
+    assert extract(html, source(extract="raw")).text == html
+
+
+def test_a_page_without_main_content_gives_all_of_its_text_and_says_so():
+    items = "".join(f"<li><a href=/{n}>Entry number {n} of the index</a></li>" for n in range(60))
+    found = extract(f"<html><body><nav><ul>{items}</ul></nav></body></html>", source())
+    assert found.note == FALLBACK and "Entry number 59" in found.text
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("<div>" * 100_000, "page too deep"),
+        ("".join(f"<p><b id={n}>" for n in range(100_000)), "page too deep"),
+        ("<div></b>" * 100_000, "page too deep"),
+        ("<a " + " ".join(f"x{n}=1" for n in range(100_000)) + ">", "page too complex: 100,000 attributes"),
+        ("<select>" + "<option>" * 100_000, "page too complex: 100,000 options"),
+        ("x" * 16_000_001, "too large: a page of 16,000,001 bytes"),
+    ],
+)
+def test_a_page_made_to_be_slow_is_refused_at_once(page, reason):
+    started = time.process_time()
+    with pytest.raises(BadRecordError, match=reason):
+        extract(page, source())
+    assert time.process_time() - started < 5
+
+
+def test_usual_pages_are_not_slow():
+    assert shape_of(b"<ul>" + b"<li>x" * 9000 + b"</ul>").depth == 1
+    assert shape_of(b"<p>a<br>b" * 9000).depth == 0
+    assert shape_of(b"<div><p>x</div>" * 9000).depth == 1
+    assert shape_of(b"<script>'" + b"<div>" * 9000 + b"'</script><b>x</b>").depth == 1
+    assert shape_of(b"<!-- " + b"<div>" * 9000 + b" --><b>x</b>").depth == 1
+    assert shape_of(b"<a b='<div>' c=\"<p>\" d=e f>x").attributes == 4
+    assert refusal(b"<" * 100_000) == refusal(b"<a " * 4_000) == refusal(b"<!--" * 9000) == ""
+
+
+def words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() else " " for c in text.lower()).split()
+
+
+def f1(found: str, expected: str) -> float:
+    from collections import Counter
+
+    ours, theirs = Counter(words(found)), Counter(words(expected))
+    common = (ours & theirs).total()
+    return 2 * common / max(1, ours.total() + theirs.total())
+
+
+def test_the_text_of_real_pages_is_what_people_read(shared):
+    """130 pages of mozilla/readability with their articles; word F1 as in docs/performance.md."""
+    pages: dict[str, dict[str, str]] = {}
+    for document in documents_of(shared / "corpus" / "05-readability-pages.jsonl.zst"):
+        folder, _, name = document["path"].rpartition("/")
+        pages.setdefault(folder, {})[name] = document["text"]
+    scores, empty = [], 0
+    for files in pages.values():
+        html, expected = files.get("source.html"), files.get("expected.html")
+        if html is None or expected is None:
+            continue
+        found = extract(html, source()).text
+        empty += not found.strip()
+        scores.append(f1(found, extract(expected, source(extract="all")).text))
+    assert len(scores) >= 125 and empty == 0
+    assert sum(scores) / len(scores) >= 0.945
+
+
+def test_encodings_of_real_files(shared):
+    """Files of the shared corpus that are not UTF-8 are read without U+FFFD, but for those that are no text."""
+    clean = total = 0
+    for document in documents_of(shared / "corpus" / "raw-encodings.b64.jsonl.zst"):
+        raw = base64.b64decode(document["bytes_b64"])
+        total += 1
+        clean += decode_page(raw).replaced == 0
+    assert total == 600 and clean >= 560
+
+
+def test_licences_and_signals_against_training():
+    by = '<a href="https://creativecommons.org/licenses/by-sa/4.0/">CC</a>'
+    assert licence_of(by) == "CC-BY-SA-4.0"
+    assert licence_of(by + '<a href="http://creativecommons.org/licenses/by/4.0/">CC</a>') == "unclear"
+    assert licence_of('<link href="https://creativecommons.org/publicdomain/zero/1.0/">') == "CC0-1.0"
+    assert licence_of("<p>none</p>") is None
+    assert opt_out_of("<meta name=robots content='noindex, NoAI'>", {}) == "noai"
+    assert opt_out_of("", {"x-robots-tag": "noai, noimageai"}) == "noai, noimageai"
+    assert opt_out_of("<meta name='tdm-reservation' content='1'>", {}) == "tdm-reservation"
+    assert (
+        opt_out_of("", {"tdm-reservation": "1", "content-usage": "train-ai=n"})
+        == "content-usage: train-ai=n, tdm-reservation"
+    )
+    assert opt_out_of("<meta name=robots content='index, nofollow'>", {"x-robots-tag": "all"}) is None
