@@ -51,7 +51,9 @@ class SourceConfig(Section):
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
     path: Paths
-    """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
+    """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
+    through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
+    beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
     format: FormatName = AUTO
     """What the files hold: `jsonl`, `parquet`, `text`, or the format of an installed package. `auto` goes by suffix:
     .jsonl .ndjson .json, .parquet, .txt .md and the like, each of them (but Parquet) also with .gz .zst .bz2 .xz behind
@@ -62,7 +64,8 @@ class SourceConfig(Section):
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
-    """Fields or columns to carry along. Strings stay as they are, everything else becomes its JSON text
+    """Fields or columns to carry along, or the key of folders named `key=value`, for records without such a field.
+    Strings stay as they are, everything else becomes its JSON text
     (columns of Parquet: their Arrow text form); a document without the field gets null."""
     weight: float = Field(default=1.0, gt=0, le=1000)
     """Copies of each document in an epoch: 2.0 is twice, 0.5 is every second one by hash, 1.5 one or two."""
