@@ -1,5 +1,7 @@
 """What reading altered or did not find, told by source with one place each: encodings, and names that match nothing."""
 
+from collections.abc import Sequence
+
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
@@ -87,7 +89,7 @@ def reading_warnings(run: RunRecords) -> list[str]:
     ]
 
 
-def no_value(source: SourceConfig, setting: str, name: str, fields: list[str]) -> str:
+def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:
     """That a name in the config matches nothing, with what records do have."""
     told = "ids are derived from source, path and row" if setting == "id" else "the column is empty"
     has = f"; records have: {', '.join(field[:40] for field in fields[:_MOST_FIELDS])}" if fields else ""
