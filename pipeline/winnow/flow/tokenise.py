@@ -23,7 +23,13 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 def _summary(run: RunRecords) -> list[str]:
     checked, mismatches = run.total("tokenise", "checked"), run.total("tokenise", "mismatches")
-    return [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
+    lines = [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
+    if lossy := run.total("tokenise", "lossy"):
+        lines.append(
+            f"the ids of {lossy:,} of these documents decode to another text than theirs: the vocabulary "
+            "alters text (case, spaces, characters that it lacks)"
+        )
+    return lines
 
 
 STEP = Step(
