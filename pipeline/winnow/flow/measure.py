@@ -116,10 +116,8 @@ def _summary(run: RunRecords) -> list[str]:
 
 def _repaired(run: RunRecords) -> list[str]:
     """How much of the text is not what the files hold."""
-    changed, readable = (
-        run.total("measure", "normalise_documents_changed"),
-        sum(run.totals("measure", "readable").values()),
-    )
+    changed = run.total("measure", "normalise_documents_changed")
+    readable = sum(run.totals("measure", "readable").values())
     if not changed:
         return []
     what = "contents of messages and pairs" if all(s.structure_fields for s in run.config.sources) else "documents"

@@ -150,8 +150,8 @@ def selection_lines(run: RunRecords) -> list[str]:
         )
         if crowded := run.total("assign", "crowded"):
             lines.append(
-                f"WARNING: select: {crowded:,} documents lie near as many clusters as are looked into, so some of their "
-                "semantic duplicates may be missed; set fewer clusters, or a larger select.semantic.neighbours"
+                f"WARNING: select: {crowded:,} documents lie near as many clusters as are looked into, so some of "
+                "their semantic duplicates may be missed; set fewer clusters, or a larger select.semantic.neighbours"
             )
     steps = {step.step: step for step in select_steps(run.of("scores"), run.of("sample"), semantic=False)}
     if config.quality is not None:

@@ -52,7 +52,8 @@ def batches_of(
                 if charset.named != UTF_8 or any(v and _SURROGATE.search(v) for v in (text, identity, *kept)):
                     found = [None if v is None else _decoded(v, charset, size) for v in (text, identity, *kept)]
                     notes = [value.note for value in found if value is not None]
-                    text, identity, *kept = [None if value is None else value.text for value in found]
+                    strings = [None if value is None else value.text for value in found]
+                    text, identity, kept = strings[0] or "", strings[1], strings[2:]
                     note = next(filter(None, notes), "")
                 batch.add(row, text, identity, kept, size)
                 batch.note(row, note)

@@ -31,7 +31,9 @@ def as_message(given: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def text_of_parts(parts: list[Any]) -> str | list[Any]:
+def text_of_parts(parts: list[Any]) -> Any:
     """The text of a content in parts; the parts themselves where one is no text (an image, a sound)."""
-    texts = [part.get("text") if type(part) is dict and part.get("type", "text") == "text" else part for part in parts]
+    texts: list[Any] = [
+        part.get("text") if type(part) is dict and part.get("type", "text") == "text" else part for part in parts
+    ]
     return PART_JOINT.join(texts) if all(type(text) is str for text in texts) else parts
