@@ -91,6 +91,15 @@ def test_names_that_match_nothing_are_warned_of_with_what_records_have(tmp_path)
     ]
 
 
+def test_a_source_without_a_record_is_warned_of(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": GERMAN}) + "\n")
+    (tmp_path / "b.jsonl").write_text("\n\n")
+    summary = told(config_of(tmp_path, source_of(tmp_path / "a.jsonl", "a"), source_of(tmp_path / "b.jsonl", "b")))
+    assert [line for line in summary.splitlines() if "WARNING" in line] == [
+        "WARNING: source b: no record in its 1 files"
+    ]
+
+
 def test_plain_text_beside_records_is_warned_of(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": GERMAN}) + "\n")

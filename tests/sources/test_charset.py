@@ -123,6 +123,11 @@ def test_a_separator_is_cut_at_in_the_named_encoding(tmp_path):
         assert read(path, encoding=encoding, separator="§").texts == ["größer", "kleiner"]
 
 
+def test_a_separator_that_the_encoding_lacks_is_refused():
+    with pytest.raises(ValueError, match="has characters that koi8_r lacks"):
+        SourceConfig(name="s", path="p", encoding="koi8-r", separator="€")
+
+
 def test_values_of_parquet_that_are_not_utf_8_are_read_so(tmp_path):
     path = tmp_path / "a.parquet"
     values = [GERMAN.encode("cp1252"), GERMAN.encode(), None]
@@ -130,6 +135,10 @@ def test_values_of_parquet_that_are_not_utf_8_are_read_so(tmp_path):
     assert read(path, encoding="cp1252").texts == [GERMAN, GERMAN]
     assert read(path, encoding="detect").texts == [GERMAN, GERMAN]
     assert notes(path, encoding="detect") == {"guessed cp1252": 1} and notes(path) == {FOREIGN: 1}
+    pq.write_table(pa.table({"text": pa.array(values, pa.binary()), "n": [0, 0, 0]}), path, compression="none")
+    assert notes(path, encoding="detect") == {"guessed cp1252": 1}
+    pq.write_table(pa.table({"text": pa.array([GERMAN.encode("utf-16")], pa.binary())}), path)
+    assert read(path, encoding="utf-16").texts == [GERMAN]  # its mark is no UTF-8
 
 
 def test_utf_16_without_the_setting_names_the_setting(tmp_path):

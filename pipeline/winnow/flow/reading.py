@@ -76,7 +76,11 @@ def reading_warnings(run: RunRecords) -> list[str]:
         for name, fields in record.metadata.get("fields", {}).items():
             present.setdefault(name, fields)
     warnings = []
+    unreadable = run.totals("measure", "unreadable")
     for source in run.config.sources:
+        if run.of("measure") and not (readable.get(source.name) or unreadable.get(source.name)):
+            read = sum(file.source == source.name for file in run.files)
+            warnings += [f"source {source.name}: no record in its {read:,} files"] if read else []
         given = run.totals("measure", f"given/{source.name}")
         for setting, name in (*((("id", source.id),) if source.id else ()), *(("keep", name) for name in source.keep)):
             if readable.get(source.name) and not given.get(name):

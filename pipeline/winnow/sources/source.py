@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
-from winnow.sources.encoding import UTF_8, Encoding
+from winnow.sources.encoding import DETECT, UTF_8, Encoding, is_ascii_superset
 from winnow.sources.readers.registry import READERS, formats_with_fields
 
 AUTO = "auto"
@@ -142,6 +142,11 @@ class SourceConfig(Section):
             raise ValueError("text: sentence pairs need one field for the first text, not several")
         if self.chat_template is not None and not self.is_chat:
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
+        if self.separator is not None and is_ascii_superset(self.encoding) and self.encoding != DETECT:
+            try:
+                self.separator.encode(self.encoding)
+            except UnicodeEncodeError as error:
+                raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:

@@ -32,7 +32,7 @@ def batches_of(
         FileFaultError: ``records`` raised it; everything before it has been yielded.
     """
     take_fields = fields_reader(source)
-    charset = Charset(source, file, part.path)
+    charset = Charset(source, file, part.path, is_text=False)
     batch = BatchBuilder(source.carried, position=file.position)
     row = part.first_row
     try:

@@ -54,7 +54,7 @@ def read_jsonl(
     compression = compression_of(file_slice.path)
     row = file_slice.first_row
     first_byte = 0
-    charset = Charset(source, file, file_slice.path)
+    charset = Charset(source, file, file_slice.path, is_text=True)
     if compression or charset.stream:
         chunks = charset.chunks()
     else:

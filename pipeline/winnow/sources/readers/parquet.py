@@ -61,7 +61,7 @@ def read_parquet(
             f"shorter file: has {metadata.num_row_groups} row groups, expected {groups.stop}", file_slice.size
         )
     columns = [name for name in wanted if _type_of(schema, name) is not None]
-    charset = Charset(source, file, file_slice.path)
+    charset = Charset(source, file, file_slice.path, is_text=False)
     names = _names(schema)
     row = file_slice.first_row
     for number in groups:
