@@ -51,7 +51,7 @@ def notes(path, **settings) -> dict[str, int]:
     return {note: number for batch in batches(path, **settings) for note, (number, _) in batch.noted.items()}
 
 
-@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES)
+@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES, ids=[encoding for _, encoding, _ in GUESSES])
 def test_a_text_is_read_as_named_and_as_guessed(tmp_path, text, encoding, guess):
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(encoding))
@@ -61,7 +61,7 @@ def test_a_text_is_read_as_named_and_as_guessed(tmp_path, text, encoding, guess)
     assert notes(path, encoding="detect") == {f"guessed {guess}": 1}
 
 
-@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES)
+@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES, ids=[encoding for _, encoding, _ in GUESSES])
 @pytest.mark.parametrize("batch_bytes", [1, 1 << 20])
 def test_records_share_the_guess_of_their_file_however_it_is_cut(tmp_path, text, encoding, guess, batch_bytes):
     short = [piece for piece in text.replace("，", ", ").replace("。", ". ").split() if not piece.isascii()]

@@ -102,8 +102,10 @@ def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str
 
 def _encoding(run: RunRecords, name: str) -> str:
     """What a source says that its bytes are."""
-    named = next((source.encoding for source in run.config.sources if source.name == name), UTF_8)
-    return "UTF-8" if named in (UTF_8, DETECT) else named
+    named = {source.name: source.encoding for source in run.config.sources}
+    for sets in run.config.select.example_sets if run.config.select else ():
+        named |= {setting: examples.encoding for setting, examples in sets.items()}
+    return "UTF-8" if named[name] in (UTF_8, DETECT) else named[name]
 
 
 def _what(note: str, encoding: str) -> str:
