@@ -154,7 +154,11 @@ def test_a_guess_is_the_same_each_time():
 
 def test_utf_16_is_seen_without_a_mark_and_not_in_plain_text():
     assert wide_encoding("a b".encode("utf-16-be") * 20) == "utf_16_be"
-    assert wide_encoding(b"plain") == "" and wide_encoding(b"\0\0\1\1" * 50) == "" and wide_encoding(b"") == ""
+    assert (
+        wide_encoding(b"plain") == ""
+        and wide_encoding(b"\0\0\1\1" * 50) == wide_encoding(b"\0" * 99) == ""
+        and wide_encoding(b"") == ""
+    )
 
 
 def test_names_of_encodings_are_checked_and_have_one_spelling():

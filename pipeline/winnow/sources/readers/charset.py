@@ -164,6 +164,8 @@ def wide_encoding(head: bytes) -> str:
     if any(mark in head for mark in _ISO_2022_JP):
         return "iso2022_jp"
     zeros = [head[at::4].count(0) for at in range(4)]
+    if sum(zeros) == len(head):
+        return ""
     if sum(zeros) * 2 > len(head):
         return "utf_32_le" if zeros[3] > zeros[0] else "utf_32_be"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
