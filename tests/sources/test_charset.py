@@ -74,6 +74,20 @@ def test_records_share_the_guess_of_their_file_however_it_is_cut(tmp_path, text,
     assert not found.unreadable and found.rows == list(range(len(short) + 1))
 
 
+def test_byte_ranges_of_a_file_share_its_guess(tmp_path):
+    path = tmp_path / "a.jsonl"
+    words = [word for word in RUSSIAN.split() if len(word) > 3]
+    path.write_bytes("".join(f'{{"text": "{word}"}}\n' for word in [RUSSIAN, *words]).encode("koi8-r"))
+    whole = read(path, encoding="detect")
+    assert whole.texts == [RUSSIAN, *words]
+    size, data = path.stat().st_size, path.read_bytes()
+    texts = []
+    for start in range(0, size, 37):
+        rows = data[:start].count(b"\n")
+        texts += read(path, encoding="detect", start=start, stop=min(start + 37, size), first_row=rows).texts
+    assert texts == whole.texts
+
+
 def test_what_is_utf_8_stays_so_beside_what_is_not(tmp_path):
     path = tmp_path / "a.jsonl"
     lines = [json.dumps({"text": GERMAN}, ensure_ascii=False)] * 2
