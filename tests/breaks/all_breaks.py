@@ -1,9 +1,10 @@
 """All breaks, promise by promise."""
 
-from tests.breaks import explainable, fast, nothing_lost, open_to_all, resumable, same_bytes, verified
+from tests.breaks import explainable, fast, inputs, nothing_lost, open_to_all, resumable, same_bytes, verified
 
 BREAKS = (
     *nothing_lost.BREAKS,
+    *inputs.BREAKS,
     *same_bytes.BREAKS,
     *verified.BREAKS,
     *resumable.BREAKS,

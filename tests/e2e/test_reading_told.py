@@ -91,6 +91,27 @@ def test_names_that_match_nothing_are_warned_of_with_what_records_have(tmp_path)
     ]
 
 
+def test_examples_in_another_encoding_are_told_by_their_setting(tmp_path, prose):
+    fine = tmp_path / "a.jsonl"
+    fine.write_text("".join(json.dumps({"text": GERMAN.format(n)}) + "\n" for n in range(5)))
+    config = config_of(tmp_path, source_of(fine))
+    config["select"] = {"importance": {"target": str(prose)}, "sample": {"target_tokens": 100}}
+    name = parse_config(config).select.importance.example_sets.keys()
+    alarm = f"ALARM: source {next(iter(name))}: 12 of 12 documents (100.0%) hold U+FFFD"
+    assert alarm in told(config)
+    config["select"]["importance"]["target"] = {"path": str(prose), "encoding": "cp1252"}
+    assert "ALARM" not in told(config)
+
+
+def test_a_source_without_a_record_is_warned_of(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": GERMAN}) + "\n")
+    (tmp_path / "b.jsonl").write_text("\n\n")
+    summary = told(config_of(tmp_path, source_of(tmp_path / "a.jsonl", "a"), source_of(tmp_path / "b.jsonl", "b")))
+    assert [line for line in summary.splitlines() if "WARNING" in line] == [
+        "WARNING: source b: no record in its 1 files"
+    ]
+
+
 def test_plain_text_beside_records_is_warned_of(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps({"text": GERMAN}) + "\n")

@@ -1,4 +1,5 @@
 import os
+import socket
 from glob import glob
 
 import pytest
@@ -153,6 +154,15 @@ PATTERNS = """* ** *.x a* [ab] ? .* a//* a/* */* */b **/b
 **/*.x a/**/*.x **/a/** **/**/*.x */**/a* */ a/../* **/.h/* *//b.x""".split()
 
 
+def files_of(path):
+    """A file itself, all files below a folder."""
+    if os.path.isfile(path):
+        yield path
+    for folder, folders, files in os.walk(path, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        yield from (os.path.join(folder, name) for name in files if name[0] != ".")
+
+
 @pytest.mark.parametrize("rooted", [True, False])
 def test_globs_name_what_the_standard_library_names(tmp_path, monkeypatch, rooted):
     for name in ("a/b/c.x", "a/b.x", "a/a/a.x", "b", "c.x", "d/b", ".h/e.x", "a/.h/f.x", "d/.g.x"):
@@ -162,9 +172,9 @@ def test_globs_name_what_the_standard_library_names(tmp_path, monkeypatch, roote
     monkeypatch.chdir(tmp_path)
     for pattern in PATTERNS:
         whole = f"{tmp_path}//{pattern}" if rooted else pattern
-        expected = sorted({path for path in glob(whole, recursive=True) if os.path.isfile(path)})
+        expected = {os.path.normpath(file) for path in glob(whole, recursive=True) for file in files_of(path)}
         try:
-            assert list_paths(whole) == expected, pattern
+            assert set(map(os.path.normpath, list_paths(whole))) == expected, pattern
         except InputError:
             assert not expected, pattern
 
@@ -196,3 +206,71 @@ def test_nothing_but_a_run_folder_is_told_as_that(tmp_path, path):
     (tmp_path / "run/c.jsonl").write_text("x")
     with pytest.raises(InputError, match=r"/run, which winnow writes, is not looked at"):
         list_paths(str(tmp_path / path), None, [str(tmp_path / "run")])
+
+
+def spark(root):
+    """What Spark and Delta leave."""
+    names = ("b.parquet/part-0.parquet", "b.parquet/_SUCCESS", "b.parquet/_metadata", "b.parquet/._SUCCESS.crc")
+    more = ("a.parquet", "t/lang=de/x.parquet", "t/_delta_log/0.json", "t/_temporary/0/y.parquet", "t/_committed_12")
+    for name in (*names, *more):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+
+
+SPARK = {
+    "*.parquet": ["a.parquet", "b.parquet/part-0.parquet"],
+    "b.parquet": ["b.parquet/part-0.parquet"],
+    "b.*": ["b.parquet/part-0.parquet"],
+    "t": ["t/lang=de/x.parquet"],
+    "t/*": ["t/lang=de/x.parquet"],
+    "t/lang=*": ["t/lang=de/x.parquet"],
+    "**/*.parquet": ["a.parquet", "b.parquet/part-0.parquet", "t/lang=de/x.parquet"],
+    "**": ["a.parquet", "b.parquet/part-0.parquet", "t/lang=de/x.parquet"],
+    "*": ["a.parquet", "b.parquet/part-0.parquet", "t/lang=de/x.parquet"],
+    "t/_delta_log/*": ["t/_delta_log/0.json"],
+    "b.parquet/_m*": ["b.parquet/_metadata"],
+}
+
+
+@pytest.mark.parametrize("pattern", SPARK)
+def test_a_folder_that_a_glob_meets_is_read_and_notes_of_its_writer_are_not(tmp_path, pattern):
+    spark(tmp_path)
+    assert list_paths(f"{tmp_path}/{pattern}") == [f"{tmp_path}/{name}" for name in SPARK[pattern]]
+
+
+@pytest.mark.parametrize("path", ["", "*", "pipe", "**", "**/pipe"])
+@pytest.mark.parametrize("kind", ["a pipe", "a socket"])
+def test_what_is_no_file_is_refused_by_name(tmp_path, path, kind, monkeypatch):
+    (tmp_path / "a.jsonl").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    if kind == "a pipe":
+        os.mkfifo("pipe")
+    else:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind("pipe")
+    with pytest.raises(InputError, match=rf"pipe: {kind}.*, which is no file"):
+        list_paths(str(tmp_path / path))
+    assert list_paths(str(tmp_path / "*.jsonl")) == [str(tmp_path / "a.jsonl")]
+    with pytest.raises(InputError, match="/dev/null: a device, which is no file"):
+        list_paths("/dev/null")
+
+
+@pytest.mark.parametrize("path", ["", "*", "**/*.jsonl"])
+@pytest.mark.parametrize("name", [b"caf\xe9.jsonl", b"d\xfcnn/a.jsonl"])
+def test_a_name_that_is_not_utf_8_is_refused_by_name(tmp_path, path, name):
+    place = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "w") as file:
+        file.write("x")
+    with pytest.raises(InputError, match=r"(caf\\xe9|d\\xfcnn).*: the name is not UTF-8.*rename it") as refused:
+        list_paths(str(tmp_path / path))
+    str(refused.value).encode()
+
+
+def test_a_list_in_quotes_and_brackets_in_names(tmp_path):
+    (tmp_path / "in [v1]").mkdir()
+    (tmp_path / "in [v1]/a.jsonl").write_text("x")
+    with pytest.raises(InputError, match=r"a list stands without quotes around it: path: \[/data/in\]"):
+        list_paths('["/data/in"]')
+    for pattern in ("in [v1]", "in [v1]/*.jsonl", "in [v1]/*", "in [[]v1]/*"):
+        assert list_paths(f"{tmp_path}/{pattern}") == [f"{tmp_path}/in [v1]/a.jsonl"]

@@ -51,7 +51,7 @@ def notes(path, **settings) -> dict[str, int]:
     return {note: number for batch in batches(path, **settings) for note, (number, _) in batch.noted.items()}
 
 
-@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES)
+@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES, ids=[encoding for _, encoding, _ in GUESSES])
 def test_a_text_is_read_as_named_and_as_guessed(tmp_path, text, encoding, guess):
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(encoding))
@@ -61,7 +61,7 @@ def test_a_text_is_read_as_named_and_as_guessed(tmp_path, text, encoding, guess)
     assert notes(path, encoding="detect") == {f"guessed {guess}": 1}
 
 
-@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES)
+@pytest.mark.parametrize(("text", "encoding", "guess"), GUESSES, ids=[encoding for _, encoding, _ in GUESSES])
 @pytest.mark.parametrize("batch_bytes", [1, 1 << 20])
 def test_records_share_the_guess_of_their_file_however_it_is_cut(tmp_path, text, encoding, guess, batch_bytes):
     short = [piece for piece in text.replace("，", ", ").replace("。", ". ").split() if not piece.isascii()]
@@ -72,6 +72,20 @@ def test_records_share_the_guess_of_their_file_however_it_is_cut(tmp_path, text,
     assert found.texts == [text, *short] and found.ids == [str(n) for n in range(len(short) + 1)]
     assert read(path, batch_bytes, encoding=encoding).texts == found.texts
     assert not found.unreadable and found.rows == list(range(len(short) + 1))
+
+
+def test_byte_ranges_of_a_file_share_its_guess(tmp_path):
+    path = tmp_path / "a.jsonl"
+    words = [word for word in RUSSIAN.split() if len(word) > 3]
+    path.write_bytes("".join(f'{{"text": "{word}"}}\n' for word in [RUSSIAN, *words]).encode("koi8-r"))
+    whole = read(path, encoding="detect")
+    assert whole.texts == [RUSSIAN, *words]
+    size, data = path.stat().st_size, path.read_bytes()
+    texts = []
+    for start in range(0, size, 37):
+        rows = data[:start].count(b"\n")
+        texts += read(path, encoding="detect", start=start, stop=min(start + 37, size), first_row=rows).texts
+    assert texts == whole.texts
 
 
 def test_what_is_utf_8_stays_so_beside_what_is_not(tmp_path):
@@ -123,6 +137,11 @@ def test_a_separator_is_cut_at_in_the_named_encoding(tmp_path):
         assert read(path, encoding=encoding, separator="§").texts == ["größer", "kleiner"]
 
 
+def test_a_separator_that_the_encoding_lacks_is_refused():
+    with pytest.raises(ValueError, match="has characters that koi8_r lacks"):
+        SourceConfig(name="s", path="p", encoding="koi8-r", separator="€")
+
+
 def test_values_of_parquet_that_are_not_utf_8_are_read_so(tmp_path):
     path = tmp_path / "a.parquet"
     values = [GERMAN.encode("cp1252"), GERMAN.encode(), None]
@@ -130,6 +149,10 @@ def test_values_of_parquet_that_are_not_utf_8_are_read_so(tmp_path):
     assert read(path, encoding="cp1252").texts == [GERMAN, GERMAN]
     assert read(path, encoding="detect").texts == [GERMAN, GERMAN]
     assert notes(path, encoding="detect") == {"guessed cp1252": 1} and notes(path) == {FOREIGN: 1}
+    pq.write_table(pa.table({"text": pa.array(values, pa.binary()), "n": [0, 0, 0]}), path, compression="none")
+    assert notes(path, encoding="detect") == {"guessed cp1252": 1}
+    pq.write_table(pa.table({"text": pa.array([GERMAN.encode("utf-16")], pa.binary())}), path)
+    assert read(path, encoding="utf-16").texts == [GERMAN]  # its mark is no UTF-8
 
 
 def test_utf_16_without_the_setting_names_the_setting(tmp_path):
@@ -145,7 +168,11 @@ def test_a_guess_is_the_same_each_time():
 
 def test_utf_16_is_seen_without_a_mark_and_not_in_plain_text():
     assert wide_encoding("a b".encode("utf-16-be") * 20) == "utf_16_be"
-    assert wide_encoding(b"plain") == "" and wide_encoding(b"\0\0\1\1" * 50) == "" and wide_encoding(b"") == ""
+    assert (
+        wide_encoding(b"plain") == ""
+        and wide_encoding(b"\0\0\1\1" * 50) == wide_encoding(b"\0" * 99) == ""
+        and wide_encoding(b"") == ""
+    )
 
 
 def test_names_of_encodings_are_checked_and_have_one_spelling():

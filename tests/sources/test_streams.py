@@ -50,6 +50,21 @@ def test_zeros_between_and_behind_members_are_padding(tmp_path, suffix):
     assert found.texts == [*TEXTS, "z"] and not found.unreadable
 
 
+def test_zstd_with_a_dictionary_is_called_that(tmp_path):
+    samples = [f"hello world {n} lorem ipsum dolor sit amet".encode() * 3 for n in range(2000)]
+    trained = zstandard.train_dictionary(4096, samples)
+    raw = zstandard.ZstdCompressionDict(DATA[:5000], dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    for dictionary, before, reason in (
+        (trained, b"", f"needs a dictionary: zstd data made with dictionary {trained.dict_id()}; decompress"),
+        (trained, COMPRESS[".zst"](DATA), "needs a dictionary: zstd data made with dictionary (of a later frame); dec"),
+        (raw, b"", "corrupt file: zstd: Data corruption detected; or it was made with a dictionary without a number"),
+    ):
+        stored = before + zstandard.ZstdCompressor(dict_data=dictionary).compress(DATA)
+        found = read(_file(tmp_path, ".zst", stored))
+        assert found.texts == (TEXTS if before else [])
+        assert [bad.row for bad in found.unreadable] == [None] and found.unreadable[0].reason.startswith(reason)
+
+
 def test_zstd_long_windows_and_skippable_frames(tmp_path):
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, enable_ldm=True)
     long = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # unknown size: window stays 2 GiB

@@ -51,7 +51,9 @@ def test_wrong_structures_are_unreadable_with_a_reason(tmp_path):
         {"m": [{"role": "root", "content": "x"}]},
         {"m": [{"role": ["user"], "content": "x"}]},
         {"m": [{"role": "user", "content": None}]},
-        {"m": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
+        {"m": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {}}]}]},
+        {"m": [{"from": "nobody", "value": "x"}]},
+        {"m": [{"from": "human", "value": 7}]},
     ]
     found = records(tmp_path, values, messages="m")
     assert found.rows == [0]
@@ -61,7 +63,51 @@ def test_wrong_structures_are_unreadable_with_a_reason(tmp_path):
         *((row, "wrong structure") for row in (3, 4, 5)),
         *((row, "unknown role") for row in (6, 7, 8)),
         *((row, "wrong structure") for row in (9, 10)),
+        (11, "unknown role"),
+        (12, "wrong structure"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_sharegpt_and_contents_in_parts(tmp_path, kind):
+    share = [{"from": "system", "value": "S"}, {"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
+    found = records(tmp_path, [{"conversations": share}], kind, messages="conversations")
+    told = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+    assert json.loads(found.keep[STRUCTURE][0]) == told and found.texts == ["S\n\nQ\n\nA"]
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    found = records(tmp_path, [{"m": [{"role": "user", "content": parts}]}], kind, messages="m")
+    assert json.loads(found.keep[STRUCTURE][0]) == [{"role": "user", "content": "one\ntwo"}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_prompt_of_several_fields(tmp_path, kind):
+    rows = [
+        {"instruction": "Add.", "input": "1 1", "output": "2"},
+        {"instruction": "Hi", "input": "", "output": "Ho"},
+        {"instruction": "Hi", "input": None, "output": "Ho"},
+        {"instruction": "", "input": "only", "output": "Ho"},
+        {"instruction": None, "input": None, "output": "Ho"},
+        {"instruction": "Hi", "input": "x", "output": None},
+    ]
+    found = records(tmp_path, rows, kind, prompt=["instruction", "input"], response="output")
+    said = [json.loads(structure)[0]["content"] for structure in found.keep[STRUCTURE]]
+    assert said == ["Add.\n\n1 1", "Hi", "Hi", "only"]
+    assert found.kinds == [(4, "missing text"), (5, "missing text")]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_the_first_of_several_text_fields_that_a_record_has(tmp_path, kind):
+    rows = [{"content": "a", "text": "b"}, {"content": None, "text": "c"}, {"content": None, "text": None}]
+    found = records(tmp_path, rows, kind, text=["content", "text", "body"])
+    assert found.texts == ["a", "c"] and found.kinds == [(2, "null text")]
+    assert records(tmp_path, [{"text": "only"}], kind, text=["content", "text"]).texts == ["only"]
+    bad = records(tmp_path, [{"txt": "x"}], kind, text=["content", "text"]).unreadable[0]
+    assert "'content'" in bad.reason and "has: txt" in bad.reason
+    for names in ([], ["a", "a"], [""]):
+        with pytest.raises(ValidationError, match="must name a field"):
+            SourceConfig(name="s", path="p", text=names)
+    with pytest.raises(ValidationError, match="need one field"):
+        SourceConfig(name="s", path="p", text=["a", "b"], pair="c")
 
 
 def test_a_parquet_file_with_wrong_structures_gives_the_others(tmp_path):

@@ -141,11 +141,13 @@ def test_patterns_mean_what_they_mean_on_disks(files, tmp_path):
     from winnow.sources.inputs import list_paths
 
     names = ["a/x.jsonl", "a/y.txt", "a/b/x.jsonl", "a/b/c/x.jsonl", "a/.hidden/x.jsonl", "a/.x.jsonl", "ab/x.jsonl"]
+    names += ["a/z.jsonl/part-0", "a/z.jsonl/_SUCCESS", "a/_delta_log/0.jsonl", "a/_metadata", "a/b/k=v/x.jsonl"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
         files.write(f"{BUCKET}/tree/{name}", b"1")
     patterns = "a a/b a/*.jsonl a/**/*.jsonl **/x.jsonl a*/x.jsonl a/? a/**/c/* **/*.txt a/[a-b]/x.jsonl a/x.jsonl"
+    patterns += " a/* * ** a/**/z.* a/z.jsonl a/_delta_log/* a/_* a/b/k=*"
     for pattern in patterns.split():
         try:
             expected = [path.removeprefix(f"{tmp_path}/") for path in list_paths(f"{tmp_path}/{pattern}")]

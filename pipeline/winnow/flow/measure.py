@@ -111,7 +111,19 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _summary(run: RunRecords) -> list[str]:
     checked = f"signatures checked against datasketch on {run.total('measure', 'signatures_checked'):,} documents"
-    return [*operator_lines(run, gpu=False), checked]
+    return [*_repaired(run), *operator_lines(run, gpu=False), checked]
+
+
+def _repaired(run: RunRecords) -> list[str]:
+    """How much of the text is not what the files hold."""
+    changed = run.total("measure", "normalise_documents_changed")
+    readable = sum(run.totals("measure", "readable").values())
+    if not changed:
+        return []
+    what = "contents of messages and pairs" if all(s.structure_fields for s in run.config.sources) else "documents"
+    of = f" of {readable:,}" if not any(source.structure_fields for source in run.config.sources) else ""
+    by_ftfy = run.total("measure", "normalise_ftfy_bytes") / 1e6
+    return [f"text repair changed {changed:,}{of} {what}; {by_ftfy:,.1f} MB needed ftfy itself"]
 
 
 STEP = Step(

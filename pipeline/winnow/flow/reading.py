@@ -1,5 +1,7 @@
 """What reading altered or did not find, told by source with one place each: encodings, and names that match nothing."""
 
+from collections.abc import Sequence
+
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
@@ -95,7 +97,11 @@ def reading_warnings(run: RunRecords) -> list[str]:
         for name, fields in record.metadata.get("fields", {}).items():
             present.setdefault(name, fields)
     warnings = []
+    unreadable = run.totals("measure", "unreadable")
     for source in run.config.sources:
+        if run.of("measure") and not (readable.get(source.name) or unreadable.get(source.name)):
+            read = sum(file.source == source.name for file in run.files)
+            warnings += [f"source {source.name}: no record in its {read:,} files"] if read else []
         given = run.totals("measure", f"given/{source.name}")
         for setting, name in (*((("id", source.id),) if source.id else ()), *(("keep", name) for name in source.keep)):
             if readable.get(source.name) and not given.get(name):
@@ -108,7 +114,7 @@ def reading_warnings(run: RunRecords) -> list[str]:
     ]
 
 
-def no_value(source: SourceConfig, setting: str, name: str, fields: list[str]) -> str:
+def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:
     """That a name in the config matches nothing, with what records do have."""
     told = "ids are derived from source, path and row" if setting == "id" else "the column is empty"
     has = f"; records have: {', '.join(field[:40] for field in fields[:_MOST_FIELDS])}" if fields else ""
@@ -117,8 +123,10 @@ def no_value(source: SourceConfig, setting: str, name: str, fields: list[str]) -
 
 def _encoding(run: RunRecords, name: str) -> str:
     """What a source says that its bytes are."""
-    named = next((source.encoding for source in run.config.sources if source.name == name), UTF_8)
-    return "UTF-8" if named in (UTF_8, DETECT) else named
+    named = {source.name: source.encoding for source in run.config.sources}
+    for sets in run.config.select.example_sets if run.config.select else ():
+        named |= {setting: examples.encoding for setting, examples in sets.items()}
+    return "UTF-8" if named[name] in (UTF_8, DETECT) else named[name]
 
 
 def _what(note: str, encoding: str) -> str:

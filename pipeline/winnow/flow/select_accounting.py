@@ -148,6 +148,11 @@ def selection_lines(run: RunRecords) -> list[str]:
             f"select: {removed:,} semantic duplicates (cosine >= {config.semantic.threshold:g} with a kept one) among "
             f"{compared:,} linked documents"
         )
+        if crowded := run.total("assign", "crowded"):
+            lines.append(
+                f"WARNING: select: {crowded:,} documents lie near as many clusters as are looked into, so some of "
+                "their semantic duplicates may be missed; set fewer clusters, or a larger select.semantic.neighbours"
+            )
     steps = {step.step: step for step in select_steps(run.of("scores"), run.of("sample"), semantic=False)}
     if config.quality is not None:
         lines += [f"select: {line}" for line in _quality_lines(run, config.quality, steps.get("select.quality"))]
@@ -189,7 +194,9 @@ def _importance_line(run: RunRecords) -> str:
     target, nats = run.of("importance_target"), run.of("importance_ratio")[0].metadata["nats_a_feature"]
     bad = _unreadable(target)
     unread = f" ({bad:,} of its records cannot be read)" if bad else ""
+    bare = run.total("importance", "without_words")
+    without = f"; {bare:,} documents have no words, so nothing draws them" if bare else ""
     return (
         f"drawn toward a target of {total(target, 'words'):,} words{unread}, {nats:.3f} nats a word or word pair from "
-        "the corpus"
+        f"the corpus{without}"
     )

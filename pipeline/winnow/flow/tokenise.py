@@ -23,7 +23,17 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 def _summary(run: RunRecords) -> list[str]:
     checked, mismatches = run.total("tokenise", "checked"), run.total("tokenise", "mismatches")
-    return [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
+    lines = [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
+    if refused := run.total("tokenise", "refused_conversations"):
+        lines.append(f"WARNING: {refused:,} conversations have no ids: their template refuses them")
+    if truncated := run.total("tokenise", "truncated_pairs"):
+        lines.append(f"{truncated:,} pairs were cut to fit a row")
+    if lossy := run.total("tokenise", "lossy"):
+        lines.append(
+            f"the ids of {lossy:,} of these documents decode to another text than theirs: the vocabulary "
+            "alters text (case, spaces, characters that it lacks)"
+        )
+    return lines
 
 
 STEP = Step(

@@ -12,6 +12,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
+from winnow.runs.first_look import look_at_sources
 from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
@@ -54,7 +55,9 @@ def plan_run(config: Config) -> Planned:
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
     check_steps(config)
-    context = RunContext.of(config, engine, resolve_inputs(config), vocabulary, joined)
+    inputs = resolve_inputs(config)
+    look_at_sources(config, inputs, engine.store)
+    context = RunContext.of(config, engine, inputs, vocabulary, joined)
     with contextlib.suppress(NotReadyError):
         run_steps(context)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}

@@ -33,6 +33,7 @@ from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
+from winnow.runs.first_look import look_at_sources
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -69,6 +70,7 @@ def run(
     store = open_store(config.run, config.storage)
     written, config = config, pin_remote_files(config)
     inputs = resolve_inputs(config, corpus)
+    look_at_sources(config, inputs, store)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
     check_encoder(config)

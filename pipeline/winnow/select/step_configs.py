@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from winnow.section import Section
-from winnow.sources.source import AUTO, FormatName, Paths, SourceConfig
+from winnow.sources.encoding import UTF_8, Encoding
+from winnow.sources.source import AUTO, FormatName, Names, Paths, SourceConfig
 
 POSITIVE, NEGATIVE = "select.quality.positive", "select.quality.negative"
 """The settings that name examples, and so the names of these sets."""
@@ -20,8 +21,10 @@ class ExamplesConfig(Section):
     """Files, folders or globs, as in `sources`."""
     format: FormatName | None = None
     """What the files hold; None goes by suffix."""
-    text: str = Field("text", min_length=1)
-    """Field or column that holds the text."""
+    text: Names = "text"
+    """Field or column that holds the text; of several the first that a record has."""
+    encoding: Encoding = UTF_8
+    """Character encoding, as in `sources`."""
     separator: str | None = Field(None, min_length=1)
     """Plain text only: examples of a file are separated by this; None makes every file one example."""
 
@@ -33,7 +36,12 @@ class ExamplesConfig(Section):
     def source(self, name: str) -> SourceConfig:
         """The same as a source; ``name`` is the setting's, so that messages name it."""
         return SourceConfig(
-            name=name, path=self.path, format=self.format or AUTO, text=self.text, separator=self.separator
+            name=name,
+            path=self.path,
+            format=self.format or AUTO,
+            text=self.text,
+            encoding=self.encoding,
+            separator=self.separator,
         )
 
 

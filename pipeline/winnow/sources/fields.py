@@ -44,7 +44,7 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
     """
     read_id = _reader_of(source.id) if source.id is not None else None
     read_kept = [_reader_of(name) for name in source.keep]
-    read_text = _reader_of(source.text)
+    read_text = _first_string([_reader_of(name) for name in source.texts])
     read_parts = [_reader_of(name) for name in source.structure_fields]
     read_structure = structure_reader(source) if read_parts else None
     label = source.label or ""
@@ -62,7 +62,7 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
         else:
             text = read_text(record)
             if type(text) is not str:
-                raise BadRecordError(_no_text(text, source.text, record), identity)
+                raise BadRecordError(_no_text(text, source.text_name, record), identity)
         if read_label is not None:
             try:
                 kept.append(label_text(read_label(record), label))
@@ -108,6 +108,18 @@ def _reader_of(name: str) -> Callable[[dict[str, Any]], Any]:
     return read
 
 
+def _first_string(reads: list[Callable[[dict[str, Any]], Any]]) -> Callable[[dict[str, Any]], Any]:
+    """A function that gives the first field that is a string; else the first that is there."""
+    if len(reads) == 1:
+        return reads[0]
+
+    def read(record: dict[str, Any]) -> Any:
+        values = [value for one in reads if (value := one(record)) is not _MISSING]
+        return next((value for value in values if type(value) is str), values[0] if values else _MISSING)
+
+    return read
+
+
 def _whole(read: Callable[[Any], Any], record: Any, line: bytes | bytearray) -> Any:
     """A field's value; of an integer beyond 64 bits, which orjson gives as a float, every digit."""
     value = read(record)
@@ -141,7 +153,7 @@ def _has_no_json(value: Any) -> bool:
 def _no_text(value: Any, field: str, record: dict[str, Any]) -> str:
     if value is _MISSING:
         present = ", ".join(name[:40] for name in list(record)[:12])
-        return f"missing text: no field {field!r}; the record has: {present or 'nothing'}"
+        return f"missing text: no field {field}; the record has: {present or 'nothing'}"
     if value is None:
-        return f"null text: field {field!r} is null"
-    return f"wrong type: field {field!r} is {kind_of(value)}, expected a string"
+        return f"null text: field {field} is null"
+    return f"wrong type: field {field} is {kind_of(value)}, expected a string"

@@ -1,6 +1,8 @@
 """Input files, wherever the config says they are: their names, and what tells whether one has changed."""
 
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from glob import has_magic
@@ -11,6 +13,7 @@ from typing import NamedTuple
 from winnow.errors import AddressError, InputError
 from winnow.storage.address import absolute, is_url, real
 from winnow.storage.config import StorageConfig
+from winnow.storage.listing import is_passed_over
 
 
 class InputState(NamedTuple):
@@ -33,8 +36,9 @@ _listed: dict[str, InputState] = {}
 def list_paths(pattern: str, storage: StorageConfig | None = None, left_out: Sequence[str] = ()) -> list[str]:
     """Files that one ``path`` entry of a source names: a file, a folder (searched through), or a glob (``**`` too).
 
-    Names that begin with a dot are passed over in folders and globs, as shells do. Links are followed: of a folder
-    source each real folder is searched once, under its own name where it has one below the source.
+    A folder that a glob names is searched through, too. Names that begin with a dot are passed over in folders and
+    globs, as shells do, and what Spark and the like leave beside data (``is_passed_over``). Links are followed: of a
+    folder source each real folder is searched once, under its own name where it has one below the source.
 
     Args:
         pattern: the entry.
@@ -43,14 +47,15 @@ def list_paths(pattern: str, storage: StorageConfig | None = None, left_out: Seq
             names one of them, or something below it.
 
     Raises:
-        InputError: nothing is there, a folder cannot be listed, or a link leads nowhere.
+        InputError: nothing is there, a folder cannot be listed, a link leads nowhere, something is no file (a pipe, a
+            socket, a device), or a name is not UTF-8.
     """
     start = real(absolute(_start(pattern)))
     outside = [folder for folder in map(real, map(absolute, left_out)) if not _below(start, [folder])]
     if is_url(pattern):
         return _list_objects(pattern, storage or StorageConfig(), outside)
     try:
-        return _list_local(pattern, outside)
+        return [_named(path) for path in _list_local(pattern, outside)]
     except OSError as error:
         raise InputError(
             f"{error.filename or pattern}: cannot be looked at ({error.strerror}); make the folders that lead to it "
@@ -84,10 +89,17 @@ def _list_local(pattern: str, left_out: Sequence[str]) -> list[str]:
             raise InputError(f"{pattern}: the folder holds no files; put the input there or correct `path`{besides}")
         return found
     _check_link(pattern)
+    if root.exists():
+        _refuse_special(pattern)
     if has_magic(pattern):
         found = _match(pattern, left_out)
         if not found:
-            raise InputError(f"{pattern}: no file matches; check the pattern (`**` goes through folders){besides}")
+            listed = re.fullmatch(r"\[\s*([\"'])(.*)\1\s*,?\s*\]", pattern)
+            hint = f"; a list stands without quotes around it: path: [{listed[2]}]" if listed else ""
+            raise InputError(
+                f"{pattern}: no file matches; check the pattern (`**` goes through folders, `[abc]` is one of these "
+                f"letters){hint}{besides}"
+            )
         return found
     raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
 
@@ -104,27 +116,31 @@ def _search_folder(root: str, left_out: Sequence[str]) -> list[str]:
             continue
         searched.add(where)
         for entry in _entries(folder):
-            if not entry.is_symlink():
-                (folders if entry.is_dir() else found).append(entry.path)
-            elif entry.is_dir():
-                links.append(entry.path)
-            else:
+            if entry.is_dir():
+                (links if entry.is_symlink() else folders).append(entry.path)
+                continue
+            if not entry.is_file():
                 _check_link(entry.path)
-                found.append(entry.path)
+                _refuse_special(entry.path)
+            found.append(entry.path)
     return sorted(found)
 
 
 def _match(pattern: str, left_out: Sequence[str]) -> list[str]:
     """The files that a glob names. ``glob`` itself passes over what it may not list, and documents with it."""
     start = _start(pattern)  # as the user wrote it: paths are names of files in the catalogue
-    if pattern.endswith("/") or not Path(start).is_dir():
+    if not Path(start).is_dir():
         return []
+    if pattern.endswith("/"):  # folders alone are meant
+        pattern += "**"
     parts = [part for part in pattern.removeprefix(start).split("/") if part]
     again = [here == before == "**" for before, here in pairwise(["", *parts])]
     return sorted(set(_expand(start, [part for part, twice in zip(parts, again, strict=True) if not twice], left_out)))
 
 
-def _expand(folder: str, parts: list[str], left_out: Sequence[str], above: tuple[str, ...] = ()) -> Iterator[str]:
+def _expand(
+    folder: str, parts: list[str], left_out: Sequence[str], above: tuple[str, ...] = (), *, goes_deeper: bool = False
+) -> Iterator[str]:
     """Files below ``folder`` that the rest of a glob names.
 
     Args:
@@ -132,12 +148,13 @@ def _expand(folder: str, parts: list[str], left_out: Sequence[str], above: tuple
         parts: of the pattern, at least one.
         left_out: real folders of which nothing is named.
         above: real folders that the ``**`` at the head of ``parts`` came through: a link to one of them is a loop.
+        goes_deeper: a ``**`` before ``parts`` comes to all that lies in folders here by itself.
     """
     if left_out and _below(real(folder), left_out):
         return
     part, rest = parts[0], parts[1:]
     if part == "**":
-        yield from _expand(folder, rest or ["*"], left_out)
+        yield from _expand(folder, rest or ["*"], left_out, goes_deeper=True)
         above = (*above, real(folder))
         for entry in _entries(folder):
             if entry.is_dir():
@@ -147,8 +164,8 @@ def _expand(folder: str, parts: list[str], left_out: Sequence[str], above: tuple
         return
     found: list[tuple[str, os.DirEntry[str] | Path]] = [(part, Path(folder, part))]
     if has_magic(part):  # an entry knows what it is; to ask the file system takes ten times as long
-        entries = _entries(folder, hidden=part.startswith("."))
-        found = [(entry.name, entry) for entry in entries if fnmatchcase(entry.name, part)]
+        entries = _entries(folder, asked=part[0])
+        found = [(entry.name, entry) for entry in entries if fnmatchcase(entry.name, part) or entry.name == part]
     for name, one in found:
         path = os.path.join(folder, name)  # noqa: PTH118 - as above
         if one.is_symlink():
@@ -156,19 +173,25 @@ def _expand(folder: str, parts: list[str], left_out: Sequence[str], above: tuple
         if not rest:
             if one.is_file():
                 yield path
+            elif one.is_dir():
+                if not (goes_deeper and part == "*"):
+                    yield from _search_folder(path, left_out)
+            elif os.path.exists(path):  # noqa: PTH110 - as above
+                _refuse_special(path)
         elif one.is_dir():
             yield from _expand(path, rest, left_out)
 
 
-def _entries(folder: str, *, hidden: bool = False) -> list[os.DirEntry[str]]:
-    """What a folder holds, in order of names.
+def _entries(folder: str, *, asked: str = "") -> list[os.DirEntry[str]]:
+    """What a folder holds, in order of names; what is passed over only where it begins as was asked for.
 
     Raises:
         InputError: it cannot be listed.
     """
     try:
         with os.scandir(folder or ".") as entries:
-            return sorted((e for e in entries if hidden or not e.name.startswith(".")), key=lambda entry: entry.name)
+            taken = (e for e in entries if not is_passed_over(e.name) or e.name[0] == asked)
+            return sorted(taken, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(
             f"{folder}: this folder cannot be listed ({error.strerror}), so that its files would be missed; make it "
@@ -184,6 +207,38 @@ def _check_link(path: str) -> None:
             f"{path}: a link to {link.readlink()}, which does not exist; mend or remove the link, or put back what "
             "it leads to"
         )
+
+
+def _refuse_special(path: str) -> None:
+    """Say what is there and is no file: reading it could wait for ever, or give something else each time."""
+    mode = Path(path).stat().st_mode
+    kinds = {
+        stat.S_IFIFO: "a pipe (FIFO)",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    what = kinds.get(stat.S_IFMT(mode), "something")
+    raise InputError(
+        f"{path}: {what}, which is no file; move it away, write what it gives into a file, or narrow `path`"
+    )
+
+
+def _named(path: str) -> str:
+    """The path, whose name must be text: it stands in tables, in ids and in the catalogue.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise InputError(
+            f"{shown}: the name is not UTF-8 (`\\x..` stands for its bytes); rename it, such as with `convmv -f latin1 "
+            "-t utf8 --notest`, or narrow `path` so that it is not meant"
+        ) from error
+    return path
 
 
 def _list_objects(pattern: str, storage: StorageConfig, left_out: Sequence[str]) -> list[str]:

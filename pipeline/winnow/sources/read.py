@@ -1,11 +1,13 @@
 """The way in: which reader a file needs, and reading a slice of it."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 
+from winnow.sources.folders import folder_values, with_folder_values
 from winnow.sources.readers.outside import checked_batches
 from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
@@ -110,7 +112,10 @@ def _read(
         batches = reader.read(file_slice, source, stored, batch_bytes)
         if not READERS.is_built_in(reader.name):
             batches = checked_batches(batches, reader.name, file_slice, source, stored)
-        yield from text_of_html(batches, source, stored) if source.html else batches
+        if source.html:
+            batches = text_of_html(batches, source, stored)
+        values = folder_values(file_slice.path)
+        yield from map(partial(with_folder_values, values), batches) if values else batches
 
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
-from winnow.sources.encoding import UTF_8, Encoding
+from winnow.sources.encoding import DETECT, UTF_8, Encoding, is_ascii_superset
 from winnow.sources.readers.registry import READERS, formats_with_fields
 
 AUTO = "auto"
@@ -35,10 +35,25 @@ def _list_as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _as_tuple(one: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (one,) if isinstance(one, str) else one
+
+
 def _some_path(path: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if not path or (not isinstance(path, str) and not all(path)):
         raise ValueError(f"path ({path!r}) must name at least one file, folder or glob")
     return path
+
+
+def _some_names(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    given = (names,) if isinstance(names, str) else names
+    if not given or not all(given) or len(set(given)) < len(given):
+        raise ValueError(f"must name a field, or several different ones, but is {names!r}")
+    return names
+
+
+Names = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_names)]
+"""A field, or several of them."""
 
 
 Paths = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_path)]
@@ -51,14 +66,16 @@ class SourceConfig(Section):
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
     path: Paths
-    """Files, folders (searched through) or globs (`**` goes through folders); one, or a list of them."""
+    """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
+    through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
+    beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
     format: FormatName = AUTO
     """What the files hold: `jsonl`, `parquet`, `text`, `warc`, `html`, or the format of an installed package. `auto`
     goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, .warc .wet .arc, .html .htm, each of them
     (but Parquet) also with .gz .zst .bz2 .xz behind it."""
-    text: str = Field(default="text", min_length=1)
+    text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
-    `a.b`."""
+    `a.b`. Of several (`[content, text]`) the first that a record has."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw"] = "main"
@@ -67,7 +84,8 @@ class SourceConfig(Section):
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
-    """Fields or columns to carry along. Strings stay as they are, everything else becomes its JSON text
+    """Fields or columns to carry along, or the key of folders named `key=value`, for records without such a field.
+    Strings stay as they are, everything else becomes its JSON text
     (columns of Parquet: their Arrow text form); a document without the field gets null."""
     weight: float = Field(default=1.0, gt=0, le=1000)
     """Copies of each document in an epoch: 2.0 is twice, 0.5 is every second one by hash, 1.5 one or two."""
@@ -88,9 +106,11 @@ class SourceConfig(Section):
 
     messages: str | None = Field(default=None, min_length=1)
     """Conversations: field or column with a list of messages, each with `role` (system, user, assistant, tool) and
-    `content`; takes the place of `text`."""
-    prompt: str | None = Field(default=None, min_length=1)
-    """Instructions: field or column with what the user says; `response` says what the assistant answers."""
+    `content` (a string, or a list of parts with `text`), or with ShareGPT's `from` and `value`; takes the place of
+    `text`."""
+    prompt: Names | None = None
+    """Instructions: field or column with what the user says; `response` says what the assistant answers. Of several
+    (Alpaca's `[instruction, input]`) those that hold something, with a blank line between them."""
     response: str | None = Field(default=None, min_length=1)
     """Field or column with the assistant's answer to `prompt`."""
     chat_template: str | None = Field(default=None, min_length=1)
@@ -132,8 +152,15 @@ class SourceConfig(Section):
         given = [name for name in ("messages", "prompt", "pair") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
+        if self.pair is not None and not isinstance(self.text, str):
+            raise ValueError("text: sentence pairs need one field for the first text, not several")
         if self.chat_template is not None and not self.is_chat:
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
+        if self.separator is not None and is_ascii_superset(self.encoding) and self.encoding != DETECT:
+            try:
+                self.separator.encode(self.encoding)
+            except UnicodeEncodeError as error:
+                raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:
@@ -151,10 +178,20 @@ class SourceConfig(Section):
     def structure_fields(self) -> tuple[str, ...]:
         """Fields that a structured record is made of; none for plain texts."""
         if self.prompt is not None and self.response is not None:
-            return self.prompt, self.response
+            return *_as_tuple(self.prompt), self.response
         if self.messages is not None:
             return (self.messages,)
-        return () if self.pair is None else (self.text, self.pair)
+        return () if self.pair is None else (*self.texts, self.pair)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """``text`` as a tuple."""
+        return _as_tuple(self.text)
+
+    @property
+    def text_name(self) -> str:
+        """``text`` in messages."""
+        return " or ".join(map(repr, self.texts))
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -165,7 +202,7 @@ class SourceConfig(Section):
     @property
     def paths(self) -> tuple[str, ...]:
         """``path`` as a tuple."""
-        return (self.path,) if isinstance(self.path, str) else self.path
+        return _as_tuple(self.path)
 
     @property
     def max_document_bytes(self) -> int:

@@ -58,18 +58,26 @@ class Decoded(NamedTuple):
 
 
 class Charset:
-    """How the bytes of one file of a source become text."""
+    """How the bytes of one file of a source become text.
 
-    def __init__(self, source: SourceConfig, file: StoredFile, path: str) -> None:
+    Args:
+        source: whose file it is.
+        file: the file.
+        path: its path, whose suffix says how it is compressed.
+        is_text: whether the file as a whole is text. Of others (Parquet) single values are decoded, by themselves.
+    """
+
+    def __init__(self, source: SourceConfig, file: StoredFile, path: str, *, is_text: bool) -> None:
         self._file = file
+        self._is_text = is_text
         self._path = path
         self._reject = source.invalid_utf8 == "reject"
         self.detects = source.encoding == DETECT
         named = UTF_8 if self.detects else source.encoding
-        self.stream = "" if is_ascii_superset(named) else named
+        self.stream = "" if is_ascii_superset(named) or not is_text else named
         """The encoding that the file is decoded from as a whole; else empty."""
         self.guessed_stream = ""
-        if self.detects and (found := wide_encoding(self._head(4 << 10))):
+        if self.detects and is_text and (found := wide_encoding(self._head(4 << 10))):
             self.stream = self.guessed_stream = found
         self.named = UTF_8 if self.stream else named
         """The encoding of records."""
@@ -125,7 +133,7 @@ class Charset:
     @cached_property
     def _of_file(self) -> str:
         """The encoding of the file's foreign lines; empty for none."""
-        return guess_encoding(self._head(HEAD_BYTES))
+        return guess_encoding(self._head(HEAD_BYTES)) if self._is_text else ""
 
     def _head(self, limit: int) -> bytes:
         """The first bytes of the file's text; the file is then read on where it was."""
@@ -156,6 +164,8 @@ def wide_encoding(head: bytes) -> str:
     if any(mark in head for mark in _ISO_2022_JP):
         return "iso2022_jp"
     zeros = [head[at::4].count(0) for at in range(4)]
+    if sum(zeros) == len(head):
+        return ""
     if sum(zeros) * 2 > len(head):
         return "utf_32_le" if zeros[3] > zeros[0] else "utf_32_be"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]

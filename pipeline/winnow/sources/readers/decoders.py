@@ -4,6 +4,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import zstandard
@@ -127,9 +128,9 @@ def _zstd(file: StoredFile) -> Iterator[bytes]:
                     yield last
                 last = piece
     except zstandard.ZstdError as error:
-        message = str(error).removeprefix("zstd decompress error: ")
-        fault = FileFaultError(f"corrupt file: zstd: {message}", file.position)
+        at = file.position
         last += _zstd_until_fault(file, produced)
+        fault = FileFaultError(_zstd_fault(file, str(error), produced + len(last)), at)
     except FileFaultError as error:
         fault = error
     if fault is None and last.endswith(_ZSTD_END):
@@ -147,6 +148,19 @@ def _zstd_reader(file: StoredFile) -> zstandard.ZstdDecompressionReader:
     decoder = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES)
     source = _WithEndFrame(file)
     return decoder.stream_reader(source, read_size=STORED_BYTES, read_across_frames=True)  # type: ignore[arg-type]
+
+
+def _zstd_fault(file: StoredFile, message: str, produced: int) -> str:
+    """What an error of the decoder says of the file. Reads the head again; a dictionary's number stands there."""
+    do = "decompress the file with it first (zstd -d -D DICTIONARY), or compress it without"
+    if "Dictionary mismatch" in message:
+        file.seek(0)
+        with suppress(zstandard.ZstdError):
+            number = zstandard.get_frame_parameters(file.read(64)).dict_id
+            return f"needs a dictionary: zstd data made with dictionary {number or '(of a later frame)'}; {do}"
+        return f"needs a dictionary: zstd data made with one; {do}"
+    without = "" if produced else f"; or it was made with a dictionary without a number: {do}"
+    return f"corrupt file: zstd: {message.removeprefix('zstd decompress error: ')}{without}"
 
 
 def _zstd_until_fault(file: StoredFile, produced: int) -> bytes:

@@ -49,7 +49,7 @@ def batches_of(
         FileFaultError: ``records`` raised it; everything before it has been yielded.
     """
     take_fields = fields_reader(source)
-    charset = Charset(source, file, part.path)
+    charset = Charset(source, file, part.path, is_text=False)
     batch = BatchBuilder(source.carried, position=file.position)
     row = part.first_row
     try:
@@ -73,7 +73,8 @@ def batches_of(
                 if charset.named != UTF_8 or any(v and _SURROGATE.search(v) for v in (text, identity, *kept)):
                     found = [None if v is None else _decoded(v, charset, size) for v in (text, identity, *kept)]
                     notes = [value.note for value in found if value is not None]
-                    text, identity, *kept = [None if value is None else value.text for value in found]
+                    strings = [None if value is None else value.text for value in found]
+                    text, identity, kept = strings[0] or "", strings[1], strings[2:]
                     note = next(filter(None, notes), "")
                 batch.add(row, text, identity, kept, size)
                 for told in (note, *getattr(record, "notes", ())):

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ import orjson
 from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
 from winnow.sources.readers.charset import Charset
+from winnow.sources.readers.json_array import begins_array, split_array
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.split import Group, split_chunks
 from winnow.sources.readers.streams import CHUNK_BYTES, Chunk
@@ -27,6 +28,8 @@ from winnow.sources.stored_file import StoredFile, compression_of
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
+_HEAD_BYTES = 64 << 10
+"""Of a file, from which is told whether it is an array."""
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair of surrogates
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # a lone one
@@ -42,7 +45,8 @@ def read_jsonl(
     """Read a JSONL file, or the records of an uncompressed one whose first byte lies in [start, stop).
 
     A record is a line that is not blank; its row is the number of line ends before it in the file, so the
-    records of the ranges of a file are those of the whole file with the same rows.
+    records of the ranges of a file are those of the whole file with the same rows. Of a file that is one JSON array,
+    a record is an element, and its row the number of elements before it.
 
     Raises:
         FileFaultError: after everything before it has been yielded.
@@ -50,7 +54,7 @@ def read_jsonl(
     compression = compression_of(file_slice.path)
     row = file_slice.first_row
     first_byte = 0
-    charset = Charset(source, file, file_slice.path)
+    charset = Charset(source, file, file_slice.path, is_text=True)
     if compression or charset.stream:
         chunks = charset.chunks()
     else:
@@ -61,18 +65,19 @@ def read_jsonl(
     batch = BatchBuilder(source.carried, position=file.position)
     parse = _parser_of(source, charset, batch)
     at_front = file_slice.start == 0
-    for group in split_chunks(chunks, b"\n", maximum):
+    groups, in_array = _records(chunks, file_slice, maximum)
+    for group in groups:
         records = group.records
         shift = 0
         if at_front:
             at_front = False
-            if records[0].startswith(BYTE_ORDER_MARK):
+            if records and not in_array and records[0].startswith(BYTE_ORDER_MARK):
                 records[0] = records[0][len(BYTE_ORDER_MARK) :]
                 shift = len(BYTE_ORDER_MARK)
         if row + len(records) > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position)
-        offsets: list[int] | None = None
+        offsets = group.offsets
         for index in range(len(records)):
             line = records[index]
             dropped = group.dropped_bytes if index == 0 else 0
@@ -95,7 +100,7 @@ def read_jsonl(
                 position = group.position if compression else offsets[index]
                 reason = str(bad)
                 if group.fault is not None:
-                    reason = f"cut off: the file ends within the line ({group.fault.reason.split(':')[0]})"
+                    reason = f"cut off: the file ends within the record ({group.fault.reason.split(':')[0]})"
                 batch.refuse(Unreadable(row + index, position, reason, dropped or len(line), bad.identity))
             if batch.size >= batch_bytes:
                 if len(line) >= batch_bytes:  # let go of a huge record while its batch is worked on
@@ -140,6 +145,28 @@ def _parser_of(
     return parse
 
 
+def _records(chunks: Iterator[Chunk], file_slice: FileSlice, maximum: int) -> tuple[Iterator[Group], bool]:
+    """The lines of a stream, or the elements of the array that it is; and whether it is one."""
+    if file_slice.start or file_slice.stop is not None:  # where a file is cut, it has lines: see _pieces
+        return split_chunks(chunks, b"\n", maximum), False
+    try:
+        first = next(chunks, None)
+    except FileFaultError as error:
+        return iter([Group([b""], 0, error.position, unended=True, fault=error)]), False
+    if first is None:
+        return split_chunks(chunks, b"\n", maximum), False
+    if not _is_array(first.data[:_HEAD_BYTES], file_slice.path):
+        return split_chunks(chain([first], chunks), b"\n", maximum), False
+    if first.data.startswith(BYTE_ORDER_MARK):  # a blank instead, so that offsets stay
+        first = Chunk(b"   " + first.data[len(BYTE_ORDER_MARK) :], first.position)
+    return split_array(chain([first], chunks), maximum), True
+
+
+def _is_array(head: bytes, path: str) -> bool:
+    name = path[: len(path) - len(compression_of(path))].lower()
+    return begins_array(head.removeprefix(BYTE_ORDER_MARK), by_suffix=name.endswith(".json"))
+
+
 def count_lines(file_slice: FileSlice, file: StoredFile) -> int:
     """Number of line ends (bytes 0x0a) in the byte range [start, stop) of an uncompressed file.
 
@@ -160,6 +187,9 @@ def count_lines(file_slice: FileSlice, file: StoredFile) -> int:
 
 def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
     file.check_kind("")
+    head = file.read(_HEAD_BYTES)
+    if _is_array(head, file_slice.path) or b"\0" in head:
+        raise FileFaultError("not cut: the file is a JSON array or UTF-16, which is read from front to back", 0)
     lines = count_lines(file_slice, file)
     stop = file_slice.size if file_slice.stop is None else file_slice.stop
     return [Piece(file_slice.start, stop, lines, stop - file_slice.start)]

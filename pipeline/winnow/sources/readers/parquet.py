@@ -49,7 +49,7 @@ def read_parquet(
         parquet = pq.ParquetFile(watched, buffer_size=STREAM_BUFFER_BYTES)
         schema = parquet.schema_arrow
         metadata = parquet.metadata
-    texts = source.structure_fields or (source.text,)
+    texts = source.structure_fields or _text_columns(schema, source)
     wanted = [name for name in dict.fromkeys([*texts, source.id, *source.keep, source.label]) if name is not None]
     for name in texts:
         _check_columns(schema, name, wanted, text=name != source.messages)
@@ -61,7 +61,7 @@ def read_parquet(
             f"shorter file: has {metadata.num_row_groups} row groups, expected {groups.stop}", file_slice.size
         )
     columns = [name for name in wanted if _type_of(schema, name) is not None]
-    charset = Charset(source, file, file_slice.path)
+    charset = Charset(source, file, file_slice.path, is_text=False)
     names = _names(schema)
     row = file_slice.first_row
     for number in groups:
@@ -148,7 +148,7 @@ def _to_batch(
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     ids = pa.nulls(len(rows), pa.string()) if source.id is None else _as_strings(_column(table, source.id), len(rows))
     structured = _structured(table, source) if source.structure_fields else None
-    raw = _binary(_column(table, source.text)) if structured is None else structured.texts
+    raw = _texts(table, source) if structured is None else structured.texts
     unreadable: list[Unreadable] = []
     readable = np.ones(len(raw), bool)
 
@@ -161,7 +161,7 @@ def _to_batch(
         refuse(index, reason, 0)
     for index in np.flatnonzero((lengths < 0) | (lengths > source.max_document_bytes)).tolist():
         if lengths[index] < 0:
-            refuse(index, f"null text: column {source.text!r} is null", 0)
+            refuse(index, f"null text: column {source.text_name} is null", 0)
         else:
             refuse(
                 index,
@@ -279,6 +279,19 @@ def _as_strings(column: pa.Array | None, rows: int) -> pa.Array:
 def _plain(value: Any) -> str:
     """Values inside nested columns that JSON has no form for."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _text_columns(schema: pa.Schema, source: SourceConfig) -> tuple[str, ...]:
+    """Those that the file has of the source's text columns; the first where it has none, to be missed."""
+    names = schema.names  # a name that stands twice is refused afterwards
+    there = (n for n in source.texts if names.count(n.split(".")[0]) > 1 or _type_of(schema, n) is not None)
+    return tuple(there) or source.texts[:1]
+
+
+def _texts(table: pa.RecordBatch, source: SourceConfig) -> pa.Array:
+    """The text column as large_binary[N]; of several, in each row the first that has a value."""
+    columns = [column for name in source.texts if (column := _column(table, name)) is not None]
+    return pc.coalesce(*map(_binary, columns)) if len(columns) > 1 else _binary(columns[0])
 
 
 def _column(table: pa.RecordBatch, name: str) -> pa.Array | None:

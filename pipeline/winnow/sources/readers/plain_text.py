@@ -24,7 +24,7 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
         FileFaultError: after everything before it has been yielded.
     """
     compression = compression_of(file_slice.path)
-    charset = Charset(source, file, file_slice.path)
+    charset = Charset(source, file, file_slice.path, is_text=True)
     chunks = charset.chunks()
     maximum = source.max_document_bytes
     separator = None if source.separator is None else source.separator.encode(charset.named)

@@ -23,6 +23,8 @@ class Group:
     """The (only) record is the last one and no separator follows it."""
     fault: FileFaultError | None = None
     """Why the stream ended early, if it did: the record is cut off."""
+    offsets: list[int] | None = None
+    """Decompressed offset of each record, where they do not follow from lengths and separators."""
 
 
 def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: int) -> Iterator[Group]:

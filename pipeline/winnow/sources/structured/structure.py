@@ -11,6 +11,7 @@ import orjson
 
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import ChatTemplateError, chat_template
+from winnow.sources.structured.shapes import as_message
 
 ROLES = ("system", "user", "assistant", "tool")
 JOINT = "\n\n"
@@ -33,7 +34,7 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
         return _conversation(_messages(values[0], fields[0]), source.chat_template)
 
     def read_prompt(values: list[Any]) -> tuple[str, str]:
-        prompt, response = (_string(value, name) for value, name in zip(values, fields, strict=True))
+        prompt, response = _prompt(values[:-1], fields), _string(values[-1], fields[-1])
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
         return _conversation(messages, source.chat_template)
 
@@ -72,16 +73,26 @@ def _messages(value: Any, field: str) -> list[dict[str, str]]:
     if type(value) is not list or not value:
         raise StructureError(f"wrong structure: field {field!r} must be a list of messages, at least one")
     messages = []
-    for number, message in enumerate(value):
-        if type(message) is not dict:
+    for number, given in enumerate(value):
+        if type(given) is not dict:
             raise StructureError(f"wrong structure: message {number} is no object with role and content")
+        message = as_message(given)
         role, content = message.get("role"), message.get("content")
         if role not in ROLES:
             raise StructureError(f"unknown role: message {number} has none of the roles {', '.join(ROLES)}")
         if type(content) is not str:
-            raise StructureError(f"wrong structure: the content of message {number} is not a string")
+            what = "has parts that are no text" if type(content) is list else "is not a string"
+            raise StructureError(f"wrong structure: the content of message {number} {what}")
         messages.append({"role": role, "content": content})
     return messages
+
+
+def _prompt(values: list[Any], fields: tuple[str, ...]) -> str:
+    """What the user says: one field, or those of several that hold something."""
+    given = [(value, name) for value, name in zip(values, fields, strict=False) if value not in (MISSING, None, "")]
+    if len(values) == 1 or not given:
+        return _string(values[0], fields[0])
+    return JOINT.join(_string(value, name) for value, name in given)
 
 
 def _string(value: Any, field: str) -> str:

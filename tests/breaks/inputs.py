@@ -1,0 +1,156 @@
+"""Sentence 1, Nothing is lost: what comes in by the doors, as people have it, and what is told of it."""
+
+from tests.breaks.change import Break
+
+CHARSET = ("tests/sources/test_charset.py",)
+TOLD = ("tests/e2e/test_reading_told.py",)
+CATALOGUE = ("tests/sources/test_catalogue.py",)
+STRUCTURE = ("tests/sources/test_structure.py",)
+ARRAY = ("tests/sources/test_json_array.py",)
+LOOK = ("tests/runs/test_first_look.py",)
+BREAKS = (
+    Break(
+        "a document in another encoding is taken for a damaged one",
+        1,
+        "winnow.sources.readers.charset",
+        "return text, lost, lost * 2 > right and not cut_in_two",
+        "return text, lost, False",
+        CHARSET,
+    ),
+    Break(
+        "a guessed encoding is not noted",
+        1,
+        "winnow.sources.readers.charset",
+        "return Decoded(data.decode(name), GUESSED + name)",
+        "return Decoded(data.decode(name))",
+        CHARSET,
+    ),
+    Break(
+        "damage is guessed at like another encoding",
+        1,
+        "winnow.sources.readers.charset",
+        "    cut_in_two = lost == 1 and wrong.end - wrong.start > 1",
+        "    cut_in_two = False",
+        CHARSET,
+    ),
+    Break(
+        "zeros of UTF-16 pass as UTF-8",
+        1,
+        "winnow.sources.readers.charset",
+        "    return data.count(0) * _ZEROS > len(data) or any(",
+        "    return any(",
+        CHARSET,
+    ),
+    Break(
+        "documents in another encoding do not count as unreadable",
+        1,
+        "winnow.flow.unreadable",
+        "    bad, records = unreadable + foreign, ",
+        "    bad, records = unreadable, ",
+        TOLD,
+    ),
+    Break(
+        "lost bytes raise no alarm",
+        1,
+        "winnow.flow.reading",
+        "        if lost > ALARM_SHARE * of:",
+        "        if False:",
+        TOLD,
+    ),
+    Break(
+        "a name that matches nothing is not warned of",
+        1,
+        "winnow.flow.reading",
+        "            if readable.get(source.name) and not given.get(name):",
+        "            if False:",
+        TOLD,
+    ),
+    Break(
+        "status does not tell warnings",
+        1,
+        "winnow.runs.status",
+        'return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))]',
+        "return []",
+        TOLD,
+    ),
+    Break(
+        "a folder that a glob meets is passed over",
+        1,
+        "winnow.sources.inputs",
+        'if not (goes_deeper and part == "*"):',
+        "if False:",
+        CATALOGUE,
+    ),
+    Break(
+        "what Spark leaves beside data is read",
+        1,
+        "winnow.storage.listing",
+        'return name.startswith(".") or _MARKER.fullmatch(name) is not None',
+        'return name.startswith(".")',
+        CATALOGUE,
+    ),
+    Break(
+        "a folder's value goes before the record's own",
+        1,
+        "winnow.sources.folders",
+        "pc.coalesce(batch.keep[name], pa.scalar(value, pa.string()))",
+        "pa.array([value] * len(batch.rows), pa.string())",
+        ("tests/sources/test_folders.py",),
+    ),
+    Break(
+        "a pipe in a folder is taken for a file",
+        1,
+        "winnow.sources.inputs",
+        "            if not entry.is_file():",
+        "            if False:",
+        CATALOGUE,
+    ),
+    Break(
+        "elements of an array are counted by their brackets alone",
+        1,
+        "winnow.sources.readers.json_array",
+        "                if mark == _QUOTE:",
+        "                if False:",
+        ARRAY,
+    ),
+    Break(
+        "an array that does not end is whole",
+        1,
+        "winnow.sources.readers.json_array",
+        'fault = FileFaultError("truncated file: the JSON array does not end", position)',
+        "pass",
+        ARRAY,
+    ),
+    Break(
+        "parts of a content that are no text are left out",
+        1,
+        "winnow.sources.structured.shapes",
+        "if all(type(text) is str for text in texts) else parts",
+        "if all(type(text) is str for text in texts) else str(texts[0])",
+        STRUCTURE,
+    ),
+    Break(
+        "an empty prompt field is joined to the others",
+        1,
+        "winnow.sources.structured.structure",
+        'if value not in (MISSING, None, "")]',
+        "if value not in (MISSING, None)]",
+        STRUCTURE,
+    ),
+    Break(
+        "a missing column passes the first look",
+        1,
+        "winnow.runs.first_look",
+        "            if look is not None and config.compute.max_unreadable_share < 1:",
+        "            if False:",
+        LOOK,
+    ),
+    Break(
+        "one bad file refuses the whole source",
+        1,
+        "winnow.runs.first_look",
+        "for at in (0, len(paths) // 2, -1)",
+        "for at in (0,)",
+        LOOK,
+    ),
+)
