@@ -12,8 +12,9 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tests.support.corpora import articles
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import PATTERNS
+from winnow.tokens.rank_files import parse_ranks
 from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _characters, _split, tokenizer_json, train_ranks
-from winnow.tokens.vocabulary import _parse_ranks, load_vocabulary
+from winnow.tokens.vocabulary import load_vocabulary
 
 ASSIGNED = st.characters(exclude_categories=("Cn", "Cs"))  # libraries of other Unicode versions differ on the rest
 TEXTS = [
@@ -36,15 +37,15 @@ def test_the_same_bytes_in_any_order_of_texts(ranks):
 
 
 def test_sizes(ranks):
-    assert len(_parse_ranks(ranks, "")) == 599  # and the end of text
-    assert len(_parse_ranks(train_ranks(["ab ab"], 5000, "o200k"), "")) < 270
+    assert len(parse_ranks(ranks, "")) == 599  # and the end of text
+    assert len(parse_ranks(train_ranks(["ab ab"], 5000, "o200k"), "")) < 270
     with pytest.raises(ValueError, match="at least 257"):
         train_ranks(TEXTS, 256, "o200k")
 
 
 def test_both_files_are_loaded_and_give_the_same_ids(ranks, tmp_path):
     (tmp_path / "own.tiktoken").write_bytes(ranks)
-    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json(_parse_ranks(ranks, ""), "o200k"))
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json(parse_ranks(ranks, ""), "o200k"))
     by_rank = load_vocabulary(TokeniserConfig(encoding=str(tmp_path / "own.tiktoken"), pattern="o200k"))
     by_json = load_vocabulary(TokeniserConfig(encoding=str(tmp_path / "tokenizer.json")))
     assert (by_rank.size, by_rank.end_of_text) == (by_json.size, by_json.end_of_text) == (600, 599)
@@ -62,7 +63,7 @@ def test_tiktoken_and_tokenizers_agree(texts):
 
 def _both(cache={}):  # noqa: B006 - built once
     if not cache:
-        ranks = _parse_ranks(train_ranks(TEXTS, 600, "o200k"), "")
+        ranks = parse_ranks(train_ranks(TEXTS, 600, "o200k"), "")
         cache["tiktoken"] = Encoding("own", pat_str=PATTERNS["o200k"].regex, mergeable_ranks=ranks, special_tokens={})
         cache["json"] = Tokenizer.from_str(tokenizer_json(ranks, "o200k").decode())
     return cache["tiktoken"], cache["json"]

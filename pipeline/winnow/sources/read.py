@@ -12,6 +12,7 @@ from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
 from winnow.sources.source import AUTO, SourceConfig
 from winnow.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
+from winnow.sources.structured.refused import without_refused
 
 
 def format_of(path: str, config: SourceConfig) -> str:
@@ -95,10 +96,9 @@ def _read(
     with file:
         stored = StoredFile(file, file_slice.size)
         batches = reader.read(file_slice, source, stored, batch_bytes)
-        if READERS.is_built_in(reader.name):
-            yield from batches
-        else:
-            yield from checked_batches(batches, reader.name, file_slice, source, stored)
+        if not READERS.is_built_in(reader.name):
+            batches = checked_batches(batches, reader.name, file_slice, source, stored)
+        yield from (without_refused(batch, source, file_slice) for batch in batches) if source.is_chat else batches
 
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:

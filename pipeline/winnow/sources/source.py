@@ -1,5 +1,6 @@
 """What the user says about one source of text."""
 
+import datetime
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, fie
 
 from winnow.section import Section
 from winnow.sources.readers.registry import READERS, formats_with_fields
+from winnow.sources.structured.chat import CHATML, DATE, TemplateSettings
 
 AUTO = "auto"
 """A file's suffix says what it holds."""
@@ -86,6 +88,12 @@ class SourceConfig(Section):
     chat_template: str | None = Field(default=None, min_length=1)
     """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
     stand between `{% generation %}` and `{% endgeneration %}`."""
+    template_variables: dict[str, Any] = Field(default_factory=dict)
+    """More variables of the template, by name (`enable_thinking: false`); they go before `bos_token` and the others."""
+    template_date: str = Field(default=DATE, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """The date that a template is told which asks for today's (`strftime_now`): fixed, so that ids are repeatable."""
+    tools: str | None = Field(default=None, min_length=1)
+    """Field or column with the tools that a conversation may call (a list, or its JSON text); `messages` only."""
     pair: str | None = Field(default=None, min_length=1)
     """Sentence pairs: field or column with the second text; `text` is the first one."""
     label: str | None = Field(default=None, min_length=1)
@@ -115,6 +123,12 @@ class SourceConfig(Section):
             raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
         if self.chat_template is not None and not self.is_chat:
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
+        if self.tools is not None and self.messages is None:
+            raise ValueError("tools is for sources with messages")
+        try:
+            datetime.date.fromisoformat(self.template_date)
+        except ValueError as error:
+            raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}: {error}") from error
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:
@@ -129,12 +143,21 @@ class SourceConfig(Section):
         return self.messages is not None or self.prompt is not None
 
     @property
+    def template(self) -> TemplateSettings:
+        """The template of conversations; ``chat_template`` must be its text."""
+        return TemplateSettings(
+            text=CHATML if self.chat_template is None else self.chat_template,
+            variables=self.template_variables,
+            date=self.template_date,
+        )
+
+    @property
     def structure_fields(self) -> tuple[str, ...]:
         """Fields that a structured record is made of; none for plain texts."""
         if self.prompt is not None and self.response is not None:
             return self.prompt, self.response
         if self.messages is not None:
-            return (self.messages,)
+            return (self.messages,) if self.tools is None else (self.messages, self.tools)
         return () if self.pair is None else (self.text, self.pair)
 
     @property

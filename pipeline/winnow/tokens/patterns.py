@@ -125,3 +125,31 @@ def find_pattern(name_or_regex: str) -> Pattern:
             f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, or a regular expression"
         )
     return Pattern(name_or_regex, None)
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """See whether a regular expression of one's own can be used.
+
+    Raises:
+        ValueError: it is none to tiktoken, or it leaves characters out.
+    """
+    from tiktoken import Encoding  # noqa: PLC0415 - for such a pattern only
+
+    try:
+        bytes_only = {bytes([value]): value for value in range(256)}
+        encoding = Encoding("pattern", pat_str=pattern.regex, mergeable_ranks=bytes_only, special_tokens={})
+        read_back = encoding.decode(encoding.encode_ordinary(_PROBE))
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of its Rust side
+            raise
+        message = f"tokenise.pattern ({pattern.regex!r}) is no regular expression to tiktoken: {error}"
+        raise ValueError(message) from error
+    if read_back != _PROBE:
+        raise ValueError(
+            f"tokenise.pattern ({pattern.regex!r}) leaves characters out: of {_PROBE!r} it keeps {read_back!r}; every "
+            "character must be in some match, so end it with |\\s+|. or the like"
+        )
+
+
+_PROBE = "It's 12 words,\n\tnot  thirteen! \u00c9t\u00e9 \u4e2d\u6587 _\u00a0\U0001f600 "
+"""Letters, digits, marks and every kind of blank."""

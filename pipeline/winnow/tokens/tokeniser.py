@@ -156,6 +156,10 @@ class Tokeniser:
             tokenised = self._encode(texts, self.reference)
         return tokenised, checked
 
+    def samples(self, text: bytes) -> bool:
+        """Whether a text is one of those that are compared with the reference, by its hash."""
+        return xxhash.xxh3_64_intdigest(text) < int(self.config.check_share * 2.0**64)
+
     def _sample(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[int]:
         limit = int(self.config.check_share * 2.0**64)
         view = memoryview(data)  # type: ignore[arg-type]  # numpy arrays are buffers

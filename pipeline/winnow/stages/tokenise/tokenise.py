@@ -38,6 +38,10 @@ def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | No
     return Stage("tokenise", 1, settings, run, config.model_dump(include={*how, "encoding"}))
 
 
+_MOST_LISTED = 8
+"""Of one kind, in one record."""
+
+
 @cache
 def _tokeniser(config: bytes) -> Tokeniser:
     return Tokeniser(TokeniserConfig.model_validate_json(config))
@@ -64,7 +68,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     marked = _encode_structured(tokeniser, batch, structured)
                     encoded, checked, more = marked.encoded, marked.checked, {"end_mark": marked.end_marks}
                     workspace.count("truncated_pairs", marked.truncated)
-                    workspace.count("refused_conversations", marked.refused)
+                    _note_conversations(workspace, marked, docs)
                 else:
                     encoded, checked = tokeniser.encode_checked(texts)
                     encoded, more = with_first_token(encoded, tokeniser.vocabulary.first_token), {}
@@ -82,6 +86,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.metadata.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
     workspace.store.drop_page_cache(unit.inputs["documents"]["path"])
+
+
+def _note_conversations(workspace: Workspace, marked: MarkedTexts, docs: NDArray[np.uint64]) -> None:
+    """Count what the templates refused and what they spelled, with the first few documents."""
+    workspace.count("refused_conversations", len(marked.refused))
+    listed = workspace.metadata.setdefault("refused", [])
+    listed += [{"doc": int(docs[row]), "reason": reason} for row, reason in sorted(marked.refused.items())]
+    del listed[_MOST_LISTED:]
+    for name, conversations in sorted(marked.spelled.items())[:_MOST_LISTED]:
+        workspace.count(f"spelled/{name}", conversations)
 
 
 def _process(tokeniser: Tokeniser, structured: Json | None, batch: pa.RecordBatch) -> None:

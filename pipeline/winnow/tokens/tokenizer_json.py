@@ -1,0 +1,108 @@
+"""``tokenizer.json`` of Hugging Face tokenizers: read with care, and with more special tokens."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+MOST_IDS = 1 << 24
+"""Ids are below this: no vocabulary has a tenth of it, tables go over all ids, and some libraries abort beyond 2^31."""
+
+
+@dataclass(frozen=True)
+class TokenizerJson:
+    """What a file says, by the library's own reading."""
+
+    definition: bytes
+    ids: dict[str, int]
+    """Every token's id."""
+    special_tokens: dict[str, int]
+    begin: tuple[int, ...]
+    """Ids that its post-processor puts before a text ..."""
+    end: tuple[int, ...]
+    """... and behind it."""
+    notes: tuple[str, ...]
+    """What was changed, and where the file contradicts itself."""
+
+
+def tokenizer_of(definition: bytes) -> Any:
+    """The library's tokeniser.
+
+    Raises:
+        ValueError: it cannot read the definition.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
+
+    try:
+        return Tokenizer.from_str(definition.decode())
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # of its Rust side
+            raise ValueError(str(error)) from error
+        raise
+
+
+def read_tokenizer_json(content: bytes, source: str) -> TokenizerJson:
+    """Read a file.
+
+    Raises:
+        ValueError: it is none, or has ids that no vocabulary has.
+    """
+    try:
+        parsed = json.loads(content)
+        added = [(str(token["content"]), token["id"], bool(token.get("special"))) for token in _added(parsed)]
+        _check_ids(parsed["model"].get("vocab"), [number for _, number, _ in added])
+        notes = []
+        if parsed["model"].get("dropout"):
+            parsed["model"]["dropout"] = None
+            content = json.dumps(parsed, ensure_ascii=False).encode()
+            notes.append("dropout of the tokenizer.json is switched off: with it no two runs have the same ids")
+        tokenizer = tokenizer_of(content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | RecursionError) else str(error)
+        raise ValueError(f"{source} must be a tokenizer.json of Hugging Face tokenizers: {what}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    ids = {name: int(number) for name, number in tokenizer.get_vocab(with_added_tokens=True).items()}
+    special = {name: ids[name] for name, _, is_special in added if is_special and name in ids}
+    for name, number, _ in added:
+        if ids.get(name) != number:
+            notes.append(f"the file gives {name} the id {number}, the library {ids.get(name)}, which is what counts")
+    begin, end = _around(tokenizer)
+    return TokenizerJson(content, ids, special, begin, end, tuple(notes))
+
+
+def with_special_tokens(definition: bytes, ids: dict[str, int]) -> tuple[bytes, dict[str, int]]:
+    """More special tokens, in the order given, and the ids that they get: an ordinary token of such a name becomes a
+    special one, others are numbered by the library, without gaps."""
+    parsed = json.loads(definition)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    kept = [token for token in _added(parsed) if token["content"] not in ids]
+    parsed["added_tokens"] = kept + [{"id": number, "content": name, **flags} for name, number in ids.items()]
+    more = json.dumps(parsed, ensure_ascii=False).encode()
+    tokenizer = tokenizer_of(more)
+    found = {name: int(tokenizer.token_to_id(name)) for name in ids}
+    for token in parsed["added_tokens"]:
+        token["id"] = found.get(token["content"], token["id"])
+    return json.dumps(parsed, ensure_ascii=False).encode(), found
+
+
+def _added(parsed: dict[str, Any]) -> list[dict[str, Any]]:
+    return parsed.get("added_tokens") or []
+
+
+def _check_ids(vocabulary: Any, more: list[Any]) -> None:
+    numbers = [*(vocabulary.values() if isinstance(vocabulary, dict) else ()), *more]
+    wrong = [number for number in numbers if type(number) is not int or not 0 <= number < MOST_IDS]
+    if wrong:
+        raise ValueError(f"it has the id {wrong[0]}; ids must be whole numbers from 0 to {MOST_IDS - 1:,}")
+    if isinstance(vocabulary, list) and len(vocabulary) > MOST_IDS:
+        raise ValueError(f"it has {len(vocabulary):,} tokens, over {MOST_IDS:,}")
+
+
+def _around(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What the post-processor adds to a text."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    for at in range(len(whole) - len(plain) + 1):
+        if plain and whole[at : at + len(plain)] == plain:
+            return tuple(whole[:at]), tuple(whole[at + len(plain) :])
+    return (), ()
