@@ -8,19 +8,19 @@ import pytest
 from winnow.sources.structured.chat import (
     CHATML,
     DATE,
-    ChatTemplateError,
     Rendered,
     TemplateSettings,
     inspect_template,
     render,
     spelled_names,
 )
-from winnow.sources.structured.template_environment import MAX_REPEATS
+from winnow.sources.structured.template_environment import MAX_REPEATS, ChatTemplateError
 
 SPECIAL = ("<|im_start|>", "<|im_end|>")
 TALK = [{"role": "user", "content": "Hi\n"}, {"role": "assistant", "content": "<|im_end|> Ho"}]
 GENERATION = "{% generation %}x{% endgeneration %}"
 TOOLS = [{"type": "function", "function": {"name": "wetter", "description": "<Größe> & 'Maß'"}}]
+CALL = {"name": "wetter", "arguments": {"Stadt": "Köln", "n": 1.5}}
 RICH = [
     {"role": "system", "content": "Sei hilfreich: <b>& \"'ü日本"},
     {"role": "user", "content": " Was?\n\n", "name": None},
@@ -48,7 +48,8 @@ def one(template: str, talk: list[dict] = TALK, special=SPECIAL, tools=None, **s
 TEMPLATES = {
     "chatml": CHATML,
     "tojson": "{{ messages | tojson }}{{ tools | tojson(indent=2) }}{{ messages | tojson(ensure_ascii=true) }}",
-    "tojson and a token": "{% for m in messages %}{{ m | tojson }}<|im_end|>{{ {'b': 1, 'a': 2} | tojson(sort_keys=true) }}{% endfor %}",
+    "tojson and a token": "{% for m in messages %}{{ m | tojson }}<|im_end|>"
+    "{{ {'b': 1, 'a': 2} | tojson(sort_keys=true) }}{% endfor %}",
     "the rest": (
         "{% set ns = namespace(x=0, n=dict(a=1)) %}{% for m in messages %}{% set ns.x = ns.x + loop.index0 %}"
         "{% if loop.index > 3 %}{% break %}{% endif %}{{ loop.length }}{{ loop.revindex }}{{ loop.last }}"
@@ -64,8 +65,10 @@ TEMPLATES = {
         "{% endif %}{% if m.tool_calls %}{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}"
         "{{ c.function.arguments.items() | list }}{% endfor %}{% endif %}{% endfor %}"
     ),
-    "filters": "{{ messages[0].content | e }}{{ messages[0].content | upper | trim }}{{ ('%s' % messages | length) | center(9) }}"
-    "{{ messages | map(attribute='role') | join(',') }}{{ messages | selectattr('role', 'equalto', 'tool') | list | length }}",
+    "filters": "{{ messages[0].content | e }}{{ messages[0].content | upper | trim }}"
+    "{{ ('%s' % messages | length) | center(9) }}"
+    "{{ messages | map(attribute='role') | join(',') }}"
+    "{{ messages | selectattr('role', 'equalto', 'tool') | list | length }}",
     "macros": "{% macro turn(m) %}[{{ m.role }}]{{ caller() if caller else '' }}{% endmacro %}{% for m in messages %}"
     "{{ turn(m) }}{% call turn(m) %}!{% endcall %}{% endfor %}  \n  {% if true %}\n  x\n  {% endif %}\n",
 }
@@ -99,7 +102,8 @@ def test_variables_of_the_source_go_before_others():
 
 
 def test_what_a_template_reads_is_known_without_running_it():
-    template = "{% set a = b %}{% macro m(c) %}{{ c }}{{ tools }}{% endmacro %}{% for d in messages %}{{ d }}{{ loop.index }}{% endfor %}"
+    template = "{% set a = b %}{% macro m(c) %}{{ c }}{{ tools }}{% endmacro %}"
+    template += "{% for d in messages %}{{ d }}{{ loop.index }}{% endfor %}"
     reads = inspect_template(template + "{{ namespace().x }}{{ strftime_now('') }}<|user|>{{ '<|end|>' }}" + GENERATION)
     assert reads.variables == {"b", "tools"}
     assert spelled_names(reads.literals, ("<|end|>",)) == {"<|user|>"}
@@ -191,7 +195,8 @@ ENDLESS = {
     "width": "{{ '%20000000000d' % 1 }}",
     "indent": "{{ ('\\n' * 1000000) | indent(1000000, true) }}",
     "doubling": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}",
-    "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
+    "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}"
+    + "{% endfor %}" * 3,
     "a macro that calls itself": "{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}",
     "a long output": "{% for i in range(99999) %}{{ 'x' * 99999 }}{% endfor %}",
     "replace": "{{ ('a' * 999999).replace('a', 'b' * 999999) }}",

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, ChatTemplateError, TemplateSettings, render
+from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, render
+from winnow.sources.structured.template_environment import ChatTemplateError
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.conversations import EncodedConversations, encode_conversations, marks_of
 from winnow.tokens.structured import encode_structured
@@ -89,7 +90,10 @@ def test_every_token_of_an_answer_is_marked_blanks_too(tmp_path, kind, encoding)
         tokeniser = Tokeniser(TokeniserConfig(encoding="cl100k_base", added_tokens=CHATML_TOKENS))
     else:
         tokeniser = encoder(tmp_path, kind, {})
-    template = "{% for m in messages %}<|im_start|>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}<|im_end|>{% endfor %}"
+    template = (
+        "{% for m in messages %}<|im_start|>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+        "{% endgeneration %}{% else %}{{ m.content }}{% endif %}<|im_end|>{% endfor %}"
+    )
     special = [tokeniser.vocabulary.special_tokens[name] for name in CHATML_TOKENS]
     for ids, marks in encoded(tokeniser, TALKS, template).ids:
         # start, question, end, start, answer, end: the mask is all between the last two special tokens, and no more
@@ -138,11 +142,11 @@ def test_conversations_of_rank_files_are_compared_with_tiktoken_whole(monkeypatc
     assert (found.checked.documents, found.checked.mismatches) == (len(TALKS) + len(EVIL), [])
     right = [ids.tolist() for ids, _ in found.ids]
     honest = tokeniser.encode
-    monkeypatch.setattr(
-        tokeniser,
-        "encode",
-        lambda texts: honest(pa.array([t.replace("o", "0") for t in texts.to_pylist()], pa.large_string())),
-    )
+
+    def wrong(texts):
+        return honest(pa.array([text.replace("o", "0") for text in texts.to_pylist()], pa.large_string()))
+
+    monkeypatch.setattr(tokeniser, "encode", wrong)
     found = encoded(tokeniser, TALKS + EVIL)
     assert found.checked.mismatches
     assert [ids.tolist() for ids, _ in found.ids] == right  # the reference's, where the two differ

@@ -10,9 +10,10 @@ from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
+from winnow.flow.vocabulary_notes import token_name, vocabulary_warnings
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
-from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
+from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
 
@@ -40,6 +41,12 @@ class Planned:
     shard_bytes: int
     worker_memory_mb: int
     workers: int
+    begins: str
+    """The token that begins each document; "" for none."""
+    ends: str
+    """The token that ends it."""
+    warnings: list[str]
+    """What is not as the vocabulary's file or a chat template would have it."""
 
 
 def plan_run(config: Config) -> Planned:
@@ -53,6 +60,7 @@ def plan_run(config: Config) -> Planned:
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
+    check_templates(config, vocabulary)
     check_steps(config)
     context = RunContext.of(config, engine, resolve_inputs(config), vocabulary, joined)
     with contextlib.suppress(NotReadyError):
@@ -74,4 +82,7 @@ def plan_run(config: Config) -> Planned:
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
         workers=workers,
+        begins=token_name(vocabulary, vocabulary.first_token),
+        ends=token_name(vocabulary, vocabulary.end_of_text),
+        warnings=vocabulary_warnings(config, vocabulary),
     )

@@ -109,10 +109,10 @@ def _by_tokenizer_json(tokeniser: Tokeniser, rendered: list[Rendered], sample: l
     for row, one in enumerate(rendered):
         placed, spans = _placed(*library.encode_with_offsets(one.text)), one.spans
         if one.protected and _data_became_special(one, placed, vocabulary):
-            placed, spans = _encode_disguised(one, vocabulary)
-            if placed is None:
+            hidden, spans = _encode_disguised(one, vocabulary)
+            if hidden is None:
                 refused.add(row)
-                placed = _placed([], [])
+            placed = hidden or _placed([], [])
         found.append((placed.ids, marks_of(placed.begins, placed.ends, spans)))
     read_back = [row for row in sample if row not in refused]
     lossy = sum(vocabulary.decode(found[row][0]) != rendered[row].text.encode() for row in read_back)

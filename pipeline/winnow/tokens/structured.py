@@ -11,8 +11,9 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.sources.structured.chat import ChatTemplateError, Rendered, TemplateSettings, render, spelled_names
+from winnow.sources.structured.chat import Rendered, TemplateSettings, render, spelled_names
 from winnow.sources.structured.structure import conversation_of
+from winnow.sources.structured.template_environment import ChatTemplateError
 from winnow.tokens.conversations import encode_conversations
 from winnow.tokens.marks import with_marks
 from winnow.tokens.tokeniser import Checked, Mismatch, TokenisedTexts, Tokeniser
@@ -60,7 +61,7 @@ def encode_structured(
     """
     parsed: list[Any] = [None if structure is None else orjson.loads(structure) for structure in structures]
     documents: list[_Document | None] = [None] * len(parsed)
-    talks = [None if parts is None else conversation_of(parts) for parts in parsed]
+    talks: list[Any] = [None if parts is None else conversation_of(parts) for parts in parsed]
     plain = [row for row, parts in enumerate(parsed) if parts is None]
     chats = [row for row, talk in enumerate(talks) if talk is not None]
     pairs = [row for row, parts in enumerate(parsed) if parts is not None and talks[row] is None]

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from winnow.tokens.patterns import PLAIN_PATTERNS
+
 MOST_IDS = 1 << 24
 """Ids are below this: no vocabulary has a tenth of it, tables go over all ids, and some libraries abort beyond 2^31."""
 
@@ -56,17 +58,17 @@ def read_tokenizer_json(content: bytes, source: str) -> TokenizerJson:
             content = json.dumps(parsed, ensure_ascii=False).encode()
             notes.append("dropout of the tokenizer.json is switched off: with it no two runs have the same ids")
         tokenizer = tokenizer_of(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        begin, end = _around(tokenizer)
+    except Exception as error:  # the library raises bare ones
         what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | RecursionError) else str(error)
         raise ValueError(f"{source} must be a tokenizer.json of Hugging Face tokenizers: {what}") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     ids = {name: int(number) for name, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     special = {name: ids[name] for name, _, is_special in added if is_special and name in ids}
     for name, number, _ in added:
         if ids.get(name) != number:
             notes.append(f"the file gives {name} the id {number}, the library {ids.get(name)}, which is what counts")
-    begin, end = _around(tokenizer)
     return TokenizerJson(content, ids, special, begin, end, tuple(notes))
 
 
@@ -83,6 +85,29 @@ def with_special_tokens(definition: bytes, ids: dict[str, int]) -> tuple[bytes, 
     for token in parsed["added_tokens"]:
         token["id"] = found.get(token["content"], token["id"])
     return json.dumps(parsed, ensure_ascii=False).encode(), found
+
+
+def splits_by_known_pattern(definition: bytes) -> bool:
+    """Whether it is a byte-level BPE that splits text by a named pattern and changes nothing else: no normaliser, no
+    blank before the text, no added tokens that are found in ordinary text."""
+    parsed = json.loads(definition)
+    model, before = parsed["model"], parsed.get("pre_tokenizer") or {}
+    if model.get("type", "BPE") != "BPE" or model.get("ignore_merges") or parsed.get("normalizer"):
+        return False
+    if any(model.get(name) for name in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout")):
+        return False
+    if any(not token.get("special") for token in _added(parsed)):
+        return False
+    steps = before.get("pretokenizers") or [before]
+    if steps[-1].get("type") != "ByteLevel" or steps[-1].get("add_prefix_space", True):
+        return False
+    if len(steps) == 1:
+        return bool(steps[0].get("use_regex", True))  # GPT-2's pattern is built into it
+    if len(steps) != 2 or steps[1].get("use_regex", True) or steps[0].get("type") != "Split":
+        return False
+    split = steps[0]
+    plain = split.get("behavior") == "Isolated" and not split.get("invert")
+    return plain and (split.get("pattern") or {}).get("Regex") in PLAIN_PATTERNS.values()
 
 
 def _added(parsed: dict[str, Any]) -> list[dict[str, Any]]:

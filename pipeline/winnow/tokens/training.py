@@ -13,21 +13,12 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from winnow.tokens.patterns import PLAIN_PATTERNS
+
 END_OF_TEXT = "<|endoftext|>"
-PLAIN_PATTERNS = {
-    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "cl100k": (
-        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s+\z|\s*[\r\n]|\s+(?!\S)|\s"
-    ),
-    "o200k": (
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-}
-"""The split patterns of :mod:`winnow.tokens.patterns` without possessive repeats, which tokenizers' engine takes for
-something else. They split alike: what follows a possessive repeat there can never take a character back."""
+_LONGEST_WORD = 256
+"""Characters. The trainer's time for one word grows with the square of its length, and a longer run without a blank is
+no word (a gene, base64, a rule of dashes): it counts as several."""
 SMALLEST_VOCABULARY = 256 + 1
 """Every byte and the end of text."""
 
@@ -51,7 +42,7 @@ def train_ranks(texts: Iterable[str], vocabulary_size: int, pattern: str) -> byt
     if vocabulary_size < SMALLEST_VOCABULARY:
         raise ValueError(f"a byte-level vocabulary has at least {SMALLEST_VOCABULARY} ids, not {vocabulary_size}")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _split(pattern)
+    tokenizer.pre_tokenizer = _split(pattern, longest=_LONGEST_WORD)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - 1,  # the end of text takes the last id
         initial_alphabet=sorted(_characters().values()),
@@ -95,12 +86,15 @@ def _ordered(parsed: dict[str, Any]) -> dict[str, Any]:
     return parsed | {"model": model | {"vocab": vocabulary}}
 
 
-def _split(pattern: str) -> Any:
+def _split(pattern: str, longest: int | None = None) -> Any:
+    """Split by a pattern; what is longer than ``longest`` characters after that is cut."""
     from tokenizers import Regex, pre_tokenizers  # noqa: PLC0415
 
+    cut = [pre_tokenizers.Split(Regex(rf"[\s\S]{{1,{longest}}}"), behavior="isolated")] if longest else []
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PLAIN_PATTERNS[pattern]), behavior="isolated"),
+            *cut,
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

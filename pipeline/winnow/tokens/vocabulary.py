@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import ENCODINGS, Pattern, check_pattern, find_pattern
 from winnow.tokens.rank_files import parse_ranks, published_ranks
-from winnow.tokens.tokenizer_json import MOST_IDS, read_tokenizer_json, tokenizer_of, with_special_tokens
+from winnow.tokens.tokenizer_json import (
+    MOST_IDS,
+    read_tokenizer_json,
+    splits_by_known_pattern,
+    tokenizer_of,
+    with_special_tokens,
+)
 from winnow.tokens.wordpiece import FIRST, LAST, PADDING, SPECIAL_TOKENS, is_lowercase, read_wordpiece, wordpiece_json
 
 _END_OF_TEXT_NAMES = (
@@ -125,8 +131,20 @@ class Vocabulary:
 
     @cached_property
     def token_lengths(self) -> NDArray[np.int64]:
-        """int64[size], bytes of every id (rank files only)."""
+        """int64[size], bytes of every id (rank files, and a tokenizer.json with a known pattern)."""
+        if self.tokenizer_json:
+            lengths = np.zeros(self.size, np.int64)
+            for token, number in self._json_tokenizer.get_vocab(with_added_tokens=True).items():
+                lengths[number] = len(token)  # one character a byte
+            return lengths
         return np.array([len(token) for token in self.token_bytes], np.int64)
+
+    @cached_property
+    def has_known_pattern(self) -> bool:
+        """Whether text is split by one of the named patterns, for which cuts are known (see cuts.py)."""
+        if self.tokenizer_json:
+            return splits_by_known_pattern(self.tokenizer_json)
+        return self.pattern is not None and self.pattern.gigatoken is not None
 
     @cached_property
     def _json_tokenizer(self) -> Any:

@@ -10,8 +10,9 @@ from winnow.sources.readers.registry import READERS
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
-from winnow.sources.structured.chat import ChatTemplateError, render
+from winnow.sources.structured.chat import render
 from winnow.sources.structured.structure import conversation_of
+from winnow.sources.structured.template_environment import ChatTemplateError
 
 
 def without_refused(batch: RecordBatch, source: SourceConfig, file_slice: FileSlice) -> RecordBatch:

@@ -1,4 +1,4 @@
-"""The process that renders chat templates, so that it can be ended; :mod:`winnow.sources.structured.rendering` starts it.
+"""The process that renders chat templates, so that it can be ended; ``winnow.sources.structured.rendering`` starts it.
 
 It reads requests from its standard input and answers on its standard output, both as frames: eight bytes of length,
 then JSON. A request names a template once and holds conversations; each is answered by a frame of its own.
@@ -16,6 +16,7 @@ import orjson
 from winnow.sources.structured.template_environment import (
     ChatTemplateError,
     CompiledTemplate,
+    TemplateBoundError,
     special_pattern,
 )
 
@@ -37,7 +38,7 @@ _pattern = lru_cache(maxsize=4)(special_pattern)
 _compiled = lru_cache(maxsize=16)(CompiledTemplate)
 
 
-def _answer(request: dict[str, Any], conversation: dict[str, Any]) -> dict[str, str]:
+def _answer(request: dict[str, Any], conversation: dict[str, Any]) -> dict[str, Any]:
     try:
         template = _compiled(request["template"], request["today"])
         special = _pattern(tuple(request["special"]))
@@ -46,9 +47,9 @@ def _answer(request: dict[str, Any], conversation: dict[str, Any]) -> dict[str, 
         text = template.render(messages, special, request["variables"], tools, size)
         text.encode()  # a template can write a lone surrogate
     except ChatTemplateError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "bound": isinstance(error, TemplateBoundError)}
     except MemoryError:
-        return {"error": "the template needs too much memory"}
+        return {"error": "the template needs too much memory", "bound": True}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the next conversation is tried
         return {"error": f"the template fails: {type(error).__name__}"}
     return {"text": text}

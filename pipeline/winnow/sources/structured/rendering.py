@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 import orjson
 
 from winnow.sources.structured.render_process import MAX_CPU_SECONDS
-from winnow.sources.structured.template_environment import ChatTemplateError
+from winnow.sources.structured.template_environment import ChatTemplateError, TemplateBoundError
 
 _REQUEST_BYTES = 8 << 20
 """Conversations that travel together."""
@@ -137,17 +137,24 @@ def render_all(
                     process.send(orjson.dumps({**fixed, "conversations": group[done:]}))
                     for _ in range(done, len(group)):
                         answer = process.answer()
-                        found.append(answer["text"] if "text" in answer else ChatTemplateError(answer["error"]))
+                        found.append(_outcome(answer))
                         done += 1
                 except _EndedError:
                     _end()
                     if tried == done:  # the second time: it was not somebody else who ended it
                         reason = f"the template takes over {MAX_CPU_SECONDS:.0f} s or too much memory"
-                        found.append(ChatTemplateError(reason))
+                        found.append(TemplateBoundError(reason))
                         done += 1
                     else:
                         tried = done
     return found
+
+
+def _outcome(answer: dict[str, Any]) -> str | ChatTemplateError:
+    if "text" in answer:
+        text: str = answer["text"]
+        return text
+    return (TemplateBoundError if answer.get("bound") else ChatTemplateError)(answer["error"])
 
 
 def _groups(conversations: list[Conversation]) -> Iterator[list[Conversation]]:

@@ -1,7 +1,7 @@
 """Jinja2 as ``transformers`` has it for chat templates, with bounds.
 
-What compiles and renders is used by :mod:`winnow.sources.structured.render_process` alone: a template is the user's own or the hub's, and what it
-does with ``center``, ``%`` or ``indent`` inside one call cannot be stopped in this process.
+What compiles and renders is used by :mod:`winnow.sources.structured.render_process` alone: a template is the user's own
+or a model's, and what it does with ``center``, ``%`` or ``indent`` inside one call cannot be stopped in this process.
 """
 
 import json
@@ -32,6 +32,10 @@ _REASONING = ("reasoning_content", "thinking", "reasoning")
 
 class ChatTemplateError(ValueError):
     """A template is wrong, or it refuses a conversation. The message never quotes the conversation."""
+
+
+class TemplateBoundError(ChatTemplateError):
+    """A template has to be ended: too many steps, too long a text, too much time or memory; or it does not compile."""
 
 
 class _Generation(Extension):
@@ -116,7 +120,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         """One more pass or call."""
         self.steps += 1
         if self.steps > MAX_STEPS:
-            raise ChatTemplateError(f"the template takes over {MAX_STEPS:,} steps")
+            raise TemplateBoundError(f"the template takes over {MAX_STEPS:,} steps")
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -132,11 +136,11 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuse ``"x" * 10**9`` and the like."""
         if operator == "**" and not (isinstance(right, int | float) and abs(right) <= 64):
-            raise ChatTemplateError("the template takes a power with an exponent over 64")
+            raise TemplateBoundError("the template takes a power with an exponent over 64")
         for one, other in ((left, right), (right, left)):
             repeats = operator == "*" and isinstance(one, str | list | tuple) and isinstance(other, int)
             if repeats and len(one) * other > MAX_REPEATS:
-                raise ChatTemplateError(f"the template repeats something to over {MAX_REPEATS:,} items")
+                raise TemplateBoundError(f"the template repeats something to over {MAX_REPEATS:,} items")
         return super().call_binop(context, operator, left, right)
 
 
@@ -156,7 +160,7 @@ class CompiledTemplate:
         try:
             self._template = self._environment.from_string(text)
         except (TemplateError, RecursionError, SyntaxError) as error:
-            raise ChatTemplateError(f"the template cannot be compiled: {type(error).__name__}") from error
+            raise TemplateBoundError(f"the template cannot be compiled: {type(error).__name__}") from error
 
     def render(
         self,
@@ -182,7 +186,7 @@ class CompiledTemplate:
         messages, tools = _with_reasoning(_clean(messages)), _clean(tools)
         text = self._render(messages, tools, variables)
         if len(text) > MAX_GROWTH * size + MAX_FREE_CHARACTERS:
-            raise ChatTemplateError("the template writes over 16 times as much as it is given")
+            raise TemplateBoundError("the template writes over 16 times as much as it is given")
         given = [_protected(value, special) for value in (messages, tools)] if special else [messages, tools]
         if given == [messages, tools]:
             return text

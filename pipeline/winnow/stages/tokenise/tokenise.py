@@ -35,7 +35,7 @@ def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | No
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
         "structured": structured,
     }
-    return Stage("tokenise", 1, settings, run, config.model_dump(include={*how, "encoding"}))
+    return Stage("tokenise", 2, settings, run, config.model_dump(include={*how, "encoding"}))
 
 
 _MOST_LISTED = 8
@@ -54,6 +54,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
         tokeniser = _tokeniser(orjson.dumps(config))
     survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
+    workspace.metadata["engine"] = tokeniser.engine
     structured = workspace.settings["structured"]
     ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
@@ -81,6 +82,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count("checked", checked.documents)
             workspace.count("mismatches", len(checked.mismatches))
             workspace.count("lossy", checked.lossy)
+            workspace.count("unchecked", checked.unchecked)
             for mismatch in checked.mismatches:
                 number = int(docs[mismatch.row])
                 workspace.metadata.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
