@@ -92,6 +92,7 @@ def _print_plan(settings: "Config") -> None:
     console.print(table)
     console.print(
         f"tokens: each document begins with {planned.begins or 'no token'} and ends with {planned.ends}",
+        soft_wrap=True,
         markup=False,
         highlight=False,
     )

@@ -1,11 +1,12 @@
 """All breaks, promise by promise."""
 
-from tests.breaks import explainable, fast, nothing_lost, open_to_all, resumable, same_bytes, verified
+from tests.breaks import conversations, explainable, fast, nothing_lost, open_to_all, resumable, same_bytes, verified
 
 BREAKS = (
     *nothing_lost.BREAKS,
     *same_bytes.BREAKS,
     *verified.BREAKS,
+    *conversations.BREAKS,
     *resumable.BREAKS,
     *explainable.BREAKS,
     *fast.BREAKS,

@@ -214,6 +214,13 @@ def test_a_template_that_goes_on_and_on_is_ended_and_the_next_conversation_is_re
     assert one(GENERATION).text == "x"
 
 
+def test_steps_are_counted_so_that_a_refusal_is_the_same_on_every_machine():
+    with pytest.raises(ChatTemplateError, match="takes over 1,000,000 steps"):
+        one(ENDLESS["nested loops"] + GENERATION)
+    with pytest.raises(ChatTemplateError, match="takes over 1,000,000 steps"):
+        one("{% macro m() %}{% endmacro %}{% for i in range(999) %}" + "{{ m() }}" * 1010 + "{% endfor %}" + GENERATION)
+
+
 def test_only_the_conversation_that_ends_the_process_is_refused():
     template = "{{ 'x' | center(messages[0].content | int) | length }}" + GENERATION
     talks = [[{"role": "user", "content": str(size)}] for size in (1, 10**11, 2)]

@@ -73,7 +73,3 @@ def main() -> None:
             answer = _answer(request, conversation)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             write_frame(answers, answer)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 
 import orjson
 
-from winnow.sources.structured.render_process import MAX_CPU_SECONDS
+from winnow.sources.structured.render_process import MAX_CPU_SECONDS, main
 from winnow.sources.structured.template_environment import ChatTemplateError, TemplateBoundError
 
 _REQUEST_BYTES = 8 << 20
@@ -41,7 +41,7 @@ class _Process:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "winnow.sources.structured.render_process"],
+            [sys.executable, "-c", f"from {main.__module__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -202,6 +202,8 @@ class CompiledTemplate:
             text = self._template.render(**(variables | given))
         except ChatTemplateError:
             raise
+        except MemoryError as error:
+            raise TemplateBoundError("the template needs too much memory") from error
         except Exception as error:
             raise ChatTemplateError(f"the template fails: {type(error).__name__}") from error
         if not text.count(BEGIN) == text.count(END) == self._environment.generations:
