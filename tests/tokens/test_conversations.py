@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, render
+from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, Rendered, TemplateSettings, render
 from winnow.sources.structured.template_environment import ChatTemplateError
+from winnow.tokens import conversations
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.conversations import EncodedConversations, encode_conversations, marks_of
+from winnow.tokens.rank_files import parse_ranks
 from winnow.tokens.structured import encode_structured
 from winnow.tokens.tokeniser import Tokeniser
+from winnow.tokens.training import tokenizer_json, train_ranks
 
 tokenizers = pytest.importorskip("tokenizers")
 
@@ -62,11 +65,15 @@ def encoder(folder: Path, kind: str, flags: dict[str, bool]) -> Tokeniser:
 
 
 def encoded(tokeniser: Tokeniser, talks: list[list[dict]], template: str = CHATML) -> EncodedConversations:
+    return encode_conversations(tokeniser, rendered(tokeniser, talks, template))
+
+
+def rendered(tokeniser: Tokeniser, talks: list[list[dict]], template: str = CHATML) -> list[Rendered]:
     names = tuple(tokeniser.vocabulary.special_tokens)
-    conversations = [{"messages": talk, "tools": None} for talk in talks]
-    rendered = render(TemplateSettings(text=template), conversations, names, tokeniser.vocabulary.template_names)
-    assert not any(isinstance(one, ChatTemplateError) for one in rendered)
-    return encode_conversations(tokeniser, rendered)
+    given = [{"messages": talk, "tools": None} for talk in talks]
+    found = render(TemplateSettings(text=template), given, names, tokeniser.vocabulary.template_names)
+    assert not any(isinstance(one, ChatTemplateError) for one in found)
+    return found
 
 
 @pytest.mark.parametrize("kind", ["bytes", "first", "always", "never"])
@@ -152,8 +159,30 @@ def test_conversations_of_rank_files_are_compared_with_tiktoken_whole(monkeypatc
     assert [ids.tolist() for ids, _ in found.ids] == right  # the reference's, where the two differ
 
 
+def test_conversations_of_a_tokenizer_json_without_other_rules_are_encoded_fast_and_compared(tmp_path, monkeypatch):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(tokenizer_json(parse_ranks(train_ranks(ANSWERS * 3, 300, "o200k"), ""), "o200k"))
+    tokeniser = Tokeniser(TokeniserConfig(encoding=str(path), added_tokens=(*CHATML_TOKENS, "<|é|>"), check_share=1.0))
+    assert tokeniser.vocabulary.keeps_special_tokens_apart
+    library = [n.tolist() for n, _ in conversations._by_library(tokeniser, rendered(tokeniser, TALKS + EVIL), []).ids]
+    marks = [m.tolist() for _, m in conversations._by_library(tokeniser, rendered(tokeniser, TALKS + EVIL), []).ids]
+    found = encoded(tokeniser, TALKS + EVIL)
+    assert (found.checked.documents, found.checked.mismatches) == (len(TALKS) + len(EVIL), [])
+    assert [ids.tolist() for ids, _ in found.ids] == library
+    assert [mark.tolist() for _, mark in found.ids] == marks
+    honest = tokeniser.encode
+
+    def wrong(texts):
+        return honest(pa.array([text.replace("o", "0") for text in texts.to_pylist()], pa.large_string()))
+
+    monkeypatch.setattr(tokeniser, "encode", wrong)
+    found = encoded(tokeniser, TALKS + EVIL)
+    assert found.checked.mismatches
+    assert [ids.tolist() for ids, _ in found.ids] == library  # the library's, where the two differ
+
+
 def test_what_cannot_be_kept_apart_has_no_ids_and_is_named(tmp_path):
-    tokeniser = encoder(tmp_path, "bytes", {"normalized": True})
+    tokeniser = encoder(tmp_path, "bytes", {"lstrip": True})
     talks = [*EVIL, [{"role": "assistant", "content": "\ufdd3 <|im_end|>"}]]
     settings = {"templates": {"s": TemplateSettings().model_dump()}, "row_tokens": None, "plain_mark": 1}
     texts = pa.array(["\n\n".join(m["content"] for m in talk) for talk in talks], pa.large_string())

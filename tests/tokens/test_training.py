@@ -13,7 +13,8 @@ from tests.support.corpora import articles
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import PATTERNS
 from winnow.tokens.rank_files import parse_ranks
-from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _characters, _split, tokenizer_json, train_ranks
+from winnow.tokens.tokenizer_json import byte_characters
+from winnow.tokens.training import END_OF_TEXT, PLAIN_PATTERNS, _split, tokenizer_json, train_ranks
 from winnow.tokens.vocabulary import load_vocabulary
 
 ASSIGNED = st.characters(exclude_categories=("Cn", "Cs"))  # libraries of other Unicode versions differ on the rest
@@ -73,10 +74,10 @@ def _both(cache={}):  # noqa: B006 - built once
 @given(text=st.one_of(st.text(ASSIGNED, max_size=80), st.text("a1 \n\r\t'sSlL¡٣é_/.", max_size=80)))
 def test_the_plain_patterns_split_as_the_published_ones(name, text):
     published = regex.findall(PATTERNS[name].regex, text)
-    byte_of = {character: value for value, character in _characters().items()}
+    byte_of = {character: value for value, character in byte_characters().items()}
     split = [bytes(byte_of[c] for c in piece).decode() for piece, _ in _split(name).pre_tokenize_str(text)]
     assert split == published
 
 
 def test_the_table_of_characters_is_the_librarys():
-    assert sorted(_characters().values()) == sorted(pre_tokenizers.ByteLevel.alphabet())
+    assert sorted(byte_characters().values()) == sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -51,8 +51,8 @@ def _summary(run: RunRecords) -> list[str]:
         f"tokeniser ({', '.join(engines)}) checked against its reference on {checked:,} documents: "
         f"{mismatches:,} differences"
     ]
-    if run.vocabulary is not None:
-        facts = run.vocabulary
+    facts = run.vocabulary
+    if facts is not None and facts.ends:  # runs of an earlier version did not note it
         lines.append(f"each document begins with {facts.begins or 'no token'} and ends with {facts.ends}")
         lines += [f"WARNING: {warning}" for warning in facts.warnings]
     if unchecked := run.total("tokenise", "unchecked"):

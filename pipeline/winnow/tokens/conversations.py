@@ -1,8 +1,9 @@
 """Ids and marks of rendered conversations: those of the whole text, with what stands in the data as ordinary text.
 
 A rank file knows no rule but "special tokens first", so its conversations are cut at the special tokens that the
-template wrote, and the pieces encoded. A ``tokenizer.json`` has rules of its own around special tokens (``lstrip``,
-``rstrip``, ``single_word``, ``prepend_scheme``), so there the whole text goes to the library. Where the data has a
+template wrote, and the pieces encoded; so are those of a ``tokenizer.json`` that has no other rule either. Others have
+rules of their own around special tokens (``lstrip``, ``rstrip``, ``single_word``, ``prepend_scheme``), so there the
+whole text goes to the library. Where the data has a
 special token's name that the library would take for the token, the tokens that the *template* wrote are put under
 names that no data has (noncharacters), and everything else is ordinary text to it.
 
@@ -56,12 +57,12 @@ def encode_conversations(tokeniser: Tokeniser, rendered: list[Rendered]) -> Enco
         EngineError: the reference gives up on a text.
     """
     sample = [n for n, one in enumerate(rendered) if n == 0 or tokeniser.samples(one.text.encode())]
-    if tokeniser.vocabulary.tokenizer_json:
-        return _by_tokenizer_json(tokeniser, rendered, sample)
-    return _by_ranks(tokeniser, rendered, sample)
+    if tokeniser.vocabulary.keeps_special_tokens_apart:
+        return _by_segments(tokeniser, rendered, sample)
+    return _by_library(tokeniser, rendered, sample)
 
 
-def _by_ranks(tokeniser: Tokeniser, rendered: list[Rendered], sample: list[int]) -> EncodedConversations:
+def _by_segments(tokeniser: Tokeniser, rendered: list[Rendered], sample: list[int]) -> EncodedConversations:
     vocabulary = tokeniser.vocabulary
     texts = [text for one in rendered for text, is_special in one.segments if not is_special]
     encoded = tokeniser.encode(pa.array(texts, pa.large_string()))
@@ -70,15 +71,17 @@ def _by_ranks(tokeniser: Tokeniser, rendered: list[Rendered], sample: list[int])
     checked, mismatches, unchecked = 0, [], 0
     for row in sample:
         try:
-            expected = _whole_by_tiktoken(tokeniser, rendered[row])
+            expected = _whole(tokeniser, rendered[row])
         except EngineError:
             unchecked += 1
             continue
         checked += 1
         if not np.array_equal(ids[row], expected):
             mismatches.append(Mismatch(row, "its ids differ from those of the whole text"))
+    if mismatches and vocabulary.tokenizer_json:
+        return _by_library(tokeniser, rendered, sample)._replace(checked=Checked(checked, mismatches, 0, unchecked))
     if mismatches:
-        ids = [_whole_by_tiktoken(tokeniser, one) for one in rendered]
+        ids = [_whole(tokeniser, one) for one in rendered]
     lengths = vocabulary.token_lengths
     found = []
     for one, some in zip(rendered, ids, strict=True):
@@ -94,14 +97,22 @@ def _joined(one: Rendered, pieces: Any, vocabulary: Vocabulary) -> Ids:
     return np.concatenate([np.empty(0, np.uint32), *parts]).astype(np.uint32)
 
 
-def _whole_by_tiktoken(tokeniser: Tokeniser, one: Rendered) -> Ids:
-    text = _disguised(one, tokeniser.vocabulary)
-    if len(text) > _MAX_CHECKED_CHARACTERS:
+def _whole(tokeniser: Tokeniser, one: Rendered) -> Ids:
+    """Ids by the reference on the whole text."""
+    vocabulary = tokeniser.vocabulary
+    if len(one.text) > _MAX_CHECKED_CHARACTERS:
         raise EngineError("too long to be compared whole")
-    return _disguised_tiktoken(tokeniser.vocabulary).ids_of(text)
+    if not vocabulary.tokenizer_json:
+        return _disguised_tiktoken(vocabulary).ids_of(_disguised(one, vocabulary))
+    if not one.protected:
+        return _placed(*_library(vocabulary).encode_with_offsets(one.text)).ids
+    hidden, _ = _encode_disguised(one, vocabulary)
+    if hidden is None:
+        raise EngineError("a special token's name in it cannot be kept apart")
+    return hidden.ids
 
 
-def _by_tokenizer_json(tokeniser: Tokeniser, rendered: list[Rendered], sample: list[int]) -> EncodedConversations:
+def _by_library(tokeniser: Tokeniser, rendered: list[Rendered], sample: list[int]) -> EncodedConversations:
     vocabulary = tokeniser.vocabulary
     library = _library(vocabulary)
     found: list[tuple[Ids, Marks]] = []

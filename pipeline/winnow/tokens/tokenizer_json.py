@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from winnow.tokens.patterns import PLAIN_PATTERNS
@@ -98,6 +99,8 @@ def splits_by_known_pattern(definition: bytes) -> bool:
         return False
     if any(not token.get("special") for token in _added(parsed)):
         return False
+    if any(character not in model["vocab"] for character in byte_characters().values()):
+        return False
     steps = before.get("pretokenizers") or [before]
     if steps[-1].get("type") != "ByteLevel" or steps[-1].get("add_prefix_space", True):
         return False
@@ -108,6 +111,12 @@ def splits_by_known_pattern(definition: bytes) -> bool:
     split = steps[0]
     plain = split.get("behavior") == "Isolated" and not split.get("invert")
     return plain and (split.get("pattern") or {}).get("Regex") in PLAIN_PATTERNS.values()
+
+
+def special_tokens_reach_out(definition: bytes) -> bool:
+    """Whether a special token takes blanks beside it, or is none beside a letter."""
+    flags = ("single_word", "lstrip", "rstrip")
+    return any(token.get(flag) for token in _added(json.loads(definition)) for flag in flags)
 
 
 def _added(parsed: dict[str, Any]) -> list[dict[str, Any]]:
@@ -131,3 +140,11 @@ def _around(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if plain and whole[at : at + len(plain)] == plain:
             return tuple(whole[:at]), tuple(whole[at + len(plain) :])
     return (), ()
+
+
+@cache
+def byte_characters() -> dict[int, str]:
+    """The printable character that byte-level vocabularies write for each byte (GPT-2's table)."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [value for value in range(256) if value not in shown]
+    return {value: chr(value) for value in shown} | {value: chr(256 + n) for n, value in enumerate(hidden)}

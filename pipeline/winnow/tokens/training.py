@@ -10,10 +10,10 @@ al., "Language Models are Unsupervised Multitask Learners" (2019).
 import binascii
 import json
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from winnow.tokens.patterns import PLAIN_PATTERNS
+from winnow.tokens.tokenizer_json import byte_characters
 
 END_OF_TEXT = "<|endoftext|>"
 _LONGEST_WORD = 256
@@ -45,12 +45,12 @@ def train_ranks(texts: Iterable[str], vocabulary_size: int, pattern: str) -> byt
     tokenizer.pre_tokenizer = _split(pattern, longest=_LONGEST_WORD)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - 1,  # the end of text takes the last id
-        initial_alphabet=sorted(_characters().values()),
+        initial_alphabet=sorted(byte_characters().values()),
         special_tokens=[],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    byte_of = {character: value for value, character in _characters().items()}
+    byte_of = {character: value for value, character in byte_characters().items()}
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     tokens = [bytes(byte_of[character] for character in token) for token, _ in vocabulary]
     return b"".join(binascii.b2a_base64(token, newline=False) + b" %d\n" % rank for rank, token in enumerate(tokens))
@@ -64,7 +64,7 @@ def tokenizer_json(ranks: dict[bytes, int], pattern: str, end_of_text: str = END
     from tokenizers import AddedToken, Tokenizer, decoders, models  # noqa: PLC0415 - for this command only
 
     def name(token: bytes) -> str:
-        return "".join(_characters()[value] for value in token)
+        return "".join(byte_characters()[value] for value in token)
 
     merges = [
         (name(token[:cut]), name(token[cut:]))
@@ -98,11 +98,3 @@ def _split(pattern: str, longest: int | None = None) -> Any:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-
-
-@cache
-def _characters() -> dict[int, str]:
-    """The printable character that byte-level vocabularies write for each byte (GPT-2's table)."""
-    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [value for value in range(256) if value not in shown]
-    return {value: chr(value) for value in shown} | {value: chr(256 + n) for n, value in enumerate(hidden)}

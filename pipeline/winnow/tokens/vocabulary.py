@@ -22,6 +22,7 @@ from winnow.tokens.rank_files import parse_ranks, published_ranks
 from winnow.tokens.tokenizer_json import (
     MOST_IDS,
     read_tokenizer_json,
+    special_tokens_reach_out,
     splits_by_known_pattern,
     tokenizer_of,
     with_special_tokens,
@@ -136,6 +137,8 @@ class Vocabulary:
             lengths = np.zeros(self.size, np.int64)
             for token, number in self._json_tokenizer.get_vocab(with_added_tokens=True).items():
                 lengths[number] = len(token)  # one character a byte
+            for token, number in self.special_tokens.items():
+                lengths[number] = len(token.encode())
             return lengths
         return np.array([len(token) for token in self.token_bytes], np.int64)
 
@@ -149,6 +152,11 @@ class Vocabulary:
     @cached_property
     def _json_tokenizer(self) -> Any:
         return tokenizer_of(self.tokenizer_json)
+
+    @cached_property
+    def keeps_special_tokens_apart(self) -> bool:
+        """Whether the ids of a text are those of its pieces between special tokens: nothing looks across one."""
+        return not self.tokenizer_json or (self.has_known_pattern and not special_tokens_reach_out(self.tokenizer_json))
 
     def decode(self, ids: Any) -> bytes:
         """The bytes that ids stand for. ids: a sequence or uint16/uint32[T]. A ``tokenizer.json`` decodes
