@@ -143,6 +143,20 @@ def test_names_in_the_data_are_ordinary_text_under_every_rule(tmp_path, kind, fl
         assert marks[chosen].tolist() == expected_marks[wanted].tolist()
 
 
+@pytest.mark.parametrize("kind", ["bytes", "never"])
+@pytest.mark.parametrize("flags", list(SPECIALS))
+def test_ids_are_those_of_transformers_where_it_keeps_names_in_the_data_apart(tmp_path, kind, flags):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    tokeniser = encoder(tmp_path, kind, SPECIALS[flags])
+    reference = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    for talk, (ids, _) in zip(EVIL, encoded(tokeniser, EVIL).ids, strict=True):
+        # (where blanks are put before words, it cuts the text at such a name and puts one there, too: we do not)
+        expected = reference.apply_chat_template(
+            talk, chat_template=CHATML, return_dict=False, sanitize_control_tokens=True
+        )
+        assert ids.tolist() == expected
+
+
 def test_conversations_of_rank_files_are_compared_with_tiktoken_whole(monkeypatch):
     tokeniser = Tokeniser(TokeniserConfig(encoding="cl100k_base", added_tokens=CHATML_TOKENS, check_share=1.0))
     found = encoded(tokeniser, TALKS + EVIL)

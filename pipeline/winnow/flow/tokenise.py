@@ -57,6 +57,11 @@ def _summary(run: RunRecords) -> list[str]:
         lines += [f"WARNING: {warning}" for warning in facts.warnings]
     if unchecked := run.total("tokenise", "unchecked"):
         lines.append(f"WARNING: {unchecked:,} documents of the sample were too long to compare with the reference")
+    if lossy := run.total("tokenise", "lossy"):
+        lines.append(
+            f"{lossy:,} of {checked:,} compared documents do not come back byte for byte from their ids: the "
+            "vocabulary normalises text, or has no token for some of it"
+        )
     if refused := run.total("tokenise", "refused_conversations"):
         lines.append(f"WARNING: {refused:,} conversations have no ids, {_first_refused(run)}")
     if truncated := run.total("tokenise", "truncated_pairs"):
