@@ -1,5 +1,6 @@
 """Ids and masks of conversations: those of transformers on the whole text, with the data as ordinary text."""
 
+import inspect
 import json
 from functools import cache
 from pathlib import Path
@@ -149,6 +150,8 @@ def test_ids_are_those_of_transformers_where_it_keeps_names_in_the_data_apart(tm
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     tokeniser = encoder(tmp_path, kind, SPECIALS[flags])
     reference = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    if "sanitize_control_tokens" not in inspect.signature(reference.apply_chat_template).parameters:
+        pytest.skip("this transformers lets the data write special tokens")
     for talk, (ids, _) in zip(EVIL, encoded(tokeniser, EVIL).ids, strict=True):
         # (where blanks are put before words, it cuts the text at such a name and puts one there, too: we do not)
         expected = reference.apply_chat_template(

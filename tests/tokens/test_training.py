@@ -4,7 +4,7 @@ import random
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiktoken import Encoding
 from tokenizers import Tokenizer, pre_tokenizers
@@ -53,6 +53,7 @@ def test_both_files_are_loaded_and_give_the_same_ids(ranks, tmp_path):
     assert by_rank.special_tokens == by_json.special_tokens == {END_OF_TEXT: 599}
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(TEXTS), st.text(ASSIGNED, max_size=60)), min_size=1, max_size=4))
 def test_tiktoken_and_tokenizers_agree(texts):
     text = "".join(texts)

@@ -4,6 +4,7 @@ It reads requests from its standard input and answers on its standard output, bo
 then JSON. A request names a template once and holds conversations; each is answered by a frame of its own.
 """
 
+import contextlib
 import resource
 import signal
 import struct
@@ -66,7 +67,11 @@ def main() -> None:
         (length,) = _LENGTH.unpack(head)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         limit = MAX_MEMORY + MAX_MEMORY_GROWTH * length
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        with contextlib.suppress(ValueError, OSError):  # a system that has no such limit
+            resource.setrlimit(
+                resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+            )
         request = orjson.loads(requests.read(length))
         for conversation in request["conversations"]:
             signal.setitimer(signal.ITIMER_VIRTUAL, MAX_CPU_SECONDS)
