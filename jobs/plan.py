@@ -90,14 +90,8 @@ def _print_plan(settings: "Config") -> None:
         left = "" if stage.units is None else f"{stage.units - stage.done:,}"
         table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
     console.print(table)
-    console.print(
-        f"tokens: each document begins with {planned.begins or 'no token'} and ends with {planned.ends}",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
-    )
-    for warning in planned.warnings:
-        console.print(printable(f"WARNING: {warning}", lines=False), soft_wrap=True, markup=False, highlight=False)
+    for line in (f"tokens: {planned.ends}", *(f"WARNING: {warning}" for warning in planned.warnings)):
+        console.print(printable(line, lines=False), soft_wrap=True, markup=False, highlight=False)
     console.print(
         f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
         f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"

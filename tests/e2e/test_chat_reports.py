@@ -14,6 +14,7 @@ from winnow.report.summary import print_summary
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.sources.structured.chat import CHATML
 from winnow.tokens.rank_files import parse_ranks
 from winnow.tokens.training import tokenizer_json, train_ranks
 
@@ -91,6 +92,14 @@ def test_a_token_that_is_set_is_no_warning(tmp_path):
     for first in ("<s>", ""):
         config = config_of(tmp_path, TALKS, tokenise={"encoding": path, "first_token": first})
         assert plan_run(config).warnings == []
+
+
+def test_a_template_that_writes_the_first_token_itself_is_no_warning(tmp_path):
+    path = llama_like(tmp_path)
+    for begin in ("{{ bos_token }}", "<s>"):
+        config = config_of(tmp_path, TALKS, {"chat_template": begin + CHATML}, tokenise={"encoding": path})
+        assert not any("its file puts <s>" in warning for warning in plan_run(config).warnings)
+    assert "; conversations begin as their template writes it" in plan_run(config).ends
 
 
 def test_conversations_that_differ_in_a_call_of_a_tool_are_no_duplicates(tmp_path):

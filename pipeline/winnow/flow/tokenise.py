@@ -5,6 +5,7 @@ from winnow.errors import UnreadableShareError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, PartWork, Step
+from winnow.flow.vocabulary_notes import ends_line
 from winnow.schemas import KEPT
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.tokenise import tokenise
@@ -53,7 +54,7 @@ def _summary(run: RunRecords) -> list[str]:
     ]
     facts = run.vocabulary
     if facts is not None and facts.ends:  # runs of an earlier version did not note it
-        lines.append(f"each document begins with {facts.begins or 'no token'} and ends with {facts.ends}")
+        lines.append(ends_line(run.config, facts.begins, facts.ends))
         lines += [f"WARNING: {warning}" for warning in facts.warnings]
     if unchecked := run.total("tokenise", "unchecked"):
         lines.append(f"WARNING: {unchecked:,} documents of the sample were too long to compare with the reference")

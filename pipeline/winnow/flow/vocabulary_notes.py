@@ -1,6 +1,7 @@
 """What a run says of its vocabulary before any work: which tokens begin and end a document, what templates read."""
 
 from winnow.config.config import Config, template_of
+from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import inspect_template, spelled_names
 from winnow.tokens.vocabulary import Vocabulary
 
@@ -8,6 +9,12 @@ from winnow.tokens.vocabulary import Vocabulary
 def token_name(vocabulary: Vocabulary, token: int | None) -> str:
     """A token as it is told; "" for none."""
     return "" if token is None else f"{vocabulary.name_of(token)} ({token})"
+
+
+def ends_line(config: Config, begins: str, ends: str) -> str:
+    """How documents begin and end, as plan and summary tell it."""
+    chats = "; conversations begin as their template writes it" if any(s.is_chat for s in config.sources) else ""
+    return f"each document begins with {begins or 'no token'} and ends with {ends}{chats}"
 
 
 def vocabulary_warnings(config: Config, vocabulary: Vocabulary) -> list[str]:
@@ -23,7 +30,8 @@ def _ends(config: Config, vocabulary: Vocabulary) -> list[str]:
     """Tokens that the post-processor of a tokenizer.json would have put around a text."""
     lines = []
     first = () if vocabulary.first_token is None else (vocabulary.first_token,)
-    if vocabulary.file_begin not in ((), first) and config.tokenise.first_token is None:
+    written = all(source.is_chat and _writes(source, vocabulary.file_begin, vocabulary) for source in config.sources)
+    if vocabulary.file_begin not in ((), first) and config.tokenise.first_token is None and not written:
         names = " ".join(token_name(vocabulary, token) for token in vocabulary.file_begin)
         lines.append(
             f"{vocabulary.name}: its file puts {names} before every text, and this run begins documents with "
@@ -37,6 +45,13 @@ def _ends(config: Config, vocabulary: Vocabulary) -> list[str]:
             f"{token_name(vocabulary, vocabulary.end_of_text)}; set tokenise.end_of_text to the one that is meant"
         )
     return lines
+
+
+def _writes(source: SourceConfig, tokens: tuple[int, ...], vocabulary: Vocabulary) -> bool:
+    """Whether a source's template writes these tokens itself, as far as its text says."""
+    reads = inspect_template(template_of(source).text)
+    names = {"bos_token"} & reads.variables
+    return bool(names) or all(vocabulary.name_of(token) in reads.literals for token in tokens)
 
 
 def _template(config: Config, vocabulary: Vocabulary, name: str) -> list[str]:

@@ -10,7 +10,7 @@ from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
-from winnow.flow.vocabulary_notes import token_name, vocabulary_warnings
+from winnow.flow.vocabulary_notes import ends_line, token_name, vocabulary_warnings
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
@@ -41,10 +41,8 @@ class Planned:
     shard_bytes: int
     worker_memory_mb: int
     workers: int
-    begins: str
-    """The token that begins each document; "" for none."""
     ends: str
-    """The token that ends it."""
+    """Which tokens begin and end documents."""
     warnings: list[str]
     """What is not as the vocabulary's file or a chat template would have it."""
 
@@ -82,7 +80,8 @@ def plan_run(config: Config) -> Planned:
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
         workers=workers,
-        begins=token_name(vocabulary, vocabulary.first_token),
-        ends=token_name(vocabulary, vocabulary.end_of_text),
+        ends=ends_line(
+            config, token_name(vocabulary, vocabulary.first_token), token_name(vocabulary, vocabulary.end_of_text)
+        ),
         warnings=vocabulary_warnings(config, vocabulary),
     )
