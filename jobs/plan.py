@@ -75,6 +75,7 @@ def _print_plan(settings: "Config") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from winnow.report.printable import printable
     from winnow.runs.plan import plan_run
 
     console = Console()
@@ -89,6 +90,8 @@ def _print_plan(settings: "Config") -> None:
         left = "" if stage.units is None else f"{stage.units - stage.done:,}"
         table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
     console.print(table)
+    for line in (f"tokens: {planned.ends}", *(f"WARNING: {warning}" for warning in planned.warnings)):
+        console.print(printable(line, lines=False), soft_wrap=True, markup=False, highlight=False)
     console.print(
         f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
         f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"

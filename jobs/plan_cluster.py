@@ -131,11 +131,12 @@ def _machines(config: "Config", asked: Asked) -> tuple["NodeType", "Assumptions"
 def _node_table(path: Path) -> dict[str, Any]:
     import yaml
 
+    from winnow.config.strict_yaml import read_yaml
     from winnow.errors import ConfigError
     from winnow.runs.estimate.cluster import NodeType
 
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        table = read_yaml(path.read_text(encoding="utf-8"))
         for name, values in table["nodes"].items():
             _check_numbers(f"node {name!r}", asdict(NodeType(name, **values)), may_be_0=("price", "disk_gb"))
         _check_numbers("requests", table.setdefault("requests", {}), may_be_0=("reads", "writes"))

@@ -1,12 +1,23 @@
 """All breaks, promise by promise."""
 
-from tests.breaks import explainable, fast, inputs, nothing_lost, open_to_all, resumable, same_bytes, verified
+from tests.breaks import (
+    conversations,
+    explainable,
+    fast,
+    inputs,
+    nothing_lost,
+    open_to_all,
+    resumable,
+    same_bytes,
+    verified,
+)
 
 BREAKS = (
     *nothing_lost.BREAKS,
     *inputs.BREAKS,
     *same_bytes.BREAKS,
     *verified.BREAKS,
+    *conversations.BREAKS,
     *resumable.BREAKS,
     *explainable.BREAKS,
     *fast.BREAKS,

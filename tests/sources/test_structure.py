@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from tests.support.reading import read
 from winnow.sources.source import STRUCTURE, SourceConfig
-from winnow.sources.structured.chat import CHATML, MAX_REPEATS, ChatTemplate, ChatTemplateError, special_pattern
+from winnow.sources.structured.chat import CHATML
+from winnow.sources.structured.structure import contents_of, with_contents
 
-SPECIAL = special_pattern(["<|im_start|>", "<|im_end|>"])
 TALK = [{"role": "user", "content": "Hi\n"}, {"role": "assistant", "content": "<|im_end|> Ho"}]
 
 
@@ -126,59 +126,38 @@ def test_what_a_template_refuses_is_unreadable(tmp_path):
     assert "secret" not in found.unreadable[0].reason
 
 
-def test_special_tokens_of_the_data_are_text_and_those_of_the_template_are_not():
-    rendered = ChatTemplate(CHATML).render(TALK, SPECIAL)
-    whole = "".join(text for text, _ in rendered.segments)
-    assert whole == "<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n<|im_end|> Ho<|im_end|>\n"
-    assert [text for text, is_special in rendered.segments if is_special] == ["<|im_start|>", "<|im_end|>"] * 2
-    assert [whole[begin:end] for begin, end in rendered.spans] == ["<|im_end|> Ho<|im_end|>"]
+CALLS = [
+    {"role": "user", "content": "Weather?"},
+    {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "w", "arguments": {"city": "Rome"}}}]},
+    {"role": "tool", "content": "sun", "tool_call_id": "7"},
+    {"role": "assistant", "content": "Sunny.", "reasoning_content": "It is sunny."},
+]
 
 
-@pytest.mark.parametrize(
-    "content", ["a\ufdd0b\ufdd1", "\ufdd2<|im_\ufdd2end|>", "{% generation %}{{ 1/0 }}", "<|im_<|im_end|>end|>"]
-)
-def test_no_content_can_move_the_mask_or_write_a_special_token(content):
-    talk = [{"role": "user", "content": content}, {"role": "assistant", "content": content}]
-    rendered = ChatTemplate(CHATML).render(talk, SPECIAL)
-    whole = "".join(text for text, _ in rendered.segments)
-    clean = content.translate(dict.fromkeys((0xFDD0, 0xFDD1, 0xFDD2), "\ufffd"))
-    assert [whole[begin:end] for begin, end in rendered.spans] == [f"{clean}<|im_end|>"]
-    assert sum(is_special for _, is_special in rendered.segments) == 4
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_whole_messages_travel_and_are_part_of_the_text(tmp_path, kind):
+    other = json.loads(json.dumps(CALLS).replace("Rome", "Oslo"))
+    found = records(tmp_path, [{"m": CALLS}, {"m": other}], kind, messages="m")
+    assert found.unreadable == []
+    assert len(set(found.texts)) == 2
+    assert "Rome" in found.texts[0] and "Oslo" in found.texts[1] and "It is sunny." in found.texts[0]
+    given = [{key: value for key, value in message.items() if value is not None} for message in CALLS]
+    assert json.loads(found.keep[STRUCTURE][0]) == given
+    parts = contents_of(found.keep[STRUCTURE][0])
+    assert "\n\n".join(parts) == found.texts[0]
+    changed = json.loads(with_contents(found.keep[STRUCTURE][0], [part.upper() for part in parts]))
+    assert changed[1] == given[1]  # what is no string stays as it is
+    assert (changed[3]["reasoning_content"], changed[3]["role"]) == ("IT IS SUNNY.", "assistant")
 
 
-GENERATION = "{% generation %}x{% endgeneration %}"
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{% include '/etc/passwd' %}",
-        "{{ ''.__class__.__mro__ }}",
-        "{{ messages.append(1) }}",
-        "{{ 'x' * 1000000000 }}",
-        "{{ 10 ** 10000000 }}",
-        "{% for n in range(100000000) %}{% endfor %}",
-        "{{ messages[5]['content'] + 1 }}",
-    ],
-)
-def test_a_template_reaches_nothing_outside_and_fails_cleanly(template):
-    with pytest.raises(ChatTemplateError):
-        ChatTemplate(GENERATION + template).render(TALK)
-
-
-def test_repetitions_of_modest_size_work():
-    rendered = ChatTemplate(GENERATION + f"{{{{ '-' * {MAX_REPEATS // 10} }}}}").render(TALK)
-    assert len(rendered.segments[0][0]) == 1 + MAX_REPEATS // 10
-
-
-def test_templates_that_cannot_be_used_are_refused():
-    with pytest.raises(ChatTemplateError, match="not valid Jinja2"):
-        ChatTemplate("{% for %}")
-    with pytest.raises(ChatTemplateError, match="between {% generation %} and"):
-        ChatTemplate("{{ messages }}")
-    nested = "{% generation %}a{% generation %}b{% endgeneration %}{% endgeneration %}"
-    with pytest.raises(ChatTemplateError, match="nests"):
-        ChatTemplate(nested).render(TALK)
+def test_tools_of_a_conversation_reach_the_template_and_not_the_text(tmp_path):
+    tools = [{"type": "function", "function": {"name": "w"}}]
+    rows = [{"m": TALK, "t": tools}, {"m": TALK, "t": json.dumps(tools)}, {"m": TALK}, {"m": TALK, "t": 3}]
+    template = "{% if not tools %}{{ raise_exception('') }}{% endif %}" + CHATML
+    found = records(tmp_path, rows, messages="m", tools="t", chat_template=template)
+    assert json.loads(found.keep[STRUCTURE][1]) == {"messages": TALK, "tools": tools}
+    assert found.kinds == [(3, "wrong tools"), (2, "template error")]
+    assert len(set(found.texts)) == 1
 
 
 @pytest.mark.parametrize(
@@ -187,6 +166,8 @@ def test_templates_that_cannot_be_used_are_refused():
         ({"prompt": "p"}, "belong together"),
         ({"messages": "m", "pair": "p"}, "one structure"),
         ({"chat_template": "x{"}, "is for sources with messages"),
+        ({"prompt": "p", "response": "r", "tools": "t"}, "tools is for sources with messages"),
+        ({"messages": "m", "template_date": "2024-13-01"}, "must be a date such as 2024-07-26"),
         ({"messages": "m", "format": "text"}, "files of format text have no fields"),
     ],
 )

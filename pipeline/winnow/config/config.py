@@ -23,7 +23,7 @@ from winnow.shards.config import ShardsConfig
 from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
+from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
 from winnow.storage.address import check_address, is_url
 from winnow.storage.config import StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
@@ -171,7 +171,7 @@ class Config(Section):
             if template_address(source):  # looked at when a run begins
                 continue
             try:
-                chat_template(template_text(source.chat_template))
+                inspect_template(template_text(source.chat_template) or CHATML)
             except (OSError, ValueError) as error:
                 raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
         return self
@@ -222,7 +222,9 @@ class Config(Section):
         """`tokenise`, with the special tokens of the built-in chat template where a source uses it."""
         if not any(source.is_chat and source.chat_template is None for source in self.sources):
             return self.tokenise
-        return self.tokenise.model_copy(update={"added_tokens": (*self.tokenise.added_tokens, *CHATML_TOKENS)})
+        given = self.tokenise.added_tokens
+        added = {**dict.fromkeys(CHATML_TOKENS), **given} if isinstance(given, dict) else (*given, *CHATML_TOKENS)
+        return self.tokenise.model_copy(update={"added_tokens": added})
 
     @property
     def structured(self) -> dict[str, Any] | None:
@@ -231,7 +233,7 @@ class Config(Section):
             return None
         chats = self.marks == "loss_mask"
         return {
-            "templates": {s.name: template_text(s.chat_template) for s in self.sources if s.is_chat},
+            "templates": {s.name: template_of(s).model_dump() for s in self.sources if s.is_chat},
             "row_tokens": None if chats else self.shards.row_tokens,
             "plain_mark": int(chats),
         }
@@ -244,6 +246,11 @@ class Config(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name!r}; names must differ")
         return sources
+
+
+def template_of(source: SourceConfig) -> TemplateSettings:
+    """The template of a source, read from its file where it names one."""
+    return source.model_copy(update={"chat_template": template_text(source.chat_template)}).template
 
 
 def template_address(source: SourceConfig) -> str | None:

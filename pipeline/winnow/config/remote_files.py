@@ -9,7 +9,7 @@ from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.chat import chat_template, template_text
+from winnow.sources.structured.chat import CHATML, inspect_template, template_text
 from winnow.storage.config import StorageConfig
 from winnow.storage.node_copy import node_copy, pinned
 
@@ -71,7 +71,7 @@ def _with_template(source: SourceConfig, storage: StorageConfig) -> SourceConfig
     path = node_copy(_pinned(setting, address, storage), storage)
     try:
         text = template_text(path)
-        chat_template(text)
+        inspect_template(text or CHATML)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{setting}: {address}: {error}") from error
     return _with(source, "chat_template", text)

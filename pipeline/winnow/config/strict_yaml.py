@@ -5,6 +5,10 @@ from typing import Any
 import yaml
 
 _MERGE = "tag:yaml.org,2002:merge"
+MAX_DEPTH = 64
+"""Sections and lists inside each other; settings need seven."""
+MAX_VALUES = 1_000_000
+"""Values of a document once every alias is written out."""
 
 
 class RepeatedSettingError(ValueError):
@@ -13,6 +17,25 @@ class RepeatedSettingError(ValueError):
 
 class _Loader(yaml.SafeLoader):
     """Looks at mappings as they are written: before merge keys (``<<``), which may well repeat a setting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        """One deeper; PyYAML itself goes on until the interpreter gives up."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {line}: over {MAX_DEPTH} levels inside each other, brackets included")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The document, if it is no larger than it looks."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _values(node, {}) > MAX_VALUES:
+            raise yaml.YAMLError(f"its aliases (*name) stand for over {MAX_VALUES:,} values; write out what is meant")
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -28,11 +51,35 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values in a node with every alias written out; each node is counted once."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: an alias (*name) stands inside what it names")
+        return known[id(node)]
+    known[id(node)] = 0  # being counted
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
+
+
 def read_yaml(text: str) -> Any:
     """The values of a YAML document.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
+        yaml.YAMLError: it is not YAML, or nested or repeated by aliases beyond what settings are.
         RepeatedSettingError: a section names a setting twice.
     """
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RepeatedSettingError):
+        raise
+    except (
+        ValueError,
+        OverflowError,
+        RecursionError,
+        AttributeError,
+    ) as error:  # 5,000 digits, a 13th month
+        raise yaml.YAMLError(f"a value cannot be read: {error}; quote it if it is text") from error

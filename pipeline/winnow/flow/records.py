@@ -33,6 +33,12 @@ class VocabularyFacts:
     """Of token ids: uint16 where the vocabulary allows, else uint32."""
     columns: list[str]
     """Columns of the shards beside the ids."""
+    begins: str = ""
+    """Name and id of the token that begins each document; "" for none."""
+    ends: str = ""
+    """Of the one that ends it."""
+    warnings: list[str] = field(default_factory=list)
+    """What was changed, or is not as the vocabulary's file or a chat template would have it."""
 
     @property
     def id_dtype(self) -> np.dtype[Any]:

@@ -1,9 +1,11 @@
 """Kept documents to token ids."""
 
 from winnow.engine.records import total
+from winnow.errors import UnreadableShareError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, PartWork, Step
+from winnow.flow.vocabulary_notes import ends_line
 from winnow.schemas import KEPT
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.tokenise import tokenise
@@ -14,6 +16,7 @@ def tokenise_documents(context: RunContext) -> None:
     assert context.vocabulary is not None
     stage = tokenise.stage(context.config.tokeniser, context.vocabulary, context.config.structured)
     context.engine.run(stage, survivor_units(context.run.parts, context.run.survivors))
+    check_refused(context.run)
 
 
 def _balances(run: RunRecords) -> list[Balance]:
@@ -21,17 +24,55 @@ def _balances(run: RunRecords) -> list[Balance]:
     return [Balance("documents tokenised against kept", kept, run.total("tokenise", "documents"))]
 
 
+def check_refused(run: RunRecords) -> None:
+    """Stop where too many conversations have no ids.
+
+    Raises:
+        UnreadableShareError: their share is over ``compute.max_unreadable_share``.
+    """
+    refused, documents = run.total("tokenise", "refused_conversations"), run.total("tokenise", "documents")
+    limit = run.config.compute.max_unreadable_share
+    if refused > limit * documents:
+        raise UnreadableShareError(
+            f"{refused:,} of {documents:,} documents ({refused / documents:.2%}) are conversations that get no ids, "
+            f"and compute.max_unreadable_share allows {limit:.2%}: {_first_refused(run)}; change the template, or "
+            "raise the share"
+        )
+
+
+def _first_refused(run: RunRecords) -> str:
+    first = next(entry for record in run.of("tokenise") for entry in record.metadata.get("refused", []))
+    return f"such as document {first['doc']}: {first['reason']}"
+
+
 def _summary(run: RunRecords) -> list[str]:
     checked, mismatches = run.total("tokenise", "checked"), run.total("tokenise", "mismatches")
-    lines = [f"tokeniser checked against its reference on {checked:,} documents: {mismatches:,} differences"]
-    if refused := run.total("tokenise", "refused_conversations"):
-        lines.append(f"WARNING: {refused:,} conversations have no ids: their template refuses them")
-    if truncated := run.total("tokenise", "truncated_pairs"):
-        lines.append(f"{truncated:,} pairs were cut to fit a row")
+    engines = sorted({record.metadata["engine"] for record in run.of("tokenise") if "engine" in record.metadata})
+    lines = [
+        f"tokeniser ({', '.join(engines)}) checked against its reference on {checked:,} documents: "
+        f"{mismatches:,} differences"
+    ]
+    facts = run.vocabulary
+    if facts is not None and facts.ends:  # runs of an earlier version did not note it
+        lines.append(ends_line(run.config, facts.begins, facts.ends))
+        lines += [f"WARNING: {warning}" for warning in facts.warnings]
+    if unchecked := run.total("tokenise", "unchecked"):
+        lines.append(f"WARNING: {unchecked:,} documents of the sample were too long to compare with the reference")
     if lossy := run.total("tokenise", "lossy"):
         lines.append(
-            f"the ids of {lossy:,} of these documents decode to another text than theirs: the vocabulary "
+            f"the ids of {lossy:,} of {checked:,} compared documents decode to another text than theirs: the vocabulary "
             "alters text (case, spaces, characters that it lacks)"
+        )
+    if refused := run.total("tokenise", "refused_conversations"):
+        lines.append(f"WARNING: {refused:,} conversations have no ids, {_first_refused(run)}")
+    if truncated := run.total("tokenise", "truncated_pairs"):
+        lines.append(f"{truncated:,} pairs were cut to fit a row")
+    spelled = run.totals("tokenise", "spelled")
+    if spelled:
+        listed = ", ".join(f"{name} ({number:,} conversations)" for name, number in list(spelled.items())[:8])
+        lines.append(
+            f"WARNING: chat templates wrote {listed}, which the vocabulary has not got as special tokens: they are "
+            "spelled out in pieces; set tokenise.added_tokens if each is to be one token"
         )
     return lines
 

@@ -10,10 +10,11 @@ from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
+from winnow.flow.vocabulary_notes import ends_line, token_name, vocabulary_warnings
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.first_look import look_at_sources
-from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
+from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
 
@@ -41,6 +42,10 @@ class Planned:
     shard_bytes: int
     worker_memory_mb: int
     workers: int
+    ends: str
+    """Which tokens begin and end documents."""
+    warnings: list[str]
+    """What is not as the vocabulary's file or a chat template would have it."""
 
 
 def plan_run(config: Config) -> Planned:
@@ -54,6 +59,7 @@ def plan_run(config: Config) -> Planned:
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
+    check_templates(config, vocabulary)
     check_steps(config)
     inputs = resolve_inputs(config)
     look_at_sources(config, inputs, engine.store)
@@ -77,4 +83,8 @@ def plan_run(config: Config) -> Planned:
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
         workers=workers,
+        ends=ends_line(
+            config, token_name(vocabulary, vocabulary.first_token), token_name(vocabulary, vocabulary.end_of_text)
+        ),
+        warnings=vocabulary_warnings(config, vocabulary),
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import yaml
 
-from winnow.config.config import Config
+from winnow.config.config import Config, template_of
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
@@ -40,6 +40,8 @@ from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
 from winnow.sources.catalogue import list_inputs
 from winnow.sources.read import format_of
+from winnow.sources.structured.chat import render
+from winnow.sources.structured.template_environment import TemplateBoundError
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
@@ -73,6 +75,7 @@ def run(
     look_at_sources(config, inputs, store)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)
+    check_templates(config, vocabulary)
     check_encoder(config)
     check_steps(config)
     index = index_of(config)
@@ -192,6 +195,20 @@ def load_run_vocabulary(config: Config) -> Vocabulary:
         raise ConfigError(f"tokenise.encoding: {error}") from error
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(with_user_addresses(error, config.storage, encoding)) from error
+
+
+def check_templates(config: Config, vocabulary: Vocabulary) -> None:
+    """Render a few words with each chat template: one that goes on and on would do so for every conversation.
+
+    Raises:
+        ConfigError: a template has to be ended, or cannot be compiled.
+    """
+    talk = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello"}]
+    for source in config.sources:
+        if source.is_chat:
+            (found,) = render(template_of(source), [{"messages": talk, "tools": None}], (), vocabulary.template_names)
+            if isinstance(found, TemplateBoundError):
+                raise ConfigError(f"source {source.name!r}: chat_template: of two short messages, {found}")
 
 
 def check_shard_sizes(config: Config, vocabulary: Vocabulary) -> None:

@@ -10,6 +10,7 @@ from winnow.engine.records import Record
 from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import IndexFacts, Observations, RunRecords, VocabularyFacts
+from winnow.flow.vocabulary_notes import token_name, vocabulary_warnings
 from winnow.report.alarms import dedup_alarms
 from winnow.runs.folder import STATE, run_folder
 from winnow.sources.catalogue import CATALOGUE, InputFile
@@ -33,6 +34,9 @@ def note_facts(context: RunContext) -> None:
             vocabulary.end_of_text,
             context.id_dtype.name,
             columns,
+            token_name(vocabulary, vocabulary.first_token),
+            token_name(vocabulary, vocabulary.end_of_text),
+            vocabulary_warnings(config, vocabulary),
         )
     if joined is not None:
         run.index = IndexFacts(

@@ -6,6 +6,7 @@ module's ``config.json``. Weights must be safetensors; ``tokenizer.json`` is the
 
 import hashlib
 import importlib.util
+import re
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,23 @@ POOLINGS = {
 }
 """Ways to make one vector of a text's token vectors, and their flags in older pooling configs."""
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+_LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+_MOST_LAYERS = 1_000
+_LARGEST = 1 << 24
+"""Of any size in a config: no encoder has one that comes near."""
+_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "type_vocab_size", *_LAYERS)
+_LEARNED_POSITIONS = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "distilbert",
+    "mpnet",
+    "albert",
+    "electra",
+    "deberta",
+)
+"""Kinds of models with a matrix of positions."""
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -80,9 +98,8 @@ def inspect_model(folder: str) -> ModelFolder:
     root = Path(folder)
     transformer, pooling_folder = root, None
     if (root / "modules.json").exists():
-        modules = _json(root / "modules.json")
-        for module in modules:
-            kind = str(module["type"]).rpartition(".")[2]
+        for module in _modules(root / "modules.json"):
+            kind = module["type"].rpartition(".")[2]
             if kind not in _KNOWN_MODULES:
                 raise ModelFolderError(
                     f"{root}/modules.json: module {kind} is not supported; known are {', '.join(_KNOWN_MODULES)}"
@@ -91,7 +108,9 @@ def inspect_model(folder: str) -> ModelFolder:
                 transformer = root / module["path"]
             elif kind == "Pooling":
                 pooling_folder = root / module["path"]
-    config = _json(transformer / "config.json")
+    config = _settings(transformer / "config.json")
+    for key in _SIZES:
+        _number(transformer / "config.json", config, key)
     if "auto_map" in config:
         raise ModelFolderError(
             f"{transformer}/config.json: the model needs code of its own (auto_map), which is never run; "
@@ -105,14 +124,17 @@ def inspect_model(folder: str) -> ModelFolder:
         pooling = _pooling(pooling_folder / "config.json")
         settings_files.append(pooling_folder / "config.json")
     bert = transformer / "sentence_bert_config.json"
-    sentence = _json(bert) if bert.exists() else {}
+    sentence = _settings(bert) if bert.exists() else {}
     settings_files += [bert] if bert.exists() else []
     _refuse_prompts(root)
-    weights = _weights(transformer)
+    weights = _weights(transformer, config)
+    dimensions = _number(transformer / "config.json", config, "hidden_size")
+    if not dimensions:
+        raise ModelFolderError(f"{transformer}/config.json: no hidden_size; the length of its vectors is not known")
     return ModelFolder(
         folder,
         str(transformer),
-        int(config["hidden_size"]),
+        dimensions,
         pooling,
         _max_tokens(transformer, config, sentence),
         bool(sentence.get("do_lower_case")),
@@ -129,8 +151,37 @@ def _json(path: Path) -> Any:
         raise ModelFolderError(f"{path}: damaged ({error}); copy the model again") from error
 
 
+def _settings(path: Path) -> dict[str, Any]:
+    """A JSON object whose numbers a model can have."""
+    found = _json(path)
+    if not isinstance(found, dict):
+        raise ModelFolderError(f"{path}: holds {type(found).__name__}, expected an object of settings; copy it again")
+    return found
+
+
+def _number(path: Path, settings: dict[str, Any], key: str) -> int | None:
+    """A size among settings; None where it is not there."""
+    value = settings.get(key)
+    if value is not None and (type(value) is not int or not 0 <= value <= _LARGEST):
+        shown = str(value)[:40]
+        raise ModelFolderError(f"{path}: {key} is {shown}, expected a whole number up to {_LARGEST:,}; copy it again")
+    return value
+
+
+def _modules(path: Path) -> list[dict[str, str]]:
+    found = _json(path)
+    wanted = isinstance(found, list) and all(
+        isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str)
+        for module in found
+    )
+    if not wanted:
+        raise ModelFolderError(f"{path}: expected a list of modules, each with type and path; copy the model again")
+    modules: list[dict[str, str]] = found
+    return modules
+
+
 def _pooling(path: Path) -> str:
-    config = _json(path)
+    config = _settings(path)
     mode = config.get("pooling_mode")
     modes = [mode] if isinstance(mode, str) else [name for name, flag in POOLINGS.items() if config.get(flag)]
     if len(modes) != 1 or modes[0] not in POOLINGS:
@@ -140,27 +191,33 @@ def _pooling(path: Path) -> str:
 
 def _refuse_prompts(root: Path) -> None:
     path = root / "config_sentence_transformers.json"
-    name = _json(path).get("default_prompt_name") if path.exists() else None
+    name = _settings(path).get("default_prompt_name") if path.exists() else None
     if name:
         raise ModelFolderError(f"{path}: the model puts a prompt ({name}) before every text, which is not supported")
 
 
-def _max_tokens(transformer: Path, config: Any, sentence: Any) -> int:
+def _max_tokens(transformer: Path, config: dict[str, Any], sentence: dict[str, Any]) -> int:
     """Most tokens of a text, special ones included: the smallest limit that any file names."""
-    limits = [sentence.get("max_seq_length")]
-    positions = config.get("max_position_embeddings")
+    limits = [_number(transformer / "sentence_bert_config.json", sentence, "max_seq_length")]
+    positions = _number(transformer / "config.json", config, "max_position_embeddings")
     if positions and config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= 2  # their positions begin behind the padding's
     limits.append(positions)
     tokeniser = transformer / "tokenizer_config.json"
-    limits.append(_json(tokeniser).get("model_max_length") if tokeniser.exists() else None)
-    return int(min([limit for limit in limits if limit and limit < 1 << 24] or [512]))
+    given = _settings(tokeniser).get("model_max_length") if tokeniser.exists() else None
+    limits.append(int(given) if isinstance(given, int | float) and 0 < given < _LARGEST else None)  # often 10^30: none
+    return int(min([limit for limit in limits if limit] or [512]))
 
 
-def _weights(transformer: Path) -> list[Path]:
+def _weights(transformer: Path, config: dict[str, Any]) -> list[Path]:
     """The weight files, whole; a sharded model lists them in its index."""
     index = transformer / "model.safetensors.index.json"
-    names = sorted(set(_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    names = ["model.safetensors"]
+    if index.exists():
+        named = _settings(index).get("weight_map")
+        if not isinstance(named, dict) or not named or not all(isinstance(name, str) for name in named.values()):
+            raise ModelFolderError(f"{index}: weight_map must name a file for each tensor; copy the model again")
+        names = sorted(set(named.values()))
     paths = [transformer / Path(name).name for name in names]
     for path in paths:
         if not path.exists():
@@ -171,12 +228,40 @@ def _weights(transformer: Path) -> list[Path]:
                     "convert them to safetensors (model.save_pretrained(folder)) where you trust them"
                 )
             raise ModelFolderError(f"{path}: missing; an encoder's folder holds its weights as safetensors")
-        _check_safetensors(path)
+    tensors = [name for path in paths for name in _check_safetensors(path)]
+    held = {int(number) for name in tensors for number in re.findall(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.", name)}
+    for key in _LAYERS:
+        wanted = _number(transformer / "config.json", config, key) or 0
+        if wanted > max(held, default=-1) + 1 and (held or wanted > _MOST_LAYERS):
+            raise ModelFolderError(
+                f"{transformer}/config.json: {key} is {wanted:,}, and the weights hold {len(held):,} layers; copy the "
+                "model again"
+            )
+    _check_sizes(transformer / "config.json", config, sum(path.stat().st_size for path in paths))
     return [*paths, index] if index.exists() else paths
 
 
-def _check_safetensors(path: Path) -> None:
-    """Length and header of a safetensors file: 8 bytes of size, JSON, then exactly the bytes that it lists."""
+def _check_sizes(path: Path, config: dict[str, Any], weight_bytes: int) -> None:
+    """A matrix that the config names cannot have more numbers than all weights have bytes: building it would take the
+    machine's memory."""
+    hidden = _number(path, config, "hidden_size") or 0
+    narrow = _number(path, config, "embedding_size") or hidden
+    learned = config.get("model_type") in _LEARNED_POSITIONS
+    for key, width in (
+        ("vocab_size", narrow),
+        ("intermediate_size", hidden),
+        ("max_position_embeddings", narrow if learned else 0),
+    ):
+        rows = _number(path, config, key) or 0
+        if rows * width > weight_bytes:
+            raise ModelFolderError(
+                f"{path}: {key} {rows:,} times {width:,} are more numbers than the weights have bytes "
+                f"({weight_bytes:,}); config and weights are of two models: copy the model again"
+            )
+
+
+def _check_safetensors(path: Path) -> list[str]:
+    """Names of the tensors of a safetensors file: 8 bytes of size, JSON, then exactly the bytes that it lists."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -192,6 +277,7 @@ def _check_safetensors(path: Path) -> None:
             f"{path}: {size:,} bytes, but its header lists {8 + length + end:,}; it was cut short or altered: copy the "
             "model again"
         )
+    return [name for name in header if name != "__metadata__"]
 
 
 def _sha256(path: Path) -> str:

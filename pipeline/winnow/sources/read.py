@@ -15,6 +15,7 @@ from winnow.sources.slices import FileSlice, OpenBinary
 from winnow.sources.source import AUTO, SourceConfig
 from winnow.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
 from winnow.sources.web.records import text_of_html
+from winnow.sources.structured.refused import without_refused
 
 
 def format_of(path: str, config: SourceConfig) -> str:
@@ -114,6 +115,8 @@ def _read(
             batches = checked_batches(batches, reader.name, file_slice, source, stored)
         if source.html:
             batches = text_of_html(batches, source, stored)
+        if source.is_chat:
+            batches = (without_refused(batch, source, file_slice) for batch in batches)
         values = folder_values(file_slice.path)
         yield from map(partial(with_folder_values, values), batches) if values else batches
 

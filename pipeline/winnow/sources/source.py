@@ -1,5 +1,6 @@
 """What the user says about one source of text."""
 
+import datetime
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, fie
 from winnow.section import Section
 from winnow.sources.encoding import DETECT, UTF_8, Encoding, is_ascii_superset
 from winnow.sources.readers.registry import READERS, formats_with_fields
+from winnow.sources.structured.chat import CHATML, DATE, TemplateSettings
 
 AUTO = "auto"
 """A file's suffix says what it holds."""
@@ -116,6 +118,12 @@ class SourceConfig(Section):
     chat_template: str | None = Field(default=None, min_length=1)
     """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
     stand between `{% generation %}` and `{% endgeneration %}`."""
+    template_variables: dict[str, Any] = Field(default_factory=dict)
+    """More variables of the template, by name (`enable_thinking: false`); they go before `bos_token` and the others."""
+    template_date: str = Field(default=DATE, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """The date that a template is told which asks for today's (`strftime_now`): fixed, so that ids are repeatable."""
+    tools: str | None = Field(default=None, min_length=1)
+    """Field or column with the tools that a conversation may call (a list, or its JSON text); `messages` only."""
     pair: str | None = Field(default=None, min_length=1)
     """Sentence pairs: field or column with the second text; `text` is the first one."""
     label: str | None = Field(default=None, min_length=1)
@@ -161,6 +169,12 @@ class SourceConfig(Section):
                 self.separator.encode(self.encoding)
             except UnicodeEncodeError as error:
                 raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
+        if self.tools is not None and self.messages is None:
+            raise ValueError("tools is for sources with messages")
+        try:
+            datetime.date.fromisoformat(self.template_date)
+        except ValueError as error:
+            raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}: {error}") from error
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:
@@ -175,12 +189,21 @@ class SourceConfig(Section):
         return self.messages is not None or self.prompt is not None
 
     @property
+    def template(self) -> TemplateSettings:
+        """The template of conversations; ``chat_template`` must be its text."""
+        return TemplateSettings(
+            text=CHATML if self.chat_template is None else self.chat_template,
+            variables=self.template_variables,
+            date=self.template_date,
+        )
+
+    @property
     def structure_fields(self) -> tuple[str, ...]:
         """Fields that a structured record is made of; none for plain texts."""
         if self.prompt is not None and self.response is not None:
             return *_as_tuple(self.prompt), self.response
         if self.messages is not None:
-            return (self.messages,)
+            return (self.messages,) if self.tools is None else (self.messages, self.tools)
         return () if self.pair is None else (*self.texts, self.pair)
 
     @property

@@ -17,9 +17,11 @@ class TokeniserConfig(Section):
     """Only for a ``vocab.txt``: lower-case the text and strip accents. None = if no token has an upper-case letter."""
     first_token: str | None = None
     """Name of a token to put before each document; "" for none. None = ``[CLS]`` for a ``vocab.txt``, else none."""
-    added_tokens: tuple[str, ...] = ()
-    """Names of special tokens to add behind the last id, where the vocabulary has not got them: those that a chat
-    template writes. The built-in template's are added by themselves."""
+    added_tokens: tuple[str, ...] | dict[str, int | None] = ()
+    """Special tokens to add where the vocabulary has not got them: those that a chat template writes. A list of names
+    gives them the next free ids in its order; `{name: id}` gives each its own
+    (null: the next free one). The built-in template's are added by
+    themselves."""
     pattern: str | None = None
     """Split pattern of a ``.tiktoken`` file: gpt2, r50k, p50k, cl100k, gpt4, o200k, or a regular expression.
     None = known from the file's content or name."""

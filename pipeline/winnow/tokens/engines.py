@@ -15,6 +15,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.tokens.probes import probes_of
 from winnow.tokens.vocabulary import Vocabulary
 
 _REBUILD_AFTER_BYTES = 512 << 20
@@ -90,7 +91,8 @@ class Tiktoken:
 
     name = "tiktoken"
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, special_tokens: dict[str, int] | None = None) -> None:
+        """``special_tokens`` stand in place of the vocabulary's."""
         from tiktoken import Encoding  # noqa: PLC0415 - only where it encodes or checks
 
         if vocabulary.pattern is None:
@@ -99,8 +101,17 @@ class Tiktoken:
             vocabulary.name,
             pat_str=vocabulary.pattern.regex,
             mergeable_ranks=vocabulary.ranks,
-            special_tokens=dict(vocabulary.special_tokens),
+            special_tokens=dict(vocabulary.special_tokens) if special_tokens is None else special_tokens,
         )
+
+    def ids_of(self, text: str) -> NDArray[np.uint32]:
+        """Ids of one text, special tokens' names in it as those tokens."""
+        try:
+            return self._encoding.encode_to_numpy(text, allowed_special="all", disallowed_special=())
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise EngineError(f"tiktoken cannot encode a text of {len(text)} characters: {error}") from error
 
     def encode(
         self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
@@ -123,13 +134,21 @@ class Tokenizers:
 
     name = "tokenizers"
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
+    def __init__(self, vocabulary: Vocabulary, *, special_tokens: bool = False) -> None:
+        """With ``special_tokens`` names in text are those tokens; else ordinary text."""
+        self._tokenizer = _tokenizer(json.loads(vocabulary.tokenizer_json), special_tokens=special_tokens)
 
-        self._tokenizer = Tokenizer.from_str(vocabulary.tokenizer_json.decode())
-        self._tokenizer.encode_special_tokens = True  # special tokens in text are ordinary text
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+    @classmethod
+    def of_definition(cls, definition: dict[str, Any], *, special_tokens: bool) -> "Tokenizers":
+        """From a parsed tokenizer.json."""
+        made = cls.__new__(cls)
+        made._tokenizer = _tokenizer(definition, special_tokens=special_tokens)
+        return made
+
+    def id_of(self, name: str) -> int | None:
+        """Id of a token."""
+        found: int | None = self._tokenizer.token_to_id(name)
+        return found
 
     def encode(
         self, data: NDArray[np.uint8], bounds: NDArray[np.int64]
@@ -145,16 +164,20 @@ class Tokenizers:
             ]
         )
 
-    def encode_with_offsets(
-        self, texts: list[str]
-    ) -> list[tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]]:
-        """Of each text: ids uint32[T], and int64[T] the characters at which each begins and ends."""
-        found = []
-        for text in texts:
-            encoding = self._tokenizer.encode(text, add_special_tokens=False)
-            places = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-            found.append((np.array(encoding.ids, np.uint32), places[:, 0], places[:, 1]))
-        return found
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of one text, and the characters at which each begins and ends, blanks included."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+
+def _tokenizer(definition: dict[str, Any], *, special_tokens: bool) -> Any:
+    """The library's tokeniser, without what cuts, fills up, adds tokens or moves offsets."""
+    from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
+
+    plain = {**definition, "truncation": None, "padding": None, "post_processor": None}
+    tokenizer = Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
+    tokenizer.encode_special_tokens = not special_tokens
+    return tokenizer
 
 
 def reference_engine(vocabulary: Vocabulary) -> Engine:
@@ -163,8 +186,8 @@ def reference_engine(vocabulary: Vocabulary) -> Engine:
 
 
 def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
-    """gigatoken, or the reference for a kind of tokenizer.json that gigatoken does not know (such as
-    WordPiece).
+    """gigatoken, or the reference for a tokenizer.json that gigatoken cannot read, or of which it gives other ids for
+    one of the probes: the same choice in every process.
 
     Raises:
         ValueError: a split pattern of one's own, which gigatoken does not know.
@@ -174,9 +197,28 @@ def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
             "tokenise.engine (gigatoken) knows only the named patterns; "
             "for a regular expression of your own set tokenise.engine to tiktoken"
         )
-    if vocabulary.tokenizer_json and json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE":
-        return Tokenizers(vocabulary)
-    return Gigatoken(vocabulary, cache_mb)
+    if not vocabulary.tokenizer_json:
+        return Gigatoken(vocabulary, cache_mb)
+    reference = Tokenizers(vocabulary)
+    if json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE":
+        return reference
+    try:
+        engine = Gigatoken(vocabulary, cache_mb)
+        same = _same_ids(engine, reference, probes_of(vocabulary.tokenizer_json))
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of its Rust side
+            raise
+        return reference
+    return engine if same else reference
+
+
+def _same_ids(one: Engine, other: Engine, texts: list[str]) -> bool:
+    """Whether two engines give the same ids for each text."""
+    encoded = [text.encode() for text in texts]
+    data = np.frombuffer(b"".join(encoded), np.uint8)
+    bounds = np.cumsum([0, *map(len, encoded)]).astype(np.int64)
+    (ids, offsets), (expected, places) = one.encode(data, bounds), other.encode(data, bounds)
+    return np.array_equal(offsets, places) and np.array_equal(ids, expected)
 
 
 def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
@@ -188,12 +230,7 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
         definition["added_tokens"] = [
             token for token in definition.get("added_tokens") or [] if not token.get("special")
         ]
-        try:
-            return load_hf_json(json.dumps(definition, ensure_ascii=False))
-        except RuntimeError as error:
-            raise ValueError(
-                f"tokenise.engine (gigatoken) cannot read {vocabulary.name}: {error}; set tokenise.engine to tiktoken"
-            ) from error
+        return load_hf_json(json.dumps(definition, ensure_ascii=False))
     if vocabulary.pattern is None:
         raise ValueError(f"{vocabulary.name}: gigatoken needs a rank file and a split pattern")
     descriptor, path = tempfile.mkstemp(suffix=".tiktoken")  # it reads rank files by path only

@@ -40,6 +40,22 @@ PATTERNS = {
 """Patterns by the names a config may use."""
 
 
+PLAIN_PATTERNS = {
+    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "cl100k": (
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s+\z|\s*[\r\n]|\s+(?!\S)|\s"
+    ),
+    "o200k": (
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    ),
+}
+"""The split patterns of this module without possessive repeats, which tokenizers' engine takes for
+something else. They split alike: what follows a possessive repeat there can never take a character back."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """A published encoding: which rank file, its hash, its pattern and its special tokens."""
@@ -125,3 +141,31 @@ def find_pattern(name_or_regex: str) -> Pattern:
             f"tokenise.pattern ({name_or_regex!r}) must be one of {', '.join(PATTERNS)}, or a regular expression"
         )
     return Pattern(name_or_regex, None)
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """See whether a regular expression of one's own can be used.
+
+    Raises:
+        ValueError: it is none to tiktoken, or it leaves characters out.
+    """
+    from tiktoken import Encoding  # noqa: PLC0415 - for such a pattern only
+
+    try:
+        bytes_only = {bytes([value]): value for value in range(256)}
+        encoding = Encoding("pattern", pat_str=pattern.regex, mergeable_ranks=bytes_only, special_tokens={})
+        read_back = encoding.decode(encoding.encode_ordinary(_PROBE))
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of its Rust side
+            raise
+        message = f"tokenise.pattern ({pattern.regex!r}) is no regular expression to tiktoken: {error}"
+        raise ValueError(message) from error
+    if read_back != _PROBE:
+        raise ValueError(
+            f"tokenise.pattern ({pattern.regex!r}) leaves characters out: of {_PROBE!r} it keeps {read_back!r}; every "
+            "character must be in some match, so end it with |\\s+|. or the like"
+        )
+
+
+_PROBE = "It's 12 words,\n\tnot  thirteen! \u00c9t\u00e9 \u4e2d\u6587 _\u00a0\U0001f600 "
+"""Letters, digits, marks and every kind of blank."""

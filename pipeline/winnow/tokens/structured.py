@@ -3,6 +3,7 @@
 Legend: N documents, T tokens.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,10 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.sources.structured.chat import ChatTemplateError, Rendered, chat_template, special_pattern
-from winnow.tokens.engines import Tokenizers
+from winnow.sources.structured.chat import Rendered, TemplateSettings, render, spelled_names
+from winnow.sources.structured.structure import conversation_of
+from winnow.sources.structured.template_environment import ChatTemplateError
+from winnow.tokens.conversations import encode_conversations
 from winnow.tokens.marks import with_marks
 from winnow.tokens.tokeniser import Checked, Mismatch, TokenisedTexts, Tokeniser
 
@@ -29,8 +32,12 @@ class MarkedTexts(NamedTuple):
     checked: Checked
     truncated: int
     """Pairs that were cut to fit a row."""
-    refused: int
-    """Conversations that the template took as they were read and refuses normalised: they have no ids."""
+    refused: dict[int, str]
+    """Conversations without ids, by row, and why: the template took them as they were read and refuses them normalised
+    or with their special tokens' names as ordinary text, or the vocabulary cannot keep such a name apart."""
+    spelled: Counter[str]
+    """What looks like a special token's name, was written by the template and is none of the vocabulary's: in how many
+    conversations."""
 
 
 class _Document(NamedTuple):
@@ -49,16 +56,19 @@ def encode_structured(
         texts: large_string[N], what plain documents say.
         structures: N, the JSON of :mod:`winnow.sources.structured.structure`, or None for a plain document.
         sources: N, the source of each document.
-        settings: ``templates`` (source -> template text, None for the built-in one), ``row_tokens`` (pairs are cut to
-            fit such a row), ``plain_mark`` (of plain documents' tokens).
+        settings: ``templates`` (source -> :class:`TemplateSettings` as JSON), ``row_tokens`` (pairs are cut to fit
+            such a row), ``plain_mark`` (of plain documents' tokens).
     """
     parsed: list[Any] = [None if structure is None else orjson.loads(structure) for structure in structures]
     documents: list[_Document | None] = [None] * len(parsed)
+    talks: list[Any] = [None if parts is None else conversation_of(parts) for parts in parsed]
     plain = [row for row, parts in enumerate(parsed) if parts is None]
-    chats = [row for row, parts in enumerate(parsed) if parts is not None and type(parts[0]) is dict]
-    pairs = [row for row, parts in enumerate(parsed) if parts is not None and type(parts[0]) is str]
+    chats = [row for row, talk in enumerate(talks) if talk is not None]
+    pairs = [row for row, parts in enumerate(parsed) if parts is not None and talks[row] is None]
     checks: list[tuple[Checked, list[int]]] = []
-    truncated = refused = 0
+    truncated = 0
+    refused: dict[int, str] = {}
+    spelled: Counter[str] = Counter()
 
     if plain:
         found, checked = _encode(tokeniser, texts.take(pa.array(plain)))
@@ -69,20 +79,13 @@ def encode_structured(
             mark = settings["plain_mark"]
             documents[row] = _Document(ids, np.full(len(ids), mark, np.uint8), mark)
     if chats:
-        special = special_pattern(list(tokeniser.vocabulary.special_tokens))
-        names = _names(tokeniser)
-        rendered = []
-        for row in chats:
-            try:
-                template = chat_template(settings["templates"][sources[row]])
-                rendered.append(template.render(parsed[row], special, names))
-            except ChatTemplateError:  # it was rendered when it was read, but normalisation changed a content
-                refused += 1
-                rendered.append(Rendered([], []))
-        encoded, checked, owners = _encode_rendered(tokeniser, rendered)
-        checks.append((checked, [chats[owner] for owner in owners]))
-        for row, (ids, marks) in zip(chats, encoded, strict=True):
-            answered = int(len(ids) > 0 and parsed[row][-1]["role"] == "assistant")
+        rendered, refused = _render(tokeniser, {row: talks[row] for row in chats}, sources, settings["templates"])
+        spelled = _spelled(tokeniser, rendered, texts, chats)
+        encoded = encode_conversations(tokeniser, rendered)
+        checks.append((encoded.checked, chats))
+        refused |= {chats[n]: "a special token's name in it cannot be kept apart" for n in sorted(encoded.refused)}
+        for row, (ids, marks) in zip(chats, encoded.ids, strict=True):
+            answered = int(len(ids) > 0 and talks[row]["messages"][-1]["role"] == "assistant")
             if len(ids) and ids[-1] == tokeniser.vocabulary.end_of_text:  # the rows add it
                 documents[row] = _Document(ids[:-1], marks[:-1], int(marks[-1]))
             else:
@@ -94,12 +97,43 @@ def encode_structured(
         for row, one, two in zip(pairs, found[::2], found[1::2], strict=True):
             documents[row], cut = _pair(one, two if parsed[row][1] else None, tokeniser, settings["row_tokens"])
             truncated += cut
-    return _joined([d for d in documents if d is not None], checks, truncated, refused)
+    encoded_texts, ends, checked = _joined([d for d in documents if d is not None], checks)
+    return MarkedTexts(encoded_texts, ends, checked, truncated, refused, spelled)
+
+
+def _render(
+    tokeniser: Tokeniser, talks: dict[int, Any], sources: list[str], templates: dict[str, Any]
+) -> tuple[list[Rendered], dict[int, str]]:
+    """Each conversation as text, in the order given; and those that are refused, with the reason."""
+    special, names = tuple(tokeniser.vocabulary.special_tokens), tokeniser.vocabulary.template_names
+    found: dict[int, Rendered] = {}
+    refused: dict[int, str] = {}
+    for source in sorted({sources[row] for row in talks}):
+        rows = [row for row in talks if sources[row] == source]
+        settings = TemplateSettings.model_validate(templates[source])
+        for row, one in zip(rows, render(settings, [talks[row] for row in rows], special, names), strict=True):
+            if isinstance(one, ChatTemplateError):
+                refused[row] = str(one)
+                found[row] = Rendered([], [], protected=False)
+            else:
+                found[row] = one
+    return [found[row] for row in talks], refused
+
+
+def _spelled(tokeniser: Tokeniser, rendered: list[Rendered], texts: pa.Array, chats: list[int]) -> Counter[str]:
+    special = frozenset(tokeniser.vocabulary.special_tokens)
+    counts: Counter[str] = Counter()
+    for row, one in zip(chats, rendered, strict=True):
+        names = spelled_names(one.text, special)
+        if names:
+            said = texts[row].as_py()
+            counts.update(name for name in names if name not in said)
+    return counts
 
 
 def _joined(
-    documents: list[_Document], checks: list[tuple[Checked, list[int]]], truncated: int, refused: int
-) -> MarkedTexts:
+    documents: list[_Document], checks: list[tuple[Checked, list[int]]]
+) -> tuple[TokenisedTexts, Marks, Checked]:
     ids = np.concatenate([_ids(None), *(document.ids for document in documents)])
     marks = np.concatenate([np.empty(0, np.uint8), *(document.marks for document in documents)])
     offsets = np.cumsum([0, *(len(document.ids) for document in documents)])
@@ -110,7 +144,7 @@ def _joined(
         sum(one.unchecked for one, _ in checks),
     )
     ends = np.array([document.end_mark for document in documents], np.uint8)
-    return MarkedTexts(TokenisedTexts(with_marks(ids, marks), offsets), ends, checked, truncated, refused)
+    return TokenisedTexts(with_marks(ids, marks), offsets), ends, checked
 
 
 def _ids(token: int | None) -> NDArray[np.uint32]:
@@ -121,14 +155,6 @@ def _encode(tokeniser: Tokeniser, texts: pa.Array) -> tuple[list[Ids], Checked]:
     """Ids of each text."""
     encoded, checked = tokeniser.encode_checked(texts)
     return np.split(encoded.ids, encoded.offsets[1:-1]) if len(texts) else [], checked
-
-
-def _names(tokeniser: Tokeniser) -> dict[str, str]:
-    """``bos_token`` and ``eos_token`` of the templates."""
-    vocabulary = tokeniser.vocabulary
-    by_id = {number: name for name, number in vocabulary.special_tokens.items()}
-    first = "" if vocabulary.first_token is None else by_id[vocabulary.first_token]
-    return {"bos_token": first, "eos_token": by_id.get(vocabulary.end_of_text, "")}
 
 
 def longest_first(first: int, second: int, room: int) -> tuple[int, int]:
@@ -166,60 +192,3 @@ def _pair(one: Ids, two: Ids | None, tokeniser: Tokeniser, row_tokens: int) -> t
     marks = np.zeros(len(ids), np.uint8)
     marks[len(ids) - len(two) :] = 1
     return _Document(ids, marks, 1), cut
-
-
-def _encode_rendered(
-    tokeniser: Tokeniser, rendered: list[Rendered]
-) -> tuple[list[tuple[Ids, Marks]], Checked, list[int]]:
-    """Ids and marks of each conversation, what a check of its segments found, and whose segments these are."""
-    owners = [n for n, one in enumerate(rendered) for _, is_special in one.segments if not is_special]
-    texts = [text for one in rendered for text, is_special in one.segments if not is_special]
-    if tokeniser.vocabulary.tokenizer_json:
-        assert isinstance(tokeniser.reference, Tokenizers)
-        parts, checked = tokeniser.reference.encode_with_offsets(texts), Checked(0)
-    else:
-        found, checked = _encode(tokeniser, pa.array(texts, pa.large_string()))
-        parts = [_byte_places(ids, tokeniser) for ids in found]
-    special = tokeniser.vocabulary.special_tokens
-    encoded, at = [], 0
-    for one in rendered:
-        ids, begins, ends, place = [_ids(None)], [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-        bytewise = not tokeniser.vocabulary.tokenizer_json
-        for text, is_special in one.segments:
-            length = len(text.encode()) if bytewise else len(text)
-            if is_special:
-                ids.append(_ids(special[text]))
-                begins.append(np.array([place]))
-                ends.append(np.array([place + length]))
-            else:
-                some, begin, end = parts[at]
-                at += 1
-                ids.append(some)
-                begins.append(begin + place)
-                ends.append(end + place)
-            place += length
-        whole = "".join(text for text, _ in one.segments)
-        inside = _inside(whole, one.spans, bytewise=bytewise)
-        marks = (inside[np.concatenate(ends)] > inside[np.concatenate(begins)]).astype(np.uint8)
-        encoded.append((np.concatenate(ids), marks))
-    return encoded, checked, owners
-
-
-def _byte_places(ids: Ids, tokeniser: Tokeniser) -> tuple[Ids, NDArray[np.int64], NDArray[np.int64]]:
-    """Ids, and the bytes at which each begins and ends."""
-    table = tokeniser.vocabulary.token_lengths
-    ends = np.cumsum(table[ids], dtype=np.int64)
-    return ids, ends - table[ids], ends
-
-
-def _inside(text: str, spans: list[tuple[int, int]], *, bytewise: bool) -> NDArray[np.int64]:
-    """Characters (or bytes) inside a span before each place of the text: int64[length + 1]."""
-    change = np.zeros(len(text) + 1, np.int64)
-    for begin, end in spans:
-        change[begin] += 1
-        change[end] -= 1
-    inside = np.cumsum(change)[:-1] > 0
-    if bytewise:
-        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        inside = np.repeat(inside, 1 + (points > 0x7F) + (points > 0x7FF).astype(np.int64) + (points > 0xFFFF))
-    return np.concatenate([[0], np.cumsum(inside)])

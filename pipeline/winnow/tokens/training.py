@@ -10,24 +10,15 @@ al., "Language Models are Unsupervised Multitask Learners" (2019).
 import binascii
 import json
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
+from winnow.tokens.patterns import PLAIN_PATTERNS
+from winnow.tokens.tokenizer_json import byte_characters
+
 END_OF_TEXT = "<|endoftext|>"
-PLAIN_PATTERNS = {
-    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "cl100k": (
-        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-        r"|\s+\z|\s*[\r\n]|\s+(?!\S)|\s"
-    ),
-    "o200k": (
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    ),
-}
-"""The split patterns of :mod:`winnow.tokens.patterns` without possessive repeats, which tokenizers' engine takes for
-something else. They split alike: what follows a possessive repeat there can never take a character back."""
+_LONGEST_WORD = 256
+"""Characters. The trainer's time for one word grows with the square of its length, and a longer run without a blank is
+no word (a gene, base64, a rule of dashes): it counts as several."""
 SMALLEST_VOCABULARY = 256 + 1
 """Every byte and the end of text."""
 
@@ -51,15 +42,15 @@ def train_ranks(texts: Iterable[str], vocabulary_size: int, pattern: str) -> byt
     if vocabulary_size < SMALLEST_VOCABULARY:
         raise ValueError(f"a byte-level vocabulary has at least {SMALLEST_VOCABULARY} ids, not {vocabulary_size}")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _split(pattern)
+    tokenizer.pre_tokenizer = _split(pattern, longest=_LONGEST_WORD)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - 1,  # the end of text takes the last id
-        initial_alphabet=sorted(_characters().values()),
+        initial_alphabet=sorted(byte_characters().values()),
         special_tokens=[],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    byte_of = {character: value for value, character in _characters().items()}
+    byte_of = {character: value for value, character in byte_characters().items()}
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     tokens = [bytes(byte_of[character] for character in token) for token, _ in vocabulary]
     return b"".join(binascii.b2a_base64(token, newline=False) + b" %d\n" % rank for rank, token in enumerate(tokens))
@@ -73,7 +64,7 @@ def tokenizer_json(ranks: dict[bytes, int], pattern: str, end_of_text: str = END
     from tokenizers import AddedToken, Tokenizer, decoders, models  # noqa: PLC0415 - for this command only
 
     def name(token: bytes) -> str:
-        return "".join(_characters()[value] for value in token)
+        return "".join(byte_characters()[value] for value in token)
 
     merges = [
         (name(token[:cut]), name(token[cut:]))
@@ -95,20 +86,15 @@ def _ordered(parsed: dict[str, Any]) -> dict[str, Any]:
     return parsed | {"model": model | {"vocab": vocabulary}}
 
 
-def _split(pattern: str) -> Any:
+def _split(pattern: str, longest: int | None = None) -> Any:
+    """Split by a pattern; what is longer than ``longest`` characters after that is cut."""
     from tokenizers import Regex, pre_tokenizers  # noqa: PLC0415
 
+    cut = [pre_tokenizers.Split(Regex(rf"[\s\S]{{1,{longest}}}"), behavior="isolated")] if longest else []
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PLAIN_PATTERNS[pattern]), behavior="isolated"),
+            *cut,
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-
-
-@cache
-def _characters() -> dict[int, str]:
-    """The printable character that byte-level vocabularies write for each byte (GPT-2's table)."""
-    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [value for value in range(256) if value not in shown]
-    return {value: chr(value) for value in shown} | {value: chr(256 + n) for n, value in enumerate(hidden)}

@@ -4,16 +4,12 @@ Four kinds of source: a tiktoken encoding by name, a ``.tiktoken`` rank file, a 
 (WordPiece).
 """
 
-import binascii
-import gzip
 import hashlib
-import json
-import os
-import tempfile
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.tokens.config import TokeniserConfig
-from winnow.tokens.patterns import ENCODINGS, Pattern, find_pattern
+from winnow.tokens.patterns import ENCODINGS, Pattern, check_pattern, find_pattern
+from winnow.tokens.rank_files import parse_ranks, published_ranks
+from winnow.tokens.tokenizer_json import (
+    MOST_IDS,
+    read_tokenizer_json,
+    special_tokens_reach_out,
+    splits_by_known_pattern,
+    tokenizer_of,
+    with_special_tokens,
+)
 from winnow.tokens.wordpiece import FIRST, LAST, PADDING, SPECIAL_TOKENS, is_lowercase, read_wordpiece, wordpiece_json
 
-_RANK_URL = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _END_OF_TEXT_NAMES = (
     "<|endoftext|>",
     "<|end_of_text|>",
@@ -34,6 +38,15 @@ _END_OF_TEXT_NAMES = (
     "[EOS]",
     "[SEP]",
 )
+_TEMPLATE_NAMES = {
+    "bos_token": ("<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>", "[BOS]", "[CLS]"),
+    "unk_token": ("<unk>", "[UNK]"),
+    "pad_token": ("<pad>", "[PAD]", "<|pad|>"),
+    "sep_token": ("[SEP]",),
+    "cls_token": ("[CLS]",),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+"""Variables of chat templates, and names of tokens that they usually stand for."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,33 @@ class Vocabulary:
     padding: int | None = None
     """Id of the token that fills rows up; None where it is the end of text."""
 
+    file_begin: tuple[int, ...] = ()
+    """Tokens that the post-processor of a ``tokenizer.json`` puts before a text ..."""
+    file_end: tuple[int, ...] = ()
+    """... and behind it."""
+    notes: tuple[str, ...] = ()
+    """What was changed to read the file, or is not as the file would have it."""
+
+    def __hash__(self) -> int:
+        return hash((self.sha256, self.size, self.end_of_text, *self.special_tokens))
+
+    def name_of(self, token: int | None) -> str:
+        """Name of a special token; "" for none."""
+        return next((name for name, number in self.special_tokens.items() if number == token), "")
+
+    @property
+    def template_names(self) -> dict[str, str]:
+        """``bos_token``, ``eos_token`` and the other special tokens that chat templates read, where they are known."""
+        begin = self.name_of(self.first_token)
+        if not begin and self.first_token is None and self.file_begin:
+            begin = self.name_of(self.file_begin[0])
+        names = {
+            kind: next((name for name in known if name in self.special_tokens), "")
+            for kind, known in _TEMPLATE_NAMES.items()
+        }
+        names |= {"bos_token": begin or names["bos_token"], "eos_token": self.name_of(self.end_of_text)}
+        return {kind: name for kind, name in names.items() if name or kind in ("bos_token", "eos_token")}
+
     @property
     def padding_id(self) -> int:
         """What fills rows up."""
@@ -78,7 +118,7 @@ class Vocabulary:
     @cached_property
     def ranks(self) -> dict[bytes, int]:
         """Token bytes -> id, without special tokens (rank files only)."""
-        return _parse_ranks(self.rank_file, self.name)
+        return parse_ranks(self.rank_file, self.name)
 
     @cached_property
     def token_bytes(self) -> list[bytes]:
@@ -92,14 +132,31 @@ class Vocabulary:
 
     @cached_property
     def token_lengths(self) -> NDArray[np.int64]:
-        """int64[size], bytes of every id (rank files only)."""
+        """int64[size], bytes of every id (rank files, and a tokenizer.json with a known pattern)."""
+        if self.tokenizer_json:
+            lengths = np.zeros(self.size, np.int64)
+            for token, number in self._json_tokenizer.get_vocab(with_added_tokens=True).items():
+                lengths[number] = len(token)  # one character a byte
+            for token, number in self.special_tokens.items():
+                lengths[number] = len(token.encode())
+            return lengths
         return np.array([len(token) for token in self.token_bytes], np.int64)
 
     @cached_property
-    def _json_tokenizer(self) -> Any:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
+    def has_known_pattern(self) -> bool:
+        """Whether text is split by one of the named patterns, for which cuts are known (see cuts.py)."""
+        if self.tokenizer_json:
+            return splits_by_known_pattern(self.tokenizer_json)
+        return self.pattern is not None and self.pattern.gigatoken is not None
 
-        return Tokenizer.from_str(self.tokenizer_json.decode())
+    @cached_property
+    def _json_tokenizer(self) -> Any:
+        return tokenizer_of(self.tokenizer_json)
+
+    @cached_property
+    def keeps_special_tokens_apart(self) -> bool:
+        """Whether the ids of a text are those of its pieces between special tokens: nothing looks across one."""
+        return not self.tokenizer_json or (self.has_known_pattern and not special_tokens_reach_out(self.tokenizer_json))
 
     def decode(self, ids: Any) -> bytes:
         """The bytes that ids stand for. ids: a sequence or uint16/uint32[T]. A ``tokenizer.json`` decodes
@@ -122,6 +179,11 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
     vocabulary = _with_added(_load(config), config.added_tokens)
     if config.lowercase is not None and vocabulary.padding is None:
         raise ValueError("tokenise.lowercase is for a vocab.txt; for any other kind set measure.normalise.lowercase")
+    if config.engine == "gigatoken" and vocabulary.pattern is not None and vocabulary.pattern.gigatoken is None:
+        raise ValueError(
+            "tokenise.engine (gigatoken) knows only the named patterns; "
+            "for a regular expression of your own set tokenise.engine to tiktoken"
+        )
     if config.first_token is None:
         return vocabulary
     if config.first_token == "":
@@ -134,29 +196,51 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
     return replace(vocabulary, first_token=vocabulary.special_tokens[config.first_token])
 
 
-def _with_added(vocabulary: Vocabulary, names: tuple[str, ...]) -> Vocabulary:
-    """The vocabulary with more special tokens, each with the next free id."""
-    new = [name for name in dict.fromkeys(names) if name not in vocabulary.special_tokens]
-    if not new:
-        return vocabulary
-    if any(len(name) < 2 for name in new):
+AddedTokens = tuple[str, ...] | Mapping[str, int | None]
+"""Names, or names with their ids (None: the next free one)."""
+
+
+def _wanted_ids(vocabulary: Vocabulary, added: AddedTokens) -> dict[str, int]:
+    """Ids of special tokens that the vocabulary has not got: those that are given, else the next free ones."""
+    if any(len(name) < 2 for name in added):
         raise ValueError("tokenise.added_tokens: each name must have two characters at least")
+    given: Mapping[str, int | None] = added if isinstance(added, Mapping) else dict.fromkeys(added)
+    special = vocabulary.special_tokens
+    taken = {number: name for name, number in special.items()}
+    ordinary = set(vocabulary.ranks.values()) if vocabulary.rank_file else set()
+    for name, number in given.items():
+        if number is None:
+            continue
+        where = f"{vocabulary.name}: tokenise.added_tokens gives {name} the id {number}"
+        if not 0 <= number < MOST_IDS:
+            raise ValueError(f"{where}; ids must be from 0 to {MOST_IDS - 1:,}")
+        if special.get(name, number) != number:
+            raise ValueError(f"{where}, but the vocabulary gives it {special[name]}; leave it out, or give that one")
+        if taken.get(number, name) != name or number in ordinary:
+            raise ValueError(f"{where}, which {taken.get(number) or 'an ordinary token'} has; give a free id")
+        taken[number] = name
+    found = {name: number for name, number in given.items() if number is not None and name not in special}
+    free = max([vocabulary.size, *(number + 1 for number in found.values())])
+    new = [name for name, number in given.items() if number is None and name not in special]
+    return found | {name: free + place for place, name in enumerate(new)}
+
+
+def _with_added(vocabulary: Vocabulary, added: AddedTokens) -> Vocabulary:
+    """The vocabulary with more special tokens."""
+    ids = _wanted_ids(vocabulary, added)
+    if not ids:
+        return vocabulary
     definition = vocabulary.tokenizer_json
     if definition:
-        parsed = json.loads(definition)
-        known = vocabulary._json_tokenizer.get_vocab(with_added_tokens=True)
-        ids = {}
-        size = vocabulary.size
-        for name in new:  # an ordinary token of that name becomes a special one
-            ids[name] = known.get(name, size)
-            size = max(size, ids[name] + 1)
-        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-        kept = [token for token in parsed.get("added_tokens") or [] if token["content"] not in ids]
-        added = [{"id": number, "content": name, **flags} for name, number in ids.items()]
-        parsed["added_tokens"] = sorted(kept + added, key=lambda token: token["id"])
-        definition = json.dumps(parsed, ensure_ascii=False).encode()
-    else:
-        ids = {name: vocabulary.size + number for number, name in enumerate(new)}
+        wanted = dict(sorted(ids.items(), key=lambda entry: entry[1]))
+        definition, ids = with_special_tokens(definition, wanted)
+        given = added if isinstance(added, Mapping) else {}
+        for name, number in ids.items():
+            if given.get(name, number) not in (number, None):
+                raise ValueError(
+                    f"{vocabulary.name}: tokenise.added_tokens gives {name} the id {given[name]}, and a tokenizer.json "
+                    f"numbers added tokens without gaps: it would be {number}; give that, or name those before it"
+                )
     return replace(
         vocabulary,
         size=max(vocabulary.size, *(number + 1 for number in ids.values())),
@@ -170,12 +254,12 @@ def _load(config: TokeniserConfig) -> Vocabulary:
     if encoding in ENCODINGS:
         if config.pattern is not None:
             raise ValueError(f"tokenise.pattern must be left out for the encoding {encoding}, which has its own")
-        return _named(encoding, _published_ranks(encoding), config.end_of_text)
+        return _named(encoding, published_ranks(encoding), config.end_of_text)
     path = Path(encoding)
-    if path.suffix not in (".tiktoken", ".json", ".txt"):
+    if path.suffix not in (".tiktoken", ".json", ".txt") or path.is_dir():
         raise ValueError(
             f"tokenise.encoding ({encoding!r}) must be one of {', '.join(ENCODINGS)}, "
-            "or the path of a .tiktoken file, of a tokenizer.json or of a vocab.txt"
+            f"or the path of a .tiktoken file, of a tokenizer.json or of a vocab.txt{_advice(path)}"
         )
     if not path.is_file():
         raise FileNotFoundError(f"tokenise.encoding ({encoding}): there is no such file")
@@ -189,46 +273,28 @@ def _load(config: TokeniserConfig) -> Vocabulary:
     return _from_rank_file(path, content, config)
 
 
-def _published_ranks(encoding: str) -> bytes:
-    """The rank file of a named encoding, its hash checked."""
-    known = ENCODINGS[encoding]
-    content = None
-    package = find_spec("bpe_openai")
-    if package is not None and package.submodule_search_locations:
-        packed = Path(package.submodule_search_locations[0]) / "data" / f"{known.ranks}.tiktoken.gz"
-        if packed.is_file():
-            content, found = gzip.decompress(packed.read_bytes()), packed
-    if content is None:
-        url = _RANK_URL.format(known.ranks)
-        found = _tiktoken_cache() / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
-        if not found.is_file():
-            raise FileNotFoundError(
-                f"the ranks of {encoding} ({known.ranks}.tiktoken) are neither in the package bpe-openai nor "
-                f"in tiktoken's cache ({found}), and nothing is downloaded; give a .tiktoken file's path "
-                "as tokenise.encoding, or set TIKTOKEN_CACHE_DIR to a filled cache"
-            )
-        content = found.read_bytes()
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != known.sha256:
-        raise ValueError(
-            f"{found}: sha256 is {actual}, {known.sha256} was published for {known.ranks}.tiktoken; replace the file"
+def _advice(path: Path) -> str:
+    """How what was named becomes one of these files; "" where nothing is known."""
+    save = 'transformers.AutoTokenizer.from_pretrained("FOLDER").save_pretrained("OUT")'
+    if path.suffix in (".model", ".spm", ".vocab"):
+        return f". A SentencePiece model is converted by {save}, then name OUT/tokenizer.json"
+    if (path / "tokenizer.json").is_file():
+        return f". In this folder, name {path / 'tokenizer.json'}"
+    if path.is_dir():
+        return f". The folder holds no tokenizer.json; where it holds another kind of tokeniser, {save} writes one"
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) and not path.exists():
+        return (
+            f". If {path} is a model on the Hugging Face hub: nothing is downloaded in a run; "
+            f"`hf download {path} tokenizer.json --local-dir DIR`, then name DIR/tokenizer.json"
         )
-    return content
-
-
-def _tiktoken_cache() -> Path:
-    """The folder where tiktoken keeps what it downloaded (source: tiktoken/load.py)."""
-    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
-        if os.environ.get(variable):
-            return Path(os.environ[variable])
-    return Path(tempfile.gettempdir()) / "data-gym-cache"
+    return ""
 
 
 def _named(encoding: str, content: bytes, end_of_text: str | None) -> Vocabulary:
     known = ENCODINGS[encoding]
     largest = max(known.special_tokens.values())
     if len(known.special_tokens) == 1:  # p50k_base has ordinary ids above its only special one
-        largest = max(largest, *_parse_ranks(content, encoding).values())
+        largest = max(largest, *parse_ranks(content, encoding).values())
     return Vocabulary(
         name=encoding,
         sha256=known.sha256,
@@ -257,40 +323,45 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
             "content; set tokenise.pattern (gpt2, cl100k, o200k or a regular expression)"
         )
     pattern = find_pattern(config.pattern)
-    ranks = _parse_ranks(content, str(path))
-    # Such a file has no special tokens, so the one that ends a document takes the first free id.
+    ranks = parse_ranks(content, str(path))
+    if pattern.gigatoken is None:
+        check_pattern(pattern)
+    # Such a file has no special tokens, so the one that ends a document takes the first free id, unless it is given.
     first_free = max(ranks.values()) + 1
     name = config.end_of_text or _END_OF_TEXT_NAMES[0]
+    special = {name: first_free}
+    if isinstance(config.added_tokens, Mapping):
+        given = config.added_tokens.get(name)
+        taken = set(config.added_tokens.values())
+        special = {name: given if given is not None else next(n for n in count(first_free) if n not in taken)}
+    elif name in config.added_tokens:
+        special = {token: first_free + place for place, token in enumerate(dict.fromkeys(config.added_tokens))}
     return Vocabulary(
         name=path.stem,
         sha256=sha256,
-        size=first_free + 1,
-        end_of_text=first_free,
-        special_tokens={name: first_free},
+        size=max(first_free, *(number + 1 for number in special.values())),
+        end_of_text=special[name],
+        special_tokens=special,
         pattern=pattern,
         rank_file=content,
     )
 
 
 def _from_tokenizer_json(path: Path, content: bytes, end_of_text: str | None) -> Vocabulary:
-    from tokenizers import Tokenizer  # noqa: PLC0415 - for this kind of vocabulary only
-
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-        added = json.loads(content).get("added_tokens") or []
-    except Exception as error:
-        raise ValueError(f"{path} must be a tokenizer.json of Hugging Face tokenizers: {error}") from error
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    special = {str(token["content"]): int(token["id"]) for token in added if token.get("special")}
-    if end_of_text in vocabulary:  # any token may end a document when it is named
-        special = special | {end_of_text: vocabulary[end_of_text]}
+    read = read_tokenizer_json(content, str(path))
+    special = read.special_tokens
+    if end_of_text in read.ids:  # any token may end a document when it is named
+        special = special | {end_of_text: read.ids[end_of_text]}
     return Vocabulary(
         name=path.stem,
         sha256=hashlib.sha256(content).hexdigest(),
-        size=max(vocabulary.values()) + 1,
+        size=max(read.ids.values(), default=0) + 1,
         end_of_text=_special(special, end_of_text, str(path)),
         special_tokens=special,
-        tokenizer_json=content,
+        tokenizer_json=read.definition,
+        file_begin=read.begin,
+        file_end=read.end,
+        notes=read.notes,
     )
 
 
@@ -321,18 +392,3 @@ def _special(special_tokens: Mapping[str, int], wanted: str | None, source: str)
     known = ", ".join(list(special_tokens)[:20]) or "none"
     asked = f"tokenise.end_of_text ({wanted}) is not" if wanted is not None else f"none of {', '.join(names)} is"
     raise ValueError(f"{source}: {asked} among its special tokens ({known}); set tokenise.end_of_text to one of them")
-
-
-def _parse_ranks(content: bytes, source: str) -> dict[bytes, int]:
-    """Lines of ``base64(token) rank``."""
-    try:
-        words = content.split()
-        ranks = dict(zip(map(binascii.a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
-    except (ValueError, binascii.Error) as error:
-        raise ValueError(f"{source} must hold lines of 'base64 rank' (a .tiktoken file): {error}") from error
-    missing = [value for value in range(256) if bytes([value]) not in ranks]
-    if missing:
-        raise ValueError(
-            f"{source}: {len(missing)} single bytes have no rank (first: {missing[0]}); not every text could be encoded"
-        )
-    return ranks

@@ -1,16 +1,16 @@
 """Records that are more than a text: conversations, prompts with responses, pairs.
 
 The parts that hold text are joined by blank lines to what every stage measures; the structure itself travels beside
-it as JSON: ``[{"role": ..., "content": ...}, ...]``, or ``[first, second]`` for a pair.
+it as JSON: ``[{"role": ..., "content": ...}, ...]``, with every other key of a message (of a conversation with tools:
+``{"messages": [...], "tools": [...]}``), or ``[first, second]`` for a pair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.chat import ChatTemplateError, chat_template
 from winnow.sources.structured.shapes import as_message
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -31,12 +31,13 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
     fields = source.structure_fields
 
     def read_messages(values: list[Any]) -> tuple[str, str]:
-        return _conversation(_messages(values[0], fields[0]), source.chat_template)
+        tools = _tools(values[1], fields[1]) if source.tools else None
+        return _conversation(_messages(values[0], fields[0]), tools)
 
     def read_prompt(values: list[Any]) -> tuple[str, str]:
         prompt, response = _prompt(values[:-1], fields), _string(values[-1], fields[-1])
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return _conversation(messages, source.chat_template)
+        return _conversation(messages, None)
 
     def read_pair(values: list[Any]) -> tuple[str, str]:
         pair = [_string(value, name) for value, name in zip(values, fields, strict=True)]
@@ -46,28 +47,73 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
 
 
 def contents_of(structure: str) -> list[str]:
-    """The texts in a structure."""
-    return [part if type(part) is str else part["content"] for part in orjson.loads(structure)]
+    """The texts in a structure: of each message every value but its role, what is no string as JSON."""
+    parts = messages_of(orjson.loads(structure))
+    return [text for part in parts for text, _ in ([(part, None)] if type(part) is str else _values(part))]
 
 
 def with_contents(structure: str, contents: list[str]) -> str:
-    """The structure with other texts."""
-    parts = orjson.loads(structure)
-    changed = [
-        new if type(part) is str else {**part, "content": new} for part, new in zip(parts, contents, strict=True)
-    ]
-    return orjson.dumps(changed).decode()
+    """The structure with other texts in place of its strings; what is no string stays as it is."""
+    whole = orjson.loads(structure)
+    new = iter(contents)
+    changed: list[Any] = []
+    for part in messages_of(whole):
+        if type(part) is str:
+            changed.append(next(new))
+            continue
+        texts = [(key, next(new)) for _, key in _values(part)]
+        changed.append({**part, **{key: text for key, text in texts if type(part[key]) is str}})
+    return orjson.dumps({**whole, "messages": changed} if type(whole) is dict else changed).decode()
 
 
-def _conversation(messages: list[dict[str, str]], template: str | None) -> tuple[str, str]:
+def messages_of(structure: Any) -> list[Any]:
+    """The messages of a parsed conversation, or the two texts of a pair."""
+    found: list[Any] = structure["messages"] if type(structure) is dict else structure
+    return found
+
+
+def conversation_of(structure: Any) -> dict[str, Any] | None:
+    """What a template is given of a parsed structure; None for a pair."""
+    messages = messages_of(structure)
+    if type(messages[0]) is str:
+        return None
+    return {"messages": messages, "tools": structure["tools"] if type(structure) is dict else None}
+
+
+def _values(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in message.items():
+        if key != "role":
+            yield value if type(value) is str else _as_json(value), key
+
+
+def _conversation(messages: list[dict[str, Any]], tools: list[Any] | None) -> tuple[str, str]:
+    structure = messages if tools is None else {"messages": messages, "tools": tools}
+    texts = [text for message in messages for text, _ in _values(message)]
+    return JOINT.join(texts), _as_json(structure)
+
+
+def _as_json(value: Any) -> str:
     try:
-        chat_template(template).render(messages)
-    except ChatTemplateError as error:
-        raise StructureError(f"template error: {error}") from error
-    return JOINT.join(message["content"] for message in messages), orjson.dumps(messages).decode()
+        return orjson.dumps(value).decode()
+    except TypeError as error:  # of Parquet: bytes, decimals ...
+        raise StructureError("wrong structure: a message holds a value that JSON cannot say") from error
 
 
-def _messages(value: Any, field: str) -> list[dict[str, str]]:
+def _tools(value: Any, field: str) -> list[Any] | None:
+    """The tools that a conversation may call: a list, or its JSON as text."""
+    if value is MISSING or value is None or value == "":
+        return None
+    if type(value) is str:
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise StructureError(f"wrong tools: field {field!r} is a string that is no JSON") from error
+    if type(value) is not list:
+        raise StructureError(f"wrong tools: field {field!r} must be a list, or its JSON text")
+    return value or None
+
+
+def _messages(value: Any, field: str) -> list[dict[str, Any]]:
     if value is MISSING or value is None:
         raise StructureError(f"missing messages: field {field!r} is {'null' if value is None else 'not there'}")
     if type(value) is not list or not value:
@@ -76,14 +122,14 @@ def _messages(value: Any, field: str) -> list[dict[str, str]]:
     for number, given in enumerate(value):
         if type(given) is not dict:
             raise StructureError(f"wrong structure: message {number} is no object with role and content")
-        message = as_message(given)
+        message = {key: part for key, part in as_message(given).items() if part is not None}
         role, content = message.get("role"), message.get("content")
         if role not in ROLES:
             raise StructureError(f"unknown role: message {number} has none of the roles {', '.join(ROLES)}")
-        if type(content) is not str:
+        if type(content) is not str and not (content is None and len(message) > 1):  # a call of a tool says nothing
             what = "has parts that are no text" if type(content) is list else "is not a string"
             raise StructureError(f"wrong structure: the content of message {number} {what}")
-        messages.append({"role": role, "content": content})
+        messages.append(message)
     return messages
 
 

@@ -35,7 +35,11 @@ def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | No
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
         "structured": structured,
     }
-    return Stage("tokenise", 1, settings, run, config.model_dump(include={*how, "encoding"}))
+    return Stage("tokenise", 2, settings, run, config.model_dump(include={*how, "encoding"}))
+
+
+_MOST_LISTED = 8
+"""Of one kind, in one record."""
 
 
 @cache
@@ -50,6 +54,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
         tokeniser = _tokeniser(orjson.dumps(config))
     survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
+    workspace.metadata["engine"] = tokeniser.engine
     structured = workspace.settings["structured"]
     ids_type = pa.from_numpy_dtype(np.dtype(np.uint32 if structured else tokeniser.vocabulary.dtype))
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
@@ -64,7 +69,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     marked = _encode_structured(tokeniser, batch, structured)
                     encoded, checked, more = marked.encoded, marked.checked, {"end_mark": marked.end_marks}
                     workspace.count("truncated_pairs", marked.truncated)
-                    workspace.count("refused_conversations", marked.refused)
+                    _note_conversations(workspace, marked, docs)
                 else:
                     encoded, checked = tokeniser.encode_checked(texts)
                     encoded, more = with_first_token(encoded, tokeniser.vocabulary.first_token), {}
@@ -77,11 +82,22 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count("checked", checked.documents)
             workspace.count("mismatches", len(checked.mismatches))
             workspace.count("lossy", checked.lossy)
+            workspace.count("unchecked", checked.unchecked)
             for mismatch in checked.mismatches:
                 number = int(docs[mismatch.row])
                 workspace.metadata.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
     workspace.store.drop_page_cache(unit.inputs["documents"]["path"])
+
+
+def _note_conversations(workspace: Workspace, marked: MarkedTexts, docs: NDArray[np.uint64]) -> None:
+    """Count what the templates refused and what they spelled, with the first few documents."""
+    workspace.count("refused_conversations", len(marked.refused))
+    listed = workspace.metadata.setdefault("refused", [])
+    listed += [{"doc": int(docs[row]), "reason": reason} for row, reason in sorted(marked.refused.items())]
+    del listed[_MOST_LISTED:]
+    for name, conversations in sorted(marked.spelled.items())[:_MOST_LISTED]:
+        workspace.count(f"spelled/{name}", conversations)
 
 
 def _process(tokeniser: Tokeniser, structured: Json | None, batch: pa.RecordBatch) -> None:
