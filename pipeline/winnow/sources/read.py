@@ -14,8 +14,8 @@ from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
 from winnow.sources.source import AUTO, SourceConfig
 from winnow.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
-from winnow.sources.web.records import text_of_html
 from winnow.sources.structured.refused import without_refused
+from winnow.sources.web.records import text_of_html
 
 
 def format_of(path: str, config: SourceConfig) -> str:
