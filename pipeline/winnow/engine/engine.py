@@ -77,6 +77,8 @@ class Engine:
     """Whether this process was asked to stop."""
     attempt: Attempt | None = None
     """Where it is told how far this attempt has come."""
+    surroundings: Json = field(default_factory=dict)
+    """What documents are met with: machine, versions, models. Where it changes, quarantined ones are tried again."""
     avoided: set[str] = field(default_factory=set)
     """Nodes whose disks refused something."""
 
@@ -125,7 +127,7 @@ class Engine:
             for round_number in range(self.compute.attempts):
                 failures = {}
                 suspicious = 0 < round_number == self.compute.attempts - 1 or self._died_before()
-                doing = replace(stage, isolate=True) if suspicious else stage
+                doing = replace(stage, isolate=self.surroundings) if suspicious else stage
                 for result in self._execute(doing, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result

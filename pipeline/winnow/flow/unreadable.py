@@ -50,9 +50,11 @@ def check_unreadable(run: RunRecords) -> None:
     for part, whole, what in ((bad, records, "records"), (unread, size, "input bytes")):
         if whole and part / whole > limit:
             listed = "\n".join(f"  {line}" for line in unreadable_summary(run))
+            fatal = run.total("measure", "unreadable_reason/fatal")
+            release = f"; `winnow release {run.config.run}` has quarantined documents tried again" if fatal else ""
             raise UnreadableShareError(
                 f"{part:,} of {whole:,} {what} ({part / whole:.2%}) cannot be read, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
                 f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {run.config.run}; "
-                "mend the input or raise the share, then run the same command: what was read stays"
+                f"mend the input or raise the share, then run the same command: what was read stays{release}"
             )

@@ -81,6 +81,10 @@ def inspect_model(folder: str) -> ModelFolder:
     transformer, pooling_folder = root, None
     if (root / "modules.json").exists():
         modules = _json(root / "modules.json")
+        if not isinstance(modules, list) or not all(
+            isinstance(m, dict) and {"type", "path"} <= set(m) for m in modules
+        ):
+            raise ModelFolderError(f"{root}/modules.json: expected a list of modules, each with type and path")
         for module in modules:
             kind = str(module["type"]).rpartition(".")[2]
             if kind not in _KNOWN_MODULES:
@@ -91,7 +95,7 @@ def inspect_model(folder: str) -> ModelFolder:
                 transformer = root / module["path"]
             elif kind == "Pooling":
                 pooling_folder = root / module["path"]
-    config = _json(transformer / "config.json")
+    config = _settings(transformer / "config.json")
     if "auto_map" in config:
         raise ModelFolderError(
             f"{transformer}/config.json: the model needs code of its own (auto_map), which is never run; "
@@ -100,19 +104,26 @@ def inspect_model(folder: str) -> ModelFolder:
     settings_files = [transformer / "config.json", transformer / "tokenizer.json"]
     if not (transformer / "tokenizer.json").exists():
         raise ModelFolderError(f"{transformer}: no tokenizer.json; save the model with its fast tokeniser")
+    load_tokeniser(transformer)
     pooling = "mean"
     if pooling_folder is not None:
         pooling = _pooling(pooling_folder / "config.json")
         settings_files.append(pooling_folder / "config.json")
     bert = transformer / "sentence_bert_config.json"
-    sentence = _json(bert) if bert.exists() else {}
+    sentence = _settings(bert) if bert.exists() else {}
     settings_files += [bert] if bert.exists() else []
     _refuse_prompts(root)
-    weights = _weights(transformer)
+    weights, tensors = _weights(transformer)
+    layers = config.get("num_hidden_layers", 1)
+    if type(layers) is not int or not 0 < layers <= tensors:
+        raise ModelFolderError(
+            f"{transformer}/config.json: num_hidden_layers is {layers!r:.40}, and its weights are {tensors:,} tensors; "
+            "copy the model again"
+        )
     return ModelFolder(
         folder,
         str(transformer),
-        int(config["hidden_size"]),
+        _dimensions(transformer, config),
         pooling,
         _max_tokens(transformer, config, sentence),
         bool(sentence.get("do_lower_case")),
@@ -129,8 +140,42 @@ def _json(path: Path) -> Any:
         raise ModelFolderError(f"{path}: damaged ({error}); copy the model again") from error
 
 
+def _settings(path: Path) -> dict[str, Any]:
+    values = _json(path)
+    if not isinstance(values, dict):
+        raise ModelFolderError(
+            f"{path}: expected settings by name, found {type(values).__name__}; copy the model again"
+        )
+    return values
+
+
+def load_tokeniser(transformer: Path) -> Any:
+    """The model's tokeniser.
+
+    Raises:
+        ModelFolderError: its file is damaged.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415 - only where a model is used
+
+    path = transformer / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise ModelFolderError(f"{path}: {error}; it is cut short or altered: copy the model again") from error
+
+
+def _dimensions(transformer: Path, config: dict[str, Any]) -> int:
+    size = config.get("hidden_size")
+    if type(size) is not int or size < 1:
+        raise ModelFolderError(
+            f"{transformer}/config.json: hidden_size is {size!r:.40}, expected the length of its vectors; use the "
+            "folder of an encoder"
+        )
+    return size
+
+
 def _pooling(path: Path) -> str:
-    config = _json(path)
+    config = _settings(path)
     mode = config.get("pooling_mode")
     modes = [mode] if isinstance(mode, str) else [name for name, flag in POOLINGS.items() if config.get(flag)]
     if len(modes) != 1 or modes[0] not in POOLINGS:
@@ -140,7 +185,7 @@ def _pooling(path: Path) -> str:
 
 def _refuse_prompts(root: Path) -> None:
     path = root / "config_sentence_transformers.json"
-    name = _json(path).get("default_prompt_name") if path.exists() else None
+    name = _settings(path).get("default_prompt_name") if path.exists() else None
     if name:
         raise ModelFolderError(f"{path}: the model puts a prompt ({name}) before every text, which is not supported")
 
@@ -153,14 +198,19 @@ def _max_tokens(transformer: Path, config: Any, sentence: Any) -> int:
         positions -= 2  # their positions begin behind the padding's
     limits.append(positions)
     tokeniser = transformer / "tokenizer_config.json"
-    limits.append(_json(tokeniser).get("model_max_length") if tokeniser.exists() else None)
+    limits.append(_settings(tokeniser).get("model_max_length") if tokeniser.exists() else None)
     return int(min([limit for limit in limits if limit and limit < 1 << 24] or [512]))
 
 
-def _weights(transformer: Path) -> list[Path]:
-    """The weight files, whole; a sharded model lists them in its index."""
+def _weights(transformer: Path) -> tuple[list[Path], int]:
+    """The weight files, whole, and how many tensors they hold; a sharded model lists them in its index."""
     index = transformer / "model.safetensors.index.json"
-    names = sorted(set(_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    names, tensors = ["model.safetensors"], 0
+    if index.exists():
+        listed = _settings(index).get("weight_map")
+        if not isinstance(listed, dict) or not listed:
+            raise ModelFolderError(f"{index}: no weight_map of names to files; copy the model again")
+        names = sorted(map(str, set(listed.values())))
     paths = [transformer / Path(name).name for name in names]
     for path in paths:
         if not path.exists():
@@ -171,12 +221,13 @@ def _weights(transformer: Path) -> list[Path]:
                     "convert them to safetensors (model.save_pretrained(folder)) where you trust them"
                 )
             raise ModelFolderError(f"{path}: missing; an encoder's folder holds its weights as safetensors")
-        _check_safetensors(path)
-    return [*paths, index] if index.exists() else paths
+        tensors += _check_safetensors(path)
+    return ([*paths, index] if index.exists() else paths), tensors
 
 
-def _check_safetensors(path: Path) -> None:
-    """Length and header of a safetensors file: 8 bytes of size, JSON, then exactly the bytes that it lists."""
+def _check_safetensors(path: Path) -> int:
+    """Length and header of a safetensors file (8 bytes of size, JSON, then exactly the bytes that it lists); its
+    tensors."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -192,6 +243,7 @@ def _check_safetensors(path: Path) -> None:
             f"{path}: {size:,} bytes, but its header lists {8 + length + end:,}; it was cut short or altered: copy the "
             "model again"
         )
+    return sum(name != "__metadata__" for name in header)
 
 
 def _sha256(path: Path) -> str:
