@@ -268,4 +268,12 @@ BREAKS = (
         "        elif again := None:",
         ("tests/operators/test_chain.py",),
     ),
+    Break(
+        "an autoscaler is asked for what Ray Data finds",
+        4,
+        "winnow.engine.executors.demand",
+        "send(self, wanted or request)",
+        "send(self, request)",
+        ("tests/engine/test_demand.py",),
+    ),
 )

@@ -266,8 +266,8 @@ class Engine:
         """Join or start Ray, once; how long it takes is told apart from the stages."""
         if self.start_seconds == 0:
             started = time.perf_counter()
-            connect_ray(self.compute.workers, self.compute.worker_memory_mb)
-            check_gpus(self.compute)
+            connect_ray(self.compute.workers, self.compute.worker_memory_mb, self.stop)
+            check_gpus(self.compute, self.stop)
             prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started
 

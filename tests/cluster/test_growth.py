@@ -1,0 +1,65 @@
+"""Clusters that grow while a stage runs: nodes that join late are used, an autoscaler is asked for what waits."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from tests.support.clusters import Cluster, cluster, end_family
+from tests.support.fault_runs import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def started(running: Cluster, units: int, seconds: float, **compute) -> subprocess.Popen[str]:
+    environment = running.environment | {"RAY_ADDRESS": f"{running.ip}:{running.port}"}
+    line = [sys.executable, "-m", "tests.support.sleepers", str(units), str(seconds), json.dumps(compute)]
+    log = (running.folder / "driver.log").open("w")
+    return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+
+
+def ended(running: Cluster, process: subprocess.Popen[str]) -> dict:
+    try:
+        told, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, said(running)
+        return json.loads(told.splitlines()[-1])
+    finally:
+        end_family(process)
+
+
+def said(running: Cluster) -> str:
+    return (running.folder / "driver.log").read_text()
+
+
+def test_a_node_that_joins_late_gets_units():
+    with cluster(1) as running:
+        process = started(running, 16, 2.0)
+        wait_for(lambda: "sleep: " in said(running) or process.poll() is not None or time.sleep(8) is None, process)
+        running.start_worker(2)
+        told = ended(running, process)
+    by_node = Counter(told["nodes"])
+    assert len(by_node) == 2
+    assert max(by_node.values()) < 16 * 2.0 / 2.0 * 0.75, by_node
+    assert told["seconds"] < 16 * 2.0 + 5, told
+
+
+def test_a_cluster_without_cores_says_so_and_waits_for_a_node():
+    with cluster(0) as running:
+        process = started(running, 2, 0.1)
+        wait_for(lambda: "no node of the cluster offers a CPU" in said(running), process, timeout_s=60)
+        running.start_worker(1)
+        told = ended(running, process)
+        assert len(set(told["nodes"])) == 1
+        assert "a node with a CPU has joined" in said(running)
+
+
+def test_an_autoscaler_is_asked_for_all_units_that_wait():
+    types = {"worker": {"resources": {"CPU": 1}, "max_workers": 3}}
+    with cluster(0, node_types=types) as running:
+        process = started(running, 12, 3.0)
+        told = ended(running, process)
+    assert len(Counter(told["nodes"])) == 3, told
+    assert told["seconds"] < 12 * 3.0, told
