@@ -64,6 +64,18 @@ def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage
     runs.holds(tmp_path)
 
 
+@pytest.mark.parametrize("stage", every_stage("tokenise"))
+def test_a_worker_frozen_before_its_first_unit_is_killed(runs, tmp_path, stage):
+    """It has said nothing yet of what it is at."""
+    runs = runs.having(stage)
+    fault = {"point": "group", "is": {"stage": stage}, "do": "freeze", "times": 1}
+    line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.1)
+    code, messages = ended(line, tmp_path / "marks", fault)
+    assert code == 0, messages
+    assert messages.count("has stood still for over 0.1 minutes without a unit; it is killed") == 1
+    runs.holds(tmp_path)
+
+
 @pytest.mark.parametrize("number", ["EIO", "ESTALE", "ENOSPC"])
 @pytest.mark.parametrize("stage", every_stage("bands"))
 def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):

@@ -28,6 +28,7 @@ from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit
 from winnow.engine.stopping import Stop
 from winnow.errors import QuarantineError, StorageError
+from winnow.fault_point import fault_point
 from winnow.storage.store import TEMPORARY_PREFIX, Store
 
 log = logging.getLogger("winnow")
@@ -254,6 +255,7 @@ class _RunBatch:
         import pyarrow as pa  # noqa: PLC0415
 
         pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
+        fault_point("group", stage=self.stage.name)
         outcomes = []
         store = self.store
         for encoded in batch.column("units").to_pylist()[0]:
