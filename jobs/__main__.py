@@ -59,6 +59,11 @@ def _options(
 
 def main() -> None:
     """Entry point of the installed command."""
+    import sys
+
+    from winnow.engine.executors.lost_ray import restart_with
+
+    restart_with(sys.orig_argv)
     app()
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from winnow.engine import metrics
 from winnow.engine.attempt import Attempt
 from winnow.engine.config import ComputeConfig
-from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers
+from winnow.engine.doing import say
+from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers, tell_start
+from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.executors.execute import Failure, run_inline, run_on_ray
 from winnow.engine.executors.gpu_pool import check_gpus
 from winnow.engine.progress import StageProgress
@@ -17,6 +19,7 @@ from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
 from winnow.errors import NotReadyError, StorageError, WinnowError
 from winnow.fault_point import fault_point
+from winnow.numeric.cache_folder import is_compiled
 from winnow.storage.store import Store
 
 log = logging.getLogger("winnow")
@@ -115,6 +118,8 @@ class Engine:
             raise NotReadyError(stage.name)
         if missing:
             fault_point("stage", stage=stage.name)
+            if not joins_cluster() and is_compiled(stage.name) is False:
+                say(f"{stage.name}: compiling kernels, once, about 45 s")
         if self.attempt is not None:
             if missing:
                 self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
@@ -266,6 +271,7 @@ class Engine:
         """Join or start Ray, once; how long it takes is told apart from the stages."""
         if self.start_seconds == 0:
             started = time.perf_counter()
+            tell_start(self.compute.workers)
             connect_ray(self.compute.workers, self.compute.worker_memory_mb, self.stop)
             check_gpus(self.compute, self.stop)
             prestart_workers(stage, self.compute.workers)

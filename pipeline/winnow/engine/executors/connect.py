@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any, Literal
 
+from winnow.engine.doing import say
 from winnow.engine.executors import private_ray
 from winnow.engine.executors.demand import await_nodes, joins_cluster, most_offered
 from winnow.engine.stage import Stage
@@ -34,6 +35,14 @@ def connect_ray(workers: Workers, worker_memory_mb: int, stop: Stop) -> None:
             f"compute.worker_memory_mb ({worker_memory_mb:,}) is more than any node offers to Ray "
             f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
         )
+
+
+def tell_start(workers: Workers) -> None:
+    """Say which Ray is waited for, where it is not there yet."""
+    if joins_cluster():
+        say(f"joining the Ray cluster at {os.environ['RAY_ADDRESS']}")
+    elif not private_ray.is_begun():
+        say(f"starting Ray on this machine, {private_ray.cores_of(workers)} cores")
 
 
 def _join_cluster(address: str) -> None:

@@ -23,6 +23,7 @@ from winnow.engine.config import ComputeConfig
 from winnow.engine.executors.connect import connect_ray, slots
 from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
 from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
+from winnow.engine.executors.lost_ray import watched
 from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit
@@ -191,7 +192,12 @@ def run_on_ray(
             label_selector=_elsewhere(avoid),
         )
     warned = not on_gpu
-    with _marked_when_asked(stop, store, marker), kill_stuck_workers(store, timeout), asked_for(demand):
+    with (
+        watched(),
+        _marked_when_asked(stop, store, marker),
+        kill_stuck_workers(store, timeout),
+        asked_for(demand),
+    ):
         for row in dataset.iter_rows():
             encoded = orjson.loads(row["outcome"])
             if encoded["kind"] == "stopped":
