@@ -1,11 +1,13 @@
 """Clusters that grow while a stage runs: nodes that join late are used, an autoscaler is asked for what waits."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
 
+import psutil
 import pytest
 
 from tests.support.clusters import Cluster, cluster, end_family
@@ -63,3 +65,26 @@ def test_an_autoscaler_is_asked_for_all_units_that_wait():
         told = ended(running, process)
     assert len(Counter(told["nodes"])) == 3, told
     assert told["seconds"] < 12 * 3.0, told
+
+
+def test_a_driver_whose_node_ends_says_that_the_command_goes_on():
+    with cluster(1) as running:
+        process = started(running, 8, 5.0)
+        wait_for(lambda: _at_work(running), process)
+        (raylet,) = [one for one in _family(running) if one.name() == "raylet"]
+        raylet.kill()
+        process.communicate(timeout=60)
+        assert process.returncode == 75, said(running)
+        assert "Ray's node on this machine has ended (its raylet was killed, or failed)" in said(running)
+
+
+def _family(running: Cluster) -> list[psutil.Process]:
+    return psutil.Process(running.nodes[0].pid).children(recursive=True)
+
+
+def _at_work(running: Cluster) -> bool:
+    for one in _family(running):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one, too
+            if "ray::MapBatches(" in " ".join(one.cmdline()):
+                return True
+    return False

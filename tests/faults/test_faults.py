@@ -267,6 +267,8 @@ def test_a_worker_killed_from_outside(runs, tmp_path):
     ("title", "times"),
     [
         ("ray::RuntimeEnvAgent", 1),
+        ("ray::DashboardAgent", 1),
+        pytest.param("/gcs/gcs_server", 1, marks=pytest.mark.longest),
         pytest.param("/raylet/raylet", 1, marks=pytest.mark.longest),
         ("/raylet/raylet", 2),
     ],
@@ -283,7 +285,7 @@ def test_the_ray_of_the_command_ends(runs, tmp_path, title, times):
         (one,) = [member for member in alive if title in member.cmdline()[0]]
         one.kill()
     _, messages = process.communicate(timeout=240)
-    assert "Ray on this machine has ended" in messages
+    assert "Ray's node on this machine has ended" in messages
     assert "the command begins again, once" in messages
     if times == 2:
         assert process.returncode == 75, messages

@@ -84,6 +84,8 @@ class Engine:
     """What documents are met with: machine, versions, models. Where it changes, quarantined ones are tried again."""
     avoided: set[str] = field(default_factory=set)
     """Nodes whose disks refused something."""
+    _ray_said: str = ""
+    """How Ray's last attempt ended, if it did not by itself."""
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -154,7 +156,8 @@ class Engine:
                         self.stop.asked.wait(STORAGE_WAIT_SECONDS * 4**round_number)
         if missing:
             self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
-            lost = [failures.get(u.number, Failure(u.number, DIED, "")) for u in missing]
+            died = f"{DIED}; Ray said {self._ray_said}" if self._ray_said else DIED
+            lost = [failures.get(u.number, Failure(u.number, died, "")) for u in missing]
             if self.attempt is not None:
                 self.attempt.end_stage([{"number": f.number, "message": f.message} for f in lost])
             raise StageFailedError(stage.name, lost, len(units))
@@ -245,6 +248,7 @@ class Engine:
                 stage, largest_first, self.store, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
             )
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
+            self._ray_said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             log.warning(
                 "%s: Ray ended this attempt: %s: %s",
                 stage.name,

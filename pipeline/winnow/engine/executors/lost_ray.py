@@ -11,14 +11,21 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from winnow.engine.executors.demand import joins_cluster
 from winnow.errors import RESUMABLE
 
 RESTARTED = "WINNOW_RAY_RESTARTED"
 """Set in a process that has begun again because its Ray had ended."""
-VITAL = ("raylet", "gcs_server")
-"""Processes of a node without which nothing goes on."""
+STARTED = ("gcs_server",)
+"""Processes beside a node's own without which nothing goes on; Ray waits for them for a minute."""
+AGENTS = {
+    "dashboard agent": (b"ray::DashboardAgent", b"/dashboard/agent.py"),
+    "runtime environment agent": (b"ray::RuntimeEnvAgent", b"/runtime_env/agent/main.py"),
+}
+"""Processes below a node's own, with which it ends a moment later."""
 
 _line: list[str] = []
 
@@ -30,7 +37,7 @@ def restart_with(line: list[str]) -> None:
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """While this lasts, the end of a Ray that this process started is noticed. On Linux; elsewhere nothing happens."""
+    """While this lasts, the end of this process's node of Ray is noticed. On Linux; elsewhere nothing happens."""
     vital = _vital_processes() if hasattr(os, "pidfd_open") else {}
     if not vital:
         yield
@@ -39,7 +46,7 @@ def watched() -> Iterator[None]:
 
     def watch() -> None:
         poll = select.poll()
-        handles = {os.pidfd_open(process): name for name, process in vital.items()}
+        handles = {os.pidfd_open(process): name for process, name in vital.items()}
         for handle in (over, *handles):
             poll.register(handle, select.POLLIN)
         ended = [handle for handle, _ in poll.poll()]
@@ -59,19 +66,40 @@ def watched() -> Iterator[None]:
         os.close(ending)
 
 
-def _vital_processes() -> dict[str, int]:
-    """Of the node that this process started; none where it has joined another."""
+def _vital_processes() -> dict[int, str]:
+    """By process: of the node that this process works on, and of a node that it started the control service, too."""
     from ray._private import worker  # noqa: PLC0415 - it is loaded
 
-    node = worker._global_node
-    found: Any = {} if node is None else getattr(node, "all_processes", {})
-    return {name: found[name][0].process.pid for name in VITAL if found.get(name)}
+    node: Any = worker._global_node
+    started = getattr(node, "all_processes", {})
+    found = {started[name][0].process.pid: name for name in STARTED if started.get(name)}
+    socket = f"--raylet_socket_name={getattr(node, 'raylet_socket_name', '')}".encode()
+    lines = dict(_command_lines())
+    raylets = {process for process, line in lines.items() if socket in line.split(b"\0")}
+    for process, line in lines.items():
+        name = next((name for name, marks in AGENTS.items() if any(mark in line for mark in marks)), None)
+        if name is not None and _parent(process) in raylets:
+            found[process] = name
+    return found | dict.fromkeys(raylets, "raylet")
+
+
+def _command_lines() -> Iterator[tuple[int, bytes]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield int(folder.name), (folder / "cmdline").read_bytes()
+
+
+def _parent(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _lost(name: str) -> None:
-    again = bool(_line) and RESTARTED not in os.environ
+    again = bool(_line) and RESTARTED not in os.environ and not joins_cluster()
     then = "the command begins again, once" if again else "the same command goes on"
-    os.write(2, f"winnow: Ray on this machine has ended (its {name} was killed, or failed); {then}\n".encode())
+    os.write(2, f"winnow: Ray's node on this machine has ended (its {name} was killed, or failed); {then}\n".encode())
     if again:
         os.environ[RESTARTED] = "1"
         os.execv(sys.executable, _line)  # noqa: S606 - the very command that runs
