@@ -11,6 +11,7 @@ from .init import init
 from .lines import lines
 from .near import near
 from .plan import plan
+from .release import release
 from .run import run
 from .schema import schema
 from .select import select
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, submit, status, summary, plan, why, lines, select, near, verify, init, schema):
+for command in (run, submit, status, summary, plan, why, lines, select, near, verify, release, init, schema):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")
@@ -58,6 +59,11 @@ def _options(
 
 def main() -> None:
     """Entry point of the installed command."""
+    import sys
+
+    from winnow.engine.executors.lost_ray import restart_with
+
+    restart_with(sys.orig_argv)
     app()
 
 

@@ -107,6 +107,7 @@ def log_to_stderr(log_format: Literal["text", "json"] = "text", run: str = "") -
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.WARNING if sys.stderr.isatty() and log_format == "text" else logging.INFO)
+    logging.getLogger("winnow.doing").setLevel(logging.INFO)  # on terminals, too: nothing else moves meanwhile
 
 
 class _JsonLines(logging.Formatter):

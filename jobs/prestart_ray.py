@@ -19,8 +19,10 @@ def start_ray_early(config: str, overrides: list[str]) -> None:
     with contextlib.suppress(Exception):
         cores = cores_needed(config, overrides)
         if cores:
+            from winnow.engine.doing import say
             from winnow.engine.executors.private_ray import begin_start
 
+            say(f"starting Ray on this machine, {cores} cores")
             begin_start(cores)
             import ray.data  # noqa: F401 - needed in any case, and Ray's processes take their time
 

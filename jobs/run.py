@@ -1,5 +1,6 @@
 """``winnow run``: do what is missing, and end with shards. Also ``python -m jobs.run`` for ``ray job submit``."""
 
+import contextlib
 import time
 from typing import Annotated, Literal
 
@@ -51,10 +52,16 @@ def run(
     started = time.perf_counter()
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
     stop = Stop()
-    with true_exit_codes(), stop.handle_signals():
+    with true_exit_codes(), stop.handle_signals(), contextlib.ExitStack() as telling:
+        log_to_stderr(log_format)
+        from winnow.engine.doing import doing, say, told_by_the_clock
+        from winnow.version import winnow_version
+
+        say(f"winnow {winnow_version()}: {config}")
+        telling.enter_context(told_by_the_clock())
+        telling.enter_context(doing("looking at the config, inputs, models and what is done already"))
         if not new_only and not if_changed:
             start_ray_early(config, settings)
-        log_to_stderr(log_format)
         from rich.console import Console
 
         from winnow.config.config import load_config
@@ -70,6 +77,7 @@ def run(
             context = add_new_inputs(loaded, name, stop, started)
         elif not (if_changed and is_unchanged(loaded)):
             context = run_pipeline(loaded, stop, started=started)
+        telling.close()
         if context is None:
             print(f"winnow: nothing is new for {loaded.run}; nothing was done")
         else:
@@ -85,4 +93,9 @@ def _refuse_name(name: str | None, new_only: bool) -> None:
 
 
 if __name__ == "__main__":
+    import sys
+
+    from winnow.engine.executors.lost_ray import restart_with
+
+    restart_with(sys.orig_argv)
     typer.run(run)

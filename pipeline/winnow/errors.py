@@ -8,7 +8,7 @@
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
       StageFailedError (engine.engine), ReaderError, SignatureError, BooksError, StorageError, ObjectStorageError,
-      QuarantineError, ShardError
+      QuarantineError, SurroundingsError, ShardError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """
@@ -110,6 +110,10 @@ class ObjectStorageError(WinnowError, ConnectionError):
 
 class QuarantineError(WinnowError, RuntimeError):
     """Documents were quarantined: this unit is to be planned again without them."""
+
+
+class SurroundingsError(WinnowError, RuntimeError):
+    """Work fails for a good document as well: the machine, a library or a model is at fault, and no document."""
 
 
 class ShardError(WinnowError):

@@ -5,6 +5,8 @@ kill or stop the process, or raise. Without the variable a call costs a comparis
 
 ``stage`` (driver; stage)
     before the missing units of a stage are run.
+``group`` (worker on Ray; stage)
+    before a worker begins with the units that it was given.
 ``unit`` (stage, number)
     before a unit's work begins.
 ``batch`` (stage, texts)

@@ -64,6 +64,18 @@ def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage
     runs.holds(tmp_path)
 
 
+@pytest.mark.parametrize("stage", every_stage("tokenise"))
+def test_a_worker_frozen_before_its_first_unit_is_killed(runs, tmp_path, stage):
+    """It has said nothing yet of what it is at."""
+    runs = runs.having(stage)
+    fault = {"point": "group", "is": {"stage": stage}, "do": "freeze", "times": 1}
+    line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.1)
+    code, messages = ended(line, tmp_path / "marks", fault)
+    assert code == 0, messages
+    assert messages.count("has stood still for over 0.1 minutes without a unit; it is killed") == 1
+    runs.holds(tmp_path)
+
+
 @pytest.mark.parametrize("number", ["EIO", "ESTALE", "ENOSPC"])
 @pytest.mark.parametrize("stage", every_stage("bands"))
 def test_storage_that_fails_for_a_while(runs, tmp_path, stage, number):
@@ -247,4 +259,39 @@ def test_a_worker_killed_from_outside(runs, tmp_path):
     workers[0].kill()
     _, messages = process.communicate(timeout=240)
     assert process.returncode == 0, messages
+    runs.holds(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("title", "times"),
+    [
+        ("ray::RuntimeEnvAgent", 1),
+        ("ray::DashboardAgent", 1),
+        pytest.param("/gcs/gcs_server", 1, marks=pytest.mark.longest),
+        pytest.param("/raylet/raylet", 1, marks=pytest.mark.longest),
+        ("/raylet/raylet", 2),
+    ],
+)
+def test_the_ray_of_the_command_ends(runs, tmp_path, title, times):
+    """With one of its agents, or by itself: the command begins again by itself, and the second time it says so."""
+    line = runs.line(tmp_path, "ray")
+    slow = {"point": "commit", "is": {"stage": "tokenise"}, "do": "sleep", "seconds": 4, "times": 2 * times}
+    process = started(line, tmp_path / "marks", slow)
+    for time_number in range(times):
+        wait_for(lambda least=2 * time_number: len(list((tmp_path / "marks").iterdir())) > least, process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        alive = [member for member in family if member.status() != psutil.STATUS_ZOMBIE]
+        (one,) = [member for member in alive if title in member.cmdline()[0]]
+        one.kill()
+    _, messages = process.communicate(timeout=240)
+    assert "Ray's node on this machine has ended" in messages
+    assert "the command begins again, once" in messages
+    if times == 2:
+        assert process.returncode == 75, messages
+        assert "the same command goes on" in messages
+        code, messages = ended(line, tmp_path / "marks")
+        assert code == 0, messages
+    else:
+        assert process.returncode == 0, messages
     runs.holds(tmp_path)

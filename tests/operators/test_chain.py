@@ -96,13 +96,52 @@ def test_exceptions_are_isolated_to_their_documents(bad, worse, number):
 
 
 def test_what_is_the_machines_fault_is_no_documents():
-    for error in (OSError("gone"), MemoryError(), OperatorError("told already")):
+    for error in (OSError("gone"), MemoryError(), ImportError("no such package"), OperatorError("told already")):
 
         def call(found, error=error):
             raise error
 
         with pytest.raises(type(error)):
             run([(operator("a"), call)], ["a", "b"])
+
+
+def chain_of(*operators) -> Chain:
+    return Chain([Applier(*pair) for pair in operators], first_letters, lambda _name, _number: None)
+
+
+def test_an_operator_whose_model_breaks_blames_no_document():
+    """It raises on all that comes from some moment on: on a document that it took before, too."""
+    asked = []
+
+    def breaks(found):
+        asked.append(len(found))
+        if len(asked) > 1:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return [0.0] * len(found)
+
+    broken = Applier(operator("broken"), breaks)
+    broken(batch(["a", "b"]))
+    with pytest.raises(OperatorError, match=r"operator broken raises RuntimeError .* on one that it took before, so"):
+        broken(batch(["c", "a"]))
+
+
+@pytest.mark.parametrize("texts", [["a"], ["a", "b", "c"]])
+def test_an_operator_that_takes_nothing_blames_no_document(texts):
+    def broken(found):
+        raise RuntimeError("the model's file is cut short")
+
+    chain = chain_of((operator("broken"), broken))
+    assert len(chain(batch(texts), np.arange(len(texts), dtype=np.uint64)).failed) == len(texts)
+    with pytest.raises(OperatorError, match="has taken none yet, nor a plain text, so it is not the documents"):
+        chain.finish()  # before the unit is committed
+
+    def of_texts(found):
+        return [float(text) for text in found["text"].to_pylist()]
+
+    chain = chain_of((operator("of_texts"), of_texts))
+    chain(batch(["a word"]), np.arange(1, dtype=np.uint64))
+    chain(batch(["-7"]), np.arange(1, dtype=np.uint64))
+    chain.finish()  # it takes others: the first one is at fault
 
 
 def test_a_field_that_another_source_keeps_is_null():

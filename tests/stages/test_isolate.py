@@ -7,15 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from winnow.engine.quarantine import quarantine, quarantined_documents
+from winnow.engine.quarantine import met_by, quarantine, quarantined_documents, release
 from winnow.engine.records import Unit
 from winnow.engine.stage import Workspace
-from winnow.errors import QuarantineError, StorageError
+from winnow.errors import QuarantineError, StorageError, SurroundingsError
 from winnow.sources.records import BatchBuilder
 from winnow.sources.slices import FileSlice
 from winnow.stages.ingest.isolate import MOST_OF_A_BATCH, drop_quarantined, find_poison_rows, probe_in_child
 from winnow.stages.ingest.slices import _with_quarantined, parse_quarantined
 from winnow.storage.local_store import LocalStore
+
+HERE = {"machine": "this one"}
+MET = frozenset({met_by(HERE)})
 
 
 def work(texts) -> None:
@@ -52,29 +55,80 @@ def test_where_all_fail_it_is_not_the_documents():
     assert len(find_poison_rows(pa.array(["raise"] * MOST_OF_A_BATCH), work)) == MOST_OF_A_BATCH
 
 
+def broken(texts) -> None:
+    """A model that is cut short: no text can be worked on."""
+    if len(texts):
+        raise RuntimeError("expected value at line 1 column 1000")
+
+
+def killed(texts) -> None:
+    if len(texts):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("texts", [["one"], ["one", "two", "three", "four"]])
+def test_what_a_good_document_does_not_survive_either_is_no_document(tmp_path, texts):
+    batch = pa.record_batch({"text": pa.array(texts, pa.large_string()), "id": texts, "keep.#structure": texts})
+    assert find_poison_rows(pa.array(texts), broken) == {}
+    assert find_poison_rows(batch, lambda some: broken(some.column("text"))) == {}
+    with pytest.raises(SurroundingsError, match=r"SIGKILL\), on a good document as well"):
+        find_poison_rows(pa.array(texts), killed)
+    # a structure is the document's own: the good one has none
+    assert find_poison_rows(
+        batch, lambda some: work(pa.array(["raise"] * (len(some) - some.column("keep.#structure").null_count)))
+    ) == dict.fromkeys(range(len(texts)), "fatal: raises KeyError")
+
+
+def test_what_broke_while_documents_were_looked_for_is_not_the_documents(tmp_path):
+    def until_it_breaks(texts) -> None:
+        if (tmp_path / "broken").exists():
+            broken(texts)
+        if "two" in texts.to_pylist():
+            (tmp_path / "broken").touch()
+            broken(texts)
+
+    assert find_poison_rows(pa.array(["one", "two", "three", "four"]), until_it_breaks) == {}
+
+
+def test_documents_are_quarantined_for_what_they_were_met_with(tmp_path):
+    store = LocalStore(str(tmp_path))
+    there = {"machine": "another"}
+    for surroundings in (HERE, there):
+        with pytest.raises(QuarantineError):
+            quarantine(store, {7: f"on {surroundings['machine']}"}, surroundings)
+    assert quarantined_documents(store, MET) == {7: "on this one"}
+    assert quarantined_documents(store, frozenset({met_by({"machine": "a third"})})) == {}
+    assert release(store, lambda _doc, by: by not in MET) == {7: "on another"}
+    assert quarantined_documents(store, MET) == {7: "on this one"}
+    assert release(store, lambda doc, _by: doc == 8) == {}
+    assert release(store, lambda doc, _by: doc == 7) == {7: "on this one"}
+    assert quarantined_documents(store, MET) == {}
+
+
 def test_found_documents_are_named_in_the_run_folder(tmp_path):
     store = LocalStore(str(tmp_path))
     workspace = Workspace(store, "work/tokenise/f", "0", {})
     docs, texts = np.array([7, 1 << 40], np.uint64), pa.array(["fine", "raise"])
     probe_in_child(workspace, docs, texts, work)  # a first attempt does not look
-    workspace.isolate = True
+    workspace.isolate = HERE
     with pytest.raises(QuarantineError, match=r"1 documents are quarantined \(fatal: raises KeyError in tokenise\)"):
         probe_in_child(workspace, docs, texts, work)
     with pytest.raises(QuarantineError):
-        quarantine(store, {3: "another"})
+        quarantine(store, {3: "another"}, HERE)
     with pytest.raises(QuarantineError):
-        quarantine(store, {3: "the first reason stays"})
-    assert list(quarantined_documents(store).items()) == [
+        quarantine(store, {3: "the first reason stays"}, HERE)
+    assert list(quarantined_documents(store, MET).items()) == [
         (3, "another"),
         (1 << 40, "fatal: raises KeyError in tokenise"),
     ]
-    (tmp_path / "quarantine" / f"{3:020d}.json").write_text("{")
-    with pytest.raises(StorageError, match=r"quarantine/0+3\.json in .*: damaged"):
-        quarantined_documents(store)
+    entry = tmp_path / "quarantine" / f"{3:020d}-{met_by(HERE)}.json"
+    entry.write_text("{")
+    with pytest.raises(StorageError, match=r"quarantine/0+3-\w+\.json in .*: damaged"):
+        quarantined_documents(store, MET)
     for damaged in ('{"doc": 7, "reason": "a"}', '{"doc": "3", "reason": "a"}', '{"doc": 3, "reason": 1}'):
-        (tmp_path / "quarantine" / f"{3:020d}.json").write_text(damaged)
+        entry.write_text(damaged)
         with pytest.raises(StorageError, match="damaged"):
-            quarantined_documents(store)
+            quarantined_documents(store, MET)
 
 
 def test_a_batch_without_them():

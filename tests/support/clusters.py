@@ -1,6 +1,7 @@
 """A Ray cluster as a user starts it (`ray start`), on ports of its own, ended by the processes that were started."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -50,6 +51,36 @@ def end_family(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def _autoscaling(node_types: dict, gcs_address: str) -> dict:
+    types = {name: {"node_config": {}, "min_workers": 0, **node} for name, node in node_types.items()}
+    head = {"resources": {}, "node_config": {}, "max_workers": 0}
+    return {
+        "cluster_name": "fake_multinode",
+        "max_workers": 8,
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": gcs_address,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "available_node_types": {"ray.head.default": head, **types},
+        "head_node_type": "ray.head.default",
+        "upscaling_speed": 100.0,
+        "idle_timeout_minutes": 5,
+        "auth": {},
+        "file_mounts": {},
+        "docker": {},
+        "cluster_synced_files": [],
+        "file_mounts_sync_continuously": False,
+        "initialization_commands": [],
+        "setup_commands": [],
+        "head_setup_commands": [],
+        "worker_setup_commands": [],
+        "head_start_ray_commands": [],
+        "worker_start_ray_commands": [],
+    }
+
+
 class Cluster:
     """A cluster whose nodes are all on this host.
 
@@ -62,7 +93,7 @@ class Cluster:
 
     def __init__(self, folder: Path, python: Path | None = None) -> None:
         self.folder = folder
-        self.ray = (python or Path(sys.executable)).parent / "ray"
+        self.ray = [str(python or sys.executable), "-m", "ray.scripts.scripts"]
         self.environment = os.environ | ENVIRONMENT
         if python is None:
             self.environment["PYTHONPATH"] = f"{installed(folder / 'site')}:{ENVIRONMENT['PYTHONPATH']}"
@@ -77,7 +108,7 @@ class Cluster:
         number = len(self.nodes)
         line = [
             *self.on_host(number),
-            *(str(self.ray), "start", "--block", "--disable-usage-stats"),
+            *(*self.ray, "start", "--block", "--disable-usage-stats"),
             *(f"--node-ip-address={self.ip_of(number)}", f"--dashboard-agent-listen-port={free_port()}"),
             *("--object-store-memory=80000000", "--memory=8000000000"),
             *more,
@@ -94,8 +125,18 @@ class Cluster:
         """What the command of a node begins with."""
         return []
 
-    def start_head(self, cpus: int = 2) -> None:
+    def start_head(self, cpus: int = 2, node_types: dict | None = None) -> None:
+        """The head; with ``node_types`` (``resources`` and ``max_workers`` by name), Ray's fake autoscaler adds nodes
+        of them on this host. `ray.cluster_utils.AutoscalingCluster` does so, too, but ends every Ray of the machine.
+        """
+        more = ()
+        if node_types is not None:
+            path = self.folder / "autoscaling.json"
+            path.write_text(json.dumps(_autoscaling(node_types, f"{self.ip}:{self.port}")))
+            more = (f"--autoscaling-config={path}",)
+            self.environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
         process = self._start(
+            *more,
             "--head",
             f"--port={self.port}",
             f"--dashboard-port={self.dashboard}",
@@ -128,11 +169,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(cpus: int = 2, python: Path | None = None) -> Iterator[Cluster]:
+def cluster(cpus: int = 2, python: Path | None = None, node_types: dict | None = None) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="wc", dir="/tmp", ignore_cleanup_errors=True) as folder:
         running = Cluster(Path(folder), python)
         try:
-            running.start_head(cpus)
+            running.start_head(cpus, node_types)
             yield running
         finally:
             for node in reversed(running.nodes):

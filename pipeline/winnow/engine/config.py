@@ -13,7 +13,8 @@ class ComputeConfig(Section):
     executor: Literal["ray", "inline"] = "ray"
     """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Units at the same time; `auto` is one a core of the cluster."""
+    """Units at the same time; `auto` is one a core of the cluster, as it grows and shrinks: nodes that join while a
+    stage runs get units, and an autoscaler is asked for a core for every unit that waits."""
     worker_memory_mb: int = Field(2048, ge=256)
     """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
     unit_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -23,7 +24,8 @@ class ComputeConfig(Section):
     """Target size of one exchange partition, in MB; a reduce unit holds one in memory. `auto` is 256, and grows as
     `unit_mb` does."""
     gpus: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for, 0 is none."""
+    """Actors that hold a GPU, for stages that can use one; `auto` is as many as the cluster has room for when a stage
+    begins and later (a cluster without any when it begins computes on CPUs), 0 is none."""
     gpu_share: float = Field(1.0, gt=0, le=1)
     """Share of a GPU that each of them holds: 0.5 puts two on one."""
     attempts: int = Field(3, ge=1)

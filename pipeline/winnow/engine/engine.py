@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from winnow.engine import metrics
 from winnow.engine.attempt import Attempt
 from winnow.engine.config import ComputeConfig
-from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers
+from winnow.engine.doing import say
+from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers, tell_start
+from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.executors.execute import Failure, run_inline, run_on_ray
 from winnow.engine.executors.gpu_pool import check_gpus
 from winnow.engine.progress import StageProgress
@@ -17,6 +19,7 @@ from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
 from winnow.errors import NotReadyError, StorageError, WinnowError
 from winnow.fault_point import fault_point
+from winnow.numeric.cache_folder import is_compiled
 from winnow.storage.store import Store
 
 log = logging.getLogger("winnow")
@@ -77,8 +80,12 @@ class Engine:
     """Whether this process was asked to stop."""
     attempt: Attempt | None = None
     """Where it is told how far this attempt has come."""
+    surroundings: Json = field(default_factory=dict)
+    """What documents are met with: machine, versions, models. Where it changes, quarantined ones are tried again."""
     avoided: set[str] = field(default_factory=set)
     """Nodes whose disks refused something."""
+    _ray_said: str = ""
+    """How Ray's last attempt ended, if it did not by itself."""
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -113,6 +120,8 @@ class Engine:
             raise NotReadyError(stage.name)
         if missing:
             fault_point("stage", stage=stage.name)
+            if not joins_cluster() and is_compiled(stage.name) is False:
+                say(f"{stage.name}: compiling kernels, once, about 45 s")
         if self.attempt is not None:
             if missing:
                 self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
@@ -125,7 +134,7 @@ class Engine:
             for round_number in range(self.compute.attempts):
                 failures = {}
                 suspicious = 0 < round_number == self.compute.attempts - 1 or self._died_before()
-                doing = replace(stage, isolate=True) if suspicious else stage
+                doing = replace(stage, isolate=self.surroundings) if suspicious else stage
                 for result in self._execute(doing, missing, keys, grouped=round_number == 0):
                     if isinstance(result, Failure):
                         failures[result.number] = result
@@ -147,7 +156,8 @@ class Engine:
                         self.stop.asked.wait(STORAGE_WAIT_SECONDS * 4**round_number)
         if missing:
             self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
-            lost = [failures.get(u.number, Failure(u.number, DIED, "")) for u in missing]
+            died = f"{DIED}; Ray said {self._ray_said}" if self._ray_said else DIED
+            lost = [failures.get(u.number, Failure(u.number, died, "")) for u in missing]
             if self.attempt is not None:
                 self.attempt.end_stage([{"number": f.number, "message": f.message} for f in lost])
             raise StageFailedError(stage.name, lost, len(units))
@@ -238,6 +248,7 @@ class Engine:
                 stage, largest_first, self.store, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
             )
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
+            self._ray_said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             log.warning(
                 "%s: Ray ended this attempt: %s: %s",
                 stage.name,
@@ -264,8 +275,9 @@ class Engine:
         """Join or start Ray, once; how long it takes is told apart from the stages."""
         if self.start_seconds == 0:
             started = time.perf_counter()
-            connect_ray(self.compute.workers, self.compute.worker_memory_mb)
-            check_gpus(self.compute)
+            tell_start(self.compute.workers)
+            connect_ray(self.compute.workers, self.compute.worker_memory_mb, self.stop)
+            check_gpus(self.compute, self.stop)
             prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started
 

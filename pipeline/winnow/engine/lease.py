@@ -24,6 +24,8 @@ LEASE = "lease.json"
 RENEW_EVERY_S = 10.0
 EXPIRES_AFTER_S = 60.0
 TAKE_OVER_WAIT_S = 0.2
+_held_here: set[object] = set()
+"""Tokens of leases that this process took since it began, or began again."""
 
 
 def _process_start(pid: int) -> str | None:
@@ -90,6 +92,7 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
         "started": _process_start(os.getpid()),
         "token": secrets.token_hex(8),  # tells owners apart; reaches no result
     }
+    _held_here.add(owner["token"])
     store.check_exclusive()
     while not store.create_exclusive(LEASE, _lease_bytes(owner)):
         (judged,) = store.read_all([LEASE])
@@ -151,6 +154,12 @@ def _is_abandoned(store: Store, held: dict[str, Any], *, touch: bool = True) -> 
     """Whether the owner of a lease is gone. Without ``touch`` nothing is written, and clocks must agree roughly."""
     if not held:
         return True
+    if (
+        held.get("host") == socket.gethostname()
+        and held.get("pid") == os.getpid()
+        and held.get("token") not in _held_here
+    ):
+        return True  # this process has begun again (executors/lost_ray.py)
     if held.get("host") == socket.gethostname() and _process_start(int(held.get("pid", 0))) != held.get("started"):
         return True
     if store.has_server_clock and touch:

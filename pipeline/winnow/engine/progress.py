@@ -1,5 +1,6 @@
 """Progress of a stage: a bar on a terminal, plain log lines elsewhere."""
 
+import contextlib
 import logging
 import sys
 import time
@@ -10,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from winnow.engine import metrics
+from winnow.engine.doing import doing, told_by_the_clock
 from winnow.engine.executors.execute import Failure
 from winnow.engine.records import Record, Unit
 
 log = logging.getLogger("winnow")
-LOG_EVERY_S = 15.0
 
 
 class StageProgress:
@@ -28,7 +29,8 @@ class StageProgress:
         self._bytes_of = {unit.number: unit.work_bytes for unit in missing}
         self._bytes_total = sum(self._bytes_of.values())
         self._bytes_done = 0
-        self._started = self._last_log = time.perf_counter()
+        self._started = time.perf_counter()
+        self._doing = contextlib.ExitStack()
         self._bar: Progress | None = None
         if missing and sys.stderr.isatty():
             self._bar = Progress(
@@ -67,33 +69,37 @@ class StageProgress:
         metrics.show("winnow_mb_per_second", self._bytes_done / seconds / 1e6, self.stage)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._bytes_done, **self._fields())
-        elif time.perf_counter() - self._last_log > LOG_EVERY_S:
-            self._last_log = time.perf_counter()
-            self._log()
 
     def _log(self) -> None:
+        log.info(
+            "%s",
+            self._line(),
+            extra={"stage": self.stage, "done": self.done, "units": self.total, "failed": self.failed},
+        )
+
+    def _told(self) -> str:
+        """For those who look at a log, every 15 s, whether a unit has ended or not."""
+        return "" if self._bar is not None else self._line()
+
+    def _line(self) -> str:
         fields = self._fields()
         left = self._bytes_total - self._bytes_done
         seconds = time.perf_counter() - self._started
         remaining = f"{seconds * left / self._bytes_done:,.0f} s left" if self._bytes_done else "time left unknown"
-        log.info(
-            "%s: %s units, %s, %s, %d failed",
-            self.stage,
-            fields["units"],
-            fields["rate"],
-            remaining,
-            self.failed,
-            extra={"stage": self.stage, "done": self.done, "units": self.total, "failed": self.failed},
-        )
+        return f"{self.stage}: {fields['units']} units, {fields['rate']}, {remaining}, {self.failed} failed"
 
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+        if self._bytes_of:
+            self._doing.enter_context(doing(self._told))
+            self._doing.enter_context(told_by_the_clock())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._doing.close()
         if self._bar is not None:
             self._bar.stop()
         elif self._bytes_of:

@@ -30,8 +30,9 @@ class Workspace:
     stem: str
     settings: Json
     runtime: Json = field(default_factory=dict)
-    isolate: bool = False
-    """Attempts before this one died or failed: look for what they died of, if the stage knows how."""
+    isolate: Json | None = None
+    """Attempts before this one died or failed: look for what they died of, if the stage knows how. What it is met with:
+    machine, versions, models."""
     outputs: dict[str, Output] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Stage:
     run: Callable[[Unit, Workspace], None]
     runtime: Json = field(default_factory=dict)
     prepare: Callable[[Json], object] | None = None
-    isolate: bool = False
+    isolate: Json | None = None
     accelerated: Accelerated | None = None
 
     @cached_property

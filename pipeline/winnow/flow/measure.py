@@ -4,10 +4,11 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
-from winnow.flow.operators import gpu_versions, operator_balances, operator_counts, operator_lines
+from winnow.flow.operators import operator_balances, operator_counts, operator_lines
 from winnow.flow.reading import reading_manifest
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
+from winnow.flow.surroundings import met_now
 from winnow.flow.unreadable import check_unreadable
 from winnow.operators.find import publish_operators
 from winnow.sources.catalogue import InputFile, build_catalogue
@@ -36,8 +37,8 @@ def measure_documents(context: RunContext) -> None:
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
         publish_operators(config.measure.operators, engine.store)
-    aside = quarantined_documents(engine.store, gpu_versions(config))
-    planned = slices.plan_measure(run.files, sources, counted, unit_bytes, aside)
+    quarantined = quarantined_documents(engine.store, met_now(config, engine.surroundings))
+    planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined)
     if lines_config:
         planned = _find_boilerplate(context, planned, lines_config, runtime)
     on_cpu = config.measure.model_copy(update={"operators": config.measure.operators_on(gpu=False)})

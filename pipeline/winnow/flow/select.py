@@ -14,6 +14,8 @@ from winnow.flow.step import Step
 from winnow.schemas import SAMPLED_OUT, SEMANTIC_DUPLICATE
 from winnow.select.config import SelectConfig
 from winnow.select.encoder import encoder_settings
+from winnow.select.encoder_config import HASHING
+from winnow.select.model_folder import inspect_model, model_folder
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.dedup import components
 from winnow.stages.dedup.keepers import part_starts
@@ -58,8 +60,17 @@ def check_encoder(config: Config) -> None:
     Raises:
         ConfigError: they cannot.
     """
-    if config.select is not None and config.select.needs_vectors:
-        _encoder_and_centres(config, config.select)
+    if config.select is None or not config.select.needs_vectors:
+        return
+    encoder, _ = _encoder_and_centres(config, config.select)
+    if config.select.encoder.model != HASHING:
+        from winnow.select.transformer import check_model  # noqa: PLC0415 - not needed for hashing
+
+        model = embed.on_this_node(config.select.encoder, config.storage).model
+        try:
+            check_model(model_folder(model), encoder["config"]["precision"])
+        except ModelFolderError as error:
+            raise ConfigError(with_user_addresses(error, config.storage, config.select.encoder.model)) from error
 
 
 def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, Stage]:
@@ -74,6 +85,21 @@ def _encoder_and_centres(config: Config, select: SelectConfig) -> tuple[Json, St
     except (ModelFolderError, CentresError) as error:
         message = with_user_addresses(error, config.storage, select.encoder.model, select.clusters.centres)
         raise ConfigError(message) from error
+
+
+def encoder_files(config: Config) -> dict[str, str]:
+    """Hashes of the files of the encoder's model; none where no document is embedded, or no model does it.
+
+    Raises:
+        ConfigError: the model cannot be used.
+    """
+    if config.select is None or not config.select.needs_vectors or config.select.encoder.model == HASHING:
+        return {}
+    model = config.select.encoder.model
+    try:
+        return inspect_model(model_folder(embed.on_this_node(config.select.encoder, config.storage).model)).hashes
+    except ModelFolderError as error:
+        raise ConfigError(with_user_addresses(error, config.storage, model)) from error
 
 
 def asks_for_gpus(config: Config) -> bool:

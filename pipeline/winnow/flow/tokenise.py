@@ -60,8 +60,8 @@ def _summary(run: RunRecords) -> list[str]:
         lines.append(f"WARNING: {unchecked:,} documents of the sample were too long to compare with the reference")
     if lossy := run.total("tokenise", "lossy"):
         lines.append(
-            f"the ids of {lossy:,} of {checked:,} compared documents decode to another text than theirs: the vocabulary "
-            "alters text (case, spaces, characters that it lacks)"
+            f"the ids of {lossy:,} of {checked:,} compared documents decode to another text than theirs: the "
+            "vocabulary alters text (case, spaces, characters that it lacks)"
         )
     if refused := run.total("tokenise", "refused_conversations"):
         lines.append(f"WARNING: {refused:,} conversations have no ids, {_first_refused(run)}")

@@ -53,9 +53,11 @@ def check_unreadable(run: RunRecords) -> None:
             listed = "\n".join(f"  {line}" for line in [*unreadable_summary(run), *reading_lines(run)])
             wrong = "cannot be read or are in another encoding" if foreign else "cannot be read"
             encodings = "set `encoding` of the source that is not UTF-8 (a name, or `detect`), " if foreign else ""
+            fatal = run.total("measure", "unreadable_reason/fatal")
+            release = f"; `winnow release {run.config.run}` has quarantined documents tried again" if fatal else ""
             raise UnreadableShareError(
                 f"{part:,} of {whole:,} {what} ({part / whole:.2%}) {wrong}, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
                 f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {run.config.run}; "
-                f"{encodings}mend the input or raise the share, then run the same command: what was read stays"
+                f"{encodings}mend the input or raise the share, then run the same command: what was read stays{release}"
             )

@@ -17,6 +17,9 @@ from winnow.operators.operator import Operator
 from winnow.operators.results import Columns, columns_of
 
 _HERE = str(Path(__file__).parent)
+PLAIN_TEXT = "A plain text, which every operator takes."
+NOT_THE_DOCUMENTS = (WinnowError, OSError, MemoryError, ImportError)
+"""Errors that say nothing about the documents at hand."""
 SAMPLE = 16
 """Documents of a unit's first batch that every operator sees again, in another order and without the others."""
 
@@ -40,13 +43,17 @@ class Applier:
     def __init__(self, operator: Operator, call: Callable[[pa.RecordBatch], Any]) -> None:
         self.operator = operator
         self._call = call
+        self._good: pa.RecordBatch | None = None
+        """One document that it took in this process."""
+        self._doubtful: tuple[str, pa.RecordBatch] | None = None
+        """An error, and the document that it was raised on, before it took any."""
 
     def __call__(self, batch: pa.RecordBatch) -> Applied:
         """Ask for the whole batch, and where that raises for its halves.
 
         Raises:
-            OperatorError: it returned what it must not. OSError, MemoryError: as it raised them; the machine's fault,
-                so the unit is tried again.
+            OperatorError: it returned what it must not, or raises on a good document, too. OSError, MemoryError,
+                ImportError: as it raised them; the machine's fault, so the unit is tried again.
         """
         failed: dict[int, str] = {}
         pieces: list[Columns] = []
@@ -56,7 +63,7 @@ class Applier:
             piece = batch if stop - start == batch.num_rows else batch.slice(start, stop - start)
             try:
                 pieces.append(columns_of(self.operator, self._call(piece), stop - start))
-            except (WinnowError, OSError, MemoryError):
+            except NOT_THE_DOCUMENTS:
                 raise
             except Exception as error:  # noqa: BLE001 - a document's, until halving shows whose
                 if stop - start == 1:
@@ -64,7 +71,55 @@ class Applier:
                     continue
                 middle = (start + stop) // 2
                 ranges += [(middle, stop), (start, middle)]
+        self._doubt(batch, failed)
         return Applied(_joined(pieces), failed)
+
+    def _doubt(self, batch: pa.RecordBatch, failed: dict[int, str]) -> None:
+        """Where it raised on documents: look whether it still takes one that it took before.
+
+        Raises:
+            OperatorError: it does not.
+        """
+        taken = next((row for row in range(batch.num_rows) if row not in failed), None)
+        if self._good is None and taken is not None:
+            self._good = batch.take(pa.array([taken]))
+        if not failed:
+            return
+        row, error = next(iter(failed.items()))
+        if self._good is None:
+            self._doubtful = error, batch.take(pa.array([row]))
+        elif again := self._raises(self._good):
+            raise self._not_the_documents(error, f"{again} on one that it took before")
+
+    def finish(self) -> None:
+        """At the end of a unit: documents on which it raised are at fault only if it takes any at all.
+
+        Raises:
+            OperatorError: it has taken none in this process, and raises in the same way on a plain text.
+        """
+        if self._good is not None or self._doubtful is None:
+            return
+        error, row = self._doubtful
+        plain = {"text": pa.array([PLAIN_TEXT], pa.large_string()), "id": pa.array(["plain text"], pa.string())}
+        again = self._raises(pa.record_batch({name: row.column(name) for name in row.schema.names} | plain))
+        if again == error:
+            raise self._not_the_documents(error, "has taken none yet, nor a plain text")
+
+    def _raises(self, batch: pa.RecordBatch) -> str | None:
+        try:
+            self._call(batch)
+        except NOT_THE_DOCUMENTS:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no document's
+            return _told(error)
+        return None
+
+    def _not_the_documents(self, error: str, why: str) -> OperatorError:
+        return OperatorError(
+            f"operator {self.operator.name} raises {error} on documents, and {why}, so it is not the documents: mend "
+            "the operator, or what it works with (a model, a package, a device); where it has no answer, let it "
+            "return null"
+        )
 
     def check(self, batch: pa.RecordBatch, columns: Columns, places: NDArray[np.int64]) -> None:
         """Ask again for some documents, and compare.
@@ -81,7 +136,7 @@ class Applier:
         sample = batch.take(rows)
         try:
             again = columns_of(self.operator, self._call(sample), len(places))
-        except (WinnowError, OSError, MemoryError):
+        except NOT_THE_DOCUMENTS:
             raise
         except Exception as error:
             raise OperatorError(

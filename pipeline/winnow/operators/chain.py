@@ -83,6 +83,15 @@ class Chain:
             added = {field.name: pa.array([], field.type) for field in self.fields}
         return Result(work.batch.column("text"), work.batch.column("language"), added, work.left, work.failed)
 
+    def finish(self) -> None:
+        """At the end of a unit.
+
+        Raises:
+            OperatorError: one raised on documents, and it is not the documents.
+        """
+        for applier in self._appliers:
+            applier.finish()
+
     def _apply(self, applier: Applier, work: "_Work", docs: NDArray[np.uint64]) -> None:
         operator = applier.operator
         if operator.needs is None or "language" in operator.needs:

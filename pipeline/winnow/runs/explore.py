@@ -13,9 +13,10 @@ from winnow.flow.flow import CLEANING, run_steps
 from winnow.flow.records import RunRecords
 from winnow.flow.select import asks_for_gpus, assign, check_encoder
 from winnow.flow.select_examples import judge_quality
+from winnow.flow.surroundings import surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.runs.folder import STATE, run_folder
-from winnow.runs.run import resolve_inputs
+from winnow.runs.run import load_run_vocabulary, resolve_inputs
 from winnow.runs.state import load_run, note_facts
 from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store
@@ -66,7 +67,8 @@ def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
             check_index()
 
         store.remove_drafts()
-        engine = Engine(store, config.compute, guard=guard, stop=stop)
+        surroundings = surroundings_of(config, load_run_vocabulary(config))
+        engine = Engine(store, config.compute, guard=guard, stop=stop, surroundings=surroundings)
         context = RunContext.of(config, engine, inputs, None, join_index(index, config, store, save=False))
         run_steps(context, CLEANING)
         assign(context, select)

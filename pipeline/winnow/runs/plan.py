@@ -10,6 +10,7 @@ from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
+from winnow.flow.surroundings import surroundings_of
 from winnow.flow.vocabulary_notes import ends_line, token_name, vocabulary_warnings
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
@@ -55,9 +56,10 @@ def plan_run(config: Config) -> Planned:
         InputError: an input is missing.
     """
     config = pin_remote_files(config)
-    engine = Engine(open_store(config.run, config.storage), config.compute, dry=True)
-    joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = load_run_vocabulary(config)
+    surroundings = surroundings_of(config, vocabulary)
+    engine = Engine(open_store(config.run, config.storage), config.compute, dry=True, surroundings=surroundings)
+    joined = join_index(index_of(config), config, engine.store, save=False)
     check_shard_sizes(config, vocabulary)
     check_templates(config, vocabulary)
     check_steps(config)

@@ -29,6 +29,7 @@ from winnow.flow.flow import balances, check_steps, close_books, published_files
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
+from winnow.flow.surroundings import release_outdated, surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
@@ -89,10 +90,13 @@ def run(
         publish_operators(config.measure.operators, store)
         store.replace("config.yaml", _own_config(written, config))
         attempt = next_attempt(store)
+        surroundings = surroundings_of(config, vocabulary)
+        if again := release_outdated(store, config, surroundings):
+            log.warning("%d quarantined documents are tried again: machine, versions or models are others now", again)
 
         def attempt_run() -> RunContext:
             joined = join_index(index, config, store, save=True)
-            engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt)
+            engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt, surroundings=surroundings)
             context = RunContext.of(config, engine, inputs, vocabulary, joined)
             run_steps(context)
             note_facts(context)

@@ -19,6 +19,7 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import CLEANING, run_steps
 from winnow.flow.records import RunRecords
+from winnow.flow.surroundings import surroundings_of
 from winnow.runs.run import resolve_inputs
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
@@ -89,7 +90,8 @@ def train_vocabulary(
     others = usable_encodings(compared, config.storage)
     with hold_lease(store) as lease:
         store.remove_drafts()
-        engine = Engine(store, config.compute, guard=lease.check)
+        surroundings = surroundings_of(config, None)
+        engine = Engine(store, config.compute, guard=lease.check, surroundings=surroundings)
         context = RunContext.of(config, engine, inputs, None)
         run_steps(context, CLEANING)
         share = share_of(context.run, sample_mb)

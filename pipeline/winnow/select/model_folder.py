@@ -119,6 +119,7 @@ def inspect_model(folder: str) -> ModelFolder:
     settings_files = [transformer / "config.json", transformer / "tokenizer.json"]
     if not (transformer / "tokenizer.json").exists():
         raise ModelFolderError(f"{transformer}: no tokenizer.json; save the model with its fast tokeniser")
+    load_tokeniser(transformer)
     pooling = "mean"
     if pooling_folder is not None:
         pooling = _pooling(pooling_folder / "config.json")
@@ -157,6 +158,21 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ModelFolderError(f"{path}: holds {type(found).__name__}, expected an object of settings; copy it again")
     return found
+
+
+def load_tokeniser(transformer: Path) -> Any:
+    """The model's tokeniser.
+
+    Raises:
+        ModelFolderError: its file is damaged.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415 - only where a model is used
+
+    path = transformer / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise ModelFolderError(f"{path}: {error}; it is cut short or altered: copy the model again") from error
 
 
 def _number(path: Path, settings: dict[str, Any], key: str) -> int | None:

@@ -6,9 +6,11 @@ depends on the unit it lies in and on nothing else.
 """
 
 import importlib
+import importlib.util
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,12 @@ from numpy.typing import NDArray
 from winnow.errors import ModelFolderError
 from winnow.numeric.prefetch import prefetch
 from winnow.select.encoder_config import EncoderConfig
-from winnow.select.model_folder import ModelFolder, inspect_model
-from winnow.select.vectors import device_of_this_process
+from winnow.select.model_folder import ModelFolder, inspect_model, load_tokeniser
+from winnow.select.vectors import device_of_this_process, has_vector, stored_vectors
 
 log = logging.getLogger("winnow")
 
+PLAIN_TEXT = "A plain text, which every encoder takes."
 CHARACTERS_A_TOKEN = 12
 """Of a long text this many characters for each token wanted are tokenised first; all of it only if they do not do."""
 BATCHES_AHEAD = 2
@@ -54,7 +57,9 @@ class TransformerEncoder:
     def prepare(self, texts: pa.Array) -> pa.Array:
         """Token ids large_list<int32>[N], special tokens included, cut at ``max_tokens``."""
         if self._tokeniser is None:
-            self._tokeniser = _load_tokeniser(self.model, self.max_tokens + _MARGIN)
+            self._tokeniser = load_tokeniser(Path(self.model.transformer))
+            self._tokeniser.no_padding()
+            self._tokeniser.enable_truncation(self.max_tokens + _MARGIN)
         strings = [text.lower() for text in texts.to_pylist()] if self.model.lower_case else texts.to_pylist()
         shortened = [_first_words(text, self.max_tokens * CHARACTERS_A_TOKEN) for text in strings]
         ids = self._encode(shortened)
@@ -194,6 +199,30 @@ class TransformerEncoder:
         return _pool(hidden.float(), mask, count, self.model.pooling)
 
 
+def check_model(folder: str, precision: Any) -> None:
+    """Read a model whole and embed one text, on CPU; where torch is not installed, no further than its tokens.
+
+    Raises:
+        ModelFolderError: that does not work.
+    """
+    encoder = TransformerEncoder(folder, EncoderConfig(model=folder, precision=precision))
+    encoder.device, encoder.batches_ahead = "cpu", 0
+    prepared = encoder.prepare(pa.array([PLAIN_TEXT], pa.large_string()))
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        return
+    try:
+        vectors = encoder.embed(prepared)
+    except ModelFolderError:
+        raise
+    except Exception as error:  # whatever it is, every document would meet it
+        raise ModelFolderError(
+            f"{folder}: cannot embed a plain text ({type(error).__name__}: {error}); its files do not fit together: "
+            "copy the model again"
+        ) from error
+    if not has_vector(stored_vectors(vectors)).all():
+        raise ModelFolderError(f"{folder}: gives no vector for a plain text (zeros or NaN); copy the model again")
+
+
 @dataclass(frozen=True)
 class Batch:
     """Texts of one forward pass."""
@@ -259,18 +288,6 @@ def _first_words(text: str, characters: int) -> str:
     return text[:end] if end > 0 else text
 
 
-def _load_tokeniser(model: ModelFolder, longest: int) -> Any:
-    from tokenizers import Tokenizer  # noqa: PLC0415 - only where tokens are prepared
-
-    try:
-        tokeniser = Tokenizer.from_file(f"{model.transformer}/tokenizer.json")
-    except Exception as error:  # the library raises plain Exception
-        raise ModelFolderError(f"{model.transformer}/tokenizer.json: {error}; copy the model again") from error
-    tokeniser.no_padding()
-    tokeniser.enable_truncation(longest)
-    return tokeniser
-
-
 def _load_network(model: ModelFolder, precision: str, device: str) -> Any:
     """The network in eval mode, from safetensors only, with no code but transformers' own."""
     torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")
@@ -280,9 +297,21 @@ def _load_network(model: ModelFolder, precision: str, device: str) -> Any:
         torch.set_num_threads(1)  # one core means one core, and the same sums whatever the machine
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     try:
-        network = transformers.AutoModel.from_pretrained(
-            model.transformer, trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=dtype
+        network, loaded = transformers.AutoModel.from_pretrained(
+            model.transformer,
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelFolderError(f"{model.transformer}: transformers cannot load this model: {error}") from error
+    # a pooler is not used, and positions are counted; anything else would be left random
+    missing = [name for name in loaded["missing_keys"] if "pooler." not in name and "position_ids" not in name]
+    if missing:
+        raise ModelFolderError(
+            f"{model.transformer}: its weights lack {len(missing):,} tensors of the network in config.json, "
+            f"such as {sorted(missing)[0]}; copy the model again"
+        )
     return network.to(device).eval()

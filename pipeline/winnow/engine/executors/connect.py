@@ -6,29 +6,43 @@ import socket
 from pathlib import Path
 from typing import Any, Literal
 
+from winnow.engine.doing import say
 from winnow.engine.executors import private_ray
+from winnow.engine.executors.demand import await_nodes, joins_cluster, most_offered
 from winnow.engine.stage import Stage
-from winnow.engine.stopping import handlers_kept
+from winnow.engine.stopping import Stop, handlers_kept
 from winnow.errors import ClusterError
 
 Workers = int | Literal["auto"]
 
 
-def connect_ray(workers: Workers, worker_memory_mb: int) -> None:
-    """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine."""
-    if os.environ.get("RAY_ADDRESS"):
+def connect_ray(workers: Workers, worker_memory_mb: int, stop: Stop) -> None:
+    """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine.
+
+    Where no node offers a core yet, this waits for one, and says so.
+
+    Raises:
+        ClusterError: nobody is there, or no node has the memory for a worker.
+    """
+    if joins_cluster():
         _join_cluster(os.environ["RAY_ADDRESS"])
     else:
         private_ray.finish_start(private_ray.cores_of(workers))
-    import ray  # noqa: PLC0415 - it is loaded
-
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    offered = max((node["Resources"].get("memory", 0) for node in nodes if node["Alive"]), default=0)
-    if offered < worker_memory_mb * 1_000_000:
+    await_nodes("CPU", {"CPU": 1}, stop)
+    offered = most_offered("memory")
+    if offered is not None and offered < worker_memory_mb * 1_000_000:
         raise ClusterError(
             f"compute.worker_memory_mb ({worker_memory_mb:,}) is more than any node offers to Ray "
             f"({offered / 1e6:,.0f} MB); lower it or use larger nodes"
         )
+
+
+def tell_start(workers: Workers) -> None:
+    """Say which Ray is waited for, where it is not there yet."""
+    if joins_cluster():
+        say(f"joining the Ray cluster at {os.environ['RAY_ADDRESS']}")
+    elif not private_ray.is_begun():
+        say(f"starting Ray on this machine, {private_ray.cores_of(workers)} cores")
 
 
 def _join_cluster(address: str) -> None:

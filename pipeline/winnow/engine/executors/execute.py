@@ -21,12 +21,15 @@ import orjson
 
 from winnow.engine.config import ComputeConfig
 from winnow.engine.executors.connect import connect_ray, slots
-from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, on_gpus
+from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
+from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
+from winnow.engine.executors.lost_ray import watched
 from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit
 from winnow.engine.stopping import Stop
 from winnow.errors import QuarantineError, StorageError
+from winnow.fault_point import fault_point
 from winnow.storage.store import TEMPORARY_PREFIX, Store
 
 log = logging.getLogger("winnow")
@@ -109,16 +112,18 @@ LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
 GROUPS_A_SLOT = 6
 GROUP_BYTES = 256_000_000
+GROUP_BYTES_WHERE_NODES_JOIN = 64_000_000
+"""A group is done by one worker, so it may not hold what a node that joins later could have done."""
 
 
-def group_units(units: list[Unit], num_slots: int) -> list[list[Unit]]:
+def group_units(units: list[Unit], num_slots: int, group_bytes: int = GROUP_BYTES) -> list[list[Unit]]:
     """Groups of about equal work, largest first.
 
     Between two tasks a worker waits for Ray Data to hand it the next, so units of a second or less are handed out
-    several at a time: six groups a slot, or as many as keep a group under 256 MB, whichever is more.
+    several at a time: six groups a slot, or as many as keep a group under ``group_bytes``, whichever is more.
     """
     work = sum(unit.work_bytes for unit in units)
-    number = min(len(units), max(GROUPS_A_SLOT * num_slots, -(-work // GROUP_BYTES)))
+    number = min(len(units), max(GROUPS_A_SLOT * num_slots, -(-work // group_bytes)))
     groups: list[list[Unit]] = [[] for _ in range(number)]
     loads = [(0, index) for index in range(number)]  # a heap: the lightest group takes the next unit
     for unit in sorted(units, key=lambda unit: (-unit.work_bytes, unit.number)):
@@ -150,7 +155,7 @@ def run_on_ray(
     import ray  # noqa: PLC0415
     import ray.data  # noqa: PLC0415
 
-    connect_ray(config.workers, config.worker_memory_mb)
+    connect_ray(config.workers, config.worker_memory_mb, stop)
     _hand_over_quickly()
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
@@ -160,13 +165,19 @@ def run_on_ray(
     context.max_errored_blocks = 0
     context.execution_no_progress_timeout_s = 24 * 3600  # a unit of a huge compressed file may take hours
     on_gpu = stage.accelerated is not None and gpu_actors(config) > 0
+    grows = config.workers == "auto" and joins_cluster()
     tasks = slots(config.workers)
-    groups = group_units(units, tasks) if grouped and not on_gpu else [[unit] for unit in units]
+    group_bytes = GROUP_BYTES_WHERE_NODES_JOIN if grows else GROUP_BYTES
+    groups = group_units(units, tasks, group_bytes) if grouped and not on_gpu else [[unit] for unit in units]
     rows = [{"units": [orjson.dumps(unit) for unit in group]} for group in groups]
     timeout = None if config.unit_timeout_minutes is None else config.unit_timeout_minutes * 60
     marker = f"{TEMPORARY_PREFIX}stop-{secrets.token_hex(8)}"
     dataset: Any = ray.data.from_items(rows, override_num_blocks=len(rows))
-    tasks = min(tasks, len(rows))
+    tasks = len(rows) if grows else min(tasks, len(rows))
+    needs: list[tuple[Bundle, int]] = [({"CPU": 1}, tasks)]
+    if on_gpu:
+        needs.append(({"GPU": config.gpu_share}, most_actors(config)))
+    demand = Demand(len(units), needs)
     if on_gpu:
         dataset = on_gpus(dataset, stage, store, marker, config, len(rows), tasks, DEAD_WORKER_RETRIES)
     else:
@@ -181,12 +192,18 @@ def run_on_ray(
             label_selector=_elsewhere(avoid),
         )
     warned = not on_gpu
-    with _marked_when_asked(stop, store, marker), kill_stuck_workers(store, timeout):
+    with (
+        watched(),
+        _marked_when_asked(stop, store, marker),
+        kill_stuck_workers(store, timeout),
+        asked_for(demand),
+    ):
         for row in dataset.iter_rows():
             encoded = orjson.loads(row["outcome"])
             if encoded["kind"] == "stopped":
                 continue
             outcome = _outcome(encoded)
+            demand.left -= 1
             if not warned and isinstance(outcome, Record) and outcome.metrics.get(ON_GPU) == 0:
                 warned = True
                 log.warning("%s: %s", stage.name, WITHOUT_GPU, extra={"stage": stage.name})
@@ -244,6 +261,7 @@ class _RunBatch:
         import pyarrow as pa  # noqa: PLC0415
 
         pa.set_cpu_count(1)  # one core means one core: Arrow's pool would fight the other workers
+        fault_point("group", stage=self.stage.name)
         outcomes = []
         store = self.store
         for encoded in batch.column("units").to_pylist()[0]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pyarrow as pa
 
+from winnow.engine.executors.demand import await_nodes, can_start, joins_cluster
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, run_unit, workspace_of
+from winnow.engine.stopping import Stop
 from winnow.errors import ClusterError, QuarantineError
 from winnow.storage.store import Store
 
@@ -36,16 +38,29 @@ def gpu_actors(config: "ComputeConfig") -> int:
     return room if config.gpus == "auto" else min(config.gpus, room)
 
 
-def check_gpus(config: "ComputeConfig") -> None:
+def most_actors(config: "ComputeConfig") -> int:
+    """Actors that there may be when a cluster has grown."""
+    if not joins_cluster():
+        return gpu_actors(config)
+    return 1 << 20 if config.gpus == "auto" else config.gpus
+
+
+def check_gpus(config: "ComputeConfig", stop: Stop) -> None:
     """Look whether the GPUs that the config asks for are there at all. Ray must be connected.
+
+    Where an autoscaler may start a node with some, this waits for one, and says so.
 
     Raises:
         ClusterError: they are not; days on CPUs are not what was asked for.
     """
-    if config.gpus not in ("auto", 0) and gpu_actors(config) == 0:
+    if config.gpus in ("auto", 0) or gpu_actors(config) > 0:
+        return
+    if can_start("GPU"):
+        await_nodes("GPU", {"GPU": config.gpu_share}, stop)
+    elif not stop.asked.is_set():
         raise ClusterError(
-            f"compute.gpus is {config.gpus}, but no node of the cluster offers a GPU to Ray (one that starts nodes on "
-            "demand must have one up); write `gpus: auto` to use what there is, or `gpus: 0` for CPUs"
+            f"compute.gpus is {config.gpus}, but no node of the cluster offers a GPU to Ray and no "
+            "autoscaler may start one that does; write `gpus: auto` to use what there is, or `gpus: 0` for CPUs"
         )
 
 
@@ -88,7 +103,9 @@ def on_gpus(
         batch_size=1,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(
-            size=min(units, gpu_actors(config)), max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT
+            min_size=min(units, gpu_actors(config)),
+            max_size=min(units, most_actors(config)),
+            max_tasks_in_flight_per_actor=UNITS_IN_FLIGHT,
         ),
         num_gpus=config.gpu_share,
         num_cpus=0,

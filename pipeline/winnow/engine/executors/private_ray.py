@@ -57,6 +57,12 @@ def cores_of(workers: object) -> int:
     return workers if isinstance(workers, int) else os.cpu_count() or 1
 
 
+def is_begun() -> bool:
+    """Whether somebody has begun to start Ray in this process."""
+    ray: Any = sys.modules.get("ray")
+    return bool(_starts) or (ray is not None and ray.is_initialized())
+
+
 def quiet_ray_environment() -> None:
     """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
     for name, value in {

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from winnow.engine.executors.connect import host_of
+from winnow.engine.executors.frozen_workers import FrozenWorkers
 from winnow.storage.store import TEMPORARY_PREFIX, Store
 
 log = logging.getLogger("winnow")
@@ -46,12 +48,21 @@ def kill_stuck_workers(store: Store, timeout_seconds: float | None) -> Iterator[
         yield
         return
     over = threading.Event()
+    workers = FrozenWorkers(timeout_seconds)
 
     def watch() -> None:
         while not over.wait(min(30.0, timeout_seconds / 5)):
             with contextlib.suppress(OSError):  # a storage that fails is told by those who need it
                 for note in _older_than(store, timeout_seconds):
                     _kill(note, timeout_seconds)
+            with contextlib.suppress(Exception):  # a cluster in trouble, too
+                for node, process in workers.look():
+                    log.warning(
+                        "a worker (process %d on %s) has stood still for over %g minutes without a unit; it is killed",
+                        process,
+                        host_of(node),
+                        timeout_seconds / 60,
+                    )
 
     watcher = threading.Thread(target=watch, daemon=True, name="overdue")
     watcher.start()

@@ -17,14 +17,18 @@ from numpy.typing import NDArray
 
 from winnow.engine.quarantine import quarantine
 from winnow.engine.stage import Workspace
+from winnow.errors import SurroundingsError
 from winnow.schemas import document_numbers, split_document_number
 from winnow.sources.readers.registry import READERS
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
+from winnow.sources.source import STRUCTURE
 from winnow.storage.store import Store
 
 MOST_OF_A_BATCH = 32
 """Where more documents of one batch cannot be worked on, it is not the documents: none is quarantined."""
+KNOWN_GOOD = "This text is known to be good: whoever cannot work on it cannot work on any."
+"""Stands for a document where no other one of the batch could be worked on."""
 
 
 def probe_in_child(
@@ -44,14 +48,15 @@ def probe_in_child(
         store: the run folder, where the workspace is not in it.
 
     Raises:
-        SetAsideError: some documents end it; they are named now.
+        QuarantineError: some documents end it; they are named now.
+        SurroundingsError: a good document ends it, too.
     """
-    if not workspace.isolate or len(batch) == 0:
+    if workspace.isolate is None or len(batch) == 0:
         return
     fatal = find_poison_rows(batch, work)
     if fatal:
         found = {int(docs[row]): f"{reason} in {workspace.stage_name}" for row, reason in fatal.items()}
-        quarantine(store or workspace.store, found)
+        quarantine(store or workspace.store, found, workspace.isolate)
 
 
 def drop_quarantined(batch: RecordBatch, file_slice: FileSlice, quarantined: dict[int, str]) -> RecordBatch:
@@ -103,26 +108,53 @@ def find_poison_rows(batch: Any, work: Callable[[Any], object]) -> dict[int, str
     """Rows of an Array or RecordBatch that ``work`` does not survive, and why; found by halving.
 
     The reasons hold no text: ``fatal: ends its process (SIGKILL)`` or ``fatal: raises ValueError``. A row is found
-    where two tries of it alone end so. Nothing is found where it is not the documents: more than MOST_OF_A_BATCH.
+    where two tries of it alone end so, and one of a good row does not. Nothing is found where it is not the documents:
+    more than MOST_OF_A_BATCH, or a good one raises, too (the work itself then meets the error and tells it).
+
+    Raises:
+        SurroundingsError: a good row ends the process.
     """
-    found: dict[int, str] = {}
+    suspects: list[int] = []
+    good: Any = None
     ranges = [(0, len(batch))]
     while ranges:
         start, stop = ranges.pop()
-        reason = _try(batch.slice(start, stop - start), work) if stop > start else None
-        if reason is None:
+        if stop == start:
             continue
-        if stop - start == 1:
-            again = _try(batch.slice(start, 1), work)
-            if again is None:  # something else ended it: a Ctrl-C, memory that others took
-                continue
-            found[start] = again
-            if len(found) > MOST_OF_A_BATCH:
+        if _try(batch.slice(start, stop - start), work) is None:
+            good = batch.slice(start, 1) if good is None else good
+        elif stop - start == 1:
+            suspects.append(start)
+            if len(suspects) > MOST_OF_A_BATCH:
                 return {}
+        else:
+            middle = (start + stop) // 2
+            ranges += [(start, middle), (middle, stop)]
+    found: dict[int, str] = {}
+    for row in sorted(suspects):
+        again = _try(batch.slice(row, 1), work)
+        if again is None:  # something else ended it: a Ctrl-C, memory that others took
             continue
-        middle = (start + stop) // 2
-        ranges += [(start, middle), (middle, stop)]
-    return dict(sorted(found.items()))
+        blameless = _try(_known_good(batch.slice(row, 1)) if good is None else good, work)
+        if blameless is not None and "process" in blameless:
+            raise SurroundingsError(
+                f"{blameless}, on a good document as well: it is not the documents; look at this machine's memory, and "
+                "at the models and libraries that this stage works with"
+            )
+        if blameless is not None:
+            return {}
+        found[row] = again
+    return found
+
+
+def _known_good(row: Any) -> Any:
+    """A row whose text is good, in the place of this one."""
+    text = pa.array([KNOWN_GOOD], pa.large_string())
+    if isinstance(row, pa.Array):
+        return text.cast(row.type)
+    columns = {name: row.column(name) for name in row.schema.names}
+    structures = {name: pa.nulls(1, column.type) for name, column in columns.items() if name.endswith(STRUCTURE)}
+    return pa.record_batch(columns | structures | {"text": text.cast(columns["text"].type)})
 
 
 def _try(batch: Any, work: Callable[[Any], object]) -> str | None:

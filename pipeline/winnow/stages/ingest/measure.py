@@ -173,6 +173,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 with workspace.timed("write"):
                     parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
                 workspace.count("text_bytes", texts.nbytes)
+        operators.finish()
         check_slices(slices, workspace.store)
     removal.write_examples()
 

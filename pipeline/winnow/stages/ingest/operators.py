@@ -54,6 +54,10 @@ class UnitOperators:
         with self._workspace.timed("operators"):
             return self._chain(with_texts(beside, texts), docs)
 
+    def finish(self) -> None:
+        """At the end of the unit: raise OperatorError where documents were unreadable for an operator's own fault."""
+        self._chain.finish()
+
     def try_on(self, texts: pa.Array, beside: pa.RecordBatch) -> pa.Array:
         """The same for nothing but to see whether the process lives: the texts that come of it.
 

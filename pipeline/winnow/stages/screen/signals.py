@@ -124,6 +124,7 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
             failed |= {int(docs[row]): reason for row, reason in made.failed.items()}
             described = {name: whole.column(name).take(pa.array(made.left)) for name in ("source", "language")}
             table.write({"doc": docs[made.left], **described, **made.columns})
+        chain.finish()
         if failed:
             _quarantine_failed(workspace, appliers, failed)
     workspace.count("documents", prepared.num_rows)
