@@ -43,6 +43,14 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
     read_label = _reader_of(label) if label else None
 
     def fields(record: dict[str, Any], line: bytes | bytearray = b"") -> Fields:
+        try:
+            return taken(record, line)
+        except BadRecordError:
+            raise
+        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+            raise BadRecordError(f"unreadable value: {type(error).__name__}") from error
+
+    def taken(record: dict[str, Any], line: bytes | bytearray) -> Fields:
         identity = _as_text(_whole(read_id, record, line)) if read_id is not None else None
         kept = [_as_text(_whole(read, record, line)) for read in read_kept]
         if read_structure is not None:
@@ -107,7 +115,27 @@ def _as_text(value: Any) -> str | None:
         return value
     if type(value) is int:
         return str(value)
-    return None if value is None or value is _MISSING else orjson.dumps(value).decode()
+    return None if value is None or value is _MISSING else json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """JSON of any value; what JSON has no form for is written as Python's text of it.
+
+    Raises:
+        BadRecordError: it is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value, default=_plain).decode()
+    except (TypeError, ValueError):  # over 254 levels, integers beyond 64 bits, lone surrogates, keys that are no text
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        raise BadRecordError(f"unreadable value: a field is nested too deeply ({type(error).__name__})") from error
+
+
+def _plain(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _no_text(value: Any, field: str, record: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from winnow.sources.readers.outside import checked_batches
+from winnow.sources.readers.outside import checked_batches, named_faults
 from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
@@ -95,10 +95,9 @@ def _read(
     with file:
         stored = StoredFile(file, file_slice.size)
         batches = reader.read(file_slice, source, stored, batch_bytes)
-        if READERS.is_built_in(reader.name):
-            yield from batches
-        else:
-            yield from checked_batches(batches, reader.name, file_slice, source, stored)
+        if not READERS.is_built_in(reader.name):
+            batches = checked_batches(batches, reader.name, file_slice, source, stored)
+        yield from named_faults(batches, reader.name, file_slice, stored)
 
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:

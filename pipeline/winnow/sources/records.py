@@ -54,6 +54,23 @@ class RecordBatch:
     """Bytes of the file as stored that were read for this batch."""
 
 
+def concatenated(batches: list[RecordBatch]) -> RecordBatch:
+    """Consecutive batches as one; the list is empty afterwards."""
+    if len(batches) == 1:
+        return batches.pop()
+    whole = RecordBatch(
+        rows=np.concatenate([batch.rows for batch in batches]),
+        ids=pa.concat_arrays([batch.ids for batch in batches]),
+        texts=pa.concat_arrays([batch.texts for batch in batches]),
+        keep={name: pa.concat_arrays([batch.keep[name] for batch in batches]) for name in batches[0].keep},
+        unreadable=[bad for batch in batches for bad in batch.unreadable],
+        replaced=sum(batch.replaced for batch in batches),
+        bytes_read=sum(batch.bytes_read for batch in batches),
+    )
+    batches.clear()
+    return whole
+
+
 class FileFaultError(Exception):
     """The rest of a file cannot be read. Readers end with it; ``read_slice`` turns it into an
     ``Unreadable``."""

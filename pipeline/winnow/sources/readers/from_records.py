@@ -51,14 +51,14 @@ def batches_of(
                     text, replaced = _unescaped(text), True
                     identity = None if identity is None else _unescaped(identity)
                     kept = [None if value is None else _unescaped(value) for value in kept]
-                batch.add(row, text, identity, kept, size)
+                batch.add(row, text, identity, kept, size + sum(len(value) for value in (identity, *kept) if value))
                 batch.replaced += replaced
             except BadRecordError as bad:
                 batch.refuse(Unreadable(row, file.position, str(bad), bad.size, bad.identity))
             row += 1
             if batch.size >= batch_bytes:
                 yield batch.take(file.position)
-    except FileFaultError:
+    except Exception:
         if batch:
             yield batch.take(file.position)
         raise
