@@ -62,6 +62,8 @@ def status(
             say(f"books: {found.shards['books']['records']:,} records: {told}")
             for name, split in found.shards["splits"].items():
                 say(f"  {name}: {split['documents']:,} documents, {split['tokens']:,} tokens, {split['shards']} shards")
+            for line in found.warnings:
+                say(line)
         elif found.damage:
             say(f"current shard set: {found.damage}")
             sys.exit(FAILED)

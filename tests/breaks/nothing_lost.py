@@ -78,9 +78,9 @@ BREAKS = (
     Break(
         "replaced bytes are not counted",
         1,
-        "winnow.sources.readers.jsonl",
-        "batch.replaced += parsed[3]",
-        "batch.replaced += 0",
+        "winnow.sources.records",
+        "self.replaced += note in (REPLACED, FOREIGN)",
+        "self.replaced += 0",
         ("tests/sources/test_jsonl.py",),
     ),
     Break(

@@ -79,9 +79,9 @@ BAD_LINES = [
     (b"nonsense", "malformed JSON"),
     (b'{"text": "a"} {"text": "b"}', "malformed JSON"),
     (b'{"text": "raw \x01 control"}', "malformed JSON"),
-    (b'{"text": "a", "n": NaN}', "malformed JSON"),
-    (b'{"text": "\\ud800", "n": NaN}', "malformed JSON"),
-    (b'{"text": "\\ud800", "n": Infinity}', "malformed JSON"),
+    (b'{"text": "a", "n": NAN}', "malformed JSON"),
+    (b'{"text": "a", "n": -NaN}', "malformed JSON"),
+    (b'{"text": NaN}', "wrong type"),
     (b'{"text": "\\ud8zz"}', "malformed JSON"),
     (b"[" * 100_000, "malformed JSON"),
     (b'{"a":' * 100_000, "malformed JSON"),
@@ -113,6 +113,20 @@ def test_every_bad_line_is_one_unreadable_with_row_and_offset_and_reading_goes_o
         assert data[bad.position : bad.position + bad.bytes] == line
         assert len(bad.reason) < 300
     assert found.bytes_read == len(data)
+
+
+def test_numbers_that_json_has_no_form_for_harm_no_record(tmp_path):
+    path = _write(
+        tmp_path / "a.jsonl",
+        b'{"text": "a", "n": NaN, "m": [1, {"x": -Infinity}], "big": 1e999}',
+        b'{"text": "\\ud800", "n": Infinity}',
+        b'{"text": "\xe9", "n": NaN, "big": 12345678901234567890123}',
+    )
+    found = read(path, keep=["n", "m", "big"])
+    assert found.texts == ["a", "\ufffd", "\ufffd"] and not found.unreadable and found.replaced == 2
+    assert found.keep["n"] == ["NaN", "Infinity", "NaN"]
+    assert found.keep["m"] == ['[1,{"x":-Infinity}]', None, None]
+    assert found.keep["big"] == ["Infinity", None, "12345678901234567890123"]
 
 
 def test_invalid_utf8_is_replaced_and_counted_or_rejected(tmp_path):

@@ -5,6 +5,7 @@ from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
 from winnow.flow.operators import gpu_versions, operator_balances, operator_counts, operator_lines
+from winnow.flow.reading import reading_manifest
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.flow.unreadable import check_unreadable
@@ -102,7 +103,9 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 def _manifest(run: RunRecords) -> ManifestPart:
     operators = operator_counts(run)
-    by_source = {name: {"boilerplate": numbers} for name, numbers in removed_lines(run).items()}
+    by_source = reading_manifest(run)
+    for name, numbers in removed_lines(run).items():
+        by_source.setdefault(name, {})["boilerplate"] = numbers
     return ManifestPart(top={"operators": operators} if operators else {}, sources=by_source)
 
 

@@ -2,6 +2,7 @@
 
 from winnow import schemas
 from winnow.errors import UnreadableShareError
+from winnow.flow.reading import foreign_documents, reading_lines
 from winnow.flow.records import RunRecords
 from winnow.stages.tables import read_parquet
 
@@ -37,22 +38,24 @@ def _place(row: dict[str, str | int]) -> str:
 def check_unreadable(run: RunRecords) -> None:
     """Stop before anything is decided on a broken input.
 
-    Two shares count: unreadable records among all records, and bytes of files that could not be read to their end
-    among all input bytes (a file that breaks early is one record, however much it held).
+    Two shares count: unreadable records, and those in another encoding, among all records; and bytes of files that
+    could not be read to their end among all input bytes (a file that breaks early is one record, however much it held).
 
     Raises:
         UnreadableShareError: either share is over ``compute.max_unreadable_share``.
     """
     limit = run.config.compute.max_unreadable_share
-    bad = sum(run.totals("measure", "unreadable").values())
-    records = bad + sum(run.totals("measure", "readable").values())
+    unreadable, foreign = sum(run.totals("measure", "unreadable").values()), foreign_documents(run)
+    bad, records = unreadable + foreign, unreadable + sum(run.totals("measure", "readable").values())
     unread, size = run.total("measure", "unread_bytes"), sum(file.bytes for file in run.files)
     for part, whole, what in ((bad, records, "records"), (unread, size, "input bytes")):
         if whole and part / whole > limit:
-            listed = "\n".join(f"  {line}" for line in unreadable_summary(run))
+            listed = "\n".join(f"  {line}" for line in [*unreadable_summary(run), *reading_lines(run)])
+            wrong = "cannot be read or are in another encoding" if foreign else "cannot be read"
+            encodings = "set `encoding` of the source that is not UTF-8 (a name, or `detect`), " if foreign else ""
             raise UnreadableShareError(
-                f"{part:,} of {whole:,} {what} ({part / whole:.2%}) cannot be read, and "
+                f"{part:,} of {whole:,} {what} ({part / whole:.2%}) {wrong}, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
                 f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {run.config.run}; "
-                "mend the input or raise the share, then run the same command: what was read stays"
+                f"{encodings}mend the input or raise the share, then run the same command: what was read stays"
             )

@@ -11,6 +11,7 @@ from winnow.engine.engine import StageSummary
 from winnow.flow.flow import enabled_steps
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
+from winnow.flow.reading import reading_alarms, reading_lines, reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
@@ -51,6 +52,7 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield f"{records:,} records from {len(run.files):,} files: {sizes}"
     yield _outcomes(run, outcomes, records)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
+    yield from reading_lines(run)
     yield from _boilerplate(run)
     for step in enabled_steps(run.config):
         yield from step.summary(run)
@@ -59,7 +61,8 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield from _labels(run)
     yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
     yield _duration(run, text_bytes)
-    yield from (f"WARNING: {warning}" for warning in run.config.warnings)
+    yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
+    yield from (f"ALARM: {alarm}" for alarm in reading_alarms(run))
     yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
     if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
         yield "ALARM: no document is left for the split train, so there are no shards of it"

@@ -13,6 +13,9 @@ from winnow.runs.folder import STATE, run_folder
 from winnow.shards.manifest import read_manifest
 from winnow.storage.store import Store
 
+SUMMARY = "reports/summary.txt"
+"""The report of that name; its module knows every stage, and `status` is to be quick."""
+
 
 @dataclass(frozen=True)
 class StageStatus:
@@ -50,6 +53,8 @@ class Status:
     stages: list[StageStatus] = field(default_factory=list)
     shards: Json | None = None
     """The current shard set: folder, books, and documents, tokens and shards of each split."""
+    warnings: list[str] = field(default_factory=list)
+    """Warnings and alarms of the summary of the latest run that finished here."""
     damage: str = ""
     """Why nothing can be told of the current shard set although a run has finished here."""
 
@@ -74,7 +79,8 @@ def status_of(run: str) -> Status:
             done = stage.units - sum(f"{key}.json" not in there for key in attempt.missing)
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
     shards, damage = _shards(store)
-    return Status(run, state, attempt.message if attempt else "", holder, stages, shards, damage)
+    message = attempt.message if attempt else ""
+    return Status(run, state, message, holder, stages, shards, _warnings(store) if shards else [], damage)
 
 
 def _holder(store: Store) -> Holder | None:
@@ -86,6 +92,14 @@ def _holder(store: Store) -> Holder | None:
     except OSError:
         return None  # released between the two looks
     return Holder(str(held.get("host")), int(held.get("pid") or 0), max(0.0, age), bool(held["abandoned"]))
+
+
+def _warnings(store: Store) -> list[str]:
+    try:
+        lines = store.read(SUMMARY).decode().splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return []
+    return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))]
 
 
 def _shards(store: Store) -> tuple[Json | None, str]:

@@ -1,8 +1,10 @@
 """The fields of one record: its text, the user's id, what is kept, structure and label, as the source names them."""
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,6 +14,8 @@ from winnow.sources.structured.labels import LabelError, label_text
 from winnow.sources.structured.structure import MISSING as _MISSING
 from winnow.sources.structured.structure import StructureError, structure_reader
 
+MOST_NAMES = 30
+"""Names of fields that are shown."""
 BEYOND_64_BITS = 2.0**63
 """Integers from here on, and below its negative, may come as floats."""
 
@@ -73,6 +77,14 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
     return fields
 
 
+def names_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """How fields of a record can be named, those inside objects with a dot; some at least, to be shown."""
+    names: list[str] = []
+    for name, value in islice(record.items(), MOST_NAMES):
+        names += [f"{name}.{inner}" for inner in islice(value, MOST_NAMES)] if type(value) is dict and value else [name]
+    return tuple(names[:MOST_NAMES])
+
+
 def kind_of(value: Any) -> str:
     """What a value is, in JSON's words."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
@@ -119,13 +131,15 @@ def _as_text(value: Any) -> str | None:
 
 
 def json_text(value: Any) -> str:
-    """JSON of any value; what JSON has no form for is written as Python's text of it.
+    """JSON of any value, NaN and infinities as Python writes them; what JSON has no form for as Python's text of it.
 
     Raises:
         BadRecordError: it is nested too deeply.
     """
     try:
-        return orjson.dumps(value, default=_plain).decode()
+        told = orjson.dumps(value, default=_plain).decode()
+        if "null" not in told or not _has_no_json(value):
+            return told  # orjson writes NaN as null
     except (TypeError, ValueError):  # over 254 levels, integers beyond 64 bits, lone surrogates, keys that are no text
         pass
     try:
@@ -136,6 +150,13 @@ def json_text(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _has_no_json(value: Any) -> bool:
+    """Whether there is a number in it that JSON has no form for."""
+    if type(value) is float:
+        return not math.isfinite(value)
+    return type(value) in (dict, list) and any(map(_has_no_json, value.values() if type(value) is dict else value))
 
 
 def _no_text(value: Any, field: str, record: dict[str, Any]) -> str:

@@ -53,6 +53,18 @@ def format_of(path: str, config: SourceConfig) -> str:
     return wanted
 
 
+def mixed_formats(config: SourceConfig, paths: list[str]) -> list[str]:
+    """A warning where files of a source have no fields beside others that do: a README among records."""
+    plain = [path for path in paths if not READERS.get(format_of(path, config)).has_fields]
+    if not plain or len(plain) == len(paths):
+        return []
+    return [
+        f"source {config.name}: {len(plain):,} of {len(paths):,} files are plain text beside records, and become "
+        f"documents, such as {plain[0]}; narrow `path` to the files that are meant, such as folder/**/*.jsonl, or give "
+        "the texts a source of their own"
+    ]
+
+
 def can_split(path: str, file_format: str) -> bool:
     """Whether parts of a file can be read by themselves."""
     return READERS.get(file_format).pieces is not None and not compression_of(path)

@@ -13,6 +13,12 @@ from winnow.numeric.arrow_strings import strings_from_buffers
 
 MAX_ROWS = 2**32
 """Rows of one file that a document number can tell apart."""
+REPLACED = "replaced"
+"""Note of a record in which U+FFFD stands for some bytes or lone surrogates."""
+FOREIGN = "foreign"
+"""Note of a record in which U+FFFD stands for most that is not ASCII: it is in another encoding."""
+GUESSED = "guessed "
+"""Begins the note of a record whose encoding was guessed; the encoding follows."""
 UNREADABLE_OVERHEAD_BYTES = 256
 """Memory of one note; counts towards the size of a batch, so that a file of rubbish stays bounded as well."""
 
@@ -52,12 +58,21 @@ class RecordBatch:
     """Readable records in which bytes or lone surrogates that are not Unicode text became U+FFFD."""
     bytes_read: int
     """Bytes of the file as stored that were read for this batch."""
+    noted: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many readable records came out otherwise than their source says, and the row of the first one, by note
+    (``REPLACED``, ``FOREIGN``, ``GUESSED`` and the encoding)."""
+    fields: tuple[str, ...] = ()
+    """Names that the first record has, some at least; none where that is not known."""
 
 
 def concatenated(batches: list[RecordBatch]) -> RecordBatch:
     """Consecutive batches as one; the list is empty afterwards."""
     if len(batches) == 1:
         return batches.pop()
+    noted: dict[str, tuple[int, int]] = {}
+    for note, (number, first) in (entry for batch in batches for entry in batch.noted.items()):
+        before, row = noted.get(note, (0, first))
+        noted[note] = before + number, row
     whole = RecordBatch(
         rows=np.concatenate([batch.rows for batch in batches]),
         ids=pa.concat_arrays([batch.ids for batch in batches]),
@@ -66,6 +81,8 @@ def concatenated(batches: list[RecordBatch]) -> RecordBatch:
         unreadable=[bad for batch in batches for bad in batch.unreadable],
         replaced=sum(batch.replaced for batch in batches),
         bytes_read=sum(batch.bytes_read for batch in batches),
+        noted=noted,
+        fields=next((batch.fields for batch in batches if batch.fields), ()),
     )
     batches.clear()
     return whole
@@ -100,6 +117,8 @@ class BatchBuilder:
     kept: list[list[str | None]] = field(init=False)
     unreadable: list[Unreadable] = field(default_factory=list)
     replaced: int = 0
+    noted: dict[str, tuple[int, int]] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
     size: int = 0
     position: int = 0
 
@@ -114,6 +133,13 @@ class BatchBuilder:
         for column, value in zip(self.kept, kept, strict=True):
             column.append(value)
         self.size += size
+
+    def note(self, row: int, note: str) -> None:
+        """What is to be told of a record that was added; nothing for an empty note."""
+        if note:
+            number, first = self.noted.get(note, (0, row))
+            self.noted[note] = number + 1, first
+            self.replaced += note in (REPLACED, FOREIGN)
 
     def refuse(self, bad: Unreadable) -> None:
         """One record that could not be read."""
@@ -131,9 +157,12 @@ class BatchBuilder:
             unreadable=self.unreadable,
             replaced=self.replaced,
             bytes_read=position - self.position,
+            noted=self.noted,
+            fields=self.fields,
         )
         self.rows, self.ids, self.texts, self.unreadable = [], [], [], []
         self.kept = [[] for _ in self.keep]
+        self.noted = {}
         self.replaced = self.size = 0
         self.position = position
         return batch

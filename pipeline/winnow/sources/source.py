@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from winnow.section import Section
+from winnow.sources.encoding import UTF_8, Encoding
 from winnow.sources.readers.registry import READERS, formats_with_fields
 
 AUTO = "auto"
@@ -69,9 +70,13 @@ class SourceConfig(Section):
     """Licence of the texts, for the datasheet."""
     separator: str | None = Field(default=None, min_length=1)
     """Plain text only: documents of a file are separated by this; None makes every file one document."""
+    encoding: Encoding = UTF_8
+    """Character encoding of files: a name such as `utf-8`, `cp1252`, `gbk` or `utf-16`, or `detect`: what is UTF-8 is
+    read so, and other records in an encoding that is guessed (counted by encoding). Of Parquet: of values that are not
+    UTF-8."""
     invalid_utf8: Literal["replace", "reject"] = "replace"
-    """What to do with bytes that are not UTF-8: put U+FFFD in their place (counted), or leave the record
-    unread."""
+    """What to do with bytes that are not in the source's encoding: put U+FFFD in their place (counted; where most that
+    is not ASCII was lost, the document counts towards `compute.max_unreadable_share`), or leave the record unread."""
     max_document_mb: int = Field(default=512, ge=1, le=1024)
     """A larger record (line, cell, piece) is unreadable, in 10^6 bytes. Reading one takes about four times as
     much."""

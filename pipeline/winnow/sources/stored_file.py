@@ -75,11 +75,12 @@ class StoredFile:
             raise fault_of(error, self.position) from error
         self.position = position
 
-    def check_kind(self, expected: str) -> None:
+    def check_kind(self, expected: str, *, wide: bool = False) -> None:
         """Compare the first bytes with what the name says; reading starts at the front afterwards.
 
         Args:
             expected: a compression suffix, ``Parquet``, or empty for plain text.
+            wide: whether UTF-16 and UTF-32 are plain text, too.
 
         Raises:
             FileFaultError: they are those of another kind of file.
@@ -92,7 +93,10 @@ class StoredFile:
         if name is not None and not head:
             raise FileFaultError(f"truncated file: empty, which is not a {name} file", 0)
         found = next((kind for kind, magics in _MAGICS.items() if head.startswith(magics)), None)
-        if found != name:
+        if found == "UTF-16" and not name:
+            if not wide:
+                raise FileFaultError("wrong format: the file begins like UTF-16; set `encoding: utf-16` or `detect`", 0)
+        elif found != name:
             says = f"{name} data" if name else "plain text"
             holds = f"begins like {found} data" if found else f"does not begin like {name} data"
             raise FileFaultError(f"wrong format: the name says {says}, but the file {holds}; rename or convert it", 0)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from winnow.sources.fields import BadRecordError, fields_reader
-from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
+from winnow.sources.encoding import UTF_8
+from winnow.sources.fields import BadRecordError, fields_reader, names_of
+from winnow.sources.readers.charset import Charset, Decoded
+from winnow.sources.records import MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
@@ -30,6 +32,7 @@ def batches_of(
         FileFaultError: ``records`` raised it; everything before it has been yielded.
     """
     take_fields = fields_reader(source)
+    charset = Charset(source, file, part.path)
     batch = BatchBuilder(source.carried, position=file.position)
     row = part.first_row
     try:
@@ -39,20 +42,21 @@ def batches_of(
             try:
                 if isinstance(record, BadRecordError):
                     raise record
+                batch.fields = batch.fields or names_of(record)
                 text, identity, kept = take_fields(record)
-                size, replaced = len(text.encode(errors="surrogatepass")), False
+                size, note = len(text.encode(errors="surrogatepass")), ""
                 if size > source.max_document_bytes:
                     raise BadRecordError(
                         f"too large: a text of {size:,} bytes; max_document_mb is less", identity, size
                     )
-                if _SURROGATE.search(text) or any(value and _SURROGATE.search(value) for value in (identity, *kept)):
-                    if source.invalid_utf8 == "reject":
-                        raise BadRecordError("invalid UTF-8: in a field of the record", None, size)
-                    text, replaced = _unescaped(text), True
-                    identity = None if identity is None else _unescaped(identity)
-                    kept = [None if value is None else _unescaped(value) for value in kept]
+                if charset.named != UTF_8 or any(v and _SURROGATE.search(v) for v in (text, identity, *kept)):
+                    found = [None if v is None else _decoded(v, charset, size) for v in (text, identity, *kept)]
+                    notes = [value.note for value in found if value is not None]
+                    told = [None if value is None else value.text for value in found]
+                    text, identity, kept = told[0] or "", told[1], told[2:]
+                    note = next(filter(None, notes), "")
                 batch.add(row, text, identity, kept, size + sum(len(value) for value in (identity, *kept) if value))
-                batch.replaced += replaced
+                batch.note(row, note)
             except BadRecordError as bad:
                 batch.refuse(Unreadable(row, file.position, str(bad), bad.size, bad.identity))
             row += 1
@@ -66,9 +70,11 @@ def batches_of(
         yield batch.take(file.position)
 
 
-def _unescaped(text: str) -> str:
-    """U+FFFD for what was no UTF-8 in the file."""
+def _decoded(text: str, charset: Charset, size: int) -> Decoded:
+    """Text whose bytes were no UTF-8 in the file, in the source's encoding."""
     try:
-        return text.encode(errors="surrogateescape").decode(errors="replace")
+        return charset.decode(text.encode(errors="surrogateescape"), "record")
+    except BadRecordError as error:
+        raise BadRecordError(str(error), None, size) from error
     except UnicodeEncodeError:  # a surrogate that no escape made
-        return _SURROGATE.sub("\ufffd", text)
+        return Decoded(_SURROGATE.sub("\ufffd", text), REPLACED)

@@ -5,18 +5,22 @@ and keeps every type as it was written. A line that it refuses is looked at agai
 and lone surrogates are replaced and counted; anything else is noted as unreadable with its reason.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from winnow.sources.fields import BadRecordError, fields_reader, kind_of
+from winnow.sources.encoding import UTF_8
+from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
+from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.split import Group, split_chunks
-from winnow.sources.readers.streams import CHUNK_BYTES, Chunk, read_chunks
-from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
+from winnow.sources.readers.streams import CHUNK_BYTES, Chunk
+from winnow.sources.records import GUESSED, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
@@ -46,15 +50,16 @@ def read_jsonl(
     compression = compression_of(file_slice.path)
     row = file_slice.first_row
     first_byte = 0
-    if compression:
-        chunks = read_chunks(file, compression)
+    charset = Charset(source, file, file_slice.path)
+    if compression or charset.stream:
+        chunks = charset.chunks()
     else:
         file.check_kind("")
         chunks, first_byte, lines_skipped = _line_range(file, file_slice)
         row += lines_skipped
     maximum = source.max_document_bytes
-    parse = _parser_of(source)
     batch = BatchBuilder(source.carried, position=file.position)
+    parse = _parser_of(source, charset, batch)
     at_front = file_slice.start == 0
     for group in split_chunks(chunks, b"\n", maximum):
         records = group.records
@@ -82,7 +87,7 @@ def read_jsonl(
                 if parsed is None:
                     continue
                 batch.add(row + index, *parsed[:3], len(line))
-                batch.replaced += parsed[3]
+                batch.note(row + index, parsed[3])
                 parsed = None
             except BadRecordError as bad:
                 if offsets is None:
@@ -104,25 +109,33 @@ def read_jsonl(
             raise group.fault
 
 
-_Parsed = tuple[str, str | None, list[str | None], bool]
+_Parsed = tuple[str, str | None, list[str | None], str]
 
 
-def _parser_of(source: SourceConfig) -> Callable[[bytes | bytearray], _Parsed | None]:
-    """What turns a line into text, id, kept fields, and whether something was replaced; None for a blank line."""
+def _parser_of(
+    source: SourceConfig, charset: Charset, batch: BatchBuilder
+) -> Callable[[bytes | bytearray], _Parsed | None]:
+    """What turns a line into text, id, kept fields, and what is to be noted of it; None for a blank line."""
     take_fields = fields_reader(source)
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
-        replaced = False
+        note = GUESSED + charset.guessed_stream if charset.guessed_stream else ""
+        if charset.named != UTF_8:
+            text, note = charset.decode(line, "line")
+            line = text.encode()
         try:
             value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+        except orjson.JSONDecodeError:
             if not line.strip(_BLANK):
                 return None
-            value, replaced = _repair(line, error, source.invalid_utf8 == "replace")
+            line, more = _repair(line, charset)
+            note = more or note
+            value = _loads(line)
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the line is {kind_of(value)}")
+        batch.fields = batch.fields or names_of(value)
         text, identity, kept = take_fields(value, line)
-        return text, identity, kept, replaced
+        return text, identity, kept, note
 
     return parse
 
@@ -220,30 +233,37 @@ def _offsets(group: Group, first_byte: int) -> list[int]:
     return list(accumulate(lengths, initial=first_byte + group.start))
 
 
-def _repair(line: bytes | bytearray, error: orjson.JSONDecodeError, replace_bytes: bool) -> tuple[Any, bool]:
-    """Read a line that orjson refuses, where only its encoding is at fault.
-
-    Returns:
-        The value, and True.
+def _repair(line: bytes | bytearray, charset: Charset) -> tuple[bytes, str]:
+    """A line that orjson refuses, in UTF-8 and without lone surrogates, and what is to be noted of it.
 
     Raises:
-        BadRecordError: it is not JSON, or not UTF-8 and ``replace_bytes`` is False.
+        BadRecordError: it is not in the source's encoding, and the source rejects such records.
     """
-    repaired = bytes(line)
     try:
-        repaired.decode()
-    except UnicodeDecodeError as wrong:
-        if not replace_bytes:
-            raise BadRecordError(f"invalid UTF-8: byte {wrong.start:,} of the line") from wrong
-        repaired = repaired.decode(errors="replace").encode()
+        line.decode()
+        repaired, note = bytes(line), ""
+    except UnicodeDecodeError:
+        text, note = charset.decode(line, "line")
+        repaired = text.encode()
     if _LONE_SURROGATE.search(repaired):
-        repaired = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], repaired)
-    if len(repaired) == len(line) and repaired == line:
-        raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        whole = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], repaired)
+        if whole != repaired:
+            repaired, note = whole, note or REPLACED
+    return repaired, note
+
+
+def _loads(line: bytes) -> Any:
+    """The value of a line that orjson may have refused for numbers that JSON has no form for (NaN, Infinity, 1e999).
+
+    Raises:
+        BadRecordError: it is not JSON.
+    """
     try:
-        return orjson.loads(repaired), True
-    except orjson.JSONDecodeError as still:
-        raise BadRecordError(f"malformed JSON: {still.msg} at character {still.pos:,}") from still
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        with suppress(ValueError, RecursionError):  # Python's own reader takes these numbers
+            return json.loads(line.decode())  # decoded here: of bytes it would guess the encoding
+        raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
 
 
 READER = Reader(name="jsonl", suffixes=(".jsonl", ".ndjson", ".json"), read=read_jsonl, pieces=_pieces, by_bytes=True)

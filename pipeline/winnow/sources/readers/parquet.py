@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from winnow.sources.fields import BadRecordError
+from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.parquet_batches import cut, joined, row_bytes, rows_of
+from winnow.sources.readers.parquet_columns import check_columns, check_label, column_names, column_of, type_of
 from winnow.sources.readers.reader import Piece, Reader
-from winnow.sources.readers.side_columns import as_binary, as_strings, is_text, plain_value
-from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
+from winnow.sources.readers.side_columns import as_binary, as_strings, plain_value
+from winnow.sources.records import FOREIGN, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
@@ -50,16 +53,19 @@ def read_parquet(
         schema = parquet.schema_arrow
         metadata = parquet.metadata
     for name in texts:
-        _check_columns(schema, name, wanted, text=name != source.messages)
+        check_columns(schema, name, wanted, text=name != source.messages)
     if source.label is not None:
-        _check_label(schema, source.label, wanted)
+        check_label(schema, source.label, wanted)
     stop = metadata.num_rows if file_slice.stop is None else file_slice.stop
     if stop > metadata.num_rows:
         raise FileFaultError(f"shorter file: has {metadata.num_rows} rows, expected {stop}", file_slice.size)
     if stop > MAX_ROWS:
         raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,}; split it", 0)
-    columns = [name for name in wanted if _type_of(schema, name) is not None]
-    yield from joined(_groups(parquet, watched, file_slice.start, stop, source, columns, batch_bytes), batch_bytes)
+    columns = [name for name in wanted if type_of(schema, name) is not None]
+    charset = Charset(source, file, file_slice.path)
+    batches = _groups(parquet, watched, file_slice.start, stop, source, charset, columns, batch_bytes)
+    for batch in joined(batches, batch_bytes):
+        yield dataclasses.replace(batch, fields=column_names(schema))
 
 
 def _groups(
@@ -68,6 +74,7 @@ def _groups(
     start: int,
     stop: int,
     source: SourceConfig,
+    charset: Charset,
     columns: list[str],
     batch_bytes: int,
 ) -> Iterator[RecordBatch]:
@@ -85,7 +92,7 @@ def _groups(
             for table in group.batches:
                 skipped = min(max(0, start - row), table.num_rows)
                 wanted = table.slice(skipped, max(0, stop - row - skipped))
-                for batch in _batches_of(wanted, source, row + skipped, group.position, batch_bytes):
+                for batch in _batches_of(wanted, source, charset, row + skipped, group.position, batch_bytes):
                     yield dataclasses.replace(batch, bytes_read=stored)
                     stored = 0
                 row += table.num_rows
@@ -160,13 +167,13 @@ def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
 
 
 def _batches_of(
-    table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int, batch_bytes: int
+    table: pa.RecordBatch, source: SourceConfig, charset: Charset, first_row: int, position: int, batch_bytes: int
 ) -> Iterator[RecordBatch]:
     """Rows as batches of about ``batch_bytes``; a row that is too large is refused before anything of it is built."""
     maximum = source.max_document_bytes
     texts = source.structure_fields or (source.text,)
     names = dict.fromkeys(name for name in (*texts, source.id, *source.keep, source.label) if name is not None)
-    columns = {name: column for name in names if (column := _column(table, name)) is not None}
+    columns = {name: column for name in names if (column := column_of(table, name)) is not None}
     sizes = {name: row_bytes(column) for name, column in columns.items()}
     of_texts = np.sum([sizes[name] for name in texts], axis=0)
     total = np.sum([size.astype(np.int64) for size in sizes.values()], axis=0)
@@ -174,7 +181,7 @@ def _batches_of(
     total[largest > maximum] = batch_bytes + 1  # a range of its own
     for start, stop in cut(total, batch_bytes):
         if largest[start] <= maximum:
-            yield from _converted(table.slice(start, stop - start), source, first_row + start, position)
+            yield from _converted(table.slice(start, stop - start), source, charset, first_row + start, position)
             continue
         size = int(largest[start])
         what = "a text" if of_texts[start] > maximum else f"column {max(sizes, key=lambda n: sizes[n][start])!r}"
@@ -186,10 +193,12 @@ def _batches_of(
         yield _refused(source, Unreadable(first_row + start, position, reason, size, identity))
 
 
-def _converted(table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int) -> Iterator[RecordBatch]:
+def _converted(
+    table: pa.RecordBatch, source: SourceConfig, charset: Charset, first_row: int, position: int
+) -> Iterator[RecordBatch]:
     """Rows as a batch; by halves where some value cannot be had, until the one row is found."""
     try:
-        batch = _to_batch(table, source, first_row, position)
+        batch = _to_batch(table, source, charset, first_row, position)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs one record
@@ -198,8 +207,8 @@ def _converted(table: pa.RecordBatch, source: SourceConfig, first_row: int, posi
             yield _refused(source, Unreadable(first_row, position, reason, table.nbytes))
             return
         middle = table.num_rows // 2
-        yield from _converted(table.slice(0, middle), source, first_row, position)
-        yield from _converted(table.slice(middle), source, first_row + middle, position)
+        yield from _converted(table.slice(0, middle), source, charset, first_row, position)
+        yield from _converted(table.slice(middle), source, charset, first_row + middle, position)
     else:
         yield batch
 
@@ -210,12 +219,14 @@ def _refused(source: SourceConfig, bad: Unreadable) -> RecordBatch:
     return batch.take(0)
 
 
-def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, position: int) -> RecordBatch:
+def _to_batch(
+    table: pa.RecordBatch, source: SourceConfig, charset: Charset, first_row: int, position: int
+) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     awkward: dict[int, str] = {}
 
     def strings(name: str) -> pa.Array:
-        values, reasons = as_strings(_column(table, name), len(rows))
+        values, reasons = as_strings(column_of(table, name), len(rows))
         for index, reason in reasons.items():
             awkward.setdefault(index, f"unreadable value: column {name!r} ({reason})")
         return values
@@ -223,7 +234,7 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
     ids = pa.nulls(len(rows), pa.string()) if source.id is None else strings(source.id)
     keep = {name: strings(name) for name in source.keep}
     structured = _structured(table, source) if source.structure_fields else None
-    raw = as_binary(_column(table, source.text)) if structured is None else structured.texts
+    raw = as_binary(column_of(table, source.text)) if structured is None else structured.texts
     unreadable: list[Unreadable] = []
     readable = np.ones(len(raw), bool)
 
@@ -243,18 +254,23 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
                 f"too large: a text of {lengths[index]:,} bytes; max_document_mb is less",
                 lengths[index],
             )
-    replaced = structured.replaced if structured else 0
+    noted: dict[str, tuple[int, int]] = {}
+    if structured and structured.replaced:
+        noted[REPLACED] = len(structured.replaced), int(rows[structured.replaced[0]])
     try:
         texts = raw.cast(pa.large_string())  # checks every byte
     except pa.ArrowInvalid:
         values: list[str | None] = []
         for index, value in enumerate(raw.to_pylist()):
-            text, wrong = (None, -1) if value is None or not readable[index] else _decode(value)
-            if wrong >= 0 and source.invalid_utf8 == "reject":
-                refuse(index, f"invalid UTF-8: byte {wrong:,} of the text", len(value))
-                text = None
-            elif wrong >= 0:
-                replaced += 1
+            text, note = None, ""
+            try:
+                if value is not None and readable[index]:
+                    text, note = _decode(value, charset)
+            except BadRecordError as bad:
+                refuse(index, str(bad), len(value))
+            if note:
+                number, first = noted.get(note, (0, int(rows[index])))
+                noted[note] = number + 1, first
             values.append(text)
         texts = pa.array(values, pa.large_string())
     if structured is not None:
@@ -270,7 +286,8 @@ def _to_batch(table: pa.RecordBatch, source: SourceConfig, first_row: int, posit
         mask = pa.array(readable)
         rows, texts, ids = rows[readable], texts.filter(mask), ids.filter(mask)
         keep = {name: values.filter(mask) for name, values in keep.items()}
-    return RecordBatch(rows, ids, texts, keep, unreadable, replaced, 0)
+    replaced = sum(noted[note][0] for note in (REPLACED, FOREIGN) if note in noted)
+    return RecordBatch(rows, ids, texts, keep, unreadable, replaced, 0, noted)
 
 
 class _Structured(NamedTuple):
@@ -282,14 +299,14 @@ class _Structured(NamedTuple):
     """string[N]."""
     reasons: dict[int, str]
     """Why records are refused."""
-    replaced: int
+    replaced: list[int]
     """Records in which bytes that are not UTF-8 became U+FFFD."""
 
 
 def _structured(table: pa.RecordBatch, source: SourceConfig) -> _Structured:
     read = structure_reader(source)
-    columns = [column for name in source.structure_fields if (column := _column(table, name)) is not None]
-    texts, structures, reasons, replaced = [], [], dict[int, str](), 0
+    columns = [column for name in source.structure_fields if (column := column_of(table, name)) is not None]
+    texts, structures, reasons, replaced = [], [], dict[int, str](), list[int]()
     for index in range(table.num_rows):
         text, structure = "", None
         try:
@@ -299,7 +316,8 @@ def _structured(table: pa.RecordBatch, source: SourceConfig) -> _Structured:
                 if isinstance(error, UnicodeDecodeError) and source.invalid_utf8 == "reject":
                     raise StructureError(f"invalid UTF-8: byte {error.start:,} of a text") from error
                 values = [plain_value(column[index]) for column in columns]
-                replaced += isinstance(error, UnicodeDecodeError)
+                if isinstance(error, UnicodeDecodeError):
+                    replaced.append(index)
             text, structure = read(values)
         except StructureError as error:
             reasons[index] = str(error)
@@ -308,60 +326,12 @@ def _structured(table: pa.RecordBatch, source: SourceConfig) -> _Structured:
     return _Structured(pa.array(texts, pa.large_binary()), pa.array(structures, pa.string()), reasons, replaced)
 
 
-def _decode(value: bytes) -> tuple[str, int]:
-    """The text, and the place of the first byte that is not UTF-8 (-1: none)."""
+def _decode(value: bytes, charset: Charset) -> tuple[str, str]:
+    """The text, and what is to be noted of it: what is valid UTF-8 is that, whatever the source says of the rest."""
     try:
-        return value.decode(), -1
-    except UnicodeDecodeError as error:
-        return value.decode(errors="replace"), error.start
-
-
-def _column(table: pa.RecordBatch, name: str) -> pa.Array | None:
-    """A column by name, or a field inside structs by dotted path."""
-    if name in table.schema.names:
-        return table.column(name)
-    first, *path = name.split(".")
-    column = table.column(first) if first in table.schema.names else None
-    for key in path:
-        if column is None or not pa.types.is_struct(column.type) or column.type.get_field_index(key) < 0:
-            return None
-        column = pc.struct_field(column, key)
-    return column
-
-
-def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
-    """Type of a column or of a field inside structs; None where there is none."""
-    if name in schema.names:
-        return schema.field(name).type
-    first, *path = name.split(".")
-    found = schema.field(first).type if first in schema.names else None
-    for key in path:
-        if found is None or not pa.types.is_struct(found) or found.get_field_index(key) < 0:
-            return None
-        found = found.field(key).type
-    return found
-
-
-def _check_columns(schema: pa.Schema, name: str, wanted: list[str], *, text: bool = True) -> None:
-    for column in wanted:
-        if max(schema.names.count(column), schema.names.count(column.split(".")[0])) > 1:
-            raise FileFaultError(f"ambiguous column: several columns are named {column!r}", 0)
-    found = _type_of(schema, name)
-    if found is None:
-        present = ", ".join(field[:40] for field in schema.names[:30])
-        raise FileFaultError(f"missing column: no column {name!r}; the file has: {present}", 0)
-    if not text:
-        return
-    if not is_text(found):
-        raise FileFaultError(f"wrong type: column {name!r} is {found}, expected string or binary", 0)
-
-
-def _check_label(schema: pa.Schema, name: str, wanted: list[str]) -> None:
-    _check_columns(schema, name, wanted, text=False)
-    found = _type_of(schema, name)
-    value = found.value_type if isinstance(found, pa.DictionaryType) else found
-    if not (is_text(found) or pa.types.is_integer(value) or pa.types.is_boolean(value)):
-        raise FileFaultError(f"wrong type: column {name!r} is {found}, expected strings or integers as labels", 0)
+        return value.decode(), ""
+    except UnicodeDecodeError:
+        return charset.decode(value)
 
 
 def _line(error: BaseException) -> str:

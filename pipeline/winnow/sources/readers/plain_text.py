@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from winnow.sources.fields import BadRecordError
+from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.reader import Reader
 from winnow.sources.readers.split import Group, split_chunks
-from winnow.sources.readers.streams import Chunk, read_chunks
+from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import MAX_ROWS, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -22,9 +24,10 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
         FileFaultError: after everything before it has been yielded.
     """
     compression = compression_of(file_slice.path)
-    chunks = read_chunks(file, compression)
+    charset = Charset(source, file, file_slice.path)
+    chunks = charset.chunks()
     maximum = source.max_document_bytes
-    separator = None if source.separator is None else source.separator.encode()
+    separator = None if source.separator is None else source.separator.encode(charset.named)
     groups = split_chunks(chunks, separator, maximum) if separator else iter([_whole(chunks, maximum)])
     batch = BatchBuilder(source.carried)
     nothing: list[str | None] = [None] * len(source.carried)
@@ -38,7 +41,7 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
             length = (group.dropped_bytes if index == 0 else 0) or len(piece)
             position = group.position if compression else offset
             offset += length + len(separator or b"")
-            bad = None
+            bad, text, note = None, "", ""
             if group.fault is not None:
                 if not length:
                     continue
@@ -47,18 +50,14 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
                 bad = f"too large: a text of {length:,} bytes; max_document_mb is less"
             else:
                 try:
-                    text = piece.decode()
-                    replaced = False
-                except UnicodeDecodeError as error:
-                    text = piece.decode(errors="replace")
-                    replaced = True
-                    if source.invalid_utf8 == "reject":
-                        bad = f"invalid UTF-8: byte {error.start:,} of the text"
+                    text, note = charset.decode(piece)
+                except BadRecordError as error:
+                    bad = str(error)
             if bad is not None:
                 batch.refuse(Unreadable(row + index, position, bad, length))
             elif separator is None or not (not text or text.isspace()):
                 batch.add(row + index, text, None, nothing, length)
-                batch.replaced += replaced
+                batch.note(row + index, note)
             if batch.size >= batch_bytes:
                 yield batch.take(file.position)
         row += len(group.records)

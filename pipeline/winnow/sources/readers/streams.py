@@ -31,17 +31,18 @@ class Chunk:
     """Bytes of the stored file read before this chunk; for a plain file the offset of its first byte."""
 
 
-def read_chunks(file: StoredFile, compression: str) -> Iterator[Chunk]:
+def read_chunks(file: StoredFile, compression: str, *, wide: bool = False) -> Iterator[Chunk]:
     """The whole file, decompressed.
 
     Args:
         file: at its front.
         compression: one of ``COMPRESSIONS``, or empty.
+        wide: whether a plain file may be UTF-16 or UTF-32.
 
     Raises:
         FileFaultError: after the chunks that could be read.
     """
-    file.check_kind(compression)
+    file.check_kind(compression, wide=wide)
     pieces = DECODERS[compression](file)
     held: list[bytes] = []
     held_bytes = 0

@@ -7,7 +7,6 @@ stage, so that one huge compressed file does not make one huge unit further down
 
 import contextlib
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache, partial
 from itertools import islice, pairwise
@@ -30,13 +29,14 @@ from winnow.fault_point import fault_point
 from winnow.numeric.cache_folder import CACHE_FOLDER
 from winnow.numeric.jit import compile_once
 from winnow.sources.read import read_slice
-from winnow.sources.records import RecordBatch, Unreadable
+from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.structure import JOINT, contents_of, with_contents
 from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child, unreadable_documents
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
+from winnow.stages.ingest.notes import note_readable, note_unreadable
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
@@ -68,7 +68,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
         operators = [entry.found for entry in config.operators]
         settings["operators"] = [operator.described for operator in operators]
         runtime = {**runtime, "operator_folders": {operator.name: operator.folder_paths for operator in operators}}
-    return Stage("measure", 1, settings, run, runtime, prepare)
+    return Stage("measure", 2, settings, run, runtime, prepare)
 
 
 _SAMPLE_TEXTS = (
@@ -135,6 +135,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
                 if len(batch.rows) == 0:
                     continue
+                note_readable(workspace, file_slice, source, batch)
                 docs = schemas.document_numbers(file_slice.file, batch.rows)
                 raw = batch.texts
                 ids, named = _ids(batch.ids, source, file_slice, batch.rows), _constant(source.name, len(docs))
@@ -150,7 +151,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     "source": named,
                     **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
                 }
-                replaced = batch.replaced
                 del batch  # a batch of one huge document exists as few times at once as can be
                 texts, columns = _prepare_texts(raw, kernels, removal, source, workspace)
                 languages = None
@@ -164,7 +164,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     columns |= made.columns
                 del raw, beside, ids, named, docs
                 workspace.count(f"readable/{source.name}", len(texts))
-                workspace.count("replaced_characters_documents", min(replaced, len(texts)))
                 if len(texts) == 0:
                     continue
                 signals, signed, words = _measure(texts, languages, kernels, workspace)
@@ -278,31 +277,6 @@ def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.nd
         return ids.cast(pa.string())
     derived = pa.array([f"{source.name}:{file_slice.path}:{row}" for row in rows.tolist()], pa.string())
     return pa.compute.coalesce(ids.cast(pa.string()), derived)
-
-
-def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSlice, records: list[Unreadable]) -> None:
-    """List what of a batch could not be read, and count it by source and by reason."""
-    if not records:
-        return
-    source = file_slice.source
-    table.write(
-        {
-            "doc": np.array(
-                [schemas.NO_DOC if bad.row is None else np.uint64(file_slice.file << 32 | bad.row) for bad in records],
-                np.uint64,
-            ),
-            "source": [source] * len(records),
-            "path": [file_slice.path] * len(records),
-            "id": [bad.id for bad in records],
-            "position": [bad.position for bad in records],
-            "bytes": [bad.bytes for bad in records],
-            "reason": [bad.reason for bad in records],
-        }
-    )
-    workspace.count(f"unreadable/{source}", len(records))
-    workspace.count("unread_bytes", sum(bad.bytes for bad in records if bad.row is None))
-    for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in records).items()):
-        workspace.count(f"unreadable_reason/{kind}", number)
 
 
 class _Parts(contextlib.AbstractContextManager["_Parts"]):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.sources.catalogue import InputFile
+from winnow.sources.encoding import DETECT, is_ascii_superset
 from winnow.sources.inputs import check_unchanged
 from winnow.sources.read import can_split, format_of
 from winnow.sources.readers.outside import pieces_of
@@ -19,12 +20,15 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
+from winnow.stages.versions import library_versions
 from winnow.storage.address import scheme_of
 from winnow.storage.store import Store
 
 COMPRESSED_RATIO = 4
 """Text grows about this much when decompressed; only plans and progress bars rely on it."""
 MAX_FILES_IN_UNIT = 2_000
+NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "charset-normalizer")
+"""What a unit's inputs say of a slice beside the fields of ``FileSlice``."""
 
 
 def _etag(file: InputFile) -> Json:
@@ -46,7 +50,8 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
     units: list[Unit] = []
     for file in files:
         kind = format_of(file.path, sources[file.source])
-        if file.bytes <= unit_bytes or not can_split(file.path, kind):
+        wide = not is_ascii_superset(sources[file.source].encoding)
+        if file.bytes <= unit_bytes or wide or not can_split(file.path, kind):
             continue
         by_bytes = READERS.get(kind).by_bytes
         for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
@@ -169,7 +174,7 @@ def parse_slice(fields: Json) -> tuple[FileSlice, SourceConfig]:
     """
     READERS.check_origin(fields["format"], fields.get("code"))
     source = SourceConfig.model_validate({**fields["reader"], "name": fields["source"], "path": "-"})
-    return FileSlice(**{k: v for k, v in fields.items() if k not in ("modified_ns", "etag", "reader", "code")}), source
+    return FileSlice(**{k: v for k, v in fields.items() if k not in NOT_OF_SLICE}), source
 
 
 def check_slices(slices: list[Json], store: Store) -> None:
@@ -192,6 +197,11 @@ def _code(file_format: str) -> Json:
     return {} if origin is None else {"code": origin}
 
 
+def _detector(reader: Json) -> Json:
+    """The version of what guesses encodings, where some are to be guessed: another one reads anew."""
+    return library_versions("charset-normalizer") if reader["encoding"] == DETECT else {}
+
+
 def _slices_of(
     file: InputFile, kind: str, reader: Json, counted: list[Record], unit_bytes: int
 ) -> list[tuple[Json, int]]:
@@ -209,6 +219,7 @@ def _slices_of(
         "first_row": 0,
         **_etag(file),
         **_code(kind),
+        **_detector(reader),
     }
     pieces = [piece for record in counted for piece in record.metadata["pieces"]]
     if not pieces or any("fault" in record.metadata for record in counted):

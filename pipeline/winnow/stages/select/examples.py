@@ -19,7 +19,7 @@ from winnow.errors import InputError
 from winnow.select.step_configs import ExamplesConfig
 from winnow.sources.catalogue import InputFile, build_catalogue, list_inputs
 from winnow.sources.read import format_of, read_slice
-from winnow.stages.ingest.measure import note_unreadable
+from winnow.stages.ingest.notes import note_readable, note_unreadable
 from winnow.stages.ingest.slices import parse_slice, plan_measure
 from winnow.stages.tables import parquet_output
 from winnow.stages.versions import library_versions
@@ -79,6 +79,7 @@ def read_examples(unit: Unit, workspace: Workspace) -> Iterator[tuple[str, NDArr
                 faults = [bad.reason for bad in batch.unreadable if bad.row is None]
                 workspace.metadata["faults"] += [[source.name, file_slice.path, reason] for reason in faults]
                 if len(batch.rows):
+                    note_readable(workspace, file_slice, source, batch)
                     workspace.count(f"read/{source.name}", len(batch.rows))
                     docs = schemas.document_numbers(file_slice.file, batch.rows)
                     yield source.name, docs, normalise(batch.texts).texts

@@ -1,0 +1,118 @@
+"""What reading altered or did not find, told by source with one place each: encodings, and names that match nothing."""
+
+from winnow.engine.records import Json
+from winnow.flow.records import RunRecords
+from winnow.sources.encoding import DETECT, UTF_8
+from winnow.sources.read import mixed_formats
+from winnow.sources.records import FOREIGN, GUESSED, REPLACED
+from winnow.sources.source import SourceConfig
+
+ALARM_SHARE = 0.01
+"""Documents of a source with bytes that were lost, from which it is an alarm."""
+_MOST_FIELDS = 20
+_READING = ("measure", "importance_target", "quality_examples")
+"""Stages that read files."""
+
+
+def noted(run: RunRecords) -> dict[str, dict[str, int]]:
+    """By source, and by setting of examples: readable documents by note of ``winnow.sources.records``; none is left
+    out that has some."""
+    counts: dict[str, dict[str, int]] = {source.name: {} for source in run.config.sources}
+    for stage in _READING:
+        for key, number in run.totals(stage, "noted").items():
+            name, _, note = key.rpartition("/")
+            counts.setdefault(name, {})[note] = number
+    return {name: numbers for name, numbers in counts.items() if numbers}
+
+
+def foreign_documents(run: RunRecords) -> int:
+    """Documents of which much of what is not ASCII was lost: they count as what cannot be read does."""
+    return sum(number for key, number in run.totals("measure", "noted").items() if key.endswith(f"/{FOREIGN}"))
+
+
+def reading_lines(run: RunRecords) -> list[str]:
+    """A line for each source and kind of note."""
+    places = _places(run)
+    return [
+        f"source {name}: {number:,} documents {_what(note, _encoding(run, name))}, such as {places[name, note]}"
+        for name, numbers in noted(run).items()
+        for note, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def reading_manifest(run: RunRecords) -> dict[str, Json]:
+    """What a source's entry in the manifest says of it; nothing where all is as the source says."""
+    sources = {source.name for source in run.config.sources}
+    return {name: {"reading": numbers} for name, numbers in noted(run).items() if name in sources}
+
+
+def reading_alarms(run: RunRecords) -> list[str]:
+    """Sources that lost bytes in more than ``ALARM_SHARE`` of their documents."""
+    read = run.totals("measure", "readable")
+    for stage in _READING[1:]:
+        read |= run.totals(stage, "read")
+    alarms = []
+    for name, numbers in noted(run).items():
+        lost, of = numbers.get(REPLACED, 0) + numbers.get(FOREIGN, 0), read.get(name, 0)
+        if lost > ALARM_SHARE * of:
+            encoding = _encoding(run, name)
+            do = "set its `encoding`, such as cp1252 or gbk, or `detect`"
+            if encoding != "UTF-8":
+                do = "name another `encoding`, or mend the files"
+            alarms.append(
+                f"source {name}: {lost:,} of {of:,} documents ({lost / of:.1%}) hold U+FFFD in place of bytes that are "
+                f"not {encoding}, over {ALARM_SHARE:.0%}: {do}"
+            )
+    return alarms
+
+
+def reading_warnings(run: RunRecords) -> list[str]:
+    """Fields that no record of a source has, and plain text beside records."""
+    readable = run.totals("measure", "readable")
+    present: dict[str, list[str]] = {}
+    for record in run.of("measure"):
+        for name, fields in record.metadata.get("fields", {}).items():
+            present.setdefault(name, fields)
+    warnings = []
+    for source in run.config.sources:
+        given = run.totals("measure", f"given/{source.name}")
+        for setting, name in (*((("id", source.id),) if source.id else ()), *(("keep", name) for name in source.keep)):
+            if readable.get(source.name) and not given.get(name):
+                warnings.append(no_value(source, setting, name, present.get(source.name, [])))
+    files: dict[str, list[str]] = {}
+    for file in run.files:
+        files.setdefault(file.source, []).append(file.path)
+    return warnings + [
+        line for source in run.config.sources for line in mixed_formats(source, files.get(source.name, []))
+    ]
+
+
+def no_value(source: SourceConfig, setting: str, name: str, fields: list[str]) -> str:
+    """That a name in the config matches nothing, with what records do have."""
+    told = "ids are derived from source, path and row" if setting == "id" else "the column is empty"
+    has = f"; records have: {', '.join(field[:40] for field in fields[:_MOST_FIELDS])}" if fields else ""
+    return f"source {source.name}: {setting}: no record has a value for {name!r}, so {told}{has}"
+
+
+def _encoding(run: RunRecords, name: str) -> str:
+    """What a source says that its bytes are."""
+    named = next((source.encoding for source in run.config.sources if source.name == name), UTF_8)
+    return "UTF-8" if named in (UTF_8, DETECT) else named
+
+
+def _what(note: str, encoding: str) -> str:
+    if note == FOREIGN:
+        return f"are not {encoding}: U+FFFD stands for much of what is not ASCII in them"
+    if note == REPLACED:
+        return f"hold some bytes that are not {encoding}, or lone surrogates: U+FFFD stands for them"
+    return f"are not UTF-8 and were read as {note.removeprefix(GUESSED)}, which is a guess"
+
+
+def _places(run: RunRecords) -> dict[tuple[str, str], str]:
+    """The first place of each kind of note of a source."""
+    places: dict[tuple[str, str], str] = {}
+    for record in (record for stage in _READING for record in run.of(stage)):
+        for source, notes in record.metadata.get("noted", {}).items():
+            for note, place in notes.items():
+                places.setdefault((source, note), place)
+    return places
