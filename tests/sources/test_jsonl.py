@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.reading import Gathered, read
 from winnow.sources.read import read_slice
-from winnow.sources.readers.jsonl import count_lines
+from winnow.sources.readers.line_ranges import count_lines
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile

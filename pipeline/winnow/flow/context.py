@@ -49,7 +49,8 @@ class RunContext:
     @property
     def sizes(self) -> WorkSizes:
         """Of units and partitions; known once the files are."""
-        return work_sizes(self.config.compute, sum(map(slices.estimated_bytes, self.run.files)))
+        sources = {source.name: source for source in self.config.sources}
+        return work_sizes(self.config.compute, slices.estimated_text(self.run.files, sources))
 
     @property
     def id_dtype(self) -> np.dtype[Any]:

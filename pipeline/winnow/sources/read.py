@@ -67,7 +67,8 @@ def mixed_formats(config: SourceConfig, paths: list[str]) -> list[str]:
 
 def can_split(path: str, file_format: str) -> bool:
     """Whether parts of a file can be read by themselves."""
-    return READERS.get(file_format).pieces is not None and not compression_of(path)
+    reader, compression = READERS.get(file_format), compression_of(path)
+    return reader.pieces is not None and (not compression or compression in reader.split_compressions)
 
 
 def read_slice(
@@ -114,7 +115,8 @@ def _read(
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:
     ends = file_slice.size
-    if file_slice.stop is not None and READERS.get(file_slice.format).by_bytes:
+    by_bytes = READERS.get(file_slice.format).by_bytes and not compression_of(file_slice.path)
+    if file_slice.stop is not None and by_bytes:
         ends = file_slice.stop
     lost = Unreadable(None, fault.position, fault.reason, max(0, ends - fault.position))
     none = pa.array([], pa.string())

@@ -17,9 +17,9 @@ import orjson
 from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
 from winnow.sources.readers.charset import Charset
-from winnow.sources.readers.reader import Piece, Reader
+from winnow.sources.readers.line_ranges import SPLIT_COMPRESSIONS, line_pieces, lines_of
+from winnow.sources.readers.reader import Reader
 from winnow.sources.readers.split import Group, split_chunks
-from winnow.sources.readers.streams import CHUNK_BYTES, Chunk
 from winnow.sources.records import GUESSED, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -39,7 +39,7 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def read_jsonl(
     file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
 ) -> Iterator[RecordBatch]:
-    """Read a JSONL file, or the records of an uncompressed one whose first byte lies in [start, stop).
+    """Read a JSONL file, or its records whose first byte lies in [start, stop), counted in decompressed bytes.
 
     A record is a line that is not blank; its row is the number of line ends before it in the file, so the
     records of the ranges of a file are those of the whole file with the same rows.
@@ -51,12 +51,10 @@ def read_jsonl(
     row = file_slice.first_row
     first_byte = 0
     charset = Charset(source, file, file_slice.path)
-    if compression or charset.stream:
+    if charset.stream or (compression and file_slice.stop is None):
         chunks = charset.chunks()
     else:
-        file.check_kind("")
-        chunks, first_byte, lines_skipped = _line_range(file, file_slice)
-        row += lines_skipped
+        chunks, first_byte = lines_of(file_slice, file)
     maximum = source.max_document_bytes
     batch = BatchBuilder(source.carried, position=file.position)
     parse = _parser_of(source, charset, batch)
@@ -140,91 +138,6 @@ def _parser_of(
     return parse
 
 
-def count_lines(file_slice: FileSlice, file: StoredFile) -> int:
-    """Number of line ends (bytes 0x0a) in the byte range [start, stop) of an uncompressed file.
-
-    The first row of a range is the sum of the counts of the ranges before it: that is the row of the line in
-    which byte ``start`` lies. A range that begins inside a line leaves that line to the range before and
-    starts one later.
-
-    Raises:
-        FileFaultError, OSError: the file cannot be read. A guess here would give two documents the same number.
-    """
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    file.seek(file_slice.start)
-    lines = 0
-    while file.position < stop and (data := file.read(min(stop - file.position, CHUNK_BYTES))):
-        lines += data.count(b"\n")
-    return lines
-
-
-def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
-    file.check_kind("")
-    lines = count_lines(file_slice, file)
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    return [Piece(file_slice.start, stop, lines, stop - file_slice.start)]
-
-
-def _line_range(file: StoredFile, file_slice: FileSlice) -> tuple[Iterator[Chunk], int, int]:
-    """The lines of a plain file that begin in [start, stop).
-
-    Returns:
-        Their bytes, the offset of the first one, and the number of line ends between ``start`` and it.
-    """
-    start = file_slice.start
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    lines_skipped = 0
-    carried = b""
-    if stop <= start:
-        return iter(()), stop, 0
-    if start > 0:
-        file.seek(start - 1)
-        while file.position < stop:
-            where = file.position
-            carried = file.read(min(CHUNK_BYTES, stop - where))
-            if not carried:
-                break
-            end = carried.find(b"\n")
-            if end >= 0:
-                lines_skipped = int(where + end >= start)
-                carried = carried[end + 1 :]
-                break
-            carried = b""
-        else:
-            return iter(()), stop, 0
-        if file.position >= stop and not carried:
-            return iter(()), stop, 0
-    return _until_line_end(file, carried, stop), file.position - len(carried), lines_skipped
-
-
-def _until_line_end(file: StoredFile, carried: bytes, stop: int) -> Iterator[Chunk]:
-    """``carried``, then the bytes up to ``stop``, then on to the end of the line that lies across
-    ``stop``."""
-    data = carried
-    if data:
-        yield Chunk(data, file.position - len(data))
-    while file.position < stop:
-        position = file.position
-        piece = file.read(min(CHUNK_BYTES, stop - position))
-        if not piece:
-            break
-        data = piece
-        yield Chunk(data, position)
-    if data.endswith(b"\n") and file.position >= stop:
-        return
-    while file.position >= stop:
-        position = file.position
-        data = file.read(64 << 10)
-        if not data:
-            break
-        end = data.find(b"\n")
-        if end >= 0:
-            yield Chunk(data[: end + 1], position)
-            return
-        yield Chunk(data, position)
-    file.check_size()
-
-
 def _offsets(group: Group, first_byte: int) -> list[int]:
     """Offset of each record of a group, in a plain file whose stream begins at ``first_byte``."""
     lengths = [len(record) + 1 for record in group.records]
@@ -266,4 +179,11 @@ def _loads(line: bytes) -> Any:
         raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
 
 
-READER = Reader(name="jsonl", suffixes=(".jsonl", ".ndjson", ".json"), read=read_jsonl, pieces=_pieces, by_bytes=True)
+READER = Reader(
+    name="jsonl",
+    suffixes=(".jsonl", ".ndjson", ".json"),
+    read=read_jsonl,
+    pieces=line_pieces,
+    by_bytes=True,
+    split_compressions=SPLIT_COMPRESSIONS,
+)

@@ -338,4 +338,6 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-READER = Reader(name="parquet", suffixes=(".parquet",), read=read_parquet, may_be_compressed=False, pieces=_pieces)
+READER = Reader(
+    name="parquet", suffixes=(".parquet",), read=read_parquet, may_be_compressed=False, pieces=_pieces, text_a_byte=2.5
+)
