@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -361,3 +362,16 @@ def test_a_document_of_200_mb_takes_a_small_multiple_of_its_size(tmp_path):
     *rows, whole, megabytes = run.stdout.split()
     assert rows == ["[0,", "1,", "2]"] and whole == "True"
     assert int(megabytes) < 900, megabytes
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t\n"])
+def test_megabytes_of_blank_lines_take_no_time_and_keep_the_rows(tmp_path, blank):
+    """Two gigabytes of line ends took two minutes."""
+    path = tmp_path / "a.jsonl"
+    lines = 40_000_000 // len(blank)
+    path.write_bytes(b'{"text":"a"}\n' + blank * lines + b'{"text":"b"}\n' + blank * 5_000 + b"bad\n" + blank * lines)
+    before = time.process_time()
+    found = read(path)
+    assert found.texts == ["a", "b"] and found.rows == [0, 1 + lines]
+    assert found.kinds == [(2 + lines + 5_000, "malformed JSON")]
+    assert time.process_time() - before < 2

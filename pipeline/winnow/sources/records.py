@@ -3,7 +3,9 @@
 Legend: N readable records of a batch.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +65,42 @@ class RecordBatch:
     (``REPLACED``, ``FOREIGN``, ``GUESSED`` and the encoding)."""
     fields: tuple[str, ...] = ()
     """Names that the first record has, some at least; none where that is not known."""
+
+
+T = TypeVar("T")
+
+
+def gathered(
+    items: Iterator[T], size: Callable[[T], int], most: int, alike: Callable[[T, T], bool] = lambda _a, _b: True
+) -> Iterator[list[T]]:
+    """Consecutive items in lists of about ``most``; those before an exception come out before it.
+
+    Args:
+        items: of any size.
+        size: of an item.
+        most: what a list of several items holds at most; with half of it a list ends.
+        alike: whether an item may stand in one list with the one before it.
+    """
+    held: list[T] = []
+    total = 0
+    try:
+        for item in items:
+            more = size(item)
+            if held and (total + more > most or not alike(held[-1], item)):
+                yield held
+                held, total = [], 0
+            held.append(item)
+            total += more
+            del item  # a huge document exists as few times at once as can be
+            if total * 2 >= most:
+                yield held
+                held, total = [], 0
+    except Exception:
+        if held:
+            yield held
+        raise
+    if held:
+        yield held
 
 
 def concatenated(batches: list[RecordBatch]) -> RecordBatch:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, chain, compress
 from typing import Any
 
 import orjson
@@ -59,7 +59,7 @@ def read_jsonl(
     batch = BatchBuilder(source.carried, position=file.position)
     parse = _parser_of(source, charset, batch)
     at_front = file_slice.start == 0
-    for group in split_chunks(chunks, b"\n", maximum):
+    for group in split_chunks(chunks, b"\n", maximum, b"\n" + _BLANK):
         records = group.records
         shift = 0
         if at_front:
@@ -67,15 +67,14 @@ def read_jsonl(
             if records[0].startswith(BYTE_ORDER_MARK):
                 records[0] = records[0][len(BYTE_ORDER_MARK) :]
                 shift = len(BYTE_ORDER_MARK)
-        if row + len(records) > MAX_ROWS:
+        if row + len(records) + group.skipped > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position)
         offsets: list[int] | None = None
-        for index in range(len(records)):
+        first = (0,) if group.dropped_bytes else ()
+        for index in chain(first, compress(range(len(records)), records)):  # blank lines cost as little as can be
             line = records[index]
             dropped = group.dropped_bytes if index == 0 else 0
-            if not line and not dropped:
-                continue
             try:
                 if dropped or len(line) > maximum:
                     raise BadRecordError(
@@ -100,7 +99,7 @@ def read_jsonl(
                     offsets = offsets or _offsets(group, first_byte + shift)
                     records[index] = line = b""
                 yield batch.take(file.position)
-        row += len(records)
+        row += len(records) + group.skipped
         if group.unended and (batch or file.position > batch.position):
             yield batch.take(file.position)
         if group.fault is not None:

@@ -25,10 +25,12 @@ def named_faults(batches: Iterator[RecordBatch], name: str, part: FileSlice, fil
     row, read = part.first_row - 1, 0
     try:
         for batch in batches:
-            yield batch
             last = max([bad.row for bad in batch.unreadable if bad.row is not None], default=-1)
             row = max(row, last, int(batch.rows[-1]) if len(batch.rows) else -1)
             read = min(read + batch.bytes_read, file.size)
+            held = [batch]
+            del batch  # whoever gets it is the only one that holds it
+            yield held.pop()
     except FileFaultError:
         raise
     except (OSError, MemoryError, WinnowError) as error:

@@ -64,8 +64,8 @@ def read_parquet(
     columns = [name for name in wanted if type_of(schema, name) is not None]
     charset = Charset(source, file, file_slice.path)
     batches = _groups(parquet, watched, file_slice.start, stop, source, charset, columns, batch_bytes)
-    for batch in joined(batches, batch_bytes):
-        yield dataclasses.replace(batch, fields=column_names(schema))
+    names = column_names(schema)
+    yield from joined((dataclasses.replace(batch, fields=names) for batch in batches), batch_bytes)
 
 
 def _groups(
@@ -210,7 +210,9 @@ def _converted(
         yield from _converted(table.slice(0, middle), source, charset, first_row, position)
         yield from _converted(table.slice(middle), source, charset, first_row + middle, position)
     else:
-        yield batch
+        held = [batch]
+        del batch  # whoever gets it is the only one that holds it
+        yield held.pop()
 
 
 def _refused(source: SourceConfig, bad: Unreadable) -> RecordBatch:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.sources.records import UNREADABLE_OVERHEAD_BYTES, FileFaultError, RecordBatch, concatenated
+from winnow.sources.records import UNREADABLE_OVERHEAD_BYTES, RecordBatch, concatenated, gathered
 
 MAX_BATCH_ROWS = 16_384
 """Rows decoded at once, however short they seem."""
@@ -135,27 +135,12 @@ def _lengths(column: pa.Array) -> NDArray[np.int64]:
 
 def joined(batches: Iterator[RecordBatch], batch_bytes: int) -> Iterator[RecordBatch]:
     """The same records, in batches of at least half of ``batch_bytes`` where there are so many."""
-    held: list[RecordBatch] = []
-    size = 0
-    try:
-        for batch in batches:
-            more = sum(column.nbytes for column in (batch.texts, batch.ids, *batch.keep.values()))
-            more += UNREADABLE_OVERHEAD_BYTES * len(batch.unreadable)
-            if held and size + more > batch_bytes:
-                yield concatenated(held)
-                size = 0
-            held.append(batch)
-            size += more
-            del batch  # a batch of one huge document exists as few times at once as can be
-            if size >= batch_bytes // 2:
-                yield concatenated(held)
-                size = 0
-    except FileFaultError:
-        if held:
-            yield concatenated(held)
-        raise
-    if held:
-        yield concatenated(held)
+    return map(concatenated, gathered(batches, _bytes_of, batch_bytes))
+
+
+def _bytes_of(batch: RecordBatch) -> int:
+    columns = (batch.texts, batch.ids, *batch.keep.values())
+    return sum(int(column.nbytes) for column in columns) + UNREADABLE_OVERHEAD_BYTES * len(batch.unreadable)
 
 
 def cut(sizes: NDArray[np.int64], batch_bytes: int) -> Iterator[tuple[int, int]]:
