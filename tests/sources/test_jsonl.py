@@ -375,3 +375,36 @@ def test_megabytes_of_blank_lines_take_no_time_and_keep_the_rows(tmp_path, blank
     assert found.texts == ["a", "b"] and found.rows == [0, 1 + lines]
     assert found.kinds == [(2 + lines + 5_000, "malformed JSON")]
     assert time.process_time() - before < 2
+
+
+def _deep(levels: int) -> str:
+    return "[" * levels + '"]"' + "]" * levels
+
+
+@pytest.mark.parametrize(
+    "unread", [_deep(300), _deep(1_100), _deep(100_000), "9" * 5_000, "1e999", "[1e999,NaN,-Infinity]"]
+)
+def test_what_stands_in_a_field_that_nobody_reads_harms_no_record(tmp_path, unread):
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"text":"a"}\n'
+        + '{"k\\"]":%s, "text": "x, {\\"", "m": {"id": [7], "k": %s}}\n' % (unread, unread)
+        + '{"text":"b"}\n'
+    )
+    found = read(path)
+    assert found.texts == ["a", 'x, {"', "b"] and not found.unreadable
+
+
+@pytest.mark.parametrize("kept", [_deep(1_100), _deep(100_000)])
+def test_a_kept_field_that_is_nested_too_deeply_costs_its_record(tmp_path, kept):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text":"a","k":1}\n{"text":"x","k":%s}\n{"text":"b"}\n{"text":"x","k":%s\n' % (kept, kept))
+    found = read(path, keep=("k",))
+    assert found.texts == ["a", "b"] and found.keep["k"] == ["1", None]
+    assert found.kinds == [(1, "malformed JSON"), (3, "malformed JSON")]
+
+
+def test_kept_fields_of_three_hundred_levels_are_kept(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text":"x","k":%s}\n' % _deep(300))
+    assert read(path, keep=("k",)).keep["k"] == [_deep(300)]

@@ -17,6 +17,7 @@ import orjson
 from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
 from winnow.sources.readers.charset import Charset
+from winnow.sources.readers.json_members import without_unread
 from winnow.sources.readers.line_ranges import SPLIT_COMPRESSIONS, line_pieces, lines_of
 from winnow.sources.readers.reader import Reader
 from winnow.sources.readers.split import Group, split_chunks
@@ -114,6 +115,7 @@ def _parser_of(
 ) -> Callable[[bytes | bytearray], _Parsed | None]:
     """What turns a line into text, id, kept fields, and what is to be noted of it; None for a blank line."""
     take_fields = fields_reader(source)
+    wanted = _wanted(source)
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
         note = GUESSED + charset.guessed_stream if charset.guessed_stream else ""
@@ -127,7 +129,7 @@ def _parser_of(
                 return None
             line, more = _repair(line, charset)
             note = more or note
-            value = _loads(line)
+            value = _loads(line, wanted)
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the line is {kind_of(value)}")
         batch.fields = batch.fields or names_of(value)
@@ -164,8 +166,11 @@ def _repair(line: bytes | bytearray, charset: Charset) -> tuple[bytes, str]:
     return repaired, note
 
 
-def _loads(line: bytes) -> Any:
-    """The value of a line that orjson may have refused for numbers that JSON has no form for (NaN, Infinity, 1e999).
+def _loads(line: bytes, wanted: frozenset[str]) -> Any:
+    """The value of a line that orjson may have refused for what harms no record.
+
+    That is: numbers that JSON has no form for (NaN, Infinity, 1e999); and, in fields that nobody reads, values that are
+    nested too deeply, and integers of too many digits.
 
     Raises:
         BadRecordError: it is not JSON.
@@ -173,9 +178,26 @@ def _loads(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError, RecursionError):  # Python's own reader takes these numbers
-            return json.loads(line.decode())  # decoded here: of bytes it would guess the encoding
-        raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        try:
+            return _any_number(line)
+        except json.JSONDecodeError:
+            raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        except (ValueError, RecursionError):
+            line = without_unread(line, wanted)
+        with suppress(ValueError, RecursionError):
+            return _any_number(line)
+        raise BadRecordError(f"malformed JSON: {error.msg}, in a field that is read") from error
+
+
+def _any_number(line: bytes) -> Any:
+    """As Python reads JSON: with NaN and infinities. Decoded here: of bytes it would guess the encoding."""
+    return json.loads(line.decode())
+
+
+def _wanted(source: SourceConfig) -> frozenset[str]:
+    """Names at the top of a record that the source reads."""
+    named = [name for name in (source.text, source.id, source.label, *source.structure_fields, *source.keep) if name]
+    return frozenset([*named, *(name.split(".")[0] for name in named)])
 
 
 READER = Reader(
