@@ -381,24 +381,23 @@ def _deep(levels: int) -> str:
     return "[" * levels + '"]"' + "]" * levels
 
 
-@pytest.mark.parametrize(
-    "unread", [_deep(300), _deep(1_100), _deep(100_000), "9" * 5_000, "1e999", "[1e999,NaN,-Infinity]"]
-)
+UNREAD = [_deep(300), _deep(1_100), _deep(100_000), "9" * 5_000, "1e999", "[1e999,NaN,-Infinity]"]
+
+
+@pytest.mark.parametrize("unread", UNREAD, ids=lambda value: value[:5])
 def test_what_stands_in_a_field_that_nobody_reads_harms_no_record(tmp_path, unread):
     path = tmp_path / "a.jsonl"
-    path.write_text(
-        '{"text":"a"}\n'
-        + '{"k\\"]":%s, "text": "x, {\\"", "m": {"id": [7], "k": %s}}\n' % (unread, unread)
-        + '{"text":"b"}\n'
-    )
+    line = '{"k\\"]":UNREAD, "text": "x, {\\"", "m": {"id": [7], "k": UNREAD}}'.replace("UNREAD", unread)
+    path.write_text(f'{{"text":"a"}}\n{line}\n{{"text":"b"}}\n')
     found = read(path)
     assert found.texts == ["a", 'x, {"', "b"] and not found.unreadable
 
 
-@pytest.mark.parametrize("kept", [_deep(1_100), _deep(100_000)])
-def test_a_kept_field_that_is_nested_too_deeply_costs_its_record(tmp_path, kept):
+@pytest.mark.parametrize("levels", [1_100, 100_000])
+def test_a_kept_field_that_is_nested_too_deeply_costs_its_record(tmp_path, levels):
     path = tmp_path / "a.jsonl"
-    path.write_text('{"text":"a","k":1}\n{"text":"x","k":%s}\n{"text":"b"}\n{"text":"x","k":%s\n' % (kept, kept))
+    deep = f'{{"text":"x","k":{_deep(levels)}'
+    path.write_text("\n".join(['{"text":"a","k":1}', deep + "}", '{"text":"b"}', deep]))
     found = read(path, keep=("k",))
     assert found.texts == ["a", "b"] and found.keep["k"] == ["1", None]
     assert found.kinds == [(1, "malformed JSON"), (3, "malformed JSON")]
@@ -406,5 +405,5 @@ def test_a_kept_field_that_is_nested_too_deeply_costs_its_record(tmp_path, kept)
 
 def test_kept_fields_of_three_hundred_levels_are_kept(tmp_path):
     path = tmp_path / "a.jsonl"
-    path.write_text('{"text":"x","k":%s}\n' % _deep(300))
+    path.write_text(f'{{"text":"x","k":{_deep(300)}}}\n')
     assert read(path, keep=("k",)).keep["k"] == [_deep(300)]
