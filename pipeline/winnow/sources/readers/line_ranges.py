@@ -18,8 +18,8 @@ from winnow.sources.stored_file import StoredFile, compression_of
 PIECE_BYTES = 8 << 20
 """Of text in a piece of a compressed file, at least; pieces are joined to units again."""
 _MOST_PIECES = {".zst": 8, ".gz": 4}
-"""All parts together decompress the file so many times, halved; those of .gz cost three times as much. What is more
-than that, .bz2 and .xz, is not cut."""
+"""All parts together decompress the file half so many times; .gz is slower to decompress, and .bz2 and .xz, slower
+still, are not cut."""
 SPLIT_COMPRESSIONS = tuple(_MOST_PIECES)
 _HEAD_BYTES = 4 << 10
 

@@ -47,7 +47,7 @@ def split_chunks(
         separator: between records.
         max_record_bytes: what a caller takes.
         blank: records of these bytes alone are none to the caller. Where the separator is one of them, long runs of
-            such records are counted and not built: gigabytes of line ends take seconds.
+            such records are counted and not built.
     """
     overlap = len(separator) - 1
     counts_blank = not overlap and separator in blank
