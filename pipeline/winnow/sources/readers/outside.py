@@ -20,7 +20,7 @@ def named_faults(batches: Iterator[RecordBatch], name: str, part: FileSlice, fil
     Raises:
         FileFaultError: the reader raised an exception that says nothing about the surroundings; the bytes since its
             last batch are unread.
-        OSError, MemoryError, WinnowError: with a note of the file and the last row that was read.
+        OSError, MemoryError, WinnowError: with a note of the file and the first row that is not read.
     """
     row, read = part.first_row - 1, 0
     try:
@@ -34,7 +34,7 @@ def named_faults(batches: Iterator[RecordBatch], name: str, part: FileSlice, fil
     except FileFaultError:
         raise
     except (OSError, MemoryError, WinnowError) as error:
-        error.add_note(f"while reading {part.path} after row {row:,}")
+        error.add_note(f"while reading {part.path} from row {row + 1:,} on")
         raise
     except Exception as error:
         raise FileFaultError(f"failed reader: {name} raises {type(error).__name__}", read) from error
