@@ -54,7 +54,7 @@ def test_small_files_of_a_source_share_batches(tmp_path, batch_bytes):
     ]
     texts = [text for batch in batches for text in batch.texts.to_pylist()]
     assert texts == [f"{word} {number}" for number in range(FILES) for word in ("text", "more")]
-    assert [name for name in dict.fromkeys(batch.source.name for batch in batches)] == ["one", "two"]
+    assert list(dict.fromkeys(batch.source.name for batch in batches)) == ["one", "two"]
     assert [row for _, row in told] == [1] * FILES
     if batch_bytes == 1 << 20:
         assert [len(batch.docs) for batch in batches] == [50, 30]
@@ -63,10 +63,8 @@ def test_small_files_of_a_source_share_batches(tmp_path, batch_bytes):
 
 def test_documents_that_cannot_be_worked_on_are_listed_with_their_files(tmp_path):
     batch = _read(tmp_path, _unit(tmp_path))[0][0]
-    listed = [
-        (part.file, [(bad.row, bad.reason) for bad in records])
-        for part, records in batch.unreadable({3: "b", 2: "a", 49: "c"})
-    ]
+    found = batch.unreadable({3: "b", 2: "a", 49: "c"})
+    listed = [(part.file, [(bad.row, bad.reason) for bad in records]) for part, records in found]
     assert listed == [(1, [(0, "a"), (2, "b")]), (24, [(2, "c")])]
 
 
@@ -100,14 +98,14 @@ def test_a_unit_that_fails_while_it_reads_names_file_and_row(tmp_path, monkeypat
             return self._file.read(min(size, 8))
 
     whole = LocalStore.open_input
-    monkeypatch.setattr(
-        LocalStore,
-        "open_input",
-        lambda store, name: Failing(whole(store, name)) if name == path else whole(store, name),
-    )
+
+    def opened(store, name):
+        return Failing(whole(store, name)) if name == path else whole(store, name)
+
+    monkeypatch.setattr(LocalStore, "open_input", opened)
 
     def work(unit: Unit, workspace: Workspace) -> None:
         list(read_documents(unit, workspace, lambda *_: None))
 
     failure = attempt(Stage("test", 1, {}, work, {"batch_bytes": 100}), unit, LocalStore(str(tmp_path / "run")))
-    assert "Connection timed out" in failure.message and f"while reading {path} after row -1" in failure.message
+    assert "Connection timed out" in failure.message and f"while reading {path} from row 0 on" in failure.message
