@@ -79,10 +79,10 @@ BREAKS = (
     Break(
         "rows begin at the wrong line of a byte range",
         2,
-        "winnow.sources.readers.jsonl",
-        "lines_skipped = int(where + end >= start)",
-        "lines_skipped = int(where + end > start)",
-        ("tests/sources/test_jsonl.py",),
+        "winnow.sources.readers.line_ranges",
+        "file.seek(max(0, part.start - 1))",
+        "file.seek(part.start)",
+        ("tests/sources/test_jsonl.py", "tests/sources/test_line_ranges.py", "tests/stages/test_slices.py"),
     ),
     Break(
         "the end of text at a row's very beginning is left out",

@@ -71,7 +71,8 @@ def test_units_of_a_large_corpus_grow_as_far_as_memory_goes():
         assert sizes.parts == -(-text_bytes // (sizes.work.unit_mb * 10**6))
         return sizes.work.unit_mb, sizes.work.partition_mb
 
-    assert grown(10**6) == grown(262 * 10**9) == (64, 256)
+    assert grown(256 * 10**6) == grown(262 * 10**9) == (64, 256)
+    assert grown(10**6) == grown(44 * 10**6) == (8, 256) and grown(123 * 10**6) == (16, 256)
     assert grown(263 * 10**9) == (128, 256)
     assert grown(10**12) == grown(10**13) == (256, 256)
     assert grown(10**12, 8192) == (256, 1024)

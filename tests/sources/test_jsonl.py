@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.reading import Gathered, read
 from winnow.sources.read import read_slice
-from winnow.sources.readers.jsonl import count_lines
+from winnow.sources.readers.line_ranges import count_lines
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
@@ -361,3 +362,48 @@ def test_a_document_of_200_mb_takes_a_small_multiple_of_its_size(tmp_path):
     *rows, whole, megabytes = run.stdout.split()
     assert rows == ["[0,", "1,", "2]"] and whole == "True"
     assert int(megabytes) < 900, megabytes
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t\n"])
+def test_megabytes_of_blank_lines_take_no_time_and_keep_the_rows(tmp_path, blank):
+    """Two gigabytes of line ends took two minutes."""
+    path = tmp_path / "a.jsonl"
+    lines = 40_000_000 // len(blank)
+    path.write_bytes(b'{"text":"a"}\n' + blank * lines + b'{"text":"b"}\n' + blank * 5_000 + b"bad\n" + blank * lines)
+    before = time.process_time()
+    found = read(path)
+    assert found.texts == ["a", "b"] and found.rows == [0, 1 + lines]
+    assert found.kinds == [(2 + lines + 5_000, "malformed JSON")]
+    assert time.process_time() - before < 2
+
+
+def _deep(levels: int) -> str:
+    return "[" * levels + '"]"' + "]" * levels
+
+
+UNREAD = [_deep(300), _deep(1_100), _deep(100_000), "9" * 5_000, "1e999", "[1e999,NaN,-Infinity]"]
+
+
+@pytest.mark.parametrize("unread", UNREAD, ids=lambda value: value[:5])
+def test_what_stands_in_a_field_that_nobody_reads_harms_no_record(tmp_path, unread):
+    path = tmp_path / "a.jsonl"
+    line = '{"k\\"]":UNREAD, "text": "x, {\\"", "m": {"id": [7], "k": UNREAD}}'.replace("UNREAD", unread)
+    path.write_text(f'{{"text":"a"}}\n{line}\n{{"text":"b"}}\n')
+    found = read(path)
+    assert found.texts == ["a", 'x, {"', "b"] and not found.unreadable
+
+
+@pytest.mark.parametrize("levels", [1_100, 100_000])
+def test_a_kept_field_that_is_nested_too_deeply_costs_its_record(tmp_path, levels):
+    path = tmp_path / "a.jsonl"
+    deep = f'{{"text":"x","k":{_deep(levels)}'
+    path.write_text("\n".join(['{"text":"a","k":1}', deep + "}", '{"text":"b"}', deep]))
+    found = read(path, keep=("k",))
+    assert found.texts == ["a", "b"] and found.keep["k"] == ["1", None]
+    assert found.kinds == [(1, "malformed JSON"), (3, "malformed JSON")]
+
+
+def test_kept_fields_of_three_hundred_levels_are_kept(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text":"x","k":{_deep(300)}}}\n')
+    assert read(path, keep=("k",)).keep["k"] == [_deep(300)]

@@ -48,8 +48,8 @@ def test_compressed_parquet_is_refused():
         format_of("a.parquet.gz", _source())
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.jsonl.gz", "jsonl"), ("a.txt", "text")])
-def test_only_plain_jsonl_and_parquet_have_parts(tmp_path, name, kind):
+@pytest.mark.parametrize(("name", "kind"), [("a.jsonl.xz", "jsonl"), ("a.jsonl.bz2", "jsonl"), ("a.txt", "text")])
+def test_a_part_of_what_has_no_parts_is_refused(tmp_path, name, kind):
     part = FileSlice(path=str(tmp_path / name), file=0, source="web", format=kind, size=9, start=3)
     with pytest.raises(ValueError, match="read it whole"):
         next(read_slice(part, _source(), open_binary, 100))

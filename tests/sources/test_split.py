@@ -1,6 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winnow.sources.readers import split
 from winnow.sources.readers.split import split_chunks
 from winnow.sources.readers.streams import Chunk
 
@@ -40,3 +42,34 @@ def test_oversize_records_are_counted_to_the_byte(pieces, limit, separator):
             own[0] = group.dropped_bytes
         lengths += own
     assert lengths == [len(record) for record in b"".join(pieces).split(separator)]
+
+
+blank_bytes = st.lists(
+    st.sampled_from([b"\n" * 40, b"\r\n" * 30, b" ", b"\n", b'{"a":1}\n', b"x", b"\t\n" * 50]), max_size=20
+)
+
+
+@given(blank_bytes, st.integers(1, 200))
+def test_runs_of_blank_records_are_counted(pieces, size):
+    """Records that are not blank have the same places as if all had been built."""
+    whole = b"".join(pieces)
+    blank = b"\n \t\r"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "BLANK_RUN_BYTES", 16)
+        row, found = 0, []
+        for group in split_chunks(
+            _chunks([whole[at : at + size] for at in range(0, len(whole), size)]), b"\n", 99, blank
+        ):
+            start = group.start
+            for record in group.records:
+                if record.strip(blank):
+                    found.append((row, start, bytes(record)))
+                row += 1
+                start += len(record) + 1
+            row += group.skipped
+    expected, start = [], 0
+    for number, record in enumerate(whole.split(b"\n")):
+        if record.strip(blank):
+            expected.append((number, start, record))
+        start += len(record) + 1
+    assert found == expected and row == whole.count(b"\n") + 1

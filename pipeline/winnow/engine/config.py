@@ -19,7 +19,8 @@ class ComputeConfig(Section):
     """Memory a worker may use; batches are sized from it, and Ray places workers by it."""
     unit_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Raw input a unit takes, in MB: larger units cost less overhead, smaller ones spread and resume better. `auto`
-    is 64, and grows with the text beyond 262 GB, up to an eighth of `worker_memory_mb`."""
+    is 64, smaller (8 at least) for less than 256 MB of text, and grows with the text beyond 262 GB, up to an eighth of
+    `worker_memory_mb`."""
     partition_mb: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Target size of one exchange partition, in MB; a reduce unit holds one in memory. `auto` is 256, and grows as
     `unit_mb` does."""

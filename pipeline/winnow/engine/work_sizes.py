@@ -2,6 +2,7 @@
 
 A reduce unit reads its rows from every map file, so the reads of an exchange grow with the square of the text, but
 shrink with the size of units times the size of partitions: both grow with the corpus, as far as a worker's memory goes.
+A small corpus has smaller units, so that more than one core has work.
 No size reaches an output; a corpus that outgrows a size is worked on in other units, so its work is done anew once.
 """
 
@@ -9,7 +10,10 @@ from dataclasses import dataclass
 
 from winnow.engine.config import ComputeConfig
 
-SMALLEST_UNIT_MB = 64
+USUAL_UNIT_MB = 64
+SMALLEST_UNIT_MB = 8
+FEWEST_UNITS = 4
+"""Units of a stage, before they shrink: a core of a small machine that has none would be idle."""
 SMALLEST_PARTITION_MB = 256
 MOST_UNITS = 4_096
 """Units of a stage, before they grow: eight a core of a cluster of 500, and 30,000 records for the driver to hold."""
@@ -38,7 +42,10 @@ def work_sizes(compute: ComputeConfig, text_bytes: int) -> WorkSizes:
     unit, partition = compute.unit_mb, compute.partition_mb
     memory = compute.worker_memory_mb
     if unit == "auto":
-        unit = _grown(SMALLEST_UNIT_MB, text_bytes, MOST_UNITS, memory // WORKERS_A_UNIT)
+        unit = USUAL_UNIT_MB
+        while unit > SMALLEST_UNIT_MB and text_bytes < FEWEST_UNITS * unit * 1_000_000:
+            unit //= 2
+        unit = _grown(unit, text_bytes, MOST_UNITS, memory // WORKERS_A_UNIT)
     if partition == "auto":
         partition = _grown(SMALLEST_PARTITION_MB, text_bytes, MOST_PARTITIONS, memory // WORKERS_A_PARTITION)
     return WorkSizes(unit, partition)

@@ -1,6 +1,7 @@
 """A run at work: its records so far, and the engine that adds to them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,11 @@ class RunContext:
         """Settings of the run."""
         return self.run.config
 
-    @property
+    @cached_property
     def sizes(self) -> WorkSizes:
         """Of units and partitions; known once the files are."""
-        return work_sizes(self.config.compute, sum(map(slices.estimated_bytes, self.run.files)))
+        sources = {source.name: source for source in self.config.sources}
+        return work_sizes(self.config.compute, slices.estimated_text(self.run.files, sources))
 
     @property
     def id_dtype(self) -> np.dtype[Any]:

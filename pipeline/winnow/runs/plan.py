@@ -16,7 +16,7 @@ from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
-from winnow.stages.ingest.slices import estimated_bytes
+from winnow.stages.ingest.slices import estimated_text
 from winnow.storage.open_store import open_store
 
 
@@ -70,7 +70,8 @@ def plan_run(config: Config) -> Planned:
         run_steps(context)
     known = {summary.name: PlannedStage(summary.name, summary.units, summary.reused) for summary in engine.summaries}
     run = context.run
-    text = run.total("measure", "text_bytes") or sum(estimated_bytes(file) for file in run.files)
+    sources = {source.name: source for source in config.sources}
+    text = run.total("measure", "text_bytes") or estimated_text(run.files, sources)
     tokens = run.total("tokenise", "tokens") or None
     corpus = corpus_of(text, sum(file.bytes for file in run.files), sum(part.rows for part in run.parts) or None)
     sizes = sizes_of(corpus, config, context.id_dtype.itemsize, tokens)

@@ -51,6 +51,14 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
     read_label = _reader_of(label) if label else None
 
     def fields(record: dict[str, Any], line: bytes | bytearray = b"") -> Fields:
+        try:
+            return taken(record, line)
+        except BadRecordError:
+            raise
+        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+            raise BadRecordError(f"unreadable value: {type(error).__name__}") from error
+
+    def taken(record: dict[str, Any], line: bytes | bytearray) -> Fields:
         identity = _as_text(_whole(read_id, record, line)) if read_id is not None else None
         kept = [_as_text(_whole(read, record, line)) for read in read_kept]
         if read_structure is not None:
@@ -135,12 +143,29 @@ def _as_text(value: Any) -> str | None:
         return value
     if type(value) is int:
         return str(value)
-    if value is None or value is _MISSING:
-        return None
-    told = orjson.dumps(value).decode()
-    if "null" not in told or not _has_no_json(value):
-        return told
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # NaN, which orjson writes as null
+    return None if value is None or value is _MISSING else json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """JSON of any value, NaN and infinities as Python writes them; what JSON has no form for as Python's text of it.
+
+    Raises:
+        BadRecordError: it is nested too deeply.
+    """
+    try:
+        told = orjson.dumps(value, default=_plain).decode()
+        if "null" not in told or not _has_no_json(value):
+            return told  # orjson writes NaN as null
+    except (TypeError, ValueError):  # over 254 levels, integers beyond 64 bits, lone surrogates, keys that are no text
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        raise BadRecordError(f"unreadable value: a field is nested too deeply ({type(error).__name__})") from error
+
+
+def _plain(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _has_no_json(value: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.sources.folders import folder_values, with_folder_values
-from winnow.sources.readers.outside import checked_batches
+from winnow.sources.readers.outside import checked_batches, named_faults
 from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
@@ -71,7 +71,8 @@ def mixed_formats(config: SourceConfig, paths: list[str]) -> list[str]:
 
 def can_split(path: str, file_format: str) -> bool:
     """Whether parts of a file can be read by themselves."""
-    return READERS.get(file_format).pieces is not None and not compression_of(path)
+    reader, compression = READERS.get(file_format), compression_of(path)
+    return reader.pieces is not None and (not compression or compression in reader.split_compressions)
 
 
 def read_slice(
@@ -113,6 +114,7 @@ def _read(
         batches = reader.read(file_slice, source, stored, batch_bytes)
         if not READERS.is_built_in(reader.name):
             batches = checked_batches(batches, reader.name, file_slice, source, stored)
+        batches = named_faults(batches, reader.name, file_slice, stored)
         if source.html:
             batches = text_of_html(batches, source, stored)
         if source.is_chat:
@@ -123,7 +125,8 @@ def _read(
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:
     ends = file_slice.size
-    if file_slice.stop is not None and READERS.get(file_slice.format).by_bytes:
+    by_bytes = READERS.get(file_slice.format).by_bytes and not compression_of(file_slice.path)
+    if file_slice.stop is not None and by_bytes:
         ends = file_slice.stop
     lost = Unreadable(None, fault.position, fault.reason, max(0, ends - fault.position))
     none = pa.array([], pa.string())

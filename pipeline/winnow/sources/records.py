@@ -3,7 +3,9 @@
 Legend: N readable records of a batch.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +67,65 @@ class RecordBatch:
     """Names that the first record has, some at least; none where that is not known."""
     passed: dict[str, int] = field(default_factory=dict)
     """Records that are no documents, by what they are; they have rows, and no other trace."""
+
+
+T = TypeVar("T")
+
+
+def gathered(
+    items: Iterator[T], size: Callable[[T], int], most: int, alike: Callable[[T, T], bool] = lambda _a, _b: True
+) -> Iterator[list[T]]:
+    """Consecutive items in lists of about ``most``; those before an exception come out before it.
+
+    Args:
+        items: of any size.
+        size: of an item.
+        most: what a list of several items holds at most; with half of it a list ends.
+        alike: whether an item may stand in one list with the one before it.
+    """
+    held: list[T] = []
+    total = 0
+    try:
+        for item in items:
+            more = size(item)
+            if held and (total + more > most or not alike(held[-1], item)):
+                yield held
+                held, total = [], 0
+            held.append(item)
+            total += more
+            del item  # a huge document exists as few times at once as can be
+            if total * 2 >= most:
+                yield held
+                held, total = [], 0
+    except Exception:
+        if held:
+            yield held
+        raise
+    if held:
+        yield held
+
+
+def concatenated(batches: list[RecordBatch]) -> RecordBatch:
+    """Consecutive batches as one; the list is empty afterwards."""
+    if len(batches) == 1:
+        return batches.pop()
+    noted: dict[str, tuple[int, int]] = {}
+    for note, (number, first) in (entry for batch in batches for entry in batch.noted.items()):
+        before, row = noted.get(note, (0, first))
+        noted[note] = before + number, row
+    whole = RecordBatch(
+        rows=np.concatenate([batch.rows for batch in batches]),
+        ids=pa.concat_arrays([batch.ids for batch in batches]),
+        texts=pa.concat_arrays([batch.texts for batch in batches]),
+        keep={name: pa.concat_arrays([batch.keep[name] for batch in batches]) for name in batches[0].keep},
+        unreadable=[bad for batch in batches for bad in batch.unreadable],
+        replaced=sum(batch.replaced for batch in batches),
+        bytes_read=sum(batch.bytes_read for batch in batches),
+        noted=noted,
+        fields=next((batch.fields for batch in batches if batch.fields), ()),
+    )
+    batches.clear()
+    return whole
 
 
 class FileFaultError(Exception):

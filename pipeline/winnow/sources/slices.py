@@ -10,7 +10,7 @@ OpenBinary = Callable[[str], BinaryIO]
 
 @dataclass(frozen=True, kw_only=True)
 class FileSlice:
-    """A whole file, or a part of one whose reader splits it: a byte range, a range of Parquet's row groups."""
+    """A whole file, or a part of one whose reader splits it: a byte range, a range of Parquet's rows."""
 
     path: str
     """As ``OpenBinary`` takes it; its suffix says how the file is compressed."""
@@ -23,10 +23,9 @@ class FileSlice:
     size: int
     """Bytes of the file when it was catalogued; a file that has become shorter is a fault."""
     start: int = 0
-    """In the unit of the reader's pieces. JSONL: first byte; records whose first byte lies in [start, stop) belong to
-    the slice. Parquet: row group."""
+    """In the unit of the reader's pieces. JSONL: byte of the text, decompressed; records whose first byte lies in
+    [start, stop) belong to the slice. Parquet: row."""
     stop: int | None = None
     """End, exclusive, in the unit of ``start``; None is the end of the file."""
     first_row: int = 0
-    """Rows of the file before ``start``. JSONL: number of line ends before that byte, the sum of ``count_lines``
-    of the ranges before."""
+    """Rows of the file that begin before ``start``: the number of the slice's first record."""

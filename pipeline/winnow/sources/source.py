@@ -87,8 +87,8 @@ class SourceConfig(Section):
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
     """Fields or columns to carry along, or the key of folders named `key=value`, for records without such a field.
-    Strings stay as they are, everything else becomes its JSON text
-    (columns of Parquet: their Arrow text form); a document without the field gets null."""
+    Strings stay as they are, everything else becomes its JSON text (columns of Parquet: their Arrow text form, a UUID
+    with hyphens, other bytes of a fixed size in hexadecimal digits); a document without the field gets null."""
     weight: float = Field(default=1.0, gt=0, le=1000)
     """Copies of each document in an epoch: 2.0 is twice, 0.5 is every second one by hash, 1.5 one or two."""
     licence: str | None = None

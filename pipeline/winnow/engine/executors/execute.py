@@ -65,7 +65,7 @@ def attempt(stage: Stage, unit: Unit, store: Store) -> Record | Failure:
     try:
         return run_unit(stage, unit, store)
     except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
-        message = f"{type(error).__name__}: {error}"
+        message = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
         kinds = isinstance(error, OSError), isinstance(error, QuarantineError)
         return Failure(unit.number, message, traceback.format_exc(), *kinds, _full_node(error))
 

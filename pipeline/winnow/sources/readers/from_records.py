@@ -76,7 +76,7 @@ def batches_of(
                     strings = [None if value is None else value.text for value in found]
                     text, identity, kept = strings[0] or "", strings[1], strings[2:]
                     note = next(filter(None, notes), "")
-                batch.add(row, text, identity, kept, size)
+                batch.add(row, text, identity, kept, size + sum(len(value) for value in (identity, *kept) if value))
                 for told in (note, *getattr(record, "notes", ())):
                     batch.note(row, told)
             except BadRecordError as bad:
@@ -85,7 +85,7 @@ def batches_of(
             row += 1
             if batch.size >= batch_bytes:
                 yield batch.take(file.position)
-    except FileFaultError:
+    except Exception:
         if batch:
             yield batch.take(file.position)
         raise

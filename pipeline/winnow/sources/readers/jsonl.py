@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import accumulate, chain
+from functools import partial
+from itertools import accumulate, chain, compress
 from typing import Any
 
 import orjson
@@ -18,9 +19,11 @@ from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
 from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.json_array import begins_array, split_array
+from winnow.sources.readers.json_members import without_unread
+from winnow.sources.readers.line_ranges import SPLIT_COMPRESSIONS, line_pieces, lines_of
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.split import Group, split_chunks
-from winnow.sources.readers.streams import CHUNK_BYTES, Chunk
+from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import GUESSED, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -42,7 +45,7 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def read_jsonl(
     file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
 ) -> Iterator[RecordBatch]:
-    """Read a JSONL file, or the records of an uncompressed one whose first byte lies in [start, stop).
+    """Read a JSONL file, or its records whose first byte lies in [start, stop), counted in decompressed bytes.
 
     A record is a line that is not blank; its row is the number of line ends before it in the file, so the
     records of the ranges of a file are those of the whole file with the same rows. Of a file that is one JSON array,
@@ -55,12 +58,10 @@ def read_jsonl(
     row = file_slice.first_row
     first_byte = 0
     charset = Charset(source, file, file_slice.path, is_text=True)
-    if compression or charset.stream:
+    if charset.stream or (compression and file_slice.stop is None):
         chunks = charset.chunks()
     else:
-        file.check_kind("")
-        chunks, first_byte, lines_skipped = _line_range(file, file_slice)
-        row += lines_skipped
+        chunks, first_byte = lines_of(file_slice, file)
     maximum = source.max_document_bytes
     batch = BatchBuilder(source.carried, position=file.position)
     parse = _parser_of(source, charset, batch)
@@ -74,15 +75,14 @@ def read_jsonl(
             if records and not in_array and records[0].startswith(BYTE_ORDER_MARK):
                 records[0] = records[0][len(BYTE_ORDER_MARK) :]
                 shift = len(BYTE_ORDER_MARK)
-        if row + len(records) > MAX_ROWS:
+        if row + len(records) + group.skipped > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position)
         offsets = group.offsets
-        for index in range(len(records)):
+        first = (0,) if group.dropped_bytes else ()
+        for index in chain(first, compress(range(len(records)), records)):  # blank lines cost as little as can be
             line = records[index]
             dropped = group.dropped_bytes if index == 0 else 0
-            if not line and not dropped:
-                continue
             try:
                 if dropped or len(line) > maximum:
                     raise BadRecordError(
@@ -107,7 +107,7 @@ def read_jsonl(
                     offsets = offsets or _offsets(group, first_byte + shift)
                     records[index] = line = b""
                 yield batch.take(file.position)
-        row += len(records)
+        row += len(records) + group.skipped
         if group.unended and (batch or file.position > batch.position):
             yield batch.take(file.position)
         if group.fault is not None:
@@ -122,6 +122,7 @@ def _parser_of(
 ) -> Callable[[bytes | bytearray], _Parsed | None]:
     """What turns a line into text, id, kept fields, and what is to be noted of it; None for a blank line."""
     take_fields = fields_reader(source)
+    wanted = _wanted(source)
 
     def parse(line: bytes | bytearray) -> _Parsed | None:
         note = GUESSED + charset.guessed_stream if charset.guessed_stream else ""
@@ -135,7 +136,7 @@ def _parser_of(
                 return None
             line, more = _repair(line, charset)
             note = more or note
-            value = _loads(line)
+            value = _loads(line, wanted)
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the line is {kind_of(value)}")
         batch.fields = batch.fields or names_of(value)
@@ -147,16 +148,17 @@ def _parser_of(
 
 def _records(chunks: Iterator[Chunk], file_slice: FileSlice, maximum: int) -> tuple[Iterator[Group], bool]:
     """The lines of a stream, or the elements of the array that it is; and whether it is one."""
+    cut = partial(split_chunks, separator=b"\n", max_record_bytes=maximum, blank=b"\n" + _BLANK)
     if file_slice.start or file_slice.stop is not None:  # where a file is cut, it has lines: see _pieces
-        return split_chunks(chunks, b"\n", maximum), False
+        return cut(chunks), False
     try:
         first = next(chunks, None)
     except FileFaultError as error:
         return iter([Group([b""], 0, error.position, unended=True, fault=error)]), False
     if first is None:
-        return split_chunks(chunks, b"\n", maximum), False
+        return cut(chunks), False
     if not _is_array(first.data[:_HEAD_BYTES], file_slice.path):
-        return split_chunks(chain([first], chunks), b"\n", maximum), False
+        return cut(chain([first], chunks)), False
     if first.data.startswith(BYTE_ORDER_MARK):  # a blank instead, so that offsets stay
         first = Chunk(b"   " + first.data[len(BYTE_ORDER_MARK) :], first.position)
     return split_array(chain([first], chunks), maximum), True
@@ -167,92 +169,12 @@ def _is_array(head: bytes, path: str) -> bool:
     return begins_array(head.removeprefix(BYTE_ORDER_MARK), by_suffix=name.endswith(".json"))
 
 
-def count_lines(file_slice: FileSlice, file: StoredFile) -> int:
-    """Number of line ends (bytes 0x0a) in the byte range [start, stop) of an uncompressed file.
+def _pieces(part: FileSlice, file: StoredFile) -> list[Piece]:
+    def check(head: bytes) -> None:
+        if _is_array(head, part.path) or b"\0" in head:
+            raise FileFaultError("not cut: the file is a JSON array or UTF-16, which is read from front to back", 0)
 
-    The first row of a range is the sum of the counts of the ranges before it: that is the row of the line in
-    which byte ``start`` lies. A range that begins inside a line leaves that line to the range before and
-    starts one later.
-
-    Raises:
-        FileFaultError, OSError: the file cannot be read. A guess here would give two documents the same number.
-    """
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    file.seek(file_slice.start)
-    lines = 0
-    while file.position < stop and (data := file.read(min(stop - file.position, CHUNK_BYTES))):
-        lines += data.count(b"\n")
-    return lines
-
-
-def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
-    file.check_kind("")
-    head = file.read(_HEAD_BYTES)
-    if _is_array(head, file_slice.path) or b"\0" in head:
-        raise FileFaultError("not cut: the file is a JSON array or UTF-16, which is read from front to back", 0)
-    lines = count_lines(file_slice, file)
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    return [Piece(file_slice.start, stop, lines, stop - file_slice.start)]
-
-
-def _line_range(file: StoredFile, file_slice: FileSlice) -> tuple[Iterator[Chunk], int, int]:
-    """The lines of a plain file that begin in [start, stop).
-
-    Returns:
-        Their bytes, the offset of the first one, and the number of line ends between ``start`` and it.
-    """
-    start = file_slice.start
-    stop = file_slice.size if file_slice.stop is None else file_slice.stop
-    lines_skipped = 0
-    carried = b""
-    if stop <= start:
-        return iter(()), stop, 0
-    if start > 0:
-        file.seek(start - 1)
-        while file.position < stop:
-            where = file.position
-            carried = file.read(min(CHUNK_BYTES, stop - where))
-            if not carried:
-                break
-            end = carried.find(b"\n")
-            if end >= 0:
-                lines_skipped = int(where + end >= start)
-                carried = carried[end + 1 :]
-                break
-            carried = b""
-        else:
-            return iter(()), stop, 0
-        if file.position >= stop and not carried:
-            return iter(()), stop, 0
-    return _until_line_end(file, carried, stop), file.position - len(carried), lines_skipped
-
-
-def _until_line_end(file: StoredFile, carried: bytes, stop: int) -> Iterator[Chunk]:
-    """``carried``, then the bytes up to ``stop``, then on to the end of the line that lies across
-    ``stop``."""
-    data = carried
-    if data:
-        yield Chunk(data, file.position - len(data))
-    while file.position < stop:
-        position = file.position
-        piece = file.read(min(CHUNK_BYTES, stop - position))
-        if not piece:
-            break
-        data = piece
-        yield Chunk(data, position)
-    if data.endswith(b"\n") and file.position >= stop:
-        return
-    while file.position >= stop:
-        position = file.position
-        data = file.read(64 << 10)
-        if not data:
-            break
-        end = data.find(b"\n")
-        if end >= 0:
-            yield Chunk(data[: end + 1], position)
-            return
-        yield Chunk(data, position)
-    file.check_size()
+    return line_pieces(part, file, check)
 
 
 def _offsets(group: Group, first_byte: int) -> list[int]:
@@ -282,8 +204,11 @@ def _repair(line: bytes | bytearray, charset: Charset) -> tuple[bytes, str]:
     return repaired, note
 
 
-def _loads(line: bytes) -> Any:
-    """The value of a line that orjson may have refused for numbers that JSON has no form for (NaN, Infinity, 1e999).
+def _loads(line: bytes, wanted: frozenset[str]) -> Any:
+    """The value of a line that orjson may have refused for what harms no record.
+
+    That is: numbers that JSON has no form for (NaN, Infinity, 1e999); and, in fields that nobody reads, values that are
+    nested too deeply, and integers of too many digits.
 
     Raises:
         BadRecordError: it is not JSON.
@@ -291,9 +216,33 @@ def _loads(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError, RecursionError):  # Python's own reader takes these numbers
-            return json.loads(line.decode())  # decoded here: of bytes it would guess the encoding
-        raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        try:
+            return _any_number(line)
+        except json.JSONDecodeError:
+            raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
+        except (ValueError, RecursionError):
+            line = without_unread(line, wanted)
+        with suppress(ValueError, RecursionError):
+            return _any_number(line)
+        raise BadRecordError(f"malformed JSON: {error.msg}, in a field that is read") from error
 
 
-READER = Reader(name="jsonl", suffixes=(".jsonl", ".ndjson", ".json"), read=read_jsonl, pieces=_pieces, by_bytes=True)
+def _any_number(line: bytes) -> Any:
+    """As Python reads JSON: with NaN and infinities. Decoded here: of bytes it would guess the encoding."""
+    return json.loads(line.decode())
+
+
+def _wanted(source: SourceConfig) -> frozenset[str]:
+    """Names at the top of a record that the source reads."""
+    named = [name for name in (*source.texts, source.id, source.label, *source.structure_fields, *source.keep) if name]
+    return frozenset([*named, *(name.split(".")[0] for name in named)])
+
+
+READER = Reader(
+    name="jsonl",
+    suffixes=(".jsonl", ".ndjson", ".json"),
+    read=read_jsonl,
+    pieces=_pieces,
+    by_bytes=True,
+    split_compressions=SPLIT_COMPRESSIONS,
+)

@@ -1,4 +1,4 @@
-"""What readers of other packages say, looked at: an exception becomes a fault of the file, a wrong batch an error."""
+"""What readers say, looked at: an exception becomes a fault of the file, a wrong batch of another package an error."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from winnow.errors import ReaderError
+from winnow.errors import ReaderError, WinnowError
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.records import FileFaultError, RecordBatch
 from winnow.sources.slices import FileSlice
@@ -14,13 +14,39 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
 
 
+def named_faults(batches: Iterator[RecordBatch], name: str, part: FileSlice, file: StoredFile) -> Iterator[RecordBatch]:
+    """The same batches; whatever ends them early names the file.
+
+    Raises:
+        FileFaultError: the reader raised an exception that says nothing about the surroundings; the bytes since its
+            last batch are unread.
+        OSError, MemoryError, WinnowError: with a note of the file and the first row that is not read.
+    """
+    row, read = part.first_row - 1, 0
+    try:
+        for batch in batches:
+            last = max([bad.row for bad in batch.unreadable if bad.row is not None], default=-1)
+            row = max(row, last, int(batch.rows[-1]) if len(batch.rows) else -1)
+            read = min(read + batch.bytes_read, file.size)
+            held = [batch]
+            del batch  # whoever gets it is the only one that holds it
+            yield held.pop()
+    except FileFaultError:
+        raise
+    except (OSError, MemoryError, WinnowError) as error:
+        error.add_note(f"while reading {part.path} from row {row + 1:,} on")
+        raise
+    except Exception as error:
+        raise FileFaultError(f"failed reader: {name} raises {type(error).__name__}", read) from error
+
+
 def checked_batches(
     batches: Iterator[RecordBatch], name: str, part: FileSlice, source: SourceConfig, file: StoredFile
 ) -> Iterator[RecordBatch]:
-    """The same batches.
+    """The same batches, of a reader of another package.
 
     Raises:
-        FileFaultError: the reader raised an exception; the bytes since its last batch are unread.
+        FileFaultError: the reader met an error of the system.
         ReaderError: a batch is not what :class:`RecordBatch` says, or rows do not ascend.
     """
     place = f"reader {name!r}, {part.path}"
@@ -29,12 +55,8 @@ def checked_batches(
     while True:
         try:
             batch = next(batches, None)
-        except (FileFaultError, MemoryError):
-            raise
         except OSError as error:
             raise fault_of(error, read) from error
-        except Exception as error:
-            raise FileFaultError(f"failed reader: {name} raises {type(error).__name__}", read) from error
         if batch is None:
             return
         next_row = _check(batch, place, source, next_row)

@@ -12,6 +12,8 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 
+_BLANK = b" \t\n\r\v\f"
+
 
 def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
     """Read a text file; always whole, in order.
@@ -28,12 +30,12 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
     chunks = charset.chunks()
     maximum = source.max_document_bytes
     separator = None if source.separator is None else source.separator.encode(charset.named)
-    groups = split_chunks(chunks, separator, maximum) if separator else iter([_whole(chunks, maximum)])
+    groups = split_chunks(chunks, separator, maximum, _BLANK) if separator else iter([_whole(chunks, maximum)])
     batch = BatchBuilder(source.carried)
     nothing: list[str | None] = [None] * len(source.carried)
     row = 0
     for group in groups:
-        if row + len(group.records) > MAX_ROWS:
+        if row + len(group.records) + group.skipped > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} pieces; split it", group.position)
         offset = group.start
@@ -60,7 +62,7 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
                 batch.note(row + index, note)
             if batch.size >= batch_bytes:
                 yield batch.take(file.position)
-        row += len(group.records)
+        row += len(group.records) + group.skipped
         if group.unended and (batch or file.position > batch.position):
             yield batch.take(file.position)
         if group.fault is not None:

@@ -88,6 +88,11 @@ class Reader:
     """How a large file that is not compressed is split among workers; None reads every file from front to back."""
     by_bytes: bool = False
     """Pieces are byte ranges: ``pieces`` is asked for each range of a unit's size by itself, and answers with one."""
+    split_compressions: tuple[str, ...] = ()
+    """Compressions (``.gz`` ...) of files that ``pieces`` cuts, too: it is asked for the whole file, once, and start
+    and stop count decompressed bytes. Every part decompresses what is before it."""
+    text_a_byte: float = 1.0
+    """About how much text a stored byte holds, where the format compresses by itself; only plans rely on it."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

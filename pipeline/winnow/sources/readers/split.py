@@ -1,10 +1,16 @@
 """Cuts a stream of chunks at a separator, as ``bytes.split`` would cut the whole, in bounded memory."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import FileFaultError
+
+BLANK_RUN_BYTES = 1_024
+"""A run of blank records of so many bytes is not built."""
+SHORT_RECORD_BYTES = 8
+"""Runs are looked for in chunks whose records are shorter than that on average."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class Group:
     """Stored bytes read before the chunk in which the first record begins."""
     dropped_bytes: int = 0
     """Length of the first record where it was too large to hold; else 0."""
+    skipped: int = 0
+    """Blank records behind them that were only counted."""
     unended: bool = False
     """The (only) record is the last one and no separator follows it."""
     fault: FileFaultError | None = None
@@ -27,14 +35,26 @@ class Group:
     """Decompressed offset of each record, where they do not follow from lengths and separators."""
 
 
-def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: int) -> Iterator[Group]:
+def split_chunks(
+    chunks: Iterator[Chunk], separator: bytes, max_record_bytes: int, blank: bytes = b""
+) -> Iterator[Group]:
     """Records of the stream; the last group holds the one record behind the last separator, perhaps empty.
 
     A record longer than ``max_record_bytes`` may be dropped while it is read; one that fits into a chunk may
     come back all the same, so callers check lengths themselves. A fault of the stream does not raise: it
     comes with the last group.
+
+    Args:
+        chunks: the stream.
+        separator: between records.
+        max_record_bytes: what a caller takes.
+        blank: records of these bytes alone are none to the caller. Where the separator is one of them, long runs of
+            such records are counted and not built.
     """
     overlap = len(separator) - 1
+    counts_blank = not overlap and separator in blank
+    if counts_blank:
+        chunks = _with_runs_apart(chunks, separator, re.compile(b"[%s]{%d,}" % (re.escape(blank), BLANK_RUN_BYTES)))
     unfinished = bytearray()  # the record that no separator has ended yet
     dropped = 0  # how much of it was dropped: all but what may be the front of a separator
     start = position = offset = 0
@@ -43,8 +63,16 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
         for chunk in chunks:
             if not unfinished and not dropped:
                 position = chunk.position
+            skipped = 0
             seam = bytes(unfinished[len(unfinished) - overlap :]) if overlap and unfinished else b""
-            parts: list[bytes | bytearray] = list((seam + chunk.data if seam else chunk.data).split(separator))
+            if counts_blank and chunk.data[:1] in blank and not chunk.data.translate(None, blank):
+                first, last_at = chunk.data.find(separator), chunk.data.rfind(separator)
+                parts: list[bytes | bytearray] = [chunk.data]
+                if first >= 0:
+                    parts = [chunk.data[:first], chunk.data[last_at + 1 :]]
+                    skipped = chunk.data.count(separator) - 1
+            else:
+                parts = list((seam + chunk.data if seam else chunk.data).split(separator))
             offset += len(chunk.data)
             if len(parts) == 1:
                 unfinished += chunk.data
@@ -62,7 +90,7 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
                 if dropped:
                     dropped += len(unfinished)
                     parts[0] = b""
-            group = Group(parts, start, position, dropped)
+            group = Group(parts, start, position, dropped, skipped)
             # before the yield: a huge record must not be held here while its batch is worked on
             unfinished, dropped = bytearray(last), 0
             start = offset - len(last)
@@ -74,3 +102,19 @@ def split_chunks(chunks: Iterator[Chunk], separator: bytes, max_record_bytes: in
         dropped += len(unfinished)
         unfinished = bytearray()
     yield Group([unfinished], start, position, dropped, unended=True, fault=fault)
+
+
+def _with_runs_apart(chunks: Iterator[Chunk], separator: bytes, run: re.Pattern[bytes]) -> Iterator[Chunk]:
+    """The same stream, in which long runs of blank records are chunks of their own."""
+    for chunk in chunks:
+        if chunk.data.count(separator) * SHORT_RECORD_BYTES < len(chunk.data):
+            yield chunk  # most: looking for runs costs more than there could be
+            continue
+        at = 0
+        for match in run.finditer(chunk.data):
+            for begin, end in ((at, match.start()), match.span()):
+                if begin < end:
+                    yield Chunk(chunk.data[begin:end], chunk.position)
+            at = match.end()
+        if at < len(chunk.data):
+            yield Chunk(chunk.data[at:], chunk.position)

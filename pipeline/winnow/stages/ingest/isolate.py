@@ -23,6 +23,7 @@ from winnow.sources.readers.registry import READERS
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE
+from winnow.sources.stored_file import compression_of
 from winnow.storage.store import Store
 
 MOST_OF_A_BATCH = 32
@@ -92,10 +93,11 @@ def unreadable_documents(
         docs: uint64[N]. texts: large_string[N]. ids: string[N].
         file_slice: where they were read.
     """
+    by_bytes = READERS.get(file_slice.format).by_bytes and not compression_of(file_slice.path)
     return [
         Unreadable(
             row=split_document_number(int(docs[row]))[1],
-            position=file_slice.start if READERS.get(file_slice.format).by_bytes else 0,
+            position=file_slice.start if by_bytes else 0,
             reason=reason,
             bytes=len(texts[row].as_py().encode()),
             id=ids[row].as_py(),

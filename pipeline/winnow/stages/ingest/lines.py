@@ -6,15 +6,13 @@ that ``boilerplate`` can read any range of keys. Every source has outputs of its
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import chain, groupby
+from itertools import groupby
 
 import numpy as np
 import orjson
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.engine.records import Json, Unit
@@ -22,9 +20,11 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.numeric.jit import compile_once
 from winnow.numeric.radix import sort_pairs
-from winnow.sources.read import read_slice
-from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child
-from winnow.stages.ingest.slices import parse_quarantined, parse_slice
+from winnow.sources.records import RecordBatch
+from winnow.sources.slices import FileSlice
+from winnow.sources.source import SourceConfig
+from winnow.stages.ingest.isolate import probe_in_child
+from winnow.stages.ingest.reading import read_documents
 from winnow.stages.tables import TableOutput, ipc_output
 from winnow.stages.versions import library_versions
 from winnow.text.lines.config import LinesConfig
@@ -93,7 +93,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("load kernels"):
         normalise, config = prepare(workspace.settings)
     counter = LineCounter(config)
-    quarantined = parse_quarantined(unit)
     sources = list(dict.fromkeys(fields["source"] for fields in unit.inputs["slices"]))
     workspace.metadata["sources"] = sources
     with contextlib.ExitStack() as outputs:
@@ -101,8 +100,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
             source: outputs.enter_context(ipc_output(workspace, f"lines-{number:03d}", schemas.LINE_COUNTS))
             for number, source in enumerate(sources)
         }
-        for source, slices in groupby(unit.inputs["slices"], key=lambda fields: fields["source"]):
-            for docs, texts in chain.from_iterable(_texts(fields, workspace, quarantined) for fields in slices):
+
+        def note(_part: FileSlice, _source: SourceConfig, batch: RecordBatch) -> None:
+            for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
+                workspace.count(f"unreadable_reason/{kind}", number)  # so that a passing fault is looked at again
+
+        batches = read_documents(unit, workspace, note)
+        for source, of_source in groupby(batches, key=lambda batch: batch.source.name):
+            for batch in of_source:
+                docs, texts = batch.docs, batch.texts
                 probe_in_child(workspace, docs, texts, lambda some: _process(some, normalise, config))
                 fault_point("batch", stage="lines", texts=texts)
                 with workspace.timed("normalise"):
@@ -118,24 +124,6 @@ def _process(texts: pa.Array, normalise: Normaliser, config: LinesConfig) -> Non
     """All that is done to texts, for nothing but to see whether the process lives."""
     fault_point("batch", stage="lines", texts=texts)
     LineCounter(config).add(normalise(texts).texts)
-
-
-def _texts(
-    fields: Json, workspace: Workspace, quarantined: dict[int, str]
-) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
-    """Document numbers and texts of a slice, batch by batch, without documents that were quarantined."""
-    file_slice, source = parse_slice(fields)
-    batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
-    while True:
-        with workspace.timed("read"):
-            batch = next(batches, None)
-        if batch is None:
-            return
-        for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in batch.unreadable).items()):
-            workspace.count(f"unreadable_reason/{kind}", number)  # so that a passing fault is looked at again
-        batch = drop_quarantined(batch, file_slice, quarantined)
-        if len(batch.texts):
-            yield schemas.document_numbers(file_slice.file, batch.rows), batch.texts
 
 
 def _write_run(counter: LineCounter, table: TableOutput, workspace: Workspace) -> None:

@@ -28,17 +28,17 @@ from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
 from winnow.numeric.cache_folder import CACHE_FOLDER
 from winnow.numeric.jit import compile_once
-from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.structure import JOINT, contents_of, with_contents
-from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child, unreadable_documents
+from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
 from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadable
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
-from winnow.stages.ingest.slices import check_slices, parse_quarantined, parse_slice
+from winnow.stages.ingest.reading import read_documents
+from winnow.stages.ingest.slices import check_slices, parse_slice
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
@@ -122,65 +122,57 @@ def run(unit: Unit, workspace: Workspace) -> None:
     keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
     removal = LineRemoval(unit, workspace, kernels.lines)
     operators = UnitOperators(workspace, kernels.identify)
-    quarantined = parse_quarantined(unit)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns + operators.columns) as parts,
     ):
-        for fields in slices:
-            file_slice, source = parse_slice(fields)
-            batches = read_slice(file_slice, source, workspace.store.open_input, workspace.runtime["batch_bytes"])
-            while (batch := _next(batches, workspace)) is not None:
-                batch = drop_quarantined(batch, file_slice, quarantined)
-                note_unreadable(unreadable, workspace, file_slice, batch.unreadable)
-                note_passed(workspace, source, batch)
-                if len(batch.rows) == 0:
-                    continue
-                note_readable(workspace, file_slice, source, batch)
-                docs = schemas.document_numbers(file_slice.file, batch.rows)
-                raw = batch.texts
-                ids, named = _ids(batch.ids, source, file_slice, batch.rows), _constant(source.name, len(docs))
-                beside = beside_texts(ids, named, batch.keep)
-                probe_in_child(
-                    workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
-                )
-                if source.structure_fields:
-                    raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
-                described = {
-                    "doc": docs,
-                    "id": ids,
-                    "source": named,
-                    **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
-                }
-                del batch  # a batch of one huge document exists as few times at once as can be
-                texts, columns = _prepare_texts(raw, kernels, removal, source, workspace)
-                languages = None
-                if operators:
-                    made = operators(texts, beside, docs)
-                    texts, languages = made.texts, made.languages
-                    if made.failed:
-                        records = unreadable_documents(made.failed, docs, raw, ids, file_slice)
-                        note_unreadable(unreadable, workspace, file_slice, records)
-                        described, columns = (without_rows(table, made.left) for table in (described, columns))
-                    columns |= made.columns
-                del raw, beside, ids, named, docs
-                workspace.count(f"readable/{source.name}", len(texts))
-                if len(texts) == 0:
-                    continue
-                signals, signed, words = _measure(texts, languages, kernels, workspace)
-                signals |= columns
-                _check_signatures(signed, words, described, kernels.minhash, workspace)
-                with workspace.timed("write"):
-                    parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
-                workspace.count("text_bytes", texts.nbytes)
+
+        def note(part: FileSlice, source: SourceConfig, batch: RecordBatch) -> None:
+            note_unreadable(unreadable, workspace, part, batch.unreadable)
+            note_passed(workspace, source, batch)
+            if len(batch.rows):
+                note_readable(workspace, part, source, batch)
+
+        batches = read_documents(unit, workspace, note)
+        while (batch := next(batches, None)) is not None:
+            source, docs, ids, raw = batch.source, batch.docs, batch.ids, batch.texts
+            named = _constant(source.name, len(docs))
+            beside = beside_texts(ids, named, batch.keep)
+            probe_in_child(
+                workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
+            )
+            if source.structure_fields:
+                raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
+                batch.texts = raw
+            described = {
+                "doc": docs,
+                "id": ids,
+                "source": named,
+                **{f"keep.{name}": batch.keep.get(name, pa.nulls(len(docs), pa.string())) for name in keep},
+            }
+            texts, columns = _prepare_texts(raw, kernels, removal, source, workspace)
+            languages = None
+            if operators:
+                made = operators(texts, beside, docs)
+                texts, languages = made.texts, made.languages
+                for part, records in batch.unreadable(made.failed):
+                    note_unreadable(unreadable, workspace, part, records)
+                if made.failed:
+                    described, columns = (without_rows(table, made.left) for table in (described, columns))
+                columns |= made.columns
+            del batch, raw, beside, ids, named, docs  # a huge document exists as few times at once as can be
+            workspace.count(f"readable/{source.name}", len(texts))
+            if len(texts) == 0:
+                continue
+            signals, signed, words = _measure(texts, languages, kernels, workspace)
+            signals |= columns
+            _check_signatures(signed, words, described, kernels.minhash, workspace)
+            with workspace.timed("write"):
+                parts.write(texts.nbytes, described | {"text": texts}, described | signals, described | signed)
+            workspace.count("text_bytes", texts.nbytes)
         operators.finish()
         check_slices(slices, workspace.store)
     removal.write_examples()
-
-
-def _next(batches: Iterator[RecordBatch], workspace: Workspace) -> RecordBatch | None:
-    with workspace.timed("read"):
-        return next(batches, None)
 
 
 def _process(
@@ -271,14 +263,6 @@ def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Wor
 
 def _constant(name: str, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([name], pa.string()))
-
-
-def _ids(ids: pa.Array, source: SourceConfig, file_slice: FileSlice, rows: np.ndarray[Any, Any]) -> pa.Array:
-    """The user's ids; where there is none, one derived from source, path and row."""
-    if ids.null_count == 0:
-        return ids.cast(pa.string())
-    derived = pa.array([f"{source.name}:{file_slice.path}:{row}" for row in rows.tolist()], pa.string())
-    return pa.compute.coalesce(ids.cast(pa.string()), derived)
 
 
 class _Parts(contextlib.AbstractContextManager["_Parts"]):

@@ -1,7 +1,8 @@
 """Plan of the reading: which slices of which files make a unit.
 
 A file larger than a unit is split where its reader can: a counting pass asks it for the file's pieces, with the rows of
-each (plain JSONL: byte ranges; Parquet: row groups). Everything else is read as a whole, small files many to a unit.
+each (JSONL: byte ranges, of the decompressed text; Parquet: rows). Everything else is read as a whole, small files many
+to a unit. How large a file is, is told by its text, not by its bytes as stored.
 """
 
 from bisect import bisect_right
@@ -29,6 +30,9 @@ from winnow.storage.store import Store
 
 COMPRESSED_RATIO = 4
 """Text grows about this much when decompressed; only plans and progress bars rely on it."""
+SHARE_OF_LARGE = 128
+"""A compressed file is cut where it holds this part of all text or more (of the next power of two, so that a corpus
+that grows a little is not read anew): 64 files as large as that keep 64 workers busy."""
 MAX_FILES_IN_UNIT = 2_000
 NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "libraries")
 """What a unit's inputs say of a slice beside the fields of ``FileSlice``."""
@@ -38,25 +42,38 @@ def _etag(file: InputFile) -> Json:
     return {"etag": file.etag} if file.etag else {}
 
 
-def estimated_bytes(file: InputFile) -> int:
-    """Raw bytes that a file probably holds."""
-    return file.bytes * (COMPRESSED_RATIO if compression_of(file.path) else 1)
+def estimated_bytes(file: InputFile, kind: str) -> int:
+    """Bytes of text that a file of that format probably holds."""
+    return int(file.bytes * (COMPRESSED_RATIO if compression_of(file.path) else READERS.get(kind).text_a_byte))
+
+
+def estimated_text(files: list[InputFile], sources: dict[str, SourceConfig]) -> int:
+    """Bytes of text that all files probably hold."""
+    return sum(estimated_bytes(file, format_of(file.path, sources[file.source])) for file in files)
 
 
 def count_stage() -> Stage:
     """The counting pass over files that will be split."""
-    return Stage("count", 1, {}, run_count)
+    return Stage("count", 2, {}, run_count)
 
 
 def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_bytes: int) -> list[Unit]:
-    """One unit for each file that is larger than a unit and can be split; one for each range where that is by bytes."""
+    """One unit for each file that is larger than a unit and can be split; one for each range where that is by bytes.
+
+    Compressed files are split only where they are a large share of all text: many files keep all workers busy as they
+    are, and a part of a compressed file is not read without what is before it.
+    """
     units: list[Unit] = []
+    total = estimated_text(files, sources)
     for file in files:
         kind = format_of(file.path, sources[file.source])
+        size, compression = estimated_bytes(file, kind), compression_of(file.path)
         wide = not is_ascii_superset(sources[file.source].encoding)
-        if file.bytes <= unit_bytes or wide or not can_split(file.path, kind):
+        if size <= unit_bytes or wide or not can_split(file.path, kind):
             continue
-        by_bytes = READERS.get(kind).by_bytes
+        if compression and size * SHARE_OF_LARGE < 1 << total.bit_length():
+            continue
+        by_bytes = READERS.get(kind).by_bytes and not compression
         for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
             stop = min(start + unit_bytes, file.bytes) if by_bytes else None
             inputs = {
@@ -69,7 +86,8 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                 **_etag(file),
                 **_code(kind),
             }
-            units.append(Unit(len(units), inputs, 1 if stop is None else stop - start))
+            work = file.bytes if compression else 1 if stop is None else stop - start
+            units.append(Unit(len(units), inputs, work))
     return units
 
 
@@ -234,7 +252,7 @@ def _slices_of(
     }
     pieces = [piece for record in counted for piece in record.metadata["pieces"]]
     if not pieces or any("fault" in record.metadata for record in counted):
-        return [(whole, estimated_bytes(file))]
+        return [(whole, estimated_bytes(file, kind))]
     slices: list[tuple[Json, int]] = []
     begin = stop = pieces[0][0]
     first_row = rows = size = 0
