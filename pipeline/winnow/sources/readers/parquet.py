@@ -17,7 +17,14 @@ import pyarrow.parquet as pq
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.parquet_batches import cut, joined, row_bytes, rows_of
-from winnow.sources.readers.parquet_columns import check_columns, check_label, column_names, column_of, text_columns, type_of
+from winnow.sources.readers.parquet_columns import (
+    check_columns,
+    check_label,
+    column_names,
+    column_of,
+    text_columns,
+    type_of,
+)
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.side_columns import as_binary, as_strings, plain_value
 from winnow.sources.records import FOREIGN, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
