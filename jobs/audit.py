@@ -8,6 +8,7 @@ import typer
 from winnow.report.printable import printable
 
 from .exit_codes import FAILED, true_exit_codes
+from .paths import settled
 from .why import RunFolder
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ audit = typer.Typer(
     no_args_is_help=True,
 )
 
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", callback=settled, help="Write all figures as JSON.")
+]
 _SHOWN_ROWS = 20
 
 
@@ -37,7 +40,10 @@ def dedup(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
     json_file: JsonFile = None,
     html_file: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/dedup.html in RUN.")
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/dedup.html in RUN."
+        ),
     ] = None,
 ) -> None:
     """Precision, recall, chance to meet, planted near-duplicates and the largest clusters of a finished run.
@@ -72,7 +78,10 @@ def splits(
     run: RunFolder,
     json_file: JsonFile = None,
     html_file: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/splits.html in RUN.")
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/splits.html in RUN."
+        ),
     ] = None,
 ) -> None:
     """What the splits of a finished run still share: near-duplicates, and runs of 13 words.

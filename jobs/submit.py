@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def submit(
         str | None,
         typer.Option(
             metavar="DIR",
+            callback=settled,
             help="Upload this folder and run in it, for clusters where winnow is not installed; CONFIG must lie in it. "
             "Without it, only CONFIG and the files of its operators are uploaded.",
         ),
@@ -67,7 +69,7 @@ def submit(
     with true_exit_codes(), stop.handle_signals():
         from winnow.config.config import load_config
 
-        settings = load_config(config, overrides)
+        settings = load_config(config, overrides, as_written=True)
         _refuse_relative_paths(settings)
         stop.grace_seconds = settings.compute.grace_seconds + STOP_MARGIN_SECONDS
         client = _client(address)
@@ -109,8 +111,8 @@ def _refuse_relative_paths(config: "Config") -> None:
     relative = [f"  {name}: {path}" for name, path in on_disks.items() if not Path(path).is_absolute()]
     if relative:
         raise ConfigError(
-            "on a cluster every path must be absolute, and the same on all nodes (shared storage, or an address such as s3://bucket/run)\n"
-            + "\n".join(relative)
+            "on a cluster every path must be absolute, without ~, and the same on all nodes (shared storage, or an "
+            "address such as s3://bucket/run)\n" + "\n".join(relative)
         )
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def train_tokenizer(
     config: ConfigPath,
-    out: Annotated[str, typer.Option(help="Folder for the four files.")] = "tokenizer",
+    out: Annotated[str, typer.Option(callback=settled, help="Folder for the four files.")] = "tokenizer",
     size: Annotated[
         int, typer.Option(min=257, help="Token ids, end of text included; 65536 still fit 16 bits.")
     ] = 32768,
@@ -23,7 +24,10 @@ def train_tokenizer(
     seed: Annotated[int, typer.Option(min=0, help="Which documents are drawn.")] = 7,
     compare: Annotated[
         list[str] | None,
-        typer.Option(help="Encoding, .tiktoken file or tokenizer.json to compare with; gpt2 and o200k_base if there."),
+        typer.Option(
+            callback=settled,
+            help="Encoding, .tiktoken file or tokenizer.json to compare with; gpt2 and o200k_base if there.",
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> None:

@@ -9,11 +9,14 @@ import typer
 from winnow.report.printable import printable
 
 from .exit_codes import REFUSED, true_exit_codes
+from .paths import settled
 
 if TYPE_CHECKING:
     from winnow.finished.explain import Story
 
-RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The run folder (`run` in the config).")]
+RunFolder = Annotated[
+    str, typer.Argument(metavar="RUN", callback=settled, help="The run folder (`run` in the config).")
+]
 
 
 def why(

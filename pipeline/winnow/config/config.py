@@ -23,8 +23,8 @@ from winnow.shards.config import ShardsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
-from winnow.storage.address import check_address, is_url
-from winnow.storage.config import StorageConfig
+from winnow.storage.address import check_address, is_url, settled_path
+from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.text.rules.rule import RuleSet
@@ -36,9 +36,9 @@ log = logging.getLogger("winnow")
 class Config(Section):
     """A whole run."""
 
-    run: str = Field(min_length=1)
-    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as
-    s3://bucket/run, like every path of a config."""
+    run: PathSetting = Field(min_length=1)
+    """Folder of this run: work, ledger, shards and manifest live here. A path (`~` is your home folder), or an
+    address such as s3://bucket/run, like every path of a config."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     """Where the text is; the order is the order of `source_priority`."""
     measure: MeasureConfig = MeasureConfig()
@@ -249,23 +249,31 @@ def template_address(source: SourceConfig) -> str | None:
     return setting if is_url(setting) and "{" not in setting and "\n" not in setting else None
 
 
-def load_config(path: str, overrides: list[str] | None = None) -> Config:
+def load_config(path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
     """Read a YAML config; ``overrides`` are ``a.b=value`` pairs, values in YAML.
+
+    Args:
+        path: of the file.
+        overrides: in place of what the file says.
+        as_written: leave ``~`` in paths, for a machine whose home folders are others.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or a setting is wrong.
     """
     try:
+        path = settled_path(path)
         content = Path(path).read_bytes()
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
         ) from error
-    return read_config(content, path, overrides)
+    return read_config(content, path, overrides, as_written=as_written)
 
 
-def read_config(content: bytes, path: str, overrides: list[str] | None = None) -> Config:
-    """A config from its YAML; ``path`` is how messages call it.
+def read_config(content: bytes, path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
+    """A config from its YAML; ``path`` is how messages call it, ``as_written`` as for :func:`load_config`.
 
     Raises:
         ConfigError: it is not YAML, or a setting is wrong or given twice.
@@ -283,7 +291,7 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
     for override in overrides or []:
         _override(values, override)
     place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
-    config = parse_config(values, path)
+    config = parse_config(values, path, as_written=as_written)
     if file := _file_in_the_way(config.run):
         raise ConfigError(
             f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
@@ -309,15 +317,15 @@ def _file_in_the_way(run: str) -> Path | None:
     return None
 
 
-def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
-    """Check settings given as plain values.
+def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: bool = False) -> Config:
+    """Check settings given as plain values; ``as_written`` as for :func:`load_config`.
 
     Raises:
         ConfigError: a setting is wrong; all mistakes are listed.
     """
     try:
         # through JSON: lists may stand for tuples there, while everything else stays strict
-        return Config.model_validate_json(orjson.dumps(values))
+        return Config.model_validate_json(orjson.dumps(values), context={AS_WRITTEN: as_written})
     except TypeError as error:
         raise ConfigError(
             f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"

@@ -20,7 +20,7 @@ from winnow.dedup.verification import ACCEPTED_ERRORS, Verify
 from winnow.engine.lease import LEASE
 from winnow.engine.records import Json, content_hash
 from winnow.errors import ConfigError
-from winnow.storage.address import absolute, is_url, last_part
+from winnow.storage.address import absolute, is_url, last_part, settled_path
 from winnow.storage.config import StorageConfig
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
@@ -278,7 +278,7 @@ def open_index(path: str) -> Index:
     Raises:
         ConfigError: no run has begun one.
     """
-    index = Index(path)
+    index = Index(settled_path(path))
     if index.header() is None:
         raise ConfigError(f"{path}: no index here; give the folder that `dedup.index` names in the config of a run")
     return index

@@ -6,7 +6,7 @@ import orjson
 
 from winnow.engine.records import Json
 from winnow.errors import AddressError, ConfigError
-from winnow.storage.address import is_url
+from winnow.storage.address import is_url, settled_path
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
@@ -27,6 +27,7 @@ def run_folder(run: str) -> Store:
         ConfigError: it is not, the name cannot be used, or it holds many runs (``--new-only``).
     """
     try:
+        run = settled_path(run)
         store = open_store(run)
     except AddressError as error:
         raise ConfigError(str(error)) from error

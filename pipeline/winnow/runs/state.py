@@ -77,6 +77,7 @@ def load_run(run: str) -> RunRecords:
         ConfigError: the folder is not there, or no run has finished in it.
     """
     store = run_folder(run)
+    run = store.root
     if not store.exists(STATE):
         raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
     try:

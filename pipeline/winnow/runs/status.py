@@ -74,7 +74,7 @@ def status_of(run: str) -> Status:
             done = stage.units - sum(f"{key}.json" not in there for key in attempt.missing)
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
     shards, damage = _shards(store)
-    return Status(run, state, attempt.message if attempt else "", holder, stages, shards, damage)
+    return Status(store.root, state, attempt.message if attempt else "", holder, stages, shards, damage)
 
 
 def _holder(store: Store) -> Holder | None:

@@ -1,4 +1,4 @@
-"""Addresses of object stores: what counts as one, and what must not stand in it."""
+"""Paths and addresses as people write them: what counts as an address, what must not stand in one, what `~` means."""
 
 import os
 import re
@@ -10,12 +10,42 @@ SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
+_VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
 def is_url(path: str) -> bool:
     """Whether a path names something in an object store rather than on a disk."""
     return _SCHEME.match(path) is not None
+
+
+def settled_path(path: str) -> str:
+    """A path of a config or a command line as it was meant: ``~`` and ``~name`` are home folders.
+
+    Everything that takes a path from people takes it through here, so that none of it means a folder called ``~``.
+
+    Raises:
+        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces.
+    """
+    if is_url(path):
+        return path
+    if (found := _VARIABLE.search(path)) and not os.path.lexists(path[: found.end()]):
+        raise AddressError(
+            f"{path}: {found[1]} stays as it is written, variables are replaced by a shell only; write the path out, "
+            f'or give it on a command line, such as --set run="$HOME/run"'
+        )
+    if not path.startswith("~"):
+        return path
+    name = path.partition("/")[0]
+    at_home = os.path.expanduser(path)  # noqa: PTH111 - Path's own raises where there is none
+    if at_home != path and (name != "~" or os.environ.get("HOME", "/")):
+        return at_home
+    if os.path.lexists(name):
+        return path
+    whose = "this user" if name == "~" else f"a user {name[1:]!r}"
+    raise AddressError(
+        f"{path}: no home folder of {whose} is known here; write the path out, or ./{path} for a file of that name"
+    )
 
 
 def scheme_of(url: str) -> str:
