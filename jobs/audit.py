@@ -135,14 +135,14 @@ def _can_write(storage: "StorageConfig", *files: str | None) -> None:
     """Make the folders of what is to be written, before minutes of work."""
     from pathlib import Path
 
-    from winnow.storage.address import is_url
+    from winnow.storage.address import check_lasting, is_url
     from winnow.storage.open_store import open_store
 
     for file in filter(None, files):
         if is_url(file):
             open_store(file.rpartition("/")[0], storage).list("")  # a bucket that is not there refuses
         else:
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(check_lasting(file)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _put(file: str, content: bytes, storage: "StorageConfig") -> None:

@@ -12,6 +12,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
+from winnow.runs.folder import check_folder
 from winnow.runs.run import check_shard_sizes, load_run_vocabulary, resolve_inputs
 from winnow.stages.ingest.slices import estimated_bytes
 from winnow.storage.open_store import open_store
@@ -50,6 +51,7 @@ def plan_run(config: Config) -> Planned:
     """
     config = pin_remote_files(config)
     engine = Engine(open_store(config.run, config.storage), config.compute, dry=True)
+    check_folder(config, engine.store)
     joined = join_index(index_of(config), config, engine.store, save=False)
     vocabulary = load_run_vocabulary(config)
     check_shard_sizes(config, vocabulary)

@@ -33,6 +33,7 @@ from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
+from winnow.runs.folder import CONFIG, check_folder
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -67,6 +68,7 @@ def run(
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
+    check_folder(config, store)
     written, config = config, pin_remote_files(config)
     inputs = resolve_inputs(config, corpus)
     vocabulary = load_run_vocabulary(config)
@@ -82,7 +84,7 @@ def run(
 
         store.remove_drafts()
         publish_operators(config.measure.operators, store)
-        store.replace("config.yaml", _own_config(written, config))
+        store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
 
         def attempt_run() -> RunContext:

@@ -19,6 +19,7 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import CLEANING, run_steps
 from winnow.flow.records import RunRecords
+from winnow.runs.folder import check_folder, check_places
 from winnow.runs.run import resolve_inputs
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
@@ -85,6 +86,8 @@ def train_vocabulary(
     """
     config = pin_for_cleaning(config)
     store, target = open_store(config.run, config.storage), open_store(folder, config.storage)
+    check_folder(config, store)
+    check_places([folder])
     inputs = resolve_inputs(config)
     others = usable_encodings(compared, config.storage)
     with hold_lease(store) as lease:

@@ -11,6 +11,8 @@ SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
+_RUNTIME_ENVIRONMENT = re.compile(r"/runtime_resources/[a-z_]+_files/|/_ray_pkg_[0-9a-f]+/")
+"""Folders of `working_dir` and `py_modules` (ray/_private/runtime_env: working_dir.py, packaging.py)."""
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
@@ -46,6 +48,20 @@ def settled_path(path: str) -> str:
     raise AddressError(
         f"{path}: no home folder of {whose} is known here; write the path out, or ./{path} for a file of that name"
     )
+
+
+def check_lasting(path: str) -> str:
+    """The path, if what is written there stays: it does not below the code that a job of Ray was sent with.
+
+    Raises:
+        AddressError: it lies in the folder of a runtime environment, which Ray removes.
+    """
+    if not is_url(path) and _RUNTIME_ENVIRONMENT.search(f"{os.path.realpath(path)}/"):
+        raise AddressError(
+            f"{path}: lies in Ray's temporary folder of uploaded code ({os.path.realpath(path)}), where it would be "
+            "lost with the job; give an absolute path that all nodes see, or an address such as s3://bucket/run"
+        )
+    return path
 
 
 def scheme_of(url: str) -> str:
