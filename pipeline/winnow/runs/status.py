@@ -11,6 +11,7 @@ from winnow.engine.records import Json
 from winnow.errors import StorageError
 from winnow.runs.folder import STATE, run_folder
 from winnow.shards.manifest import read_manifest
+from winnow.storage.address import inside
 from winnow.storage.store import Store
 
 
@@ -91,7 +92,7 @@ def _holder(store: Store) -> Holder | None:
 def _shards(store: Store) -> tuple[Json | None, str]:
     """What is to be told of the current shard set, and what is wrong with it."""
     try:
-        folder = orjson.loads(store.read(STATE))["shards"]
+        folder = inside(orjson.loads(store.read(STATE))["shards"])
         manifest = read_manifest(store, folder)
         splits = {
             name: {**{key: split[key] for key in ("documents", "tokens", "rows")}, "shards": len(split["shards"])}

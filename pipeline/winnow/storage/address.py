@@ -131,6 +131,19 @@ def real(path: str) -> str:
     return path if is_url(path) else os.path.realpath(path)
 
 
+def inside(path: str) -> str:
+    """The path, if it is one below the folder that names it: what manifests and records say is followed.
+
+    Raises:
+        ValueError: it leads elsewhere.
+    """
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError(f"{path!r} is no path")
+    if is_url(path) or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} leads out of its folder, which is never followed")
+    return path
+
+
 def join(root: str, relative: str) -> str:
     """A file below a root, unless ``relative`` is a whole address by itself."""
     if is_url(relative) or relative.startswith("/"):

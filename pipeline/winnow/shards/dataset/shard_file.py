@@ -18,9 +18,10 @@ from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedCol
 from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import Folder
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
-from winnow.shards.dataset.shard_set import ShardEntry, ShardSet, SidecarEntry
+from winnow.shards.dataset.shard_set import ShardEntry, ShardSet
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats import raw
+from winnow.shards.manifest_fields import FileFields
 
 IDS = "input_ids"
 PIECES = "doc_lens"
@@ -167,7 +168,7 @@ class ShardFile:
         self._check_pieces(path, packed.pieces, packed.offsets)
         return packed.pieces, packed.offsets
 
-    def _beside(self, suffix: str) -> SidecarEntry | None:
+    def _beside(self, suffix: str) -> FileFields | None:
         """The manifest's entry of a file beside a raw payload."""
         return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
 
