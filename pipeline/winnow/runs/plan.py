@@ -1,12 +1,12 @@
 """Plan: go through the flow without doing or writing anything."""
 
 import contextlib
-import os
 from dataclasses import dataclass
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
+from winnow.engine.executors.private_ray import cores_of
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
@@ -65,7 +65,6 @@ def plan_run(config: Config) -> Planned:
     tokens = run.total("tokenise", "tokens") or None
     corpus = corpus_of(text, sum(file.bytes for file in run.files), sum(part.rows for part in run.parts) or None)
     sizes = sizes_of(corpus, config, context.id_dtype.itemsize, tokens)
-    workers = config.compute.workers if isinstance(config.compute.workers, int) else os.cpu_count() or 1
     return Planned(
         files=len(run.files),
         corpus=corpus,
@@ -75,5 +74,5 @@ def plan_run(config: Config) -> Planned:
         work_bytes=sizes.written_bytes,
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
-        workers=workers,
+        workers=cores_of(config.compute.workers),
     )
