@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from winnow.config.messages import mistakes_of
 from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
+from winnow.config.written import as_meant, no_json, whole_number
+from winnow.config.yaml_mistakes import told
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.errors import AddressError, ConfigError
@@ -283,11 +285,11 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None, *
     except RepeatedSettingError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+        raise ConfigError(f"{path}: not readable as YAML: {told(error)}") from error
     if values is None:
         raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
+        raise ConfigError(f"{path}: {_no_settings(values)}")
     for override in overrides or []:
         _override(values, override)
     place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
@@ -297,9 +299,29 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None, *
             f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
             "may be a new one, or move the file"
         )
+    _tell_of_thousands(values, path)
     for warning in config.warnings:
         log.warning("%s: %s", path, warning)
     return config
+
+
+def _tell_of_thousands(values: dict[str, Any], path: str) -> None:
+    """A row length is mostly a power of two, and ``4k`` is a thousand everywhere else."""
+    shards = values.get("shards")
+    row = shards.get("sequence_tokens") if isinstance(shards, dict) else None
+    if isinstance(row, str) and row[-1:] in ("k", "K"):
+        log.warning(
+            "%s: shards.sequence_tokens: %s is %s; %sKi is a power of two", path, row, whole_number(row), row[:-1]
+        )
+
+
+def _no_settings(values: Any) -> str:
+    """What to do where a config holds no settings at its top."""
+    if isinstance(values, str) and ":" in values:
+        return "expected settings at the top level, found one text; put a space behind each colon, as in `run: runs/a`"
+    if isinstance(values, list):
+        return "expected settings at the top level, found a list; take out the - before them"
+    return "expected settings at the top level, such as `run: runs/a`, found one value"
 
 
 def _file_in_the_way(run: str) -> Path | None:
@@ -325,11 +347,9 @@ def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: 
     """
     try:
         # through JSON: lists may stand for tuples there, while everything else stays strict
-        return Config.model_validate_json(orjson.dumps(values), context={AS_WRITTEN: as_written})
+        return Config.model_validate_json(orjson.dumps(as_meant(values, Config)), context={AS_WRITTEN: as_written})
     except TypeError as error:
-        raise ConfigError(
-            f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"
-        ) from error
+        raise ConfigError(f"{origin}: {no_json(values) or error}") from error
     except ValidationError as error:
         mistakes = mistakes_of(error, Config)
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
@@ -357,4 +377,4 @@ def _override(values: dict[str, Any], override: str) -> None:
     except RepeatedSettingError as error:
         raise ConfigError(f"--set {override!r}: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error
+        raise ConfigError(f"--set {override!r}: the value is not YAML: {told(error)}") from error

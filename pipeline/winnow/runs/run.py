@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
-import yaml
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_remote_files
+from winnow.config.strict_yaml import write_yaml
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.lease import hold_lease
@@ -119,7 +119,7 @@ def _own_config(written: Config, config: Config) -> bytes:
     operators = [entry.model_copy(update={"pinned": None, "on_gpu": False}) for entry in config.measure.operators]
     measure = written.measure.model_copy(update={"operators": tuple(operators)})
     values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
-    return yaml.safe_dump(values, sort_keys=False).encode()
+    return write_yaml(values)
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:

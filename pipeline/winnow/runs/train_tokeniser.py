@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_for_cleaning
+from winnow.config.strict_yaml import write_yaml
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Record, total
@@ -107,7 +107,7 @@ def train_vocabulary(
     vocabulary = load_vocabulary(own)
     target.replace(JSON, tokenizer_json(vocabulary.ranks, pattern))
     settings = {"tokenise": {"encoding": encoding, "pattern": pattern}}
-    target.replace(CONFIG, yaml.safe_dump(settings).encode())
+    target.replace(CONFIG, write_yaml(settings))
     trained = TrainedVocabulary(
         folder,
         vocabulary.size,

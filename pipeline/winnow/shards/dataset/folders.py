@@ -1,7 +1,8 @@
 """Where the files of a shard set lie: a local folder, or a remote one behind a local cache."""
 
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 
 class OpenedFile(NamedTuple):
@@ -9,7 +10,7 @@ class OpenedFile(NamedTuple):
 
     path: Path
     """Where it stands on this machine, for messages."""
-    file: BinaryIO
+    file: BufferedReader
 
 
 class FileEntry(Protocol):

@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from winnow.errors import ShardError
 from winnow.numeric.file_lock import file_lock
@@ -121,7 +122,7 @@ class RemoteFolder:
             self._process = os.getpid()
         return self._files, self._path
 
-    def _fetch(self, file: FileEntry, target: Path) -> BinaryIO:
+    def _fetch(self, file: FileEntry, target: Path) -> BufferedReader:
         """Fetch a shard into the cache; returns it open."""
         draft = target.parent / f"{_DRAFT}{target.name}"  # the lock is held: nobody else writes it
         place = f"{self.location}/{file.path}"

@@ -5,8 +5,9 @@ Legend: R rows, L ids a row, P document pieces.
 
 import hashlib
 import mmap
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ class ShardFile:
     def __init__(
         self,
         path: Path,
-        file: BinaryIO,
+        file: BufferedReader,
         entry: ShardEntry,
         shard_set: ShardSet,
         decoded: DecodedGroups,
@@ -203,7 +204,7 @@ class ShardFile:
         if self._filled.max(initial=0) > self._set.row_tokens:
             raise ShardError(f"{path} is altered: its documents have more tokens than their row; {WHAT_TO_DO}")
 
-    def _mapped(self, file: BinaryIO) -> memoryview:
+    def _mapped(self, file: BufferedReader) -> memoryview:
         _check_size(self._path, file.seek(0, 2), self._entry.bytes)
         if not self._entry.bytes:
             return memoryview(b"")
@@ -224,7 +225,7 @@ def open_listed(folder: Folder, file: FileEntry) -> OpenedFile:
         raise ShardError(f"{folder.location}/{file.path} cannot be opened ({error}); {WHAT_TO_DO}") from None
 
 
-def check_hash(path: Path, file: BinaryIO, entry: ShardEntry) -> None:
+def check_hash(path: Path, file: BufferedReader, entry: ShardEntry) -> None:
     """Compare the sha256 of a shard, which is open, with the manifest's.
 
     Raises:
