@@ -1,6 +1,6 @@
 """All breaks, promise by promise."""
 
-from tests.breaks import explainable, fast, nothing_lost, open_to_all, resumable, same_bytes, verified
+from tests.breaks import explainable, fast, nothing_lost, open_to_all, places, resumable, same_bytes, verified
 
 BREAKS = (
     *nothing_lost.BREAKS,
@@ -10,4 +10,5 @@ BREAKS = (
     *explainable.BREAKS,
     *fast.BREAKS,
     *open_to_all.BREAKS,
+    *places.BREAKS,
 )

@@ -3,13 +3,15 @@
 import json
 import logging
 
+import jsonschema
 import pytest
 import yaml
 
+from tests.support.commands import winnow
 from tests.support.configs import unread_config
-from winnow.config.config import load_config, parse_config, read_config
+from winnow.config.config import Config, load_config, parse_config, read_config
 from winnow.config.strict_yaml import read_yaml, write_yaml
-from winnow.config.written import whole_number
+from winnow.config.written import whole_number, with_units
 from winnow.errors import ConfigError
 
 HEAD = "run: /r\nsources: [{name: a, path: x}]\n"
@@ -219,6 +221,15 @@ def test_no_message_is_pydantics_own(tmp_path):
                     "String should",
                 ):
                     assert words not in told, (place, wrong, kinds, told)
+
+
+def test_editors_know_units():
+    schema = with_units(Config.model_json_schema())
+    written = yaml.safe_load(HEAD) | {"shards": {"max_tokens": "100M", "shard_mb": "2GB", "seed": 7}}
+    jsonschema.validate(written, schema)
+    with pytest.raises(jsonschema.ValidationError, match="256 bananas"):
+        jsonschema.validate(written | {"shards": {"shard_mb": "256 bananas"}}, schema)
+    assert json.loads(winnow("schema")[1]) == schema
 
 
 def test_json_with_tabs_is_read(tmp_path):

@@ -15,6 +15,7 @@ _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "
 _FACTORS |= {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
 _MB = "_mb"
+_ABOUT = ("title", "description", "default")
 
 
 def as_meant(values: dict[str, Any], section: type[Section]) -> dict[str, Any]:
@@ -61,6 +62,19 @@ def whole_number(value: Any, *, in_mb: bool = False) -> int | None:
     if not in_mb or not (unit or in_bytes):
         return amount
     return amount // 10**6 if amount >= 10**6 else None
+
+
+def with_units(schema: Any) -> Any:
+    """A JSON schema in which whole numbers may have units, as :func:`as_meant` takes them."""
+    if isinstance(schema, list):
+        return [with_units(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "integer":
+        number = {key: value for key, value in schema.items() if key not in _ABOUT}
+        about = {key: value for key, value in schema.items() if key in _ABOUT}
+        return about | {"anyOf": [number, {"type": "string", "pattern": f"^(?:{_COUNT.pattern})$"}]}
+    return {key: with_units(value) for key, value in schema.items()}
 
 
 def no_json(value: Any, where: str = "") -> str | None:
