@@ -7,6 +7,7 @@ import typer
 
 from winnow.report.printable import printable
 
+from .counts import count
 from .exit_codes import FAILED, true_exit_codes
 from .paths import settled
 from .why import RunFolder
@@ -31,10 +32,19 @@ _SHOWN_ROWS = 20
 def dedup(
     run: RunFolder,
     documents: Annotated[
-        int, typer.Option(min=1, help="Documents compared exactly with the whole corpus; 20,000 take about 1 GB.")
+        int,
+        typer.Option(
+            parser=count(),
+            metavar="COUNT",
+            help="Documents compared exactly with the whole corpus; 20,000 take about 1 GB.",
+        ),
     ] = 20_000,
-    removed: Annotated[int, typer.Option(min=1, help="Removed documents compared with their keepers.")] = 10_000,
-    planted: Annotated[int, typer.Option(min=0, help="Documents to plant edited copies of.")] = 1_000,
+    removed: Annotated[
+        int, typer.Option(parser=count(), metavar="COUNT", help="Removed documents compared with their keepers.")
+    ] = 10_000,
+    planted: Annotated[
+        int, typer.Option(parser=count(0), metavar="COUNT", help="Documents to plant edited copies of.")
+    ] = 1_000,
     clusters: Annotated[int, typer.Option(min=0, help="Largest clusters to show.")] = 20,
     characters: Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
