@@ -7,7 +7,9 @@ import typer
 
 from winnow.report.printable import printable
 
+from .counts import count
 from .exit_codes import FAILED, true_exit_codes
+from .paths import settled
 from .why import RunFolder
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ audit = typer.Typer(
     no_args_is_help=True,
 )
 
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", callback=settled, help="Write all figures as JSON.")
+]
 _SHOWN_ROWS = 20
 
 
@@ -28,16 +32,28 @@ _SHOWN_ROWS = 20
 def dedup(
     run: RunFolder,
     documents: Annotated[
-        int, typer.Option(min=1, help="Documents compared exactly with the whole corpus; 20,000 take about 1 GB.")
+        int,
+        typer.Option(
+            parser=count(),
+            metavar="COUNT",
+            help="Documents compared exactly with the whole corpus; 20,000 take about 1 GB.",
+        ),
     ] = 20_000,
-    removed: Annotated[int, typer.Option(min=1, help="Removed documents compared with their keepers.")] = 10_000,
-    planted: Annotated[int, typer.Option(min=0, help="Documents to plant edited copies of.")] = 1_000,
+    removed: Annotated[
+        int, typer.Option(parser=count(), metavar="COUNT", help="Removed documents compared with their keepers.")
+    ] = 10_000,
+    planted: Annotated[
+        int, typer.Option(parser=count(0), metavar="COUNT", help="Documents to plant edited copies of.")
+    ] = 1_000,
     clusters: Annotated[int, typer.Option(min=0, help="Largest clusters to show.")] = 20,
     characters: Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
     json_file: JsonFile = None,
     html_file: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/dedup.html in RUN.")
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/dedup.html in RUN."
+        ),
     ] = None,
 ) -> None:
     """Precision, recall, chance to meet, planted near-duplicates and the largest clusters of a finished run.
@@ -72,7 +88,10 @@ def splits(
     run: RunFolder,
     json_file: JsonFile = None,
     html_file: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Where to write the page; audit/splits.html in RUN.")
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/splits.html in RUN."
+        ),
     ] = None,
 ) -> None:
     """What the splits of a finished run still share: near-duplicates, and runs of 13 words.
@@ -126,14 +145,14 @@ def _can_write(storage: "StorageConfig", *files: str | None) -> None:
     """Make the folders of what is to be written, before minutes of work."""
     from pathlib import Path
 
-    from winnow.storage.address import is_url
+    from winnow.storage.address import check_lasting, is_url
     from winnow.storage.open_store import open_store
 
     for file in filter(None, files):
         if is_url(file):
             open_store(file.rpartition("/")[0], storage).list("")  # a bucket that is not there refuses
         else:
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(check_lasting(file)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _put(file: str, content: bytes, storage: "StorageConfig") -> None:

@@ -4,10 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from .paths import settled
 from .why import RunFolder
 
 export = typer.Typer(help="Write tables of a finished run in plain formats.", no_args_is_help=True)
-Folder = Annotated[str, typer.Argument(metavar="OUT", help="Folder to write to; made where it is missing.")]
+Folder = Annotated[
+    str, typer.Argument(metavar="OUT", callback=settled, help="Folder to write to; made where it is missing.")
+]
 
 
 @export.command()

@@ -8,12 +8,15 @@ import typer
 from winnow.report.printable import printable
 
 from .exit_codes import FAILED, true_exit_codes
+from .paths import settled
 
 index = typer.Typer(
     help="The index of earlier runs (dedup.index): list its segments, check them, drop one.", no_args_is_help=True
 )
 
-IndexFolder = Annotated[str, typer.Argument(metavar="PATH", help="The index folder (`dedup.index` in the config).")]
+IndexFolder = Annotated[
+    str, typer.Argument(metavar="PATH", callback=settled, help="The index folder (`dedup.index` in the config).")
+]
 
 
 @index.command()
@@ -71,7 +74,10 @@ def check(path: IndexFolder) -> None:
 def drop(
     path: IndexFolder,
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The segment's number, or the run folder as `ls` shows it.")
+        str,
+        typer.Argument(
+            metavar="RUN", callback=settled, help="The segment's number, or the run folder as `ls` shows it."
+        ),
     ],
 ) -> None:
     """Take one run's segment out of the index.

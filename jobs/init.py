@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from .paths import settled
+
 
 def init(
-    path: Annotated[str, typer.Argument(metavar="CONFIG", help="File to write; `-` prints it.")] = "winnow.yaml",
+    path: Annotated[
+        str, typer.Argument(metavar="CONFIG", callback=settled, help="File to write; `-` prints it.")
+    ] = "winnow.yaml",
 ) -> None:
     """Write a starter config with every setting, its default and its meaning."""
     from pathlib import Path

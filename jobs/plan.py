@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def plan(
         float | None, typer.Option(min=0.01, max=1, help="Share of the measured rate a core that so many cores reach.")
     ] = None,
     embed_rate: Annotated[float | None, typer.Option(min=0.1, help="Documents a second a GPU embeds.")] = None,
-    node_types: Annotated[str | None, typer.Option(metavar="FILE", help="Your own table of nodes and prices.")] = None,
+    node_types: Annotated[
+        str | None, typer.Option(metavar="FILE", callback=settled, help="Your own table of nodes and prices.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --cluster: one JSON object.")] = False,
 ) -> None:
     """Show what a run would do: units to run and done, estimated disk, memory a worker, output size.

@@ -31,6 +31,7 @@ def cores_needed(config: str, overrides: list[str]) -> int:
     """Cores of a Ray on this machine that this run will need; 0 where it needs none, or that cannot be told yet."""
     from winnow.config.strict_yaml import read_yaml
     from winnow.engine.executors.private_ray import cores_of
+    from winnow.storage.address import settled_path
 
     if not Path(config).is_file():  # a pipe can be read only once
         return 0
@@ -40,7 +41,7 @@ def cores_needed(config: str, overrides: list[str]) -> int:
     workers = settings.get("compute.workers", "auto")
     if os.environ.get("RAY_ADDRESS") or settings.get("compute.executor", "ray") != "ray":
         return 0
-    if (Path(settings["run"]) / "state.json").exists():  # most of it, or all, may be done
+    if (Path(settled_path(settings["run"])) / "state.json").exists():  # most of it, or all, may be done
         return 0
     seen = 0
     for size in _input_sizes(values["sources"]):
@@ -51,8 +52,10 @@ def cores_needed(config: str, overrides: list[str]) -> int:
 
 
 def _input_sizes(sources: list[dict[str, Any]]) -> Iterator[int]:
+    from winnow.storage.address import settled_path
+
     for source in sources:
         patterns = source["path"] if isinstance(source["path"], list) else [source["path"]]
         for pattern in patterns:
-            for path in iglob(pattern, recursive=True):  # noqa: PTH207 - patterns are absolute, too
+            for path in iglob(settled_path(pattern), recursive=True):  # noqa: PTH207 - patterns are absolute, too
                 yield Path(path).stat().st_size

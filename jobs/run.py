@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; `winnow init` writes one to begin with.")]
+from .paths import settled
+
+ConfigPath = Annotated[
+    str, typer.Argument(metavar="CONFIG", callback=settled, help="YAML file; `winnow init` writes one to begin with.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="a.b=c", help="Override one setting, e.g. --set shards.seed=8. May be repeated."),

@@ -8,8 +8,9 @@ def schema() -> None:
     import json
 
     from winnow.config.config import Config
+    from winnow.config.written import with_units
 
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(with_units(Config.model_json_schema()), indent=2))
 
 
 if __name__ == "__main__":

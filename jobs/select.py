@@ -7,14 +7,20 @@ import typer
 
 from winnow.report.printable import printable
 
+from .counts import count
 from .exit_codes import OK, REFUSED, leave, log_to_stderr, true_exit_codes
+from .paths import settled
 from .run import Overrides
 
 
 def select(
-    name: Annotated[str, typer.Argument(metavar="CONFIG_OR_RUN", help="A config file, or a run folder.")],
+    name: Annotated[
+        str, typer.Argument(metavar="CONFIG_OR_RUN", callback=settled, help="A config file, or a run folder.")
+    ],
     explore: Annotated[bool, typer.Option("--explore", help="Show the curve of removal against epsilon.")] = False,
-    sample: Annotated[int, typer.Option(min=1, help="Documents to look at, drawn by hash.")] = 2000,
+    sample: Annotated[
+        int, typer.Option(parser=count(), metavar="COUNT", help="Documents to look at, drawn by hash.")
+    ] = 2000,
     characters: Annotated[int, typer.Option(min=0, help="Characters of each example text.")] = 160,
     overrides: Overrides = None,
 ) -> None:

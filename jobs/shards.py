@@ -7,6 +7,7 @@ import typer
 from winnow.report.printable import printable
 
 from .exit_codes import true_exit_codes
+from .paths import settled
 from .why import RunFolder
 
 if TYPE_CHECKING:
@@ -175,7 +176,10 @@ def convert(
     run: RunFolder,
     to: Annotated[str, typer.Option("--format", help="parquet, raw, mds, litdata or another that is installed.")],
     out: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Folder of the new set; default: beside the run's own set.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", callback=settled, help="Folder of the new set; default: beside the run's own set."
+        ),
     ] = None,
 ) -> None:
     """Write the finished shards in another format, as the run itself would have; nothing is computed again.

@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
+from .why import RunFolder
+
 
 def status(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run folder.")],
+    run: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Show stages, units done and left, failures, who works here, and the current shard set. Needs no cluster.

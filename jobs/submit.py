@@ -1,7 +1,7 @@
 """``winnow submit``: the same run as a job of a Ray cluster, with the run's own exit code."""
 
 import json
-import os
+import secrets
 import shlex
 import shutil
 import sys
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .job_server import connect, first_line, patiently
+from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def submit(
     overrides: Overrides = None,
     address: Annotated[
         str | None,
-        typer.Option(help="Dashboard of the cluster, e.g. http://head:8265; else RAY_API_SERVER_ADDRESS, RAY_ADDRESS."),
+        typer.Option(help="The cluster's dashboard, such as head:8265; else RAY_API_SERVER_ADDRESS, RAY_ADDRESS."),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the end and pass the run's exit code on.")] = True,
     follow: Annotated[bool, typer.Option(help="Print the job's log while waiting.")] = True,
@@ -39,6 +41,7 @@ def submit(
         str | None,
         typer.Option(
             metavar="DIR",
+            callback=settled,
             help="Upload this folder and run in it, for clusters where winnow is not installed; CONFIG must lie in it. "
             "Without it, only CONFIG and the files of its operators are uploaded.",
         ),
@@ -67,10 +70,10 @@ def submit(
     with true_exit_codes(), stop.handle_signals():
         from winnow.config.config import load_config
 
-        settings = load_config(config, overrides)
+        settings = load_config(config, overrides, as_written=True)
         _refuse_relative_paths(settings)
         stop.grace_seconds = settings.compute.grace_seconds + STOP_MARGIN_SECONDS
-        client = _client(address)
+        client = connect(address)
         more = _options(overrides or [], new_only=new_only, name=name, if_changed=if_changed)
         job = _submit(client, config, more, settings, working_dir, submission_id, _variables(env or []))
         print(f"winnow: job {job}", file=sys.stderr, flush=True)
@@ -109,26 +112,9 @@ def _refuse_relative_paths(config: "Config") -> None:
     relative = [f"  {name}: {path}" for name, path in on_disks.items() if not Path(path).is_absolute()]
     if relative:
         raise ConfigError(
-            "on a cluster every path must be absolute, and the same on all nodes (shared storage, or an address such as s3://bucket/run)\n"
-            + "\n".join(relative)
+            "on a cluster every path must be absolute, without ~, and the same on all nodes (shared storage, or an "
+            "address such as s3://bucket/run)\n" + "\n".join(relative)
         )
-
-
-def _client(address: str | None) -> Any:
-    from winnow.engine.executors.private_ray import quiet_ray_environment
-    from winnow.errors import ClusterError
-
-    quiet_ray_environment()
-    from ray.job_submission import JobSubmissionClient
-
-    try:
-        return JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError) as error:
-        told = address or os.environ.get("RAY_API_SERVER_ADDRESS") or os.environ.get("RAY_ADDRESS") or "127.0.0.1:8265"
-        raise ClusterError(
-            f"no Ray cluster takes jobs at {told} ({str(error).splitlines()[0]}); give the dashboard's address with "
-            "--address, and RAY_AUTH_MODE=token with its token where the cluster wants one"
-        ) from error
 
 
 def _submit(
@@ -140,7 +126,7 @@ def _submit(
     job: str | None,
     variables: dict[str, str],
 ) -> str:
-    from winnow.errors import ConfigError
+    from winnow.errors import ConfigError, WinnowError
 
     with tempfile.TemporaryDirectory(prefix="winnow-submit-") as alone:
         if working_dir is None:
@@ -152,25 +138,45 @@ def _submit(
                 name = str(Path(config).resolve().relative_to(Path(working_dir).resolve()))
             except ValueError as error:
                 raise ConfigError(f"{config} does not lie in --working-dir {working_dir}; put it there") from error
+        entrypoint = "exec " + shlex.join(["python", "-m", _module(working_dir), name, *more])
         seconds = str(int(settings.compute.grace_seconds) + STOP_MARGIN_SECONDS)
-        try:
-            submitted: str = client.submit_job(
-                # `exec`, so that a stop reaches the run itself and not only a shell around it
-                entrypoint="exec " + shlex.join(["python", "-m", _module(working_dir), name, *more]),
-                submission_id=job,
-                runtime_env={
-                    "working_dir": working_dir or alone,
-                    "env_vars": {
-                        "RAY_JOB_STOP_WAIT_TIME_S": seconds,
-                        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-                        **variables,
+        chosen = job or f"winnow-{secrets.token_hex(8)}"
+
+        def ask() -> str:
+            try:
+                submitted: str = client.submit_job(
+                    # `exec`, so that a stop reaches the run itself and not only a shell around it
+                    entrypoint=entrypoint,
+                    submission_id=chosen,
+                    runtime_env={
+                        "working_dir": working_dir or alone,
+                        "env_vars": {
+                            "RAY_JOB_STOP_WAIT_TIME_S": seconds,
+                            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+                            **variables,
+                        },
                     },
-                },
-                metadata={"run": settings.run},
-            )
-        except RuntimeError as error:
-            raise ConfigError(f"the cluster refused the job: {str(error).splitlines()[0]}") from error
-    return submitted
+                    metadata={"run": settings.run, "submit": token},
+                )
+            except RuntimeError as error:
+                if "already exists" in str(error) and _is_ours(client, chosen, token):
+                    return chosen  # the request before had arrived, only its answer was lost
+                raise
+            return submitted
+
+        token = secrets.token_hex(8)
+        try:
+            return patiently(f"job {chosen}", ask)
+        except (RuntimeError, ValueError) as error:
+            if isinstance(error, WinnowError):
+                raise
+            raise ConfigError(f"the cluster refused the job: {first_line(error)}") from error
+
+
+def _is_ours(client: Any, job: str, token: str) -> bool:
+    """Whether a job of this name is the one that this command has sent."""
+    metadata = client.get_job_info(job).metadata or {}
+    return bool(metadata.get("submit") == token)
 
 
 def _operators_along(config: "Config", folder: Path) -> list[str]:
@@ -232,7 +238,7 @@ def _wait(client: Any, job: str, stop: "Stop", *, follow: bool) -> Any:
             if time.monotonic() - seen > LOST_AFTER_SECONDS:
                 raise OSError(
                     f"the cluster has been out of reach for {LOST_AFTER_SECONDS:.0f} s; job {job} may still run, and "
-                    f"what it commits stays: {str(error).splitlines()[0]}"
+                    f"what it commits stays: {first_line(error)}"
                 ) from error
         time.sleep(LOOK_SECONDS)
 

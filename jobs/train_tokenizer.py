@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .counts import count
+from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
@@ -12,18 +14,29 @@ if TYPE_CHECKING:
 
 def train_tokenizer(
     config: ConfigPath,
-    out: Annotated[str, typer.Option(help="Folder for the four files.")] = "tokenizer",
+    out: Annotated[str, typer.Option(callback=settled, help="Folder for the four files.")] = "tokenizer",
     size: Annotated[
-        int, typer.Option(min=257, help="Token ids, end of text included; 65536 still fit 16 bits.")
+        int,
+        typer.Option(
+            parser=count(257), metavar="COUNT", help="Token ids, end of text included; 65536 still fit 16 bits."
+        ),
     ] = 32768,
-    sample_mb: Annotated[int, typer.Option(min=1, help="Cleaned text to train on, in MB; drawn by document.")] = 200,
+    sample_mb: Annotated[
+        int,
+        typer.Option(
+            parser=count(in_mb=True), metavar="MB", help="Cleaned text to train on, in MB; drawn by document."
+        ),
+    ] = 200,
     pattern: Annotated[
         Literal["gpt2", "cl100k", "o200k"], typer.Option(help="How text is split before pairs are merged.")
     ] = "o200k",
     seed: Annotated[int, typer.Option(min=0, help="Which documents are drawn.")] = 7,
     compare: Annotated[
         list[str] | None,
-        typer.Option(help="Encoding, .tiktoken file or tokenizer.json to compare with; gpt2 and o200k_base if there."),
+        typer.Option(
+            callback=settled,
+            help="Encoding, .tiktoken file or tokenizer.json to compare with; gpt2 and o200k_base if there.",
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> None:

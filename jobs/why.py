@@ -9,11 +9,14 @@ import typer
 from winnow.report.printable import printable
 
 from .exit_codes import REFUSED, true_exit_codes
+from .paths import settled
 
 if TYPE_CHECKING:
     from winnow.finished.explain import Story
 
-RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The run folder (`run` in the config).")]
+RunFolder = Annotated[
+    str, typer.Argument(metavar="RUN", callback=settled, help="The run folder (`run` in the config).")
+]
 
 
 def why(
@@ -23,6 +26,9 @@ def why(
     ],
     run: RunFolder,
     text: Annotated[int, typer.Option(help="Characters of the text to show.")] = 300,
+    number: Annotated[
+        bool, typer.Option("--number", help="ID is a document's number, also where another one has it as its id.")
+    ] = False,
 ) -> None:
     """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
     with true_exit_codes():
@@ -30,15 +36,18 @@ def why(
         from winnow.runs.state import load_run
 
         finished = load_run(run)
-        found = find(finished, name)
-        for number, doc in enumerate(found):
-            if number:
+        found = find(finished, name, by_number=number)
+        for place, doc in enumerate(found):
+            if place:
                 print()
             tell(explain(finished, doc), text)
-        lost = unreadable(finished, name)
+        lost = unreadable(finished, name, by_number=number)
         for record in lost:
             row = "rest of the file" if record.row is None else f"row {record.row}"
             print(printable(f"unreadable: {record.path}, {row}, byte {record.position:,}: {record.reason}"))
+        others = [doc for doc in find(finished, name, by_number=True) if doc not in found]
+        if found and others:
+            print(printable(f"winnow: this is the id {name}; --number tells of the document with that number"))
         if not found and not lost:
             print(
                 printable(

@@ -65,18 +65,18 @@ class Run:
         """
         return table_of(self._records, name)
 
-    def explain(self, name: str) -> "Story":
+    def explain(self, name: str | int) -> "Story":
         """What became of one document.
 
         Args:
-            name: its id, or its number.
+            name: its id; or its number, as an integer or, where it is nobody's id, as text.
 
         Raises:
             KeyError: no document has this id. ConfigError: several have; give a number.
         """
         from winnow.finished.explain import explain, find  # noqa: PLC0415
 
-        found = find(self._records, str(name))
+        found = find(self._records, str(name), by_number=isinstance(name, int))
         if not found:
             raise KeyError(f"{name!r}: no readable document has this id in {self.path}; ids are exact")
         if len(found) > 1:

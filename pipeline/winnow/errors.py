@@ -8,7 +8,7 @@
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
       StageFailedError (engine.engine), ReaderError, SignatureError, BooksError, StorageError, ObjectStorageError,
-      QuarantineError, SurroundingsError, ShardError
+      QuarantineError, SurroundingsError, ShardError, JobServerError
 
 Where Python has a kind for it (``ValueError``, ``OSError``), an error is of that kind, too.
 """
@@ -106,6 +106,10 @@ class StorageError(WinnowError, OSError):
 
 class ObjectStorageError(WinnowError, ConnectionError):
     """An object store refused, or did not answer for as long as it was asked; the message says what to do."""
+
+
+class JobServerError(WinnowError, ConnectionError):
+    """The job server of a cluster failed for a passing reason, however often it was asked."""
 
 
 class QuarantineError(WinnowError, RuntimeError):

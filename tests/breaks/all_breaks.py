@@ -7,6 +7,7 @@ from tests.breaks import (
     inputs,
     nothing_lost,
     open_to_all,
+    places,
     resumable,
     same_bytes,
     verified,
@@ -22,4 +23,5 @@ BREAKS = (
     *explainable.BREAKS,
     *fast.BREAKS,
     *open_to_all.BREAKS,
+    *places.BREAKS,
 )

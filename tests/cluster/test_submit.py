@@ -108,7 +108,7 @@ def test_the_job_is_given_the_options(tmp_path, monkeypatch):
             jobs.append(job)
             return "a"
 
-    monkeypatch.setattr("jobs.submit._client", lambda _address: Client())
+    monkeypatch.setattr("jobs.submit.connect", lambda _address: Client())
     options = ["--set", "shards.seed=8", "--set", "filter.c4=off", "--new-only", "--as", "2026 a", "--if-changed"]
     assert winnow("submit", str(config), "--no-wait", *options)[0] == 0
     given = "--set shards.seed=8 --set filter.c4=off --new-only --as '2026 a' --if-changed"

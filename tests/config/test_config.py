@@ -47,7 +47,10 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
             {"filter": {"gopher_qualty": {}}},
             "filter.gopher_qualty: unknown setting 'gopher_qualty'; did you mean 'gopher_quality'?",
         ),
-        ({"shards": {"shard_mb": "256"}}, "shards.shard_mb: Input should be a valid integer"),
+        (
+            {"shards": {"shard_mb": "256"}},
+            "shard_mb: expected a whole number of at least 1, not '256'; take the quotes away",
+        ),
         ({"shards": {"splits": {"val": 1.5}}}, "share 1.5; it must lie between 0 and 1"),
         ({"shards": {"splits": {"a": 0.6, "b": 0.5}}}, "leave a share for train"),
         ({"dedup": {"minhash": {"bands": 64, "rows": 8}}}, r"64 x 8 = 512\) must not exceed num_perm"),
@@ -74,7 +77,7 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
         ({"shards": "off"}, r"shards: cannot be switched off; leave it out .*: row, "),
         ({"sources": ["x"]}, r"1 mistake.*\n  sources.0: expected settings .*\(name, path, .*, not 'x'$"),
         ({"sources": []}, "sources"),
-        ({"shards": {"formats": []}}, "formats: Tuple should have at least 1 item"),
+        ({"shards": {"formats": []}}, "formats: must have at least 1 item"),
         (
             {"shards": {"formats": ["parqet"]}},
             r"1 mistake\(s\) in the config\n  shards.formats.0: 'parqet' is no known shard format; did you mean "
@@ -84,7 +87,7 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
             {"sources": [MINIMAL["sources"][0] | {"format": "jsnol"}]},
             r"sources.0.format: 'jsnol' is no known input format; did you mean 'jsonl'\? known here: jsonl, parquet, ",
         ),
-        ({"shards": {"compression": 7}}, r"shards.compression: Input should be 'none' or 'zstd', not 7$"),
+        ({"shards": {"compression": 7}}, r"shards.compression: expected 'none' or 'zstd', not 7$"),
         ({"sources": [MINIMAL["sources"][0] | {"formt": 1}]}, r"1 mistake\(s\) in the config\n  sources.0.formt"),
         ({"sources": [MINIMAL["sources"][0]] * 2}, "two sources are named 'web'"),
     ],

@@ -467,7 +467,7 @@ def test_submit_sends_files_of_operators_along(folder, monkeypatch):
             monkeypatch.undo()
             return "a"
 
-    monkeypatch.setattr("jobs.submit._client", lambda _address: Client())
+    monkeypatch.setattr("jobs.submit.connect", lambda _address: Client())
     working = os.getcwd()
     code, output = winnow("submit", str(path), "--no-wait")
     os.chdir(working)

@@ -174,6 +174,6 @@ def test_a_cache_is_its_users_own(tmp_path, monkeypatch):
     cache = FileCache(tmp_path / "cache", 1000)
     cache.file("a", None, lambda path: path.write_bytes(b"x"))
     assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
-    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
     with pytest.raises(OSError, match="belongs to another user"):
         cache.file("a", None, lambda path: path.write_bytes(b"x"))

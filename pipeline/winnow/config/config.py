@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from winnow.config.messages import mistakes_of
 from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
+from winnow.config.written import as_meant, no_json, whole_number
+from winnow.config.yaml_mistakes import told
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.errors import AddressError, ConfigError
@@ -24,8 +26,8 @@ from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
-from winnow.storage.address import check_address, is_url
-from winnow.storage.config import StorageConfig
+from winnow.storage.address import check_address, is_url, settled_path
+from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.text.rules.rule import RuleSet
@@ -37,9 +39,9 @@ log = logging.getLogger("winnow")
 class Config(Section):
     """A whole run."""
 
-    run: str = Field(min_length=1)
-    """Folder of this run: work, ledger, shards and manifest live here. A path, or an address such as
-    s3://bucket/run, like every path of a config."""
+    run: PathSetting = Field(min_length=1)
+    """Folder of this run: work, ledger, shards and manifest live here. A path (`~` is your home folder), or an
+    address such as s3://bucket/run, like every path of a config."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     """Where the text is; the order is the order of `source_priority`."""
     measure: MeasureConfig = MeasureConfig()
@@ -259,23 +261,31 @@ def template_address(source: SourceConfig) -> str | None:
     return setting if is_url(setting) and "{" not in setting and "\n" not in setting else None
 
 
-def load_config(path: str, overrides: list[str] | None = None) -> Config:
+def load_config(path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
     """Read a YAML config; ``overrides`` are ``a.b=value`` pairs, values in YAML.
+
+    Args:
+        path: of the file.
+        overrides: in place of what the file says.
+        as_written: leave ``~`` in paths, for a machine whose home folders are others.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or a setting is wrong.
     """
     try:
+        path = settled_path(path)
         content = Path(path).read_bytes()
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
         ) from error
-    return read_config(content, path, overrides)
+    return read_config(content, path, overrides, as_written=as_written)
 
 
-def read_config(content: bytes, path: str, overrides: list[str] | None = None) -> Config:
-    """A config from its YAML; ``path`` is how messages call it.
+def read_config(content: bytes, path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
+    """A config from its YAML; ``path`` is how messages call it, ``as_written`` as for :func:`load_config`.
 
     Raises:
         ConfigError: it is not YAML, or a setting is wrong or given twice.
@@ -285,23 +295,43 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None) -
     except RepeatedSettingError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+        raise ConfigError(f"{path}: not readable as YAML: {told(error)}") from error
     if values is None:
         raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected settings at the top level, found {type(values).__name__}")
+        raise ConfigError(f"{path}: {_no_settings(values)}")
     for override in overrides or []:
         _override(values, override)
     place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
-    config = parse_config(values, path)
+    config = parse_config(values, path, as_written=as_written)
     if file := _file_in_the_way(config.run):
         raise ConfigError(
             f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
             "may be a new one, or move the file"
         )
+    _tell_of_thousands(values, path)
     for warning in config.warnings:
         log.warning("%s: %s", path, warning)
     return config
+
+
+def _tell_of_thousands(values: dict[str, Any], path: str) -> None:
+    """A row length is mostly a power of two, and ``4k`` is a thousand everywhere else."""
+    shards = values.get("shards")
+    row = shards.get("sequence_tokens") if isinstance(shards, dict) else None
+    if isinstance(row, str) and row[-1:] in ("k", "K"):
+        log.warning(
+            "%s: shards.sequence_tokens: %s is %s; %sKi is a power of two", path, row, whole_number(row), row[:-1]
+        )
+
+
+def _no_settings(values: Any) -> str:
+    """What to do where a config holds no settings at its top."""
+    if isinstance(values, str) and ":" in values:
+        return "expected settings at the top level, found one text; put a space behind each colon, as in `run: runs/a`"
+    if isinstance(values, list):
+        return "expected settings at the top level, found a list; take out the - before them"
+    return "expected settings at the top level, such as `run: runs/a`, found one value"
 
 
 def _file_in_the_way(run: str) -> Path | None:
@@ -319,19 +349,17 @@ def _file_in_the_way(run: str) -> Path | None:
     return None
 
 
-def parse_config(values: dict[str, Any], origin: str = "config") -> Config:
-    """Check settings given as plain values.
+def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: bool = False) -> Config:
+    """Check settings given as plain values; ``as_written`` as for :func:`load_config`.
 
     Raises:
         ConfigError: a setting is wrong; all mistakes are listed.
     """
     try:
         # through JSON: lists may stand for tuples there, while everything else stays strict
-        return Config.model_validate_json(orjson.dumps(values))
+        return Config.model_validate_json(orjson.dumps(as_meant(values, Config)), context={AS_WRITTEN: as_written})
     except TypeError as error:
-        raise ConfigError(
-            f"{origin}: {error}; quote values such as dates, and use numbers of 63 bits at most"
-        ) from error
+        raise ConfigError(f"{origin}: {no_json(values) or error}") from error
     except ValidationError as error:
         mistakes = mistakes_of(error, Config)
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
@@ -359,4 +387,4 @@ def _override(values: dict[str, Any], override: str) -> None:
     except RepeatedSettingError as error:
         raise ConfigError(f"--set {override!r}: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not YAML: {error}") from error
+        raise ConfigError(f"--set {override!r}: the value is not YAML: {told(error)}") from error

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -72,16 +73,25 @@ def _line_of_choices(setting: Location, mistakes: list[Any], config: type[Sectio
     return f"  {_name(setting)}: expected {expected}, not {_shown(value)}"
 
 
-def _described(option: Any) -> str:
+def _described(option: Any, bounds: Sequence[Any] = ()) -> str:
     if get_origin(option) is Literal:
         return " or ".join(map(str, get_args(option)))
     if get_origin(option) is Annotated:
         kind, *limits = get_args(option)
-        least = [limit.ge for field in limits for limit in getattr(field, "metadata", ()) if hasattr(limit, "ge")]
-        return _described(kind) + "".join(f" of at least {bound}" for bound in least)
+        return _described(kind, [bound for limit in limits for bound in getattr(limit, "metadata", [limit])])
+    if get_origin(option) in (Union, UnionType):
+        return " or ".join(_described(inner, bounds) for inner in get_args(option) if inner is not type(None))
     if get_origin(option) in (tuple, list):
         return f"a list, each item {_described(get_args(option)[0])}"
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(option, str(option))
+    if get_origin(option) is dict:
+        return f"settings by name, each {_described(get_args(option)[1])}"
+    if isinstance(option, type) and issubclass(option, Section):
+        return f"settings ({', '.join([*option.model_fields][:3])}, ...)"
+    least = [bound.ge for bound in bounds if hasattr(bound, "ge")]
+    kind = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Any: "a value"}.get(
+        option, str(option)
+    )
+    return kind + (f" of at least {least[0]:,}" if least else "")
 
 
 def _shown(value: Any) -> str:
@@ -93,6 +103,89 @@ def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     return repr(value)
+
+
+def _annotation(location: Location, config: type[Section]) -> tuple[Any, Sequence[Any]]:
+    """The type that belongs at a location, also inside lists and of values by name, with its bounds."""
+    for length in range(len(location), 0, -1):
+        if isinstance(location[length - 1], str) and (field := _field(location[:length], config)) is not None:
+            kind: Any = field.annotation
+            bounds: Sequence[Any] = field.metadata
+            for _ in location[length:]:
+                kind, bounds = _item_type(kind), ()
+            return kind, bounds
+    return config, ()
+
+
+def _item_type(kind: Any) -> Any:
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = next(option for option in get_args(kind) if option is not type(None))
+    inner = get_args(kind)
+    return inner[-1] if get_origin(kind) is dict else inner[0] if inner else Any
+
+
+def _wrong_type(location: Location, value: Any, config: type[Section]) -> str:
+    """What belongs where something of another type stands, and how it is written."""
+    kind, bounds = _annotation(location, config)
+    expected = _described(kind, bounds)
+    how = ""
+    if isinstance(value, str):
+        bare = value.strip()
+        if expected.startswith("a list"):
+            how = f"; write [{bare}]"
+        elif "number" in expected and re.fullmatch(r"[-+]?[\d.,]+\s*%", bare):
+            how = f"; write {float(bare[:-1].replace(',', '.')) / 100:g}"
+        elif "number" in expected and re.fullmatch(r"[-+]?(\d+|\d*\.\d+)", bare):
+            how = "; take the quotes away"
+        elif "whole number" in expected:
+            how = "; 100M, 4k and 2GB (for MB) will do, other words will not"
+        elif "true or false" in expected and bare.lower() in ("true", "false"):
+            how = "; take the quotes away"
+    elif value is None:
+        field = _field(location, config)
+        what = "a value is needed" if field is None or field.is_required() else "leave the line out to have the default"
+        how = f"; YAML reads ~ and null as nothing: {what}"
+    elif expected.startswith("text") and isinstance(value, bool | int | float):
+        how = f"; put it in quotes: '{str(value).lower() if isinstance(value, bool) else value}'"
+    elif expected.startswith("a list") and not isinstance(value, dict | list):
+        how = f"; write [{_shown(value)}]"
+    elif expected.startswith("a list, each item settings") and isinstance(value, dict):
+        how = f"; put a - before it: `- {next(iter(value), 'name')}: ...`"
+    return f"expected {expected}, not {_shown(value)}{how}"
+
+
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+
+
+def _of_value(mistake: Any, config: type[Section]) -> str | None:
+    """What is wrong with a value, by pydantic's kind of mistake; None for kinds with a message of their own."""
+    kind, location, value = mistake["type"], mistake["loc"], mistake["input"]
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"must be {words} {_number(mistake['ctx'][bound])}, not {_shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return f"must have at least {mistake['ctx']['min_length']} item" if kind == "too_short" else "must not be empty"
+    if kind in ("too_long", "string_too_long"):
+        return f"must have at most {mistake['ctx']['max_length']} items or characters"
+    if kind == "finite_number":
+        return f"must be a finite number, not {value}"
+    if kind == "missing":
+        field = _field(location, config)
+        said = " ".join((field.description or "").split()) if field else ""
+        said = re.split(r"\. (?=[A-Z])", said)[0].rstrip(".")
+        return f"is missing; give it{f': {said}' if said else ''}"
+    if kind.endswith(("_type", "_parsing")) or kind == "int_from_float":
+        return _wrong_type(location, value, config)
+    return None
 
 
 def _name(location: Location) -> str:
@@ -108,13 +201,17 @@ def _line(mistake: Any, config: type[Section]) -> str:
         values = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
         near = difflib.get_close_matches(str(mistake["input"]), values, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"  {name}: {message}, not {mistake['input']!r}{hint}"
+        return f"  {name}: expected {mistake['ctx']['expected']}, not {_shown(mistake['input'])}{hint}"
     if mistake["type"] == "model_type":
         return f"  {name}: {_no_section(location, mistake['input'], config)}"
+    if (wrong := _of_value(mistake, config)) is not None:
+        return f"  {name}: {wrong}"
     if mistake["type"] != "extra_forbidden":
         return f"  {name}: {message}" if name else f"  {message}"
     section = _section(location[:-1], config)
     known = list(section.model_fields) if section else []
+    if str(location[-1]).isdecimal():
+        return f"  {name}: is no setting; a comma ends a value in braces: write 1000000 or 1_000_000"
     near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"  {name}: unknown setting {str(location[-1])!r}; {hint}known here: {', '.join(known)}"
@@ -138,5 +235,9 @@ def _no_section(location: Location, value: Any, config: type[Section]) -> str:
     if (value is False or value in ("off", "none", "no")) and not may_be_off:
         instead = _INSTEAD.get(name, f"leave it out to have the defaults, or set what it has: {', '.join(settings)}")
         return f"cannot be switched off; {instead}"
+    if isinstance(value, str) and (name_and_value := re.fullmatch(r"([a-z_]+):(\S.*)", value)):
+        return f"{value!r} is one text: put a space behind the colon, {name_and_value[1]}: {name_and_value[2]}"
+    if isinstance(value, list) and len(value) and all(isinstance(item, dict) for item in value):
+        return "expected settings, not a list of them; take out the - before each"
     expected = f"settings, such as `{name}: {{{settings[0] if settings else 'setting'}: ...}}`"
     return f"expected {expected}{', or `off`' if may_be_off else ''}, not {_shown(value)}"

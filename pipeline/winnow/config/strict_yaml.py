@@ -1,8 +1,12 @@
 """YAML as configs are read: plain values only, and no setting twice in one section."""
 
+import contextlib
+import json
 from typing import Any
 
 import yaml
+
+from winnow.config.yaml_scalars import RESOLVERS
 
 _MERGE = "tag:yaml.org,2002:merge"
 MAX_DEPTH = 64
@@ -18,6 +22,7 @@ class RepeatedSettingError(ValueError):
 class _Loader(yaml.SafeLoader):
     """Looks at mappings as they are written: before merge keys (``<<``), which may well repeat a setting."""
 
+    yaml_implicit_resolvers = RESOLVERS
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
@@ -63,15 +68,38 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
     parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
     known[id(node)] = 1 + sum(_values(part, known) for part in parts)
     return known[id(node)]
+class _Dumper(yaml.SafeDumper):
+    """Puts in quotes what either YAML would read as more than text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
+        first: [*RESOLVERS.get(first, []), *yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])]
+        for first in {*RESOLVERS, *yaml.SafeDumper.yaml_implicit_resolvers}
+    }
+
+
+def write_yaml(values: Any) -> bytes:
+    """Values as a YAML document, which :func:`read_yaml` and other readers take back as they are."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False).encode()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise RepeatedSettingError(f"{name!r} is given twice in one section; keep one of them")
+    return dict(pairs)
 
 
 def read_yaml(text: str) -> Any:
-    """The values of a YAML document.
+    """The values of a YAML document, or of one in JSON (which may be indented with tabs, unlike YAML).
 
     Raises:
         yaml.YAMLError: it is not YAML, or nested or repeated by aliases beyond what settings are.
         RepeatedSettingError: a section names a setting twice.
     """
+    if text.lstrip("\ufeff \t\r\n").startswith("{"):
+        with contextlib.suppress(json.JSONDecodeError, RecursionError):  # whatever else it is, YAML's reader tells
+            return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_once)
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RepeatedSettingError):

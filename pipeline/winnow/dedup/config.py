@@ -8,6 +8,7 @@ from winnow.dedup.banding import LEAST_CHANCE, WANTED_CHANCE, chance_to_meet, ch
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.verification import Verification, Verify, verification
 from winnow.section import Section
+from winnow.storage.config import PathSetting
 from winnow.text.lines.config import LinesConfig
 
 KeepRule = Literal["source_priority", "highest_quality", "longest", "first"]
@@ -35,7 +36,7 @@ class DedupConfig(Section):
     """Warn when a source loses more than this share of its documents to duplicates."""
     lines: LinesConfig | None = None
     """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
-    index: str | None = Field(None, min_length=1)
+    index: PathSetting | None = Field(None, min_length=1)
     """Folder that scheduled runs share: what earlier runs kept is removed here, and this run is added when it commits.
     None = this run stands alone."""
 

@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from winnow.engine.records import Json
+from winnow.storage.address import inside
 from winnow.storage.store import Store
 
 ATTEMPT = "attempt.json"
@@ -91,6 +92,8 @@ def read_attempt(store: Store) -> Attempt | None:
     try:
         content = orjson.loads(store.read(ATTEMPT))
         stages = [StageAttempt(**stage) for stage in content["stages"]]
+        for stage in stages:
+            inside(stage.folder)
         return Attempt(store, content["state"], content["message"], stages, content["missing"], content["deaths"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

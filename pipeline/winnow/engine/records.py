@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from winnow.storage.address import inside
+
 Json = dict[str, Any]
 
 
@@ -90,8 +92,14 @@ class Record:
             ValueError: the bytes are no record.
         """
         fields = orjson.loads(data)
-        fields["outputs"] = {name: Output(**output) for name, output in fields["outputs"].items()}
-        return Record(**fields)
+        try:
+            fields["outputs"] = {name: Output(**output) for name, output in fields["outputs"].items()}
+            record = Record(**fields)
+            for output in record.outputs.values():
+                inside(output.path)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no record of a unit: {error}") from error
+        return record
 
 
 def total(records: list[Record], counter: str) -> int:

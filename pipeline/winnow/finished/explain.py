@@ -84,26 +84,38 @@ class UnreadableRecord:
     reason: str
 
 
-def find(run: RunRecords, name: str) -> list[int]:
-    """Numbers of all documents with this id (ids need not be unique), or the one with this document number."""
+def find(run: RunRecords, name: str, *, by_number: bool = False) -> list[int]:
+    """Numbers of all documents with this id (ids need not be unique), or the one with this document number.
+
+    A number that is somebody's id as well means the id, unless ``by_number`` says that no id is meant.
+    """
     found: list[int] = []
+    if by_number:
+        return _numbered(run, name)
     for part in run.parts:
         for batch in parquet_batches(run.store, part.documents, ["doc", "id"]):
             hits = pc.equal(batch.column("id"), pa.scalar(name, batch.column("id").type))
             found += batch.column("doc").filter(hits).to_pylist()
-    if not found and name.isdigit() and int(name) < int(schemas.NO_DOC):
-        part_number = _part_of(run, int(name))
-        if part_number is not None:
-            found.append(int(name))
-    return found
+    return found or _numbered(run, name)
 
 
-def unreadable(run: RunRecords, name: str) -> list[UnreadableRecord]:
-    """Unreadable records with this id or document number, or of the files with this name or path."""
+def _numbered(run: RunRecords, name: str) -> list[int]:
+    if not (name.isascii() and name.isdecimal() and len(name) <= len(str(schemas.NO_DOC))):
+        return []
+    number = int(name)
+    return [number] if number < int(schemas.NO_DOC) and _part_of(run, number) is not None else []
+
+
+def unreadable(run: RunRecords, name: str, *, by_number: bool = False) -> list[UnreadableRecord]:
+    """Unreadable records with this id or document number, or of the files with this name or path.
+
+    With ``by_number`` the one with this number.
+    """
     records = []
     for record in run.of("measure"):
         for row in read_parquet(run.store, record.outputs["unreadable"].reference()).to_pylist():
-            if name and (name in (row["id"], str(row["doc"])) or f"/{row['path']}".endswith(f"/{name}")):
+            named = name == row["id"] or f"/{row['path']}".endswith(f"/{name}")
+            if name and (name == str(row["doc"]) or (named and not by_number)):
                 number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
                 records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"]))
     return records

@@ -13,6 +13,7 @@ from winnow.select.encoder import encoder_identity, encoder_settings
 from winnow.stages.select.clusters import encoder_note
 from winnow.stages.select.embed import on_this_node
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
+from winnow.storage.address import check_lasting
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
@@ -39,7 +40,7 @@ def export_embeddings(run: RunRecords, folder: str) -> int:
     target = open_store(folder, run.config.storage)
     if not target.is_remote:
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(check_lasting(folder)).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder}: {error.strerror}; name a folder that can be written") from error
     rows = 0

@@ -20,7 +20,7 @@ from winnow.dedup.verification import ACCEPTED_ERRORS, Verify
 from winnow.engine.lease import LEASE
 from winnow.engine.records import Json, content_hash
 from winnow.errors import ConfigError
-from winnow.storage.address import absolute, is_url, last_part
+from winnow.storage.address import absolute, inside, is_url, last_part, settled_path
 from winnow.storage.config import StorageConfig
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
@@ -196,7 +196,9 @@ class Index:
         for name in sorted(names):
             try:
                 segment = Segment(**orjson.loads(self.store.read(f"{SEGMENTS}/{name}")))
-            except (ValueError, TypeError) as error:
+                for output in (output for part in segment.parts for output in part["outputs"].values()):
+                    inside(output["path"])
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ConfigError(
                     f"{self.store.location(SEGMENTS)}/{name}: damaged record of a segment ({error}); restore it from a "
                     "backup; see `winnow index check`"
@@ -278,7 +280,7 @@ def open_index(path: str) -> Index:
     Raises:
         ConfigError: no run has begun one.
     """
-    index = Index(path)
+    index = Index(settled_path(path))
     if index.header() is None:
         raise ConfigError(f"{path}: no index here; give the folder that `dedup.index` names in the config of a run")
     return index

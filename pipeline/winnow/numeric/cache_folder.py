@@ -1,9 +1,15 @@
 """Where this node keeps what takes a moment to make: compiled kernels, prepared arrays."""
 
+import atexit
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+from winnow.numeric.own_folder import own_folder, user_cache
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -14,7 +20,11 @@ _KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/pack
 
 
 def _cache_folder() -> str:
-    """``NUMBA_CACHE_DIR``, or the user's cache, or the temporary folder, whichever can be written."""
+    """A folder of this user alone in ``NUMBA_CACHE_DIR``, the user's cache or the temporary folder.
+
+    Compiled kernels are pickled: whoever can write them can run code here. Where somebody else has taken the folder's
+    name in all of these places, this process does without: it compiles for itself, in a folder that goes with it.
+    """
     digest = hashlib.blake2b(digest_size=8)
     here = _PACKAGE
     for package in _KERNEL_PACKAGES:
@@ -22,18 +32,19 @@ def _cache_folder() -> str:
         for source in sorted(found):
             digest.update(source.read_bytes())
     name = f"winnow-kernels-{digest.hexdigest()}"
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    for parent in (os.environ.get("NUMBA_CACHE_DIR"), user_cache):
-        if not parent:
-            continue
-        folder = Path(parent) / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return str(folder)
-    return str(Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}")
+    places: tuple[Callable[[], Path], ...] = (
+        lambda: Path(os.environ["NUMBA_CACHE_DIR"]) / name,
+        lambda: user_cache() / name,
+        lambda: Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}",
+    )
+    for place in places:
+        with contextlib.suppress(OSError, KeyError):
+            folder = own_folder(place(), "set NUMBA_CACHE_DIR to a folder of your own")
+            if os.access(folder, os.W_OK):
+                return str(folder)
+    alone = tempfile.mkdtemp(prefix="winnow-kernels-")
+    atexit.register(shutil.rmtree, alone, ignore_errors=True)
+    return alone
 
 
 CACHE_FOLDER = _cache_folder()

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandl
 
 from winnow.operators.operator import Operator
 from winnow.section import Section
+from winnow.storage.config import PathSetting
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -16,7 +17,7 @@ class OperatorConfig(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    use: str = Field(min_length=1)
+    use: PathSetting = Field(min_length=1)
     """`FILE.py:NAME` (a path beside this config, or an address such as s3://bucket/ops.py:NAME), `package.module:NAME`
     for what is installed, or the name of an entry point of the group `winnow.operators`."""
     name: str | None = None

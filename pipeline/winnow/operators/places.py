@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from winnow.errors import AddressError, ConfigError
 from winnow.operators.files import FOLDER, is_path
-from winnow.storage.address import is_url, join
+from winnow.storage.address import is_url, join, settled_path
 
 _PUBLISHED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/")
 
@@ -16,6 +17,9 @@ def place_operators(values: dict[str, Any], folder: str) -> None:
     Args:
         values: of the whole config, changed in place.
         folder: of the config; a path, or an address.
+
+    Raises:
+        ConfigError: ``~`` stands for no home folder that is known.
     """
     measure = values.get("measure")
     operators = measure.get("operators") if isinstance(measure, dict) else None
@@ -28,9 +32,16 @@ def place_operators(values: dict[str, Any], folder: str) -> None:
             if key == "use":
                 path, colon, name = value.rpartition(":")
                 if path.endswith(".py"):
-                    entry[key] = f"{_placed(path, folder)}{colon}{name}"
-            elif (placed := _existing(value, folder)) is not None:
+                    entry[key] = f"{_placed(_settled(key, path), folder)}{colon}{name}"
+            elif (placed := _existing(_settled(key, value) if value.startswith("~/") else value, folder)) is not None:
                 entry[key] = placed
+
+
+def _settled(key: str, path: str) -> str:
+    try:
+        return settled_path(path)
+    except AddressError as error:
+        raise ConfigError(f"measure.operators: {key}: {error}") from error
 
 
 def _placed(path: str, folder: str) -> str:

@@ -22,7 +22,7 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files
-from winnow.runs.folder import CORPUS, SETS, STATE, shard_sets
+from winnow.runs.folder import CORPUS, SETS, STATE, check_places, shard_sets
 from winnow.runs.run import resolve_inputs, run
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
@@ -60,6 +60,7 @@ def add_new_inputs(
     Raises:
         ConfigError: no dedup, or a name that cannot be used; and all that :func:`winnow.runs.run.run` raises.
     """
+    check_places(config.written_folders)
     store = open_store(config.run, config.storage)
     with hold_lease(store, "corpus"):
         store.remove_drafts_here()
@@ -81,6 +82,11 @@ def _plan(config: Config, store: Store, name: str | None) -> CorpusRun:
     if config.dedup is None:
         raise ConfigError("--new-only needs `dedup`: its index knows which inputs were taken")
     if store.exists(STATE):
+        if store.exists(CORPUS):
+            raise ConfigError(
+                f"{config.run}: somebody made an ordinary run in this corpus; remove its {STATE}, and what else of it "
+                "you do not want, and --new-only goes on"
+            )
         raise ConfigError(f"{config.run}: a run folder, not a corpus; give --new-only a `run` folder of its own")
     if name is not None and not _NAME.fullmatch(name):
         raise ConfigError(f"--as {name!r}: expected letters, digits, '.', '_' and '-', such as 2026-11-21")

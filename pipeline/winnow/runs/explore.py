@@ -15,7 +15,7 @@ from winnow.flow.select import asks_for_gpus, assign, check_encoder
 from winnow.flow.select_examples import judge_quality
 from winnow.flow.surroundings import surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
-from winnow.runs.folder import STATE, run_folder
+from winnow.runs.folder import CONFIG, STATE, check_folder, run_folder
 from winnow.runs.run import load_run_vocabulary, resolve_inputs
 from winnow.runs.state import load_run, note_facts
 from winnow.storage.address import is_url
@@ -39,8 +39,8 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
     if overrides:
         raise ConfigError(f"--set changes a config, and {name} is a run folder; name the config file instead")
     store = run_folder(name)
-    if not store.exists(STATE) and store.exists("config.yaml"):
-        return _up_to_clusters(read_config(store.read("config.yaml"), store.location("config.yaml")), stop)
+    if not store.exists(STATE) and store.exists(CONFIG):
+        return _up_to_clusters(read_config(store.read(CONFIG), store.location(CONFIG)), stop)
     finished = load_run(name)
     if "embed" not in finished.records:
         raise ConfigError(
@@ -60,6 +60,7 @@ def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
     store, inputs, index = open_store(config.run, config.storage), resolve_inputs(config), index_of(config)
+    check_folder(config, store)
     with hold_lease(store) as lease, hold_index(index) as check_index:
 
         def guard() -> None:

@@ -1,12 +1,19 @@
 """A run folder, before anything of the run is read: is it there, and is it one run or many?"""
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
 
+from winnow.config.config import Config
+from winnow.engine.attempt import ATTEMPT
+from winnow.engine.lease import LEASE
 from winnow.engine.records import Json
 from winnow.errors import AddressError, ConfigError
-from winnow.storage.address import is_url
+from winnow.report.printable import printable
+from winnow.sources.catalogue import CATALOGUE
+from winnow.storage.address import check_lasting, is_url, last_part, settled_path
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
@@ -15,9 +22,12 @@ STATE = "state.json"
 
 
 CORPUS = "corpus.json"
-
-
 SETS = "sets"
+CONFIG = "config.yaml"
+_OWN = frozenset((ATTEMPT, CATALOGUE, CONFIG, STATE))
+"""Files of which each run folder has at least one, however far the run came."""
+
+log = logging.getLogger("winnow")
 
 
 def run_folder(run: str) -> Store:
@@ -27,6 +37,7 @@ def run_folder(run: str) -> Store:
         ConfigError: it is not, the name cannot be used, or it holds many runs (``--new-only``).
     """
     try:
+        run = settled_path(run)
         store = open_store(run)
     except AddressError as error:
         raise ConfigError(str(error)) from error
@@ -38,6 +49,46 @@ def run_folder(run: str) -> Store:
             f"last, {store.location(SETS)}/{sets[-1]['name']}"
         )
     return store
+
+
+def check_folder(config: Config, store: Store) -> None:
+    """Look whether the `run` folder of a config is one for an ordinary run, before anything is written there.
+
+    Raises:
+        ConfigError: it is the folder of a corpus that grows, or what is written would not stay.
+    """
+    check_places(config.written_folders)
+    found = {*store.list(""), *store.folders("")}
+    begun = SETS in found and any(store.exists(f"{SETS}/{name}/{CONFIG}") for name in store.folders(SETS))
+    if CORPUS in found or (begun and not found & _OWN):
+        raise ConfigError(
+            f"run: {config.run}: the folder of a corpus that grows; add what is new to it with `winnow run CONFIG "
+            "--new-only`, or give an ordinary run a folder of its own, such as with --set run=PATH"
+        )
+    index = config.dedup and config.dedup.index
+    foreign = found - {LEASE} - ({last_part(index)} if index else set())
+    if foreign and not found & _OWN:
+        names = ", ".join(sorted(foreign)[:3]) + (" and others" if len(foreign) > 3 else "")
+        log.warning(
+            "run: %s: holds %d files and folders that are no run's (%s); a run writes beside them, and reads as a run "
+            "folder from then on: if that is not meant, stop it and point `run` to a folder of its own",
+            config.run,
+            len(foreign),
+            printable(names, lines=False),
+        )
+
+
+def check_places(paths: Iterable[str]) -> None:
+    """Look whether folders that will be written stay.
+
+    Raises:
+        ConfigError: one lies in a temporary folder of Ray.
+    """
+    for path in paths:
+        try:
+            check_lasting(path)
+        except AddressError as error:
+            raise ConfigError(str(error)) from error
 
 
 def shard_sets(store: Store) -> list[Json]:

@@ -1,12 +1,12 @@
 """Plan: go through the flow without doing or writing anything."""
 
 import contextlib
-import os
 from dataclasses import dataclass
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
+from winnow.engine.executors.private_ray import cores_of
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import check_steps, run_steps, stage_names
@@ -15,6 +15,7 @@ from winnow.flow.vocabulary_notes import ends_line, token_name, vocabulary_warni
 from winnow.index.join import index_of, join_index
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.first_look import look_at_sources
+from winnow.runs.folder import check_folder
 from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
 from winnow.stages.ingest.slices import estimated_text
 from winnow.storage.open_store import open_store
@@ -56,9 +57,11 @@ def plan_run(config: Config) -> Planned:
         InputError: an input is missing.
     """
     config = pin_remote_files(config)
+    store = open_store(config.run, config.storage)
+    check_folder(config, store)
     vocabulary = load_run_vocabulary(config)
     surroundings = surroundings_of(config, vocabulary)
-    engine = Engine(open_store(config.run, config.storage), config.compute, dry=True, surroundings=surroundings)
+    engine = Engine(store, config.compute, dry=True, surroundings=surroundings)
     joined = join_index(index_of(config), config, engine.store, save=False)
     check_shard_sizes(config, vocabulary)
     check_templates(config, vocabulary)
@@ -75,7 +78,6 @@ def plan_run(config: Config) -> Planned:
     tokens = run.total("tokenise", "tokens") or None
     corpus = corpus_of(text, sum(file.bytes for file in run.files), sum(part.rows for part in run.parts) or None)
     sizes = sizes_of(corpus, config, context.id_dtype.itemsize, tokens)
-    workers = config.compute.workers if isinstance(config.compute.workers, int) else os.cpu_count() or 1
     return Planned(
         files=len(run.files),
         corpus=corpus,
@@ -85,7 +87,7 @@ def plan_run(config: Config) -> Planned:
         work_bytes=sizes.written_bytes,
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
-        workers=workers,
+        workers=cores_of(config.compute.workers),
         ends=ends_line(
             config, token_name(vocabulary, vocabulary.first_token), token_name(vocabulary, vocabulary.end_of_text)
         ),

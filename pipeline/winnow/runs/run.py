@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
-import yaml
 
 from winnow.config.config import Config, template_of
 from winnow.config.remote_files import pin_remote_files
+from winnow.config.strict_yaml import write_yaml
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.lease import hold_lease
@@ -35,6 +35,7 @@ from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
 from winnow.runs.first_look import look_at_sources
+from winnow.runs.folder import CONFIG, check_folder
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -71,6 +72,7 @@ def run(
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
+    check_folder(config, store)
     written, config = config, pin_remote_files(config)
     inputs = resolve_inputs(config, corpus)
     look_at_sources(config, inputs, store)
@@ -88,7 +90,7 @@ def run(
 
         store.remove_drafts()
         publish_operators(config.measure.operators, store)
-        store.replace("config.yaml", _own_config(written, config))
+        store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
         surroundings = surroundings_of(config, vocabulary)
         if again := release_outdated(store, config, surroundings):
@@ -128,7 +130,7 @@ def _own_config(written: Config, config: Config) -> bytes:
     operators = [entry.model_copy(update={"pinned": None, "on_gpu": False}) for entry in config.measure.operators]
     measure = written.measure.model_copy(update={"operators": tuple(operators)})
     values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
-    return yaml.safe_dump(values, sort_keys=False).encode()
+    return write_yaml(values)
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:

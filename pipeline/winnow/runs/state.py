@@ -1,5 +1,6 @@
 """What a run folder says of its latest finished run: written once it is out, read by every later question."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import orjson
@@ -15,6 +16,7 @@ from winnow.report.alarms import dedup_alarms
 from winnow.runs.folder import STATE, run_folder
 from winnow.sources.catalogue import CATALOGUE, InputFile
 from winnow.stages.shards.shards import written_columns
+from winnow.storage.address import inside
 from winnow.storage.store import Store
 
 OBSERVED = "observed.json"
@@ -81,11 +83,15 @@ def load_run(run: str) -> RunRecords:
         ConfigError: the folder is not there, or no run has finished in it.
     """
     store = run_folder(run)
+    run = store.root
     if not store.exists(STATE):
         raise ConfigError(f"{run}: no run has finished here yet; finish it with `winnow run`")
     try:
         state = orjson.loads(store.read(STATE))
         numbers = set(state["files"])
+        named = [state["shards"], *(path for paths in state["records"].values() for path in paths)]
+        for path in [*named, *_paths_in(state["layout"])]:
+            inside(path)
         catalogue = orjson.loads(store.read(CATALOGUE))["files"]
         return RunRecords(
             store,
@@ -101,11 +107,20 @@ def load_run(run: str) -> RunRecords:
         )
     except ConfigError:
         raise
-    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, FileNotFoundError) as error:
         raise ConfigError(
             f"{run}: {STATE} or a record under work/ is damaged or gone ({error}); run `winnow run` again: it computes "
             "what is missing"
         ) from error
+
+
+def _paths_in(value: object) -> Iterator[str]:
+    """Every `path` at any depth."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict) and "path" in value:
+        yield value["path"]
+    for item in inner:
+        yield from _paths_in(item)
 
 
 def _read_records(store: Store, paths: list[str]) -> list[Record]:

@@ -11,6 +11,7 @@ from winnow.engine.records import Json
 from winnow.errors import StorageError
 from winnow.runs.folder import STATE, run_folder
 from winnow.shards.manifest import read_manifest
+from winnow.storage.address import inside
 from winnow.storage.store import Store
 
 SUMMARY = "reports/summary.txt"
@@ -80,7 +81,7 @@ def status_of(run: str) -> Status:
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
     shards, damage = _shards(store)
     message = attempt.message if attempt else ""
-    return Status(run, state, message, holder, stages, shards, _warnings(store) if shards else [], damage)
+    return Status(store.root, state, message, holder, stages, shards, _warnings(store) if shards else [], damage)
 
 
 def _holder(store: Store) -> Holder | None:
@@ -105,7 +106,7 @@ def _warnings(store: Store) -> list[str]:
 def _shards(store: Store) -> tuple[Json | None, str]:
     """What is to be told of the current shard set, and what is wrong with it."""
     try:
-        folder = orjson.loads(store.read(STATE))["shards"]
+        folder = inside(orjson.loads(store.read(STATE))["shards"])
         manifest = read_manifest(store, folder)
         splits = {
             name: {**{key: split[key] for key in ("documents", "tokens", "rows")}, "shards": len(split["shards"])}

@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from winnow.config.config import Config
 from winnow.config.remote_files import pin_for_cleaning
+from winnow.config.strict_yaml import write_yaml
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease
 from winnow.engine.records import Record, total
@@ -20,6 +20,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.flow import CLEANING, run_steps
 from winnow.flow.records import RunRecords
 from winnow.flow.surroundings import surroundings_of
+from winnow.runs.folder import check_folder, check_places
 from winnow.runs.run import resolve_inputs
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
@@ -86,6 +87,8 @@ def train_vocabulary(
     """
     config = pin_for_cleaning(config)
     store, target = open_store(config.run, config.storage), open_store(folder, config.storage)
+    check_folder(config, store)
+    check_places([folder])
     inputs = resolve_inputs(config)
     others = usable_encodings(compared, config.storage)
     with hold_lease(store) as lease:
@@ -106,7 +109,7 @@ def train_vocabulary(
     vocabulary = load_vocabulary(own)
     target.replace(JSON, tokenizer_json(vocabulary.ranks, pattern))
     settings = {"tokenise": {"encoding": encoding, "pattern": pattern}}
-    target.replace(CONFIG, yaml.safe_dump(settings).encode())
+    target.replace(CONFIG, write_yaml(settings))
     trained = TrainedVocabulary(
         folder,
         vocabulary.size,

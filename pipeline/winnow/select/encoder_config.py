@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from winnow.section import Section
+from winnow.storage.config import PathSetting
 
 HASHING = "hashing"
 
@@ -12,7 +13,7 @@ HASHING = "hashing"
 class EncoderConfig(Section):
     """What turns texts into vectors."""
 
-    model: str = Field(HASHING, min_length=1)
+    model: PathSetting = Field(HASHING, min_length=1)
     """`hashing` (no weights: hashed word n-grams, randomly projected), the folder of a sentence-transformers or
     transformers encoder with safetensors weights, or `package:NAME` for an installed package that carries one."""
     max_tokens: int | None = Field(None, ge=1)

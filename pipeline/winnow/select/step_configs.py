@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from winnow.section import Section
 from winnow.sources.encoding import UTF_8, Encoding
 from winnow.sources.source import AUTO, FormatName, Names, Paths, SourceConfig
+from winnow.storage.config import PathSetting
 
 POSITIVE, NEGATIVE = "select.quality.positive", "select.quality.negative"
 """The settings that name examples, and so the names of these sets."""
@@ -59,7 +60,7 @@ class ClustersConfig(Section):
     """2 = first about sqrt(number) coarse clusters, then each is divided. `auto` is 2 from 4,096 clusters on."""
     seed: int = 0
     """Of the hash that draws the sample and the first centres."""
-    centres: str | None = Field(None, min_length=1)
+    centres: PathSetting | None = Field(None, min_length=1)
     """A file of centres (`clusters.npy` of `winnow export embeddings`) to use instead of fitting new ones."""
 
 

@@ -5,10 +5,19 @@ from typing import Any
 import orjson
 
 from winnow.errors import StorageError
+from winnow.shards.manifest_fields import (
+    FORMAT,
+    Part,
+    check_rows,
+    files_of,
+    formats_of,
+    label_names,
+    row_fields,
+    shard_fields,
+)
 from winnow.storage.store import Store
 
 Json = dict[str, Any]
-FORMAT = "winnow-shards-1"
 
 
 def manifest_bytes(manifest: Json) -> bytes:
@@ -35,36 +44,33 @@ def parse_manifest(content: bytes) -> Json:
     """A manifest as a run or ``winnow shards convert`` wrote it.
 
     Raises:
-        ValueError: it is no JSON, or not all of it is there.
+        ValueError: it is no JSON, or a field is missing or not what belongs there; the message names it.
     """
-    manifest = orjson.loads(content)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    read = orjson.loads(content)
+    if not isinstance(read, dict) or read.get("format") != FORMAT:
         raise ValueError(f"it does not say format {FORMAT}")
-    try:
-        for part in ("vocabulary", "books", "sources", "config"):
-            _needs(manifest, part)
-        shards = _needs(manifest, "shards")
-        _ = [shards[key] for key in ("format", "row", "row_tokens", "dtype")]
-        for splits in (_needs(shards, "splits"), *shards.get("formats", {}).values()):
-            for split in splits.values():
-                for file in [*split["shards"], *split.get("files", [])]:
-                    _ = [file[key] for key in ("path", "bytes", "sha256")]
-                _ = [shard[key] for shard in split["shards"] for key in ("rows", "tokens")]
-        _ = [split[key] for split in shards["splits"].values() for key in ("documents", "tokens", "rows")]
-        if "labels" in manifest:
-            _ = _needs(manifest, "labels")["names"], [split["labels"] for split in shards["splits"].values()]
-    except KeyError as error:
-        raise ValueError(f"{error} is not there") from error
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"not what a manifest holds: {error}") from error
-    return manifest
-
-
-def _needs(described: Json, part: str) -> Json:
-    if not isinstance(described[part], dict):
-        raise TypeError(f"{part!r} has no parts")
-    found: Json = described[part]
-    return found
+    manifest = Part(read)
+    for name in ("vocabulary", "books", "sources", "config"):
+        manifest[name].section()
+    manifest["vocabulary"]["end_of_text"].whole()
+    for section in (manifest["books"], *(part for _, part in manifest["books"]["outcomes"].items())):
+        _ = section["records"].whole() if section.name == "books" else section.whole()
+    shards, labels = manifest["shards"], label_names(manifest)
+    row_tokens, _ = row_fields(shards)
+    shards["row"].text()
+    for name, splits in formats_of(shards).items():
+        for split_name, split in splits.items():
+            held = sum(shard_fields(shard, row_tokens).rows for shard in split["shards"].each())
+            files_of(split)
+            if name == shards["format"].text():
+                for count in ("documents", "tokens", "rows"):
+                    split[count].whole()
+                check_rows(split, held)
+                if labels:
+                    split["labels"].section()
+            elif split_name not in shards["splits"].section():
+                raise ValueError(f"{split.name}: the set has no such split")
+    return read
 
 
 def read_manifest(store: Store, folder: str) -> Json:

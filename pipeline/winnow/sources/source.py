@@ -4,12 +4,21 @@ import datetime
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from winnow.section import Section
 from winnow.sources.encoding import DETECT, UTF_8, Encoding, is_ascii_superset
 from winnow.sources.readers.registry import READERS, formats_with_fields
 from winnow.sources.structured.chat import CHATML, DATE, TemplateSettings
+from winnow.storage.config import PathSetting, settle
 
 AUTO = "auto"
 """A file's suffix says what it holds."""
@@ -58,8 +67,12 @@ Names = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterV
 """A field, or several of them."""
 
 
-Paths = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_path)]
+Paths = Annotated[PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_path)]
 """A file, folder or glob, or several of them."""
+
+
+def _template_or_path(setting: str, info: ValidationInfo) -> str:
+    return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
 
 class SourceConfig(Section):
@@ -115,7 +128,7 @@ class SourceConfig(Section):
     (Alpaca's `[instruction, input]`) those that hold something, with a blank line between them."""
     response: str | None = Field(default=None, min_length=1)
     """Field or column with the assistant's answer to `prompt`."""
-    chat_template: str | None = Field(default=None, min_length=1)
+    chat_template: Annotated[str, AfterValidator(_template_or_path)] | None = Field(default=None, min_length=1)
     """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
     stand between `{% generation %}` and `{% endgeneration %}`."""
     template_variables: dict[str, Any] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Addresses of object stores: what counts as one, and what must not stand in it."""
+"""Paths and addresses as people write them: what counts as an address, what must not stand in one, what `~` means."""
 
 import os
 import re
@@ -10,12 +10,58 @@ SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
+_VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
+_RUNTIME_ENVIRONMENT = re.compile(r"/runtime_resources/[a-z_]+_files/|/_ray_pkg_[0-9a-f]+/")
+"""Folders of `working_dir` and `py_modules` (ray/_private/runtime_env: working_dir.py, packaging.py)."""
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
 def is_url(path: str) -> bool:
     """Whether a path names something in an object store rather than on a disk."""
     return _SCHEME.match(path) is not None
+
+
+def settled_path(path: str) -> str:
+    """A path of a config or a command line as it was meant: ``~`` and ``~name`` are home folders.
+
+    Everything that takes a path from people takes it through here, so that none of it means a folder called ``~``.
+
+    Raises:
+        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces.
+    """
+    if is_url(path):
+        return path
+    if (found := _VARIABLE.search(path)) and not os.path.lexists(path[: found.end()]):
+        raise AddressError(
+            f"{path}: {found[1]} stays as it is written, variables are replaced by a shell only; write the path out, "
+            f'or give it on a command line, such as --set run="$HOME/run"'
+        )
+    if not path.startswith("~"):
+        return path
+    name = path.partition("/")[0]
+    at_home = os.path.expanduser(path)  # noqa: PTH111 - Path's own raises where there is none
+    if at_home != path and (name != "~" or os.environ.get("HOME", "/")):
+        return at_home
+    if os.path.lexists(name):
+        return path
+    whose = "this user" if name == "~" else f"a user {name[1:]!r}"
+    raise AddressError(
+        f"{path}: no home folder of {whose} is known here; write the path out, or ./{path} for a file of that name"
+    )
+
+
+def check_lasting(path: str) -> str:
+    """The path, if what is written there stays: it does not below the code that a job of Ray was sent with.
+
+    Raises:
+        AddressError: it lies in the folder of a runtime environment, which Ray removes.
+    """
+    if not is_url(path) and _RUNTIME_ENVIRONMENT.search(f"{os.path.realpath(path)}/"):
+        raise AddressError(
+            f"{path}: lies in Ray's temporary folder of uploaded code ({os.path.realpath(path)}), where it would be "
+            "lost with the job; give an absolute path that all nodes see, or an address such as s3://bucket/run"
+        )
+    return path
 
 
 def scheme_of(url: str) -> str:
@@ -83,6 +129,19 @@ def absolute(path: str) -> str:
 def real(path: str) -> str:
     """A path by which two names of one file can be known; a URL as it is."""
     return path if is_url(path) else os.path.realpath(path)
+
+
+def inside(path: str) -> str:
+    """The path, if it is one below the folder that names it: what manifests and records say is followed.
+
+    Raises:
+        ValueError: it leads elsewhere.
+    """
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError(f"{path!r} is no path")
+    if is_url(path) or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} leads out of its folder, which is never followed")
+    return path
 
 
 def join(root: str, relative: str) -> str:

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from winnow.numeric.file_lock import file_lock
+from winnow.numeric.own_folder import own_folder
 
 _DRAFT = ".draft-"
+_INSTEAD = "point `storage.scratch` at a folder of your own"
 _LOCKS = "locks"
 JUST_USED_SECONDS = 60.0
 """A file asked for within this time stays: who asked may not have opened it yet."""
@@ -44,7 +46,7 @@ class FileCache:
         Raises:
             OSError: the disk is full, or what ``fetch`` raises.
         """
-        self._own_folder()
+        own_folder(self.folder, _INSTEAD)
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         target = self.folder / name[:2] / name
         if self._used(target):
@@ -76,15 +78,6 @@ class FileCache:
             finally:
                 draft.unlink(missing_ok=True)
         return target
-
-    def _own_folder(self) -> None:
-        """Make the folder, for this user alone: its name is easily guessed, and what lies in it is believed."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.folder.lstat().st_uid != os.getuid():
-            raise OSError(
-                errno.EACCES,
-                f"{self.folder} belongs to another user; remove it, or point `storage.scratch` at a folder of your own",
-            )
 
     @staticmethod
     def _used(target: Path) -> bool:

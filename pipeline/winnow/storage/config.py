@@ -3,12 +3,25 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from winnow.errors import AddressError
 from winnow.section import Section
-from winnow.storage.address import check_address, check_endpoint, is_url
+from winnow.storage.address import check_address, check_endpoint, is_url, settled_path
+
+AS_WRITTEN = "as written"
+"""Key of the context in which configs are checked: where it is set, ``~`` is left for another machine to read."""
+
+
+def settle(path: str, info: ValidationInfo) -> str:
+    """What :data:`PathSetting` does with a setting."""
+    return path if info.context and info.context.get(AS_WRITTEN) else settled_path(path)
+
+
+PathSetting = Annotated[str, AfterValidator(settle)]
+"""The type of every setting that is, or may be, a path."""
 
 
 class StorageConfig(Section):
@@ -25,7 +38,7 @@ class StorageConfig(Section):
     to 20 s; 8 hold out for about 40 s."""
     timeout_seconds: float = Field(60.0, gt=0)
     """How long the server may be silent before a request counts as failed."""
-    scratch: str | None = None
+    scratch: PathSetting | None = None
     """Folder on each node's own disk for files on their way to the store and for the cache; null: the system's
     temporary folder."""
     cache_mb: int = Field(20_000, ge=100)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from winnow.errors import StorageError
 from winnow.fault_point import fault_point
-from winnow.storage.address import is_url
+from winnow.storage.address import check_lasting, is_url
 from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store
 
 
@@ -41,6 +41,7 @@ class LocalStore(Store):
         draft_path = _draft_of(target)
         with _explained(target):
             fault_point("open", path=relative)
+            check_lasting(str(target))
             target.parent.mkdir(parents=True, exist_ok=True)
             file = draft_path.open("wb")
         try:
@@ -64,6 +65,7 @@ class LocalStore(Store):
         draft_path = _draft_of(target)
         with _explained(target):
             fault_point("open", path=relative)
+            check_lasting(str(target))
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with draft_path.open("wb") as file:

@@ -6,13 +6,13 @@ Whoever needs such a thing needs a file. The driver pins an address to what is t
 
 import errno
 import hashlib
-import os
 import re
 import shutil
 from pathlib import Path
 
 from winnow.errors import NamedObjectError
 from winnow.numeric.file_lock import file_lock
+from winnow.numeric.own_folder import own_folder
 from winnow.storage.address import is_url, last_part
 from winnow.storage.config import StorageConfig
 from winnow.storage.object_files import ObjectFiles, ObjectState, object_files
@@ -107,12 +107,7 @@ def _place(address: str, storage: StorageConfig) -> Path:
 
 def _make_folder(storage: StorageConfig) -> Path:
     """Where copies lie; this user's alone, since others could put a model there."""
-    folder = _folder(storage)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(errno.EACCES, "belongs to another user; set `storage.scratch` elsewhere", str(folder))
-    return folder
+    return own_folder(_folder(storage), "point `storage.scratch` at a folder of your own")
 
 
 def _fetch(url: str, version: str, folder: Path, storage: StorageConfig) -> None:

@@ -5,12 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from winnow.section import Section
+from winnow.storage.config import PathSetting
 
 
 class TokeniserConfig(Section):
     """How text becomes token ids."""
 
-    encoding: str = "o200k_base"
+    encoding: PathSetting = "o200k_base"
     """A tiktoken encoding's name, or the path of a ``.tiktoken`` file, of a ``tokenizer.json``, or of a ``vocab.txt``
     (WordPiece, BERT)."""
     lowercase: bool | None = None

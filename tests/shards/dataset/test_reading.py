@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from tests.support.shard_sets import END_OF_TEXT, numbered_rows, write_set
 from winnow.errors import ShardError
-from winnow.shards import manifest
-from winnow.shards.dataset import shard_set
 from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
 from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
 from winnow.shards.dataset.steps import ReaderRank
@@ -52,10 +50,6 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_format_is_the_writers():
-    assert shard_set.KNOWN_FORMAT == manifest.FORMAT
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])

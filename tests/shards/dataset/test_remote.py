@@ -133,7 +133,7 @@ def test_a_failing_network_is_given_time_and_then_named(url, tmp_path, monkeypat
     entry = read_shard_set(folder).splits["train"].shards[0]
 
     def fetch():
-        return folder.read("manifest.json") if call == "manifest" else folder.local_file(entry).read_bytes()
+        return folder.read("manifest.json") if call == "manifest" else folder.open(entry).file.read()
 
     folder._files = Unsteady(folder._files, ATTEMPTS)
     with pytest.raises(ShardError, match=rf"{url}/.* in 5 attempts: ConnectionResetError: the line is gone; look at"):
@@ -247,3 +247,62 @@ def test_an_s3_that_is_gone_is_named(url, tmp_path, s3, monkeypatch):
     with pytest.raises(ShardError, match=r"s3://gone/far/train-00001.* could not be fetched in 2 attempts: .*endpoint"):
         reader.shard(1)
     assert cached(tmp_path / "cache") == ["train-00000-of-00005.parquet"]
+
+
+def test_a_shard_that_is_evicted_between_being_found_and_being_opened_is_read_all_the_same(url, tmp_path, monkeypatch):
+    """Another process makes room at the worst moments: before a shard that was found is opened, and after a fetch."""
+    folder = RemoteFolder(url, str(tmp_path / "cache"))
+    entry = read_shard_set(folder).splits["train"].shards[0]
+    right = (tmp_path / "far" / entry.path).read_bytes()
+    evictions = []
+
+    def evict(path):
+        if path.suffix == ".parquet" and path.exists() and not path.name.startswith(".draft-"):
+            path.unlink()
+            evictions.append(path)
+
+    opening, replacing = Path.open, Path.replace
+    monkeypatch.setattr(Path, "open", lambda path, *how, **more: (evict(path), opening(path, *how, **more))[1])
+    monkeypatch.setattr(Path, "replace", lambda path, to: (replacing(path, to), evict(Path(to)))[0])
+    for _ in range(3):
+        with folder.open(entry).file as file:
+            assert file.read() == right
+    reader = Source(url, cache=str(tmp_path / "cache"), verify=True).reader()
+    assert np.array_equal(read_all(reader), numbered_rows(4000, 100))
+    assert len(evictions) >= 8
+
+
+def read_often(url, cache, times, queue):
+    try:
+        for _ in range(times):
+            reader = Source(url, cache=cache, cache_mb=1, verify=True).reader()
+            assert np.array_equal(read_all(reader), numbered_rows(4000, 100))
+        queue.put("")
+    except BaseException as error:
+        queue.put(repr(error))
+        raise
+
+
+def test_several_processes_share_a_cache_smaller_than_what_they_read(url, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    arguments = (url, str(tmp_path / "cache"), 6, queue)
+    processes = [context.Process(target=read_often, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    told = [queue.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    assert told == ["", "", ""]
+
+
+def test_a_cache_without_a_home_folder(url, tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # neither HOME nor an entry for this user
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert np.array_equal(read_all(Source(url).reader()), numbered_rows(4000, 100))
+    assert len(list(tmp_path.glob("winnow-cache-*/winnow-shards/*/*.parquet"))) == 5
+    (folder,) = tmp_path.glob("winnow-cache-*")
+    folder.chmod(0o777)
+    with pytest.raises(ShardError, match=r"can be written by others.*give `cache` a folder"):
+        Source(url).reader()

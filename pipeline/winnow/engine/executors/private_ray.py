@@ -16,7 +16,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from winnow.engine.executors.cores import usable_cores
+from winnow.errors import ClusterError
+from winnow.numeric.own_folder import own_folder
 
 UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
 """Methods of Ray's node that start them."""
@@ -27,7 +32,13 @@ LAUNCH_SECONDS = 2.0
 WAIT_SECONDS = 10.0
 """After this the question is left to Ray."""
 
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - their own folders in them, looked at before use
+"""Where Ray's sockets go when the temporary folder's path is too long for them."""
+_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.10"
+MAX_TEMPORARY_BYTES = (103 if sys.platform == "darwin" else 107) - len(_SOCKET)
+"""Longest temporary folder that leaves room for a socket's name in an address of the system (unix(7))."""
 
+log = logging.getLogger("winnow")
 _starts: list["_Start"] = []
 """The one start of this process, if there was one."""
 
@@ -53,8 +64,8 @@ class _Start:
 
 
 def cores_of(workers: object) -> int:
-    """Cores of a Ray on this machine: one a worker, and all of the machine for `auto`."""
-    return workers if isinstance(workers, int) else os.cpu_count() or 1
+    """Cores of a Ray on this machine: one a worker, and all that this process may use for `auto`."""
+    return workers if isinstance(workers, int) else usable_cores()
 
 
 def is_begun() -> bool:
@@ -115,7 +126,34 @@ def _start_ray(num_cpus: int, launched: threading.Event) -> None:
             configure_logging=True,
             logging_level=logging.ERROR,
             log_to_driver=False,
+            _temp_dir=_short_temporary_folder(),
         )
+
+
+def _short_temporary_folder() -> str | None:
+    """Where Ray's sockets go if the folder that it would take makes their paths too long; else None.
+
+    Raises:
+        ClusterError: there is no folder with a short path.
+    """
+    given = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray chooses
+    if len(os.fsencode(given)) <= MAX_TEMPORARY_BYTES:
+        return None
+    for parent in SHORT_FOLDERS:
+        with contextlib.suppress(OSError):
+            folder = own_folder(Path(parent) / f"winnow-ray-{os.getuid()}", "set RAY_TMPDIR")
+            if os.access(folder, os.W_OK):
+                log.warning(
+                    "TMPDIR is %d bytes long, and Ray's sockets have room for %d: sockets and logs of Ray go to %s",
+                    len(os.fsencode(given)),
+                    MAX_TEMPORARY_BYTES,
+                    folder,
+                )
+                return str(folder)
+    raise ClusterError(
+        f"TMPDIR ({given}) is {len(os.fsencode(given))} bytes long, and Ray's sockets have room for "
+        f"{MAX_TEMPORARY_BYTES}; set RAY_TMPDIR to a folder with a short path that this user can write"
+    )
 
 
 def leave_ray() -> bool:

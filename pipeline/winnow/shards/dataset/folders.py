@@ -1,7 +1,16 @@
 """Where the files of a shard set lie: a local folder, or a remote one behind a local cache."""
 
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class OpenedFile(NamedTuple):
+    """A file of a shard set, open."""
+
+    path: Path
+    """Where it stands on this machine, for messages."""
+    file: BufferedReader
 
 
 class FileEntry(Protocol):
@@ -33,8 +42,12 @@ class Folder(Protocol):
             FileNotFoundError: there is none.
         """
 
-    def local_file(self, file: FileEntry) -> Path:
-        """Where a file stands on this machine; it need not exist."""
+    def open(self, file: FileEntry) -> OpenedFile:
+        """A file for reading. It stays readable until it is closed, whatever becomes of its name.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
 
     def expect(self, file: FileEntry) -> None:
         """A file that will soon be asked for: begin to fetch it, if there is anything to fetch."""
@@ -51,9 +64,10 @@ class LocalFolder:
         """A small file as a whole."""
         return (Path(self.location) / name).read_bytes()
 
-    def local_file(self, file: FileEntry) -> Path:
-        """Where the file stands."""
-        return Path(self.location) / file.path
+    def open(self, file: FileEntry) -> OpenedFile:
+        """The file for reading."""
+        path = Path(self.location) / file.path
+        return OpenedFile(path, path.open("rb"))
 
     def expect(self, file: FileEntry) -> None:
         """Nothing to fetch."""

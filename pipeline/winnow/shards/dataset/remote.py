@@ -12,12 +12,14 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from winnow.errors import ShardError
 from winnow.numeric.file_lock import file_lock
-from winnow.shards.dataset.folders import FileEntry
+from winnow.numeric.own_folder import user_cache
+from winnow.shards.dataset.folders import FileEntry, OpenedFile
 
 DEFAULT_CACHE_MB = 20_000
 """Largest size of the cache, in MB: two windows of 16 shards of 256 MB, twice."""
@@ -46,12 +48,14 @@ class RemoteFolder:
 
     def __init__(self, location: str, cache: str | None = None, cache_mb: int | None = None) -> None:
         self.location = location.removesuffix("/manifest.json").rstrip("/")
-        user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self._root = Path(cache) if cache else Path(user_cache) / "winnow-shards"
+        try:
+            self._root = Path(cache) if cache else user_cache() / "winnow-shards"
+        except OSError as error:
+            raise ShardError(f"no place for a cache of shards ({error}); give `cache` a folder") from None
         self._max_bytes = (DEFAULT_CACHE_MB if cache_mb is None else cache_mb) * 1_000_000
         name = hashlib.blake2b(self.location.encode(), digest_size=8).hexdigest()
         self._folder = self._root / name
-        self._expected: dict[str, Future[Path]] = {}
+        self._expected: dict[str, Future[None]] = {}
         self._process = 0
         self._remote()
 
@@ -60,8 +64,11 @@ class RemoteFolder:
         content: bytes = self._patiently(name, lambda files, path: files.cat_file(path))
         return content
 
-    def local_file(self, file: FileEntry) -> Path:
+    def open(self, file: FileEntry) -> OpenedFile:
         """The shard in the cache, fetched if it is not there.
+
+        It is opened before another process can take it out again: under the name that it has, or as the draft that was
+        fetched. So a cache that is smaller than what its processes read at a time is slow, and never fails.
 
         Raises:
             ShardError: it is missing there, has another size or sha256, cannot be fetched, or does not fit into the
@@ -75,12 +82,14 @@ class RemoteFolder:
             )
         target = self._cached(file)
         with self._locked(target.name):
-            if target.exists() and target.stat().st_size == size:
-                os.utime(target)  # used now
-                return target
+            with contextlib.suppress(FileNotFoundError):
+                opened = target.open("rb")
+                if os.fstat(opened.fileno()).st_size == size:
+                    os.utime(opened.fileno())  # used now
+                    return OpenedFile(target, opened)
+                opened.close()
             self._make_room(size)
-            self._fetch(file, target)
-        return target
+            return OpenedFile(target, self._fetch(file, target))
 
     def expect(self, file: FileEntry) -> None:
         """Begin to fetch a shard that will soon be asked for."""
@@ -88,7 +97,10 @@ class RemoteFolder:
         self._expected = {name: fetched for name, fetched in self._expected.items() if not fetched.done()}
         if file.path not in self._expected and not self._cached(file).exists():
             # What goes wrong here is met again, and raised, by who asks for the shard.
-            self._expected[file.path] = self._fetcher.submit(self.local_file, file)
+            self._expected[file.path] = self._fetcher.submit(self._fetch_ahead, file)
+
+    def _fetch_ahead(self, file: FileEntry) -> None:
+        self.open(file).file.close()
 
     def _cached(self, file: FileEntry) -> Path:
         return self._folder / f"{file.sha256[:16]}-{file.path.replace('/', '--')}"
@@ -110,21 +122,28 @@ class RemoteFolder:
             self._process = os.getpid()
         return self._files, self._path
 
-    def _fetch(self, file: FileEntry, target: Path) -> None:
+    def _fetch(self, file: FileEntry, target: Path) -> BufferedReader:
+        """Fetch a shard into the cache; returns it open."""
         draft = target.parent / f"{_DRAFT}{target.name}"  # the lock is held: nobody else writes it
         place = f"{self.location}/{file.path}"
         try:
             self._patiently(file.path, lambda files, path: files.get_file(path, str(draft)))
-            found = draft.stat().st_size
-            if found != file.bytes:
-                raise ShardError(f"{place} has {found:,} bytes, but the manifest says {file.bytes:,}; {_COPY_AGAIN}")
-            with draft.open("rb") as fetched:
+            with contextlib.ExitStack() as stack:
+                fetched = stack.enter_context(draft.open("rb"))
+                found = os.fstat(fetched.fileno()).st_size
+                if found != file.bytes:
+                    raise ShardError(
+                        f"{place} has {found:,} bytes, but the manifest says {file.bytes:,}; {_COPY_AGAIN}"
+                    )
                 digest = hashlib.file_digest(fetched, "sha256").hexdigest()
-            if digest != file.sha256:
-                raise ShardError(
-                    f"{place} is altered: its sha256 is {digest}, the manifest says {file.sha256}; {_COPY_AGAIN}"
-                )
-            draft.replace(target)
+                if digest != file.sha256:
+                    raise ShardError(
+                        f"{place} is altered: its sha256 is {digest}, the manifest says {file.sha256}; {_COPY_AGAIN}"
+                    )
+                draft.replace(target)
+                fetched.seek(0)
+                stack.pop_all()  # it stays open
+                return fetched
         except FileNotFoundError:
             raise ShardError(f"{place} is missing, though the manifest lists it; {_COPY_AGAIN}") from None
         finally:

@@ -5,6 +5,7 @@ Legend: R rows, L ids a row, P document pieces.
 
 import hashlib
 import mmap
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from winnow.errors import FormatError, ShardError
 from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
 from winnow.shards.dataset.errors import WHAT_TO_DO
-from winnow.shards.dataset.folders import Folder
+from winnow.shards.dataset.folders import FileEntry, Folder, OpenedFile
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
-from winnow.shards.dataset.shard_set import ShardEntry, ShardSet, SidecarEntry
+from winnow.shards.dataset.shard_set import ShardEntry, ShardSet
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats import raw
+from winnow.shards.manifest_fields import FileFields
 
 IDS = "input_ids"
 PIECES = "doc_lens"
@@ -31,7 +33,8 @@ class ShardFile:
     """A shard open for reading.
 
     Args:
-        path: of the file.
+        path: of the file, for messages.
+        file: it, open; it is mapped, and may be closed afterwards.
         entry: of the shard in the manifest.
         shard_set: that it belongs to.
         decoded: row groups that had to be decoded.
@@ -45,6 +48,7 @@ class ShardFile:
     def __init__(
         self,
         path: Path,
+        file: BufferedReader,
         entry: ShardEntry,
         shard_set: ShardSet,
         decoded: DecodedGroups,
@@ -56,7 +60,7 @@ class ShardFile:
         self._columns: dict[str, FixedColumn] = {}
         self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
         self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
-        self._data = self._mapped()
+        self._data = self._mapped(file)
         self._file: pq.ParquetFile | None = None
         if shard_set.file_format == "parquet":
             fault = entry.footer and footer_fault(self._data, *entry.footer)
@@ -167,7 +171,7 @@ class ShardFile:
         self._check_pieces(path, packed.pieces, packed.offsets)
         return packed.pieces, packed.offsets
 
-    def _beside(self, suffix: str) -> SidecarEntry | None:
+    def _beside(self, suffix: str) -> FileFields | None:
         """The manifest's entry of a file beside a raw payload."""
         return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
 
@@ -179,11 +183,9 @@ class ShardFile:
                 f"the manifest of {self._set.location} lists no {suffix} beside {self._entry.path}; copy manifest.json "
                 "again from where it was made"
             )
-        path = self._folder.local_file(entry)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+        path, file = open_listed(self._folder, entry)
+        with file:
+            content = file.read()
         _check_size(path, len(content), entry.bytes)
         if self._verify:
             _check_sha256(path, hashlib.sha256(content).hexdigest(), entry.sha256)
@@ -202,29 +204,34 @@ class ShardFile:
         if self._filled.max(initial=0) > self._set.row_tokens:
             raise ShardError(f"{path} is altered: its documents have more tokens than their row; {WHAT_TO_DO}")
 
-    def _mapped(self) -> memoryview:
-        path = self._path
-        try:
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                _check_size(path, size, self._entry.bytes)
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except FileNotFoundError:
-            raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+    def _mapped(self, file: BufferedReader) -> memoryview:
+        _check_size(self._path, file.seek(0, 2), self._entry.bytes)
+        if not self._entry.bytes:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def check_hash(path: Path, entry: ShardEntry) -> None:
-    """Compare a shard's sha256 with the manifest's.
+def open_listed(folder: Folder, file: FileEntry) -> OpenedFile:
+    """A file that the manifest lists, open.
 
     Raises:
-        ShardError: they differ, or the shard is missing.
+        ShardError: it is missing, or cannot be opened.
     """
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise ShardError(f"{path} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
-    _check_sha256(path, found, entry.sha256)
+        return folder.open(file)
+    except FileNotFoundError as error:
+        raise ShardError(f"{error.filename} is missing, though the manifest lists it; {WHAT_TO_DO}") from None
+    except OSError as error:
+        raise ShardError(f"{folder.location}/{file.path} cannot be opened ({error}); {WHAT_TO_DO}") from None
+
+
+def check_hash(path: Path, file: BufferedReader, entry: ShardEntry) -> None:
+    """Compare the sha256 of a shard, which is open, with the manifest's.
+
+    Raises:
+        ShardError: they differ.
+    """
+    _check_sha256(path, hashlib.file_digest(file, "sha256").hexdigest(), entry.sha256)
 
 
 def _check_size(path: Path, found: int, expected: int) -> None:

@@ -1,32 +1,31 @@
 """What a shard set holds, from its manifest: splits, their shards in global order, row length and dtype."""
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from winnow.errors import ShardError
 from winnow.shards.dataset.folders import Folder
+from winnow.shards.manifest_fields import (
+    FORMAT,
+    FileFields,
+    Part,
+    check_rows,
+    formats_of,
+    label_names,
+    row_fields,
+    shard_fields,
+)
+from winnow.storage.address import inside
 
 MANIFEST = "manifest.json"
-KNOWN_FORMAT = "winnow-shards-1"
-"""As :data:`winnow.shards.manifest.FORMAT`, which needs a library that training ranks need not have."""
-
-
 READABLE = ("parquet", "raw")
 """Formats that this reader reads."""
-
-
-class SidecarEntry(NamedTuple):
-    """A file beside a shard as the manifest lists it."""
-
-    path: str
-    """Relative to the manifest."""
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class ShardEntry:
     sha256: str
     tokens: int
     """Tokens in its rows, padding not counted."""
-    files: tuple[SidecarEntry, ...] = ()
+    files: tuple[FileFields, ...] = ()
     """Files beside it that belong to it."""
     footer: tuple[int, str] | None = None
     """Bytes and sha256 of a Parquet file's footer; None where an older version wrote the set."""
@@ -103,20 +102,20 @@ def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
     """
     place = f"{folder.location}/{MANIFEST}"
     try:
-        manifest = json.loads(folder.read(MANIFEST))
+        manifest = Part(json.loads(folder.read(MANIFEST)))
     except FileNotFoundError:
         raise ShardError(f"{place} does not exist; {_where_it_is(folder)}") from None
-    except ValueError as error:
+    except OSError as error:
+        raise ShardError(f"{place}: {error.strerror or error}; {_where_it_is(folder)}") from None
+    except (ValueError, RecursionError) as error:
         raise ShardError(f"{place} is no JSON ({error}); copy it again from where it was made") from None
     try:
-        if manifest["format"] != KNOWN_FORMAT:
+        if manifest["format"].text() != FORMAT:
             raise ShardError(
-                f"{place} has format {manifest['format']!r}, this reader knows {KNOWN_FORMAT!r}; "
+                f"{place} has format {manifest['format'].value!r}, this reader knows {FORMAT!r}; "
                 "read it with the version of winnow that wrote it, or a newer one"
             )
-        described, vocabulary = manifest["shards"], manifest["vocabulary"]
-        main, formats = described["splits"], {described.get("format", "parquet"): described["splits"]}
-        formats |= described.get("formats", {})
+        shards, vocabulary, formats = manifest["shards"], manifest["vocabulary"], formats_of(manifest["shards"])
         chosen = next((name for name in formats if name in READABLE and file_format in (None, name)), None)
         if chosen is None:
             wanted = f"format {file_format!r}" if file_format else f"none of {' and '.join(READABLE)}"
@@ -124,47 +123,48 @@ def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
                 f"{place} has {', '.join(formats)}, but {wanted}; add one of {', '.join(READABLE)} to `shards.formats` "
                 "and run again, or read it with the library of its format"
             )
+        row_tokens, dtype = row_fields(shards)
+        main = shards["splits"]
         return ShardSet(
             location=folder.location,
-            row_tokens=int(described["row_tokens"]),
-            dtype=np.dtype(described["dtype"]),
-            vocabulary_size=int(vocabulary["size"]),
-            end_of_text=int(vocabulary["end_of_text"]),
+            row_tokens=row_tokens,
+            dtype=np.dtype(dtype),
+            vocabulary_size=vocabulary["size"].whole(1),
+            end_of_text=vocabulary["end_of_text"].whole(),
             file_format=chosen,
-            splits={name: _split(name, split, main[name]) for name, split in formats[chosen].items()},
-            labels=tuple(manifest["labels"]["names"]) if "labels" in manifest else (),
+            splits={name: _split(name, split, main[name], row_tokens) for name, split in formats[chosen].items()},
+            labels=label_names(manifest),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ShardError(
-            f"{place} lacks what every manifest of a shard set has ({error!r}); copy it again from where it was made"
-        ) from None
+    except ValueError as error:
+        raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None
 
 
-def _split(name: str, described: dict[str, Any], main: dict[str, Any]) -> Split:
-    shards = tuple(
-        ShardEntry(
-            path=str(entry["path"]),
-            rows=int(entry["rows"]),
-            bytes=int(entry["bytes"]),
-            sha256=str(entry["sha256"]),
-            tokens=int(entry["tokens"]),
-            footer=(int(entry["footer"]["bytes"]), str(entry["footer"]["sha256"])) if "footer" in entry else None,
-            files=tuple(
-                SidecarEntry(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
-                for file in entry.get("files", [])
-            ),
+def _split(name: str, described: Part, main: Part, row_tokens: int) -> Split:
+    shards = []
+    for entry in described["shards"].each():
+        read = shard_fields(entry, row_tokens)
+        shards.append(
+            ShardEntry(
+                path=read.file.path,
+                rows=read.rows,
+                bytes=read.file.bytes,
+                sha256=read.file.sha256,
+                tokens=read.tokens,
+                files=read.files,
+                footer=read.footer,
+            )
         )
-        for entry in described["shards"]
-    )
+    rows = sum(shard.rows for shard in shards)
+    check_rows(main, rows)
     digest = hashlib.blake2b(digest_size=8)
-    for entry in main["shards"]:
-        digest.update(bytes.fromhex(entry["sha256"]))
-    return Split(name, sum(shard.rows for shard in shards), shards, digest.hexdigest())
+    for entry in main["shards"].each():
+        digest.update(bytes.fromhex(entry["sha256"].sha256()))
+    return Split(name, rows, tuple(shards), digest.hexdigest())
 
 
 def _where_it_is(folder: Folder) -> str:
     """A run folder is not a shard set: name the set in it."""
-    state = Path(folder.location) / "state.json"
-    if state.is_file():
-        return f"this is a run folder; its shard set is {folder.location}/{json.loads(state.read_bytes())['shards']}"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        shards = json.loads((Path(folder.location) / "state.json").read_bytes())["shards"]
+        return f"this is a run folder; its shard set is {folder.location}/{inside(shards)}"
     return "give the folder that `winnow run` names at its end (RUN/shards/...), the one with the manifest"

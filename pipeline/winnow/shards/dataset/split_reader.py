@@ -6,7 +6,6 @@ Legend: n rows asked for, L ids a row.
 import itertools
 from collections import OrderedDict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from winnow.errors import ShardError
 from winnow.shards.dataset.columns import DecodedGroups, item_type
 from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import Folder
-from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash
+from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash, open_listed
 from winnow.shards.dataset.shard_set import ShardSet, Split
 
 _OPEN_SHARDS = 64
@@ -58,13 +57,13 @@ class SplitReader:
             self._open.move_to_end(number)
             return self._open[number]
         entry = self.split.shards[number]
-        path = self._folder.local_file(entry)
-        if self._verify and number not in self._verified:
-            check_hash(Path(path), entry)
-            self._verified.add(number)
-        opened = self._open[number] = ShardFile(
-            Path(path), entry, self.shard_set, self._decoded, self._folder, self._verify
-        )
+        path, file = open_listed(self._folder, entry)
+        with file:
+            if self._verify and number not in self._verified:
+                check_hash(path, file, entry)
+                self._verified.add(number)
+            opened = ShardFile(path, file, entry, self.shard_set, self._decoded, self._folder, self._verify)
+        self._open[number] = opened
         if len(self._open) > _OPEN_SHARDS:
             self._open.popitem(last=False)
         return opened
