@@ -68,6 +68,8 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
     parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
     known[id(node)] = 1 + sum(_values(part, known) for part in parts)
     return known[id(node)]
+
+
 class _Dumper(yaml.SafeDumper):
     """Puts in quotes what either YAML would read as more than text."""
 
