@@ -49,7 +49,7 @@ class ClustersConfig(Section):
     """Rounds of k-means at most; it ends sooner when no document changes its cluster."""
     levels: Literal["auto", 1, 2] = "auto"
     """2 = first about sqrt(number) coarse clusters, then each is divided. `auto` is 2 from 4,096 clusters on."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 63)
     """Of the hash that draws the sample and the first centres."""
     centres: str | None = Field(None, min_length=1)
     """A file of centres (`clusters.npy` of `winnow export embeddings`) to use instead of fitting new ones."""

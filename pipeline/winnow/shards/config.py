@@ -36,7 +36,7 @@ class ShardsConfig(Section):
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
     those of installed packages."""
-    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    mixture: dict[str, Annotated[float, Field(gt=0, le=1e15)]] | None = None
     """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
     a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
     max_tokens: int | None = Field(None, ge=1)

@@ -129,6 +129,11 @@ class SourceConfig(Section):
         return self.messages is not None or self.prompt is not None
 
     @property
+    def is_prose(self) -> bool:
+        """Whether documents are plain texts: for these the published rule sets were made."""
+        return not self.structure_fields and self.label is None
+
+    @property
     def structure_fields(self) -> tuple[str, ...]:
         """Fields that a structured record is made of; none for plain texts."""
         if self.prompt is not None and self.response is not None:
