@@ -9,7 +9,6 @@ from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import EMPTY, FILTERED
 from winnow.stages import filter as filtering
 
-
 LEAST_ALARMING = 20
 """Documents from which a source or language can be an alarm: a language that is found by mistake has a few."""
 

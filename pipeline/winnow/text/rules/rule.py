@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from winnow.section import Names, Section
 
 Counts = dict[str, NDArray[np.float64]]
