@@ -64,9 +64,10 @@ def _lost_most(run: RunRecords, kind: str) -> list[str]:
         if of[name] < LEAST_ALARMING or lost <= config.alarm_share * of[name] or (chosen and name not in chosen):
             continue
         failed = run.totals("filter", f"most_{kind}/{name}")
+        most = max(failed, key=failed.__getitem__)
         lines.append(
             f"{kind} {name} lost {lost:,} of {of[name]:,} documents ({lost / of[name]:.1%}) to the rules, over "
-            f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {max(failed, key=failed.__getitem__)}: "
+            f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}: "
             "look with `winnow why` whether it suits such texts, and raise, lower or switch it off if not"
         )
     return lines

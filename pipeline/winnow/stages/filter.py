@@ -31,7 +31,8 @@ def stage(
 ) -> Stage:
     """The stage; ``weights`` by source, in config order, because verdicts hold a source's position in it.
 
-    ``prose`` are the sources of plain texts. ``verdicts`` are columns of the signals table that operators filled: a document fails where one is false.
+    ``prose`` are the sources of plain texts. ``verdicts`` are columns of the signals table that operators filled: a
+    document fails where one is false.
 
     Documents that a weight under 1 leaves out are left out here, before dedup, so that no duplicate is removed for
     a keeper that is not kept. Weights of 1 and more, and then the seed, change nothing here.

@@ -33,7 +33,8 @@ class GopherQualityConfig(RuleSet):
     min_words_with_letter_ratio: Share | None = 0.8
     """Words with a letter, of all words and marks."""
     min_stop_words: int | None = Field(2, ge=0, le=8)
-    """Different stop words of the document's language, of the eight in its list. Only for languages with a list (`stop_words.py`)."""
+    """Different stop words of the document's language, of the eight in its list. Only for languages with a list
+    (`stop_words.py`)."""
 
     rules = (
         Rule("min_words", Scope.ALL, count("words")),
