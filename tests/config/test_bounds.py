@@ -104,7 +104,8 @@ def test_bounds_themselves_are_allowed():
 
 MEANT = {
     "nb": "no", "jp": "ja", "cn": "zh", "kr": "ko", "cz": "cs", "gr": "el", "dk": "da", "ua": "uk", "vn": "vi",
-    "iw": "he",     "eng": "en", "ger": "de", "deu": "de", "zho": "zh", "cmn": "zh", "nb-NO": "no", "zh_Hans": "zh", "en-US": "en",
+    "iw": "he",
+    "eng": "en", "ger": "de", "deu": "de", "zho": "zh", "cmn": "zh", "nb-NO": "no", "zh_Hans": "zh", "en-US": "en",
     "German": "de", "Norwegain": "no", "Mandarin": "zh", "xx": None, "yi": None, "q1": None, "": None,
 }  # fmt: skip
 

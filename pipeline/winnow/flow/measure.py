@@ -108,7 +108,12 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _summary(run: RunRecords) -> list[str]:
     checked = f"signatures checked against datasketch on {run.total('measure', 'signatures_checked'):,} documents"
-    return [*operator_lines(run, gpu=False), checked]
+    cjk = run.total("measure", "normalise_cjk_documents")
+    kept = (
+        f"{cjk:,} documents in Chinese, Japanese or Korean keep full-width forms and curly quotes (measure.normalise: "
+        "fix_character_width and uncurl_quotes are auto)"
+    )
+    return [*operator_lines(run, gpu=False), *([kept] if cjk else []), checked]
 
 
 STEP = Step(

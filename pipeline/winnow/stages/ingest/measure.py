@@ -68,7 +68,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
         operators = [entry.found for entry in config.operators]
         settings["operators"] = [operator.described for operator in operators]
         runtime = {**runtime, "operator_folders": {operator.name: operator.folder_paths for operator in operators}}
-    return Stage("measure", 1, settings, run, runtime, prepare)
+    return Stage("measure", 2, settings, run, runtime, prepare)
 
 
 _SAMPLE_TEXTS = (
@@ -247,10 +247,13 @@ def _check_signatures(
         workspace.count("signatures_checked", len(rows))
 
 
-def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
+def _normalise(
+    raw: pa.Array, normalise: Normaliser, workspace: Workspace, documents: np.ndarray[Any, Any] | None = None
+) -> pa.Array:
     with workspace.timed("normalise"):
-        normalised = normalise(raw)
+        normalised = normalise(raw, documents)
     workspace.count("normalise_documents_changed", normalised.documents_changed)
+    workspace.count("normalise_cjk_documents", normalised.cjk_documents)
     workspace.count("normalise_identical_bytes", normalised.identical_bytes)
     workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
     workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
@@ -262,7 +265,8 @@ def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Wor
     whole = structures.to_pylist()
     contents = [contents_of(structure) for structure in whole]
     flat = pa.array([content for parts in contents for content in parts], pa.large_string())
-    clean = iter(_normalise(flat, normalise, workspace).to_pylist())
+    documents = np.repeat(np.arange(len(contents)), [len(parts) for parts in contents])
+    clean = iter(_normalise(flat, normalise, workspace, documents).to_pylist())
     parts = [list(islice(clean, len(old))) for old in contents]
     changed = [with_contents(structure, new) for structure, new in zip(whole, parts, strict=True)]
     return pa.array([JOINT.join(new) for new in parts], pa.large_string()), pa.array(changed, pa.string())

@@ -1,8 +1,8 @@
 """Gopher's rules: Rae et al. 2021 (arXiv 2112.11446), section A.1.1 and table A1; details as datatrove has them.
 
 Where a rule is a share of "words", published code counts punctuation marks as words; Winnow's words hold none, so those
-rules divide by words + marks. On 144 documents judged by datatrove that equals spaCy's count of tokens on all but a
-few (see tests/oracles/test_filters.py).
+rules divide by words + marks, and n-grams are of words and marks (``signals/tokens.py``). On 144 documents judged by
+datatrove that sum equals spaCy's count of tokens on all but a few (see tests/oracles/test_filters.py).
 """
 
 from pydantic import Field
@@ -63,23 +63,23 @@ class GopherRepetitionConfig(RuleSet):
     max_duplicate_line_character_ratio: Share | None = 0.2
     """Share of characters in such lines."""
     max_top_2_gram_ratio: Share | None = 0.20
-    """Share of characters in the most frequent 2 words in a row."""
+    """Share of characters in the most frequent 2 words or marks in a row."""
     max_top_3_gram_ratio: Share | None = 0.18
-    """Share of characters in the most frequent 3 words in a row."""
+    """Share of characters in the most frequent 3 words or marks in a row."""
     max_top_4_gram_ratio: Share | None = 0.16
-    """Share of characters in the most frequent 4 words in a row."""
+    """Share of characters in the most frequent 4 words or marks in a row."""
     max_duplicate_5_gram_ratio: Share | None = 0.15
-    """Share of characters in 5 words in a row that occurred before."""
+    """Share of characters in 5 words or marks in a row that occurred before."""
     max_duplicate_6_gram_ratio: Share | None = 0.14
-    """Share of characters in 6 words in a row that occurred before."""
+    """Share of characters in 6 words or marks in a row that occurred before."""
     max_duplicate_7_gram_ratio: Share | None = 0.13
-    """Share of characters in 7 words in a row that occurred before."""
+    """Share of characters in 7 words or marks in a row that occurred before."""
     max_duplicate_8_gram_ratio: Share | None = 0.12
-    """Share of characters in 8 words in a row that occurred before."""
+    """Share of characters in 8 words or marks in a row that occurred before."""
     max_duplicate_9_gram_ratio: Share | None = 0.11
-    """Share of characters in 9 words in a row that occurred before."""
+    """Share of characters in 9 words or marks in a row that occurred before."""
     max_duplicate_10_gram_ratio: Share | None = 0.10
-    """Share of characters in 10 words in a row that occurred before."""
+    """Share of characters in 10 words or marks in a row that occurred before."""
 
     rules = (
         Rule("max_duplicate_paragraph_ratio", Scope.ALL, ratio("duplicate_paragraphs", "paragraphs")),
