@@ -21,7 +21,7 @@ from winnow.errors import AddressError, ConfigError
 from winnow.operators.places import place_operators
 from winnow.section import Section
 from winnow.select.config import SelectConfig
-from winnow.shards.config import ShardsConfig
+from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML_TOKENS, chat_template, template_text
@@ -96,7 +96,13 @@ class Config(Section):
     @property
     def warnings(self) -> list[str]:
         """What is allowed and may not be meant; said when a config file is read, and by the summary of a run."""
-        return self.dedup.warnings if self.dedup else []
+        repeated = [
+            f"source {source.name}: weight {source.weight:g} puts each document {source.weight:g} times into an epoch; "
+            f"over {USUAL_EPOCHS:g} passes little is learnt from more of them"
+            for source in self.sources
+            if source.weight > USUAL_EPOCHS
+        ]
+        return [*(self.dedup.warnings if self.dedup else []), *repeated]
 
     @property
     def written_folders(self) -> tuple[str, ...]:

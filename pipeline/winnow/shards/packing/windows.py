@@ -7,6 +7,9 @@ length + 1 tokens here.
 Legend: N documents, P pieces, L tokens a row (length + 1), T tokens of the stream.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +68,23 @@ def stream_losses(
         "truncated_documents": int(((begins < covered) & (ends > covered)).sum()),
         "split_documents": int((last > first).sum()),
     }
+
+
+def tokens_in_rows(tokens: NDArray[np.int64], row_tokens: int, row: Mapping[str, Any]) -> NDArray[np.int64]:
+    """int64[N]: of each document, tokens of the rows that it gets into; as often as they stand there.
+
+    Args:
+        tokens: int64[N], of each document.
+        row_tokens: L.
+        row: kind and options (``ShardsConfig.row_settings``). Of kinds that join documents to a stream: all tokens.
+    """
+    if row["kind"] == "document" or row.get("long_documents") == "truncate":
+        return np.minimum(tokens, row_tokens)
+    if row.get("long_documents") == "drop":
+        return np.where(tokens > row_tokens, 0, tokens)
+    if row.get("over") == "document":
+        return num_windows(tokens, row_tokens, row["stride_tokens"]) * row_tokens
+    return tokens
 
 
 def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:
