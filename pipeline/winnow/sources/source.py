@@ -83,6 +83,9 @@ class SourceConfig(Section):
     """Instructions: field or column with what the user says; `response` says what the assistant answers."""
     response: str | None = Field(default=None, min_length=1)
     """Field or column with the assistant's answer to `prompt`."""
+    compare_system: bool = True
+    """Conversations: whether system turns belong to the text that is filtered and compared. False leaves them out
+    there, so that one long system prompt does not make chats alike; the shards have them all the same."""
     chat_template: str | None = Field(default=None, min_length=1)
     """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
     stand between `{% generation %}` and `{% endgeneration %}`."""
@@ -115,6 +118,8 @@ class SourceConfig(Section):
             raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
         if self.chat_template is not None and not self.is_chat:
             raise ValueError("chat_template is for sources with messages, or with prompt and response")
+        if not self.compare_system and not self.is_chat:
+            raise ValueError("compare_system is for sources with messages, or with prompt and response")
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:

@@ -30,12 +30,12 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
     fields = source.structure_fields
 
     def read_messages(values: list[Any]) -> tuple[str, str]:
-        return _conversation(_messages(values[0], fields[0]), source.chat_template)
+        return _conversation(_messages(values[0], fields[0]), source)
 
     def read_prompt(values: list[Any]) -> tuple[str, str]:
         prompt, response = (_string(value, name) for value, name in zip(values, fields, strict=True))
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return _conversation(messages, source.chat_template)
+        return _conversation(messages, source)
 
     def read_pair(values: list[Any]) -> tuple[str, str]:
         pair = [_string(value, name) for value, name in zip(values, fields, strict=True)]
@@ -58,12 +58,20 @@ def with_contents(structure: str, contents: list[str]) -> str:
     return orjson.dumps(changed).decode()
 
 
-def _conversation(messages: list[dict[str, str]], template: str | None) -> tuple[str, str]:
+def text_of(structure: str, *, compare_system: bool) -> str:
+    """The text that stages measure and compare: all parts, or those without system turns, if there are others."""
+    parts = orjson.loads(structure)
+    compared = [part for part in parts if compare_system or type(part) is str or part["role"] != "system"]
+    return JOINT.join(part if type(part) is str else part["content"] for part in compared or parts)
+
+
+def _conversation(messages: list[dict[str, str]], source: SourceConfig) -> tuple[str, str]:
     try:
-        chat_template(template).render(messages)
+        chat_template(source.chat_template).render(messages)
     except ChatTemplateError as error:
         raise StructureError(f"template error: {error}") from error
-    return JOINT.join(message["content"] for message in messages), orjson.dumps(messages).decode()
+    structure = orjson.dumps(messages).decode()
+    return text_of(structure, compare_system=source.compare_system), structure
 
 
 def _messages(value: Any, field: str) -> list[dict[str, str]]:

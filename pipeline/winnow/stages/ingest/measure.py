@@ -33,7 +33,7 @@ from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
-from winnow.sources.structured.structure import JOINT, contents_of, with_contents
+from winnow.sources.structured.structure import JOINT, contents_of, text_of, with_contents
 from winnow.stages.ingest.isolate import drop_quarantined, probe_in_child, unreadable_documents
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
@@ -143,7 +143,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
                 )
                 if source.structure_fields:
-                    raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
+                    raw, batch.keep[STRUCTURE] = _normalise_parts(
+                        batch.keep[STRUCTURE], source, kernels.normalise, workspace
+                    )
                 described = {
                     "doc": docs,
                     "id": ids,
@@ -260,7 +262,9 @@ def _normalise(
     return normalised.texts
 
 
-def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Workspace) -> tuple[pa.Array, pa.Array]:
+def _normalise_parts(
+    structures: pa.Array, source: SourceConfig, normalise: Normaliser, workspace: Workspace
+) -> tuple[pa.Array, pa.Array]:
     """Texts and structures of structured documents: each part is normalised by itself, and none runs into the next."""
     whole = structures.to_pylist()
     contents = [contents_of(structure) for structure in whole]
@@ -269,7 +273,11 @@ def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Wor
     clean = iter(_normalise(flat, normalise, workspace, documents).to_pylist())
     parts = [list(islice(clean, len(old))) for old in contents]
     changed = [with_contents(structure, new) for structure, new in zip(whole, parts, strict=True)]
-    return pa.array([JOINT.join(new) for new in parts], pa.large_string()), pa.array(changed, pa.string())
+    if source.compare_system:
+        texts = [JOINT.join(new) for new in parts]
+    else:
+        texts = [text_of(structure, compare_system=False) for structure in changed]
+    return pa.array(texts, pa.large_string()), pa.array(changed, pa.string())
 
 
 def _constant(name: str, rows: int) -> pa.Array:
