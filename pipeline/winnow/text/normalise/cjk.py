@@ -53,7 +53,8 @@ def in_cjk(texts: pa.Array, documents: NDArray[np.int64] | None = None) -> NDArr
     if documents is not None:
         of = letters.astype(np.float64)
         letters = np.array([np.bincount(documents, weights=row)[documents] for row in of], np.int64).reshape(2, -1)
-    return (letters[0] > 0) & (LEAST_SHARE * letters[0] >= letters[0] + letters[1])
+    found: NDArray[np.bool_] = (letters[0] > 0) & (LEAST_SHARE * letters[0] >= letters[0] + letters[1])
+    return found
 
 
 @kernel

@@ -116,7 +116,8 @@ def _read_tokens(
         core: Any = -1  # the token that goes on, and where its last word or mark ends
         core_end: Any = begin
         pending: Any = 0  # marks after it, which are tokens unless a word follows
-        mark, run = 0, 0  # the last of them
+        mark: Any = 0  # the last of them, and how many of it
+        run = 0
         for word in range(word_offsets[document], word_offsets[document + 1] + 1):
             last = word == word_offsets[document + 1]
             start = end if last else begin + np.int64(places[2 * word])
