@@ -231,7 +231,7 @@ BREAKS = (
         "a mixture counts what rows cut off",
         1,
         "winnow.stages.mixture",
-        'tokens_in_rows(held, rows["row_tokens"], rows["row"]) if rows else held',
+        'tokens_in_rows(held, workspace.settings["rows"])',
         "held",
         ("tests/e2e/test_mixture.py::test_shares_are_of_what_gets_into_rows",),
     ),

@@ -23,7 +23,7 @@ def mix_documents(context: RunContext) -> None:
     if not run.parts:
         return
     tables = run.of("tokenise"), run.ledger, run.of("filter")
-    rows = mixture.rows_of(config)
+    rows = config.cutting_rows
     counting = mixture.counts_stage(config.seed, sources, rows, by_source=shares is not None)
     counted = engine.run(counting, mixture.plan_counts(*tables))
     entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))

@@ -112,8 +112,9 @@ class SampleConfig(Section):
     """What of the rest goes into the shards."""
 
     target_tokens: int = Field(ge=1)
-    """Budget in tokens of the shards: ends of documents and copies (`weight`) count. The sample is the most that fits
-    in the order drawn, so it falls short by less than one document; a corpus below the budget is taken whole."""
+    """Budget in tokens of the rows: ends of documents and copies (`weight`) count, what rows cut does not. The sample
+    is the most that fits in the order drawn, so it falls short by less than one document; a corpus below the budget is
+    taken whole."""
     shares: dict[str, Annotated[float, Field(ge=1e-9, le=1e15)]] | None = None
     """Shares of the budget by source (any positive numbers; every source is named). A source that cannot give its
     share leaves the rest to the others. None = as large as they are."""

@@ -167,10 +167,13 @@ class ShardsConfig(Section):
         return {"kind": self.row}
 
     @property
-    def whole_documents(self) -> bool:
-        """Whether every token of a document gets into rows, the end of the stream apart."""
+    def cutting_rows(self) -> dict[str, Any]:
+        """What decides how much of a document gets into rows, for ``tokens_in_rows``; empty where all of it does, the
+        end of the stream apart."""
         cuts = self.row == "best_fit" and self.best_fit.long_documents != "split"
-        return not (cuts or self.row == "document" or (self.row == "window" and self.window.over == "document"))
+        if cuts or self.row == "document" or (self.row == "window" and self.window.over == "document"):
+            return {**self.row_settings, "row_tokens": self.row_tokens}
+        return {}
 
     @property
     def row_columns(self) -> list[ColumnName]:

@@ -22,7 +22,6 @@ from winnow import schemas
 from winnow.engine.exchange import Columns
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
-from winnow.shards.config import ShardsConfig
 from winnow.shards.order import keyed_hash, unit_interval
 from winnow.shards.packing.windows import tokens_in_rows
 from winnow.stages.decide.ledger_tables import LeftOut, leave_out
@@ -44,13 +43,9 @@ _TAG = 0x6D697874757265  # "mixture": the draw shares no key with order, splits 
 _SUMS = pa.schema([("tokens", pa.int64())])
 
 
-def rows_of(config: ShardsConfig) -> Json:
-    """What decides how much of a document gets into rows; nothing where all does, so that such rows change nothing."""
-    return {} if config.whole_documents else {"row": config.row_settings, "row_tokens": config.row_tokens}
-
-
 def counts_stage(seed: int, sources: list[str], rows: Json, *, by_source: bool) -> Stage:
-    """Tokens of the train split by stratum and range; ``rows`` as ``rows_of`` has them, ``by_source`` or all as one."""
+    """Tokens of the train split by stratum and range, which ``rows`` may cut (``ShardsConfig.cutting_rows``);
+    ``by_source`` or all sources as one."""
     settings = {"seed": seed, "strata": len(sources) if by_source else 1, "rows": rows}
     return Stage("mixture_counts", 2, settings, run_counts)
 
@@ -209,6 +204,5 @@ def _train(
     docs = column_to_numpy(decisions, "doc")[row]
     source = column_to_numpy(verdicts, "source")[np.searchsorted(column_to_numpy(verdicts, "doc"), docs)]
     held = length[np.searchsorted(column_to_numpy(tokens, "doc"), docs)] + 1
-    rows = workspace.settings["rows"]
-    reach = tokens_in_rows(held, rows["row_tokens"], rows["row"]) if rows else held
+    reach = tokens_in_rows(held, workspace.settings["rows"])
     return docs, source.astype(np.int64), held * copies[row], reach * copies[row], row

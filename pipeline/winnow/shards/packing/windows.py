@@ -70,21 +70,21 @@ def stream_losses(
     }
 
 
-def tokens_in_rows(tokens: NDArray[np.int64], row_tokens: int, row: Mapping[str, Any]) -> NDArray[np.int64]:
+def tokens_in_rows(tokens: NDArray[np.int64], rows: Mapping[str, Any]) -> NDArray[np.int64]:
     """int64[N]: of each document, tokens of the rows that it gets into; as often as they stand there.
 
     Args:
         tokens: int64[N], of each document.
-        row_tokens: L.
-        row: kind and options (``ShardsConfig.row_settings``). Of kinds that join documents to a stream: all tokens.
+        rows: ``ShardsConfig.cutting_rows``.
     """
-    if row["kind"] == "document" or row.get("long_documents") == "truncate":
-        return np.minimum(tokens, row_tokens)
-    if row.get("long_documents") == "drop":
+    if not rows:
+        return tokens
+    row_tokens = rows["row_tokens"]
+    if rows["kind"] == "window":
+        return num_windows(tokens, row_tokens, rows["stride_tokens"]) * row_tokens
+    if rows.get("long_documents") == "drop":
         return np.where(tokens > row_tokens, 0, tokens)
-    if row.get("over") == "document":
-        return num_windows(tokens, row_tokens, row["stride_tokens"]) * row_tokens
-    return tokens
+    return np.minimum(tokens, row_tokens)
 
 
 def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:
