@@ -79,12 +79,14 @@ def tokens_in_rows(tokens: NDArray[np.int64], rows: Mapping[str, Any]) -> NDArra
     """
     if not rows:
         return tokens
-    row_tokens = rows["row_tokens"]
+    row_tokens = int(rows["row_tokens"])
     if rows["kind"] == "window":
-        return num_windows(tokens, row_tokens, rows["stride_tokens"]) * row_tokens
-    if rows.get("long_documents") == "drop":
-        return np.where(tokens > row_tokens, 0, tokens)
-    return np.minimum(tokens, row_tokens)
+        reach = num_windows(tokens, row_tokens, int(rows["stride_tokens"])) * row_tokens
+    elif rows.get("long_documents") == "drop":
+        reach = np.where(tokens > row_tokens, 0, tokens)
+    else:
+        reach = np.minimum(tokens, row_tokens)
+    return reach.astype(np.int64)
 
 
 def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:
