@@ -275,7 +275,7 @@ def test_shares_are_of_what_gets_into_rows(tmp_path, row):
     assert not check_shards(found)
 
 
-def test_a_source_that_would_be_repeated_too_often_is_refused_and_told_of_where_it_is_allowed(sample, tmp_path):
+def test_a_source_that_would_be_repeated_too_often_is_refused(sample, tmp_path):
     shards = SHARDS | {"mixture": {"web": 1, "books": 1, "notes": 1}, "max_tokens": 400_000, "splits": {}}
     del shards["max_epochs"]
     with pytest.raises(
