@@ -55,7 +55,8 @@ class Winnow:
     """Winnow's own results on the documents, and its seconds."""
 
     def __init__(self, raw: pa.LargeStringArray, others: pa.LargeStringArray) -> None:
-        normaliser, identifier = Normaliser(NormaliseConfig()), LanguageIdentifier(LanguageConfig())
+        as_ftfy = NormaliseConfig(fix_character_width=True, uncurl_quotes=True)
+        normaliser, identifier = Normaliser(as_ftfy), LanguageIdentifier(LanguageConfig())
         self.minhash = DedupConfig().minhash
         self.texts = normaliser(raw).texts
         measured = measure(self.texts)

@@ -339,4 +339,28 @@ BREAKS = (
         "if False:",
         ("tests/sources/web/test_page.py",),
     ),
+    Break(
+        "soft hyphens split words",
+        3,
+        "winnow.text.words",
+        "if kind & IGNORED and characters:",
+        "if kind & IGNORED and characters < 0:",
+        ("tests/text/test_words.py",),
+    ),
+    Break(
+        "n-grams of the repetition rules leave marks out",
+        3,
+        "winnow.text.signals.signals",
+        "*count_repetition(*tokens))",
+        "*count_repetition(read.words, read.lengths))",
+        ("tests/text/test_signals.py",),
+    ),
+    Break(
+        "digits are Afrikaans",
+        3,
+        "winnow.text.language.detect",
+        "labels[~has_letters(data, starts, ends)]",
+        "labels[has_letters(data, starts, ends) & False]",
+        ("tests/text/test_language.py",),
+    ),
 )

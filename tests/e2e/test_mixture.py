@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.commands import winnow
-from tests.support.configs import sample_config
+from tests.support.configs import run_config, sample_config, source_of
 from tests.support.corpora import write_sample
 from tests.support.small_work import many_partitions, many_units
 from winnow import schemas
@@ -20,6 +20,7 @@ from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain
+from winnow.flow.mixture import STEP
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.shards.order import keyed_hash
@@ -27,7 +28,7 @@ from winnow.stages.mixture import _TAG, RULE, budgets
 from winnow.stages.tables import read_ipc
 
 SHARES = {"web": 0.5, "books": 2.0, "notes": 0.5}
-SHARDS = {"sequence_tokens": 127, "shard_tokens": 4000, "splits": {"val": 0.15}}
+SHARDS = {"sequence_tokens": 127, "shard_tokens": 4000, "splits": {"val": 0.15}, "max_epochs": 1000}
 
 
 @given(
@@ -226,7 +227,7 @@ def test_settings_that_cannot_be(sample, tmp_path, shards, weight, message):
 def test_budgets_that_nothing_meets_are_told(mixed, sample, tmp_path):
     with pytest.raises(ConfigError, match="less than the first document has"):
         mixed(max_tokens=1)
-    with pytest.raises(ConfigError, match="copies of each document; lower its share"):
+    with pytest.raises(ConfigError, match="times all of it, over shards.max_epochs"):
         mixed(mixture=SHARES, max_tokens=10**9)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.txt").write_text(" ")
@@ -234,3 +235,63 @@ def test_budgets_that_nothing_meets_are_told(mixed, sample, tmp_path):
     config["sources"][2]["path"] = str(tmp_path / "empty")
     with pytest.raises(ConfigError, match="asks for documents of source notes, but none"):
         run(parse_config(config))
+
+
+ROWS = [
+    {"row": "document"},
+    {"row": "best_fit", "best_fit": {"long_documents": "truncate"}},
+    {"row": "best_fit", "best_fit": {"long_documents": "drop"}},
+    {"row": "window", "window": {"over": "document", "stride_tokens": 50}},
+    {"row": "best_fit"},
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_shares_are_of_what_gets_into_rows(tmp_path, row):
+    """Half of the rows' tokens from each of two sources, of which one has few but very long documents."""
+    words = ["alpha", "beta", "gamma", "delta", "echo"]
+    long = [" ".join(words[n * k % 5] + str(k) for k in range(300)) for n in range(40)]
+    short = [f"book {n} " + "short " * 60 for n in range(60)]
+    (tmp_path / "books.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in long + short))
+    web = "".join(json.dumps({"text": f"page {n} " + "of words " * (20 + n % 60)}) + "\n" for n in range(800))
+    (tmp_path / "web.jsonl").write_text(web)
+    shards = {"sequence_tokens": 128, "splits": {}, "mixture": {"web": 0.5, "books": 0.5}, "columns": ["docs"], **row}
+    sources = (source_of(tmp_path / f"{name}.jsonl", name) for name in ("web", "books"))
+    run(parse_config(run_config(tmp_path / "run", *sources, dedup="off", shards=shards)))
+    found = load_run(str(tmp_path / "run"))
+    in_rows = {"web": 0, "books": 0}
+    sources_of = {}
+    for part in found.parts:
+        for document in pq.read_table(found.store.path(part.documents["path"])).to_pylist():
+            sources_of[document["doc"]] = document["source"]
+    for shard in found.manifest["shards"]["splits"]["train"]["shards"]:
+        for table_row in pq.read_table(found.store.path(f"{found.shards}/{shard['path']}")).to_pylist():
+            for piece, length in zip(table_row["docs"], table_row["doc_lens"], strict=False):
+                in_rows[sources_of[piece["doc"] if isinstance(piece, dict) else piece]] += length
+    assert in_rows["books"] / sum(in_rows.values()) == pytest.approx(0.5, abs=0.05)
+    told = {name: found.manifest["sources"][name]["mixture"]["tokens"] for name in in_rows}
+    assert told == in_rows
+    assert all(balance.expected == balance.found for balance in recount(found))
+    assert not check_shards(found)
+
+
+def test_a_source_that_would_be_repeated_too_often_is_refused(sample, tmp_path):
+    shards = SHARDS | {"mixture": {"web": 1, "books": 1, "notes": 1}, "max_tokens": 400_000, "splits": {}}
+    del shards["max_epochs"]
+    with pytest.raises(
+        ConfigError, match=r"of source \w+, whose rows .* times all of it, over shards.max_epochs \(4\)"
+    ):
+        run(parse_config(sample_config(sample, tmp_path / "run", shards=shards)))
+    context = run(parse_config(sample_config(sample, tmp_path / "run", shards=shards | {"max_epochs": 1000})))
+    lines = STEP.summary(context.run)
+    assert any(line.startswith("ALARM: notes is repeated ") and "over 4 passes" in line for line in lines)
+    once = run(parse_config(sample_config(sample, tmp_path / "run", shards=shards | {"max_tokens": None})))
+    assert not any("ALARM" in line for line in STEP.summary(once.run))
+
+
+def test_a_weight_that_repeats_too_often_is_warned_of(sample, tmp_path):
+    config = sample_config(sample, tmp_path / "run")
+    config["sources"][0]["weight"] = 4.5
+    assert any("source web: weight 4.5 puts each document" in warning for warning in parse_config(config).warnings)
+    config["sources"][0]["weight"] = 4
+    assert parse_config(config).warnings == []

@@ -179,6 +179,16 @@ def test_a_budget_over_the_corpus_takes_everything(sample, tmp_path):
     assert "all of it is taken" in "\n".join(selection_lines(context.run))
 
 
+def test_a_budget_is_of_what_gets_into_rows(sample, tmp_path):
+    select = {"semantic": "off", "sample": {"target_tokens": 8_000}}
+    shards_config = {"row": "document", "sequence_tokens": 64, "splits": {"val": 0.1}}
+    run(parse_config(select_settings(sample, tmp_path / "run", select, shards=shards_config)))
+    finished = load_run(str(tmp_path / "run"))
+    in_rows = sum(split["row_tokens"] for split in finished.manifest["shards"]["splits"].values())
+    assert 8_000 - 64 < in_rows <= 8_000
+    assert [balance for balance in recount(finished) if balance.expected != balance.found] == []
+
+
 def test_an_altered_cosine_or_keeper_is_found(reference, tmp_path):
     from winnow.audit.verify.semantic import check_semantics
 

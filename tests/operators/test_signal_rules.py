@@ -58,7 +58,7 @@ def test_thresholds_of_groups():
     [
         ({"signal": "words"}, "give min, max, min_quantile or max_quantile"),
         ({"signal": "words", "min": 1, "min_quantile": 0.1}, "give min or min_quantile, not both"),
-        ({"signal": "words", "min": 2, "max": 1}, "no document would be kept"),
+        ({"signal": "words", "min": 2, "max": 1}, "nothing could satisfy both"),
         ({"signal": "words", "min": 2, "by": "source"}, "by is for quantiles"),
         ({"signal": "words", "min": 2, "name": "a b"}, "filter.rules.0.name"),
         ({"signal": "words", "mni": 2}, "unknown setting 'mni'; did you mean 'min'?"),

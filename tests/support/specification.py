@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
-from winnow.text.characters import SPACELESS_BLOCKS
+from winnow.text.characters import IGNORABLE, SPACELESS_BLOCKS
 from winnow.text.stop_words import STOP_WORDS
 
 MASK = 2**64 - 1
@@ -16,9 +16,16 @@ def category(character: str) -> str:
     return unicodedata.category(character)
 
 
+IGNORED = {
+    chr(code_point)
+    for first, _, last in (span.partition("-") for span in IGNORABLE.split())
+    for code_point in range(int(first, 16), int(last or first, 16) + 1)
+}
+
+
 @cache
 def is_word(character: str) -> bool:
-    return category(character)[0] in "LM" or category(character) == "Nd"
+    return character not in IGNORED and (category(character)[0] in "LM" or category(character) == "Nd")
 
 
 @cache
@@ -27,7 +34,7 @@ def is_spaceless(character: str) -> bool:
 
 
 def is_mark(character: str) -> bool:
-    return category(character)[0] in "PS" or category(character) in ("Nl", "No")
+    return character not in IGNORED and (category(character)[0] in "PS" or category(character) in ("Nl", "No"))
 
 
 def words(text: str) -> list[str]:
@@ -35,12 +42,69 @@ def words(text: str) -> list[str]:
     found: list[str] = []
     joined = False
     for character in text:
+        if character in IGNORED:
+            continue
         if is_spaceless(character) or (is_word(character) and not joined):
             found.append(character)
         elif is_word(character):
             found[-1] += character
         joined = is_word(character) and not is_spaceless(character)
     return found
+
+
+def tokens(text: str) -> list[str]:
+    """Words and marks in a row, as the repetition rules count them."""
+    found: list[str] = []
+    for piece in re.findall("[^ ]+", "".join(c if is_word(c) or is_mark(c) or c in IGNORED else " " for c in text)):
+        found += [token for part in _without_spaceless(piece) for token in _tokens_of(part)]
+    return found
+
+
+def _without_spaceless(piece: str) -> list[str]:
+    parts = [""]
+    for character in piece:
+        if is_spaceless(character):
+            parts += [character, ""]
+        else:
+            parts[-1] += character
+    return [part for part in parts if part]
+
+
+def _tokens_of(piece: str) -> list[str]:
+    parts: list[str] = []  # words, marks, runs of full stops or hyphens
+    run_ended = False
+    for character in piece:
+        if character in IGNORED:
+            run_ended = True
+            continue
+        joins = is_word(character) and is_word(parts[-1][-1]) if parts else False
+        if joins or (parts and character in ".-" and parts[-1][0] == character and not run_ended):
+            parts[-1] += character
+        else:
+            parts.append(character)
+        run_ended = False
+    goes_on = [n for n, part in enumerate(parts) if is_word(part[0]) or (part[0] in "-/\\@^|~+." and part[:2] != "..")]
+    if not goes_on:
+        return parts
+    found, n = parts[: goes_on[0] + 1], goes_on[0] + 1
+    while n < len(parts):
+        following = next((k for k in range(n, len(parts)) if is_word(parts[k][0])), None)
+        if following is None:
+            return found + parts[n:]
+        if following == n + 1 and _separates(found[-1][-1], parts[n], parts[following][0]):
+            found += parts[n : following + 1]
+        else:
+            found[-1] += "".join(parts[n : following + 1])
+        n = following + 1
+    return found
+
+
+def _separates(before: str, mark: str, after: str) -> bool:
+    if mark[:2] == ".." or mark == "…":
+        return True
+    if mark[0] in ",-~–—":
+        return before.isalpha() and after.isalpha()
+    return mark in ":<>=/" and is_word(before) and after.isalpha()
 
 
 def fold(word: str) -> str:
@@ -176,6 +240,7 @@ def signals(text: str, terminal: set[str]) -> dict[str, int]:
     written = words(text)
     folded = [fold(word) for word in written]
     lengths = [len(word) for word in written]
+    folded_tokens, token_lengths = [fold(token) for token in tokens(text)], [len(token) for token in tokens(text)]
     filled = [line for line in text.split("\n") if line.strip()]
     text_lines = re.split("\n+", text)
     paragraphs = re.split(r"\n{2,}", text.strip())
@@ -210,8 +275,8 @@ def signals(text: str, terminal: set[str]) -> dict[str, int]:
         "ellipsis_lines": sum(line.rstrip().endswith(("...", "…")) for line in printed),
         **{f"c4_{name}": value for name, value in zip(c4_names, any_end, strict=True)},
         **{f"c4_terminal_{name}": value for name, value in zip(c4_names, with_terminal, strict=True)},
-        **{f"top_{n}_gram_characters": top_gram(folded, lengths, n) for n in (2, 3, 4)},
-        **{f"duplicate_{n}_gram_characters": duplicate_gram(folded, lengths, n) for n in range(5, 11)},
+        **{f"top_{n}_gram_characters": top_gram(folded_tokens, token_lengths, n) for n in (2, 3, 4)},
+        **{f"duplicate_{n}_gram_characters": duplicate_gram(folded_tokens, token_lengths, n) for n in range(5, 11)},
         **{
             f"stop_words_{language}": len(set(listed) & set(written if language == "en" else folded))
             for language, listed in STOP_WORDS.items()

@@ -76,9 +76,10 @@ def test_real_documents(path: Path) -> None:
 
 ATOMS = [
     *"abcXYZ019 .,!?'\"-#{[]•…。！？「」’的人カなไทยກខမ한국ёЖñéßİſK½²€🎉",
-    *"\u0301\u200b\u00a0\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\x1f\r\n\t\0",
+    *"\u0301\u200b\u00ad\u200d\ufe0f\u00a0\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\x1f\r\n\t\0",
     *("\r\n", "\n\n", "...", "..", "lorem ipsum", "Javascript", "PRIVACY policy", "terms of use", "uses cookies"),
     *("use of cookies", "use cookies", "cookie policy", "cookies", "[12]", "[]", "[edit]", "[citation needed]"),
+    *("--", "-", "/", ":", "=", "~", "\u2013", "@", "|", "<", ",", "b-c", "b,c", "1:b", ".5", "a.b", "(a)", "a..b"),
     *("the ", "The ", "and ", "de la ", "не ", "a b c. ", "J. Smith ", "isn't ", "Yes! ", "x" * 1001, "字" * 40),
 ]
 

@@ -1,5 +1,7 @@
 """The definition of a word and its hash: literal cases, and equality with the slow statement."""
 
+import unicodedata
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.specification import fold, hash_word, words
-from winnow.text.characters import character_tables
+from winnow.dedup.shingle_sets import shingle_sets
+from winnow.text.characters import IGNORABLE, character_tables, spans
 from winnow.text.words import hash_words
 
 
@@ -108,3 +111,33 @@ def test_equals_specification(texts: list[str]) -> None:
     for i, text in enumerate(texts):
         expected = [hash_word(word) for word in words(text)]
         assert got.hashes[got.offsets[i] : got.offsets[i + 1]].tolist() == expected
+
+
+IN_WORDS = ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\ufe0f", "\u034f", "\u200b\u00ad\u200b"]
+
+
+@pytest.mark.parametrize("nothing", IN_WORDS)
+def test_what_is_drawn_as_nothing_is_in_no_word_and_ends_none(nothing: str) -> None:
+    plain = "Der Zusammenhang über naïve Straßen, e\u0301te\u0301: 日本語 и ещё 12 слов"
+    marked = nothing + "".join(c + nothing if c != " " else nothing + c + nothing for c in plain)
+    assert words(marked) == words(plain)
+    got = hash_words(column(plain, marked, nothing))
+    half = got.offsets[1]
+    assert got.hashes[:half].tolist() == got.hashes[half:].tolist()
+    assert got.offsets.tolist() == [0, half, 2 * half, 2 * half]
+
+
+def test_a_copy_with_soft_hyphens_is_a_near_duplicate() -> None:
+    text = " ".join(f"word{n} internationalisation" for n in range(60))
+    copy = text.replace("internationalisation", "inter\u00adnational\u200bisa\u2060tion")
+    sets, offsets = shingle_sets(*hash_words(column(text, copy)), 5)
+    assert sets[: offsets[1]].tolist() == sets[offsets[1] :].tolist()
+
+
+def test_format_characters_are_ignorable() -> None:
+    """Of the Unicode property, those that the interpreter can tell: format characters are drawn as nothing ..."""
+    listed = {c for first, last in spans(IGNORABLE) for c in range(first, last + 1)}
+    formats = {c for c in range(0x110000) if unicodedata.category(chr(c)) == "Cf"}
+    # ... but signs that stand over numbers or verses, the marks of interlinear text and of hieroglyphs
+    seen = {c for c in formats if unicodedata.name(chr(c), "").startswith(("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN"))}
+    assert formats - listed - seen - {0xFFF9, 0xFFFA, 0xFFFB} - {0x1D173 + n for n in range(8)} <= {0x061C}

@@ -4,6 +4,8 @@ Every default stands in the section it belongs to; this file only says which sec
 """
 
 import logging
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +23,7 @@ from winnow.errors import AddressError, ConfigError
 from winnow.operators.places import place_operators
 from winnow.section import Section
 from winnow.select.config import SelectConfig
-from winnow.shards.config import ShardsConfig
+from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
@@ -30,7 +32,6 @@ from winnow.storage.address import check_address, is_url, settled_path
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
-from winnow.text.rules.rule import RuleSet
 from winnow.tokens.config import TokeniserConfig
 
 log = logging.getLogger("winnow")
@@ -83,11 +84,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _known_languages(self) -> "Config":
         rules = self.filter
-        scopes = {"filter": rules.languages} | {
-            f"filter.{name}": part.languages
-            for name in type(rules).model_fields
-            if isinstance(part := getattr(rules, name), RuleSet)
-        }
+        scopes = {"filter": rules.languages}
+        scopes |= {f"filter.{name}": part.languages for name, part in rules.rule_sets.items()}
         scopes |= {f"filter.rules.{number}": rule.languages for number, rule in enumerate(rules.rules)}
         for name, languages in scopes.items():
             for language in languages or ():
@@ -103,7 +101,13 @@ class Config(Section):
     @property
     def warnings(self) -> list[str]:
         """What is allowed and may not be meant; said when a config file is read, and by the summary of a run."""
-        return self.dedup.warnings if self.dedup else []
+        repeated = [
+            f"source {source.name}: weight {source.weight:g} puts each document {source.weight:g} times into an epoch; "
+            f"over {USUAL_EPOCHS:g} passes little is learnt from more of them"
+            for source in self.sources
+            if source.weight > USUAL_EPOCHS
+        ]
+        return [*(self.dedup.warnings if self.dedup else []), *repeated]
 
     @property
     def written_folders(self) -> tuple[str, ...]:
@@ -126,10 +130,13 @@ class Config(Section):
         for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
             if name not in names:
                 raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
-        for number, rule in enumerate(self.filter.rules):
-            for name in rule.sources or ():
+        about = {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
+        for name, part in self.filter.rule_sets.items():
+            about[f"filter.{name}.sources"] = () if isinstance(part.sources, str) else part.sources
+        for setting, chosen in about.items():
+            for name in chosen:
                 if name not in names:
-                    raise ValueError(f"filter.rules.{number} names source {name!r}; there are: {', '.join(names)}")
+                    raise ValueError(f"{setting} names source {name!r}; there are: {', '.join(names)}")
         shares = self.select.sample.shares if self.select and self.select.sample else None
         if shares is not None and set(shares) != set(names):
             raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
@@ -355,6 +362,12 @@ def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: 
     Raises:
         ConfigError: a setting is wrong; all mistakes are listed.
     """
+    lost = [
+        f"  {name}: {value} cannot be compared; write a number, or null where no bound is meant"
+        for name, value in _not_finite(values)
+    ]
+    if lost:  # JSON would make them null, which switches a rule off
+        raise ConfigError(f"{origin}: {len(lost)} mistake(s) in the config\n" + "\n".join(lost))
     try:
         # through JSON: lists may stand for tuples there, while everything else stays strict
         return Config.model_validate_json(orjson.dumps(as_meant(values, Config)), context={AS_WRITTEN: as_written})
@@ -363,6 +376,15 @@ def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: 
     except ValidationError as error:
         mistakes = mistakes_of(error, Config)
         raise ConfigError(f"{origin}: {len(mistakes)} mistake(s) in the config\n" + "\n".join(mistakes)) from error
+
+
+def _not_finite(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Numbers that are none (.nan, .inf), with their names."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name, value
+    elif isinstance(value, dict | list | tuple):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(inner, f"{name}.{key}" if name else str(key))
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -1,11 +1,19 @@
 """One outcome and one split for every document: the first ledger."""
 
+import math
+
+import numpy as np
+
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import KEPT
+from winnow.shards.order import draw_splits
 from winnow.stages.decide import decide, label_cuts
+
+LEAST_EXPECTED = 3
+"""Documents that a split without any was to have, from which its emptiness is no chance (5 % of draws)."""
 
 
 def decide_outcomes(context: RunContext) -> None:
@@ -54,6 +62,45 @@ def _balances(run: RunRecords) -> list[Balance]:
     return balances
 
 
+def _far(found: int, kept: int, share: float) -> bool:
+    """Whether a split has another share than chance gives it: off by four standard errors and a quarter, or nothing
+    where three documents and more were to be expected."""
+    expected = kept * share
+    if found == 0:
+        return expected >= LEAST_EXPECTED
+    return abs(found - expected) > max(4 * math.sqrt(expected * (1 - share)), expected / 4)
+
+
+def _summary(run: RunRecords) -> list[str]:
+    """Splits that are far from their share, with the component that may hold what they lack or have too much."""
+    config, found = run.config.shards, run.totals("decide", "split")
+    kept = sum(found.values())
+    lines = []
+    for name, share in config.splits.items():
+        if kept and _far(found.get(name, 0), kept, share):
+            lines.append(
+                f"WARNING: split {name} has {found.get(name, 0):,} of {kept:,} kept documents "
+                f"({found.get(name, 0) / kept:.2%}), its share is {share:.2%}{_largest_component(run, kept)}"
+            )
+    return lines
+
+
+def _largest_component(run: RunRecords, kept: int) -> str:
+    groups = [record.metadata["largest_group"] for record in run.of("keepers") if record.metadata["largest_group"]]
+    if not groups:
+        return ": draw with another shards.seed, or give more text"
+    largest = max(groups, key=lambda group: (group["documents"], -group["group"]))
+    config, where = run.config.shards, ""
+    if not run.config.stratified:
+        drawn = draw_splits(np.array([largest["group"]], np.uint64), np.array([*config.splits.values()]), config.seed)
+        where = f", all in split {config.split_names[drawn[0]]}"
+    return (
+        f": splits are drawn by component of near-duplicate candidates, and the largest, that of document "
+        f"{largest['doc']}, holds {largest['documents']:,} ({largest['documents'] / kept:.1%} of all){where}; if only "
+        "a template or a system prompt makes its documents alike, leave that out (dedup.lines; compare_system: false)"
+    )
+
+
 STEP = Step(
     name="decide",
     run=decide_outcomes,
@@ -62,4 +109,5 @@ STEP = Step(
     ledger="decide",
     outcomes=(KEPT,),
     balances=_balances,
+    summary=_summary,
 )

@@ -1,5 +1,6 @@
 """Rules on signals: which documents go on."""
 
+from winnow.config.config import Config
 from winnow.flow.context import RunContext
 from winnow.flow.operators import failed_most, rules_on, verdicts_on
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
@@ -8,13 +9,17 @@ from winnow.flow.step import Balance, PartWork, Step
 from winnow.schemas import EMPTY, FILTERED
 from winnow.stages import filter as filtering
 
+LEAST_ALARMING = 20
+"""Documents from which a source or language can be an alarm: a language that is found by mistake has a few."""
+
 
 def filter_documents(context: RunContext) -> None:
     """Decide every rule on every document."""
     weights = {source.name: source.weight for source in context.config.sources}
     rules, verdicts = rules_on(context.config, gpu=False), verdicts_on(context.config, gpu=False)
     config = context.config.filter.model_copy(update={"rules": rules})
-    stage = filtering.stage(config, weights, context.config.shards.seed, verdicts)
+    prose = [source.name for source in context.config.sources if source.is_prose]
+    stage = filtering.stage(config, weights, prose, context.config.shards.seed, verdicts)
     cuts = cut_quantiles(context.engine, rules, context.run.parts)
     context.engine.run(stage, filtering.plan(context.run.parts, cuts))
 
@@ -29,8 +34,43 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 
 def _summary(run: RunRecords) -> list[str]:
-    rules = failed_most(run, "filter")
-    return [f"rules failed most, in documents: {rules}"] if rules else []
+    rules, spared = failed_most(run, "filter"), _spared(run.config)
+    return [
+        *([f"rules failed most, in documents: {rules}"] if rules else []),
+        *([f"rule sets for prose were not asked of {spared}"] if spared else []),
+        *(f"ALARM: {line}" for kind in ("source", "language") for line in _lost_most(run, kind)),
+    ]
+
+
+def _spared(config: Config) -> str:
+    """Sources that some rule set leaves alone because they are not prose, and how to change that."""
+    sets = [name for name, rules in config.filter.rule_sets.items() if rules.sources == "prose"]
+    sources = [source.name for source in config.sources if not source.is_prose]
+    if not sets or not sources:
+        return ""
+    return (
+        f"{', '.join(sources)}, whose documents are conversations, pairs or labelled: {', '.join(sets)} (to ask them, "
+        f"write `filter: {{{sets[0]}: on}}`)"
+    )
+
+
+def _lost_most(run: RunRecords, kind: str) -> list[str]:
+    """Sources, or languages, that lost more than ``filter.alarm_share`` of their documents, with the rule."""
+    config = run.config.filter
+    of, dropped = run.totals("filter", f"of_{kind}"), run.totals("filter", f"dropped_{kind}")
+    chosen = config.languages if kind == "language" else None
+    lines = []
+    for name, lost in dropped.items():
+        if of[name] < LEAST_ALARMING or lost <= config.alarm_share * of[name] or (chosen and name not in chosen):
+            continue
+        failed = run.totals("filter", f"most_{kind}/{name}")
+        most = max(failed, key=failed.__getitem__)
+        lines.append(
+            f"{kind} {name} lost {lost:,} of {of[name]:,} documents ({lost / of[name]:.1%}) to the rules, over "
+            f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}: "
+            "look with `winnow why` whether it suits such texts, and raise, lower or switch it off if not"
+        )
+    return lines
 
 
 STEP = Step(

@@ -112,7 +112,12 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 def _summary(run: RunRecords) -> list[str]:
     checked = f"signatures checked against datasketch on {run.total('measure', 'signatures_checked'):,} documents"
-    return [*_repaired(run), *operator_lines(run, gpu=False), checked]
+    cjk = run.total("measure", "normalise_cjk_documents")
+    kept = (
+        f"{cjk:,} documents in Chinese, Japanese or Korean keep full-width forms and curly quotes (measure.normalise: "
+        "fix_character_width and uncurl_quotes are auto)"
+    )
+    return [*_repaired(run), *([kept] if cjk else []), *operator_lines(run, gpu=False), checked]
 
 
 def _repaired(run: RunRecords) -> list[str]:

@@ -5,7 +5,9 @@ from winnow.engine.records import Json, Record
 from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
+from winnow.flow.row_accounting import row_accounting
 from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.stages import mixture
 
 
@@ -21,30 +23,32 @@ def mix_documents(context: RunContext) -> None:
     if not run.parts:
         return
     tables = run.of("tokenise"), run.ledger, run.of("filter")
-    counting = mixture.counts_stage(config.seed, sources, by_source=shares is not None)
+    rows = config.cutting_rows
+    counting = mixture.counts_stage(config.seed, sources, rows, by_source=shares is not None)
     counted = engine.run(counting, mixture.plan_counts(*tables))
     entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))
     limiting = mixture.limits_stage(shares, config.max_tokens)
     (limits,) = engine.run(limiting, mixture.plan_limits(entries, sums, counted))
-    _check(limits, sources, config.mixture)
-    mixing = mixture.stage(config.seed, sources)
+    _check(limits, sources, config)
+    mixing = mixture.stage(config.seed, sources, rows)
     engine.run(mixing, mixture.plan(*tables, limits))
 
 
-def _check(limits: Record, sources: list[str], shares: dict[str, float] | None) -> None:
+def _check(limits: Record, sources: list[str], config: ShardsConfig) -> None:
     strata = limits.metadata["strata"]
-    if shares is not None:
+    if config.mixture is not None:
         for name, stratum in zip(sources, strata, strict=True):
             if not stratum["tokens"]:
                 raise ConfigError(
-                    f"shards.mixture asks for documents of source {name}, but none of them is kept in split train; "
+                    f"shards.mixture asks for documents of source {name}, but none of them is in rows of split train; "
                     "leave the source out of the config, or look with `winnow why` why its documents were dropped"
                 )
-            if stratum["passes"] >= mixture.MOST_COPIES:
+            epochs = stratum["budget"] / stratum["tokens"]
+            if epochs > config.max_epochs:
                 raise ConfigError(
-                    f"shards.mixture and shards.max_tokens ask for {stratum['budget']:,} tokens of source {name} with "
-                    f"{stratum['tokens']:,}: over {mixture.MOST_COPIES:,} copies of each document; lower its share or "
-                    "shards.max_tokens"
+                    f"shards.mixture and shards.max_tokens ask for {stratum['budget']:,} tokens of source {name}, "
+                    f"whose rows have {stratum['tokens']:,}: {epochs:,.1f} times all of it, over shards.max_epochs "
+                    f"({config.max_epochs:g}); lower its share or shards.max_tokens, add text, or raise max_epochs"
                 )
     if sum(s["tokens"] for s in strata) and not sum(s["given"] for s in strata):
         raise ConfigError("shards.max_tokens is less than the first document has; raise it")
@@ -56,14 +60,19 @@ def mixture_balances(run: RunRecords) -> list[Balance]:
         return []
     given = sum(stratum["given"] for stratum in run.of("mixture_limits")[0].metadata["strata"])
     names = [source.name for source in run.config.sources]
-    return [
+    whole = sum(run.total("mixture", f"whole_tokens/{name}") for name in names)
+    balances = [
         Balance("tokens of the mixture against those of its sources", given, sum(_given(run, n) for n in names)),
-        Balance("tokens shuffled in split train against the mixture", given, run.total("shuffle", "tokens/train")),
+        Balance("tokens shuffled in split train against the mixture", whole, run.total("shuffle", "tokens/train")),
     ]
+    if run.config.shards.packs_by_groups:
+        in_rows = row_accounting(run)["train"]["row_tokens"]
+        balances.append(Balance("tokens in the rows of split train against the mixture", given, in_rows))
+    return balances
 
 
 def mixture_of(run: RunRecords) -> dict[str, Json]:
-    """By source: what it gave to split train, and how often on average; empty without mixture and budget."""
+    """By source: what it gave to rows of split train, and how often on average; empty without mixture and budget."""
     if not run.of("mixture_limits"):
         return {}
     names = [source.name for source in run.config.sources]
@@ -99,6 +108,12 @@ def _summary(run: RunRecords) -> list[str]:
         f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
         f"times its text, from {gave['documents']:,} documents"
         for source, gave in mixture_of(run).items()
+    ]
+    lines += [
+        f"ALARM: {source} is repeated {gave['epochs']:.1f} times: over {USUAL_EPOCHS:g} passes (the default of "
+        "shards.max_epochs) little is learnt from more of them; lower its share or shards.max_tokens, or add text"
+        for source, gave in mixture_of(run).items()
+        if gave["epochs"] > USUAL_EPOCHS
     ]
     return lines + [
         f"WARNING: shards.mixture asks for {share:g} of source {source}, but none of its documents is in train: its "

@@ -41,7 +41,7 @@ def select_documents(context: RunContext) -> None:
     if config.importance is not None:
         weighed = weigh_importance(context, config.importance)
     decided, filtered = run.survivors, run.of("filter")
-    scoring = scores.scores_stage()
+    scoring = scores.scores_stage(context.config.shards.cutting_rows)
     units = scores.plan_scores(run.of("tokenise"), decided, filtered, assigned, found, weighed, judged)
     scored = engine.run(scoring, units)
     drops = None

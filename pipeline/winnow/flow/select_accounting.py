@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 from winnow.engine.records import Json, Record, total, totals_under
 from winnow.flow.records import RunRecords
+from winnow.flow.row_accounting import row_accounting
 from winnow.flow.step import Balance, ManifestPart
 from winnow.schemas import SEMANTIC_DUPLICATE
 from winnow.select.quality import share_kept
@@ -96,7 +97,9 @@ def selection_balances(run: RunRecords) -> list[Balance]:
     balances = [Balance("semantic duplicates decided against found", run.total("semantic_keepers", "removed"), decided)]
     if run.of("sample") and run.ledger_stage == "select":
         taken, shuffled = run.total("sample", "taken_tokens"), run.total("shuffle", "tokens")
-        balances.append(Balance("tokens shuffled against tokens sampled", taken, shuffled))
+        if run.config.shards.cutting_rows:
+            shuffled = sum(books["row_tokens"] for books in row_accounting(run).values())
+        balances.append(Balance("tokens shuffled, or in rows that cut some, against tokens sampled", taken, shuffled))
     return balances
 
 

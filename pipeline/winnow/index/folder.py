@@ -32,7 +32,7 @@ PIN = "pinned_index.json"
 """In a run folder: what that run uses of its index."""
 _FILES = "work/segment"
 FORMAT = 1
-WORDS = 1
+WORDS = 2
 """Version of what a word and a shingle are (`text/words.py`, `dedup/shingles.py`); signatures hang on it."""
 
 

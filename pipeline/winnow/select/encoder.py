@@ -91,7 +91,7 @@ def encoder_settings(config: EncoderConfig, gpus: bool) -> dict[str, Any]:
     """
     if config.model == HASHING:
         relevant = config.model_dump(include={"max_tokens", "dimensions", "ngrams", "seed"}) | {"kind": HASHING}
-        return {"config": relevant, "dimensions": config.dimensions}
+        return {"config": relevant, "dimensions": config.dimensions, "words": 2}  # the second definition of a word
     from winnow.select.model_folder import inspect_model, model_folder  # noqa: PLC0415
     from winnow.select.vectors import device_of_this_process  # noqa: PLC0415
 

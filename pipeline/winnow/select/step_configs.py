@@ -58,7 +58,7 @@ class ClustersConfig(Section):
     """Rounds of k-means at most; it ends sooner when no document changes its cluster."""
     levels: Literal["auto", 1, 2] = "auto"
     """2 = first about sqrt(number) coarse clusters, then each is divided. `auto` is 2 from 4,096 clusters on."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 63)
     """Of the hash that draws the sample and the first centres."""
     centres: PathSetting | None = Field(None, min_length=1)
     """A file of centres (`clusters.npy` of `winnow export embeddings`) to use instead of fitting new ones."""
@@ -121,8 +121,9 @@ class SampleConfig(Section):
     """What of the rest goes into the shards."""
 
     target_tokens: int = Field(ge=1)
-    """Budget in tokens of the shards: ends of documents and copies (`weight`) count. The sample is the most that fits
-    in the order drawn, so it falls short by less than one document; a corpus below the budget is taken whole."""
+    """Budget in tokens of the rows: ends of documents and copies (`weight`) count, what rows cut does not. The sample
+    is the most that fits in the order drawn, so it falls short by less than one document; a corpus below the budget is
+    taken whole."""
     shares: dict[str, Annotated[float, Field(ge=1e-9, le=1e15)]] | None = None
     """Shares of the budget by source (any positive numbers; every source is named). A source that cannot give its
     share leaves the rest to the others. None = as large as they are."""

@@ -14,6 +14,8 @@ FormatName = Annotated[
     WithJsonSchema({"type": "string", "examples": ["parquet", "raw", "mds", "litdata"]}),
 ]
 """Name of a shard format that is installed."""
+USUAL_EPOCHS = 4.0
+"""Passes over the same text that are worth about as much as new text."""
 ColumnName = Literal["position_ids", "attention_mask", "loss_mask", "docs"]
 
 
@@ -36,12 +38,15 @@ class ShardsConfig(Section):
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
     those of installed packages."""
-    mixture: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    mixture: dict[str, Annotated[float, Field(gt=0, le=1e15)]] | None = None
     """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
     a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
     max_tokens: int | None = Field(None, ge=1)
-    """Budget of split train in tokens, ends of documents and copies counted; less than one document of each source
-    stays unused. None = all."""
+    """Budget of split train in tokens, ends of documents and copies counted, and of each document what `row` lets into
+    rows; less than one document of each source stays unused. None = all."""
+    max_epochs: float = Field(USUAL_EPOCHS, ge=1, le=1000)
+    """How often `mixture` may take a source's text at most: where shares and `max_tokens` ask for more, the run is
+    refused. Over 4 passes little is learnt from more (Muennighoff et al. 2023, arXiv 2305.16264)."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
     labels: tuple[str, ...] | None = Field(None, strict=False, min_length=1)
@@ -160,6 +165,15 @@ class ShardsConfig(Section):
         if self.row == "window":
             return {"kind": self.row, "over": self.window.over, "stride_tokens": self.stride_tokens}
         return {"kind": self.row}
+
+    @property
+    def cutting_rows(self) -> dict[str, Any]:
+        """What decides how much of a document gets into rows, for ``tokens_in_rows``; empty where all of it does, the
+        end of the stream apart."""
+        cuts = self.row == "best_fit" and self.best_fit.long_documents != "split"
+        if cuts or self.row == "document" or (self.row == "window" and self.window.over == "document"):
+            return {**self.row_settings, "row_tokens": self.row_tokens}
+        return {}
 
     @property
     def row_columns(self) -> list[ColumnName]:

@@ -128,6 +128,9 @@ class SourceConfig(Section):
     (Alpaca's `[instruction, input]`) those that hold something, with a blank line between them."""
     response: str | None = Field(default=None, min_length=1)
     """Field or column with the assistant's answer to `prompt`."""
+    compare_system: bool = True
+    """Conversations: whether system turns belong to the text that is filtered and compared. False leaves them out
+    there, so that one long system prompt does not make chats alike; the shards have them all the same."""
     chat_template: Annotated[str, AfterValidator(_template_or_path)] | None = Field(default=None, min_length=1)
     """Jinja2 template of conversations, or the path of a file with one; None = ChatML. What the assistant writes must
     stand between `{% generation %}` and `{% endgeneration %}`."""
@@ -188,6 +191,8 @@ class SourceConfig(Section):
             datetime.date.fromisoformat(self.template_date)
         except ValueError as error:
             raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}: {error}") from error
+        if not self.compare_system and not self.is_chat:
+            raise ValueError("compare_system is for sources with messages, or with prompt and response")
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:
@@ -209,6 +214,11 @@ class SourceConfig(Section):
             variables=self.template_variables,
             date=self.template_date,
         )
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether documents are plain texts: for these the published rule sets were made."""
+        return not self.structure_fields and self.label is None
 
     @property
     def structure_fields(self) -> tuple[str, ...]:

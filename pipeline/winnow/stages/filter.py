@@ -26,23 +26,27 @@ from winnow.text.rules.signal_rules import Bound, bounds_of, failures_of
 EMPTY_RULE = RULE_NAMES.index("empty")
 
 
-def stage(config: FilterConfig, weights: dict[str, float], seed: int, verdicts: tuple[str, ...] = ()) -> Stage:
+def stage(
+    config: FilterConfig, weights: dict[str, float], prose: list[str], seed: int, verdicts: tuple[str, ...] = ()
+) -> Stage:
     """The stage; ``weights`` by source, in config order, because verdicts hold a source's position in it.
 
-    ``verdicts`` are columns of the signals table that operators filled: a document fails where one is false.
+    ``prose`` are the sources of plain texts. ``verdicts`` are columns of the signals table that operators filled: a
+    document fails where one is false.
 
     Documents that a weight under 1 leaves out are left out here, before dedup, so that no duplicate is removed for
     a keeper that is not kept. Weights of 1 and more, and then the seed, change nothing here.
     """
     fractions = {name: min(weight, 1.0) for name, weight in weights.items()}
     sampling = {"fractions": list(fractions.items()), "seed": seed if min(fractions.values()) < 1 else None}
-    settings: Json = {"config": config.model_dump(mode="json"), "sampling": sampling}
+    decided_by = config.model_dump(mode="json", exclude={"alarm_share"})
+    settings: Json = {"config": decided_by, "prose": prose, "sampling": sampling}
     if verdicts:
         settings["verdicts"] = list(verdicts)
     installed = [name for name in RULE_SETS if name not in BUILT_IN and getattr(config, name) is not None]
     if installed:
         settings["rule_sets"] = {name: identity_of(RULE_SETS[name]) for name in installed}
-    return Stage("filter", 1, settings, run)
+    return Stage("filter", 2, settings, run)
 
 
 def plan(parts: list[Part], cuts: Json | None = None) -> list[Unit]:
@@ -59,9 +63,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
     docs = column_to_numpy(signals, "doc")
     bounds, verdict_columns = bounds_of(config.rules), workspace.settings.get("verdicts", [])
     rules = all_names(*(bound.name for bound in bounds), *verdict_columns)
+    languages, source = (signals.column(name).combine_chunks() for name in ("language", "source"))
     failures = joined(
         [
-            evaluate(signals, signals.column("language").combine_chunks(), config),
+            evaluate(signals, languages, config, source, workspace.settings["prose"]),
             *own_failures(workspace.store, unit.inputs.get("cuts"), signals, bounds, rules),
             *(refusals(signals, name, rules) for name in verdict_columns),
         ]
@@ -71,7 +76,6 @@ def run(unit: Unit, workspace: Workspace) -> None:
     empty = np.zeros(len(docs), bool)
     empty[failures.row[failures.rule == EMPTY_RULE]] = True
     passed = ~empty & (failed_rules == 0) if config.mode == "filter" else ~empty
-    source = signals.column("source").combine_chunks()
     position = np.array([names.index(name) for name in source.dictionary.to_pylist()], np.uint16)
     position = position[source.indices.to_numpy()]
     sampled_out = passed & (_copies(docs, position, workspace.settings["sampling"]) == 0)
@@ -93,6 +97,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
             }
         )
     write_failures(workspace, docs, failures, rules)
+    dropped = failed_rules > 0 if config.mode == "filter" else empty
+    for kind, groups in (("source", source), ("language", languages)):
+        count_losses(workspace, kind, groups, dropped, failures, rules)
     workspace.count("documents", len(docs))
     workspace.count("passed", passed.sum())
 
@@ -111,6 +118,41 @@ def write_failures(workspace: Workspace, docs: NDArray[np.uint64], failures: Fai
     for rule, number in enumerate(np.bincount(failures.rule, minlength=len(rules))):
         if number:
             workspace.count(f"failed/{rules[rule]}", number)
+
+
+def count_losses(
+    workspace: Workspace,
+    kind: str,
+    groups: pa.DictionaryArray,
+    dropped: NDArray[np.bool_],
+    failures: Failures,
+    rules: tuple[str, ...],
+) -> None:
+    """Count documents, and those dropped, of each source or language, and of what most of these failed.
+
+    Args:
+        workspace: gets ``of_KIND/NAME``, ``dropped_KIND/NAME`` and ``most_KIND/NAME/RULE``: of each name the one rule
+            that most of its dropped documents failed in this unit, so that a record does not grow with both.
+        kind: `source` or `language`.
+        groups: dictionary of strings [N], nulls where unknown.
+        dropped: [N] documents that a rule dropped.
+        failures: of all documents.
+        rules: names.
+    """
+    names = groups.dictionary.to_pylist()
+    code = groups.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    of = np.bincount(code, minlength=len(names) + 1)
+    lost = np.bincount(code[dropped], minlength=len(names) + 1)
+    counted = dropped[failures.row]
+    failed = np.zeros((len(names) + 1, len(rules)), np.int64)
+    np.add.at(failed, (code[failures.row[counted]], failures.rule[counted]), 1)
+    for number, name in enumerate(names):
+        if of[number]:
+            workspace.count(f"of_{kind}/{name}", of[number])
+        if lost[number]:
+            most = int(failed[number].argmax())
+            workspace.count(f"dropped_{kind}/{name}", lost[number])
+            workspace.count(f"most_{kind}/{name}/{rules[most]}", failed[number, most])
 
 
 def own_failures(

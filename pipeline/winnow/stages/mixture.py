@@ -3,6 +3,7 @@
 Each source (all of them as one, where only a budget is given) has its documents in an order of its own, by a keyed
 hash. Its budget is so many whole passes over all of its documents, and then the first ones in that order, as many as
 fit: exact to one document, and a larger budget only adds. Passes are copies, which the global order spreads apart.
+Tokens are those that get into rows: of a document that rows cut, what they leave; of one that they drop, none.
 
 Three stages: counts (tokens by source and range of the hash, a unit a part), limits (one unit: it looks at the totals,
 and at the documents of one range of each source), mixture (the ledger once more).
@@ -22,6 +23,7 @@ from winnow.engine.exchange import Columns
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import keyed_hash, unit_interval
+from winnow.shards.packing.windows import tokens_in_rows
 from winnow.stages.decide.ledger_tables import LeftOut, leave_out
 from winnow.stages.tables import (
     column_to_numpy,
@@ -36,15 +38,16 @@ from winnow.stages.tables import (
 
 RULE = "shards.mixture"
 """Name in the ledger's column ``rule``: the document came after its source's budget."""
-MOST_COPIES = 1000
 _RANGES = 256
 _TAG = 0x6D697874757265  # "mixture": the draw shares no key with order, splits and weights
 _SUMS = pa.schema([("tokens", pa.int64())])
 
 
-def counts_stage(seed: int, sources: list[str], *, by_source: bool) -> Stage:
-    """Tokens of the train split by stratum and range; ``by_source`` or all sources as one."""
-    return Stage("mixture_counts", 1, {"seed": seed, "strata": len(sources) if by_source else 1}, run_counts)
+def counts_stage(seed: int, sources: list[str], rows: Json, *, by_source: bool) -> Stage:
+    """Tokens of the train split by stratum and range, which ``rows`` may cut (``ShardsConfig.cutting_rows``);
+    ``by_source`` or all sources as one."""
+    settings = {"seed": seed, "strata": len(sources) if by_source else 1, "rows": rows}
+    return Stage("mixture_counts", 2, settings, run_counts)
 
 
 def plan_counts(tokenised: list[Record], ledger: list[Record], filtered: list[Record]) -> list[Unit]:
@@ -66,7 +69,7 @@ def _tables(tokens: Record, ledger: Record, verdicts: Record) -> Json:
 def run_counts(unit: Unit, workspace: Workspace) -> None:
     """Sums, and every document's key and tokens, by stratum and range."""
     strata = workspace.settings["strata"]
-    docs, source, tokens, _ = _train(workspace, unit.inputs)
+    docs, source, _, tokens, _ = _train(workspace, unit.inputs)
     key = _keys(docs, workspace.settings["seed"])
     place = (source if strata > 1 else np.zeros_like(source)) * _RANGES + (key >> np.uint64(56)).astype(np.int64)
     order = np.lexsort((docs, key, place))
@@ -136,9 +139,9 @@ def run_limits(unit: Unit, workspace: Workspace) -> None:
     workspace.metadata["strata"] = strata
 
 
-def stage(seed: int, sources: list[str]) -> Stage:
+def stage(seed: int, sources: list[str], rows: Json) -> Stage:
     """The ledger once more, with the copies that the mixture gives."""
-    return Stage("mixture", 1, {"seed": seed, "sources": sources}, run)
+    return Stage("mixture", 2, {"seed": seed, "sources": sources, "rows": rows}, run)
 
 
 def plan(tokenised: list[Record], ledger: list[Record], filtered: list[Record], limits: Record) -> list[Unit]:
@@ -156,7 +159,7 @@ def plan(tokenised: list[Record], ledger: list[Record], filtered: list[Record], 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Copies of the train split's documents; none is ``sampled_out``. Everything else stays what it was."""
     sources, strata = workspace.settings["sources"], unit.inputs["strata"]
-    docs, source, tokens, row = _train(workspace, unit.inputs)
+    docs, source, whole, tokens, row = _train(workspace, unit.inputs)
     stratum = source if len(strata) > 1 else np.zeros_like(source)
     key = _keys(docs, workspace.settings["seed"])
     limit_key, limit_doc = (np.array([s[name] for s in strata], np.uint64)[stratum] for name in ("key", "doc"))
@@ -178,6 +181,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         workspace.count(f"copies/{name}", copies[row][mine].sum())
         workspace.count(f"available_tokens/{name}", tokens[mine].sum())
         workspace.count(f"tokens/{name}", (tokens * taken)[mine].sum())
+        workspace.count(f"whole_tokens/{name}", (whole * taken)[mine].sum())
 
 
 def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
@@ -186,8 +190,9 @@ def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 
 def _train(
     workspace: Workspace, inputs: Json
-) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Documents of the train split: doc, source, tokens of all copies so far (end-of-text included), ledger row."""
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Documents of the train split: doc, source, tokens of all copies so far (end-of-text included), those of them that
+    get into rows, ledger row."""
     store = workspace.store
     decisions = read_parquet(store, inputs["decisions"], ["doc", "split", "copies"]).combine_chunks()
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
@@ -199,4 +204,5 @@ def _train(
     docs = column_to_numpy(decisions, "doc")[row]
     source = column_to_numpy(verdicts, "source")[np.searchsorted(column_to_numpy(verdicts, "doc"), docs)]
     held = length[np.searchsorted(column_to_numpy(tokens, "doc"), docs)] + 1
-    return docs, source.astype(np.int64), held * copies[row], row
+    reach = tokens_in_rows(held, workspace.settings["rows"])
+    return docs, source.astype(np.int64), held * copies[row], reach * copies[row], row

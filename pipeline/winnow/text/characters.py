@@ -28,6 +28,16 @@ TERMINAL = np.uint16(32)
 MARK = np.uint16(64)
 """Visible and not a word: general category P*, S*, Nl or No."""
 
+IGNORED = np.uint16(128)
+"""Drawn as nothing: a word goes on across it, and nothing else is told of it."""
+
+IGNORABLE = (
+    "AD 34F 61C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FE00-FE0F FEFF FFA0 FFF0-FFF8 "
+    "1BCA0-1BCA3 1D173-1D17A E0000-E01FF"
+)
+"""Code points with the Unicode property Default_Ignorable_Code_Point (hexadecimal): soft hyphens, zero-width spaces and
+joiners, directions, variation selectors."""
+
 SPACELESS_BLOCKS = {
     "Thai": (0x0E00, 0x0E7F),
     "Lao": (0x0E80, 0x0EFF),
@@ -112,7 +122,7 @@ def _classes() -> NDArray[np.uint16]:
         if any(first <= page and page + 255 <= last for first, last in _EMPTY):
             continue
         if any(first <= page and page + 255 <= last for first, last in _UNIFORM):
-            kinds = {category(chr(page)), category(chr(page + 128)), category(chr(page + 255))}
+            kinds = {category(chr(code_point)) for code_point in range(page, page + 256, 8)}
             if len(kinds) == 1:
                 classes[page : page + 256] = by_category[kinds.pop()]
                 continue
@@ -124,10 +134,17 @@ def _classes() -> NDArray[np.uint16]:
         if chr(code_point).isspace():
             classes[code_point] |= SPACE
     classes[list(LINE_BREAKS)] |= BREAK
-    for span in TERMINAL_PUNCTUATION.split():
-        start, _, end = span.partition("-")
-        classes[int(start, 16) : int(end or start, 16) + 1] |= TERMINAL
+    for first, last in spans(TERMINAL_PUNCTUATION):
+        classes[first : last + 1] |= TERMINAL
+    for first, last in spans(IGNORABLE):
+        classes[first : last + 1] = IGNORED
     return classes
+
+
+def spans(listed: str) -> list[tuple[int, int]]:
+    """First and last code points of ranges written as ``41-5A 5F``."""
+    pairs = (span.partition("-") for span in listed.split())
+    return [(int(first, 16), int(last or first, 16)) for first, _, last in pairs]
 
 
 def _paged(table: NDArray[Any]) -> tuple[NDArray[np.uint16], NDArray[Any]]:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from winnow.operators.config import OperatorConfig
-from winnow.section import Section
+from winnow.section import Section, Share
 from winnow.text.language.config import LanguageConfig
 from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.rules.config import RulesConfig
@@ -14,6 +14,9 @@ class FilterConfig(RulesConfig):
 
     mode: Literal["filter", "annotate"] = "filter"
     """`filter` drops documents that fail a rule; `annotate` records the failures and lets them go on."""
+    alarm_share: Share = 0.9
+    """A source, or the documents of a language, that loses a larger share to the rules raises an alarm with the rule
+    that most of them fail."""
 
 
 class MeasureConfig(Section):

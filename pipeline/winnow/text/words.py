@@ -1,8 +1,9 @@
 """The one definition of a word, and the hash of a word.
 
 A word is a maximal run of letters, marks and digits (general categories L*, M*, Nd); every such code point of a script
-written without spaces (``characters.SPACELESS_BLOCKS``) is a word of its own. Words are compared case-folded, code
-point by code point (``str.casefold``).
+written without spaces (``characters.SPACELESS_BLOCKS``) is a word of its own. Code points that are drawn as nothing
+(``characters.IGNORABLE``: soft hyphens, zero-width spaces and joiners) neither end a word nor belong to it. Words are
+compared case-folded, code point by code point (``str.casefold``).
 
 The hash of a word is fixed for ever and for every machine. Over the UTF-8 bytes of the folded word, in chunks of eight
 bytes (little-endian, the last one filled up with zeros), modulo 2^64::
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import inline_kernel, kernel
-from winnow.text.characters import LETTER, SPACELESS, WORD, character_tables, class_of
+from winnow.text.characters import IGNORED, LETTER, SPACELESS, WORD, character_tables, class_of
 from winnow.text.signals.bits import load_eight, pointer_to, trailing_zeros
 
 _START = np.uint64(0x9E3779B97F4A7C15)
@@ -58,6 +59,7 @@ class ReadWords(NamedTuple):
 
     words: WordHashes
     lengths: NDArray[np.uint32]  # [W] code points of each word
+    places: NDArray[np.uint32]  # [W, 2] first byte and end of each word, from the document's first byte on
     counts: NDArray[np.uint32]  # [3, N] code points in words; words with a letter; words of scripts without spaces
     stop_words: NDArray[np.uint64]  # [2, N] the stop words that occur: bits of StopTable.masks
 
@@ -92,12 +94,13 @@ def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
     room = int(offsets[-1] - offsets[0]) // 2 + documents + 1  # a word takes a byte and a separator, or three bytes
     hashes = np.empty(room, np.uint64)  # pages that are never written cost no memory
     lengths = np.empty(room, np.uint32)
+    places = np.empty((room, 2), np.uint32)
     counts = np.zeros((3, documents), np.uint32)
     masks = np.zeros((2, documents), np.uint64)
     ends = np.zeros(documents + 1, np.int64)
-    _read_words(data, offsets, character_tables(), stop, hashes, lengths, ends, counts, masks)
+    _read_words(data, offsets, character_tables(), stop, hashes, lengths, places, ends, counts, masks)
     total = int(ends[-1])
-    return ReadWords(WordHashes(hashes[:total], ends), lengths[:total], counts, masks)
+    return ReadWords(WordHashes(hashes[:total], ends), lengths[:total], places[:total], counts, masks)
 
 
 @inline_kernel
@@ -144,7 +147,7 @@ def _eight_bytes(data: Any, i: int, end: int, data_end: int) -> Any:
 def _general_word(
     data: Any, i: int, end: int, pages: Any, classes: Any, fold_pages: Any, folds: Any
 ) -> tuple[int, Any, int, bool, bool, bool]:
-    """The word at byte i, whatever its script: next byte, hash, code points, has a letter, was folded, is spaceless."""
+    """The word at byte i, whatever its script: its end, hash, code points, has a letter, was folded, is spaceless."""
     value = _START
     chunk = np.uint64(0)
     filled = np.uint64(0)
@@ -152,9 +155,13 @@ def _general_word(
     letter = False
     changed = False
     spaceless = False
+    word_end = i
     while i < end:
         code_point, size = code_point_at(data, i)
         kind = class_of(pages, classes, code_point)
+        if kind & IGNORED and characters:
+            i += size
+            continue
         if not kind & WORD or (kind & SPACELESS and characters):
             break
         fold = folds[np.int64(fold_pages[code_point >> 8]) << 8 | code_point & 255]
@@ -171,12 +178,13 @@ def _general_word(
         letter |= kind & LETTER != 0
         characters += 1
         i += size
+        word_end = i
         if kind & SPACELESS:
             spaceless = True
             break
     if filled:
         value = _add_chunk(value, chunk)
-    return i, value, characters, letter, changed, spaceless
+    return word_end, value, characters, letter, changed, spaceless
 
 
 @kernel
@@ -187,6 +195,7 @@ def _read_words(
     stop: Any,
     hashes: Any,
     lengths: Any,
+    places: Any,
     ends: Any,
     counts: Any,
     masks: Any,
@@ -203,7 +212,8 @@ def _read_words(
     word_byte[128:] = 2
     number = 0
     for document in range(len(offsets) - 1):
-        i, end = offsets[document], offsets[document + 1]
+        begin, end = offsets[document], offsets[document + 1]
+        i = begin
         in_words, with_letter, without_spaces = 0, 0, 0
         mask_low, mask_high = np.uint64(0), np.uint64(0)
         while i < end:
@@ -246,6 +256,7 @@ def _read_words(
             value ^= value >> np.uint64(29)
             hashes[number] = value
             lengths[number] = characters
+            places[number, 0], places[number, 1] = start - begin, i - begin
             number += 1
             in_words += characters
             with_letter += has_letter

@@ -7,6 +7,9 @@ length + 1 tokens here.
 Legend: N documents, P pieces, L tokens a row (length + 1), T tokens of the stream.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +68,25 @@ def stream_losses(
         "truncated_documents": int(((begins < covered) & (ends > covered)).sum()),
         "split_documents": int((last > first).sum()),
     }
+
+
+def tokens_in_rows(tokens: NDArray[np.int64], rows: Mapping[str, Any]) -> NDArray[np.int64]:
+    """int64[N]: of each document, tokens of the rows that it gets into; as often as they stand there.
+
+    Args:
+        tokens: int64[N], of each document.
+        rows: ``ShardsConfig.cutting_rows``.
+    """
+    if not rows:
+        return tokens
+    row_tokens = int(rows["row_tokens"])
+    if rows["kind"] == "window":
+        reach = num_windows(tokens, row_tokens, int(rows["stride_tokens"])) * row_tokens
+    elif rows.get("long_documents") == "drop":
+        reach = np.where(tokens > row_tokens, 0, tokens)
+    else:
+        reach = np.minimum(tokens, row_tokens)
+    return reach.astype(np.int64)
 
 
 def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:

@@ -32,12 +32,12 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
 
     def read_messages(values: list[Any]) -> tuple[str, str]:
         tools = _tools(values[1], fields[1]) if source.tools else None
-        return _conversation(_messages(values[0], fields[0]), tools)
+        return _conversation(_messages(values[0], fields[0]), tools, source)
 
     def read_prompt(values: list[Any]) -> tuple[str, str]:
         prompt, response = _prompt(values[:-1], fields), _string(values[-1], fields[-1])
         messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return _conversation(messages, None)
+        return _conversation(messages, None, source)
 
     def read_pair(values: list[Any]) -> tuple[str, str]:
         pair = [_string(value, name) for value, name in zip(values, fields, strict=True)]
@@ -48,8 +48,7 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
 
 def contents_of(structure: str) -> list[str]:
     """The texts in a structure: of each message every value but its role, what is no string as JSON."""
-    parts = messages_of(orjson.loads(structure))
-    return [text for part in parts for text, _ in ([(part, None)] if type(part) is str else _values(part))]
+    return [text for part in messages_of(orjson.loads(structure)) for text in _texts_of(part)]
 
 
 def with_contents(structure: str, contents: list[str]) -> str:
@@ -86,10 +85,22 @@ def _values(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield value if type(value) is str else _as_json(value), key
 
 
-def _conversation(messages: list[dict[str, Any]], tools: list[Any] | None) -> tuple[str, str]:
-    structure = messages if tools is None else {"messages": messages, "tools": tools}
-    texts = [text for message in messages for text, _ in _values(message)]
-    return JOINT.join(texts), _as_json(structure)
+def text_of(structure: str, *, compare_system: bool) -> str:
+    """The text that stages measure and compare: all parts, or those without system turns, if there are others."""
+    parts = messages_of(orjson.loads(structure))
+    compared = [part for part in parts if compare_system or type(part) is str or part["role"] != "system"]
+    return JOINT.join(text for part in compared or parts for text in _texts_of(part))
+
+
+def _texts_of(part: Any) -> list[str]:
+    return [part] if type(part) is str else [text for text, _ in _values(part)]
+
+
+def _conversation(
+    messages: list[dict[str, Any]], tools: list[Any] | None, source: SourceConfig
+) -> tuple[str, str]:
+    structure = _as_json(messages if tools is None else {"messages": messages, "tools": tools})
+    return text_of(structure, compare_system=source.compare_system), structure
 
 
 def _as_json(value: Any) -> str:

@@ -25,7 +25,7 @@ def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segmen
     ``segment`` is this run's number in an index, 0 without one: splits are drawn by it too.
     """
     settings = {"seed": seed, "splits": list(splits.items()), "weights": list(weights.items()), "segment": segment}
-    return Stage("decide", 2, settings, run)
+    return Stage("decide", 3, settings, run)
 
 
 def plan(
@@ -77,6 +77,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
         np.where(kept, split, -1),
         copies.astype(np.uint16),
     )
+    for name, number in zip(split_names, np.bincount(split[kept], minlength=len(split_names)), strict=True):
+        workspace.count(f"split/{name}", number)
     names = [name for name, _ in settings["weights"]]
     write_ledger(workspace, ledger, rules, split_names, decisions.source, names)
 

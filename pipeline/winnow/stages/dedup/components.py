@@ -101,7 +101,7 @@ def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
 
     With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words.
     """
-    return Stage("candidates", 2, {"num_perm": num_perm, "ngram": ngram}, run_candidates)
+    return Stage("candidates", 3, {"num_perm": num_perm, "ngram": ngram}, run_candidates)
 
 
 def plan_candidates(

@@ -32,7 +32,7 @@ def stage(config: DedupConfig, segment: int) -> Stage:
         "segment": segment,
         "verify": config.verify,
     }
-    return Stage("keepers", 2, settings, run)
+    return Stage("keepers", 3, settings, run)
 
 
 def plan(candidates: Json, records: list[Record], partitions: int, starts: Json, num_perm: int) -> list[Unit]:
@@ -105,6 +105,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("members", len(back))
     workspace.count("removed", removed.sum())
     workspace.count("removed_for_index", is_indexed(columns["doc"][kept_by[removed]]).sum())
+    workspace.metadata["largest_group"] = largest_group(group, columns["doc"], ~removed & ~indexed)
     workspace.metadata["largest_clusters"] = largest_clusters(columns["doc"], columns["source"], kept_by)
 
 
@@ -118,6 +119,23 @@ def ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[n
     }
     ranked = [sort_keys[rule] for rule in keep]
     return np.lexsort((columns["doc"], *reversed(ranked), columns["component"]))
+
+
+def largest_group(group: NDArray[np.uint64], docs: NDArray[np.uint64], stays: NDArray[np.bool_]) -> Json | None:
+    """Of what splits are drawn by, the group with most documents that stay: ``{group, documents, doc}``, ``doc`` the
+    first of them; None where none stays.
+
+    Args:
+        group: uint64[M] of each member.
+        docs: uint64[M] members.
+        stays: bool[M] kept ones of this run.
+    """
+    names, documents = np.unique(group[stays], return_counts=True)
+    if not len(names):
+        return None
+    most = int(documents.argmax())
+    first = docs[stays & (group == names[most])].min()
+    return {"group": int(names[most]), "documents": int(documents[most]), "doc": int(first)}
 
 
 def largest_clusters(

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from functools import cache, partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,10 +31,10 @@ from winnow.numeric.jit import compile_once
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
-from winnow.sources.structured.structure import JOINT, contents_of, with_contents
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.lines import compile_lines, counting_settings
+from winnow.stages.ingest.normalised import normalised, normalised_parts
 from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadable
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.reading import read_documents
@@ -142,7 +142,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
             )
             if source.structure_fields:
-                raw, batch.keep[STRUCTURE] = _normalise_parts(batch.keep[STRUCTURE], kernels.normalise, workspace)
+                raw, batch.keep[STRUCTURE] = normalised_parts(
+                    batch.keep[STRUCTURE], source, kernels.normalise, workspace
+                )
                 batch.texts = raw
             described = {
                 "doc": docs,
@@ -194,7 +196,7 @@ def _prepare_texts(
 ) -> tuple[pa.Array, Json]:
     """Normalised texts without boilerplate, and the columns that tell what was removed."""
     fault_point("batch", stage="measure", texts=raw)
-    texts = raw if source.structure_fields else _normalise(raw, kernels.normalise, workspace)
+    texts = raw if source.structure_fields else normalised(raw, kernels.normalise, workspace)
     return removal(source.name, texts)
 
 
@@ -238,27 +240,6 @@ def _check_signatures(
         )
     if len(rows):
         workspace.count("signatures_checked", len(rows))
-
-
-def _normalise(raw: pa.Array, normalise: Normaliser, workspace: Workspace) -> pa.Array:
-    with workspace.timed("normalise"):
-        normalised = normalise(raw)
-    workspace.count("normalise_documents_changed", normalised.documents_changed)
-    workspace.count("normalise_identical_bytes", normalised.identical_bytes)
-    workspace.count("normalise_substituted_bytes", normalised.substituted_bytes)
-    workspace.count("normalise_ftfy_bytes", normalised.ftfy_bytes)
-    return normalised.texts
-
-
-def _normalise_parts(structures: pa.Array, normalise: Normaliser, workspace: Workspace) -> tuple[pa.Array, pa.Array]:
-    """Texts and structures of structured documents: each part is normalised by itself, and none runs into the next."""
-    whole = structures.to_pylist()
-    contents = [contents_of(structure) for structure in whole]
-    flat = pa.array([content for parts in contents for content in parts], pa.large_string())
-    clean = iter(_normalise(flat, normalise, workspace).to_pylist())
-    parts = [list(islice(clean, len(old))) for old in contents]
-    changed = [with_contents(structure, new) for structure, new in zip(whole, parts, strict=True)]
-    return pa.array([JOINT.join(new) for new in parts], pa.large_string()), pa.array(changed, pa.string())
 
 
 def _constant(name: str, rows: int) -> pa.Array:

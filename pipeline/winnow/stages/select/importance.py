@@ -34,7 +34,7 @@ IMPORTANCE = pa.schema([("doc", pa.uint64()), ("importance", pa.float64()), ("fe
 def target_stage(config: ImportanceConfig, normalise: NormaliseConfig, batch_bytes: int) -> Stage:
     """Features of the target's files."""
     settings = reading_settings(normalise) | {"buckets": config.buckets}
-    return Stage("importance_target", 1, settings, run_target, {"batch_bytes": batch_bytes})
+    return Stage("importance_target", 2, settings, run_target, {"batch_bytes": batch_bytes})
 
 
 def run_target(unit: Unit, workspace: Workspace) -> None:
@@ -49,7 +49,7 @@ def run_target(unit: Unit, workspace: Workspace) -> None:
 
 def counts_stage(buckets: int) -> Stage:
     """Features of the kept corpus, part by part."""
-    return Stage("importance_counts", 1, {"buckets": buckets}, run_counts)
+    return Stage("importance_counts", 2, {"buckets": buckets}, run_counts)
 
 
 def run_counts(unit: Unit, workspace: Workspace) -> None:
@@ -87,7 +87,7 @@ def run_ratio(unit: Unit, workspace: Workspace) -> None:
 
 def weights_stage(buckets: int) -> Stage:
     """A weight for every kept document."""
-    return Stage("importance", 1, {"buckets": buckets}, run_weights)
+    return Stage("importance", 2, {"buckets": buckets}, run_weights)
 
 
 def plan_weights(units: list[Unit], ratio: Record) -> list[Unit]:

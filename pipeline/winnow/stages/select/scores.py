@@ -12,6 +12,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.select.config import SelectConfig
 from winnow.select.importance import importance_log_weights
 from winnow.select.steps import DROP_RULES, Candidates, SelectionResult, StepsConfig, take_steps
+from winnow.shards.packing.windows import tokens_in_rows
 from winnow.stages.select.clusters import NO_CLUSTER
 from winnow.stages.tables import (
     column_to_numpy,
@@ -41,9 +42,9 @@ SCORES = pa.schema(
 """One row a document that dedup kept."""
 
 
-def scores_stage() -> Stage:
+def scores_stage(rows: Json) -> Stage:
     """Map side: one table a part."""
-    return Stage("scores", 2, {}, run_scores)
+    return Stage("scores", 2, {"rows": rows} if rows else {}, run_scores)
 
 
 def plan_scores(
@@ -105,7 +106,7 @@ def run_scores(unit: Unit, workspace: Workspace) -> None:
     if inputs["semantic"] is not None:
         duplicates = read_partition(store, inputs["semantic"], inputs["part"])
         stays[np.searchsorted(docs, duplicates["doc"])] = False
-    tokens = copies * (length + 1)
+    tokens = copies * tokens_in_rows(length + 1, workspace.settings.get("rows", {}))
     plain = ("doc", "tokens", "centre_cosine", "importance", "features", "quality")
     with parquet_output(workspace, "scores", SCORES, plain=plain) as table:
         table.write(

@@ -25,8 +25,10 @@ from py3langid import langid
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.cached_arrays import Arrays, prepared_arrays
 from winnow.text.language.config import LanguageConfig
-from winnow.text.language.kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, prefixes
+from winnow.text.language.kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, has_letters, prefixes
 
+NO_LANGUAGE = "zxx"
+"""ISO 639's code of what is in no language."""
 _SCALE = 512
 """Weights are multiples of 1/512: half floats of 2 to 16 in magnitude have spacing 1/512 to 1/128."""
 
@@ -40,7 +42,8 @@ class LanguageIdentifier:
 
     In: large_string[N] without nulls. Out: dictionary<int16, string>[N], ISO 639 codes (``zxx`` is no
     language).
-    Invariant: the label is ``py3langid.classify(text[:characters])[0]``, batch by batch the same. (Where two
+    Invariant: the label is ``py3langid.classify(text[:characters])[0]``, batch by batch the same, and ``zxx`` where
+    these characters hold no letter, of which the model would say anything. (Where two
     languages are within float32 rounding of each other that function's own answer may depend on the
     processor.)
     Raises: TypeError, ValueError for another column type or nulls; ValueError for a py3langid of another
@@ -90,6 +93,7 @@ class LanguageIdentifier:
             bounds = np.zeros(len(rows) + 1, np.int64)
             np.cumsum([len(text) for text in encoded], out=bounds[1:])
             labels[rows] = self._identify(np.frombuffer(b"".join(encoded), np.uint8), bounds[:-1], bounds[1:])
+        labels[~has_letters(data, starts, ends)] = self.labels.index(NO_LANGUAGE)
         return pa.DictionaryArray.from_arrays(pa.array(labels), pa.array(self.labels, pa.string()))
 
     def _identify(

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
+from winnow.text.characters import LETTER, character_tables, class_of
+from winnow.text.words import code_point_at
 
 NOT_SURE = -1
 """In place of a label: the best two are too close for the reference's rounding."""
@@ -280,3 +282,27 @@ def best_columns(
                 sure = False
         labels[document] = label if sure else NOT_SURE
     return labels
+
+
+def has_letters(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[N]: a letter (general category L*) stands between the two places of a document."""
+    tables = character_tables()
+    return _has_letters(data, starts, ends, tables.class_pages, tables.classes)  # type: ignore[no-any-return]
+
+
+@kernel
+def _has_letters(  # type: ignore[no-untyped-def]
+    data,
+    starts,
+    ends,
+    pages,
+    classes,
+):
+    found = np.zeros(len(starts), np.bool_)
+    for row in range(len(starts)):
+        at = starts[row]
+        while at < ends[row] and not found[row]:
+            code_point, size = code_point_at(data, at)
+            found[row] = class_of(pages, classes, code_point) & LETTER != 0
+            at += size
+    return found

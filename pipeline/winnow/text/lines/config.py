@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from winnow.section import Section
+from winnow.section import Names, Section
 
 
 class LinesConfig(Section):
@@ -16,6 +16,6 @@ class LinesConfig(Section):
     """A line goes from every document of a source when more than this many documents of the source hold it."""
     min_characters: int = Field(20, ge=1)
     """Shorter lines (in code points, white space around them apart) are never removed: brackets, tags, list marks."""
-    sources: tuple[str, ...] | None = Field(None, strict=False)
+    sources: Names | None = None
     """Names of the sources it is done in; none given: all. Leave out program text and markup, where lines that many
     files share, such as imports, carry meaning."""

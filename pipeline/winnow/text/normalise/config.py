@@ -14,7 +14,8 @@ class NormaliseConfig(Section):
     ftfy: bool = True
     """Repair the text as ``ftfy.fix_text`` does; false skips every option of ftfy below."""
     unescape_html: Literal["auto", True, False] = "auto"
-    """Decode HTML entities: auto = until the document's first "<"."""
+    """Decode HTML entities: auto = until the document's first "<". As in ftfy, text is decoded until nothing changes,
+    so what was escaped twice is decoded twice: `&amp;nbsp;` becomes a no-break space, `&amp;lt;` a "<"."""
     remove_terminal_escapes: bool = True
     """Remove ANSI terminal escape sequences."""
     fix_encoding: bool = True
@@ -29,10 +30,11 @@ class NormaliseConfig(Section):
     """Read C1 control characters as Windows-1252, as browsers do."""
     fix_latin_ligatures: bool = True
     """Replace ligatures such as U+FB01 by their letters."""
-    fix_character_width: bool = True
-    """Replace full-width Latin and half-width Katakana and Hangul by the usual widths."""
-    uncurl_quotes: bool = True
-    """Replace curly quotation marks by straight ones."""
+    fix_character_width: Literal["auto", True, False] = "auto"
+    """Replace full-width Latin, digits and punctuation, and half-width Katakana and Hangul, by the usual widths: auto =
+    not in documents in Chinese, Japanese or Korean (a letter in twenty and more), where full width is usual."""
+    uncurl_quotes: Literal["auto", True, False] = "auto"
+    """Replace curly quotation marks by straight ones: auto = not in documents in Chinese, Japanese or Korean."""
     fix_line_breaks: bool = True
     """Replace CR LF, CR, U+2028, U+2029 and U+0085 by LF."""
     fix_surrogates: bool = True
@@ -47,8 +49,9 @@ class NormaliseConfig(Section):
     """After the repair: lower-case by Unicode's full mapping (Python's ``str.lower``)."""
     mask_urls: bool = False
     """After that: replace every URL by ``[URL]``. A URL is ``http://``, ``https://``, ``ftp://`` or ``www.``
-    (any case, not after a letter, digit or underscore) and what follows up to white space, ``<``, ``>`` or
-    ``"``, less closing punctuation ``.,;:!?')]}``; at least one character must remain after the prefix."""
+    (any case, not after an ASCII letter, digit or underscore) and what follows up to white space, ``<``, ``>``,
+    ``"``, a curly quote, or a letter or mark of a script written without spaces or of Korean, full-width forms
+    included, less closing punctuation ``.,;:!?')]}``; at least one character must remain after the prefix."""
     mask_emails: bool = False
     """After that: replace every e-mail address by ``[EMAIL]``. An address is 1 to 64 of ``A-Z a-z 0-9 . _ % +
     -``, then ``@``, then labels of ``A-Z a-z 0-9 -`` joined by dots, the last of two letters or more."""
@@ -56,8 +59,15 @@ class NormaliseConfig(Section):
     """After that: remove every character of the general categories Sc, Sk, Sm, So (``$ + < = > ^ ` | ~`` in
     ASCII, currency signs, arrows, emoji ...)."""
 
-    def ftfy_config(self) -> TextFixerConfig:
-        """The same options as ftfy takes them."""
-        names = [name for name in TextFixerConfig._fields if name != "explain"]
+    @property
+    def tells_cjk(self) -> bool:
+        """Whether documents in Chinese, Japanese or Korean are repaired with other options."""
+        return self.ftfy and "auto" in (self.fix_character_width, self.uncurl_quotes)
+
+    def ftfy_config(self, *, cjk: bool = False) -> TextFixerConfig:
+        """The same options as ftfy takes them; ``cjk`` for documents in Chinese, Japanese or Korean."""
+        options = {name: getattr(self, name) for name in TextFixerConfig._fields if name != "explain"}
+        for name in ("fix_character_width", "uncurl_quotes"):
+            options[name] = not cjk if options[name] == "auto" else options[name]
         # explain stays on: without it ftfy 6.3.1 ignores the four options that refine fix_encoding.
-        return TextFixerConfig(**{name: getattr(self, name) for name in names}, explain=True)
+        return TextFixerConfig(**options, explain=True)

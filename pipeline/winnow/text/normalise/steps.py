@@ -12,12 +12,19 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from winnow.text.characters import SPACELESS_BLOCKS
+from winnow.text.normalise.cjk import BLOCKS as CJK_BLOCKS
+
 URL_MASK = "[URL]"
 EMAIL_MASK = "[EMAIL]"
 
 _CLOSING = r".,;:!?')\]}"
+_ENDS_URL = "".join(
+    f"{chr(first)}-{chr(last)}"
+    for first, last in (*SPACELESS_BLOCKS.values(), *CJK_BLOCKS.values(), (0x2018, 0x201F), (0xFF01, 0xFF60))
+)
 _URL_RE = re.compile(
-    rf"""(?<!\w)(?:(?:https?|ftp)://|www\.)[^\s<>"]*[^\s<>"{_CLOSING}]""",
+    rf"""(?<![A-Za-z0-9_])(?:(?:https?|ftp)://|www\.)[^\s<>"{_ENDS_URL}]*[^\s<>"{_ENDS_URL}{_CLOSING}]""",
     re.IGNORECASE,
 )
 _EMAIL_RE = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])")

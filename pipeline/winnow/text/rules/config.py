@@ -4,8 +4,9 @@ from typing import Any, TypeVar
 
 from pydantic import Field, create_model, field_validator
 
-from winnow.section import Section
+from winnow.section import Names, Section
 from winnow.text.rules.registry import BUILT_IN, RULE_SETS
+from winnow.text.rules.rule import RuleSet
 from winnow.text.rules.signal_rules import SignalRule, rule_names
 
 RULE_NAMES: tuple[str, ...] = (
@@ -35,22 +36,24 @@ def _with_rule_sets(config: type[T]) -> type[T]:
 class RulesConfig(Section):
     """Which documents are good enough. Write `off` to switch a set of rules off."""
 
-    languages: tuple[str, ...] | None = None
+    languages: Names | None = None
     """ISO 639-1 codes of the languages to keep; none given: all."""
     rules: tuple[SignalRule, ...] = ()
     """Rules of your own on any signal, such as {name: short, signal: words, min: 50} (docs/extending.md)."""
-
-    @field_validator("languages", mode="before")
-    @classmethod
-    def _list_is_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @field_validator(*RULE_SETS, mode="before", check_fields=False)
     @classmethod
     def _on_or_off(cls, value: Any) -> Any:
         if value is False or value == "off":
             return None
-        return {} if value is True or value == "on" else value
+        value = {} if value is True or value == "on" else value
+        # named, so it is meant for whatever the sources hold (a validator sees no default)
+        return {"sources": "all", **value} if isinstance(value, dict) else value
+
+    @property
+    def rule_sets(self) -> dict[str, RuleSet]:
+        """The sets that are on, by name."""
+        return {name: found for name in RULE_SETS if (found := getattr(self, name)) is not None}
 
     @field_validator("rules")
     @classmethod

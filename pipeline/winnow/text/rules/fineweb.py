@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from winnow.section import Share
 from winnow.text.rules.rule import Counts, Rule, RuleSet, Scope, ratio
 
 
@@ -19,13 +20,13 @@ def _repeated(counts: Counts, _config: Any) -> NDArray[np.float64]:
 class FineWebConfig(RuleSet):
     """FineWeb's rules on lines. Each bound is the last value that is kept; none given switches the rule off."""
 
-    min_terminal_line_ratio: float | None = Field(0.12, ge=0)
+    min_terminal_line_ratio: Share | None = 0.12
     """Share of lines that end in terminal punctuation, of any script. Not for Thai and Lao, which have none."""
-    max_short_line_ratio: float | None = Field(0.67, ge=0)
+    max_short_line_ratio: Share | None = 0.67
     """Share of lines of at most 30 characters. Only for alphabets: others need fewer characters."""
-    max_repeated_line_character_ratio: float | None = Field(0.01, ge=0)
+    max_repeated_line_character_ratio: Share | None = 0.01
     """Share of characters (line feeds apart) in lines that occurred before."""
-    max_line_feeds_per_word: float | None = Field(0.3, ge=0)
+    max_line_feeds_per_word: float | None = Field(0.3, ge=0, le=100)
     """Line feeds a word or mark. Not for scripts written without spaces."""
 
     rules = (

@@ -1,12 +1,13 @@
 """Gopher's rules: Rae et al. 2021 (arXiv 2112.11446), section A.1.1 and table A1; details as datatrove has them.
 
 Where a rule is a share of "words", published code counts punctuation marks as words; Winnow's words hold none, so those
-rules divide by words + marks. On 144 documents judged by datatrove that equals spaCy's count of tokens on all but a
-few (see tests/oracles/test_filters.py).
+rules divide by words + marks, and n-grams are of words and marks (``signals/tokens.py``). On 144 documents judged by
+datatrove that sum equals spaCy's count of tokens on all but a few (see tests/oracles/test_filters.py).
 """
 
 from pydantic import Field
 
+from winnow.section import Share
 from winnow.text.rules.rule import Rule, RuleSet, Scope, count, ratio
 
 
@@ -17,22 +18,23 @@ class GopherQualityConfig(RuleSet):
     """Words."""
     max_words: int | None = Field(100_000, ge=0)
     """Words."""
-    min_mean_word_length: float | None = Field(3.0, ge=0)
+    min_mean_word_length: float | None = Field(3.0, ge=0, le=1000)
     """Code points a word. Not for scripts without spaces, nor for those written in syllables."""
-    max_mean_word_length: float | None = Field(10.0, ge=0)
+    max_mean_word_length: float | None = Field(10.0, ge=0, le=1000)
     """Code points a word. Not for scripts without spaces."""
-    max_hash_ratio: float | None = Field(0.1, ge=0)
+    max_hash_ratio: Share | None = 0.1
     """Hash signs a word or mark."""
-    max_ellipsis_ratio: float | None = Field(0.1, ge=0)
+    max_ellipsis_ratio: Share | None = 0.1
     """Ellipses a word or mark."""
-    max_bullet_line_ratio: float | None = Field(0.9, ge=0)
+    max_bullet_line_ratio: Share | None = 0.9
     """Share of lines that begin with a bullet or hyphen."""
-    max_ellipsis_line_ratio: float | None = Field(0.3, ge=0)
+    max_ellipsis_line_ratio: Share | None = 0.3
     """Share of lines that end with an ellipsis."""
-    min_words_with_letter_ratio: float | None = Field(0.8, ge=0)
+    min_words_with_letter_ratio: Share | None = 0.8
     """Words with a letter, of all words and marks."""
-    min_stop_words: int | None = Field(2, ge=0)
-    """Different stop words of the document's language. Only for languages with a list (`stop_words.py`)."""
+    min_stop_words: int | None = Field(2, ge=0, le=8)
+    """Different stop words of the document's language, of the eight in its list. Only for languages with a list
+    (`stop_words.py`)."""
 
     rules = (
         Rule("min_words", Scope.ALL, count("words")),
@@ -52,32 +54,32 @@ class GopherQualityConfig(RuleSet):
 class GopherRepetitionConfig(RuleSet):
     """Gopher's repetition rules. Each bound is the last value that is kept; none given switches the rule off."""
 
-    max_duplicate_paragraph_ratio: float | None = Field(0.3, ge=0)
+    max_duplicate_paragraph_ratio: Share | None = 0.3
     """Share of paragraphs that occurred before."""
-    max_duplicate_paragraph_character_ratio: float | None = Field(0.2, ge=0)
+    max_duplicate_paragraph_character_ratio: Share | None = 0.2
     """Share of characters in such paragraphs."""
-    max_duplicate_line_ratio: float | None = Field(0.3, ge=0)
+    max_duplicate_line_ratio: Share | None = 0.3
     """Share of lines that occurred before."""
-    max_duplicate_line_character_ratio: float | None = Field(0.2, ge=0)
+    max_duplicate_line_character_ratio: Share | None = 0.2
     """Share of characters in such lines."""
-    max_top_2_gram_ratio: float | None = Field(0.20, ge=0)
-    """Share of characters in the most frequent 2 words in a row."""
-    max_top_3_gram_ratio: float | None = Field(0.18, ge=0)
-    """Share of characters in the most frequent 3 words in a row."""
-    max_top_4_gram_ratio: float | None = Field(0.16, ge=0)
-    """Share of characters in the most frequent 4 words in a row."""
-    max_duplicate_5_gram_ratio: float | None = Field(0.15, ge=0)
-    """Share of characters in 5 words in a row that occurred before."""
-    max_duplicate_6_gram_ratio: float | None = Field(0.14, ge=0)
-    """Share of characters in 6 words in a row that occurred before."""
-    max_duplicate_7_gram_ratio: float | None = Field(0.13, ge=0)
-    """Share of characters in 7 words in a row that occurred before."""
-    max_duplicate_8_gram_ratio: float | None = Field(0.12, ge=0)
-    """Share of characters in 8 words in a row that occurred before."""
-    max_duplicate_9_gram_ratio: float | None = Field(0.11, ge=0)
-    """Share of characters in 9 words in a row that occurred before."""
-    max_duplicate_10_gram_ratio: float | None = Field(0.10, ge=0)
-    """Share of characters in 10 words in a row that occurred before."""
+    max_top_2_gram_ratio: Share | None = 0.20
+    """Share of characters in the most frequent 2 words or marks in a row."""
+    max_top_3_gram_ratio: Share | None = 0.18
+    """Share of characters in the most frequent 3 words or marks in a row."""
+    max_top_4_gram_ratio: Share | None = 0.16
+    """Share of characters in the most frequent 4 words or marks in a row."""
+    max_duplicate_5_gram_ratio: Share | None = 0.15
+    """Share of characters in 5 words or marks in a row that occurred before."""
+    max_duplicate_6_gram_ratio: Share | None = 0.14
+    """Share of characters in 6 words or marks in a row that occurred before."""
+    max_duplicate_7_gram_ratio: Share | None = 0.13
+    """Share of characters in 7 words or marks in a row that occurred before."""
+    max_duplicate_8_gram_ratio: Share | None = 0.12
+    """Share of characters in 8 words or marks in a row that occurred before."""
+    max_duplicate_9_gram_ratio: Share | None = 0.11
+    """Share of characters in 9 words or marks in a row that occurred before."""
+    max_duplicate_10_gram_ratio: Share | None = 0.10
+    """Share of characters in 10 words or marks in a row that occurred before."""
 
     rules = (
         Rule("max_duplicate_paragraph_ratio", Scope.ALL, ratio("duplicate_paragraphs", "paragraphs")),

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
 
-from winnow.section import Section
+from winnow.section import Names, Section
 
 Counts = dict[str, NDArray[np.float64]]
 """Signal name -> float64[N]."""
@@ -38,13 +37,13 @@ class RuleSet(Section):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """In the order in which a document's failures are listed."""
 
-    languages: tuple[str, ...] | None = None
+    languages: Names | None = None
     """ISO 639-1 codes of the languages that the set applies to; none given: all (each rule where it makes sense)."""
 
-    @field_validator("languages", mode="before")
-    @classmethod
-    def _list_is_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    sources: Literal["prose", "all"] | Names = "prose"
+    """Sources that the set applies to: `prose`, those of plain texts (no conversations, pairs or labelled documents, of
+    which web rules would drop most); `all`; or a list of names. A set that the config names, by `on` or by settings,
+    applies to `all` unless it says otherwise."""
 
     @classmethod
     def check(cls, name: str) -> None:
@@ -57,7 +56,7 @@ class RuleSet(Section):
             raise ValueError(f"rule set {name}: {cls.__name__}.rules is empty; expected rules = (Rule(...), ...)")
         for rule in cls.rules:
             if rule.setting not in cls.model_fields:
-                settings = ", ".join(field for field in cls.model_fields if field != "languages")
+                settings = ", ".join(field for field in cls.model_fields if field not in ("languages", "sources"))
                 raise ValueError(f"rule set {name}: {cls.__name__} has no setting {rule.setting!r}; it has {settings}")
             if not rule.setting.startswith(("min_", "max_")):
                 raise ValueError(

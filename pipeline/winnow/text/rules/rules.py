@@ -1,10 +1,11 @@
 """The published quality rules, decided on signals alone: every rule that a document fails, with value and threshold.
 
 Comparisons are strict: a document at exactly the threshold is kept. A rule applies to a document if its set is on and
-applies to the document's language, its setting is not none, and it makes sense for the document (``Scope``): rules
-tuned on English must not throw away text in other languages and scripts.
+applies to the document's source and language, its setting is not none, and it makes sense for the document (``Scope``):
+rules tuned on English web pages must not throw away text in other languages and scripts, nor conversations.
 """
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,11 @@ class Failures(NamedTuple):
 
 
 def evaluate(
-    signals: pa.RecordBatch | pa.Table, languages: pa.Array | pa.ChunkedArray, config: RulesConfig
+    signals: pa.RecordBatch | pa.Table,
+    languages: pa.Array | pa.ChunkedArray,
+    config: RulesConfig,
+    sources: pa.Array | pa.ChunkedArray | None = None,
+    prose: Collection[str] = (),
 ) -> Failures:
     """Find every rule of a set that each document fails.
 
@@ -48,6 +53,8 @@ def evaluate(
         signals: N rows with at least the columns of ``SIGNALS``.
         languages: string[N] or dictionary of strings; ISO 639-1 codes, null where unknown.
         config: the thresholds.
+        sources: string[N] or dictionary of strings, names; None: all documents are prose.
+        prose: names of the sources of plain texts.
 
     Raises:
         ValueError: a signal is missing, or there are not as many languages as rows.
@@ -59,7 +66,8 @@ def evaluate(
     if missing:
         raise ValueError(f"signals lack the columns {missing}; measure the texts again with this version")
     counts = {name: signals.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in SIGNALS}
-    language = _Languages(languages)
+    language = _Names(languages)
+    source = None if sources is None else _Names(sources)
     counts["stop_words"] = _stop_words(counts, language, rows)
     scopes = _scopes(counts, language, rows)
 
@@ -73,6 +81,8 @@ def evaluate(
             threshold = getattr(rule_set, rule.setting, None)
             if rule_set is not None and threshold is not None:
                 applies = scopes[rule.scope]
+                if source is not None and rule_set.sources != "all":
+                    applies = applies & source.among(prose if rule_set.sources == "prose" else rule_set.sources)
                 if rule_set.languages is not None:
                     applies = applies & language.among(rule_set.languages)
                 failed.append(_failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies))
@@ -100,26 +110,26 @@ def _failed(
     )
 
 
-class _Languages:
-    """The language of each row, as codes into a short list."""
+class _Names:
+    """The language, or the source, of each row, as codes into a short list."""
 
-    def __init__(self, languages: pa.Array | pa.ChunkedArray) -> None:
-        if isinstance(languages, pa.ChunkedArray):
-            languages = languages.unify_dictionaries().combine_chunks()
-            if isinstance(languages, pa.ChunkedArray):  # of no chunks
-                languages = pa.array([], pa.string())
-        if not pa.types.is_dictionary(languages.type):
-            languages = languages.dictionary_encode()
-        self._names: list[str | None] = [*languages.dictionary.to_pylist(), None]
-        self._codes = languages.indices.fill_null(len(self._names) - 1).to_numpy(zero_copy_only=False)
+    def __init__(self, names: pa.Array | pa.ChunkedArray) -> None:
+        if isinstance(names, pa.ChunkedArray):
+            names = names.unify_dictionaries().combine_chunks()
+            if isinstance(names, pa.ChunkedArray):  # of no chunks
+                names = pa.array([], pa.string())
+        if not pa.types.is_dictionary(names.type):
+            names = names.dictionary_encode()
+        self._names: list[str | None] = [*names.dictionary.to_pylist(), None]
+        self._codes = names.indices.fill_null(len(self._names) - 1).to_numpy(zero_copy_only=False)
 
     def among(self, names: Any) -> NDArray[np.bool_]:
-        """bool[N]: the row's language is one of ``names``."""
+        """bool[N]: the row's is one of ``names``."""
         chosen = np.array([name in names for name in self._names], bool)
         return np.asarray(chosen[self._codes], bool)
 
 
-def _stop_words(counts: Counts, language: _Languages, rows: int) -> NDArray[np.float64]:
+def _stop_words(counts: Counts, language: _Names, rows: int) -> NDArray[np.float64]:
     """The count of the row's own language; NaN where that has no list."""
     result = np.full(rows, np.nan)
     for name in STOP_WORDS:
@@ -128,7 +138,7 @@ def _stop_words(counts: Counts, language: _Languages, rows: int) -> NDArray[np.f
     return result
 
 
-def _scopes(counts: Counts, language: _Languages, rows: int) -> dict[Scope, NDArray[np.bool_]]:
+def _scopes(counts: Counts, language: _Names, rows: int) -> dict[Scope, NDArray[np.bool_]]:
     # what the script says counts too: a language may be unknown or wrong
     spaced = ~language.among(LANGUAGES_WITHOUT_SPACES) & (2 * counts["spaceless_words"] <= counts["words"])
     return {

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from winnow.section import Section
+from winnow.section import Names, Section, Share
 
 _PLAIN = r"[A-Za-z_][A-Za-z0-9_-]*"
 
@@ -34,23 +34,18 @@ class SignalRule(Section):
     """Smallest value that is kept."""
     max: float | None = None
     """Largest value that is kept."""
-    min_quantile: float | None = Field(None, ge=0, le=1)
+    min_quantile: Share | None = None
     """In place of `min`: 0.7 keeps about the 30 % of documents with the largest values."""
-    max_quantile: float | None = Field(None, ge=0, le=1)
+    max_quantile: Share | None = None
     """In place of `max`: 0.9 drops about the 10 % of documents with the largest values."""
     by: Literal["source", "language"] | None = None
     """Quantiles of each source, or of each language, instead of all documents together."""
-    sources: tuple[str, ...] | None = None
+    sources: Names | None = None
     """Sources that the rule is about; none given: all."""
-    languages: tuple[str, ...] | None = None
+    languages: Names | None = None
     """Languages that it is about, as ISO 639-1 codes; none given: all."""
     missing: Literal["keep", "drop"] = "keep"
     """What happens to a document that has no value."""
-
-    @field_validator("sources", "languages", mode="before")
-    @classmethod
-    def _list_is_tuple(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -59,8 +54,6 @@ class SignalRule(Section):
         for one, other in (("min", "min_quantile"), ("max", "max_quantile")):
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"give {one} or {other}, not both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min ({self.min:g}) is more than max ({self.max:g}): no document would be kept")
         if self.by is not None and self.min_quantile is None and self.max_quantile is None:
             raise ValueError("by is for quantiles: give min_quantile or max_quantile")
         return self

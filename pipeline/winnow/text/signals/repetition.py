@@ -1,8 +1,9 @@
-"""Repeated word n-grams of each text (Gopher: Rae et al. 2021, table A1), from word hashes alone.
+"""Repeated n-grams of words and marks of each text (Gopher: Rae et al. 2021, table A1), from hashes of tokens alone.
 
-Top n-gram (n = 2, 3, 4): characters of the most frequent n-gram, its words joined by a space, times its occurrences; of
-equally frequent ones the first. Duplicated n-grams (n = 5 ... 10): a walk over the words; an n-gram that was met before
-adds its characters (joined without a space) and is stepped over as a whole, another is noted and passed by a word.
+Top n-gram (n = 2, 3, 4): characters of the most frequent n-gram, its tokens joined by a space, times its occurrences;
+of equally frequent ones the first. Duplicated n-grams (n = 5 ... 10): a walk over the tokens; an n-gram that was met
+before adds its characters (joined without a space) and is stepped over as a whole, another is noted and passed by a
+token.
 
 Most n-grams of a text occur once. So occurrences are first counted in small sketches that may only count too many
 (different n-grams share a slot); only n-grams whose slot could matter are counted exactly.
@@ -30,18 +31,18 @@ _CHOSEN = 256  # positions looked at together
 _LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time; an eighth of them where there are more
 
 
-def count_repetition(words: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Count the characters of repeated n-grams.
 
     Args:
-        words: of N documents.
-        lengths: uint32[W] code points of each word.
+        tokens: of N documents.
+        lengths: uint32[T] code points of each token.
 
     Returns:
         uint32[len(REPETITION_COUNTS), N].
     """
-    out = np.zeros((len(REPETITION_COUNTS), len(words.offsets) - 1), np.uint32)
-    _repetition(words.hashes, words.offsets, lengths, out)
+    out = np.zeros((len(REPETITION_COUNTS), len(tokens.offsets) - 1), np.uint32)
+    _repetition(tokens.hashes, tokens.offsets, lengths, out)
     return out
 
 

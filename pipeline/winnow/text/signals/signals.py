@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from winnow.text.signals.counts import SCAN_COUNTS
+from winnow.text.signals.counts import MARKS, SCAN_COUNTS
 from winnow.text.signals.repetition import REPETITION_COUNTS, count_repetition
 from winnow.text.signals.scan import scan
+from winnow.text.signals.tokens import read_tokens
 from winnow.text.stop_words import STOP_WORDS, stop_table
 from winnow.text.words import WordHashes, read_words
 
@@ -64,11 +65,11 @@ MEANINGS: dict[str, str] = {
     "c4_terminal_lorem_ipsum_lines": "lines with 'lorem ipsum', the rule on terminal punctuation included",
     "c4_terminal_curly_bracket_lines": "lines with '{', the rule on terminal punctuation included",
     **{
-        f"top_{n}_gram_characters": f"characters of the commonest {n} words in a row, joined by spaces, in all places"
+        f"top_{n}_gram_characters": f"characters of the commonest {n} tokens in a row (tokens.py), spaced, all times"
         for n in (2, 3, 4)
     },
     **{
-        f"duplicate_{n}_gram_characters": f"characters of {n} words in a row that occurred before, spaces apart"
+        f"duplicate_{n}_gram_characters": f"characters of {n} tokens in a row that occurred before, spaces apart"
         for n in range(5, 11)
     },
     **{f"stop_words_{language}": f"different stop words of the list {language!r} (0 to 8)" for language in STOP_WORDS},
@@ -92,9 +93,10 @@ def measure(texts: pa.Array) -> Measured:
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
-    read = read_words(texts, stop_table())
+    read, scanned = read_words(texts, stop_table()), scan(texts)
+    tokens = read_tokens(texts, read, int(scanned[MARKS].sum(dtype=np.int64)))
     words = np.minimum(np.diff(read.words.offsets), 0xFFFFFFFF).astype(np.uint32)
-    counts = (words, *read.counts, *scan(texts), *count_repetition(read.words, read.lengths))
+    counts = (words, *read.counts, *scanned, *count_repetition(*tokens))
     lists = read.stop_words.view(np.uint8).reshape(2, len(words), 8)
     distinct = np.bitwise_count(lists).transpose(0, 2, 1).reshape(16, len(words))
     columns = [pa.array(column) for column in (*counts, *distinct[: len(STOP_WORDS)])]

@@ -1,0 +1,173 @@
+"""Tokens of the repetition rules: words and marks in the order in which published tools count them.
+
+Gopher's n-grams are of words *and* marks, and published tools (datatrove) take those of spaCy's English tokeniser, so
+that `...` and `;` take part and `style.css` is one. This is that tokeniser's shape by a few rules that hold for every
+script; its lists of exceptions (contractions, abbreviations, URLs) are left out. A *piece* is what stands between
+white space or controls; a word of a script written without spaces is a token of its own and ends a piece. Inside it
+
+- a run of full stops or of hyphens is one mark, every other mark one by itself;
+- marks before the first word and after the last are tokens, but one of ``- / \\ @ ^ | ~ + .`` before the first word
+  begins a token with all that follows it;
+- words with marks between them are one token, unless a single mark separates them: ``, ~`` or a hyphen or dash between
+  letters; ``: < > = /`` between a letter or digit and a letter; two or more full stops, or an ellipsis.
+
+The hash of a token of one word is that word's; others are mixed from those of their words and marks, in order.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.jit import inline_kernel, kernel
+from winnow.text.characters import IGNORED, LETTER, MARK, SPACELESS, WORD, character_tables, class_of
+from winnow.text.signals.bits import pointer_to
+from winnow.text.words import ReadWords, WordHashes, code_point_at
+
+GOES_ON = "-/\\@^|~+."
+"""Marks that begin a token with what follows them."""
+BETWEEN_LETTERS = ",-~\u2013\u2014"
+"""Marks that separate words where letters stand on both sides."""
+BEFORE_A_LETTER = ":<>=/"
+"""Marks that separate words where a letter or digit stands before them and a letter behind."""
+
+_FULL_STOP, _HYPHEN, _ELLIPSIS = 0x2E, 0x2D, 0x2026
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+_NONE, _BEGINS, _LETTERS, _LETTER = (np.uint8(bit) for bit in (0, 1, 2, 4))
+
+
+def _roles() -> NDArray[np.uint8]:
+    roles = np.zeros(0x2015, np.uint8)
+    for marks, role in ((GOES_ON, _BEGINS), (BETWEEN_LETTERS, _LETTERS), (BEFORE_A_LETTER, _LETTER)):
+        roles[[ord(mark) for mark in marks]] |= role
+    return roles
+
+
+_ROLES = _roles()
+
+
+def read_tokens(texts: pa.Array, read: ReadWords, marks: int) -> tuple[WordHashes, NDArray[np.uint32]]:
+    """Join the words of each text with its marks.
+
+    Args:
+        texts: large_string[N] without nulls.
+        read: their words.
+        marks: marks in all of them, or more.
+
+    Returns:
+        Hash and place of T tokens, as words have them, and uint32[T], the code points of each.
+
+    Raises:
+        TypeError, ValueError: another type, or nulls.
+    """
+    data, offsets = string_buffers(texts)
+    room = len(read.lengths) + marks
+    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.uint32)
+    ends = np.zeros(len(offsets), np.int64)
+    words, tables = read.words, character_tables()
+    places = read.places.reshape(-1)
+    _read_tokens(
+        data, offsets, tables, _ROLES, words.hashes, words.offsets, read.lengths, places, hashes, lengths, ends
+    )
+    total = int(ends[-1])
+    return WordHashes(hashes[:total], ends), lengths[:total]
+
+
+@inline_kernel
+def _joined(first: Any, second: Any) -> Any:
+    value = (first ^ (second << np.uint64(1)) ^ (second >> np.uint64(63))) * _MIX
+    return value ^ (value >> np.uint64(32))
+
+
+@kernel
+def _class_before(data: Any, i: int, pages: Any, classes: Any) -> Any:
+    i -= 1
+    while data[i] & 0xC0 == 0x80:
+        i -= 1
+    return class_of(pages, classes, code_point_at(data, i)[0])
+
+
+@kernel
+def _separates(data: Any, mark: int, run: int, before: int, after: int, pages: Any, classes: Any, roles: Any) -> bool:
+    """Whether a single mark separates the word that ends at byte ``before`` and the one that begins at ``after``."""
+    if mark == _ELLIPSIS or (mark == _FULL_STOP and run > 1):
+        return True
+    role = roles[mark] if mark < len(roles) else _NONE
+    if not role & (_LETTERS | _LETTER):
+        return False
+    if not class_of(pages, classes, code_point_at(data, after)[0]) & LETTER:
+        return False
+    return bool(_class_before(data, before, pages, classes) & (LETTER if role & _LETTERS else WORD))
+
+
+@kernel
+def _read_tokens(
+    data: Any, offsets: Any, tables: Any, roles: Any, word_hashes: Any, word_offsets: Any, word_lengths: Any,
+    places: Any, hashes: Any, lengths: Any, ends: Any,
+) -> None:  # fmt: skip
+    data, places = pointer_to(data), pointer_to(places)
+    pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
+    number: Any = 0
+    for document in range(len(offsets) - 1):
+        begin, end = offsets[document], offsets[document + 1]
+        i = begin
+        core: Any = -1  # the token that goes on, and where its last word or mark ends
+        core_end: Any = begin
+        pending: Any = 0  # marks after it, which are tokens unless a word follows
+        mark: Any = 0  # the last of them, and how many of it
+        run = 0
+        for word in range(word_offsets[document], word_offsets[document + 1] + 1):
+            last = word == word_offsets[document + 1]
+            start = end if last else begin + np.int64(places[2 * word])
+            while i < start:
+                mark = np.int64(data[i])
+                size = 1
+                if mark <= 0x20:
+                    core, pending = -1, 0
+                    i += 1
+                    continue
+                if mark >= 0x7F:  # what else is ASCII and in no word is a mark
+                    mark, size = code_point_at(data, i)
+                    kind = class_of(pages, classes, mark)
+                    if not kind & MARK:
+                        if not kind & IGNORED:
+                            core, pending = -1, 0
+                        i += size
+                        continue
+                run = 1
+                value = _joined(_MIX, np.uint64(mark))
+                if mark in (_FULL_STOP, _HYPHEN):
+                    while i + run < start and data[i + run] == mark:
+                        value = _joined(value, np.uint64(mark))
+                        run += 1
+                i += size * run
+                hashes[number], lengths[number] = value, run
+                number += 1
+                if core >= 0:
+                    pending += 1
+                elif mark < len(roles) and roles[mark] & _BEGINS and not (mark == _FULL_STOP and run > 1):
+                    core, core_end = number - 1, i
+            if last:
+                break
+            value, length = word_hashes[word], word_lengths[word]
+            i = begin + np.int64(places[2 * word + 1])
+            if data[start] >= 0xE0 and class_of(pages, classes, code_point_at(data, start)[0]) & SPACELESS:
+                hashes[number], lengths[number] = value, length
+                number += 1
+                core, pending = -1, 0
+                continue
+            if core >= 0 and not (pending == 1 and _separates(data, mark, run, core_end, start, pages, classes, roles)):
+                for k in range(core + 1, number):
+                    hashes[core] = _joined(hashes[core], hashes[k])
+                    lengths[core] += lengths[k]
+                hashes[core] = _joined(hashes[core], value)
+                lengths[core] += length
+                number = core + 1
+            else:
+                hashes[number], lengths[number] = value, length
+                core = number
+                number += 1
+            pending, core_end = 0, i
+        ends[document + 1] = number
