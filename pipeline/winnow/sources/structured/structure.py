@@ -96,9 +96,7 @@ def _texts_of(part: Any) -> list[str]:
     return [part] if type(part) is str else [text for text, _ in _values(part)]
 
 
-def _conversation(
-    messages: list[dict[str, Any]], tools: list[Any] | None, source: SourceConfig
-) -> tuple[str, str]:
+def _conversation(messages: list[dict[str, Any]], tools: list[Any] | None, source: SourceConfig) -> tuple[str, str]:
     structure = _as_json(messages if tools is None else {"messages": messages, "tools": tools})
     return text_of(structure, compare_system=source.compare_system), structure
 
