@@ -46,7 +46,7 @@ def plan(
     from .exit_codes import true_exit_codes
 
     with true_exit_codes():
-        from winnow.config.config import load_config
+        from winnow.config.load import load_config
         from winnow.errors import ConfigError
 
         from .plan_cluster import Asked, print_cluster_plan

@@ -68,7 +68,7 @@ def run(
             start_ray_early(config, settings)
         from rich.console import Console
 
-        from winnow.config.config import load_config
+        from winnow.config.load import load_config
         from winnow.report.summary import print_summary
         from winnow.runs.corpus import add_new_inputs, is_unchanged
         from winnow.runs.run import run as run_pipeline

@@ -68,7 +68,7 @@ def submit(
 
     stop = Stop()
     with true_exit_codes(), stop.handle_signals():
-        from winnow.config.config import load_config
+        from winnow.config.load import load_config
 
         settings = load_config(config, overrides, as_written=True)
         _refuse_relative_paths(settings)

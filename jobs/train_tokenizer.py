@@ -53,7 +53,7 @@ def train_tokenizer(
     with true_exit_codes():
         from rich.console import Console
 
-        from winnow.config.config import load_config
+        from winnow.config.load import load_config
         from winnow.runs.train_tokeniser import COMPARED, CONFIG, JSON, RANKS, train_vocabulary
 
         others = tuple(compare) if compare else COMPARED

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winnow.config.config import Config, load_config, parse_config
+from winnow.config.config import Config, parse_config
+from winnow.config.load import load_config
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
 from winnow.finished.tables import table_of, tables_of

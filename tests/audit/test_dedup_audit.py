@@ -249,7 +249,7 @@ def test_what_cannot_be_audited_is_said(documents, tmp_path):
 
 
 def test_documents_of_which_none_took_part(documents, tmp_path):
-    nothing = {"filter": {"mode": "filter", "gopher_quality": {"min_words": 10**6}}}
+    nothing = {"filter": {"mode": "filter", "gopher_quality": {"min_words": 10**6, "max_words": 10**7}}}
     run(parse_config(audited_config(documents, tmp_path / "run", **nothing)))
     with pytest.raises(NothingToAuditError, match="no document took part"):
         audit_dedup(load_run(str(tmp_path / "run")), EVERYTHING, 1)

@@ -42,7 +42,7 @@ def extras_of(annotation):
 
 SIGNED = {"filter.rules.min", "filter.rules.max"}
 """Bounds on any signal: an operator's may be negative."""
-CHECKED_APART = {"shards.splits"}
+CHECKED_APART = {"tokenise.added_tokens", "shards.splits"}
 
 
 def test_every_number_has_a_least_value():
@@ -73,11 +73,11 @@ def test_no_number_is_larger_than_all_text(setting):
     [
         ({"gopher_quality": {"max_hash_ratio": float("nan")}}, r"filter\.gopher_quality\.max_hash_ratio: nan cannot"),
         ({"rules": [{"signal": "words", "max": float("-inf")}]}, r"filter\.rules\.0\.max: -inf cannot be compared"),
-        ({"gopher_quality": {"min_words_with_letter_ratio": 80}}, "min_words_with_letter_ratio: .*equal to 1"),
-        ({"gopher_repetition": {"max_top_2_gram_ratio": -0.1}}, "max_top_2_gram_ratio: .*equal to 0"),
+        ({"gopher_quality": {"min_words_with_letter_ratio": 80}}, "min_words_with_letter_ratio: .*at most 1"),
+        ({"gopher_repetition": {"max_top_2_gram_ratio": -0.1}}, "max_top_2_gram_ratio: .*at least 0"),
         ({"gopher_quality": {"min_words": 80, "max_words": 70}}, r"min_words \(80\) is more than max_words \(70\)"),
         ({"rules": [{"signal": "a", "min_quantile": 0.9, "max_quantile": 0.1}]}, r"min_quantile \(0.9\) is more than"),
-        ({"gopher_quality": {"min_stop_words": 9}}, "min_stop_words: .*equal to 8"),
+        ({"gopher_quality": {"min_stop_words": 9}}, "min_stop_words: .*at most 8"),
         ({"languages": []}, r"filter\.languages: an empty list takes nothing"),
         ({"c4": {"languages": []}}, r"filter\.c4\.languages: an empty list takes nothing"),
         ({"rules": [{"signal": "words", "min": 1, "sources": []}]}, r"rules\.0\.sources: an empty list takes nothing"),

@@ -3,7 +3,8 @@ import json
 import pytest
 import yaml
 
-from winnow.config.config import load_config, parse_config
+from winnow.config.config import parse_config
+from winnow.config.load import load_config
 from winnow.config.starter import starter_config
 from winnow.errors import ConfigError
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from jobs.plan_cluster import _node_table
-from winnow.config.config import parse_config, read_config
+from winnow.config.config import parse_config
+from winnow.config.load import read_config
 from winnow.config.strict_yaml import MAX_DEPTH, read_yaml
 from winnow.errors import ConfigError
 
@@ -25,7 +26,6 @@ HOSTILE = {
     "dashes": "- " * 3000 + "x",
     "explicit keys": "? " * 3000 + "x",
     "a number": "a: " + "9" * 5000,
-    "a date": "a: 2024-13-45",
     "a key that is a list": "? [a, [b]]\n: c",
 }
 

@@ -9,7 +9,8 @@ import yaml
 
 from tests.support.commands import winnow
 from tests.support.configs import unread_config
-from winnow.config.config import Config, load_config, parse_config, read_config
+from winnow.config.config import Config, parse_config
+from winnow.config.load import load_config, read_config
 from winnow.config.strict_yaml import read_yaml, write_yaml
 from winnow.config.written import whole_number, with_units
 from winnow.errors import ConfigError

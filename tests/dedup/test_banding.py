@@ -10,7 +10,7 @@ import pytest
 from datasketch import MinHashLSH
 from pydantic import ValidationError
 
-from winnow.config.config import load_config
+from winnow.config.load import load_config
 from winnow.dedup import banding
 from winnow.dedup.banding import WANTED_CHANCE, chance_to_meet, choose_bands
 from winnow.dedup.bands import band_keys

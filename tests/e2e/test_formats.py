@@ -363,7 +363,7 @@ def files_on_disk(finished: RunRecords) -> dict[str, Path]:
         ({"formats": []}, "at least 1"),
         ({"formats": ["tar"]}, "'tar' is no known shard format; known here: parquet, raw, mds, litdata"),
         ({"shard_mb": 100, "shard_tokens": 1000}, "one of the two"),
-        ({"shard_tokens": 0}, "greater than or equal to 1"),
+        ({"shard_tokens": 0}, "at least 1"),
     ],
 )
 def test_impossible_formats_are_refused(sample, tmp_path, shards, message):

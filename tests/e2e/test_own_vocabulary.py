@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from jobs.__main__ import app
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import write_sample
-from winnow.config.config import load_config
+from winnow.config.load import load_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.runs.train_tokeniser import CONFIG, JSON, RANKS, REPORT, train_vocabulary

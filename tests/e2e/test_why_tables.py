@@ -17,7 +17,7 @@ from winnow.runs.state import load_run
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("why")
     write_sample(folder / "data", 60)
-    rules = {"mode": "filter", "gopher_quality": {"min_words": 150}}
+    rules = {"mode": "filter", "gopher_quality": {"min_words": 150}, "gopher_repetition": "off"}
     run(parse_config(sample_config(folder / "data", folder / "run", filter=rules)))
     return load_run(str(folder / "run"))
 

@@ -15,7 +15,8 @@ from tests.extending.packages import OUTSIDE, environment, install, uninstall
 from tests.support.commands import winnow
 from tests.support.corpora import articles
 from tests.support.reading import Gathered, read
-from winnow.config.config import load_config, parse_config
+from winnow.config.config import parse_config
+from winnow.config.load import load_config
 from winnow.engine.stage import run_unit
 from winnow.errors import ConfigError, InputError, ReaderError
 from winnow.flow.context import RunContext

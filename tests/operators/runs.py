@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tests.support.corpora import articles
-from winnow.config.config import load_config
+from winnow.config.load import load_config
 from winnow.flow.records import RunRecords
 from winnow.runs.run import run
 from winnow.runs.state import load_run

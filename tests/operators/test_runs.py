@@ -12,7 +12,8 @@ from tests.operators.runs import computed, config, corpus, done, failures, shard
 from tests.support.commands import winnow
 from winnow import schemas
 from winnow.audit.verify.verify import recount
-from winnow.config.config import load_config, parse_config
+from winnow.config.config import parse_config
+from winnow.config.load import load_config
 from winnow.engine.engine import StageFailedError
 from winnow.errors import ConfigError, UnreadableShareError
 from winnow.finished.explain import unreadable
@@ -498,7 +499,7 @@ def test_an_operator_and_a_run_in_an_object_store(s3, folder, many, tmp_path):
     path.write_text(yaml.safe_dump(values))
     _, finished = done(path)
     assert shards(finished) == shards(many[1])
-    from winnow.config.config import read_config
+    from winnow.config.load import read_config
 
     again = read_config(finished.store.read("config.yaml"), finished.store.location("config.yaml"))
     assert computed(run(again)) == set()

@@ -16,7 +16,7 @@ from tests.support.small_work import many_units
 from winnow import schemas
 from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.verify import recount
-from winnow.config.config import load_config
+from winnow.config.load import load_config
 from winnow.config.operators import pin_operators
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.engine import StageFailedError
@@ -269,7 +269,7 @@ def test_resume_and_a_changed_threshold(folder, screened):
 
 
 def test_the_run_folder_is_enough(folder, screened):
-    from winnow.config.config import read_config
+    from winnow.config.load import read_config
     from winnow.runs.run import run
 
     store = screened[1].store

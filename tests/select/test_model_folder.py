@@ -5,6 +5,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from winnow.errors import ModelFolderError
 from winnow.select.model_folder import inspect_model
@@ -29,7 +31,7 @@ def folder_of(root: Path, config: object = CONFIG, **files: object) -> str:
         at += size
     content = json.dumps(header).encode()
     (root / "model.safetensors").write_bytes(struct.pack("<Q", len(content)) + content + bytes(at))
-    (root / "tokenizer.json").write_text("{}")
+    Tokenizer(WordLevel({"a": 0}, unk_token="a")).save(str(root / "tokenizer.json"))
     (root / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
     for name, value in files.items():
         (root / f"{name}.json").write_text(json.dumps(value))

@@ -12,11 +12,12 @@ from tests.support.corpora import articles
 from tests.support.reading import Gathered
 from winnow.config.config import parse_config
 from winnow.engine.config import ComputeConfig
-from winnow.engine.quarantine import add_to_quarantine
+from winnow.engine.quarantine import add_to_quarantine, met_by
 from winnow.engine.stage import run_unit
 from winnow.engine.work_sizes import work_sizes
 from winnow.finished.explain import unreadable
-from winnow.runs.run import run
+from winnow.flow.surroundings import surroundings_of
+from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
 from winnow.sources.catalogue import InputFile
 from winnow.sources.read import read_slice
@@ -127,7 +128,8 @@ def test_what_a_run_sets_aside_is_left_out_by_the_range_that_reads_it(tmp_path):
     config = parse_config(run_config(tmp_path / "run", source_of([path], id="id"), **sections))
     run(config)
     doc = next(iter(load_run(str(tmp_path / "run")).files)).number << 32 | 7
-    add_to_quarantine(LocalStore(str(tmp_path / "run")), {doc: "fatal: of this test"})
+    met = met_by(surroundings_of(config, load_run_vocabulary(config)))
+    add_to_quarantine(LocalStore(str(tmp_path / "run")), {doc: "fatal: of this test"}, met)
     run(config)
     found = unreadable(load_run(str(tmp_path / "run")), "d7")
     assert [(record.row, record.reason) for record in found] == [(7, "fatal: of this test")]

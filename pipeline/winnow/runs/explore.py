@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from winnow.config.config import Config, load_config, read_config
+from winnow.config.config import Config
+from winnow.config.load import load_config, read_config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
 from winnow.engine.lease import hold_lease

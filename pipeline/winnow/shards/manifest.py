@@ -66,8 +66,8 @@ def parse_manifest(content: bytes) -> Json:
                 for count in ("documents", "tokens", "rows"):
                     split[count].whole()
                 check_rows(split, held)
-                if labels:
-                    split["labels"].section()
+                for number in split["labels"].each() if labels else ():
+                    number.whole()
             elif split_name not in shards["splits"].section():
                 raise ValueError(f"{split.name}: the set has no such split")
     return read

@@ -75,6 +75,13 @@ def _template_or_path(setting: str, info: ValidationInfo) -> str:
     return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 class SourceConfig(Section):
     """One source: where its files are, what they hold, and which fields matter."""
 
@@ -136,7 +143,7 @@ class SourceConfig(Section):
     stand between `{% generation %}` and `{% endgeneration %}`."""
     template_variables: dict[str, Any] = Field(default_factory=dict)
     """More variables of the template, by name (`enable_thinking: false`); they go before `bos_token` and the others."""
-    template_date: str = Field(default=DATE, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    template_date: str = DATE
     """The date that a template is told which asks for today's (`strftime_now`): fixed, so that ids are repeatable."""
     tools: str | None = Field(default=None, min_length=1)
     """Field or column with the tools that a conversation may call (a list, or its JSON text); `messages` only."""
@@ -187,10 +194,8 @@ class SourceConfig(Section):
                 raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
         if self.tools is not None and self.messages is None:
             raise ValueError("tools is for sources with messages")
-        try:
-            datetime.date.fromisoformat(self.template_date)
-        except ValueError as error:
-            raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}: {error}") from error
+        if not _is_date(self.template_date):
+            raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}")
         if not self.compare_system and not self.is_chat:
             raise ValueError("compare_system is for sources with messages, or with prompt and response")
         if self.label is not None:

@@ -14,6 +14,8 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.structured.shapes import as_message
 
 ROLES = ("system", "user", "assistant", "tool")
+_SAY_MORE = frozenset(("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking"))
+"""Parts of a message beside which it may have no content."""
 JOINT = "\n\n"
 MISSING = object()
 """Stands for a field that a record does not have."""
@@ -135,7 +137,7 @@ def _messages(value: Any, field: str) -> list[dict[str, Any]]:
         role, content = message.get("role"), message.get("content")
         if role not in ROLES:
             raise StructureError(f"unknown role: message {number} has none of the roles {', '.join(ROLES)}")
-        if type(content) is not str and not (content is None and len(message) > 1):  # a call of a tool says nothing
+        if type(content) is not str and not (content is None and message.keys() & _SAY_MORE):
             what = "has parts that are no text" if type(content) is list else "is not a string"
             raise StructureError(f"wrong structure: the content of message {number} {what}")
         messages.append(message)

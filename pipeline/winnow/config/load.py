@@ -1,0 +1,130 @@
+"""A config from its file: YAML to settings, with overrides of the command line."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from winnow.config.config import Config, parse_config
+from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
+from winnow.config.written import whole_number
+from winnow.config.yaml_mistakes import told
+from winnow.errors import AddressError, ConfigError
+from winnow.operators.places import place_operators
+from winnow.storage.address import is_url, settled_path
+
+log = logging.getLogger("winnow")
+
+
+def load_config(path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
+    """Read a YAML config; ``overrides`` are ``a.b=value`` pairs, values in YAML.
+
+    Args:
+        path: of the file.
+        overrides: in place of what the file says.
+        as_written: leave ``~`` in paths, for a machine whose home folders are others.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a setting is wrong.
+    """
+    try:
+        path = settled_path(path)
+        content = Path(path).read_bytes()
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; name an existing config, or write one with `winnow init`"
+        ) from error
+    return read_config(content, path, overrides, as_written=as_written)
+
+
+def read_config(content: bytes, path: str, overrides: list[str] | None = None, *, as_written: bool = False) -> Config:
+    """A config from its YAML; ``path`` is how messages call it, ``as_written`` as for :func:`load_config`.
+
+    Raises:
+        ConfigError: it is not YAML, or a setting is wrong or given twice.
+    """
+    try:
+        values = read_yaml(content.decode("utf-8"))
+    except RepeatedSettingError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {told(error)}") from error
+    if values is None:
+        raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: {_no_settings(values)}")
+    for override in overrides or []:
+        _override(values, override)
+    place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
+    config = parse_config(values, path, as_written=as_written)
+    if file := _file_in_the_way(config.run):
+        raise ConfigError(
+            f"{path}: run: {config.run}: {file} is not a folder, and a run needs one; point `run` to a folder, which "
+            "may be a new one, or move the file"
+        )
+    _tell_of_thousands(values, path)
+    for warning in config.warnings:
+        log.warning("%s: %s", path, warning)
+    return config
+
+
+def _tell_of_thousands(values: dict[str, Any], path: str) -> None:
+    """A row length is mostly a power of two, and ``4k`` is a thousand everywhere else."""
+    shards = values.get("shards")
+    row = shards.get("sequence_tokens") if isinstance(shards, dict) else None
+    if isinstance(row, str) and row[-1:] in ("k", "K"):
+        log.warning(
+            "%s: shards.sequence_tokens: %s is %s; %sKi is a power of two", path, row, whole_number(row), row[:-1]
+        )
+
+
+def _no_settings(values: Any) -> str:
+    """What to do where a config holds no settings at its top."""
+    if isinstance(values, str) and ":" in values:
+        return "expected settings at the top level, found one text; put a space behind each colon, as in `run: runs/a`"
+    if isinstance(values, list):
+        return "expected settings at the top level, found a list; take out the - before them"
+    return "expected settings at the top level, such as `run: runs/a`, found one value"
+
+
+def _file_in_the_way(run: str) -> Path | None:
+    """What stands, as no folder, where the run folder or one above it belongs."""
+    if is_url(run):
+        return None
+    for place in (Path(run), *Path(run).parents):
+        try:
+            if place.is_dir():
+                return None
+            if place.exists() or place.is_symlink():
+                return place
+        except PermissionError:  # told by whoever needs the folder
+            return None
+    return None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override!r}: expected `section.setting=value`")
+    *parents, last = name.split(".")
+    at: Any = values
+    for parent in parents:
+        if isinstance(at, list) and parent.isdigit() and int(parent) < len(at):
+            at = at[int(parent)]
+            continue
+        if not isinstance(at, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} lies under something that has no settings")
+        if not isinstance(at.get(parent), dict | list):
+            at[parent] = {}
+        at = at[parent]
+    if not isinstance(at, dict):
+        raise ConfigError(f"--set {override!r}: {last!r} lies under something that has no settings")
+    try:
+        at[last] = read_yaml(value)
+    except RepeatedSettingError as error:
+        raise ConfigError(f"--set {override!r}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not YAML: {told(error)}") from error
