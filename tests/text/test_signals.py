@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.specification import hash_word, signals, words
@@ -86,6 +86,7 @@ ATOMS = [
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(ATOMS), max_size=60).map("".join), min_size=1, max_size=3))
+@example(["a,\u200ba"])
 def test_mixed_text(texts: list[str]) -> None:
     check(texts)
 

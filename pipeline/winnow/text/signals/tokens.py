@@ -122,21 +122,21 @@ def _read_tokens(
             last = word == word_offsets[document + 1]
             start = end if last else begin + np.int64(places[2 * word])
             while i < start:
-                mark = np.int64(data[i])
+                point = np.int64(data[i])
                 size = 1
-                if mark <= 0x20:
+                if point <= 0x20:
                     core, pending = -1, 0
                     i += 1
                     continue
-                if mark >= 0x7F:  # what else is ASCII and in no word is a mark
-                    mark, size = code_point_at(data, i)
-                    kind = class_of(pages, classes, mark)
+                if point >= 0x7F:  # what else is ASCII and in no word is a mark
+                    point, size = code_point_at(data, i)
+                    kind = class_of(pages, classes, point)
                     if not kind & MARK:
                         if not kind & IGNORED:
                             core, pending = -1, 0
                         i += size
                         continue
-                run = 1
+                mark, run = point, 1
                 value = _joined(_MIX, np.uint64(mark))
                 if mark in (_FULL_STOP, _HYPHEN):
                     while i + run < start and data[i + run] == mark:
