@@ -149,7 +149,7 @@ def _short_temporary_folder() -> str | None:
                     MAX_TEMPORARY_BYTES,
                     folder,
                 )
-                return str(folder)
+                return str(folder / "r")  # Ray lets everybody write what it is given; the folder above stays ours
     raise ClusterError(
         f"TMPDIR ({given}) is {len(os.fsencode(given))} bytes long, and Ray's sockets have room for "
         f"{MAX_TEMPORARY_BYTES}; set RAY_TMPDIR to a folder with a short path that this user can write"
