@@ -71,7 +71,7 @@ def test_a_temporary_folder_that_is_too_long_for_sockets(monkeypatch, tmp_path, 
         assert private_ray._short_temporary_folder() is None
         monkeypatch.setenv(name, longest + "x")
         monkeypatch.setattr(private_ray, "SHORT_FOLDERS", ("/proc/nowhere", str(tmp_path)))
-        assert private_ray._short_temporary_folder() == f"{tmp_path}/winnow-ray-{os.getuid()}"
+        assert private_ray._short_temporary_folder() == f"{tmp_path}/winnow-ray-{os.getuid()}/r"
         assert "Ray's sockets have room for" in caplog.text
     monkeypatch.setattr(private_ray, "SHORT_FOLDERS", ("/proc/nowhere",))
     with pytest.raises(ClusterError, match="set RAY_TMPDIR to a folder with a short path"):
