@@ -109,19 +109,19 @@ def test_an_input_written_anew_while_it_is_read_ends_the_run_and_is_read_by_the_
     """Else a table could hold the beginning of one object and the end of another."""
     import s3fs
 
-    from winnow.stages.ingest import measure
+    from winnow.stages.ingest import reading
 
     files, path = s3fs.S3FileSystem(), f"{bucket}/data/web-0.jsonl"
     content = files.cat_file(path)
     files.pipe_file(path, content[: content.index(b"\n") + 1] + content)
-    read_slice = measure.read_slice
+    read_slice = reading.read_slice
 
     def read_and_change(file_slice, *arguments):
         yield from read_slice(file_slice, *arguments)
         if file_slice.path == path:
             files.pipe_file(path, content)
 
-    monkeypatch.setattr(measure, "read_slice", read_and_change)
+    monkeypatch.setattr(reading, "read_slice", read_and_change)
     config = parse_config(remote(bucket, tmp_path, compute={"attempts": 1}))
     with pytest.raises(StageFailedError, match="web-0.jsonl: written anew since this run catalogued it"):
         run(config)
