@@ -9,6 +9,14 @@ TOLD = ("tests/e2e/test_chat_reports.py",)
 YAML = ("tests/config/test_strict_yaml.py",)
 BREAKS = (
     Break(
+        "a rank file is given to the fast engine as it stands",
+        3,
+        "winnow.tokens.engines",
+        "sorted(vocabulary.ranks.items(), key=lambda entry: entry[1])",
+        "vocabulary.ranks.items()",
+        SPECIAL,
+    ),
+    Break(
         "tojson escapes what is not ASCII",
         3,
         "winnow.sources.structured.template_environment",
