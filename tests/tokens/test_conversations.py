@@ -219,3 +219,26 @@ def test_names_that_the_vocabulary_lacks_are_counted():
     found = encode_structured(tokeniser, texts, [json.dumps(talk) for talk in TALKS], ["s"] * len(TALKS), settings)
     assert found.spelled == {"<|user|>": 8, "<|assistant|>": 8, "</s>": 8}
     assert found.refused == {}
+
+
+CALL = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}
+THOUGHT = {"role": "assistant", "content": "x", "reasoning": "because"}
+
+
+@pytest.mark.parametrize(
+    ("template", "unread"),
+    [
+        (CHATML, {"tool_calls": 2, "reasoning": 1}),
+        (CHATML.replace("message['content'] }}<|im_end|>{% end", "message | tojson }}{% end"), {}),
+        (CHATML + "{% for m in messages %}{{ m.tool_calls }}{% endfor %}", {"reasoning": 1}),
+        (CHATML + "{% for m in messages %}{{ m.thinking or m.tool_calls }}{% endfor %}", {}),
+    ],
+)
+def test_what_a_template_leaves_out_of_messages_is_counted(template, unread):
+    tokeniser = Tokeniser(TokeniserConfig(encoding="cl100k_base", added_tokens=CHATML_TOKENS))
+    talks = [[*TALKS[0], CALL], [CALL], [THOUGHT], TALKS[1]]
+    settings = {"templates": {"s": TemplateSettings(text=template).model_dump()}, "row_tokens": None, "plain_mark": 1}
+    texts = pa.array(["text"] * len(talks), pa.large_string())
+    found = encode_structured(tokeniser, texts, [json.dumps(talk) for talk in talks], ["s"] * len(talks), settings)
+    assert found.unread == unread
+    assert found.refused == {}

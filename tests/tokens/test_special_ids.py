@@ -66,7 +66,6 @@ def test_names_can_have_their_ids(tmp_path):
     ("added", "message"),
     [
         ({"<|a|>": 5}, "which an ordinary token has"),
-        ({"<|endoftext|>": 5}, "which an ordinary token has"),
         ({"<|endoftext|>": 7_000}, "but the vocabulary gives it 199999"),
         ({"<|a|>": 199999}, r"which <\|endoftext\|> has"),
         ({"<|a|>": 7_000_000, "<|b|>": 7_000_000}, r"which <\|a\|> has"),
@@ -108,6 +107,11 @@ def test_what_the_fast_engine_cannot_read_goes_to_the_library(tmp_path):
     tokeniser = Tokeniser(TokeniserConfig(encoding=path))
     assert tokeniser.engine == "tokenizers"
     assert len(tokeniser.encode(pa.array(["a b"], pa.large_string())).ids)
+
+
+def test_the_end_of_text_of_a_rank_file_takes_no_id_of_an_ordinary_token(tmp_path):
+    with pytest.raises(ValueError, match=r"gives <\|endoftext\|> the id 5, which an ordinary token has"):
+        rank_file(tmp_path, added_tokens={"<|endoftext|>": 5})
 
 
 def without(*numbers: int) -> list[bytes]:

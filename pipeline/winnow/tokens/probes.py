@@ -21,8 +21,9 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
 def probes_of(definition: bytes) -> list[str]:
-    """The texts for a tokenizer.json (empty: a rank file): words, blanks and scripts of every kind, and the added tokens that are found in
-    ordinary text (a few for each set of their flags) between blanks, letters, marks and each other."""
+    """The texts for a tokenizer.json (empty: a rank file): words, blanks and scripts of every kind, and the added
+    tokens that are found in ordinary text (a few for each set of their flags) between blanks, letters, marks and each
+    other."""
     kinds: dict[tuple[bool, ...], list[str]] = {}
     for token in (json.loads(definition).get("added_tokens") if definition else None) or []:
         if not token.get("special"):

@@ -6,6 +6,7 @@ without files, in a process that is ended where it goes on and on; the conversat
 """
 
 import re
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from jinja2 import TemplateError, nodes
 from pydantic import BaseModel, ConfigDict
 
 from winnow.sources.structured.rendering import Conversation, render_all
+from winnow.sources.structured.shapes import SAY_MORE
 from winnow.sources.structured.template_environment import (
     BEGIN,
     BREAK,
@@ -137,6 +139,36 @@ def render(
         except ChatTemplateError as error:
             rendered.append(error)
     return rendered
+
+
+def unread_parts(
+    settings: TemplateSettings,
+    conversations: list[Conversation],
+    rendered: list[Rendered | ChatTemplateError],
+    special: tuple[str, ...],
+    names: dict[str, str],
+) -> Counter[str]:
+    """Parts of messages besides ``content`` of which a template writes nothing: in how many conversations.
+
+    Args: as for :func:`render`, and ``rendered``, what it gave.
+    """
+    found: Counter[str] = Counter()
+    for part in SAY_MORE:
+        if any(re.search(rf"\b{name}\b", settings.text) for name in part):
+            continue
+        has = [next((name for name in part for m in one["messages"] if name in m), "") for one in conversations]
+        rows = [n for n, name in enumerate(has) if name]
+        less = [
+            {**conversations[n], "messages": [_without(m, part) for m in conversations[n]["messages"]]} for n in rows
+        ]
+        for n, one in zip(rows, render(settings, less, special, names), strict=True):
+            was = rendered[n]
+            found[has[n]] += isinstance(was, Rendered) and isinstance(one, Rendered) and was.text == one.text
+    return +found
+
+
+def _without(message: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key not in names}
 
 
 def spelled_names(text: str, special: tuple[str, ...] | frozenset[str]) -> set[str]:
