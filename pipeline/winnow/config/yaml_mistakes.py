@@ -10,8 +10,8 @@ _HINTS = (
     (r"escape character", "a backslash in double quotes begins an escape: use single quotes, such as 'C:\\data'"),
     (
         r"mapping values are not allowed",
-        "a value with a colon in it needs quotes; or a colon or dash before it needs a plain space behind; or lines are "
-        "not indented alike",
+        "a value with a colon in it needs quotes; or a colon or dash before it needs a plain space behind; or lines "
+        "are not indented alike",
     ),
     (
         r"tag '!|scanning a tag|determine a constructor",

@@ -79,8 +79,8 @@ def _summary(run: RunRecords) -> list[str]:
         listed = ", ".join(f"{name} ({number:,} conversations)" for name, number in unread.items())
         lines.append(
             f"WARNING: chat templates wrote nothing of {listed}: what stands there is in no row, and an answer that "
-            "has nothing else is trained as an empty one; set a chat_template that reads it (the model's), or leave such "
-            "conversations out"
+            "has nothing else is trained as an empty one; set a chat_template that reads it (the model's), or leave "
+            "such conversations out"
         )
     return lines
 
