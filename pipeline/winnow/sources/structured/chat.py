@@ -5,6 +5,7 @@ A template is Jinja2 as ``transformers`` has it, with the assistant's part betwe
 without files, in a process that is ended where it goes on and on; the conversations are anybody's.
 """
 
+import json
 import re
 from collections import Counter
 from functools import lru_cache
@@ -225,8 +226,29 @@ def template_text(setting: str | None) -> str | None:
     """A template's text: ``setting`` itself where it holds a brace or a line break, else the file that it names.
 
     Raises:
-        OSError, UnicodeDecodeError: the file cannot be read.
+        OSError: the file cannot be read.
+        ChatTemplateError: there is no such file, or it holds something else.
     """
     if setting is None or "{" in setting or "\n" in setting:
         return setting
-    return Path(setting).read_text(encoding="utf-8")
+    try:
+        text = Path(setting).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise ChatTemplateError(
+            f"{setting}: {error.strerror}; give the path of a file with a template, or the template itself; without the "
+            "setting it is ChatML"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ChatTemplateError(f"{setting}: byte {error.start:,} is not UTF-8; save the file as UTF-8") from error
+    if _is_json(text):
+        raise ChatTemplateError(
+            f"{setting}: is JSON, not a template; write what stands in its chat_template into a file of its own"
+        )
+    return text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
