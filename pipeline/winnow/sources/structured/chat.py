@@ -235,8 +235,8 @@ def template_text(setting: str | None) -> str | None:
         text = Path(setting).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ChatTemplateError(
-            f"{setting}: {error.strerror}; give the path of a file with a template, or the template itself; without the "
-            "setting it is ChatML"
+            f"{setting}: {error.strerror}; give the path of a file with a template, or the template itself; without "
+            "the setting it is ChatML"
         ) from error
     except UnicodeDecodeError as error:
         raise ChatTemplateError(f"{setting}: byte {error.start:,} is not UTF-8; save the file as UTF-8") from error
