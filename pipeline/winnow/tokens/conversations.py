@@ -219,10 +219,13 @@ class _DisguisedTokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         definition = json.loads(vocabulary.tokenizer_json)
         names = {name: _disguise(number) for number, name in enumerate(vocabulary.special_tokens)}
+        added = [str(token["content"]) for token in definition.get("added_tokens") or []]
         for token in definition.get("added_tokens") or []:
             token["content"] = names.get(token["content"], token["content"])
         self._library = Tokenizers.of_definition(definition, special_tokens=True)
-        self._true = {self._library.id_of(names[name]): number for name, number in vocabulary.special_tokens.items()}
+        # tokens that only the model knew by name are numbered anew, and all that are added behind them
+        true = {name: _library(vocabulary).id_of(name) for name in added} | dict(vocabulary.special_tokens)
+        self._true = {self._library.id_of(names.get(name, name)): number for name, number in true.items()}
 
     def true_ids(self, text: str) -> tuple[Ids, list[tuple[int, int]]]:
         """Ids of the vocabulary, and the characters at which each begins and ends."""
