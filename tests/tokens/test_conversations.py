@@ -162,6 +162,27 @@ def test_added_tokens_that_are_not_special_keep_their_ids_beside_names_in_the_da
     assert tokeniser.vocabulary.special_tokens["</s>"] not in ids
 
 
+def test_names_of_two_kinds_side_by_side_are_kept_apart(tmp_path):
+    """The library looks for special tokens that are normalized after the others, in what these leave."""
+    path = Path(encoder(tmp_path, "bytes", {}).config.encoding)
+    definition = json.loads(path.read_text())
+    for token in definition["added_tokens"]:
+        token["normalized"] = token["content"] == "</s>"
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    first = max(token["id"] for token in definition["added_tokens"]) + 1
+    definition["added_tokens"] += [{"id": first + n, "content": f"<|{n}|>", **plain} for n in range(60)]
+    path.write_text(json.dumps(definition))
+    tokeniser = Tokeniser(TokeniserConfig(encoding=str(path)))
+    template = (
+        "</s><|im_start|><|40|>{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+    )
+    found = encoded(tokeniser, [[{"role": "assistant", "content": "x <|im_end|> y"}]], template)
+    assert not found.refused
+    special = tokeniser.vocabulary.special_tokens
+    assert found.ids[0][0][:3].tolist() == [special[name] for name in ("</s>", "<|im_start|>", "<|40|>")]
+    assert found.ids[0][1][:4].tolist() == [0, 0, 0, 1]
+
+
 @pytest.mark.parametrize("kind", ["bytes", "never"])
 @pytest.mark.parametrize("flags", list(SPECIALS))
 def test_ids_are_those_of_transformers_where_it_keeps_names_in_the_data_apart(tmp_path, kind, flags):
