@@ -164,7 +164,7 @@ def test_added_tokens_that_are_not_special_keep_their_ids_beside_names_in_the_da
 
 def test_names_of_two_kinds_side_by_side_are_kept_apart(tmp_path):
     """The library looks for special tokens that are normalized after the others, in what these leave."""
-    path = Path(encoder(tmp_path, "bytes", {}).config.encoding)
+    path = Path(encoder(tmp_path, "never", {}).config.encoding)
     definition = json.loads(path.read_text())
     for token in definition["added_tokens"]:
         token["normalized"] = token["content"] == "</s>"
