@@ -9,6 +9,46 @@ TOLD = ("tests/e2e/test_chat_reports.py",)
 YAML = ("tests/config/test_strict_yaml.py",)
 BREAKS = (
     Break(
+        "names that hide special tokens may begin inside each other",
+        3,
+        "winnow.tokens.conversations",
+        "    return _LEAD + _DIGITS[number // base**2 % base]",
+        "    return _DIGITS[0] + _DIGITS[number // base**2 % base]",
+        TALKS,
+    ),
+    Break(
+        "only special tokens get their true ids back",
+        3,
+        "winnow.tokens.conversations",
+        "true = {name: _library(vocabulary).id_of(name) for name in added} | dict",
+        "true = dict",
+        TALKS,
+    ),
+    Break(
+        "the JSON around a model's template is taken for a template",
+        1,
+        "winnow.sources.structured.chat",
+        "    if _is_json(text):",
+        "    if False:",
+        CHAT,
+    ),
+    Break(
+        "nobody is told that a template leaves tool calls out",
+        1,
+        "winnow.sources.structured.chat",
+        "            found[has[n]] += isinstance(was, Rendered)",
+        "            found[has[n]] += 0 * isinstance(was, Rendered)",
+        TALKS,
+    ),
+    Break(
+        "a rank file is given to the fast engine as it stands",
+        3,
+        "winnow.tokens.engines",
+        "sorted(vocabulary.ranks.items(), key=lambda entry: entry[1])",
+        "vocabulary.ranks.items()",
+        SPECIAL,
+    ),
+    Break(
         "tojson escapes what is not ASCII",
         3,
         "winnow.sources.structured.template_environment",

@@ -70,7 +70,7 @@ compute: {executor: ray, workers: auto, worker_memory_mb: 2048}
         ),
         (
             {"sources": [{"name": "web", "path": ["a", 3]}]},
-            r"1 mistake.*\n  sources.0.path: expected text, or a list, each item text, not such a list$",
+            r"1 mistake.*\n  sources.0.path.1: expected text, or a list, each item text, not 3 there$",
         ),
         ({"filter": False}, r"filter: cannot be switched off; .* `filter: {mode: annotate}`$"),
         ({"filter": None}, r"filter: nothing stands below it; indent its settings"),

@@ -114,7 +114,8 @@ def test_what_a_run_writes_is_read_back_by_both_kinds_of_yaml():
         ("a: [x/*.jsonl, *.txt]", "put a glob in quotes"),
         ("a:\n\t- b", "YAML is indented with spaces: replace the tab"),
         ('a: "C:\\data"', "use single quotes"),
-        ("a: b: c", "a value with a colon in it needs quotes; or lines are not indented alike"),
+        ("a: b: c", "a value with a colon in it needs quotes; or .* or lines are not indented alike"),
+        ("a:\n  -name: web\n   path: x", "a colon or dash before it needs a plain space behind"),
         ("a: @x", "begins with @, ` or % needs quotes"),
         ("a: !x y", "! begins a tag"),
         ("a: {{ x }}", "braces need quotes"),
@@ -177,11 +178,36 @@ def test_mistakes_at_the_top(text, told):
         ("measure: {normalise: {lowercase: 'true'}}", "expected true or false, not 'true'; take the quotes away$"),
         ("measure: {normalise: {lowercase: 1}}", "expected true or false, not 1$"),
         ("steps: {a: 5}", "steps.a: expected settings by name"),
+        ("minhash: {num_perm: 128}", "it belongs to another section: dedup.minhash;"),
+        ("sequence_tokens: 512", "it belongs to another section: shards.sequence_tokens;"),
+        ("filter: {min_words: 8}", "it belongs to another section: filter.gopher_quality.min_words;"),
+        ("dedup: {minhash: {threshold: 0.8}}", "it belongs to another section: dedup.threshold;"),
+        ("filter: {languages: '[en, de]'}", r"not '\[en, de\]'; take the quotes away$"),
+        ("filter: {rules: words}", r"write each as an item of a list: `- {signal: ..., name: ...}`$"),
+        ("filter: {rules: {words: {min: 5}}}", r"write each as an item of a list: `- {signal: ..., name: ...}`$"),
+        ("filter: {rules: {signal: words}}", "put a - before it: `- signal: ...`$"),
+        ("filter: {gopher_quality: {sources: web}}", r"not 'web'; write \[web\]$"),
+        ("filter: {gopher_quality: {min_words: none}}", "not 'none'; write null$"),
+        ("tokenise: {added_tokens: <|a|>}", r"not '<\|a\|>'; write \['<\|a\|>'\]$"),
+        (
+            "tokenise: {added_tokens: {'<|a|>': '9'}}",
+            r"tokenise.added_tokens.<\|a\|>: .*each a whole number, not '9' there$",
+        ),
+        ("dedup: {threshold: '0,8'}", "not '0,8'; write 0.8$"),
+        ("shards: {seed: 007}", "not '007'; write 7$"),
+        ("shards: {splits: 0.1}", "write {NAME: VALUE}, or {} for none$"),
+        ("shards: {mixture: [a]}", "write {NAME: VALUE}$"),
     ],
 )
 def test_what_to_write_instead(text, told):
     with pytest.raises(ConfigError, match=told):
         read(text)
+
+
+@pytest.mark.parametrize("place", ["web", "1", "-1"])
+def test_an_item_of_a_list_is_set_by_its_number(place):
+    with pytest.raises(ConfigError, match=rf"'{place}' stands where the number .* is needed: 0 \(web\)$"):
+        read_config(b"sources: [{name: web, path: a}]", "c.yaml", [f"sources.{place}.weight=2"])
 
 
 def test_no_message_is_pydantics_own(tmp_path):

@@ -138,3 +138,9 @@ def test_a_template_that_never_ends_is_refused_before_any_work(tmp_path):
     for command in (plan_run, run):
         with pytest.raises(ConfigError, match="source 'talks': chat_template: of two short messages, the template"):
             command(config_of(tmp_path, TALKS, fields))
+
+
+def test_calls_that_the_template_does_not_write_are_told(tmp_path):
+    told = summary_of(config_of(tmp_path, TALKS + CALLS, {"tools": "t"}, dedup="off"))
+    assert "chat templates wrote nothing of tool_calls (3 conversations)" in told
+    assert "its chat_template does not read tools, so nothing of the field 't' is in the rows" in told

@@ -289,6 +289,12 @@ def small_run(tmp_path, texts: list[str], shards: dict):
     return load_run(str(tmp_path / "run"))
 
 
+def test_documents_that_are_all_too_long_are_told_so(tmp_path):
+    shards = {"row": "best_fit", "best_fit": {"long_documents": "drop"}, "sequence_tokens": 8, "splits": {}}
+    with pytest.raises(ConfigError, match="raise shards.sequence_tokens, or set best_fit.long_documents to split$"):
+        small_run(tmp_path, articles(8, 6)[:6], shards)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_longer_than_any_document(tmp_path, kind):
     texts = articles(8, 6)[:6]

@@ -140,6 +140,15 @@ def test_what_cannot_be_settled_is_refused(home, path):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("“/tmp/x”", "write straight ones, or none: /tmp/x$"), ("file:///tmp/x", "write the plain path /tmp/x$")],
+)
+def test_what_is_probably_meant_is_told(path, told):
+    with pytest.raises(ConfigError, match=told):
+        parse_config({"run": path, "sources": [{"name": "a", "path": "x"}]})
+
+
 def test_files_that_are_there_keep_their_names(home, monkeypatch):
     for name in ("~some-copy", "$HOME"):
         os.mkdir(name)

@@ -13,6 +13,7 @@ from winnow.sources.structured.chat import (
     inspect_template,
     render,
     spelled_names,
+    template_text,
 )
 from winnow.sources.structured.template_environment import MAX_REPEATS, ChatTemplateError
 
@@ -246,3 +247,24 @@ def test_templates_that_cannot_be_used_are_refused():
 def test_json_of_a_conversation_travels_unchanged():
     talk = [{"role": "user", "content": "x", "n": 12345678901234567, "f": 0.1, "t": True, "d": {"é": [None]}}]
     assert json.loads(one("{{ messages[0] | tojson }}" + GENERATION, talk).text[:-1]) == talk[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "give the path of a file with a template, or the template itself"),
+        (json.dumps({"chat_template": GENERATION}).encode(), "is JSON, not a template; write what stands in its"),
+        (GENERATION.encode("utf-16"), "byte 0 is not UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_template_is_refused(tmp_path, content, told):
+    path = tmp_path / "template"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ChatTemplateError, match=told):
+        template_text(str(path))
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_the_template(tmp_path):
+    (tmp_path / "a.jinja").write_bytes(b"\xef\xbb\xbf" + GENERATION.encode())
+    assert template_text(str(tmp_path / "a.jinja")) == GENERATION

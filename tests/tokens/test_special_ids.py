@@ -109,6 +109,36 @@ def test_what_the_fast_engine_cannot_read_goes_to_the_library(tmp_path):
     assert len(tokeniser.encode(pa.array(["a b"], pa.large_string())).ids)
 
 
+def test_the_end_of_text_of_a_rank_file_takes_no_id_of_an_ordinary_token(tmp_path):
+    with pytest.raises(ValueError, match=r"gives <\|endoftext\|> the id 5, which an ordinary token has"):
+        rank_file(tmp_path, added_tokens={"<|endoftext|>": 5})
+
+
+def without(*numbers: int) -> list[bytes]:
+    return [line for line in ranks().splitlines() if int(line.split()[1]) not in numbers]
+
+
+@pytest.mark.parametrize(
+    ("lines", "engine"),
+    [
+        (without(280, 281), "tiktoken"),  # holes
+        ([*without(), b"aGVsbG8gd29ybGQ= 1000"], "tiktoken"),  # far behind the others
+        ([*without(*range(256, 300)), b"aGVsbG8= 256"], "tiktoken"),  # a token that no merges reach
+        (without()[::-1], "gigatoken"),  # in another order
+        ([line + b"\r" for line in without()], "gigatoken"),
+    ],
+)
+def test_a_rank_file_that_the_fast_engine_cannot_read_goes_to_the_reference(tmp_path, lines, engine):
+    path = tmp_path / "own.tiktoken"
+    path.write_bytes(b"\n".join(lines))
+    settings = {"encoding": str(path), "pattern": "o200k"}
+    tokeniser = Tokeniser(TokeniserConfig(**settings))
+    assert tokeniser.engine == engine
+    column = pa.array([*TEXTS, "hello world hello", "日本語 \u00ff"], pa.large_string())
+    expected = Tokeniser(TokeniserConfig(**settings, engine="tiktoken")).encode(column)
+    assert tokeniser.encode(column).ids.tolist() == expected.ids.tolist()
+
+
 def test_dropout_is_switched_off_and_told(tmp_path):
     path = json_file(tmp_path, model={"dropout": 0.5})
     tokeniser = Tokeniser(TokeniserConfig(encoding=path))

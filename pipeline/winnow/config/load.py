@@ -105,6 +105,16 @@ def _file_in_the_way(run: str) -> Path | None:
     return None
 
 
+def _no_place(at: Any) -> str:
+    """Why nothing can be set there, and what can."""
+    if not isinstance(at, list):
+        return "lies under something that has no settings"
+    names = [
+        f"{n} ({item['name']})" if isinstance(item, dict) and "name" in item else str(n) for n, item in enumerate(at)
+    ]
+    return f"stands where the number of an item of a list is needed: {', '.join(names[:8])}"
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     name, equals, value = override.partition("=")
     if not equals:
@@ -116,12 +126,12 @@ def _override(values: dict[str, Any], override: str) -> None:
             at = at[int(parent)]
             continue
         if not isinstance(at, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} lies under something that has no settings")
+            raise ConfigError(f"--set {override!r}: {parent!r} {_no_place(at)}")
         if not isinstance(at.get(parent), dict | list):
             at[parent] = {}
         at = at[parent]
     if not isinstance(at, dict):
-        raise ConfigError(f"--set {override!r}: {last!r} lies under something that has no settings")
+        raise ConfigError(f"--set {override!r}: {last!r} {_no_place(at)}")
     try:
         at[last] = read_yaml(value)
     except RepeatedSettingError as error:

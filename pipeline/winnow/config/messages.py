@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -68,9 +68,31 @@ def _setting_of_choices(location: Location, config: type[Section]) -> Location |
 
 
 def _line_of_choices(setting: Location, mistakes: list[Any], config: type[Section]) -> str:
-    expected = ", or ".join(_described(option) for option in _choices(_field(setting, config)))
+    options = _choices(_field(setting, config))
+    expected = ", or ".join(map(_described, options))
+    # of a list or of settings by name, the place inside it that is wrong
+    inside = max(mistakes, key=lambda mistake: len(mistake["loc"]))
+    place = tuple(part for part in inside["loc"][len(setting) :] if not _is_kind(part))
     value = min(mistakes, key=lambda mistake: len(mistake["loc"]))["input"]
-    return f"  {_name(setting)}: expected {expected}, not {_shown(value)}"
+    if place and isinstance(inside["input"], str | int | float | bool | None):
+        return f"  {_name((*setting, *place))}: expected {expected}, not {_shown(inside['input'])} there"
+    how = ""
+    if isinstance(value, str) and any(_described(option).startswith("a list, each item text") for option in options):
+        how = f"; write [{_in_list(value)}]"
+    return f"  {_name(setting)}: expected {expected}, not {_shown(value)}{how}"
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether a part of a location is what pydantic calls a kind of value, not a name or a place in a list."""
+    return (
+        isinstance(part, str)
+        and re.match(r"(tuple|list|dict|constrained|union|literal|function|nullable)\b", part) is not None
+    )
+
+
+def _in_list(text: str) -> str:
+    """A text as YAML takes it as an item of a list in brackets."""
+    return f"'{text}'" if re.search(r"[^\w.,/ -]", text) or text.lower() in ("null", "true", "false") else text
 
 
 def _described(option: Any, bounds: Sequence[Any] = ()) -> str:
@@ -131,10 +153,18 @@ def _wrong_type(location: Location, value: Any, config: type[Section]) -> str:
     how = ""
     if isinstance(value, str):
         bare = value.strip()
-        if expected.startswith("a list"):
-            how = f"; write [{bare}]"
+        if expected.startswith("a list, each item settings"):
+            how = _as_items(kind)
+        elif expected.startswith("a list"):
+            how = "; take the quotes away" if re.fullmatch(r"\[.*\]", bare) else f"; write [{bare}]"
+        elif "number" in expected and bare.lower() in _NOTHING and _may_be_null(location, config):
+            how = "; write null"
         elif "number" in expected and re.fullmatch(r"[-+]?[\d.,]+\s*%", bare):
             how = f"; write {float(bare[:-1].replace(',', '.')) / 100:g}"
+        elif "number" in expected and re.fullmatch(r"0+\d+", bare):
+            how = f"; write {int(bare)}"
+        elif expected.startswith("a number") and re.fullmatch(r"[-+]?\d+,\d+", bare):
+            how = f"; write {bare.replace(',', '.')}"
         elif "number" in expected and re.fullmatch(r"[-+]?(\d+|\d*\.\d+)", bare):
             how = "; take the quotes away"
         elif "whole number" in expected:
@@ -150,8 +180,26 @@ def _wrong_type(location: Location, value: Any, config: type[Section]) -> str:
     elif expected.startswith("a list") and not isinstance(value, dict | list):
         how = f"; write [{_shown(value)}]"
     elif expected.startswith("a list, each item settings") and isinstance(value, dict):
-        how = f"; put a - before it: `- {next(iter(value), 'name')}: ...`"
+        known = getattr(section_of(kind), "model_fields", {})
+        how = f"; put a - before it: `- {next(iter(value), 'name')}: ...`" if value.keys() & known else _as_items(kind)
+    if expected.startswith("settings by name"):
+        field = _field(location, config)
+        how = "; write {NAME: VALUE}" + (", or {} for none" if field and isinstance(field.default, dict) else "")
     return f"expected {expected}, not {_shown(value)}{how}"
+
+
+_NOTHING = ("none", "null", "nil", "off", "no", "unlimited", "")
+
+
+def _as_items(kind: Any) -> str:
+    """How a list of sections is written."""
+    first, second = [*getattr(section_of(kind), "model_fields", {}), "...", "..."][:2]
+    return f"; write each as an item of a list: `- {{{first}: ..., {second}: ...}}`"
+
+
+def _may_be_null(location: Location, config: type[Section]) -> bool:
+    field = _field(location, config)
+    return field is not None and type(None) in get_args(field.annotation)
 
 
 _BOUNDS = {
@@ -214,7 +262,29 @@ def _line(mistake: Any, config: type[Section]) -> str:
         return f"  {name}: is no setting; a comma ends a value in braces: write 1000000 or 1_000_000"
     near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if elsewhere := _elsewhere(location, config):
+        hint = f"it belongs to another section: {', '.join(elsewhere)}; "
     return f"  {name}: unknown setting {str(location[-1])!r}; {hint}known here: {', '.join(known)}"
+
+
+def _elsewhere(location: Location, config: type[Section]) -> list[str]:
+    """Where settings of such a name are, as far as their section is near the one where it stands."""
+    sections = tuple(part for part in location[:-1] if isinstance(part, str))
+    found = [place for place in _places(config) if place[-1] == location[-1]]
+
+    def shared(place: tuple[str, ...]) -> int:
+        return next((n for n, (a, b) in enumerate(zip(place, sections, strict=False)) if a != b), len(sections))
+
+    most = max(map(shared, found), default=0)
+    return [".".join(place) for place in found if shared(place) == most][:3]
+
+
+def _places(section: type[Section], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting by the sections that it lies in."""
+    for name, field in section.model_fields.items():
+        yield (*above, name)
+        if inner := section_of(field.annotation):
+            yield from _places(inner, (*above, name))
 
 
 def _section(location: Location, config: type[Section]) -> type[Section] | None:

@@ -8,7 +8,11 @@ _HINTS = (
     (r"character '\\t'", "YAML is indented with spaces: replace the tab"),
     (r"character '[@`%]'", "a text that begins with @, ` or % needs quotes"),
     (r"escape character", "a backslash in double quotes begins an escape: use single quotes, such as 'C:\\data'"),
-    (r"mapping values are not allowed", "a value with a colon in it needs quotes; or lines are not indented alike"),
+    (
+        r"mapping values are not allowed",
+        "a value with a colon in it needs quotes; or a colon or dash before it needs a plain space behind; or lines "
+        "are not indented alike",
+    ),
     (
         r"tag '!|scanning a tag|determine a constructor",
         "! begins a tag in YAML: put a text that begins with it in quotes",

@@ -8,6 +8,7 @@ from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting, row_balances
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
+from winnow.shards.config import ShardsConfig
 from winnow.shards.formats.formats import indexed
 from winnow.stages.shards import row_groups, shard_index, shards, shuffle
 from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
@@ -60,10 +61,17 @@ def shuffle_and_shard(context: RunContext) -> None:
     if tokens[0] and not any(unit.inputs["split"] == 0 for unit in units):
         raise ConfigError(
             f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "
-            f"{documents[0]:,} documents with {tokens[0]:,} tokens; lower shards.sequence_tokens, or choose another row"
+            f"{documents[0]:,} documents with {tokens[0]:,} tokens; {_rather(config)}"
         )
     engine.run(sharding, units)
     _index_shards(context, id_bytes)
+
+
+def _rather(config: ShardsConfig) -> str:
+    """What to set where no document makes a row."""
+    if config.row == "best_fit":  # there is a row for every document but those that are dropped
+        return "all are longer than a row: raise shards.sequence_tokens, or set best_fit.long_documents to split"
+    return "lower shards.sequence_tokens, or choose another row"
 
 
 def _index_shards(context: RunContext, id_bytes: int) -> None:

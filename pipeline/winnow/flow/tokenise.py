@@ -74,6 +74,14 @@ def _summary(run: RunRecords) -> list[str]:
             f"WARNING: chat templates wrote {listed}, which the vocabulary has not got as special tokens: they are "
             "spelled out in pieces; set tokenise.added_tokens if each is to be one token"
         )
+    unread = run.totals("tokenise", "unread")
+    if unread:
+        listed = ", ".join(f"{name} ({number:,} conversations)" for name, number in unread.items())
+        lines.append(
+            f"WARNING: chat templates wrote nothing of {listed}: what stands there is in no row, and an answer that "
+            "has nothing else is trained as an empty one; set a chat_template that reads it (the model's), or leave "
+            "such conversations out"
+        )
     return lines
 
 

@@ -68,6 +68,11 @@ def _template(config: Config, vocabulary: Vocabulary, name: str) -> list[str]:
             f"source {name}: its chat_template reads {', '.join(missing)}, which it does not get; set "
             "template_variables (tools: the field that holds them), or leave it if the template can do without"
         )
+    if source.tools and "tools" not in reads.variables:
+        lines.append(
+            f"source {name}: its chat_template does not read tools, so nothing of the field {source.tools!r} is in the "
+            "rows; set a chat_template that does, or take `tools` out"
+        )
     if "strftime_now" in template.text:
         told = f"is told {template.date} (template_date)"
         lines.append(f"source {name}: its chat_template asks for today's date and {told}")

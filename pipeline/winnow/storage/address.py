@@ -21,14 +21,20 @@ def is_url(path: str) -> bool:
     return _SCHEME.match(path) is not None
 
 
+_CURLY_QUOTES = frozenset("“”„‘’‚«»")
+
+
 def settled_path(path: str) -> str:
     """A path of a config or a command line as it was meant: ``~`` and ``~name`` are home folders.
 
     Everything that takes a path from people takes it through here, so that none of it means a folder called ``~``.
 
     Raises:
-        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces.
+        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces; or
+            curly quotes stand around it, which are none to YAML or a shell.
     """
+    if path[:1] in _CURLY_QUOTES and path[-1:] in _CURLY_QUOTES and not os.path.lexists(path):
+        raise AddressError(f"{path}: curly quotes stand for themselves; write straight ones, or none: {path[1:-1]}")
     if is_url(path):
         return path
     if (found := _VARIABLE.search(path)) and not os.path.lexists(path[: found.end()]):
@@ -101,7 +107,10 @@ def check_address(path: str) -> str:
         )
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES if name != "memory")
-        raise AddressError(f"{scheme}://: not a kind of storage that winnow knows; there are {known} and plain paths")
+        plain = f"; write the plain path {path.partition('://')[2]}" if scheme.lower() == "file" else ""
+        raise AddressError(
+            f"{scheme}://: not a kind of storage that winnow knows; there are {known} and plain paths{plain}"
+        )
     if not bucket:
         raise AddressError(f"{path}: no bucket; expected {scheme}://BUCKET/PATH")
     return path

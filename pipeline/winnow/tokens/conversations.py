@@ -27,8 +27,10 @@ from winnow.tokens.vocabulary import Vocabulary
 Ids = NDArray[Any]
 Marks = NDArray[np.uint8]
 
-_DIGITS = tuple(map(chr, range(0xFDD3, 0xFDF0)))
-"""Noncharacters beyond those that mark what the assistant wrote; three of them name a special token."""
+_LEAD, *_DIGITS = map(chr, range(0xFDD3, 0xFDF0))
+"""Noncharacters beyond those that mark what the assistant wrote. The first and three others name a special token: no
+name begins inside another one or across two, wherever a library begins to look."""
+_NAME_LENGTH = 4
 _MAX_CHECKED_CHARACTERS = 1 << 20
 
 
@@ -153,7 +155,7 @@ def _special_places(text: str, placed: _Placed, vocabulary: Vocabulary) -> list[
 
 def _encode_disguised(one: Rendered, vocabulary: Vocabulary) -> tuple[_Placed | None, list[tuple[int, int]]]:
     """Encode with the template's special tokens under other names; None where that changes more than the data's."""
-    if any(digit in one.text for digit in _DIGITS):
+    if any(digit in one.text for digit in (_LEAD, *_DIGITS)):
         return None, []
     names = sorted(vocabulary.special_tokens, key=len, reverse=True)
     harmless = one._replace(segments=[(t if special else _broken(t, names), special) for t, special in one.segments])
@@ -174,7 +176,7 @@ def _encode_disguised(one: Rendered, vocabulary: Vocabulary) -> tuple[_Placed | 
     at = 0
     for (text, _), hide in zip(one.segments, hidden, strict=True):
         at += len(text)
-        moved[at:] += (3 - len(text)) * hide
+        moved[at:] += (_NAME_LENGTH - len(text)) * hide
     placed = _placed(*disguised.true_ids(_disguised(one, vocabulary, hidden)))
     return placed, [(int(b + moved[b]), int(e + moved[e])) for b, e in one.spans]
 
@@ -188,7 +190,7 @@ def _broken(text: str, names: list[str]) -> str:
 
 def _disguise(number: int) -> str:
     base = len(_DIGITS)
-    return _DIGITS[number // base**2 % base] + _DIGITS[number // base % base] + _DIGITS[number % base]
+    return _LEAD + _DIGITS[number // base**2 % base] + _DIGITS[number // base % base] + _DIGITS[number % base]
 
 
 def _disguised(one: Rendered, vocabulary: Vocabulary, hidden: list[bool] | None = None) -> str:
@@ -219,10 +221,13 @@ class _DisguisedTokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         definition = json.loads(vocabulary.tokenizer_json)
         names = {name: _disguise(number) for number, name in enumerate(vocabulary.special_tokens)}
+        added = [str(token["content"]) for token in definition.get("added_tokens") or []]
         for token in definition.get("added_tokens") or []:
             token["content"] = names.get(token["content"], token["content"])
         self._library = Tokenizers.of_definition(definition, special_tokens=True)
-        self._true = {self._library.id_of(names[name]): number for name, number in vocabulary.special_tokens.items()}
+        # tokens that only the model knew by name are numbered anew, and all that are added behind them
+        true = {name: _library(vocabulary).id_of(name) for name in added} | dict(vocabulary.special_tokens)
+        self._true = {self._library.id_of(names.get(name, name)): number for name, number in true.items()}
 
     def true_ids(self, text: str) -> tuple[Ids, list[tuple[int, int]]]:
         """Ids of the vocabulary, and the characters at which each begins and ends."""

@@ -5,6 +5,7 @@ Every engine here encodes special tokens in text as ordinary text and runs on th
 Legend: P pieces of text, T tokens.
 """
 
+import base64
 import json
 import os
 import tempfile
@@ -15,6 +16,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.tokens.patterns import ENCODINGS
 from winnow.tokens.probes import probes_of
 from winnow.tokens.vocabulary import Vocabulary
 
@@ -186,8 +188,8 @@ def reference_engine(vocabulary: Vocabulary) -> Engine:
 
 
 def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
-    """gigatoken, or the reference for a tokenizer.json that gigatoken cannot read, or of which it gives other ids for
-    one of the probes: the same choice in every process.
+    """gigatoken, or the reference for a vocabulary that gigatoken cannot read (of a rank file: ranks with holes), or of
+    which it gives other ids for one of the probes: the same choice in every process. Published rank files are known.
 
     Raises:
         ValueError: a split pattern of one's own, which gigatoken does not know.
@@ -197,14 +199,15 @@ def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
             "tokenise.engine (gigatoken) knows only the named patterns; "
             "for a regular expression of your own set tokenise.engine to tiktoken"
         )
-    if not vocabulary.tokenizer_json:
+    if not vocabulary.tokenizer_json and vocabulary.sha256 in {known.sha256 for known in ENCODINGS.values()}:
         return Gigatoken(vocabulary, cache_mb)
-    reference = Tokenizers(vocabulary)
-    if json.loads(vocabulary.tokenizer_json)["model"].get("type", "BPE") != "BPE":
+    reference = reference_engine(vocabulary)
+    definition = vocabulary.tokenizer_json
+    if definition and json.loads(definition)["model"].get("type", "BPE") != "BPE":
         return reference
     try:
         engine = Gigatoken(vocabulary, cache_mb)
-        same = _same_ids(engine, reference, probes_of(vocabulary.tokenizer_json))
+        same = _same_ids(engine, reference, probes_of(definition))
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of its Rust side
             raise
@@ -236,7 +239,8 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
     descriptor, path = tempfile.mkstemp(suffix=".tiktoken")  # it reads rank files by path only
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(vocabulary.rank_file)
+            for token, rank in sorted(vocabulary.ranks.items(), key=lambda entry: entry[1]):  # it wants them in order
+                file.write(b"%s %d\n" % (base64.b64encode(token), rank))
         return BPETokenizer.from_tiktoken(path, str(vocabulary.pattern.gigatoken), {})
     finally:
         Path(path).unlink()

@@ -1,4 +1,4 @@
-"""Short texts that tell two engines of one ``tokenizer.json`` apart."""
+"""Short texts that tell two engines of one vocabulary apart."""
 
 import json
 
@@ -21,10 +21,11 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
 def probes_of(definition: bytes) -> list[str]:
-    """The texts for a tokenizer.json: words, blanks and scripts of every kind, and the added tokens that are found in
-    ordinary text (a few for each set of their flags) between blanks, letters, marks and each other."""
+    """The texts for a tokenizer.json (empty: a rank file): words, blanks and scripts of every kind, and the added
+    tokens that are found in ordinary text (a few for each set of their flags) between blanks, letters, marks and each
+    other."""
     kinds: dict[tuple[bool, ...], list[str]] = {}
-    for token in json.loads(definition).get("added_tokens") or []:
+    for token in (json.loads(definition).get("added_tokens") if definition else None) or []:
         if not token.get("special"):
             kinds.setdefault(tuple(bool(token.get(flag)) for flag in _FLAGS), []).append(token["content"])
     texts = list(_TEXTS)

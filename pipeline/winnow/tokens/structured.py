@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.sources.structured.chat import Rendered, TemplateSettings, render, spelled_names
+from winnow.sources.structured.chat import Rendered, TemplateSettings, render, spelled_names, unread_parts
 from winnow.sources.structured.structure import conversation_of
 from winnow.sources.structured.template_environment import ChatTemplateError
 from winnow.tokens.conversations import encode_conversations
@@ -38,6 +38,8 @@ class MarkedTexts(NamedTuple):
     spelled: Counter[str]
     """What looks like a special token's name, was written by the template and is none of the vocabulary's: in how many
     conversations."""
+    unread: Counter[str]
+    """Parts of messages of which the template writes nothing (`tool_calls`): in how many conversations."""
 
 
 class _Document(NamedTuple):
@@ -69,6 +71,7 @@ def encode_structured(
     truncated = 0
     refused: dict[int, str] = {}
     spelled: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
 
     if plain:
         found, checked = _encode(tokeniser, texts.take(pa.array(plain)))
@@ -79,7 +82,8 @@ def encode_structured(
             mark = settings["plain_mark"]
             documents[row] = _Document(ids, np.full(len(ids), mark, np.uint8), mark)
     if chats:
-        rendered, refused = _render(tokeniser, {row: talks[row] for row in chats}, sources, settings["templates"])
+        given = {row: talks[row] for row in chats}
+        rendered, refused, unread = _render(tokeniser, given, sources, settings["templates"])
         spelled = _spelled(tokeniser, rendered, texts, chats)
         encoded = encode_conversations(tokeniser, rendered)
         checks.append((encoded.checked, chats))
@@ -98,26 +102,31 @@ def encode_structured(
             documents[row], cut = _pair(one, two if parsed[row][1] else None, tokeniser, settings["row_tokens"])
             truncated += cut
     encoded_texts, ends, checked = _joined([d for d in documents if d is not None], checks)
-    return MarkedTexts(encoded_texts, ends, checked, truncated, refused, spelled)
+    return MarkedTexts(encoded_texts, ends, checked, truncated, refused, spelled, unread)
 
 
 def _render(
     tokeniser: Tokeniser, talks: dict[int, Any], sources: list[str], templates: dict[str, Any]
-) -> tuple[list[Rendered], dict[int, str]]:
-    """Each conversation as text, in the order given; and those that are refused, with the reason."""
+) -> tuple[list[Rendered], dict[int, str], Counter[str]]:
+    """Each conversation as text, in the order given; those that are refused, with the reason; and what the templates
+    do not read."""
     special, names = tuple(tokeniser.vocabulary.special_tokens), tokeniser.vocabulary.template_names
     found: dict[int, Rendered] = {}
     refused: dict[int, str] = {}
+    unread: Counter[str] = Counter()
     for source in sorted({sources[row] for row in talks}):
         rows = [row for row in talks if sources[row] == source]
         settings = TemplateSettings.model_validate(templates[source])
-        for row, one in zip(rows, render(settings, [talks[row] for row in rows], special, names), strict=True):
+        given = [talks[row] for row in rows]
+        texts = render(settings, given, special, names)
+        unread += unread_parts(settings, given, texts, special, names)
+        for row, one in zip(rows, texts, strict=True):
             if isinstance(one, ChatTemplateError):
                 refused[row] = str(one)
                 found[row] = Rendered([], [], protected=False)
             else:
                 found[row] = one
-    return [found[row] for row in talks], refused
+    return [found[row] for row in talks], refused, unread
 
 
 def _spelled(tokeniser: Tokeniser, rendered: list[Rendered], texts: pa.Array, chats: list[int]) -> Counter[str]:

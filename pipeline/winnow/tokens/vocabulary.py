@@ -217,7 +217,9 @@ def _wanted_ids(vocabulary: Vocabulary, added: AddedTokens) -> dict[str, int]:
         if special.get(name, number) != number:
             raise ValueError(f"{where}, but the vocabulary gives it {special[name]}; leave it out, or give that one")
         if taken.get(number, name) != name or number in ordinary:
-            raise ValueError(f"{where}, which {taken.get(number) or 'an ordinary token'} has; give a free id")
+            other = taken.get(number, name)
+            has = "an ordinary token" if other == name else other
+            raise ValueError(f"{where}, which {has} has; give a free id")
         taken[number] = name
     found = {name: number for name, number in given.items() if number is not None and name not in special}
     free = max([vocabulary.size, *(number + 1 for number in found.values())])

@@ -5,7 +5,9 @@ A template is Jinja2 as ``transformers`` has it, with the assistant's part betwe
 without files, in a process that is ended where it goes on and on; the conversations are anybody's.
 """
 
+import json
 import re
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from jinja2 import TemplateError, nodes
 from pydantic import BaseModel, ConfigDict
 
 from winnow.sources.structured.rendering import Conversation, render_all
+from winnow.sources.structured.shapes import SAY_MORE
 from winnow.sources.structured.template_environment import (
     BEGIN,
     BREAK,
@@ -139,6 +142,36 @@ def render(
     return rendered
 
 
+def unread_parts(
+    settings: TemplateSettings,
+    conversations: list[Conversation],
+    rendered: list[Rendered | ChatTemplateError],
+    special: tuple[str, ...],
+    names: dict[str, str],
+) -> Counter[str]:
+    """Parts of messages besides ``content`` of which a template writes nothing: in how many conversations.
+
+    Args: as for :func:`render`, and ``rendered``, what it gave.
+    """
+    found: Counter[str] = Counter()
+    for part in SAY_MORE:
+        if any(re.search(rf"\b{name}\b", settings.text) for name in part):
+            continue
+        has = [next((name for name in part for m in one["messages"] if name in m), "") for one in conversations]
+        rows = [n for n, name in enumerate(has) if name]
+        less = [
+            {**conversations[n], "messages": [_without(m, part) for m in conversations[n]["messages"]]} for n in rows
+        ]
+        for n, one in zip(rows, render(settings, less, special, names), strict=True):
+            was = rendered[n]
+            found[has[n]] += isinstance(was, Rendered) and isinstance(one, Rendered) and was.text == one.text
+    return +found
+
+
+def _without(message: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key not in names}
+
+
 def spelled_names(text: str, special: tuple[str, ...] | frozenset[str]) -> set[str]:
     """What looks like a special token's name in a text and is none of the vocabulary's."""
     return {name for name in _SPECIAL_LOOK.findall(text) if name not in special}
@@ -193,8 +226,29 @@ def template_text(setting: str | None) -> str | None:
     """A template's text: ``setting`` itself where it holds a brace or a line break, else the file that it names.
 
     Raises:
-        OSError, UnicodeDecodeError: the file cannot be read.
+        OSError: the file cannot be read.
+        ChatTemplateError: there is no such file, or it holds something else.
     """
     if setting is None or "{" in setting or "\n" in setting:
         return setting
-    return Path(setting).read_text(encoding="utf-8")
+    try:
+        text = Path(setting).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise ChatTemplateError(
+            f"{setting}: {error.strerror}; give the path of a file with a template, or the template itself; without "
+            "the setting it is ChatML"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ChatTemplateError(f"{setting}: byte {error.start:,} is not UTF-8; save the file as UTF-8") from error
+    if _is_json(text):
+        raise ChatTemplateError(
+            f"{setting}: is JSON, not a template; write what stands in its chat_template into a file of its own"
+        )
+    return text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False

@@ -13,6 +13,8 @@ SHAREGPT_ROLES = {
     "system": "system",
 }
 """What stands in ``from``, in lower case, and whose role it is."""
+SAY_MORE = (("tool_calls",), ("function_call",), ("reasoning_content", "reasoning", "thinking"))
+"""Parts of a message beside which it may have no content; the names of one part together."""
 PART_JOINT = "\n"
 """Between the parts of a content."""
 

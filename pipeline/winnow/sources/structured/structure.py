@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.shapes import as_message
+from winnow.sources.structured.shapes import SAY_MORE, as_message
 
 ROLES = ("system", "user", "assistant", "tool")
-_SAY_MORE = frozenset(("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking"))
-"""Parts of a message beside which it may have no content."""
+_SAY_MORE = frozenset(name for names in SAY_MORE for name in names)
 JOINT = "\n\n"
 MISSING = object()
 """Stands for a field that a record does not have."""

@@ -91,13 +91,15 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 
 def _note_conversations(workspace: Workspace, marked: MarkedTexts, docs: NDArray[np.uint64]) -> None:
-    """Count what the templates refused and what they spelled, with the first few documents."""
+    """Count what the templates refused, spelled and left out, with the first few documents."""
     workspace.count("refused_conversations", len(marked.refused))
     listed = workspace.metadata.setdefault("refused", [])
     listed += [{"doc": int(docs[row]), "reason": reason} for row, reason in sorted(marked.refused.items())]
     del listed[_MOST_LISTED:]
     for name, conversations in sorted(marked.spelled.items())[:_MOST_LISTED]:
         workspace.count(f"spelled/{name}", conversations)
+    for part, conversations in sorted(marked.unread.items()):
+        workspace.count(f"unread/{part}", conversations)
 
 
 def _process(tokeniser: Tokeniser, structured: Json | None, batch: pa.RecordBatch) -> None:
