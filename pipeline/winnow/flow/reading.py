@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
-from winnow.sources.read import mixed_formats
+from winnow.sources.read import odd_files
 from winnow.sources.records import FOREIGN, GUESSED, REPLACED
 from winnow.sources.source import SourceConfig
 
@@ -109,9 +109,7 @@ def reading_warnings(run: RunRecords) -> list[str]:
     files: dict[str, list[str]] = {}
     for file in run.files:
         files.setdefault(file.source, []).append(file.path)
-    return warnings + [
-        line for source in run.config.sources for line in mixed_formats(source, files.get(source.name, []))
-    ]
+    return warnings + [line for source in run.config.sources for line in odd_files(source, files.get(source.name, []))]
 
 
 def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from winnow.config.config import Config
 from winnow.errors import InputError
 from winnow.flow.reading import no_value
 from winnow.sources.inputs import look_at
-from winnow.sources.read import format_of, mixed_formats, read_slice
+from winnow.sources.read import format_of, odd_files, read_slice
 from winnow.sources.readers.registry import READERS
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -47,7 +47,7 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
         InputError: no record that was looked at has the field or column with its text (or structure, or label).
     """
     for source in config.sources:
-        for line in mixed_formats(source, inputs[source.name]):
+        for line in odd_files(source, inputs[source.name]):
             log.warning("%s", line)
         paths = [path for path in inputs[source.name] if READERS.get(format_of(path, source)).has_fields]
         look: _Look | None = None

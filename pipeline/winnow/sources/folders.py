@@ -1,12 +1,16 @@
-"""Folders named ``key=value``, as Hive, Spark, DuckDB and Arrow write them: values that all records below them have."""
+"""Folders as other tools write them: ``key=value`` of Hive, Spark, DuckDB and Arrow, whose values all records below
+have; and those of tables whose log says which files belong to them."""
 
 import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.sources.records import RecordBatch
+from winnow.storage.address import is_url
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -26,3 +30,18 @@ def with_folder_values(values: dict[str, str | None], batch: RecordBatch) -> Rec
     }
     fields = (*batch.fields, *(name for name in values if name not in batch.fields)) if batch.fields else ()
     return dataclasses.replace(batch, keep=batch.keep | kept, fields=fields)
+
+
+def tables_with_a_log(paths: Iterable[str]) -> list[tuple[str, str]]:
+    """Folders on disks above some files that are tables of Delta, Hudi or Iceberg, and of which; sorted."""
+    folders = {folder for path in paths if not is_url(path) for folder in Path(path).parents}
+    kinds = {str(folder): _kind_of(folder) for folder in folders}
+    return sorted((folder, kind) for folder, kind in kinds.items() if kind)
+
+
+def _kind_of(folder: Path) -> str:
+    if (folder / "_delta_log").is_dir():
+        return "Delta"
+    if (folder / ".hoodie").is_dir():
+        return "Hudi"
+    return "Iceberg" if any((folder / "metadata").glob("*.metadata.json")) else ""

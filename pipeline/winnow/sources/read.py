@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from winnow.sources.folders import folder_values, with_folder_values
+from winnow.sources.folders import folder_values, tables_with_a_log, with_folder_values
 from winnow.sources.readers.outside import checked_batches, named_faults
 from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
@@ -57,15 +57,23 @@ def format_of(path: str, config: SourceConfig) -> str:
     return wanted
 
 
-def mixed_formats(config: SourceConfig, paths: list[str]) -> list[str]:
-    """A warning where files of a source have no fields beside others that do: a README among records."""
+def odd_files(config: SourceConfig, paths: list[str]) -> list[str]:
+    """Warnings where the files of a source may be other ones than are meant: a README among records (files without
+    fields beside others that have them), and files of a table whose log says that they belong to it no longer."""
+    tables = [
+        f"source {config.name}: {folder} is a table of {kind}, whose files are read as they lie there, and its log is "
+        "not: rows that were deleted or replaced since come back; write what the table holds now into plain "
+        "Parquet files, and read that"
+        for folder, kind in tables_with_a_log(paths)
+    ]
     plain = [path for path in paths if not READERS.get(format_of(path, config)).has_fields]
     if not plain or len(plain) == len(paths):
-        return []
+        return tables
     return [
+        *tables,
         f"source {config.name}: {len(plain):,} of {len(paths):,} files are plain text beside records, and become "
         f"documents, such as {plain[0]}; narrow `path` to the files that are meant, such as folder/**/*.jsonl, or give "
-        "the texts a source of their own"
+        "the texts a source of their own",
     ]
 
 

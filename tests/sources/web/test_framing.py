@@ -4,6 +4,7 @@ import gzip
 import io
 import random
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -166,3 +167,22 @@ def test_a_long_record_is_passed_over_in_constant_memory(monkeypatch):
     good, (bad,) = read(data, ".gz")
     assert len(good) == 6 and bad.reason.startswith("too large: a record of 50,")
     assert "00000000-0000-4000-8000-000000000001" in (bad.identity or "")
+
+
+def test_archives_made_to_be_slow_are_read_in_linear_time():
+    claim = gzip.compress(b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 60000000\r\n\r\n" + b"x" * 600, 1)
+    good = gzip.compress(b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: 1\r\n\r\na\r\n\r\n")
+    broken = bytearray(good)
+    broken[14] ^= 255
+    slow = {
+        "members that claim more than the file has": (claim * 10_000, ".gz", 0),
+        "members that are no records": (claim + gzip.compress(b"x" * 300, 1) * 20_000 + good * 1000, ".gz", 1000),
+        "begins of members by chance": (bytes(broken) + b"\x1f\x8b\x08" * 20_000 + good, ".gz", 1),
+        "headers that do not end": (b"WARC/1.0\na:b\n" * 20_000, "", 0),
+        "carriage returns": (b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 9\n" + b"\r" * 10_000_000, "", 0),
+        "lines of ARC": ((b"http://e.org/" + b" 12345678901234 1" * 230 + b" x\n") * 500, "", 0),
+    }
+    for what, (data, compression, number) in slow.items():
+        started = time.process_time()
+        assert len(read(data, compression)[0]) == number, what
+        assert time.process_time() - started < 10, what

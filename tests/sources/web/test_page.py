@@ -151,3 +151,8 @@ def test_licences_and_signals_against_training():
         == "content-usage: train-ai=n, tdm-reservation"
     )
     assert opt_out_of("<meta name=robots content='index, nofollow'>", {"x-robots-tag": "all"}) is None
+
+
+@pytest.mark.parametrize("label", ["cp037", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-32", "hex", "cp850"])
+def test_names_that_browsers_do_not_know_are_no_encodings_of_pages(label):
+    assert decode_page((GERMAN + r" \x41").encode("cp1252"), label)[:3] == (GERMAN + r" \x41", "cp1252", "guessed")

@@ -29,7 +29,10 @@ _KINDS = ("warcinfo", "request", "metadata", "revisit", "continuation")
 _GROUPS = ("image", "audio", "video", "font")
 _MEDIA = ("application/json", "application/pdf", "text/css", "text/xml", "application/xml")
 _CHARSET = re.compile(r"charset\s{0,9}=\s{0,9}[\"']?([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
+_NOTES = re.compile(r"metadata:|urn:(x-wpull|log|text|pageinfo|thumbnail|view):", re.IGNORECASE)
+"""Addresses of what wget, wpull and browsertrix note of a crawl: logs, arguments, the text of pages once more."""
 MENDED = "a record a little longer than it says"
+CUT = "a page that was cut short"
 
 
 def read_archive(
@@ -62,6 +65,8 @@ def _document(record: ArchiveRecord | Broken, source: SourceConfig) -> Mapping[s
 def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Passed:
     if record.kind not in ("response", "resource", "conversion"):
         return Passed(record.kind if record.kind in _KINDS else "other record")
+    if record.kind == "resource" and _NOTES.match(record.headers.get("warc-target-uri", "")):
+        return Passed("note of the crawler")
     kind = record.headers.get("content-type", "")
     response = Response(200, {}, record.body)
     if kind.lower().startswith("application/http") or (record.kind == "response" and record.body.startswith(b"HTTP/")):
@@ -71,12 +76,13 @@ def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Pa
             return Passed(
                 f"response with status {response.status // 100}xx" if response.status else "response without status"
             )
-    media = kind.partition(";")[0].strip().lower()
+    media = re.split("[;,]", kind)[0].strip().lower()  # a header that comes twice is joined by a comma
     if not media and re.match(rb"\s{0,99}<(?:!doctype\s+html|html|head|body)\b", response.body[:1000], re.IGNORECASE):
         media = "text/html"
     if media not in (*_HTML, "text/plain"):
         return Passed(f"page of {_group(media)}")
-    body = decoded_body(response, min(MOST_PAGE_BYTES, source.max_document_bytes))
+    body, cut = decoded_body(response, min(MOST_PAGE_BYTES, source.max_document_bytes))
+    cut |= bool({"warc-truncated", "warc-segment-number"} & record.headers.keys())
     charset = _CHARSET.search(kind)
     said = charset[1] if charset else "utf-8" if record.kind == "conversion" else ""
     fields, notes = page_fields(body, source, charset=said, headers=response.headers, html=media in _HTML)
@@ -88,7 +94,7 @@ def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Pa
         "status": str(response.status),
         "content_type": media,
     }
-    return Noted(of_archive | fields, (*notes, *([MENDED] if record.mended else [])))
+    return Noted(of_archive | fields, (*notes, *[MENDED] * record.mended, *[CUT] * cut))
 
 
 def _group(media: str) -> str:

@@ -1,10 +1,11 @@
-"""Records of a web archive: WARC 0.17 to 1.1 (ISO 28500), WET, and ARC 1, also of files that break the rules.
+"""Records of a web archive: WARC 0.17 to 1.1 (ISO 28500), WET, and ARC, also of files that break the rules.
 
 After any fault reading goes on at the next record: the begin of a member, or a line that begins one. Lines may end
 with LF alone. A record whose Content-Length does not fit what follows is cut where the next one begins.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ from winnow.sources.web.members import RECORD_START, Piece
 MOST_HEADER_BYTES = 64 << 10
 MOST_HELD_BYTES = 64 << 20
 """Of a record that are held, so that a wrong length can be mended; a longer one is passed over as it says."""
-_HEADERS_END = re.compile(rb"\r*\n\r*\n")
-_HEADER_LINES = re.compile(rb"\r*\n(?![ \t])")
+_HEADERS_END = re.compile(rb"\n(?:\r*\n|(?=WARC/[01]\.\d+\r?\n))")
+_HEADER_LINES = re.compile(rb"\n(?![ \t])")
 _USUAL_HEADER_BYTES = 4 << 10
 _MORE_BYTES = 256  # behind a body, up to the next record, that make its length wrong and harm nothing
 _NEXT = re.compile(rb"\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
-_ARC_LINE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*:[^\n]{0,4000}) (\S+) (\d{14}) (\S+) (\d+)\s*")
+_ARC_LINE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{0,4000}) (\S+) (\d{14}) (\S+)(?: [^\n]{0,4000})?")
 
 
 _MENDED = "a little more follows"
@@ -57,8 +58,8 @@ class _Text:
         self._pieces = iter(pieces)
         self.held = bytearray()
         self.begin = 0  # text byte of held[0]
-        self.members: list[tuple[int, int]] = []  # (text byte, stored byte) at which pieces begin, rising
-        self.starts: list[int] = []  # text bytes at which members begin
+        self.members: deque[tuple[int, int]] = deque()  # (text byte, stored byte) at which pieces begin, rising
+        self.starts: deque[int] = deque()  # text bytes at which members begin, rising
         self.faults: list[tuple[int, str]] = []  # (text byte behind which a member is broken off, why)
         self.ended = False
         self.is_arc = False
@@ -85,11 +86,23 @@ class _Text:
         del self.held[:size]
         self.begin += size
         while len(self.members) > 1 and self.members[1][0] <= self.begin:
-            del self.members[0]
+            self.members.popleft()
         while self.starts and self.starts[0] < self.begin:
-            del self.starts[0]
+            self.starts.popleft()
         while self.faults and self.faults[0][0] < self.begin:
             del self.faults[0]
+
+    def starts_in(self, first: int, stop: int) -> Iterator[int]:
+        """Members that begin in the held bytes [first, stop)."""
+        for start in self.starts:  # no further than is asked for: there may be as many as there are bytes
+            if start - self.begin >= stop:
+                return
+            if start - self.begin >= first:
+                yield start - self.begin
+
+    def record_in(self, first: int, stop: int) -> int | None:
+        """The first member in the held bytes [first, stop) that begins like a record."""
+        return next((at for at in self.starts_in(first, stop) if RECORD_START.match(self.held, at)), None)
 
     def take_fault(self) -> str:
         """Why the member that ended here is broken off; asked once."""
@@ -168,10 +181,9 @@ def _end_of_body(text: _Text, length: int, there: int) -> tuple[int, str]:
     held = min(length, MOST_HELD_BYTES)
     fault = next((why for at, why in text.faults if at - text.begin < held), "")
     stop = min(held, there, *(at - text.begin for at, _ in text.faults))
-    for start in text.starts:
-        at = start - text.begin
-        if 0 < at < stop and RECORD_START.match(text.held, at):
-            stop = at  # a record begins in the middle of this one's body: it was cut before it was compressed
+    begun = text.record_in(1, stop)
+    if begun is not None:
+        stop = begun  # a record begins in the middle of this one's body: it was cut before it was compressed
     if stop == length and _ends_well(text, length, there):
         return length, ""
     inside = _NEXT.search(text.held, 0, stop)
@@ -181,7 +193,7 @@ def _end_of_body(text: _Text, length: int, there: int) -> tuple[int, str]:
         return stop, ""
     if stop < length:
         return stop, f"cut short: {stop} of {length} bytes" + (f" ({fault})" if fault else "")
-    next_one = (_ARC_START if text.is_arc else _WARC_START).search(text.held, stop)
+    next_one = (_ARC_START if text.is_arc else _WARC_START).search(text.held, stop, stop + _MORE_BYTES + _LINE_BYTES)
     if next_one and next_one.start() - stop <= _MORE_BYTES:
         return next_one.start(), _MENDED
     return stop, f"wrong Content-Length: {length}, and more follows"
@@ -189,7 +201,7 @@ def _end_of_body(text: _Text, length: int, there: int) -> tuple[int, str]:
 
 def _ends_well(text: _Text, length: int, there: int) -> bool:
     """Whether nothing but line ends stands between the body and the next record, member or the end."""
-    if there == length or text.begin + length in text.starts:
+    if there == length or next(text.starts_in(length, length + 1), None) is not None:
         return True
     text.fill(length + 4096)
     rest = bytes(text.held[length : length + 4096]).lstrip(b"\r\n")
@@ -201,6 +213,8 @@ def _warc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
     end = _HEADERS_END.search(head)
     if end is None:
         return len(head.split(b"\n", 1)[0]), {}, f"they do not end within {len(head):,} bytes"
+    if not end[0].endswith(b"\n", 1):
+        return end.end(), {}, "they do not end where the next record begins"
     headers: dict[str, str] = {}
     for line in _HEADER_LINES.split(head[: end.start()])[1:]:
         name, colon, value = line.decode("utf-8", "replace").partition(":")
@@ -212,12 +226,16 @@ def _warc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
 
 
 def _arc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
-    """The line before a document of an ARC file: URL, address, date, type, length; a URL may hold spaces."""
+    """The line before a document of an ARC file: URL, address, date, type, length; of ARC 2 more before the length.
+
+    A URL and a type may hold spaces.
+    """
     line, feed, _ = head.partition(b"\n")
-    found = _ARC_LINE.fullmatch(line.decode("utf-8", "replace"))
-    if not feed or found is None:
+    most, _, length = line.decode("utf-8", "replace").rstrip().rpartition(" ")
+    found = _ARC_LINE.fullmatch(most)
+    if not feed or found is None or not length.isdecimal():
         return len(line) + len(feed), {}, "not URL, address, date, type and length"
-    url, address, date, kind, length = found.groups()
+    url, address, date, kind = found.groups()
     of_file = url.startswith("filedesc:")
     shown = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:]}Z"
     web = url.lower().startswith(("http:", "https:"))
@@ -235,9 +253,10 @@ def _arc_headers(head: bytes) -> tuple[int, dict[str, str], str]:
 def _skip_blank(text: _Text) -> None:
     while text.fill(1):
         text.fill(4096)
-        blank = len(text.held) - len(text.held.lstrip(b"\r\n"))
+        head = text.held[:4096]
+        blank = len(head) - len(head.lstrip(b"\r\n"))
         text.drop(blank)
-        if text.held:
+        if blank < len(head):
             return
 
 
@@ -246,8 +265,7 @@ def _skip(text: _Text, size: int) -> int:
     left = size
     while left and text.fill(MOST_HEADER_BYTES):
         step = min(left, len(text.held))
-        starts = [start - text.begin for start in text.starts if start - text.begin < step]
-        begin = next((at for at in starts if RECORD_START.match(text.held, at)), None)
+        begin = text.record_in(0, step)
         text.drop(step if begin is None else begin)
         left -= step if begin is None else begin
         if begin is not None:
@@ -260,18 +278,19 @@ def _pass_over(text: _Text, first: int) -> int:
     passed = 0
     while True:
         text.fill(first + MOST_HEADER_BYTES)
-        places = [start - text.begin for start in text.starts if start - text.begin >= first]
-        places = [place for place in places if RECORD_START.match(text.held, place)]
-        line = (_ARC_START if text.is_arc else _WARC_START).search(text.held, first)
-        places += [line.start()] if line else []
-        step = min(places) if places else len(text.held) - (0 if text.ended else _ACROSS)
+        place = text.record_in(first, len(text.held))
+        stop = len(text.held) if place is None else place
+        line = (_ARC_START if text.is_arc else _WARC_START).search(text.held, first, stop)
+        place = line.start() if line else place
+        step = place if place is not None else len(text.held) - (0 if text.ended else _ACROSS)
         text.drop(step)
         passed += step
         first = max(0, first - step)
-        if places or text.ended:
+        if place is not None or text.ended:
             return passed
 
 
 _WARC_START = re.compile(rb"(?<=\n)WARC/[01]\.\d+\r*\n")
-_ARC_START = re.compile(rb"(?<=\n)[a-zA-Z][a-zA-Z0-9+.-]*:[^\n]{1,4000} \d{14} \S+ \d+\r?\n")
+_ARC_START = re.compile(rb"(?<=\n)[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{1,4000} \d{14} [^\n]{1,4000}+(?<=[\d\r])\n")
+_LINE_BYTES = 10 << 10  # in which a line that begins a record ends
 _ACROSS = 32  # bytes held back, so that a line that begins a record is seen whole

@@ -1,21 +1,35 @@
 """HTTP/1 responses as archives hold them: status, headers, and the body without its codings (RFC 9110, 9112).
 
 Archives hold what servers sent, which breaks the rules now and then: a body that says ``chunked`` and is not is taken
-as it stands, and so is one that says gzip and is not. What comes out of a body is bounded.
+as it stands, and so is one that says gzip, br or whatever and is HTML. What comes out of a body is bounded.
 """
 
 import re
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import zstandard
 
 MOST_HEADERS = 500
-_HEAD_END = re.compile(rb"\r*\n\r*\n")
+MOST_MEMBERS = 1000
+"""Of a body; those that servers send have one."""
+_STEP_BYTES = 512  # of which zstd makes 16 MB at most: every 4 bytes a block of 128 KiB
+_HEAD_END = re.compile(rb"\n\r*\n")
+_HTML = re.compile(rb"\s{0,99}<[\t\n\r -~]{30}")  # no coding begins like this
+_NO_CODINGS = ("", "identity", "none", "utf-8")
+
+
+B = TypeVar("B", bytes, bytearray)
 
 
 class BadBodyError(ValueError):
     """A body cannot be decoded; the message is ``kind: detail``."""
+
+
+class _WrongDataError(BadBodyError):
+    """Nothing comes out of a body: it is not of the coding that it says."""
 
 
 class Response(NamedTuple):
@@ -26,6 +40,14 @@ class Response(NamedTuple):
     headers: dict[str, str]
     """By lower-case name; of a name that comes several times the values, joined by commas."""
     body: bytes
+
+
+class Body(NamedTuple):
+    """A body without its codings."""
+
+    data: bytes
+    is_cut: bool
+    """Whether it ends before its time: it has fewer bytes than Content-Length says, or its coding goes on."""
 
 
 def split_response(message: bytes) -> Response:
@@ -46,7 +68,7 @@ def split_response(message: bytes) -> Response:
     return Response(status, headers, body)
 
 
-def decoded_body(response: Response, most_bytes: int) -> bytes:
+def decoded_body(response: Response, most_bytes: int) -> Body:
     """The body without transfer and content codings.
 
     Args:
@@ -56,19 +78,25 @@ def decoded_body(response: Response, most_bytes: int) -> bytes:
     Raises:
         BadBodyError: a coding is not known or the data are not of it, or too much comes out.
     """
-    body = response.body
-    if "chunked" in response.headers.get("transfer-encoding", "").lower():
-        body = _unchunked(body)
-    codings = [name.strip().lower() for name in response.headers.get("content-encoding", "").split(",")]
-    for name in reversed([name for name in codings if name not in ("", "identity", "none", "utf-8")]):
-        body = _decoded(body, name, most_bytes)
+    body, headers = response.body, response.headers
+    length = headers.get("content-length", "")
+    cut = len(length) < 16 and length.isdecimal() and int(length) > len(body)
+    codings = f"{headers.get('content-encoding', '')},{headers.get('transfer-encoding', '')}".lower().split(",")
+    for name in reversed([name.strip() for name in codings]):
+        if name == "chunked":
+            body, ends = _unchunked(body)
+        elif name in _NO_CODINGS or _HTML.match(body):
+            continue
+        else:
+            body, ends = _decoded(body, name, most_bytes)
+        cut |= not ends
     if len(body) > most_bytes:
         raise BadBodyError(f"too large: a page of {len(body):,} bytes")
-    return body
+    return Body(body, cut)
 
 
-def _unchunked(body: bytes) -> bytes:
-    """The chunks of a body, as far as they go; a body that does not begin like one is taken as it stands."""
+def _unchunked(body: bytes) -> tuple[bytes, bool]:
+    """The chunks of a body as far as they go, and whether they end; what does not begin like one is taken as it is."""
     chunks: list[bytes] = []
     at = 0
     while at < len(body):
@@ -79,64 +107,68 @@ def _unchunked(body: bytes) -> bytes:
         except ValueError:
             size = -1
         if size < 0:
-            return b"".join([*chunks, body[at:]]) if chunks else body
+            return b"".join([*chunks, body[at:]]), True
         if size == 0:
-            break
+            return b"".join(chunks), True
         chunks.append(body[end + 1 : end + 1 + size])
         at = end + 1 + size
         if body[at : at + 2] == b"\r\n":
             at += 2
         elif body[at : at + 1] == b"\n":
             at += 1
-    return b"".join(chunks)
+    return b"".join(chunks), not body
 
 
-def _decoded(body: bytes, name: str, most_bytes: int) -> bytes:
-    if name in ("gzip", "x-gzip", "deflate", "x-deflate"):
-        if name.endswith("gzip") and not body.startswith(b"\x1f\x8b"):
-            return body
-        kinds = (31,) if name.endswith("gzip") else (15, -15)
-        for place, wbits in enumerate(kinds):
-            try:
-                return _inflated(body, wbits, most_bytes)
-            except zlib.error as error:
-                if place == len(kinds) - 1:
-                    raise BadBodyError(f"bad content encoding: {name}: {error}") from error
+def _decoded(body: bytes, name: str, most_bytes: int) -> tuple[bytes, bool]:
+    """What comes out of one coding, and whether that ends."""
+    if name in ("gzip", "x-gzip"):
+        if not body.startswith(b"\x1f\x8b"):
+            return body, True
+        return _members(body, "gzip", partial(zlib.decompressobj, 31), most_bytes)
+    if name in ("deflate", "x-deflate"):
+        try:
+            return _members(body, name, partial(zlib.decompressobj, 15), most_bytes)
+        except _WrongDataError:
+            return _members(body, name, partial(zlib.decompressobj, -15), most_bytes)
+    if name == "zstd":
+        frames = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        return _members(body, name, frames.decompressobj, most_bytes)
     if name == "br":
         import brotli  # type: ignore[import-untyped]  # noqa: PLC0415 - of the extra `web`
 
+        decoder = brotli.Decompressor()
         try:
-            plain: bytes = brotli.Decompressor().process(body, output_buffer_limit=most_bytes + 1)
+            plain: bytes = decoder.process(body, output_buffer_limit=most_bytes + 1)
         except brotli.error as error:
             raise BadBodyError("bad content encoding: br") from error
-        return _bounded(plain, most_bytes, len(body), name)
-    if name == "zstd":
-        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        try:
-            plain = decompressor.stream_reader(body, read_across_frames=True).read(most_bytes + 1)
-        except zstandard.ZstdError as error:
-            raise BadBodyError("bad content encoding: zstd") from error
-        return _bounded(plain, most_bytes, len(body), name)
+        return _bounded(plain, most_bytes, len(body), name), decoder.is_finished()
     raise BadBodyError(f"bad content encoding: {name[:20]!r} is not known")
 
 
-def _inflated(body: bytes, wbits: int, most_bytes: int) -> bytes:
-    """All gzip members, or a deflated body; one that is cut short gives what there is."""
-    found, left = b"", body
-    while left:
-        decoder = zlib.decompressobj(wbits)
-        try:
-            found += decoder.decompress(left, most_bytes + 1 - len(found))
-        except zlib.error:
-            if found:
-                break  # something else behind the first member
-            raise
-        _bounded(found, most_bytes, len(body), "gzip")
-        left = decoder.unused_data if decoder.eof else b""
-    return found
+def _members(body: bytes, name: str, new: Callable[[], Any], most_bytes: int) -> tuple[bytes, bool]:
+    """All members of a body one after the other, in small steps: what comes out of one step is bounded.
+
+    One that is cut short gives what there is, and False.
+    """
+    found, view, at, decoder = bytearray(), memoryview(body), 0, None
+    for _ in range(MOST_MEMBERS):
+        decoder = new()
+        while at < len(body) and not decoder.eof:
+            step = view[at : at + _STEP_BYTES]
+            try:
+                found += decoder.decompress(step)
+            except (zlib.error, zstandard.ZstdError) as error:
+                if found:
+                    return bytes(found), False  # damaged, or something else behind the first member
+                raise _WrongDataError(f"bad content encoding: {name}: {error}") from error
+            at += len(step) - len(decoder.unused_data)
+            _bounded(found, most_bytes, len(body), name)
+        if at >= len(body):
+            return bytes(found), decoder.eof
+    raise BadBodyError(f"bad content encoding: {name}: over {MOST_MEMBERS:,} members")
 
 
-def _bounded(plain: bytes, most_bytes: int, coded: int, name: str) -> bytes:
+def _bounded(plain: B, most_bytes: int, coded: int, name: str) -> B:
     if len(plain) > most_bytes:
         raise BadBodyError(f"too large: over {most_bytes:,} bytes out of {coded:,} of {name}")
     return plain

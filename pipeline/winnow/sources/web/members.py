@@ -18,7 +18,7 @@ STORED_BYTES = 256 << 10
 """Stored bytes per read."""
 PIECE_BYTES = 1 << 20
 """Decompressed bytes per piece, about."""
-RECORD_START = re.compile(rb"WARC/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]*:[^\n]{1,4000} \d{14} ")
+RECORD_START = re.compile(rb"WARC/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{1,4000} \d{14} ")
 """How a record begins."""
 MOST_DICTIONARY_BYTES = 64 << 20
 MOST_WINDOW_BYTES = 128 << 20
@@ -55,6 +55,8 @@ class _Kind(NamedTuple):
     fed: int
     """Stored bytes given to a decoder at once: bounds what comes out of one call."""
     decoder: Callable[[], _Decoder]
+    looked_at: int
+    """Stored bytes in which a member's text begins; no more are looked at, as most places with the magic are chance."""
 
 
 class _Stored:
@@ -170,19 +172,24 @@ def _find_member(stored: _Stored, kind: _Kind, start: int) -> bool:
             return False
         place = window.find(kind.magic)
         while place >= 0:
-            stored.seek(at + place)
-            if _begins_a_record(stored, kind):
+            near = memoryview(window)[place : place + kind.looked_at]
+            if len(near) < kind.looked_at:
+                stored.seek(at + place)
+                near = memoryview(stored.file.read(kind.looked_at))
+            if _begins_a_record(near, kind):
                 stored.seek(at + place)
                 return True
             place = window.find(kind.magic, place + 1)
         stored.seek(at + len(window) - overlap)
 
 
-def _begins_a_record(stored: _Stored, kind: _Kind) -> bool:
-    decoder, found = kind.decoder(), b""
+def _begins_a_record(near: memoryview, kind: _Kind) -> bool:
+    """Whether stored bytes begin a member whose text begins like a record."""
+    decoder, found, at = kind.decoder(), b"", 0
     try:
-        while len(found) < _LOOKED_AT and not decoder.eof and (data := stored.take(min(kind.fed, 1024))):
-            found += decoder.decompress(data)
+        while len(found) < _LOOKED_AT and not decoder.eof and at < len(near):
+            found += decoder.decompress(near[at : at + 1024])
+            at += 1024
     except (zlib.error, zstandard.ZstdError):
         pass  # a fault behind a good beginning is a record's, told when it is read
     return RECORD_START.match(found.lstrip()) is not None
@@ -206,7 +213,7 @@ class _GzipMember:
         return self._decoder.decompress(data)
 
 
-_GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember)  # 32 KiB of deflate are 34 MB at most
+_GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember, 4 << 10)  # 32 KiB of deflate are 34 MB at most
 
 
 def _zstd(stored: _Stored) -> _Kind:
@@ -237,7 +244,7 @@ def _zstd(stored: _Stored) -> _Kind:
         found: _Decoder = zstandard.ZstdDecompressor(dictionary, max_window_size=MOST_WINDOW_BYTES).decompressobj()
         return found
 
-    return _Kind(_ZSTD_MAGIC, 2 << 10, decoder)  # 2 KiB are 64 MB at most: every 4 bytes a block of 128 KiB
+    return _Kind(_ZSTD_MAGIC, 2 << 10, decoder, 160 << 10)  # 2 KiB are 64 MB at most: every 4 bytes a block of 128 KiB
 
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

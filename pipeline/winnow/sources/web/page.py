@@ -45,6 +45,13 @@ _OTHER_NAMES = {
     "x-mac-cyrillic": "mac_cyrillic",
     "unicode-1-1-utf-8": "utf_8",
 }
+_OF_BROWSERS = {
+    *(f"iso8859_{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
+    *(f"cp{page}" for page in (866, 874, 932, 949, *range(1250, 1259))),
+    *("utf_8", "utf_16_le", "utf_16_be", "koi8_r", "koi8_u", "mac_roman", "mac_cyrillic"),
+    *("gb18030", "big5hkscs", "euc_jp", "iso2022_jp"),
+}
+"""The encodings of the standard: others (EBCDIC, Python's own escapes) take any bytes and make rubbish of pages."""
 _MARKS = ((codecs.BOM_UTF8, "utf_8"), (codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
 
 
@@ -102,10 +109,10 @@ def _codec(label: str) -> str:
         return _OTHER_NAMES[label]
     try:
         name = codecs.lookup(label).name.replace("-", "_") if label else ""
-        "a".encode(name or "utf_8")
-    except (LookupError, ValueError, TypeError):
+    except (LookupError, ValueError):
         return ""
-    return _BROWSERS.get(name, name)
+    name = _BROWSERS.get(name, name)
+    return name if name in _OF_BROWSERS else ""
 
 
 def _strict(page: bytes, name: str) -> str | None:
