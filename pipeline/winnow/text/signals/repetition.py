@@ -61,7 +61,7 @@ def _sketch(grams: Any, room: Any) -> tuple[Any, Any]:
     most: Any = np.int64(0)
     for value in grams:
         slot = (value >> np.uint64(32)) & mask
-        count = min(np.int64(counts[slot]) + 1, 255)
+        count: Any = min(np.int64(counts[slot]) + 1, 255)
         counts[slot] = count
         most = max(most, count)
     return counts, most
@@ -229,8 +229,8 @@ def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
         fits = tokens <= len(small_grams)
         grams = small_grams[:tokens] if fits else np.empty(tokens, np.uint64)
         places = small_places[:tokens] if fits else np.empty(tokens, np.uint32)
-        for place in range(tokens):
-            grams[place], places[place] = hashes[first + place], place
+        for token in range(tokens):
+            grams[token], places[token] = hashes[first + token], token
         number = tokens
         for n in range(2, 11):
             if tokens < n:
