@@ -179,16 +179,15 @@ def test_a_full_disk_ends_with_a_message_and_the_same_command_goes_on(folder, sm
     (folder / "in" / "a.jsonl").write_bytes(lines("a", [f"{n} {t}" for n in range(40) for t in TEXTS]))
     config = run_config(small_disk / "run", source_of(folder / "in", id="id"), filter={})
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "jobs", "run", str(folder / "c.yaml")]
-    full = subprocess.run(command, capture_output=True, text=True)
-    assert full.returncode == 1
-    assert "cannot write" in full.stderr
-    assert "free space or point `run` at a larger disk" in full.stderr
-    assert "Traceback" not in full.stderr
+    code, told = winnow("run", str(folder / "c.yaml"))
+    assert code == 1
+    assert "cannot write" in told
+    assert "free space or point `run` at a larger disk" in told
+    assert "Traceback" not in told
     assert not list((small_disk / "run").rglob(".draft-*"))  # nothing half-written stays
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    code, told = winnow("run", str(folder / "c.yaml"))
+    assert code == 0, told
 
 
 @pytest.mark.slow

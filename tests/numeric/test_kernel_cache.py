@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import numpy as np
-from winnow.numeric import radix
-numbers = np.array([3, 1, 2], np.uint64)
-assert radix.sort_pairs(numbers, numbers, True)[0].tolist() == [1, 2, 3]
-stats = radix.sort_pairs.stats
-print(radix.__file__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+from winnow.text import characters
+some = np.arange(256, dtype=np.uint16)
+assert characters.class_of(some, some, 3) == 3
+stats = characters.class_of.stats
+print(characters.__file__, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
 

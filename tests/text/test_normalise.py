@@ -248,7 +248,7 @@ def test_sample_of_every_corpus_file(path: Path | None) -> None:
     sample: list[str] = []
     for text in texts:
         sample.append(text)
-        if sum(map(len, sample)) > 700_000:
+        if sum(map(len, sample)) > 250_000:
             break
     assert sample
     assert_equal_to_ftfy(DEFAULT, sample)

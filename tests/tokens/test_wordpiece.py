@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ needs_shared = pytest.mark.skipif(not CASED.is_file(), reason=f"{CASED} is not h
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the fox jump ##s over a b ##b ##a . , ! \u65e5 e \u00e9".split(" ")
 
 
+@cache
 def bert_tokenizer(vocab: Path, *, lowercase: bool):
     """The reference; special tokens in text are ordinary text there, too."""
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -31,9 +33,14 @@ def bert_tokenizer(vocab: Path, *, lowercase: bool):
     return reference
 
 
+@cache
+def tokeniser_of(vocabulary_file: Path, **options) -> Tokeniser:
+    return Tokeniser(TokeniserConfig(encoding=str(vocabulary_file), **options))
+
+
 def ours(vocabulary_file: Path, texts: list[str], **options) -> list[list[int]]:
     """With first and last token."""
-    tokeniser = Tokeniser(TokeniserConfig(encoding=str(vocabulary_file), **options))
+    tokeniser = tokeniser_of(vocabulary_file, **options)
     vocabulary = tokeniser.vocabulary
     encoded = with_first_token(tokeniser.encode(pa.array(texts, pa.large_string())), vocabulary.first_token)
     bounds = encoded.offsets

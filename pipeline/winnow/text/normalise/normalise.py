@@ -19,7 +19,7 @@ from winnow.numeric.arrow_strings import string_buffers, strings_from_buffers
 from winnow.numeric.cached_arrays import prepared_arrays
 from winnow.text.normalise.cjk import in_cjk
 from winnow.text.normalise.config import NormaliseConfig
-from winnow.text.normalise.prove import HTML_AUTO, HTML_OFF, HTML_ON, SOURCE_END, SOURCE_START, UNESCAPE, scan
+from winnow.text.normalise.prove import DOCUMENT, HTML_AUTO, HTML_OFF, HTML_ON, SOURCE_END, SOURCE_START, UNESCAPE, scan
 from winnow.text.normalise.splice import count_changed, splice
 from winnow.text.normalise.steps import ExtraSteps
 from winnow.text.normalise.tables import Tables, build_tables
@@ -56,8 +56,7 @@ class Normaliser:
 
     def __init__(self, config: NormaliseConfig) -> None:
         self.config = config
-        self._usual = _Repair(config, config.ftfy_config()) if config.ftfy else None
-        self._cjk = _Repair(config, config.ftfy_config(cjk=True)) if config.tells_cjk else None
+        self._repair = _Repair(config) if config.ftfy else None
         self._own_steps = ExtraSteps(
             lowercase=config.lowercase,
             mask_urls=config.mask_urls,
@@ -100,32 +99,21 @@ class Normaliser:
     ) -> tuple["_Repaired", NDArray[np.bool_]]:
         """The texts as ftfy would have them, and bool[N], which of them are in Chinese, Japanese or Korean."""
         cjk = np.zeros(len(texts), bool)
-        if self._usual is None:
-            return _Repaired(texts, 0, 0), cjk
-        if self._cjk is None:
-            return self._usual(texts), cjk
+        if self._repair is None:
+            return _Repaired(texts, 0, 0, np.empty(0, np.int64)), cjk
+        if not self.config.tells_cjk:
+            return self._repair(texts, cjk), cjk
         cjk = in_cjk(texts, documents)
-        repaired = self._apart(texts, cjk)
-        if repaired.ftfy_bytes:  # what was mojibake has its letters only now
-            late = in_cjk(repaired.texts, documents) & ~cjk
-            if late.any():
-                cjk |= late
-                repaired = self._apart(texts, cjk)
+        repaired = self._repair(texts, cjk)
+        # What was mojibake has its letters only now.
+        fixed = repaired.fixed
+        if documents is not None:
+            fixed = np.flatnonzero(np.isin(documents, documents[fixed]))
+        late = fixed[in_cjk(repaired.texts.take(pa.array(fixed)), None if documents is None else documents[fixed])]
+        if not cjk[late].all():
+            cjk[late] = True
+            repaired = self._repair(texts, cjk)
         return repaired, cjk
-
-    def _apart(self, texts: pa.LargeStringArray, cjk: NDArray[np.bool_]) -> "_Repaired":
-        """Repair the texts of both kinds, each with its options."""
-        assert self._usual is not None and self._cjk is not None
-        if cjk.all() or not cjk.any():
-            return (self._cjk if len(cjk) and cjk[0] else self._usual)(texts)
-        usual, theirs = self._usual(texts.filter(pa.array(~cjk))), self._cjk(texts.filter(pa.array(cjk)))
-        order = np.empty(len(texts), np.int64)
-        order[np.argsort(cjk, kind="stable")] = np.arange(len(texts))
-        return _Repaired(
-            pa.concat_arrays([usual.texts, theirs.texts]).take(pa.array(order)),
-            usual.substituted_bytes + theirs.substituted_bytes,
-            usual.ftfy_bytes + theirs.ftfy_bytes,
-        )
 
 
 class _Repaired(NamedTuple):
@@ -133,12 +121,14 @@ class _Repaired(NamedTuple):
     """The very input where nothing changed."""
     substituted_bytes: int
     ftfy_bytes: int
+    fixed: NDArray[np.int64]
+    """The texts of which ftfy was given segments."""
 
 
 class _Repair:
-    """``ftfy.fix_text`` with one set of options."""
+    """``ftfy.fix_text`` with one set of options, and another for Chinese, Japanese and Korean."""
 
-    def __init__(self, config: NormaliseConfig, options: TextFixerConfig) -> None:
+    def __init__(self, config: NormaliseConfig) -> None:
         refining = (
             config.restore_byte_a0,
             config.replace_lossy_sequences,
@@ -147,15 +137,15 @@ class _Repair:
         )
         self.config = config
         # Where none of them is off, ftfy's shorter way without explanations gives the same text.
-        self._options = options._replace(explain=not all(refining))
-        self._options_without_html = self._options._replace(unescape_html=False)
+        usual, cjk = (config.ftfy_config(cjk=kind)._replace(explain=not all(refining)) for kind in (False, True))
+        self._options = usual, cjk
         self._html_mode = {"auto": HTML_AUTO, True: HTML_ON, False: HTML_OFF}[config.unescape_html]
-        self._tables = _tables(self._options)
+        self._tables = _tables(usual), _tables(cjk)
 
-    def __call__(self, texts: pa.LargeStringArray) -> _Repaired:
-        """The texts as ftfy would have them, bytes of substituted segments, bytes of segments given to ftfy."""
+    def __call__(self, texts: pa.LargeStringArray, cjk: NDArray[np.bool_]) -> _Repaired:
+        """The texts as ftfy would have them; ``cjk`` is bool[N]."""
         if len(texts) == 0:
-            return _Repaired(texts, 0, 0)
+            return _Repaired(texts, 0, 0, np.empty(0, np.int64))
         data, offsets = string_buffers(texts)
         num_bytes = int(offsets[-1] - offsets[0])
         # A substitute has at most twice the bytes; pages that are not written cost nothing.
@@ -167,34 +157,35 @@ class _Repair:
             self._html_mode,
             self.config.max_decode_length,
             *self._tables,
+            cjk,
             self.config.replace_lossy_sequences,
             out,
             out_offsets,
         )
+        given = np.unique(holes[:, DOCUMENT])
         if substituted_bytes == 0 and len(holes) == 0:
-            return _Repaired(texts, 0, 0)
+            return _Repaired(texts, 0, 0, given)
         ftfy_bytes = int((holes[:, SOURCE_END] - holes[:, SOURCE_START]).sum())
         if len(holes) == 0:
-            return _Repaired(strings_from_buffers(out[:written], out_offsets), substituted_bytes, 0)
+            return _Repaired(strings_from_buffers(out[:written], out_offsets), substituted_bytes, 0, given)
         fixed = []
         left_alone = substituted_bytes == 0
-        for start, end, unescape in holes[:, [SOURCE_START, SOURCE_END, UNESCAPE]].tolist():
+        for start, end, document, unescape in holes[:, [SOURCE_START, SOURCE_END, DOCUMENT, UNESCAPE]].tolist():
             segment = data[start:end].tobytes()
-            fixed.append(self._fix_segment(segment, bool(unescape)))
+            fixed.append(self._fix_segment(segment, self._options[int(cjk[document])], bool(unescape)))
             left_alone &= fixed[-1] == segment
         if left_alone:
-            return _Repaired(texts, 0, ftfy_bytes)
+            return _Repaired(texts, 0, ftfy_bytes, given)
         fixed_offsets = np.zeros(len(fixed) + 1, np.int64)
         np.cumsum([len(segment) for segment in fixed], out=fixed_offsets[1:])
         target = np.empty(written + fixed_offsets[-1], np.uint8)
         target_offsets = np.empty(len(offsets), np.int64)
         fixed_data = np.frombuffer(b"".join(fixed), np.uint8)
         splice(out, out_offsets, holes, fixed_data, fixed_offsets, target, target_offsets)
-        return _Repaired(strings_from_buffers(target, target_offsets), substituted_bytes, ftfy_bytes)
+        return _Repaired(strings_from_buffers(target, target_offsets), substituted_bytes, ftfy_bytes, given)
 
-    def _fix_segment(self, segment: bytes, unescape: bool) -> bytes:
-        config = self._options if unescape else self._options_without_html
-        fixed = fix_and_explain(segment.decode(), config).text
+    def _fix_segment(self, segment: bytes, options: TextFixerConfig, unescape: bool) -> bytes:
+        fixed = fix_and_explain(segment.decode(), options if unescape else options._replace(unescape_html=False)).text
         try:
             return fixed.encode()
         except UnicodeEncodeError:  # CESU-8 mojibake with fix_surrogates off; Arrow cannot hold a surrogate

@@ -47,6 +47,7 @@ from winnow.text.normalise.tables import (
     STARTS_ANEW,
     SUBSTITUTE,
     TO_FTFY,
+    Tables,
 )
 
 HTML_OFF = 0
@@ -73,14 +74,9 @@ def scan(
     offsets: NDArray[np.int64],
     html_mode: int,
     max_decode_length: int,
-    ascii_kind: NDArray[np.uint8],
-    code_class: NDArray[np.uint8],
-    masks: NDArray[np.uint64],
-    flags: NDArray[np.uint8],
-    combining: NDArray[np.uint8],
-    substitutes: NDArray[np.int64],
-    compositions: NDArray[np.int64],
-    evidence: NDArray[np.uint64],
+    usual: Tables,
+    cjk: Tables,
+    is_cjk: NDArray[np.bool_],
     lossy_is_restored: bool,
     out: NDArray[np.uint8],
     out_offsets: NDArray[np.int64],
@@ -92,7 +88,8 @@ def scan(
         offsets: int64[N + 1] into ``data``.
         html_mode: HTML_OFF, HTML_ON or HTML_AUTO.
         max_decode_length: code points of the longest segment.
-        ascii_kind, code_class, masks, flags, combining, substitutes, compositions, evidence: see ``Tables``.
+        usual, cjk: what is looked up for documents of either kind.
+        is_cjk: bool[N], the kind of each.
         lossy_is_restored: ftfy's ``replace_lossy_sequences``.
         out: uint8[>= 2 B], is written only from the first change on.
         out_offsets: int64[N + 1], filled with the documents' places in ``out``, holes taken as empty.
@@ -109,6 +106,8 @@ def scan(
     written = 0
     copied = offsets[0]  # source bytes before this place are in `out`
     for document in range(len(offsets) - 1):
+        tables = cjk if is_cjk[document] else usual
+        ascii_kind, code_class, masks, flags, combining, substitutes, compositions, evidence = tables
         at = offsets[document]
         end = offsets[document + 1]
         unescape = html_mode != HTML_OFF

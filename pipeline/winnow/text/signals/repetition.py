@@ -6,7 +6,8 @@ before adds its characters (joined without a space) and is stepped over as a who
 token.
 
 Most n-grams of a text occur once. So occurrences are first counted in small sketches that may only count too many
-(different n-grams share a slot); only n-grams whose slot could matter are counted exactly.
+(different n-grams share a slot); only n-grams whose slot could matter are counted exactly. And an n-gram occurs at most
+as often as the two of n - 1 tokens in it: from n to n, only the places are kept where both may occur twice.
 """
 
 from typing import Any
@@ -47,51 +48,79 @@ def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray
 
 
 @kernel
-def _top_gram(grams: Any, later: Any, sketch: Any, room: Any) -> tuple[int, int]:
-    """The most frequent n-gram: its first position and its occurrences.
-
-    ``grams`` holds the hashes of n - 1 words and gets those of n; ``later`` are the words n - 1 further on.
-    """
-    positions = len(later)
+def _sketch(grams: Any, room: Any) -> tuple[Any, Any]:
+    """Count n-grams by slot; the counts, at most too high, and the highest."""
     slots = 64
-    while slots < 2 * positions and (slots < _LARGEST_SKETCH or 8 * slots < positions):
+    while slots < 2 * len(grams) and (slots < _LARGEST_SKETCH or 8 * slots < len(grams)):
         slots *= 2
     if slots < _SPARSE_SKETCH:
         slots *= 4  # fewer share a slot
-    counts = sketch[:slots] if slots <= len(sketch) else np.empty(slots, np.uint32)
+    counts = room[:slots] if slots <= len(room) else np.empty(slots, np.uint8)
     counts[:] = 0
     mask = np.uint64(slots - 1)
-    most: Any = np.uint32(0)
-    for i in range(positions):
-        value = grams[i] * _STEP + later[i]
-        grams[i] = value
+    most: Any = np.int64(0)
+    for value in grams:
         slot = (value >> np.uint64(32)) & mask
-        count = counts[slot] + np.uint32(1)
+        count: Any = min(np.int64(counts[slot]) + 1, 255)
         counts[slot] = count
         most = max(most, count)
-    if most == 1:
-        return 0, 1
-    at_least: Any = np.int64(max(2, most - most // 4))
-    while True:
-        found, occurrences = _exact_top(grams, positions, counts, at_least, room)
-        if occurrences >= at_least:
-            return found, occurrences
-        if at_least == 2:  # nothing occurs twice
-            return 0, 1
-        at_least = max(2, occurrences)
+    return counts, most
 
 
 @kernel
-def _exact_top(grams: Any, positions: int, counts: Any, at_least: int, room: Any) -> tuple[int, int]:
+def _keep_repeated(grams: Any, places: Any, counts: Any) -> Any:
+    """Move the n-grams that may occur twice to the front; their number."""
+    mask = np.uint64(len(counts) - 1)
+    left: Any = 0
+    for k in range(len(grams)):  # without a branch that nobody can predict
+        value = grams[k]
+        grams[left], places[left] = value, places[k]
+        left += counts[(value >> np.uint64(32)) & mask] > 1
+    return left
+
+
+@kernel
+def _lengthen(grams: Any, places: Any, later: Any) -> Any:
+    """Make n-grams of those of n - 1 tokens that stand where the next begins a token later; their number.
+
+    ``later`` are the tokens n - 1 further on.
+    """
+    left: Any = 0
+    for k in range(len(grams) - 1):
+        place = places[k]
+        grams[left], places[left] = grams[k] * _STEP + later[place], place
+        left += places[k + 1] == place + np.uint32(1)
+    return left
+
+
+@kernel
+def _top_gram(grams: Any, counts: Any, most: Any, room: Any) -> tuple[int, int]:
+    """The most frequent n-gram, of equally frequent ones the first: where it stands in ``grams``, and how often.
+
+    ``counts`` are those of the sketch, ``most`` the highest; 0, 1 where nothing occurs twice.
+    """
+    at_least: Any = np.int64(max(2, most - most // 4))
+    while len(grams):
+        found, occurrences = _exact_top(grams, counts, at_least, room)
+        if occurrences >= at_least:
+            return found, occurrences
+        if at_least == 2:
+            break
+        at_least = max(2, occurrences)
+    return 0, 1
+
+
+@kernel
+def _exact_top(grams: Any, counts: Any, at_least: int, room: Any) -> tuple[int, int]:
     """The most frequent among the n-grams whose slot of the sketch reached ``at_least``.
 
     ``room`` is scratch: hashes, occurrences and first positions of a small table; positions looked at together.
     """
+    positions = len(grams)
     mask = np.uint64(len(counts) - 1)
-    least = np.uint32(at_least)
     candidates: Any = 0
-    for count in counts:
-        candidates += count if count >= least else np.uint32(0)
+    for value in grams:
+        candidates += counts[(value >> np.uint64(32)) & mask] >= at_least
     parts = candidates // max(_LARGEST_TABLE, positions // 8) + 1
     slots = 64
     while slots < 2 * (candidates // parts + 1):
@@ -111,7 +140,7 @@ def _exact_top(grams: Any, positions: int, counts: Any, at_least: int, room: Any
             number = 0
             for i in range(begin, min(begin + _CHOSEN, positions)):  # without a branch that nobody can predict
                 chosen[number] = i
-                number += counts[(grams[i] >> np.uint64(32)) & mask] >= least
+                number += counts[(grams[i] >> np.uint64(32)) & mask] >= at_least
             for k in range(number):
                 i = chosen[k]
                 value = grams[i]
@@ -137,83 +166,40 @@ def _exact_top(grams: Any, positions: int, counts: Any, at_least: int, room: Any
 
 
 @kernel
-def _repeated_positions(grams: Any, later: Any, room: Any, ahead: Any) -> Any:
-    """Fill ``ahead``: how many 5-grams in a row from here may all occur twice (0 to 6); returns how many are not 0.
-
-    ``grams`` holds the hashes of 4 words and gets those of 5; ``later`` are the words 4 further on.
-    """
-    positions = len(later)
-    mask = 1024 - 1
-    while mask < 8 * positions:
-        mask = 2 * mask + 1
-    size = (mask + 1) // 32  # a bit for once, a bit for twice
-    bits = room[:size] if size <= len(room) else np.empty(size, np.uint64)
-    bits[:] = 0
-    unsigned_mask = np.uint64(mask)
-    for i in range(positions):
-        value = grams[i] * _STEP + later[i]
-        grams[i] = value
-        slot = (value >> np.uint64(32)) & unsigned_mask
-        bit = np.uint64(1) << (np.uint64(2) * (slot & np.uint64(31)))
-        word = bits[slot >> np.uint64(5)]
-        bits[slot >> np.uint64(5)] = word | bit | ((word & bit) << np.uint64(1))
-    repeated: Any = 0
-    run: Any = 0
-    for i in range(positions - 1, -1, -1):
-        slot = (grams[i] >> np.uint64(32)) & unsigned_mask
-        twice = np.int64(
-            (bits[slot >> np.uint64(5)] >> (np.uint64(2) * (slot & np.uint64(31)) + np.uint64(1))) & np.uint64(1)
-        )
-        run = min(run + 1, 6) * twice
-        ahead[i] = run
-        repeated += twice
-    return repeated
-
-
-@kernel
-def _duplicate_characters(
-    grams: Any, later: Any, lengths: Any, n: int, candidates: Any, ahead: Any, room: Any
-) -> tuple[int, int]:
-    """Walk over the n-grams that may occur twice: their characters, and how many candidates are left.
-
-    ``grams`` holds the hashes of n - 1 words (n = 5: of 5) at the candidates and gets those of n; candidates that
-    cannot begin a longer repetition are dropped from the list.
-    """
+def _duplicate_characters(grams: Any, places: Any, lengths: Any, n: int, room: Any) -> int:
+    """Walk over the n-grams that may occur twice: characters of those met before."""
     slots = 64
-    while slots < len(candidates) and slots < len(room):
+    while slots < len(places) and slots < len(room):
         slots *= 2
     keys = room[:slots]
     keys[:] = 0
     used = 0
     total: Any = 0
-    free = 0
-    left = 0
-    for i in candidates:
-        if ahead[i] < n - 4:
-            continue
-        candidates[left] = i
-        left += 1
-        value = grams[i]
-        if n > 5:
-            value = value * _STEP + later[i]
-            grams[i] = value
-        if i < free:
-            continue
+    k: Any = 0
+    while k < len(places):
+        value = grams[k]
         key = value if value != 0 else np.uint64(1)
         slot = np.int64((key * _SPREAD) >> np.uint64(32)) & (slots - 1)
         while keys[slot] != 0 and keys[slot] != key:
             slot = (slot + 1) & (slots - 1)
         if keys[slot] != 0:
-            for k in range(i, i + n):
-                total += np.int64(lengths[k])
-            free = i + n
+            place = np.int64(places[k])
+            for token in range(place, place + n):
+                total += np.int64(lengths[token])
+            if k + n < len(places) and places[k + n] == place + n:  # amid a long repetition
+                k += n
+                continue
+            k += 1
+            while k < len(places) and places[k] < place + n:
+                k += 1
             continue
+        k += 1
         keys[slot] = key
         used += 1
         if 3 * used >= 2 * slots:
             keys = _grown(keys)
             slots = len(keys)
-    return total, left
+    return int(total)
 
 
 @kernel
@@ -232,44 +218,34 @@ def _grown(keys: Any) -> Any:
 
 @kernel
 def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
-    sketch = np.empty(_LARGEST_SKETCH, np.uint32)
+    sketch = np.empty(_LARGEST_SKETCH, np.uint8)
     keys, times, where = np.empty(1 << 12, np.uint64), np.empty(1 << 12, np.uint32), np.empty(1 << 12, np.uint32)
     table = (keys, times, where, np.empty(_CHOSEN, np.uint32))
     room = np.empty(1 << 15, np.uint64)
-    small_grams = np.empty(1 << 16, np.uint64)
-    small_ahead = np.empty(1 << 16, np.uint8)
+    small_grams, small_places = np.empty(1 << 16, np.uint64), np.empty(1 << 16, np.uint32)
     for document in range(len(offsets) - 1):
         first, last = offsets[document], offsets[document + 1]
-        words = last - first
-        fits = words <= len(small_grams)
-        grams = small_grams[:words] if fits else np.empty(words, np.uint64)
-        grams[:] = hashes[first:last]
-        for n in range(2, 5):
-            positions = words - n + 1
-            if positions <= 0:
+        tokens = last - first
+        fits = tokens <= len(small_grams)
+        grams = small_grams[:tokens] if fits else np.empty(tokens, np.uint64)
+        places = small_places[:tokens] if fits else np.empty(tokens, np.uint32)
+        for token in range(tokens):
+            grams[token], places[token] = hashes[first + token], token
+        number = tokens
+        for n in range(2, 11):
+            if tokens < n:
                 break
-            position, occurrences = _top_gram(grams, hashes[first + n - 1 : last], sketch, table)
+            number = _lengthen(grams[:number], places[:number], hashes[first + n - 1 : last])
+            if n <= 5:
+                counts, most = _sketch(grams[:number], sketch)
+                number = _keep_repeated(grams[:number], places[:number], counts) if most > 1 else 0
+            if n >= 5:
+                characters = _duplicate_characters(grams[:number], places[:number], lengths[first:last], n, room)
+                out[n - 2, document] = min(characters, 0xFFFFFFFF)
+                continue
+            found, occurrences = _top_gram(grams[:number], counts, most, table)
+            place: Any = np.int64(places[found]) if occurrences > 1 else 0
             length: Any = n - 1
-            for k in range(n):
-                length += np.int64(lengths[first + position + k])
+            for k in range(place, place + n):
+                length += np.int64(lengths[first + k])
             out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
-        positions = words - 4
-        if positions < 2:
-            continue
-        ahead = small_ahead[:positions] if fits else np.empty(positions, np.uint8)
-        repeated = _repeated_positions(grams, hashes[first + 4 : last], room, ahead)
-        if repeated == 0:
-            continue
-        candidates = np.empty(repeated, np.uint32)
-        number = 0
-        for i in range(positions):
-            if ahead[i]:
-                candidates[number] = i
-                number += 1
-        for n in range(5, 11):
-            if number == 0:
-                break
-            total, number = _duplicate_characters(
-                grams, hashes[first + n - 1 : last], lengths[first:last], n, candidates[:number], ahead, room
-            )
-            out[n - 2, document] = min(total, 0xFFFFFFFF)

@@ -35,11 +35,12 @@ BEFORE_A_LETTER = ":<>=/"
 
 _FULL_STOP, _HYPHEN, _ELLIPSIS = 0x2E, 0x2D, 0x2026
 _MIX = np.uint64(0xD6E8FEB86659FD93)
+_ROLES_END = 0x2015
 _NONE, _BEGINS, _LETTERS, _LETTER = (np.uint8(bit) for bit in (0, 1, 2, 4))
 
 
 def _roles() -> NDArray[np.uint8]:
-    roles = np.zeros(0x2015, np.uint8)
+    roles = np.zeros(_ROLES_END, np.uint8)
     for marks, role in ((GOES_ON, _BEGINS), (BETWEEN_LETTERS, _LETTERS), (BEFORE_A_LETTER, _LETTER)):
         roles[[ord(mark) for mark in marks]] |= role
     return roles
@@ -94,7 +95,7 @@ def _separates(data: Any, mark: int, run: int, before: int, after: int, pages: A
     """Whether a single mark separates the word that ends at byte ``before`` and the one that begins at ``after``."""
     if mark == _ELLIPSIS or (mark == _FULL_STOP and run > 1):
         return True
-    role = roles[mark] if mark < len(roles) else _NONE
+    role = roles[mark] if mark < _ROLES_END else _NONE
     if not role & (_LETTERS | _LETTER):
         return False
     if not class_of(pages, classes, code_point_at(data, after)[0]) & LETTER:
@@ -107,7 +108,7 @@ def _read_tokens(
     data: Any, offsets: Any, tables: Any, roles: Any, word_hashes: Any, word_offsets: Any, word_lengths: Any,
     places: Any, hashes: Any, lengths: Any, ends: Any,
 ) -> None:  # fmt: skip
-    data, places = pointer_to(data), pointer_to(places)
+    data, places, roles = pointer_to(data), pointer_to(places), pointer_to(roles)
     pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
     number: Any = 0
     for document in range(len(offsets) - 1):
@@ -122,8 +123,8 @@ def _read_tokens(
             last = word == word_offsets[document + 1]
             start = end if last else begin + np.int64(places[2 * word])
             while i < start:
-                point = np.int64(data[i])
-                size = 1
+                point: Any = np.int64(data[i])
+                size: Any = 1
                 if point <= 0x20:
                     core, pending = -1, 0
                     i += 1
@@ -147,7 +148,7 @@ def _read_tokens(
                 number += 1
                 if core >= 0:
                     pending += 1
-                elif mark < len(roles) and roles[mark] & _BEGINS and not (mark == _FULL_STOP and run > 1):
+                elif mark < _ROLES_END and roles[mark] & _BEGINS and not (mark == _FULL_STOP and run > 1):
                     core, core_end = number - 1, i
             if last:
                 break
