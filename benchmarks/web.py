@@ -11,42 +11,22 @@ import argparse
 import importlib
 import io
 import statistics
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import orjson
-import zstandard
 from warcio.archiveiterator import ArchiveIterator
 
+from benchmarks.measuring import median_seconds, read_records
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
 from winnow.sources.web.framing import records
-from winnow.sources.web.guard import compile_guard, shape_of
+from winnow.sources.web.guard import shape_of
 from winnow.sources.web.members import pieces_of
 from winnow.sources.web.page import extract
 
 SOURCE = SourceConfig(name="web", path="-")
 ALL = SourceConfig(name="web", path="-", extract="all")
-
-
-def documents(path: Path) -> list[dict[str, Any]]:
-    """Records of a .jsonl.zst file."""
-    with path.open("rb") as file:
-        data = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
-    return [orjson.loads(line) for line in data.splitlines()]
-
-
-def seconds(work: Callable[[], object], runs: int) -> float:
-    """Median processor seconds."""
-    taken = []
-    for _ in range(runs):
-        started = time.process_time()
-        work()
-        taken.append(time.process_time() - started)
-    return statistics.median(taken)
 
 
 def row(what: str, size: int, spent: float, more: str = "") -> None:
@@ -79,24 +59,23 @@ def framing(shared: Path, runs: int) -> None:
         def theirs(data: bytes = data) -> int:
             return sum(len(record.raw_stream.read()) > 0 for record in ArchiveIterator(io.BytesIO(data)))
 
-        row(f"records of a WARC{suffix} file", size, seconds(ours, runs), f"{ours():,} records")
-        row(f"... warcio 1.8, WARC{suffix}", size, seconds(theirs, 1))
+        row(f"records of a WARC{suffix} file", size, median_seconds(ours, runs), f"{ours():,} records")
+        row(f"... warcio 1.8, WARC{suffix}", size, median_seconds(theirs, 1))
 
 
 def pages(shared: Path, runs: int) -> None:
     """Extraction from articles and from documentation pages."""
     by_folder: dict[str, dict[str, str]] = {}
-    for document in documents(shared / "corpus" / "05-readability-pages.jsonl.zst"):
+    for document in read_records(shared / "corpus" / "05-readability-pages.jsonl.zst"):
         folder, _, name = document["path"].rpartition("/")
         by_folder.setdefault(folder, {})[name] = document["text"]
     articles = [files for files in by_folder.values() if {"source.html", "expected.html"} <= files.keys()]
     html = [files["source.html"] for files in articles]
     expected = [extract(files["expected.html"], ALL).text for files in articles]
-    kafka = [document["text"] for document in documents(shared / "corpus" / "04-kafka-site.jsonl.zst")]
+    kafka = [document["text"] for document in read_records(shared / "corpus" / "04-kafka-site.jsonl.zst")]
     kafka = [text for text in kafka if "<html" in text[:2000].lower()][:400]
-    compile_guard()
     encoded = [text.encode() for text in [*html, *kafka]]
-    row("guard", sum(map(len, encoded)), seconds(lambda: [shape_of(page) for page in encoded], runs))
+    row("guard", sum(map(len, encoded)), median_seconds(lambda: [shape_of(page) for page in encoded], runs))
     size = sum(len(text.encode()) for text in html)
     ways: dict[str, Callable[[str], str]] = {
         "main content (default)": lambda page: extract(page, SOURCE).text,
@@ -120,10 +99,12 @@ def pages(shared: Path, runs: int) -> None:
         texts = [way(page) for page in html]
         score = statistics.mean(f1(text, right) for text, right in zip(texts, expected, strict=True))
         empty = sum(not text.strip() for text in texts)
-        spent = seconds(lambda way=way: [way(page) for page in html], 1 if name in ("trafilatura", "justext") else runs)
+        spent = median_seconds(
+            lambda way=way: [way(page) for page in html], 1 if name in ("trafilatura", "justext") else runs
+        )
         row(f"articles: {name}", size, spent, f"word F1 {score:.3f}, {empty} empty of {len(html)}")
     size = sum(len(text.encode()) for text in kafka)
-    row("documentation: main content", size, seconds(lambda: [extract(page, SOURCE) for page in kafka], runs))
+    row("documentation: main content", size, median_seconds(lambda: [extract(page, SOURCE) for page in kafka], runs))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from tests.support.reading import open_binary
 from winnow.sources.read import format_of, read_slice
+from winnow.sources.readers.registry import is_cut_by_bytes
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 
@@ -59,3 +60,10 @@ def test_batch_bytes_must_be_positive(tmp_path):
     whole = FileSlice(path=str(tmp_path / "a.txt"), file=0, source="web", format="text", size=9)
     with pytest.raises(ValueError, match="batch_bytes"):
         next(read_slice(whole, _source(), open_binary, 0))
+
+
+def test_what_is_cut_by_its_stored_bytes():
+    """Elsewhere the start of a part is no place in the file: a decompressed byte, or a row."""
+    assert is_cut_by_bytes("a.jsonl", "jsonl")
+    assert not is_cut_by_bytes("a.jsonl.zst", "jsonl")
+    assert not is_cut_by_bytes("a.parquet", "parquet")

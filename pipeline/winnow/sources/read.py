@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from winnow.sources.folders import folder_values, tables_with_a_log, with_folder_values
 from winnow.sources.readers.outside import checked_batches, named_faults
-from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields
+from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields, is_cut_by_bytes
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
 from winnow.sources.source import AUTO, SourceConfig
@@ -133,8 +133,7 @@ def _read(
 
 def _fault_batch(file_slice: FileSlice, source: SourceConfig, fault: FileFaultError) -> RecordBatch:
     ends = file_slice.size
-    by_bytes = READERS.get(file_slice.format).by_bytes and not compression_of(file_slice.path)
-    if file_slice.stop is not None and by_bytes:
+    if file_slice.stop is not None and is_cut_by_bytes(file_slice.path, file_slice.format):
         ends = file_slice.stop
     lost = Unreadable(None, fault.position, fault.reason, max(0, ends - fault.position))
     none = pa.array([], pa.string())

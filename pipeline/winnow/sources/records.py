@@ -4,7 +4,7 @@ Legend: N readable records of a batch.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -67,6 +67,21 @@ class RecordBatch:
     """Names that the first record has, some at least; none where that is not known."""
     passed: dict[str, int] = field(default_factory=dict)
     """Records that are no documents, by what they are; they have rows, and no other trace."""
+
+    def without(self, bad: dict[int, Unreadable]) -> "RecordBatch":
+        """The batch without some of its records (place in the batch: how it is listed), which are unreadable now."""
+        good = np.ones(len(self.rows), bool)
+        good[list(bad)] = False
+        mask = pa.array(good)
+        return replace(
+            self,
+            rows=self.rows[good],
+            ids=self.ids.filter(mask),
+            texts=self.texts.filter(mask),
+            keep={name: column.filter(mask) for name, column in self.keep.items()},
+            unreadable=[*self.unreadable, *bad.values()],
+            replaced=min(self.replaced, int(good.sum())),
+        )
 
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow.engine.exchange import Columns, ExchangeFile, read_items, write_exchange
+from winnow.engine.exchange_extents import write_extents
 from winnow.engine.records import Json
 from winnow.engine.stage import Workspace
 from winnow.storage.store import Draft, Store
@@ -91,6 +92,18 @@ def exchange_output(
         return len(partition)
 
     workspace.write(f"{name}.exchange", write)
+
+
+def extents_output(
+    workspace: Workspace, rows: Json, num_partitions: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where everything lies in the exchange files of a listing, as an output; rows and items of every partition."""
+    store, path = workspace.store, workspace.output_path("extents.bin")
+    paths = [entry["path"] for entry in read_listing(store, rows)]
+    with store.create(path) as draft:
+        found = write_extents(draft, store, paths, num_partitions)
+    workspace.published("extents.bin", path, draft, num_partitions)
+    return found
 
 
 def read_parquet(store: Store, reference: Json, columns: list[str] | None = None) -> pa.Table:

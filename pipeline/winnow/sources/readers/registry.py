@@ -5,6 +5,7 @@ from typing import Any
 
 from winnow.errors import ConfigError
 from winnow.registry import Registry
+from winnow.sources.stored_file import compression_of
 
 READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a source, which knows the names here
     what="input format",
@@ -18,6 +19,11 @@ READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a sou
         "html": "winnow.sources.readers.html:READER",
     },
 )
+
+
+def is_cut_by_bytes(path: str, file_format: str) -> bool:
+    """Whether parts of a file are ranges of its stored bytes: its reader's are, and the file is not compressed."""
+    return bool(READERS.get(file_format).by_bytes) and not compression_of(path)
 
 
 @cache

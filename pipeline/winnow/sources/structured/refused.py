@@ -1,12 +1,8 @@
 """Conversations that their template refuses: no documents, but unreadable records with the template's reason."""
 
-import dataclasses
-
-import numpy as np
 import orjson
-import pyarrow as pa
 
-from winnow.sources.readers.registry import READERS
+from winnow.sources.readers.registry import is_cut_by_bytes
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
@@ -27,9 +23,9 @@ def without_refused(batch: RecordBatch, source: SourceConfig, file_slice: FileSl
     refused = {row: str(error) for row, error in enumerate(rendered) if isinstance(error, ChatTemplateError)}
     if not refused:
         return batch
-    position = file_slice.start if READERS.get(file_slice.format).by_bytes else 0
-    notes = [
-        Unreadable(
+    position = file_slice.start if is_cut_by_bytes(file_slice.path, file_slice.format) else 0
+    notes = {
+        row: Unreadable(
             row=int(batch.rows[row]),
             position=position,
             reason=f"template error: {reason}",
@@ -37,16 +33,5 @@ def without_refused(batch: RecordBatch, source: SourceConfig, file_slice: FileSl
             id=batch.ids[row].as_py(),
         )
         for row, reason in refused.items()
-    ]
-    good = np.ones(len(batch.rows), bool)
-    good[list(refused)] = False
-    mask = pa.array(good)
-    return dataclasses.replace(
-        batch,
-        rows=batch.rows[good],
-        ids=batch.ids.filter(mask),
-        texts=batch.texts.filter(mask),
-        keep={name: column.filter(mask) for name, column in batch.keep.items()},
-        unreadable=batch.unreadable + notes,
-        replaced=min(batch.replaced, int(good.sum())),
-    )
+    }
+    return batch.without(notes)

@@ -172,8 +172,3 @@ def refusal(page: bytes) -> str:
     if shape.options > MOST_OPTIONS:
         return f"page too complex: {shape.options:,} options"
     return ""
-
-
-def compile_guard() -> None:
-    """Take the kernel through its paths once."""
-    shape_of(b"<p class='a' b=c d><div><script>a<b</script><!-- x --></div><option>")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from winnow.sources.fields import BadRecordError
@@ -58,29 +57,17 @@ def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: Sto
     """Batches whose texts are HTML with the text of it; a page that cannot be parsed is an unreadable record."""
     for batch in batches:
         texts: list[str] = []
-        kept: list[int] = []
-        refused: list[Unreadable] = []
+        refused: dict[int, Unreadable] = {}
         noted = dict(batch.noted)
         for place, html in enumerate(batch.texts.to_pylist()):
             row = int(batch.rows[place])
             try:
                 text, note = extract(html, source)
             except BadRecordError as bad:
-                identity = batch.ids[place].as_py()
-                refused.append(Unreadable(row, file.position, str(bad), bad.size, identity))
+                refused[place] = Unreadable(row, file.position, str(bad), bad.size, batch.ids[place].as_py())
                 continue
-            kept.append(place)
             texts.append(text)
             if note:
                 number, first = noted.get(note, (0, row))
                 noted[note] = number + 1, first
-        chosen = pa.array(kept, pa.int64())
-        yield replace(
-            batch,
-            rows=batch.rows[np.array(kept, np.int64)],
-            ids=batch.ids.take(chosen),
-            texts=pa.array(texts, pa.large_string()),
-            keep={name: column.take(chosen) for name, column in batch.keep.items()},
-            unreadable=sorted([*batch.unreadable, *refused], key=lambda bad: (bad.row is None, bad.row or 0)),
-            noted=noted,
-        )
+        yield replace(batch.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)

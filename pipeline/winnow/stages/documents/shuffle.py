@@ -3,14 +3,13 @@
 import numpy as np
 
 from winnow.engine.exchange import partition_of_hash
-from winnow.engine.exchange_extents import write_extents
 from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.documents.cells import to_cells
 from winnow.shards.order import order_keys
 from winnow.shards.packing.stream import gather_documents
 from winnow.stages.documents.columns import Column, arrow_schema, read_part
-from winnow.stages.tables import exchange_output, read_listing
+from winnow.stages.tables import exchange_output, extents_output
 
 
 def stage(columns: list[Column], schema: list[list[str]], seed: int, epoch: int, splits: list[str]) -> Stage:
@@ -69,8 +68,4 @@ def plan_layout(rows: Json, partitions: int, files: int) -> list[Unit]:
 
 def run_layout(unit: Unit, workspace: Workspace) -> None:
     """Collect the indexes of all map files."""
-    store, path = workspace.store, workspace.output_path("extents.bin")
-    paths = [entry["path"] for entry in read_listing(store, unit.inputs["rows"])]
-    with store.create(path) as draft:
-        write_extents(draft, store, paths, unit.inputs["partitions"])
-    workspace.published("extents.bin", path, draft, unit.inputs["partitions"])
+    extents_output(workspace, unit.inputs["rows"], unit.inputs["partitions"])

@@ -5,7 +5,6 @@ kernel is known to do this, but bad input must not end a run. Stages that work o
 they find is quarantined, and those that read the inputs leave it out (:func:`drop_quarantined`).
 """
 
-import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -19,11 +18,10 @@ from winnow.engine.quarantine import quarantine
 from winnow.engine.stage import Workspace
 from winnow.errors import SurroundingsError
 from winnow.schemas import document_numbers, split_document_number
-from winnow.sources.readers.registry import READERS
+from winnow.sources.readers.registry import is_cut_by_bytes
 from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE
-from winnow.sources.stored_file import compression_of
 from winnow.storage.store import Store
 
 MOST_OF_A_BATCH = 32
@@ -70,17 +68,7 @@ def drop_quarantined(batch: RecordBatch, file_slice: FileSlice, quarantined: dic
         return batch
     reasons = {int(at): quarantined[int(docs[at])] for at in np.flatnonzero(bad)}
     notes = unreadable_documents(reasons, docs, batch.texts, batch.ids, file_slice)
-    good = ~bad
-    mask = pa.array(good)
-    return dataclasses.replace(
-        batch,
-        rows=batch.rows[good],
-        ids=batch.ids.filter(mask),
-        texts=batch.texts.filter(mask),
-        keep={name: column.filter(mask) for name, column in batch.keep.items()},
-        unreadable=batch.unreadable + notes,
-        replaced=min(batch.replaced, int(good.sum())),
-    )
+    return batch.without(dict(zip(reasons, notes, strict=True)))
 
 
 def unreadable_documents(
@@ -93,7 +81,7 @@ def unreadable_documents(
         docs: uint64[N]. texts: large_string[N]. ids: string[N].
         file_slice: where they were read.
     """
-    by_bytes = READERS.get(file_slice.format).by_bytes and not compression_of(file_slice.path)
+    by_bytes = is_cut_by_bytes(file_slice.path, file_slice.format)
     return [
         Unreadable(
             row=split_document_number(int(docs[row]))[1],

@@ -17,7 +17,7 @@ from winnow.sources.encoding import DETECT, is_ascii_superset
 from winnow.sources.inputs import check_unchanged
 from winnow.sources.read import can_split, format_of
 from winnow.sources.readers.outside import pieces_of
-from winnow.sources.readers.registry import READERS
+from winnow.sources.readers.registry import READERS, is_cut_by_bytes
 from winnow.sources.records import FileFaultError
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -73,7 +73,7 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
             continue
         if compression and size * SHARE_OF_LARGE < 1 << total.bit_length():
             continue
-        by_bytes = READERS.get(kind).by_bytes and not compression
+        by_bytes = is_cut_by_bytes(file.path, kind)
         for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
             stop = min(start + unit_bytes, file.bytes) if by_bytes else None
             inputs = {

@@ -4,13 +4,12 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
-from winnow.engine.exchange_extents import write_extents
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import order_keys
 from winnow.shards.packing.stream import gather_documents
 from winnow.stages.ingest.labels import labels_of, read_labels
-from winnow.stages.tables import column_to_numpy, exchange_output, ipc_output, read_ipc, read_listing, read_parquet
+from winnow.stages.tables import column_to_numpy, exchange_output, extents_output, ipc_output, read_ipc, read_parquet
 
 LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
 """For each split, for each partition and one more: stream tokens (end-of-text included) before it."""
@@ -128,11 +127,7 @@ def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
 def run_layout(unit: Unit, workspace: Workspace) -> None:
     """Collect the indexes of all map files, and add up the tokens of every partition."""
     splits, partitions = len(workspace.settings["splits"]), unit.inputs["partitions"]
-    store, path = workspace.store, workspace.output_path("extents.bin")
-    paths = [entry["path"] for entry in read_listing(store, unit.inputs["rows"])]
-    with store.create(path) as draft:
-        documents, ids = write_extents(draft, store, paths, splits * partitions)
-    workspace.published("extents.bin", path, draft, splits * partitions)
+    documents, ids = extents_output(workspace, unit.inputs["rows"], splits * partitions)
     tokens = ids + documents  # an end-of-text for each
     with ipc_output(workspace, "layout", LAYOUT) as table:
         for split in range(splits):
