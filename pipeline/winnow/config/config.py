@@ -22,7 +22,7 @@ from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
-from winnow.storage.address import check_address, is_url
+from winnow.storage.address import check_address, check_writable, is_url
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
@@ -66,9 +66,10 @@ class Config(Section):
             paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
         paths += [(name, use) for name, use in uses if is_url(use)]
+        written = ("run", "dedup.index")
         for name, path in paths:
             try:
-                check_address(path)
+                (check_writable if name in written else check_address)(path)
             except AddressError as error:
                 raise ValueError(f"{name}: {error}") from None
         return self

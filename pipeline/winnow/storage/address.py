@@ -6,8 +6,10 @@ from pathlib import Path
 
 from winnow.errors import AddressError
 
-SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory")
-"""Kinds of URL that can be read and written; ``memory`` is fsspec's own, for one process."""
+READ_ONLY: tuple[str, ...] = ()
+"""Kinds of URL that sources are read from, and nothing is written to."""
+SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory", *READ_ONLY)
+"""Kinds of URL (``schemes.SCHEMES`` says how each is reached); ``memory`` is fsspec's own, for one process."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
@@ -113,6 +115,19 @@ def check_address(path: str) -> str:
         )
     if not bucket:
         raise AddressError(f"{path}: no bucket; expected {scheme}://BUCKET/PATH")
+    return path
+
+
+def check_writable(path: str) -> str:
+    """The path, if it is one where something can be written.
+
+    Raises:
+        AddressError: a URL that cannot be used, or one of a kind that is only read.
+    """
+    if is_url(check_address(path)) and (scheme := scheme_of(path)) in READ_ONLY:
+        raise AddressError(
+            f"{path}: {scheme}:// is read only; write to a folder, or to an object store such as s3://bucket/run"
+        )
     return path
 
 

@@ -5,7 +5,6 @@ never travels.
 """
 
 import contextlib
-import importlib
 import logging
 import os
 import random
@@ -16,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from winnow.errors import AddressError
 from winnow.storage.address import check_address, scheme_of
 from winnow.storage.config import StorageConfig
 from winnow.storage.object_errors import (
@@ -29,6 +27,7 @@ from winnow.storage.object_errors import (
     lost_race,
     without_secrets,
 )
+from winnow.storage.schemes import file_system
 from winnow.storage.traffic import traffic
 
 log = logging.getLogger("winnow")
@@ -42,8 +41,6 @@ AT_ONCE = 16
 """Small objects that are read at the same time."""
 LISTED_AT_ONCE = 1000
 """Names that a store lists in one answer."""
-EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
-"""Package and extra that a kind of URL needs; everything else but ``memory`` is Azure's."""
 
 T = TypeVar("T")
 
@@ -65,7 +62,7 @@ class ObjectFiles:
     def __init__(self, scheme: str, config: StorageConfig) -> None:
         self.scheme = scheme
         self.config = config
-        self._files = _file_system(scheme, config)
+        self._files = file_system(scheme, config)
         self._random = random.Random(f"{socket.gethostname()}-{os.getpid()}")  # noqa: S311 - spreads retries, no more
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects")
 
@@ -259,31 +256,3 @@ def object_files(url: str, config: StorageConfig) -> ObjectFiles:
 def forget_clients() -> None:
     """Make clients anew when they are next needed, e.g. for credentials or servers that have changed."""
     _clients.clear()
-
-
-def _file_system(scheme: str, config: StorageConfig) -> Any:
-    try:
-        import fsspec  # noqa: PLC0415 - only object stores need it
-
-        if scheme != "memory":
-            importlib.import_module(EXTRAS.get(scheme, ("adlfs", "azure"))[0])
-    except ImportError as error:
-        package, extra = EXTRAS.get(scheme, ("adlfs", "azure"))
-        raise AddressError(
-            f"{scheme}:// needs the package {package} ({error}); pip install 'winnow-corpus[{extra}]', on every node"
-        ) from None
-    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
-    if scheme == "s3":
-        options |= {
-            "endpoint_url": config.endpoint,
-            "client_kwargs": {} if config.region is None else {"region_name": config.region},
-            "config_kwargs": {
-                "connect_timeout": min(config.timeout_seconds, 10.0),
-                "read_timeout": config.timeout_seconds,
-                "retries": {"total_max_attempts": 1},  # who asks again is decided above
-            },
-        }
-    files = fsspec.filesystem(scheme, **options)
-    if scheme == "s3":
-        files.retries = 1
-    return files
