@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .audit import audit
+from .dropped import dropped, kept
 from .export import export
 from .index import index
 from .init import init
@@ -20,6 +21,7 @@ from .status import status
 from .submit import submit
 from .summary import summary
 from .train_tokenizer import train_tokenizer
+from .tune import tune
 from .verify import verify
 from .why import why
 
@@ -31,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, submit, status, summary, plan, why, lines, select, near, verify, release, init, schema):
+RUNNING = (run, submit, status, plan, release, init, schema)
+ASKING = (summary, why, dropped, kept, tune, lines, select, near, verify)
+for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")

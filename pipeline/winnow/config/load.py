@@ -56,8 +56,8 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None, *
         raise ConfigError(f"{path}: is empty; write its settings, or another file with `winnow init`")
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: {_no_settings(values)}")
-    for override in overrides or []:
-        _override(values, override)
+    for change in overrides or []:
+        override(values, change)
     place_operators(values, path.rpartition("/")[0] or ("/" if path.startswith("/") else "."))
     config = parse_config(values, path, as_written=as_written)
     if file := _file_in_the_way(config.run):
@@ -69,6 +69,18 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None, *
     for warning in config.warnings:
         log.warning("%s: %s", path, warning)
     return config
+
+
+def with_overrides(config: Config, overrides: list[str]) -> Config:
+    """A config with some other settings, given as on the command line.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    values = config.model_dump(mode="json")
+    for change in overrides:
+        override(values, change)
+    return parse_config(values, "--set")
 
 
 def _tell_of_thousands(values: dict[str, Any], path: str) -> None:
@@ -115,10 +127,15 @@ def _no_place(at: Any) -> str:
     return f"stands where the number of an item of a list is needed: {', '.join(names[:8])}"
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    name, equals, value = override.partition("=")
+def override(values: dict[str, Any], change: str) -> None:
+    """Set one setting of a config's YAML, as ``--set`` has it: ``section.setting=value``, the value in YAML.
+
+    Raises:
+        ConfigError: it is none, or has no place.
+    """
+    name, equals, value = change.partition("=")
     if not equals:
-        raise ConfigError(f"--set {override!r}: expected `section.setting=value`")
+        raise ConfigError(f"--set {change!r}: expected `section.setting=value`")
     *parents, last = name.split(".")
     at: Any = values
     for parent in parents:
@@ -126,15 +143,15 @@ def _override(values: dict[str, Any], override: str) -> None:
             at = at[int(parent)]
             continue
         if not isinstance(at, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} {_no_place(at)}")
+            raise ConfigError(f"--set {change!r}: {parent!r} {_no_place(at)}")
         if not isinstance(at.get(parent), dict | list):
             at[parent] = {}
         at = at[parent]
     if not isinstance(at, dict):
-        raise ConfigError(f"--set {override!r}: {last!r} {_no_place(at)}")
+        raise ConfigError(f"--set {change!r}: {last!r} {_no_place(at)}")
     try:
         at[last] = read_yaml(value)
     except RepeatedSettingError as error:
-        raise ConfigError(f"--set {override!r}: {error}") from error
+        raise ConfigError(f"--set {change!r}: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not YAML: {told(error)}") from error
+        raise ConfigError(f"--set {change!r}: the value is not YAML: {told(error)}") from error

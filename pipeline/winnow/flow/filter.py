@@ -68,7 +68,8 @@ def _lost_most(run: RunRecords, kind: str) -> list[str]:
         lines.append(
             f"{kind} {name} lost {lost:,} of {of[name]:,} documents ({lost / of[name]:.1%}) to the rules, over "
             f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}: "
-            "look with `winnow why` whether it suits such texts, and raise, lower or switch it off if not"
+            f"`winnow dropped RUN --{kind} {name} --sample 20` shows some, `winnow tune RUN --rule {most}` what other "
+            "thresholds would keep"
         )
     return lines
 

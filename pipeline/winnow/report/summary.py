@@ -68,7 +68,11 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
         yield "ALARM: no document is left for the split train, so there are no shards of it"
     yield f"shards and manifest: {run.store.location(run.shards)}"
-    yield f"why was a document dropped: winnow why ID {run.config.run}; check all: winnow verify {run.config.run}"
+    folder = run.config.run
+    yield (
+        f"which documents were dropped: winnow dropped {folder}; one of them: winnow why ID {folder}; "
+        f"other thresholds: winnow tune {folder}"
+    )
 
 
 def _duration(run: RunRecords, text_bytes: int) -> str:

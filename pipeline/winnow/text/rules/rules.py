@@ -5,7 +5,7 @@ applies to the document's source and language, its setting is not none, and it m
 rules tuned on English web pages must not throw away text in other languages and scripts, nor conversations.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,23 @@ def all_names(*more: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*RULE_NAMES, *(name for name in more if name is not None))))
 
 
+class RuleValues(NamedTuple):
+    """What one rule of a set finds in N documents."""
+
+    number: int
+    """Index into RULE_NAMES."""
+    is_min: bool
+    """Whether documents fail below the threshold, rather than above."""
+    threshold: float
+    value: NDArray[np.float64]  # [N] NaN where undefined, which fails nothing
+    applies: NDArray[np.bool_]  # [N]
+
+    @property
+    def fails(self) -> NDArray[np.bool_]:
+        """[N] documents that fail; one at exactly the threshold does not."""
+        return self.applies & (self.value < self.threshold if self.is_min else self.value > self.threshold)
+
+
 class Failures(NamedTuple):
     """The rules that failed, by row and within a row in the order of their names."""
 
@@ -47,7 +64,19 @@ def evaluate(
     sources: pa.Array | pa.ChunkedArray | None = None,
     prose: Collection[str] = (),
 ) -> Failures:
-    """Find every rule of a set that each document fails.
+    """Find every rule of a set that each document fails; arguments and errors of :func:`rule_values`."""
+    found = rule_values(signals, languages, config, sources, prose)
+    return joined([_failures(values) for values in found])
+
+
+def rule_values(
+    signals: pa.RecordBatch | pa.Table,
+    languages: pa.Array | pa.ChunkedArray,
+    config: RulesConfig,
+    sources: pa.Array | pa.ChunkedArray | None = None,
+    prose: Collection[str] = (),
+) -> Iterator[RuleValues]:
+    """Values of every rule of a set that is on, in the order of RULE_NAMES.
 
     Args:
         signals: N rows with at least the columns of ``SIGNALS``.
@@ -71,9 +100,10 @@ def evaluate(
     counts["stop_words"] = _stop_words(counts, language, rows)
     scopes = _scopes(counts, language, rows)
 
-    failed = [_failed(0, counts["words"] + counts["marks"], "min_", 1.0, np.ones(rows, bool))]
+    everywhere = np.ones(rows, bool)
+    yield RuleValues(0, True, 1.0, counts["words"] + counts["marks"], everywhere)
     if config.languages is not None:
-        failed.append(_failed(1, language.among(config.languages).astype(np.float64), "min_", 1.0, np.ones(rows, bool)))
+        yield RuleValues(1, True, 1.0, language.among(config.languages).astype(np.float64), everywhere)
     index = 2
     for name, kind in RULE_SETS.items():
         rule_set: RuleSet | None = getattr(config, name)
@@ -85,9 +115,9 @@ def evaluate(
                     applies = applies & source.among(prose if rule_set.sources == "prose" else rule_set.sources)
                 if rule_set.languages is not None:
                     applies = applies & language.among(rule_set.languages)
-                failed.append(_failed(index, rule.value(counts, rule_set), rule.setting, float(threshold), applies))
+                value = rule.value(counts, rule_set)
+                yield RuleValues(index, rule.setting.startswith("min_"), float(threshold), value, applies)
             index += 1
-    return joined([Failures(*part) for part in failed])
 
 
 def joined(failures: list[Failures]) -> Failures:
@@ -97,16 +127,13 @@ def joined(failures: list[Failures]) -> Failures:
     return Failures(row[order], number[order], value[order], bound[order])
 
 
-def _failed(
-    index: int, value: NDArray[np.float64], direction: str, threshold: float, applies: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    fails = value < threshold if direction.startswith("min_") else value > threshold  # never for NaN
-    row = np.flatnonzero(fails & applies)
-    return (
+def _failures(found: RuleValues) -> Failures:
+    row = np.flatnonzero(found.fails)
+    return Failures(
         row.astype(np.int64),
-        np.full(len(row), index, np.int32),
-        value[row].astype(np.float32),
-        np.full(len(row), threshold, np.float32),
+        np.full(len(row), found.number, np.int32),
+        found.value[row].astype(np.float32),
+        np.full(len(row), found.threshold, np.float32),
     )
 
 

@@ -149,17 +149,23 @@ def failures_of(bound: Bound, signals: pa.Table, cuts: dict[str | None, float] |
         cuts: of a quantile, the threshold of each group (of ``None`` alone without ``by``); a group without any value
             has none.
     """
-    rule, column = bound.rule, column_of(signals, bound.rule.signal)
-    threshold = np.full(signals.num_rows, np.nan if bound.value is None else bound.value)
-    if bound.value is None:
-        threshold = _thresholds(rule, signals, cuts or {})
-    if column.single:
-        threshold = threshold.astype(np.float32).astype(np.float64)
-    fails = column.values < threshold if bound.is_min else column.values > threshold  # never for NaN
+    rule, value = bound.rule, column_of(signals, bound.rule.signal).values
+    threshold = thresholds_of(bound, signals, cuts)
+    fails = value < threshold if bound.is_min else value > threshold  # never for NaN
     if rule.missing == "drop" and bound == rule.bounds[0]:
-        fails |= np.isnan(column.values)
+        fails |= np.isnan(value)
     row = np.flatnonzero(fails & applies_to(rule, signals))
-    return BoundFailures(row.astype(np.int64), column.values[row], threshold[row])
+    return BoundFailures(row.astype(np.int64), value[row], threshold[row])
+
+
+def thresholds_of(bound: Bound, signals: pa.Table, cuts: dict[str | None, float] | None) -> NDArray[np.float64]:
+    """float64[N]: what each document's value is compared with (arguments of :func:`failures_of`); NaN for nothing."""
+    if bound.value is None:
+        threshold = _thresholds(bound.rule, signals, cuts or {})
+    else:
+        threshold = np.full(signals.num_rows, bound.value)
+    single = column_of(signals, bound.rule.signal).single
+    return threshold.astype(np.float32).astype(np.float64) if single else threshold
 
 
 def _thresholds(rule: SignalRule, signals: pa.Table, cuts: dict[str | None, float]) -> NDArray[np.float64]:

@@ -1,0 +1,133 @@
+"""Values of every rule on every document of a part, also of thresholds that a run did not have: from signals alone.
+
+Legend: N documents of a part.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.records import RunRecords
+from winnow.stages.quantiles import Cuts, read_cuts
+from winnow.stages.tables import read_parquet
+from winnow.text.config import FilterConfig
+from winnow.text.rules.config import RULE_NAMES
+from winnow.text.rules.rules import rule_values
+from winnow.text.rules.signal_rules import (
+    Bound,
+    SignalRule,
+    applies_to,
+    bounds_of,
+    column_of,
+    quantile_bounds,
+    rank_of,
+    thresholds_of,
+)
+
+
+class NamedRuleValues(NamedTuple):
+    """What one rule finds in the documents of a part."""
+
+    name: str
+    is_min: bool
+    """Whether documents fail below the threshold, rather than above."""
+    threshold: NDArray[np.float64]
+    """[N]; quantiles of each source or language differ. NaN: the rule has none here."""
+    value: NDArray[np.float64]
+    """[N], NaN where there is none."""
+    applies: NDArray[np.bool_]
+    """[N] documents that the rule is about."""
+    drops_missing: bool = False
+
+    @property
+    def fails(self) -> NDArray[np.bool_]:
+        """[N] documents that fail."""
+        fails = self.value < self.threshold if self.is_min else self.value > self.threshold
+        if self.drops_missing:
+            fails |= np.isnan(self.value)
+        return np.asarray(fails & self.applies, bool)
+
+
+def read_signals(run: RunRecords, number: int) -> pa.Table:
+    """The signals of a part, N rows in document order."""
+    return read_parquet(run.store, run.parts[number].signals).combine_chunks()
+
+
+def rules_of_part(run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa.Table) -> Iterator[NamedRuleValues]:
+    """Every rule that is on and is decided before dedup, in the order in which failures are listed.
+
+    Args:
+        run: a finished run.
+        config: the rules; those of the run, or others on the same signals.
+        cuts: of their quantiles, from :func:`cuts_of`.
+        signals: of one part.
+    """
+    prose = [source.name for source in run.config.sources if source.is_prose]
+    languages, sources = (signals.column(name).combine_chunks() for name in ("language", "source"))
+    rows = signals.num_rows
+    for found in rule_values(signals, languages, config, sources, prose):
+        threshold = np.full(rows, found.threshold)
+        yield NamedRuleValues(RULE_NAMES[found.number], found.is_min, threshold, found.value, found.applies)
+    rules = before_dedup(run, config)
+    by_quantile = quantile_bounds(rules)
+    for bound in bounds_of(rules):
+        cut = cuts[by_quantile.index(bound)] if bound.quantile is not None else None
+        yield NamedRuleValues(
+            bound.name,
+            bound.is_min,
+            thresholds_of(bound, signals, cut),
+            column_of(signals, bound.rule.signal).values,
+            applies_to(bound.rule, signals),
+            bound.rule.missing == "drop" and bound == bound.rule.bounds[0],
+        )
+    for name in verdicts_on(run.config, gpu=False):
+        verdict = pc.fill_null(signals.column(name), True).to_numpy().astype(np.float64)
+        yield NamedRuleValues(name, True, np.ones(rows), verdict, np.ones(rows, bool))
+
+
+def before_dedup(run: RunRecords, config: FilterConfig) -> tuple[SignalRule, ...]:
+    """Rules on signals that are there before dedup; those of operators on GPUs come after it."""
+    return rules_on(run.config.model_copy(update={"filter": config}), gpu=False)
+
+
+def cuts_of(run: RunRecords, config: FilterConfig) -> Cuts:
+    """Thresholds of the rules by quantile: those of the run, or, for other rules, counted anew.
+
+    Counting holds 8 bytes a document in memory.
+    """
+    rules = before_dedup(run, config)
+    bounds = quantile_bounds(rules)
+    if not bounds:
+        return []
+    if rules == before_dedup(run, run.config.filter) and (records := run.of("quantile_cuts")):
+        return read_cuts(run.store, records[0].outputs["cuts"].reference(), len(bounds))
+    return [_cut(run, bound) for bound in bounds]
+
+
+def _cut(run: RunRecords, bound: Bound) -> dict[str | None, float]:
+    """The quantile of each group: the value of its rank among those that the rule is about (nearest rank)."""
+    groups: dict[str | None, list[NDArray[np.float64]]] = {}
+    for part in run.parts:
+        columns = dict.fromkeys(("source", "language", bound.rule.signal))
+        signals = read_parquet(run.store, part.signals, list(columns)).combine_chunks()
+        value = column_of(signals, bound.rule.signal).values
+        takes = applies_to(bound.rule, signals) & ~np.isnan(value)
+        if bound.rule.by is None:
+            groups.setdefault(None, []).append(value[takes])
+            continue
+        names = np.array(signals.column(bound.rule.by).cast(pa.string()).to_pylist(), object)[takes]
+        for name in dict.fromkeys(names.tolist()):
+            groups.setdefault(name, []).append(value[takes][names == name])
+    assert bound.quantile is not None
+    cuts: dict[str | None, float] = {}
+    for name, pieces in groups.items():
+        values = np.concatenate(pieces)
+        if len(values):
+            rank = rank_of(bound.quantile, len(values)) - 1
+            cuts[name] = float(np.partition(values, rank)[rank])
+    return cuts
