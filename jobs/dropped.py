@@ -9,7 +9,7 @@ from .exit_codes import true_exit_codes
 from .why import RunFolder
 
 if TYPE_CHECKING:
-    from winnow.finished.list_documents import Listed, Order, Wanted
+    from winnow.looking.list_documents import Listed, Order, Wanted
 
 Rule = Annotated[str | None, typer.Option(help="Documents that failed this rule, alone or with others.")]
 Sources = Annotated[list[str] | None, typer.Option("--source", help="Of this source only. May be repeated.")]
@@ -43,7 +43,7 @@ def dropped(
         if outcome == "unreadable":
             _unreadable(run, source, sample or first, as_json)
             return
-        from winnow.finished.list_documents import Wanted
+        from winnow.looking.list_documents import Wanted
 
         wanted = Wanted(False, outcome, rule, tuple(source or ()), tuple(language or ()))
         _list(run, wanted, near_threshold, first, sample, text, as_json)
@@ -64,7 +64,7 @@ def kept(
 ) -> None:
     """List documents that were kept; with a rule and --near-threshold, those that it nearly dropped."""
     with true_exit_codes():
-        from winnow.finished.list_documents import Wanted
+        from winnow.looking.list_documents import Wanted
 
         wanted = Wanted(True, None, rule, tuple(source or ()), tuple(language or ()))
         _list(run, wanted, near_threshold, first, sample, text, as_json)
@@ -74,7 +74,7 @@ def _list(
     folder: str, wanted: "Wanted", near: bool, first: int, sample: int | None, characters: int, as_json: bool
 ) -> None:
     from winnow.errors import ConfigError
-    from winnow.finished.list_documents import list_documents
+    from winnow.looking.list_documents import list_documents
     from winnow.report.printable import printable
     from winnow.runs.state import load_run
 
@@ -114,7 +114,7 @@ def _json_line(document: "Listed") -> str:
 def _unreadable(folder: str, sources: list[str] | None, first: int, as_json: bool) -> None:
     import orjson
 
-    from winnow.finished.unreadable import unreadable_records
+    from winnow.looking.unreadable import unreadable_records
     from winnow.report.printable import printable
     from winnow.runs.state import load_run
 

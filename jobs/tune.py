@@ -8,7 +8,7 @@ from .exit_codes import true_exit_codes
 from .why import RunFolder
 
 if TYPE_CHECKING:
-    from winnow.finished.tune import Amount, Comparison, Curve, RuleEffect
+    from winnow.looking.tune import Amount, Comparison, Curve, RuleEffect
 
 SHOWN = 12
 """Groups and thresholds that a table of this width can hold."""
@@ -41,7 +41,7 @@ def tune(
             raise ConfigError("--at: gives thresholds of a rule; name it with --rule")
         finished = load_run(run)
         from winnow.config.load import with_overrides
-        from winnow.finished.tune import compare_rules, curve_of, rule_effects
+        from winnow.looking.tune import compare_rules, curve_of, rule_effects
 
         if finished.config.filter.mode == "annotate" and not as_json:
             print("this run annotates: its rules dropped nothing but empty documents")

@@ -3,12 +3,12 @@
 from tests.breaks.change import Break
 
 WHY = ("tests/e2e/test_why_tables.py",)
-LISTED, TUNED = ("tests/finished/test_list_documents.py",), ("tests/finished/test_tune.py",)
+LISTED, TUNED = ("tests/looking/test_list_documents.py",), ("tests/looking/test_tune.py",)
 BREAKS = (
     Break(
         "dropped lists the first failed rule of a document alone",
         5,
-        "winnow.finished.list_documents",
+        "winnow.looking.list_documents",
         "            rule[where] = True\n",
         "",
         LISTED,
@@ -16,7 +16,7 @@ BREAKS = (
     Break(
         "a filtered document is as near as its nearest rule",
         5,
-        "winnow.finished.list_documents",
+        "winnow.looking.list_documents",
         "np.fmax.at(far",
         "np.fmin.at(far",
         LISTED,
@@ -24,7 +24,7 @@ BREAKS = (
     Break(
         "a sample is the first documents",
         5,
-        "winnow.finished.list_documents",
+        "winnow.looking.list_documents",
         'if order == "input" else _spread(docs)',
         'if order != "near" else _spread(docs)',
         LISTED,
@@ -32,7 +32,7 @@ BREAKS = (
     Break(
         "tune leaves out what fails another rule as well",
         5,
-        "winnow.finished.tune",
+        "winnow.looking.tune",
         "part.add(effect.fails, failing)",
         "part.add(effect.fails, failing & (failed == 1))",
         TUNED,
@@ -40,7 +40,7 @@ BREAKS = (
     Break(
         "a curve forgets the other rules",
         5,
-        "winnow.finished.tune",
+        "winnow.looking.tune",
         "passes = others & ~moved.fails",
         "passes = ~moved.fails",
         TUNED,
@@ -48,7 +48,7 @@ BREAKS = (
     Break(
         "other quantiles are those of the run",
         5,
-        "winnow.finished.rule_values",
+        "winnow.looking.rule_values",
         "rules == before_dedup(run, run.config.filter) and (records",
         "(records",
         TUNED,

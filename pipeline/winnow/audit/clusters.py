@@ -11,8 +11,8 @@ from winnow import schemas
 from winnow.audit.documents import EXACT, dedup_of, ids_of, read_rows
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.keeper_search import exact_similarity
-from winnow.finished.texts import text_by_document
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import text_by_document
 from winnow.text.words import hash_words
 
 _BEFORE = 80  # characters shown before the first difference

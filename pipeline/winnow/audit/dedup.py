@@ -12,8 +12,8 @@ from winnow.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from winnow.audit.removed import Removed, measure_removed
 from winnow.audit.twins import Twins, measure_twins
 from winnow.errors import NothingToAuditError
-from winnow.finished.texts import texts_of
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import texts_of
 from winnow.report.alarms import dedup_alarms
 from winnow.text.words import hash_words
 

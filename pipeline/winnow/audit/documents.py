@@ -16,8 +16,8 @@ from winnow import schemas
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.errors import ConfigError
-from winnow.finished.texts import parts_holding
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import parts_holding
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 

@@ -22,8 +22,8 @@ from winnow.audit.ngrams import Directory, Ngrams, hash_ngrams
 from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import has_shingles
-from winnow.finished.texts import read_texts, texts_of
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import read_texts, texts_of
 from winnow.stages.tables import column_to_numpy, read_ipc
 from winnow.text.words import WordHashes, hash_words
 

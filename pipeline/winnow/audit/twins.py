@@ -29,8 +29,8 @@ from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.minhash import has_shingles
 from winnow.dedup.minhash_config import MinHashConfig
-from winnow.finished.texts import read_texts
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import read_texts
 from winnow.text.words import hash_words
 
 _FLOOR = 0.3

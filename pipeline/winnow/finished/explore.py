@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.finished.texts import text_by_document
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import text_by_document
 from winnow.select.vectors import BLOCK_ROWS, has_vector, unit_rows
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc

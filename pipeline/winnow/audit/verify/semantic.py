@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.finished.texts import parts_holding
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.looking.texts import parts_holding
 from winnow.select.vectors import unit_rows
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 

@@ -18,9 +18,9 @@ from winnow.dedup.minhash import signatures
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.engine.records import Json
 from winnow.finished.earlier import EarlierDocument, is_earlier, parts_there, read_earlier
-from winnow.finished.texts import text_by_document
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.looking.texts import text_by_document
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.words import hash_words

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.audit.verify.semantic import vectors_of
-from winnow.finished.texts import parts_holding
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.looking.texts import parts_holding
 from winnow.select.config import SelectConfig
 from winnow.select.quality import Head
 from winnow.select.steps import DROP_RULES, take_steps

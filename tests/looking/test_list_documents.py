@@ -8,8 +8,8 @@ import pytest
 from tests.support.commands import winnow
 from winnow import schemas
 from winnow.errors import ConfigError
-from winnow.finished.list_documents import Wanted, list_documents, rules_of
-from winnow.finished.unreadable import unreadable_records
+from winnow.looking.list_documents import Wanted, list_documents, rules_of
+from winnow.looking.unreadable import unreadable_records
 from winnow.stages.tables import read_parquet
 
 

@@ -8,7 +8,7 @@ from tests.support.commands import winnow
 from winnow.config.config import parse_config
 from winnow.config.load import with_overrides
 from winnow.errors import ConfigError
-from winnow.finished.tune import compare_rules, curve_of, rule_effects
+from winnow.looking.tune import compare_rules, curve_of, rule_effects
 from winnow.runs.run import run
 from winnow.stages.tables import read_parquet
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.errors import ConfigError
-from winnow.finished.rule_values import NamedRuleValues, before_dedup, cuts_of, read_signals, rules_of_part
 from winnow.flow.records import RunRecords
+from winnow.looking.rule_values import NamedRuleValues, before_dedup, cuts_of, read_signals, rules_of_part
 from winnow.operators.suggest import suggestion
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.config import FilterConfig

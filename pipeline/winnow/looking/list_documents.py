@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.errors import ConfigError
-from winnow.finished.rule_values import cuts_of, read_signals, rules_of_part
-from winnow.finished.texts import parts_holding
 from winnow.flow.flow import enabled_steps
 from winnow.flow.operators import rules_on, verdicts_on
 from winnow.flow.records import RunRecords
+from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
+from winnow.looking.texts import parts_holding
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.rules.signal_rules import rule_names
