@@ -13,6 +13,7 @@ from .lines import lines
 from .near import near
 from .plan import plan
 from .release import release
+from .report import report
 from .run import run
 from .schema import schema
 from .select import select
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RUNNING = (run, submit, status, plan, release, init, schema)
-ASKING = (summary, why, dropped, kept, tune, lines, select, near, verify)
+ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)

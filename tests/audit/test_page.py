@@ -11,12 +11,13 @@ import pytest
 from winnow.audit.clusters import Cluster
 from winnow.audit.dedup import DedupAudit
 from winnow.audit.intervals import share_of
-from winnow.audit.page import dedup_page, spelled, splits_page, visible
+from winnow.audit.page import dedup_page, splits_page
 from winnow.audit.planted import Planted
 from winnow.audit.removed import Removed, Violation
 from winnow.audit.splits import SplitOverlap, SplitPair, SplitsAudit
 from winnow.audit.tables import headline, splits_headline
 from winnow.audit.twins import LeftPair, Twins
+from winnow.report.safe_html import spelled, visible
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "</pre></td><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & &lt;b&gt; <!-- \x1b[31m \u202e"

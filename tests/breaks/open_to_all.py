@@ -75,8 +75,8 @@ BREAKS = (
         "a document at the bound fails",
         7,
         "winnow.text.rules.signal_rules",
-        "column.values < threshold if bound.is_min",
-        "column.values <= threshold if bound.is_min",
+        "value < threshold if bound.is_min",
+        "value <= threshold if bound.is_min",
         RULES,
     ),
     Break(

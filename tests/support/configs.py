@@ -16,6 +16,7 @@ def run_config(run: object, *sources: dict, **sections) -> dict:
         "run": str(run),
         "sources": list(sources),
         "filter": {"mode": "annotate"},
+        "report": False,
         **sections,
         "compute": {"executor": "inline"} | sections.get("compute", {}),
     }

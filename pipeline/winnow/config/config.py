@@ -49,6 +49,9 @@ class Config(Section):
     """Kept documents as clean text, beside the shards; `off` writes none."""
     steps: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Steps of installed packages (entry points of the group `winnow.steps`) by name, each with its settings."""
+    report: bool = True
+    """Whether a run writes `reports/report.html` at its end (docs/looking.md); it reads no more than 200,000 documents'
+    signals. Charts need the extra `report`."""
     compute: ComputeConfig = ComputeConfig()
     storage: StorageConfig = StorageConfig()
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from winnow.config.config import Config
 from winnow.flow.records import RunRecords
 from winnow.registry import Registry
 
@@ -24,13 +25,15 @@ class Report:
     """Name in the folder ``reports`` of the run."""
     make: Callable[[RunRecords], bytes]
     """Its content, from a finished run."""
+    enabled: Callable[[Config], bool] = lambda _config: True
+    """Whether a run writes it."""
 
 
 REPORTS: Registry[Report] = Registry(
     what="report",
     kind="winnow.report.reports:Report",
     group="winnow.reports",
-    built_in={"summary": "winnow.report.summary:REPORT"},
+    built_in={"summary": "winnow.report.summary:REPORT", "page": "winnow.report.page.page:REPORT"},
 )
 """All reports. A new one is a file and a line here, or an entry point of another package."""
 
@@ -40,6 +43,8 @@ def write_reports(run: RunRecords) -> None:
     for name in REPORTS:
         try:
             report = REPORTS.get(name)
+            if not report.enabled(run.config):
+                continue
             run.store.replace(f"{FOLDER}/{report.file}", report.make(run))
         except Exception as error:  # noqa: BLE001 - the shards are out; a report is no reason to fail
             log.warning("report %s cannot be made: %s: %s", name, type(error).__name__, error)

@@ -1,0 +1,250 @@
+"""The page's sections, but for the one on rules: each a function of the run's records and of the sample."""
+
+from collections import Counter
+
+import numpy as np
+
+from winnow import schemas
+from winnow.flow.flow import enabled_steps
+from winnow.flow.records import RunRecords
+from winnow.flow.row_accounting import row_accounting
+from winnow.looking.texts import text_by_document
+from winnow.report.differences import differences
+from winnow.report.manifest import outcomes_of
+from winnow.report.page import charts
+from winnow.report.page.parts import Figure, Pair, Part, table
+from winnow.report.page.sample import Sample
+
+MOST_NAMES = 20
+"""Sources or languages in a chart; a table has more."""
+TABLE_ROWS = 60
+PAIRS = 5
+PAIR_CHARACTERS = 1200
+
+
+def sources_section(run: RunRecords, *, draw: bool) -> Part:
+    """What became of the records of each source."""
+    unreadable = run.totals("measure", "unreadable")
+    by_source = {
+        source.name: {
+            **run.totals(run.ledger_stage, f"source/{source.name}"),
+            schemas.UNREADABLE: unreadable.get(source.name, 0),
+        }
+        for source in run.config.sources
+    }
+    outcomes = outcomes_of(run)
+    there = [name for name in schemas.OUTCOMES if outcomes.get(name)]
+    read = sum(outcomes.values())
+    rows = []
+    for source in run.config.sources:
+        counts = by_source[source.name]
+        total, tokens = sum(counts.values()), run.total("tokenise", f"source_tokens/{source.name}")
+        kept = counts.get(schemas.KEPT, 0)
+        share = f"{kept / total:.1%}" if total else ""
+        cells = [source.name, source.licence or "not stated", f"{total:,}", f"{kept:,}", share, f"{tokens:,}"]
+        rows.append([*cells, *(f"{counts.get(name, 0):,}" for name in there if name != schemas.KEPT)])
+    part = Part(
+        "What came in, and what became of it",
+        "Every record ends with exactly one outcome.",
+        f"winnow dropped {run.config.run} --sample 20",
+        tables=[
+            table(
+                ["outcome", "records", "share"],
+                [[name, f"{outcomes[name]:,}", f"{outcomes[name] / read:.2%}"] for name in there],
+            ),
+            table(
+                ["source", "licence", "records", "kept", "of them", "tokens", *(n for n in there if n != schemas.KEPT)],
+                rows[:TABLE_ROWS],
+                texts=2,
+                note=_left_out(len(rows), "sources", "the manifest has all"),
+            ),
+        ],
+    )
+    if draw and read:
+        largest = sorted(by_source, key=lambda name: -sum(by_source[name].values()))[:MOST_NAMES]
+        bars = [(name, kind, by_source[name].get(kind, 0)) for name in largest for kind in there]
+        part.figures.append(
+            Figure("Records by source and outcome.", charts.stacked_bars(bars, there, "records", share=False))
+        )
+    return part
+
+
+def languages_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None:
+    """Languages found, and what was kept of each."""
+    of, dropped = run.totals("filter", "of_language"), run.totals("filter", "dropped_language")
+    if not of or not len(sample.docs):
+        return None
+    kept = Counter(sample.language[sample.kept].tolist())
+    seen = Counter(sample.language.tolist())
+    names = sorted(of, key=lambda name: (-of[name], name))
+    rows = [
+        [
+            name,
+            f"{of[name]:,}",
+            f"{dropped.get(name, 0):,}",
+            f"{dropped.get(name, 0) / of[name]:.1%}",
+            f"{kept.get(name, 0) / seen[name]:.1%}" if seen.get(name) else "",
+        ]
+        for name in names
+    ]
+    part = Part(
+        "Languages",
+        "As found in the text, codes of ISO 639. “Kept” is after rules, dedup and sampling"
+        + (" (of the sample)." if sample.parts < len(run.parts) else "."),
+        f"winnow dropped {run.config.run} --language de --sample 20",
+        tables=[
+            table(
+                ["language", "documents", "dropped by rules", "share", "kept"],
+                rows[:TABLE_ROWS],
+                note=_left_out(len(rows), "languages", ""),
+            )
+        ],
+    )
+    if draw:
+        bars = [
+            (name, kind, amount)
+            for name in names[:MOST_NAMES]
+            for kind, amount in (("kept", of[name] - dropped.get(name, 0)), ("filtered", dropped.get(name, 0)))
+        ]
+        svg = charts.stacked_bars(bars, ["kept", "filtered"], "share of documents", share=True)
+        part.figures.append(Figure("What the rules left of the most frequent languages.", svg))
+    return part
+
+
+def lengths_section(sample: Sample, *, draw: bool) -> Part | None:
+    """How long documents are, kept and dropped."""
+    if not len(sample.docs):
+        return None
+    groups = {"kept": sample.characters[sample.kept], "dropped": sample.characters[~sample.kept]}
+    marks = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    rows = [
+        [name, *(f"{int(value):,}" for value in np.quantile(lengths, marks, method="nearest"))]
+        for name, lengths in groups.items()
+        if len(lengths)
+    ]
+    part = Part(
+        "Lengths",
+        "Characters of a document after cleaning.",
+        tables=[table(["", "5 % are up to", "25 %", "half", "75 %", "95 %", "all"], rows)],
+    )
+    if draw:
+        edges = np.geomspace(1, max(10.0, float(sample.characters.max())), 41)
+        kinds = {
+            name: np.histogram(np.clip(lengths, 1, edges[-1]), edges)[0].tolist() for name, lengths in groups.items()
+        }
+        part.figures.append(
+            Figure("Documents by length.", charts.histogram(edges.tolist(), kinds, "characters", log=True))
+        )
+    return part
+
+
+def duplicates_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None:
+    """What dedup removed, with the removed documents that are least like their keepers."""
+    if run.config.dedup is None:
+        return None
+    outcomes = outcomes_of(run)
+    exact, near = (outcomes.get(name, 0) for name in (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE))
+    clusters = [entry for record in run.of("keepers") for entry in record.metadata["largest_clusters"]]
+    clusters.sort(key=lambda cluster: (-cluster["documents"], cluster["keeper"]))
+    names = [source.name for source in run.config.sources]
+    part = Part(
+        "What deduplication removed",
+        f"{exact:,} exact and {near:,} near-duplicates, at a similarity of {run.config.dedup.threshold:g} and more to "
+        "a document that was kept.",
+        f"winnow dropped {run.config.run} --outcome near_duplicate --near-threshold",
+    )
+    if clusters:
+        rows = [[str(c["keeper"]), names[c["source"]], f"{c['documents']:,}"] for c in clusters[:10]]
+        part.tables.append(
+            table(["kept document", "source", "documents"], rows, texts=2, note="The largest clusters of a source.")
+        )
+    rows_near = np.flatnonzero(sample.outcome == schemas.NEAR_DUPLICATE)
+    similarity = sample.similarity[rows_near].astype(np.float64)
+    if draw and len(rows_near):
+        edges = np.linspace(min(run.config.dedup.threshold, float(similarity.min())), 1.0 + 1e-9, 41)
+        svg = charts.histogram(
+            edges.tolist(), {"near-duplicates": np.histogram(similarity, edges)[0].tolist()}, "similarity"
+        )
+        part.figures.append(Figure("Near-duplicates by their similarity to the kept document.", svg))
+    order = rows_near[np.lexsort((rows_near, similarity))][:PAIRS]
+    part.pairs = _pairs(run, sample, order.tolist())
+    return part
+
+
+def _pairs(run: RunRecords, sample: Sample, rows: list[int]) -> list[Pair]:
+    texts = text_by_document(run, {int(doc[row]) for row in rows for doc in (sample.docs, sample.keeper)})
+    pairs = []
+    for row in rows:
+        keeper, removed = texts.get(int(sample.keeper[row])), texts.get(int(sample.docs[row]), "")
+        if keeper is None:  # of an earlier run, or gone
+            continue
+        at = max(0, _first_difference(keeper, removed) - 200)
+        left, right = differences(keeper[at : at + PAIR_CHARACTERS], removed[at : at + PAIR_CHARACTERS])
+        title = f"similarity {sample.similarity[row]:.4f}, from character {at:,}"
+        kept = f"kept: document {sample.keeper[row]}"
+        pairs.append(Pair(title, kept, left, f"removed: document {sample.docs[row]} ({sample.source[row]})", right))
+    return pairs
+
+
+def _first_difference(a: str, b: str) -> int:
+    shorter = min(len(a), len(b))
+    return next((at for at in range(shorter) if a[at] != b[at]), shorter)
+
+
+def steps_section(run: RunRecords) -> Part | None:
+    """What every step says of itself, as in the summary; alarms stand at the top of the page."""
+    lines = [line for step in enabled_steps(run.config) for line in step.summary(run)]
+    told = [line for line in lines if isinstance(line, str) and not line.startswith(("ALARM", "WARNING"))]
+    return Part("What the steps say", lines=told) if told else None
+
+
+def rows_section(run: RunRecords) -> Part:
+    """Splits, rows and how full they are."""
+    rows = []
+    for name, books in row_accounting(run).items():
+        held = books["row_tokens"] + books["padding_tokens"]
+        documents, tokens = (run.total("shuffle", f"{what}/{name}") for what in ("documents", "tokens"))
+        fill = f"{books['row_tokens'] / held:.3%}" if held else ""
+        rows.append([name, f"{documents:,}", f"{tokens:,}", f"{books['rows']:,}", fill])
+    return Part(
+        "Splits and rows",
+        f"Rows of kind {run.config.shards.row}; near-duplicates never lie in two splits.",
+        f"winnow shards stats {run.config.run}",
+        "More of them",
+        tables=[table(["split", "documents", "tokens", "rows", "fill"], rows)],
+    )
+
+
+def stages_section(run: RunRecords) -> Part:
+    """Time and memory by stage, and what ten times the text takes."""
+    rows = [
+        [
+            stage.name,
+            f"{stage.units:,}",
+            f"{stage.reused:,}",
+            f"{stage.seconds:,.1f}",
+            f"{stage.cpu_seconds:,.1f}",
+            f"{stage.output_bytes / 1e6:,.1f}",
+            f"{stage.peak_memory_mb:,.0f}",
+        ]
+        for stage in run.observed.stages
+        if stage.units
+    ]
+    seconds, start = run.observed.seconds, run.observed.start_seconds
+    lead = f"{seconds:,.1f} s in all, {start:,.1f} s of it waiting for Ray."
+    if rows and all(stage.reused == 0 for stage in run.observed.stages):
+        lead += (
+            f" Stages grow with the text: ten times as much takes about {start + 10 * (seconds - start):,.0f} s on the "
+            "same machines, and as much memory a worker."
+        )
+    return Part(
+        "Time and memory",
+        lead,
+        tables=[table(["stage", "units", "reused", "seconds", "CPU s", "written MB", "peak MB"], rows)],
+    )
+
+
+def _left_out(rows: int, what: str, where: str) -> str:
+    if rows <= TABLE_ROWS:
+        return ""
+    return f"{rows - TABLE_ROWS:,} more {what} are left out{'; ' + where if where else ''}."

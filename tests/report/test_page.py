@@ -1,0 +1,169 @@
+"""The page of a run: its numbers are the run's, its examples lie at their thresholds, and corpus text stays text."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.support.commands import winnow
+from tests.support.configs import run_config, source_of
+from tests.support.corpora import articles
+from winnow.config.config import parse_config
+from winnow.report.manifest import outcomes_of
+from winnow.report.page import charts
+from winnow.report.page.page import page_of
+from winnow.report.page.rules import rules_section
+from winnow.report.page.sample import take_sample
+from winnow.runs.run import run
+from winnow.runs.state import load_run
+
+pytest.importorskip("vl_convert", reason="the extra `report` is not installed: nothing draws charts")
+HOSTILE = "</pre><script>alert('x')</script><img src=x onerror=alert(1)> \x1b[31m \u202e &lt;b&gt; http://evil.test/x "
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ELEMENTS = set(
+    "html head meta title style body header main nav section h1 h2 p div span strong a figure figcaption table tr th "
+    "td ul li pre code mark details summary svg g path line rect text tspan".split()
+)
+
+
+class Seen(HTMLParser):
+    """Elements, attributes and text, as a browser takes them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements, self.attributes, self.text = set(), [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.add(tag)
+        self.attributes += attributes
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run with hostile texts, in two sources, that ends with its page."""
+    folder = tmp_path_factory.mktemp("page")
+    texts = {"good": articles(1, 90), "other": articles(2, 40)}
+    for number, lines in enumerate(texts.values()):
+        records = [{"id": f"{number}-{n}", "text": HOSTILE + text} for n, text in enumerate(lines)]
+        (folder / f"{number}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    sources = [source_of(folder / f"{number}.jsonl", name, id="id") for number, name in enumerate(texts)]
+    rules = {"mode": "filter", "gopher_quality": {"min_words": 180}, "gopher_repetition": "off"}
+    shards = {"sequence_tokens": 127, "splits": {"val": 0.1}}
+    run(parse_config(run_config(folder / "run", *sources, filter=rules, shards=shards, report=True)))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "reports" / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def seen(page):
+    return Seen(page)
+
+
+def test_nothing_of_the_corpus_is_an_element_a_link_or_a_request(seen, page):
+    assert seen.elements <= ELEMENTS
+    names = {name for name, _ in seen.attributes}
+    assert not any(name.startswith("on") or name in ("src", "style", "xlink:href") for name in names)
+    assert all(value.startswith("#part-") for name, value in seen.attributes if name == "href")
+    assert "default-src 'none'; style-src 'sha256-" in page
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+    assert "<script>alert('x')</script>" in "".join(seen.text)  # as text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_a_browser_has_nothing_to_complain_of(folder, tmp_path):
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    flags += "--disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
+    file = f"file://{folder / 'reports' / 'report.html'}"
+    command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path}", file]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    assert "What happened to the data" in found.stdout
+    assert "CONSOLE" not in found.stderr
+
+
+def test_tiles_and_tables_hold_the_numbers_of_the_run(folder, seen):
+    finished, text = load_run(str(folder)), " ".join(" ".join(seen.text).split())
+    outcomes = outcomes_of(finished)
+    read = sum(outcomes.values())
+    assert f"{read:,} records read {outcomes['kept']:,} ({outcomes['kept'] / read:.1%}) documents kept" in text
+    for outcome, number in outcomes.items():
+        if number:
+            assert f"{outcome} {number:,} {number / read:.2%}" in text
+    for rule, number in finished.totals("filter", "failed").items():
+        assert re.search(rf"{re.escape(rule)} m(in|ax) [\d.]+ {number:,} ", text), rule
+    for name, number in finished.totals("tokenise", "source_tokens").items():
+        assert f"{number:,}" in text, name
+
+
+def test_examples_are_the_documents_nearest_to_the_threshold_on_both_sides(folder):
+    finished = load_run(str(folder))
+    sample = take_sample(finished)
+    rule = next(rule for rule in sample.rules if rule.name == "gopher_quality.min_words")
+    section = rules_section(finished, sample, draw=False)
+    (part,) = [part for part in section.parts if part.title == rule.name]
+    told = [float(re.search(r"with ([\d.]+) \(min 180\)", example.title)[1]) for example in part.examples]
+    alone = rule.fails & (sample.failed == 1)
+    below = sorted(rule.value[alone].tolist(), reverse=True)[:3]
+    above = sorted(rule.value[sample.failed == 0].tolist())[:3]
+    assert len(below) == len(above) == 3
+    assert told == [*below, *above]
+    assert all(value < 180 for value in below)
+    assert all(value >= 180 for value in above)
+
+
+def test_a_large_run_is_sampled_by_whole_parts_evenly_and_the_page_says_so(folder, monkeypatch):
+    from winnow.report.page.sample import _chosen_parts
+
+    rows = [1000] * 100
+    chosen = _chosen_parts(rows, 10_000)
+    assert len(chosen) == 10
+    assert set(np.diff(chosen)) == {10}
+    assert _chosen_parts(rows, 100_000) == list(range(100))
+    assert _chosen_parts([5_000_000], 10) == [0]
+    finished = load_run(str(folder))
+    sampled = take_sample(finished)._replace(parts=0)
+    monkeypatch.setattr("winnow.report.page.page.take_sample", lambda _run: sampled)
+    assert "parts evenly over the run" in page_of(finished).decode()
+
+
+def test_a_page_without_what_draws_says_how_to_get_charts(folder, monkeypatch):
+    monkeypatch.setattr(charts, "are_drawn", lambda: False)
+    shown = Seen(page_of(load_run(str(folder))).decode())
+    assert "svg" not in shown.elements
+    assert "pip install 'winnow-corpus[report]'" in "".join(shown.text)
+
+
+def test_the_command_writes_the_page_again(folder, tmp_path, page):
+    code, told = winnow("report", str(folder), "--out", str(tmp_path / "x.html"))
+    assert (code, told) == (0, f"{tmp_path / 'x.html'} ({len(page.encode()) / 1e6:.1f} MB)\n")
+    assert (tmp_path / "x.html").read_text() == page
+
+
+def test_report_off_writes_no_page_and_a_run_without_documents_has_one(tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": articles(3, 1)[0]}) + "\n")
+    config = run_config(tmp_path / "run", source_of(tmp_path / "in.jsonl"))
+    run(parse_config(config))
+    assert sorted(path.name for path in (tmp_path / "run" / "reports").iterdir()) == ["summary.txt"]
+    (tmp_path / "in.jsonl").write_text('{"text": ""}\n')
+    run(parse_config({**config, "report": "on"}))
+    assert b"What happened to the data" in (tmp_path / "run" / "reports" / "report.html").read_bytes()
+
+
+def test_a_chart_stays_a_drawing_whatever_names_say():
+    rows = [(name, "kept", 3) for name in ("<a href='x'>", "x" * 60, "x" * 61, "\u202eevil", "=1+1", "' onload='y")]
+    drawn = charts.stacked_bars(rows, ["kept"], "records", share=False)
+    assert "<a " not in drawn
+    assert "\u202e" not in drawn
+    assert "&lt;a href=" in drawn
+    assert len(re.findall(r"xxx…[^<>]*</text>", drawn)) == 2  # cut, and apart
