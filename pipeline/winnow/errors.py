@@ -3,7 +3,7 @@
     WinnowError                 exit code 1: units failed, storage refused, or the books do not close
       RefusedError              2: the config or the input cannot be used as it is
         ConfigError, AddressError (NamedObjectError), InputError, ClusterError, UnreadableShareError,
-        ModelFolderError, CentresError, ExamplesError, FormatError
+        HubError, ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
@@ -64,6 +64,10 @@ class ClusterError(RefusedError, RuntimeError):
 
 class UnreadableShareError(RefusedError, RuntimeError):
     """More of the input could not be read than the config allows."""
+
+
+class HubError(RefusedError, RuntimeError):
+    """A data set on a hub is missing, or may not be read or written; the message says what to do."""
 
 
 class ModelFolderError(RefusedError, ValueError):
