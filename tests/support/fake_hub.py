@@ -53,7 +53,9 @@ class Repository:
                 held.pop(path)
             else:
                 held[path] = content
-        content = f"{len(self.commits)} {before} {[(k, hashlib.sha256(v).hexdigest()) for k, v in sorted(held.items())]}"
+        content = (
+            f"{len(self.commits)} {before} {[(k, hashlib.sha256(v).hexdigest()) for k, v in sorted(held.items())]}"
+        )
         sha = hashlib.sha1(content.encode()).hexdigest()
         self.commits[sha] = held
         self.branches[branch] = sha
@@ -129,9 +131,7 @@ class FakeHub:
         self.fault = fault
 
     def requests(self, method: str = "", holds: str = "", server: str = "") -> list[Asked]:
-        return [
-            a for a in self.asked if method in ("", a.method) and holds in a.path and server in ("", a.server)
-        ]
+        return [a for a in self.asked if method in ("", a.method) and holds in a.path and server in ("", a.server)]
 
     def answer(self, method: str, url: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
         """What the hub answers: status, headers, and bytes or JSON."""
@@ -150,7 +150,11 @@ class FakeHub:
         name, rest = found[1], found[2] or ""
         repository = self.repositories.get(name)
         if repository is None or (repository.private and token != TOKEN):
-            return (404 if token else 401), {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, {}
+            return (
+                (404 if token else 401),
+                {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"},
+                {},
+            )
         if repository.gated and token != TOKEN:
             return 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to dataset {name} is restricted."}, {}
         kind, _, rest = rest.partition("/")
@@ -191,7 +195,9 @@ class FakeHub:
             return 401, {"X-Error-Message": "Invalid username or password."}, {}
         if name in self.repositories:
             return 409, {}, {"url": f"{self.endpoint}/datasets/{name}", "name": name}
-        self.repositories[name] = Repository(private=asked.get("visibility") == "private" or asked.get("private", False))
+        self.repositories[name] = Repository(
+            private=asked.get("visibility") == "private" or asked.get("private", False)
+        )
         self.repositories[name].commit({".gitattributes": b"*.parquet filter=lfs\n"})
         return 200, {}, {"url": f"{self.endpoint}/datasets/{name}", "name": name}
 
@@ -221,7 +227,11 @@ class FakeHub:
             oid = hashlib.sha256(content).hexdigest()
             self.objects[oid] = content
             location = f"{self.elsewhere}/objects/{oid}?X-Amz-Signature=secret&path={quote(path)}"
-            return 302, told | {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content)), "Location": location}, b""
+            return (
+                302,
+                told | {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content)), "Location": location},
+                b"",
+            )
         return ranged(content, headers, told)
 
     @staticmethod
@@ -256,7 +266,11 @@ class FakeHub:
             if line["key"] == "deletedFile":
                 files[value["path"]] = None
         sha = repository.commit(files, branch)
-        return 200, {}, {"commitUrl": f"{self.endpoint}/datasets/{name}/commit/{sha}", "commitOid": sha, "success": True}
+        return (
+            200,
+            {},
+            {"commitUrl": f"{self.endpoint}/datasets/{name}/commit/{sha}", "commitOid": sha, "success": True},
+        )
 
 
 def _below(files: dict[str, bytes], folder: str) -> bool:
@@ -348,7 +362,7 @@ def _server(hub: FakeHub, which: str) -> ThreadingHTTPServer:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[FakeHub]:
-    """A hub of this test's own; ``hf://`` means it, without a token, and no token of this machine's user is in reach."""
+    """A hub of this test's own; ``hf://`` means it, without a token, and none of this machine's user is in reach."""
     pytest.importorskip("huggingface_hub", reason="needs huggingface_hub (pip install -c constraints.txt '.[dev]')")
     from huggingface_hub import close_session
 
