@@ -11,6 +11,7 @@ from .init import init
 from .lines import lines
 from .near import near
 from .plan import plan
+from .push import push
 from .release import release
 from .run import run
 from .schema import schema
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, submit, status, summary, plan, why, lines, select, near, verify, release, init, schema):
+for command in (run, submit, status, summary, plan, why, lines, select, near, verify, push, release, init, schema):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
 app.add_typer(audit, name="audit")

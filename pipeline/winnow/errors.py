@@ -69,6 +69,11 @@ class UnreadableShareError(RefusedError, RuntimeError):
 class HubError(RefusedError, RuntimeError):
     """A data set on a hub is missing, or may not be read or written; the message says what to do."""
 
+    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
+        """Whether there is no such data set or revision, as far as the token may see."""
+
 
 class ModelFolderError(RefusedError, ValueError):
     """A model cannot be used; the message names the folder or file, and what would do."""

@@ -35,14 +35,14 @@ class Asked(NamedTuple):
 class Repository:
     """Files by commit, commits by branch."""
 
-    def __init__(self, *, private: bool = False, gated: bool = False) -> None:
+    def __init__(self, files: dict[str, bytes] | None = None, *, private: bool = False, gated: bool = False) -> None:
         self.private, self.gated = private, gated
         self.commits: dict[str, dict[str, bytes]] = {}
         self.branches: dict[str, str] = {}
         self.card: dict[str, Any] = {}
         self.history: list[list[str]] = []
         """Paths that each commit wrote or removed."""
-        self.commit({})
+        self.commit(dict(files or {}))
 
     def commit(self, files: dict[str, bytes | None], branch: str = "main") -> str:
         """Write (None: remove) files on top of a branch."""
@@ -165,8 +165,14 @@ class FakeHub:
         if kind == "branch":
             if unquote(rest) in repository.branches:
                 return 409, {}, {}
-            repository.branches[unquote(rest)] = repository.branches["main"]
+            start = repository.resolve(json.loads(body).get("startingPoint", "main"))
+            if start is None:
+                return 404, {"X-Error-Code": "RevisionNotFound"}, {}
+            repository.branches[unquote(rest)] = start
             return 200, {}, {}
+        if kind == "commits":
+            told = {"title": "", "message": "", "authors": [], "date": "2026-01-01T00:00:00.000Z"}
+            return 200, {}, [{"id": sha, **told} for sha in reversed(repository.commits)]
         revision, _, rest = rest.partition("/")
         commit = repository.resolve(unquote(revision) if revision else "main")
         if commit is None:
@@ -195,10 +201,8 @@ class FakeHub:
             return 401, {"X-Error-Message": "Invalid username or password."}, {}
         if name in self.repositories:
             return 409, {}, {"url": f"{self.endpoint}/datasets/{name}", "name": name}
-        self.repositories[name] = Repository(
-            private=asked.get("visibility") == "private" or asked.get("private", False)
-        )
-        self.repositories[name].commit({".gitattributes": b"*.parquet filter=lfs\n"})
+        attributes = {".gitattributes": b"*.parquet filter=lfs\n"}
+        self.repositories[name] = Repository(attributes, private=asked.get("visibility") == "private")
         return 200, {}, {"url": f"{self.endpoint}/datasets/{name}", "name": name}
 
     def _tree(self, files: dict[str, bytes], folder: str, query: Any, path: str) -> tuple[int, dict[str, str], Any]:
@@ -364,14 +368,15 @@ def _server(hub: FakeHub, which: str) -> ThreadingHTTPServer:
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[FakeHub]:
     """A hub of this test's own; ``hf://`` means it, without a token, and none of this machine's user is in reach."""
     pytest.importorskip("huggingface_hub", reason="needs huggingface_hub (pip install -c constraints.txt '.[dev]')")
-    from huggingface_hub import close_session
+    from huggingface_hub import close_session, constants
 
     from winnow.storage import object_files
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")  # of processes that tests start
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(object_files, "FIRST_WAIT_SECONDS", 0.001)
     with FakeHub().running() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)

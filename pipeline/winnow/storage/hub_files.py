@@ -243,11 +243,12 @@ def raise_for(answer: Any, address: HubAddress, server: str) -> NoReturn:
     elsewhere = _origin(str(answer.url)) != _origin(server)
     if code == "EntryNotFound":
         raise FileNotFoundError(2, "no such file", address.url)
-    if status in (416, 429) or status >= 500:
+    if status in (409, 412, 416, 429) or status >= 500:
         raise HubAnswerError(status, message, _asked_to_wait(headers))
     if status == 408 or elsewhere:  # elsewhere: an address that was signed has expired
         raise ConnectionError(f"{_origin(str(answer.url))[1]} said {status} {message}")
-    raise HubError(f"{address.name}: {_refusal(status, code, message, address, server)}")
+    missing = code in ("RepoNotFound", "RevisionNotFound") or (status == 401 and not token() and code != "GatedRepo")
+    raise HubError(f"{address.name}: {_refusal(status, code, message, address, server)}", is_missing=missing)
 
 
 def _refusal(status: int, code: str, message: str, address: HubAddress, server: str) -> str:

@@ -48,7 +48,9 @@ _IN_ADDRESS = re.compile(r"(https?://)[^/\s\"'@]*@")  # of AWS_ENDPOINT_URL or a
 
 def response_of(error: BaseException | None) -> dict[str, Any]:
     """What the server said, as botocore keeps it; empty where it said nothing."""
-    while error is not None:
+    seen: set[int] = set()  # causes may lead back
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         response = getattr(error, "response", None)
         if isinstance(response, dict) and "Error" in response:
             return response
