@@ -1,9 +1,12 @@
 """Runs over a data set of a hub: the shards of a local folder, at one commit whatever the branch does meanwhile."""
 
+import logging
+import re
 import subprocess
 from pathlib import Path
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -105,8 +108,9 @@ def test_a_branch_that_moves_while_a_run_reads_changes_nothing(
 
 
 def test_an_unfinished_run_goes_on_with_its_commit(
-    hub: FakeHub, repository: Repository, local: Path, tmp_path: Path, caplog
+    hub: FakeHub, repository: Repository, local: Path, tmp_path: Path, caplog, monkeypatch
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("winnow"), "propagate", True)  # commands that ran before may have changed it
     config = parse_config(sample_config(URL, tmp_path / "run", storage=STORAGE))
     first = repository.branches["main"]
     hub.fault = lambda server, method, path: 403 if "notes/03" in path and "/resolve/" in path else None
@@ -148,6 +152,7 @@ def test_a_new_commit_adds_to_a_corpus_only_what_is_new(hub: FakeHub, repository
     assert not (tmp_path / "corpus/sets/00002").exists()
 
 
+@pytest.mark.slow
 def test_revisions_are_taken_as_written(hub: FakeHub, repository: Repository, local: Path, tmp_path: Path) -> None:
     first = repository.branches["main"]
     repository.branches["v1"] = repository.branches["refs/convert/parquet"] = first
@@ -195,6 +200,7 @@ def test_commands_refuse_what_they_may_not_read(
     assert (code, "hf:// is read only" in " ".join(said.split())) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_token_stands_in_no_file(hub: FakeHub, repository: Repository, tmp_path: Path, monkeypatch) -> None:
     repository.private = True
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -206,3 +212,32 @@ def test_the_token_stands_in_no_file(hub: FakeHub, repository: Repository, tmp_p
     for path in (tmp_path / "run").rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     assert all(TOKEN not in str(a) for a in hub.requests(server="elsewhere"))
+
+
+def test_the_examples_of_the_docs(
+    hub: FakeHub, repository: Repository, local: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """`docs/hub.md`: its config is run, its commands are given, on data sets of these names."""
+    monkeypatch.chdir(tmp_path)
+    docs = (Path(__file__).parents[2] / "docs/hub.md").read_text()
+    (config,) = re.findall(r"^```yaml\n(.*?)^```$", docs, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^winnow push .*$", docs, re.MULTILINE)
+    books = (local / "data/web-1.jsonl.zst").read_bytes()
+    table = pq.read_table(local / "data/books.parquet").rename_columns(["url", "text"])
+    pq.write_table(table, tmp_path / "books.parquet")
+    repository.commit(dict.fromkeys(repository.files()))
+    repository.commit({"data/books.parquet": (tmp_path / "books.parquet").read_bytes()})
+    hub.repositories["acme/books"] = Repository()
+    hub.repositories["acme/books"].branches["v1.0"] = hub.repositories["acme/books"].commit({"a.jsonl.zst": books})
+    settings = yaml.safe_load(config) | {"filter": {"mode": "annotate"}, "compute": {"executor": "inline"}}
+    settings["compute"]["max_unreadable_share"] = 0.5
+    (tmp_path / "winnow.yaml").write_text(yaml.safe_dump(settings))
+    code, said = winnow("run", "winnow.yaml")
+    assert code == 0, said
+    assert load_run("runs/hub").manifest["sources"]["old"]["hub"][0]["repository"] == "acme/books"
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert len(commands) == 2
+    for line in commands:
+        code, said = winnow(*line.partition("#")[0].replace("runs/web", "runs/hub").split()[1:])
+        assert code == 0, said
+    assert "README.md" in hub.repositories["acme/web-tokens"].files()

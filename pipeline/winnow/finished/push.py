@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from winnow.errors import HubError, StorageError, WinnowError
+from winnow.finished.croissant import croissant
 from winnow.finished.hub_card import card
 from winnow.finished.pushed_files import PushedFile, check_files, made, run_files
 from winnow.flow.records import RunRecords
@@ -95,7 +96,8 @@ def push(
     """
     _check(address, dry_run=dry_run)
     found = run_files(run, documents)
-    files = [*found.files, made(README, card(found, address.repository, winnow_version()))]
+    described = made("croissant.json", croissant(found, address.repository))
+    files = [*found.files, described, made(README, card(found, address.repository, winnow_version()))]
     check_files(run.store, files)
     hub = _Hub(address, run.config.storage)
     remote = hub.look()
