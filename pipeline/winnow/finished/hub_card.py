@@ -67,7 +67,7 @@ def configs_of(made: RunFiles) -> list[Json]:
         found.append({"config_name": "tokens", "default": True, "data_files": _patterns(files)})
     if made.documents:
         kind = next((kind for kind in ("parquet", "jsonl.zst") if kind in made.documents["files"]), None)
-        if kind is not None:
+        if kind == "parquet" or (kind is not None and not found):  # `datasets` takes one kind of file for all configs
             files = [
                 {"split": split_name(name), "path": [f"{DOCUMENTS}/{file['path']}" for file in entries]}
                 for name, entries in made.documents["files"][kind].items()
@@ -157,6 +157,9 @@ def _loading(made: RunFiles, repository: str) -> str:
             for name in configs
         ]
         lines += ["```", "", "```python"]
+    if made.documents and "documents" not in configs and "jsonl.zst" in made.documents["files"]:
+        place = f"hf://datasets/{repository}/{DOCUMENTS}/{first}-*.jsonl.zst"
+        lines += [f'texts = load_dataset("json", data_files="{place}", split="train")', "```", "", "```python"]
     lines += [
         "from winnow.shards import ShardDataset  # in the order of the shuffle; its state is one number\n",
         f'data = ShardDataset("hf://datasets/{repository}/{SHARDS}", "{first}", batch_size=8)',

@@ -13,12 +13,15 @@ def main(out: Path, folder: str) -> None:
         for split, loaded in load_dataset(folder, config, cache_dir=str(out / "cache")).items():
             values = loaded["input_ids" if config == "tokens" else "text"]
             np.save(out / f"{config}_{split}.npy", np.array(list(values)))
+    for path in sorted(Path(folder).glob("documents/*.jsonl.zst")):
+        texts = load_dataset("json", data_files=str(path), cache_dir=str(out / "cache"))["train"]["text"]
+        np.save(out / f"json_{path.name.partition('-')[0]}.npy", np.array(list(texts)))
     try:
         import mlcroissant
     except ImportError:
         return
     described = mlcroissant.Dataset(jsonld=str(Path(folder) / "croissant.json"))
-    np.save(out / "croissant.npy", np.array(described.metadata.issues.errors, dtype=str))
+    np.save(out / "croissant.npy", np.array(sorted(described.metadata.issues.errors), dtype=str))
 
 
 if __name__ == "__main__":
