@@ -97,6 +97,15 @@ def test_listings_and_bytes_are_those_of_hugging_faces_own_file_system(hub: Fake
     assert len(files.below(f"{URL}@{sha}")) == len(FILES)
 
 
+def test_names_are_spelled_as_they_were_asked_for(hub: FakeHub, files: ObjectFiles) -> None:
+    hub.repositories[NAME].branches["refs/convert/parquet"] = hub.repositories[NAME].branches["main"]
+    for root in (URL, f"{URL}@main", f"{URL}@refs/convert/parquet", f"{URL}@refs%2Fconvert%2Fparquet"):
+        assert [state.url for state in files.below(f"{root}/data")] == sorted(
+            f"{root}/{path}" for path in FILES if path.startswith("data/")
+        )
+        assert files.state(f"{root}/a.jsonl").url == f"{root}/a.jsonl"
+
+
 def test_patterns_mean_what_they_mean_on_a_disk(files: ObjectFiles) -> None:
     def found(pattern: str) -> list[str]:
         return [state.url.partition("@main/")[2] for state in find_objects(files, f"{URL}@main{pattern}")]
@@ -159,6 +168,8 @@ def test_a_server_that_knows_no_ranges_is_read_over(hub: FakeHub, files: ObjectF
 def test_another_range_than_the_one_asked_for_is_no_answer(hub: FakeHub, files: ObjectFiles) -> None:
     hub.fail(1, (206, {"Content-Range": "bytes 0-1/300000"}), server="elsewhere")
     assert files.read_range(f"{URL}@main/data/b.parquet", 5, 7) == LARGE[5:7]
+    hub.fail(1, (206, {"Content-Range": "bytes 5-8/300000"}), server="elsewhere")  # two bytes come of four
+    assert files.read_range(f"{URL}@main/data/b.parquet", 5, 9) == LARGE[5:9]
 
 
 def test_the_hub_is_waited_for_as_long_as_it_asks(hub: FakeHub, files: ObjectFiles, monkeypatch) -> None:
@@ -257,9 +268,30 @@ def test_a_listing_is_not_followed_to_another_server(hub: FakeHub, files: Object
     assert not hub.requests(server="elsewhere")
 
 
-def test_no_token_of_a_file_is_sent(hub: FakeHub, files: ObjectFiles, tmp_path) -> None:
-    (tmp_path / "hf").mkdir(exist_ok=True)
-    (tmp_path / "hf/token").write_text("hf_saved_by_login")
+def test_what_can_be_no_token_is_refused(hub: FakeHub, files: ObjectFiles, monkeypatch) -> None:
+    for wrong in ("hf_a b", "hf_schl\u00fcssel", "hf_a\nX-Other: 1"):
+        monkeypatch.setenv("HF_TOKEN", wrong)
+        with pytest.raises(HubError, match="HF_TOKEN: holds") as refused:
+            files.read(f"{URL}@main/a.jsonl")
+        assert wrong not in str(refused.value)
+    assert not hub.asked
+
+
+def test_a_mirror_that_hands_on_addresses_is_followed(hub: FakeHub, files: ObjectFiles, monkeypatch) -> None:
+    from winnow.storage import hub_files
+
+    listing = f"{hub.endpoint}/api/datasets/{NAME}/tree/main".replace(hub.endpoint, "https://upstream.example")
+    monkeypatch.setattr(hub_files, "DEFAULT_ENDPOINT", "https://upstream.example")
+    hub.fail(1, (200, {"Link": f'<{listing}?recursive=true&cursor=0>; rel="next"'}), holds="/tree/")
+    assert len(files.below(URL)) == len(FILES)
+
+
+def test_no_token_of_a_file_is_sent(hub: FakeHub, files: ObjectFiles, tmp_path, monkeypatch) -> None:
+    from huggingface_hub import constants, get_token
+
+    (tmp_path / "token").write_text("hf_saved_by_login")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    assert get_token() == "hf_saved_by_login"
     assert files.read(f"{URL}@main/a.jsonl") == SMALL
     assert all("authorization" not in asked.headers for asked in hub.asked)
 

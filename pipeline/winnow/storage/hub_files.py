@@ -54,8 +54,15 @@ def endpoint() -> str:
 
 
 def token() -> str:
-    """The token of the environment; empty where there is none. No file is looked at."""
-    return (os.environ.get(TOKEN) or "").strip()
+    """The token of the environment; empty where there is none. No file is looked at.
+
+    Raises:
+        HubError: it cannot be one.
+    """
+    found = (os.environ.get(TOKEN) or "").strip()
+    if not found.isascii() or not found.isprintable() or " " in found:
+        raise HubError(f"{TOKEN}: holds spaces or characters that no token has; set it to the token alone")
+    return found
 
 
 def request_headers() -> dict[str, str]:
@@ -120,7 +127,7 @@ class HubFiles:
             return {"name": url, "type": "directory", "size": 0}
         where = f"api/datasets/{address.repository}/paths-info/{quote(address.revision, safe='')}"
         told = self._json("POST", address, where, data={"paths": [address.path.rstrip("/")], "expand": "false"})
-        for entry in _entries(address, told):
+        for entry in _entries(url, told):
             if entry["name"] == url.removeprefix("hf://").rstrip("/"):
                 return entry
         raise FileNotFoundError(2, "no such file", url)
@@ -158,8 +165,10 @@ class HubFiles:
                     retry_on_exceptions=(),
                 )
                 self._check(answer, address)
-            found += _entries(address, _json_of(answer))
+            found += _entries(url, _json_of(answer))
             following = answer.links.get("next", {}).get("url")
+            if following and following.startswith(f"{DEFAULT_ENDPOINT}/"):  # a mirror that hands on what it was told
+                following = self._endpoint + following.removeprefix(DEFAULT_ENDPOINT)
             if following and _origin(following) != _origin(self._endpoint):
                 raise HubError(
                     f"{address.name}: the listing goes on at another server ({_origin(following)[1]}), which is not "
@@ -293,18 +302,20 @@ def _json_of(answer: Any) -> Any:
         raise ConnectionError(f"an answer of {_origin(str(answer.url))[1]} is no JSON; check HF_ENDPOINT") from None
 
 
-def _entries(address: HubAddress, told: Any) -> list[dict[str, Any]]:
+def _entries(url: str, told: Any) -> list[dict[str, Any]]:
+    path = parse_hub(url).path.rstrip("/")
+    root = url.rstrip("/").removeprefix("hf://").removesuffix(path).rstrip("/")  # as the caller spells it
     try:
-        return [_as_fsspec(address, entry) for entry in told]
+        return [_as_fsspec(root, entry) for entry in told]
     except (KeyError, TypeError, ValueError) as error:
         raise ConnectionError(f"a listing lacks what belongs there ({error!r}); check HF_ENDPOINT") from None
 
 
-def _as_fsspec(address: HubAddress, entry: dict[str, Any]) -> dict[str, Any]:
+def _as_fsspec(root: str, entry: dict[str, Any]) -> dict[str, Any]:
     """An entry of a listing as fsspec tells it; the identity is that of the content."""
     lfs = entry.get("lfs")
     return {
-        "name": address._replace(path=str(entry["path"])).url.removeprefix("hf://"),
+        "name": f"{root}/{entry['path']}",
         "type": "file" if entry["type"] == "file" else "directory",
         "size": int(entry["size"]),
         "etag": str(lfs["oid"] if lfs else entry["oid"]),
