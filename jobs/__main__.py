@@ -12,6 +12,7 @@ from .init import init
 from .lines import lines
 from .near import near
 from .plan import plan
+from .push import push
 from .release import release
 from .report import report
 from .run import run
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (run, submit, status, plan, release, init, schema)
+RUNNING = (run, submit, status, plan, push, release, init, schema)
 ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

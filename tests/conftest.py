@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_hub import hub  # noqa: F401  # fixture
 from tests.support.objects_server import _one_server, s3  # noqa: F401  # fixtures
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -3,7 +3,7 @@
     WinnowError                 exit code 1: units failed, storage refused, or the books do not close
       RefusedError              2: the config or the input cannot be used as it is
         ConfigError, AddressError (NamedObjectError), InputError, ClusterError, UnreadableShareError,
-        ModelFolderError, CentresError, ExamplesError, FormatError
+        HubError, ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
@@ -64,6 +64,15 @@ class ClusterError(RefusedError, RuntimeError):
 
 class UnreadableShareError(RefusedError, RuntimeError):
     """More of the input could not be read than the config allows."""
+
+
+class HubError(RefusedError, RuntimeError):
+    """A data set on a hub is missing, or may not be read or written; the message says what to do."""
+
+    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
+        """Whether there is no such data set or revision, as far as the token may see."""
 
 
 class ModelFolderError(RefusedError, ValueError):

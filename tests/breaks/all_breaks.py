@@ -4,6 +4,7 @@ from tests.breaks import (
     conversations,
     explainable,
     fast,
+    hubs,
     inputs,
     nothing_lost,
     open_to_all,
@@ -24,4 +25,5 @@ BREAKS = (
     *fast.BREAKS,
     *open_to_all.BREAKS,
     *places.BREAKS,
+    *hubs.BREAKS,
 )

@@ -4,6 +4,7 @@ every node."""
 from typing import TypeVar
 
 from winnow.config.config import Config, template_address
+from winnow.config.hub_revisions import pin_revisions
 from winnow.config.operators import pin_operators
 from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
@@ -20,24 +21,32 @@ def pin_remote_files(config: Config) -> Config:
     """The config with every address of a file pinned to what is there now, chat templates in place of addresses, and
     operators pinned to what they are now.
 
-    Paths of disks, inputs and folders that are written stay as they are.
+    Inputs on a hub are pinned to a commit; other inputs, paths of disks and folders that are written stay as they are.
 
     Raises:
         ConfigError: nothing is at an address, or no chat template; an operator cannot be used.
+        HubError: a data set of a hub is not there, or may not be read.
         ObjectStorageError: the store refuses.
     """
+    config = pin_revisions(config)
     storage = config.storage
     tokenise = _with(config.tokenise, "encoding", _pinned("tokenise.encoding", config.tokenise.encoding, storage))
     select = None if config.select is None else _select(config.select, storage)
-    return pin_for_cleaning(config).model_copy(update={"tokenise": tokenise, "select": select})
+    return _with_operators_and_templates(config).model_copy(update={"tokenise": tokenise, "select": select})
 
 
 def pin_for_cleaning(config: Config) -> Config:
-    """The config with operators, and with chat templates in place of their addresses: all that cleaning needs.
+    """The config with operators, with chat templates in place of their addresses, and with a commit in addresses of
+    hubs: all that cleaning needs.
 
     Raises:
         ConfigError: nothing is at an address, or no chat template; an operator cannot be used.
+        HubError: a data set of a hub is not there, or may not be read.
     """
+    return _with_operators_and_templates(pin_revisions(config))
+
+
+def _with_operators_and_templates(config: Config) -> Config:
     config = pin_operators(config)
     return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
 

@@ -4,6 +4,7 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
+from winnow.flow.hub_sources import commits_read, hub_lines
 from winnow.flow.operators import operator_balances, operator_counts, operator_lines
 from winnow.flow.reading import reading_manifest
 from winnow.flow.records import RunRecords
@@ -107,6 +108,8 @@ def _manifest(run: RunRecords) -> ManifestPart:
     by_source = reading_manifest(run)
     for name, numbers in removed_lines(run).items():
         by_source.setdefault(name, {})["boilerplate"] = numbers
+    for name, commits in commits_read(run).items():
+        by_source.setdefault(name, {})["hub"] = commits
     return ManifestPart(top={"operators": operators} if operators else {}, sources=by_source)
 
 
@@ -117,7 +120,7 @@ def _summary(run: RunRecords) -> list[str]:
         f"{cjk:,} documents in Chinese, Japanese or Korean keep full-width forms and curly quotes (measure.normalise: "
         "fix_character_width and uncurl_quotes are auto)"
     )
-    return [*_repaired(run), *([kept] if cjk else []), *operator_lines(run, gpu=False), checked]
+    return [*hub_lines(run), *_repaired(run), *([kept] if cjk else []), *operator_lines(run, gpu=False), checked]
 
 
 def _repaired(run: RunRecords) -> list[str]:

@@ -14,6 +14,7 @@ from winnow.engine.stage import Stage
 from winnow.errors import ConfigError
 from winnow.index.folder import Index, Pin, Segment, content_of, pin_segments, pinned_settings
 from winnow.sources.catalogue import InputFile
+from winnow.sources.identity import lasting_name
 from winnow.sources.inputs import look_at
 from winnow.stages.dedup import index_append
 from winnow.stages.ingest.measure import Part
@@ -94,7 +95,7 @@ class IndexRun:
             [part.first_doc, part.rows, record.outputs["survivors"].hash]
             for part, record in zip(parts, decided, strict=True)
         ]
-        taken: list[list[Any]] = [[real(file.path), file.bytes, file.state.version] for file in files]
+        taken: list[list[Any]] = [[lasting_name(file.path), file.bytes, file.state.version] for file in files]
         self.work = stage, units, sorted(taken)
         if self.own and self.own.content != self._content():
             raise ConfigError(
@@ -165,7 +166,7 @@ def _identity(path: str, index: Index) -> tuple[str, int, int | str] | None:
         state = look_at(path, index.storage)
     except OSError:
         return None  # the catalogue says what is wrong with it
-    return real(path), state.bytes, state.version
+    return lasting_name(path), state.bytes, state.version
 
 
 def index_of(config: Config) -> Index | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from winnow.config.config import Config
+from winnow.config.hub_revisions import publish_revisions
 from winnow.config.load import load_config, read_config
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.engine import Engine
@@ -53,7 +54,7 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
 
 def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
     """Everything up to the clusters (and the quality head), where a run of the same config finds it done."""
-    config = pin_remote_files(config)
+    written, config = config, pin_remote_files(config)
     select = config.select
     if select is None:
         raise ConfigError("select: none leaves nothing to explore; write a section `select` with the encoder to use")
@@ -69,6 +70,7 @@ def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
             check_index()
 
         store.remove_drafts()
+        publish_revisions(written, config, store)
         surroundings = surroundings_of(config, load_run_vocabulary(config))
         engine = Engine(store, config.compute, guard=guard, stop=stop, surroundings=surroundings)
         context = RunContext.of(config, engine, inputs, None, join_index(index, config, store, save=False))

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from winnow.config.config import Config, template_of
+from winnow.config.hub_revisions import publish_revisions
 from winnow.config.remote_files import pin_remote_files
 from winnow.config.strict_yaml import write_yaml
 from winnow.engine.attempt import Attempt, State, next_attempt
@@ -90,6 +91,7 @@ def run(
 
         store.remove_drafts()
         publish_operators(config.measure.operators, store)
+        publish_revisions(written, config, store)
         store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
         surroundings = surroundings_of(config, vocabulary)

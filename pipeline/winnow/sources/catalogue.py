@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 import orjson
 
 from winnow.errors import InputError
+from winnow.sources.identity import lasting_name, real_input
 from winnow.sources.inputs import InputState, list_paths, look_at
-from winnow.storage.address import real
 from winnow.storage.config import StorageConfig
 from winnow.storage.store import Store
 
@@ -63,7 +63,7 @@ def list_inputs(
     for source, entries in patterns.items():
         listed[source] = []
         for path in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):
-            file = real(path)  # one file may be spelled in several ways, or linked
+            file = real_input(path)  # one file may be spelled in several ways, or linked
             if owner.setdefault(file, source) != source:
                 raise InputError(
                     f"{path} belongs to two sources, {owner[file]!r} and {source!r}; "
@@ -89,28 +89,45 @@ def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -
     known: list[InputFile] = []
     if store.exists(CATALOGUE):
         known = [InputFile(**entry) for entry in orjson.loads(store.read(CATALOGUE))["files"]]
-    by_identity = {file.identity: file for file in known}
     next_number = 1 + max((file.number for file in known), default=-1)
+    found = [(source, path, _state(path, store)) for source, paths in inputs.items() for path in paths]
+    earlier = _Earlier(known, set(found))
 
     current: list[InputFile] = []
-    for source, paths in inputs.items():
-        for path in paths:
-            try:
-                state = look_at(path, store.storage)
-            except OSError as error:
-                raise InputError(f"{path}: listed a moment ago, now: {error.strerror}") from error
-            file = by_identity.get((source, path, state))
-            if file is None:
-                file = InputFile(next_number, source, path, *state)
-                next_number += 1
-                known.append(file)
-            current.append(file)
+    for source, path, state in found:
+        file = earlier.take(source, path, state)
+        if file is None:
+            file = InputFile(next_number, source, path, *state)
+            next_number += 1
+            known.append(file)
+        current.append(file)
     if next_number > MAX_FILES:
         raise InputError(f"{next_number:,} files are more than a run can number ({MAX_FILES:,}); join small files")
     if save:
         listing = {"files": [asdict(file) for file in sorted(known, key=_number)]}
         store.replace(CATALOGUE, orjson.dumps(listing, option=orjson.OPT_INDENT_2))
     return sorted(current, key=_number)
+
+
+def _state(path: str, store: Store) -> InputState:
+    try:
+        return look_at(path, store.storage)
+    except OSError as error:
+        raise InputError(f"{path}: listed a moment ago, now: {error.strerror}") from error
+
+
+class _Earlier:
+    """Files that have a number: under their own path, or, on a hub, unchanged in another commit."""
+
+    def __init__(self, known: list[InputFile], found: set[tuple[str, str, InputState]]) -> None:
+        self._same = {file.identity: file for file in known}
+        moved = [file for file in known if file.identity not in found and lasting_name(file.path) != file.path]
+        self._moved = {(file.source, lasting_name(file.path), file.state): file for file in moved if file.etag}
+
+    def take(self, source: str, path: str, state: InputState) -> InputFile | None:
+        """The file, with the path at which its number was given; each once."""
+        same = self._same.get((source, path, state))
+        return same or self._moved.pop((source, lasting_name(path), state), None)
 
 
 def _number(file: InputFile) -> int:

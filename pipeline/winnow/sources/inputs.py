@@ -13,6 +13,7 @@ from typing import NamedTuple
 from winnow.errors import AddressError, InputError
 from winnow.storage.address import absolute, is_url, real
 from winnow.storage.config import StorageConfig
+from winnow.storage.hub import is_hub, parse_hub
 from winnow.storage.listing import is_passed_over
 
 
@@ -246,6 +247,8 @@ def _list_objects(pattern: str, storage: StorageConfig, left_out: Sequence[str])
     from winnow.storage.object_files import object_files  # noqa: PLC0415 - only object stores need it
 
     try:
+        if is_hub(pattern) and not (address := parse_hub(pattern)).is_pinned:
+            pattern = address.at(object_files(pattern, storage).hub_revision(pattern).commit).url
         found = [
             state for state in find_objects(object_files(pattern, storage), pattern) if not _below(state.url, left_out)
         ]
@@ -293,7 +296,9 @@ def check_unchanged(read: Iterable[tuple[str, str]], storage: StorageConfig) -> 
     """
     from winnow.storage.object_files import object_files  # noqa: PLC0415
 
-    expected = dict(read)
+    expected = {path: etag for path, etag in read if not (is_hub(path) and parse_hub(path).is_pinned)}
+    if not expected:  # a commit does not change
+        return
     for path, state in zip(expected, object_files(next(iter(expected)), storage).states(list(expected)), strict=True):
         if state is not None and state.etag != expected[path]:
             raise InputError(

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 from winnow.errors import AddressError
+from winnow.storage.hub import check_hub, is_hub
 
-READ_ONLY: tuple[str, ...] = ()
+READ_ONLY: tuple[str, ...] = ("hf",)
 """Kinds of URL that sources are read from, and nothing is written to."""
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory", *READ_ONLY)
 """Kinds of URL (``schemes.SCHEMES`` says how each is reached); ``memory`` is fsspec's own, for one process."""
@@ -115,7 +116,7 @@ def check_address(path: str) -> str:
         )
     if not bucket:
         raise AddressError(f"{path}: no bucket; expected {scheme}://BUCKET/PATH")
-    return path
+    return check_hub(path) if is_hub(path) else path
 
 
 def check_writable(path: str) -> str:

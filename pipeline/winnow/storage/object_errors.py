@@ -38,7 +38,7 @@ _LOOKED_FOR = (
     "identity token (AWS_WEB_IDENTITY_TOKEN_FILE), the role of the container or machine; they must be there on every "
     "node. docs/operations.md lists the actions that the role needs"
 )
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AZURE_STORAGE_KEY")
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AZURE_STORAGE_KEY", "HF_TOKEN")
 _SIGNED = re.compile(
     r"([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|sig|Signature|AWSAccessKeyId)=)[^&\s\"']+", re.IGNORECASE
 )
@@ -48,7 +48,9 @@ _IN_ADDRESS = re.compile(r"(https?://)[^/\s\"'@]*@")  # of AWS_ENDPOINT_URL or a
 
 def response_of(error: BaseException | None) -> dict[str, Any]:
     """What the server said, as botocore keeps it; empty where it said nothing."""
-    while error is not None:
+    seen: set[int] = set()  # causes may lead back
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         response = getattr(error, "response", None)
         if isinstance(response, dict) and "Error" in response:
             return response

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from winnow.storage.address import check_address, scheme_of
 from winnow.storage.config import StorageConfig
+from winnow.storage.hub import HubRevision
 from winnow.storage.object_errors import (
     explained,
     is_beyond_end,
@@ -34,6 +35,8 @@ log = logging.getLogger("winnow")
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 20.0
+LONGEST_ASKED_WAIT_SECONDS = 300.0
+"""What a store asks to wait (``Retry-After``) is waited for up to this."""
 PART_BYTES = 16_000_000
 """Larger files are uploaded in parts of this size, several at a time; S3 takes 10,000 of them."""
 MOST_PARTS = 10_000
@@ -182,6 +185,15 @@ class ObjectFiles:
         folders = sorted(told["name"].rstrip("/").rpartition("/")[2] for told in listed if told["type"] == "directory")
         return [file for file in files if file.url.startswith(folder)], folders
 
+    def hub_revision(self, url: str) -> HubRevision:
+        """Of a hub: the commit that an address means now, and the licence of its card.
+
+        Raises:
+            HubError: there is no such data set or revision, or it may not be read.
+        """
+        found: HubRevision = self._ask("head", "look at", url, lambda: self._files.revision(url))
+        return found
+
     def remove(self, url: str) -> None:
         """Remove an object; no error where there is none."""
         with contextlib.suppress(FileNotFoundError):
@@ -225,6 +237,7 @@ class ObjectFiles:
     def _wait(self, attempt: int, error: BaseException, doing: str, url: str) -> None:
         traffic["retries"] += 1
         seconds = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_WAIT_SECONDS) * self._random.uniform(0.5, 1.0)
+        seconds = max(seconds, min(getattr(error, "retry_after", 0.0), LONGEST_ASKED_WAIT_SECONDS))
         if attempt == 2:  # one hiccup is no news
             log.warning(
                 "cannot %s %s: %s; asking again", doing, url, without_secrets(f"{type(error).__name__}: {error}")

@@ -30,6 +30,12 @@ def _s3(scheme: str, config: StorageConfig) -> Any:
     return files
 
 
+def _hub(scheme: str, config: StorageConfig) -> Any:
+    from winnow.storage.hub_files import HubFiles  # noqa: PLC0415 - only hubs need it
+
+    return HubFiles(config)
+
+
 class Scheme(NamedTuple):
     """One kind of address."""
 
@@ -49,6 +55,7 @@ SCHEMES = {
     "abfs": Scheme("adlfs", "azure", _plain),
     "abfss": Scheme("adlfs", "azure", _plain),
     "memory": Scheme("fsspec", "s3", _plain),
+    "hf": Scheme("huggingface_hub", "hub", _hub),
 }
 """All kinds; those of ``address.READ_ONLY`` are for sources alone."""
 
