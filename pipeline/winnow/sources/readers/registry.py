@@ -15,6 +15,7 @@ READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a sou
         "jsonl": "winnow.sources.readers.jsonl:READER",
         "parquet": "winnow.sources.readers.parquet:READER",
         "text": "winnow.sources.readers.plain_text:READER",
+        "csv": "winnow.sources.readers.csv_table:READER",
         "warc": "winnow.sources.readers.warc:READER",
         "html": "winnow.sources.readers.html:READER",
     },
