@@ -18,6 +18,9 @@ READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a sou
         "csv": "winnow.sources.readers.csv_table:READER",
         "warc": "winnow.sources.readers.warc:READER",
         "html": "winnow.sources.readers.html:READER",
+        "tar": "winnow.sources.readers.tar:READER",
+        "zip": "winnow.sources.readers.zip:READER",
+        "wiki": "winnow.sources.readers.wiki:READER",
     },
 )
 
