@@ -102,17 +102,19 @@ class SourceConfig(Section):
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
     format: FormatName = AUTO
-    """What the files hold: `jsonl`, `parquet`, `text`, `warc`, `html`, or the format of an installed package. `auto`
-    goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, .warc .wet .arc, .html .htm, each of them
-    (but Parquet) also with .gz .zst .bz2 .xz behind it."""
+    """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (XML dumps of wikis),
+    `epub`, or the format of an installed package. `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and
+    the like, .csv .tsv, .warc .wet .arc, .html .htm, .tar .tgz, .zip, .xml, .epub, each of them (but Parquet, zip and
+    EPUB) also with .gz .zst .bz2 .xz behind it."""
     text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
     `a.b`. Of several (`[content, text]`) the first that a record has."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw"] = "main"
-    """What of HTML is text, in formats warc and html, too: the main content of a page (all of it where that is next
-    to nothing), all text, or the HTML as it is, for an operator of your own."""
+    """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that is
+    next to nothing), all text, or the HTML as it is, for an operator of your own. Of books `main` is all text; `raw`
+    of format wiki is the wikitext."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
@@ -130,6 +132,8 @@ class SourceConfig(Section):
     quote: Literal['"', "'", ""] = '"'
     """CSV only: the character around fields that hold delimiters or line ends, doubled inside them; empty for none: a
     quote is then a character like others."""
+    chapters: bool = False
+    """EPUB only: every chapter (item of the book's reading order) is a document; False makes one of each book."""
     encoding: Encoding = UTF_8
     """Character encoding of files: a name such as `utf-8`, `cp1252`, `gbk` or `utf-16`, or `detect`: what is UTF-8 is
     read so, and other records in an encoding that is guessed (counted by encoding). Of Parquet: of values that are not

@@ -60,7 +60,7 @@ def _joined(held: list[_Read]) -> Iterator[Document]:
     for one in held:
         if isinstance(fields, Noted) and isinstance(one.found, Noted):
             own = {name: one.found[name] for name in ("member", "text")}
-            yield Noted({**one.found, **fields, **own}, one.found.notes)
+            yield Noted({**one.found, **fields, **own}, one.found.notes, decoded=True)
         else:
             yield one.found
 
@@ -83,7 +83,7 @@ def _read(member: Member, source: SourceConfig, charset: Charset) -> _Read:
 def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Charset) -> Noted:
     if kind == HTML:
         fields, notes = page_fields(data, source)
-        return Noted({"member": name, **fields}, tuple(notes))
+        return Noted({"member": name, **fields}, tuple(notes), decoded=True)
     if kind == JSON:
         try:
             value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
@@ -91,9 +91,9 @@ def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Ch
             raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from None
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the member is {kind_of_value(value)}")
-        return Noted({"member": name, **value}, ())
+        return Noted({"member": name, **value}, (), decoded=True)
     if source.encoding == DETECT and (wide := wide_encoding(data[:4096])):
         text, note = data.decode(wide, errors="replace"), GUESSED + wide
     else:
         text, note = charset.decode(data, "member")
-    return Noted({"member": name, "text": text}, (note,) if note else ())
+    return Noted({"member": name, "text": text}, (note,) if note else (), decoded=True)

@@ -21,6 +21,7 @@ READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a sou
         "tar": "winnow.sources.readers.tar:READER",
         "zip": "winnow.sources.readers.zip:READER",
         "wiki": "winnow.sources.readers.wiki:READER",
+        "epub": "winnow.sources.readers.epub:READER",
     },
 )
 

@@ -79,7 +79,7 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
         "timestamp": page.get("timestamp"),
         "url": f"{folder}/{quote(title.replace(' ', '_'), safe='/:,()!')}" if folder else None,
     }
-    return Noted(fields, (*notes, *(() if source.extract == "raw" else reduced.notes)))
+    return Noted(fields, (*notes, *(() if source.extract == "raw" else reduced.notes)), decoded=True)
 
 
 READER = Reader(name="wiki", suffixes=(".xml",), read=read_wiki)

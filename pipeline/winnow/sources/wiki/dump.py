@@ -14,7 +14,7 @@ from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import FileFaultError
 
 MOST_HEAD_BYTES = 4 << 20
-_BEGIN, _END = b"<page>", b"</page>"
+_BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
 _LEFT_OUT = re.compile(rb"<logitem>.*?</logitem>|</mediawiki>|<!--.*?-->|\s+", re.DOTALL)
 _PATHS = {
     "title": "title",
@@ -61,6 +61,7 @@ class Dump:
         self._data = bytearray()
         self._offset = 0
         self._fault: FileFaultError | None = None
+        self._cut_off = False  # whether the last page is
         head = self._head()
         if re.search(rb"<!(DOCTYPE|ENTITY)", head):
             raise FileFaultError("refused: the XML declares entities, which no dump of a wiki does", 0)
@@ -109,10 +110,13 @@ class Dump:
                 yield stray
             yield from self._page()
             looked = 0
+        ended = self._cut_off or self._data.rstrip().endswith(_LAST)
         if stray := self._stray(len(self._data)):
             yield stray
         if self._fault is not None:
             raise self._fault
+        if not ended:
+            raise FileFaultError("truncated file: the XML of the dump does not end", self._offset)
 
     def _between(self, size: int) -> Raw:
         stray = Raw(b"", self._offset, size, "malformed XML: something stands between two pages")
@@ -145,6 +149,7 @@ class Dump:
             if not self._more():
                 size = dropped + len(self._data)
                 why = f" ({self._fault.reason.split(':')[0]})" if self._fault is not None else ""
+                self._cut_off = True
                 yield Raw(b"", self._offset - dropped, size, f"cut off: the file ends within the page{why}")
                 self._drop(len(self._data))
                 return

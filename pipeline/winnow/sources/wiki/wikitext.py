@@ -23,11 +23,11 @@ _DROPPED = (
 _TAG = re.compile(rf"<(/?)({'|'.join((*_VERBATIM, *_DROPPED))})(?=[\s/>])([^<>]*)>|<!--", re.IGNORECASE)
 _BREAK = re.compile(r"</?(?:br|p|div|li|hr|blockquote|dd|dt|center|tr|ul|ol)(?=[\s/>])[^<>]*>", re.IGNORECASE)
 _ANY_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:|news:|irc:)?//?[^\s\[\]]+([^\[\]\n]*)\]|\[mailto:[^\s\[\]]+([^\[\]\n]*)\]")
+_EXTERNAL = re.compile(r"\[(?:(?:https?:|ftp:|irc:|news:)?//|mailto:)[^\s\[\]]+([^\[\]\n]*)\]")
 _QUOTES = re.compile("'{2,}")
 _SWITCH = re.compile(r"__[A-Z]{3,30}__")
 _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
-_EMPTY_PARENS = re.compile(r" ?(?<=[ \w])\([ ,;:]{0,99}[,; ][ ,;:]{0,99}\)| \(\)")
+_EMPTY_PARENS = re.compile(r" \([ ,;:]{0,99}\)")  # behind a blank: what a template left, and no call of a function
 _BLANKS = re.compile(r"[ \t]{2,}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,10})*:\S")
 _LIST = "*#:;"
@@ -52,7 +52,7 @@ def reduce_wikitext(wikitext: str, namespaces: Collection[str] = NAMESPACES) -> 
     text = "".join(_without_tags(re.sub(f"[{_MARKS}]", "", wikitext), kept))
     text, templates, tables = without_templates_and_tables(text)
     text = with_links(text, partial(_shown, namespaces=namespaces))
-    text = _EXTERNAL.sub(lambda match: (match[1] or match[2] or "").strip(), text)
+    text = _EXTERNAL.sub(lambda match: match[1].strip(), text)
     text = _ANY_TAG.sub("", _BREAK.sub("\n", text))
     text = _QUOTES.sub(lambda match: "'" * {4: 1}.get(len(match[0]), max(0, len(match[0]) - 5)), text)
     text = _VARIANTS.sub(_variant, _SWITCH.sub("", text))
