@@ -95,8 +95,6 @@ def test_its_time_memory_and_size_are_bounded(tmp_path, reader, monkeypatch):
     assert read(path).kinds == [(0, "too slow")] and time.monotonic() - begin < 9
     monkeypatch.undo()
     monkeypatch.setattr(reader, "CHILD", reader.CHILD.replace(inside, "    bytearray(64 << 30)\n"))
-    assert [bad.reason for bad in read(path).unreadable] == [
-        "too large: the PDF takes more memory than it is given"
-    ]
+    assert [bad.reason for bad in read(path).unreadable] == ["too large: the PDF takes more memory than it is given"]
     monkeypatch.undo()
     assert read(path).texts == ["one\n\ntwo"]

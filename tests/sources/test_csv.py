@@ -75,9 +75,14 @@ def test_what_is_malformed_costs_itself_alone(tmp_path):
         (2, "wrong number of fields: 4, the header has 3"),
     ]
     assert [bad.position for bad in ragged.unreadable] == [18, 24]
-    quotes = table(tmp_path / "b.csv", 'id,text,k\n1,"he said "yes" twice",x\nmore of it\n2,two,x\n3,"open,x\n4,four,x\n')
+    quotes = table(
+        tmp_path / "b.csv", 'id,text,k\n1,"he said "yes" twice",x\nmore of it\n2,two,x\n3,"open,x\n4,four,x\n'
+    )
     assert (quotes.ids, quotes.rows) == (["2", "4"], [2, 4])
-    behind, not_closed = "malformed CSV: something stands behind a closing quote", "malformed CSV: a quote is not closed"
+    behind, not_closed = (
+        "malformed CSV: something stands behind a closing quote",
+        "malformed CSV: a quote is not closed",
+    )
     assert told(quotes) == [(0, behind), (1, "wrong number of fields: 1, the header has 3"), (3, not_closed)]
     assert [(bad.position, bad.bytes) for bad in quotes.unreadable] == [(10, 26), (36, 10), (55, 10)]
     closed_later = table(tmp_path / "c.csv", 'id,text,k\n1,"open,x\n2,"two, too",x\n3,three,x\n')
@@ -102,7 +107,10 @@ def test_marks_encodings_and_bytes_that_are_none(tmp_path):
     assert strict.texts == [] and strict.kinds == [(0, "invalid UTF-8")]
     assert table(tmp_path / "c.csv", "id,text,k\n1,café,x\n".encode("cp1252"), encoding="cp1252").texts == ["café"]
     wide = 'id,text,k\n1,"語\n,",x\n'.encode("utf-16")
-    assert table(tmp_path / "d.csv", wide, encoding="utf-16").texts == table(tmp_path / "e.csv", wide, encoding="detect").texts
+    assert (
+        table(tmp_path / "d.csv", wide, encoding="utf-16").texts
+        == table(tmp_path / "e.csv", wide, encoding="detect").texts
+    )
     assert read(tmp_path / "d.csv", encoding="utf-16").texts == ["語\n,"]
     assert read(tmp_path / "d.csv").kinds == [(None, "wrong format")]
     sign = table(tmp_path / "f.csv", 'id,text,k\n1,"表,示",x\n'.encode("shift_jis"), encoding="shift_jis")
@@ -156,7 +164,14 @@ def test_records_that_are_too_large_are_only_counted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "data",
-    [b'a","\n' * 300_000, b'"' * 2_000_000, b"," * 3_000_000, b'"x\n' * 20_000, b"\0" * 1_000_000, b'"a\n' + b'b"",c\n' * 300_000],
+    [
+        b'a","\n' * 300_000,
+        b'"' * 2_000_000,
+        b"," * 3_000_000,
+        b'"x\n' * 20_000,
+        b"\0" * 1_000_000,
+        b'"a\n' + b'b"",c\n' * 300_000,
+    ],
     ids=["same-state", "quotes", "commas", "all-open", "zeros", "one-open"],
 )
 def test_malformed_files_take_time_in_proportion_to_their_size(tmp_path, data):

@@ -73,7 +73,7 @@ Names = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterV
 
 def _one_mark(delimiter: str) -> str:
     if not re.fullmatch(r"[\t -~]", delimiter) or delimiter.isalnum() or delimiter in "\"'":
-        raise ValueError(f"delimiter ({delimiter!r}) must be one character such as , ; | or a tab (\"\\t\")")
+        raise ValueError(f'delimiter ({delimiter!r}) must be one character such as , ; | or a tab ("\\t")')
     return delimiter
 
 
@@ -102,7 +102,7 @@ class SourceConfig(Section):
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
     format: FormatName = AUTO
-    """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (XML dumps of wikis),
+    """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (dumps as XML),
     `epub`, or the format of an installed package. `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and
     the like, .csv .tsv, .warc .wet .arc, .html .htm, .tar .tgz, .zip, .xml, .epub, each of them (but Parquet, zip and
     EPUB) also with .gz .zst .bz2 .xz behind it."""
@@ -112,9 +112,9 @@ class SourceConfig(Section):
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw"] = "main"
-    """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that is
-    next to nothing), all text, or the HTML as it is, for an operator of your own. Of books `main` is all text; `raw`
-    of format wiki is the wikitext."""
+    """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that
+    is next to nothing), all text, or the HTML as it is, for an operator of your own. Of books `main` is all text; of
+    format wiki `raw` is the wikitext."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
@@ -213,8 +213,8 @@ class SourceConfig(Section):
                 raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
         if self.delimiter is not None and self.delimiter >= "@" and self.encoding in _TWO_BYTES:
             raise ValueError(
-                f"delimiter ({self.delimiter!r}) can be half of a character in {self.encoding}, so fields cannot be told "
-                "apart; convert the files to UTF-8, or to another delimiter"
+                f"delimiter ({self.delimiter!r}) can be half of a character in {self.encoding}, so fields cannot be "
+                "told apart; convert the files to UTF-8, or to another delimiter"
             )
         if self.tools is not None and self.messages is None:
             raise ValueError("tools is for sources with messages")

@@ -101,9 +101,11 @@ def test_members_are_those_that_tarfile_reads(tmp_path):
     rng = random.Random(3)
     for trial, form in enumerate([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT] * 5):
         members = {
-            "/".join(rng.choices(["folder", "\u00fc" * 9, "x" * 60], k=rng.randrange(1, 4)) + [f"{n}.txt"]): rng.randbytes(
+            "/".join([*rng.choices(["folder", "ü" * 9, "x" * 60], k=rng.randrange(1, 4)), f"{n}.txt"]): rng.randbytes(
                 rng.choice([0, 1, 511, 512, 513, 3000])
-            ).hex().encode()
+            )
+            .hex()
+            .encode()
             for n in range(12)
         }
         data = archive(members, form)
@@ -145,7 +147,10 @@ def test_what_is_damaged_costs_itself_alone(tmp_path):
     assert len(no_end.texts) == 5 and no_end.kinds == [(None, "truncated file")]
     noise = {f"{n}.txt": random.Random(n).randbytes(4000).hex().encode() for n in range(5)}
     packed = look(tmp_path / "d.tar.gz", gzip.compress(archive(noise))[:-3000], id="member")
-    assert packed.ids == ["0.txt", "1.txt", "2.txt", "3.txt"] and packed.kinds == [(4, "cut off"), (None, "truncated file")]
+    assert packed.ids == ["0.txt", "1.txt", "2.txt", "3.txt"] and packed.kinds == [
+        (4, "cut off"),
+        (None, "truncated file"),
+    ]
     assert look(tmp_path / "e.tar", b"hello" * 500).kinds == [(None, "wrong format")]
     assert look(tmp_path / "f.tar", gzip.compress(whole)).kinds == [(None, "wrong format")]
 

@@ -66,7 +66,12 @@ def read_book(members: ZipMembers) -> Book:
         raise BadRecordError("malformed EPUB: its spine is empty")
     said = {
         field: "; ".join(filter(None, (" ".join("".join(e.text).split()) for e in package if e.name == name))) or None
-        for field, name in {"title": "title", "creator": "creator", "rights": "rights", "publisher": "publisher"}.items()
+        for field, name in {
+            "title": "title",
+            "creator": "creator",
+            "rights": "rights",
+            "publisher": "publisher",
+        }.items()
     }
     first = {
         field: next((text for e in package if e.name == name and (text := "".join(e.text).strip())), None)

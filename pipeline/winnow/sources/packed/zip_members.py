@@ -37,7 +37,7 @@ class ZipMembers:
         self._raw = WatchedFile(file.raw)
         try:
             _check_directory(self._raw, file.size)
-            self._zip = zipfile.ZipFile(self._raw)  # type: ignore[arg-type]
+            self._zip = zipfile.ZipFile(self._raw)
         except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError) as error:
             if self._raw.error is not None:
                 raise fault_of(self._raw.error, 0) from error

@@ -2,13 +2,14 @@
 
 A record with a fault in its quotes (text behind a closing quote, a quote that nobody closes) may have run over others:
 the next one begins on the first of its lines from which one with the right number of fields can be read, or behind the
-line of the fault. All before is one unreadable record. What is found depends on the bytes from that record on, and on nothing before it or on how they come in pieces.
+line of the fault. All before is one unreadable record. What is found depends on the bytes from that record on, and on
+nothing before it or on how they come in pieces.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,8 +246,6 @@ class Block:
 def names_in(header: str, delimiter: str, quote: str) -> list[str]:
     """The names of columns."""
     csv.field_size_limit(MOST_HEADER_BYTES)
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    rows = csv.reader(
-        io.StringIO(header, newline=""), delimiter=delimiter, quotechar=quote or None, quoting=quoting
-    )
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    rows = csv.reader(io.StringIO(header, newline=""), delimiter=delimiter, quotechar=quote or None, quoting=quoting)
     return next(rows, [])

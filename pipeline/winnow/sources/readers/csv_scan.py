@@ -52,7 +52,7 @@ def _scan(data, at, stop, state, delimiter, quote, slots, records, fields):  # t
                 now = 2
                 at += 1
                 continue
-            if byte != delimiter and byte != 10 and byte != 13:
+            if byte not in (delimiter, 10, 13):
                 fault = True
                 break
         else:
@@ -143,7 +143,7 @@ class Scan:
     @property
     def between(self) -> bool:
         """Whether nothing of a record has come yet."""
-        return self._state[_RECORD] == self.at or self._state[_STATE] == AFTER_CR
+        return bool(self._state[_RECORD] == self.at or self._state[_STATE] == AFTER_CR)
 
     def cut(self, size: int) -> None:
         """So many bytes have gone from the front of the buffer."""

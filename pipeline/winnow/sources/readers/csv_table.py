@@ -44,9 +44,7 @@ class _Table(NamedTuple):
     """Whether offsets in the text are those of the stored file."""
 
 
-def _batches(
-    file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
-) -> Iterator[RecordBatch]:
+def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
     compression = compression_of(file_slice.path)
     bare = file_slice.path[: len(file_slice.path) - len(compression)].lower()
     delimiter = source.delimiter or ("\t" if bare.endswith(_TABS) else ",")

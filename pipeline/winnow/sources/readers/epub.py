@@ -24,8 +24,11 @@ from winnow.sources.web.records import page_fields
 LOST = "a book of which some chapters could not be read"
 CONTENTS = "table of contents"
 _ENCRYPTED = "encrypted book: its text is locked (DRM)"
-_EMPTY_TAG = re.compile(r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-zA-Z][\w:]*)"
-                        r"((?:\s[^<>]*)?)/>".encode(), re.IGNORECASE)
+_EMPTY_TAG = re.compile(
+    rb"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-zA-Z][\w:]*)"
+    rb"((?:\s[^<>]*)?)/>",
+    re.IGNORECASE,
+)
 """``<title/>`` is an element without content in XHTML, and one that does not end in HTML."""
 
 
@@ -64,7 +67,9 @@ def _chapters(
         else:
             try:
                 text, notes = _text(chapter, members, source)
-                yield Noted({**book.fields, "member": chapter.name, "chapter": number, "text": text}, notes, decoded=True)
+                yield Noted(
+                    {**book.fields, "member": chapter.name, "chapter": number, "text": text}, notes, decoded=True
+                )
             except BadRecordError as bad:
                 yield BadRecordError(str(bad), chapter.name or None, bad.size, 0)
 

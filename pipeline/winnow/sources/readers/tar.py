@@ -32,6 +32,4 @@ def read_tar(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
     yield from batches_of(documents_of(members, source, charset), file_slice, source, file, batch_bytes)
 
 
-READER = Reader(
-    name="tar", suffixes=(".tar", *_SHORT), read=read_tar, packages=("charset-normalizer", *PACKAGES)
-)
+READER = Reader(name="tar", suffixes=(".tar", *_SHORT), read=read_tar, packages=("charset-normalizer", *PACKAGES))

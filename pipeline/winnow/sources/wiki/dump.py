@@ -1,7 +1,7 @@
 """Pages out of a MediaWiki XML export (versions 0.3 to 0.11), one after another in bounded memory.
 
-Pages are found by their tags, which cannot stand in text (there ``<`` is ``&lt;``), and parsed one by one: a page that is
-malformed costs itself alone. Entities of the file's own are never expanded.
+Pages are found by their tags, which cannot stand in text (there ``<`` is ``&lt;``), and parsed one by one: a page that
+is malformed costs itself alone. Entities of the file's own are never expanded.
 """
 
 import re
@@ -15,7 +15,6 @@ from winnow.sources.records import FileFaultError
 
 MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
-_LEFT_OUT = re.compile(rb"<logitem>.*?</logitem>|</mediawiki>|<!--.*?-->|\s+", re.DOTALL)
 _PATHS = {
     "title": "title",
     "ns": "ns",
@@ -99,11 +98,11 @@ class Dump:
         while True:
             begin = self._data.find(_BEGIN, looked)
             if begin < 0:
+                looked = max(0, len(self._data) - len(_BEGIN))
+                if looked > self._most:
+                    yield self._between(looked)
+                    looked = 0
                 if self._more():
-                    looked = max(0, len(self._data) - (1 << 20)) if len(self._data) > self._most else 0
-                    if looked:
-                        yield self._between(looked)
-                        looked = 0
                     continue
                 break
             if begin and (stray := self._stray(begin)):
@@ -125,8 +124,7 @@ class Dump:
 
     def _stray(self, size: int) -> Raw | None:
         """What stands before the next page, unless it is of the dump's frame; it is gone then."""
-        rest = _LEFT_OUT.sub(b"", bytes(self._data[:size]))
-        if rest:
+        if bytes(self._data[:size]).replace(_LAST, b"").strip():
             return self._between(size)
         self._drop(size)
         return None
@@ -135,8 +133,9 @@ class Dump:
         """The page at the front of the buffer."""
         at, dropped = len(_BEGIN), 0
         while True:
-            end, again = self._data.find(_END, at), self._data.find(_BEGIN, at)
-            if 0 <= again and (end < 0 or again < end):
+            again = self._data.find(_BEGIN, at)
+            end = self._data.find(_END, at, again if again >= 0 else len(self._data))
+            if again >= 0 and end < 0:
                 yield Raw(b"", self._offset - dropped, dropped + again, "malformed XML: the page does not end")
                 self._drop(again)
                 return

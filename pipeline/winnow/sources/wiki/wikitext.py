@@ -30,7 +30,7 @@ _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
 _EMPTY_PARENS = re.compile(r" \([ ,;:]{0,99}\)")  # behind a blank: what a template left, and no call of a function
 _BLANKS = re.compile(r"[ \t]{2,}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,10})*:\S")
-_LIST = "*#:;"
+_LIST = ("*", "#", ":", ";")
 
 
 class Reduced(NamedTuple):
@@ -65,12 +65,9 @@ def reduce_wikitext(wikitext: str, namespaces: Collection[str] = NAMESPACES) -> 
 
 def _without_tags(text: str, kept: list[str]) -> Iterator[str]:
     """The text without comments and what stands in dropped elements; verbatim ones go to ``kept``."""
-    last = {}  # where the last closing tag of each name stands
-    for match in _TAG.finditer(text):
-        if match[1]:
-            last[match[2].lower()] = match.start()
+    last = {tag[2].lower(): tag.start() for tag in _TAG.finditer(text) if tag[1]}  # closing tags
     at = 0
-    while (match := _TAG.search(text, at)) is not None:
+    while match := _TAG.search(text, at):
         yield text[at : match.start()]
         at = match.end()
         if match[2] is None:
@@ -122,15 +119,17 @@ def _variant(match: re.Match[str]) -> str:
 def _lines(text: str) -> Iterator[str]:
     """Lines without marks of headings and lists; of blank ones at most one stays together."""
     blank = True
-    for line in text.split("\n"):
-        line = line.strip()
-        if line.startswith("=") and line.endswith("=") and len(line) > 2:
-            depth = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
-            line = line[depth:-depth].strip() if depth * 2 < len(line) else line
-        elif line[:1] in ("*", "#", ":", ";"):
-            line = line.lstrip(_LIST).lstrip()
-        elif line.startswith("----"):
-            line = line.lstrip("-").lstrip()
+    for line in map(_bare, text.split("\n")):
         if line or not blank:
             yield line
         blank = not line
+
+
+def _bare(line: str) -> str:
+    line = line.strip()
+    if line.startswith("=") and line.endswith("=") and len(line) > 2:
+        depth = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
+        return line[depth:-depth].strip() if depth * 2 < len(line) else line
+    if line.startswith(_LIST):
+        return line.lstrip("*#:;").lstrip()
+    return line.lstrip("-").lstrip() if line.startswith("----") else line
