@@ -72,14 +72,14 @@ def batches_of(
                     continue
                 batch.fields = batch.fields or names_of(record)
                 text, identity, kept = take_fields(record)
-                size, note = len(text.encode(errors="surrogatepass")), ""
+                (size, has_surrogates), note = _size_of(text), ""
                 if size > source.max_document_bytes:
                     raise BadRecordError(
                         f"too large: a text of {size:,} bytes; max_document_mb is less", identity, size
                     )
                 decoded = getattr(record, "decoded", False)
                 foreign = charset.named != UTF_8 and not decoded
-                if foreign or any(v and _SURROGATE.search(v) for v in (text, identity, *kept)):
+                if foreign or has_surrogates or any(v and _SURROGATE.search(v) for v in (identity, *kept)):
                     within = None if decoded else charset
                     found = [None if v is None else _decoded(v, within, size) for v in (text, identity, *kept)]
                     notes = [value.note for value in found if value is not None]
@@ -101,6 +101,14 @@ def batches_of(
         raise
     if batch or file.position > batch.position:
         yield batch.take(file.position)
+
+
+def _size_of(text: str) -> tuple[int, bool]:
+    """Bytes of a text in UTF-8, and whether there are surrogates in it."""
+    try:
+        return len(text.encode()), False
+    except UnicodeEncodeError:
+        return len(text.encode(errors="surrogatepass")), True
 
 
 def _decoded(text: str, charset: Charset | None, size: int) -> Decoded:

@@ -17,7 +17,7 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.wiki.dump import Dump, Raw, Site, parse_page
-from winnow.sources.wiki.wikitext import NAMESPACES, reduce_wikitext
+from winnow.sources.wiki.wikitext import NAMESPACES, Reduced, reduce_wikitext
 
 _FILES_AND_CATEGORIES = (-2, 6, 14)
 
@@ -69,17 +69,18 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
     if "wikitext" not in page:
         raise BadRecordError("missing text: the page has no revision with text", page.get("id"))
     title = page.get("title", "")
-    reduced = reduce_wikitext(page["wikitext"], namespaces)
+    wikitext = page["wikitext"]
+    reduced = Reduced(wikitext, ()) if source.extract == "raw" else reduce_wikitext(wikitext, namespaces)
     folder = site.base.rpartition("/")[0]
     fields = {
-        "text": page["wikitext"] if source.extract == "raw" else reduced.text,
+        "text": reduced.text,
         "id": page.get("id"),
         "title": title,
         "revision": page.get("revision"),
         "timestamp": page.get("timestamp"),
         "url": f"{folder}/{quote(title.replace(' ', '_'), safe='/:,()!')}" if folder else None,
     }
-    return Noted(fields, (*notes, *(() if source.extract == "raw" else reduced.notes)), decoded=True)
+    return Noted(fields, (*notes, *reduced.notes), decoded=True)
 
 
 READER = Reader(name="wiki", suffixes=(".xml",), read=read_wiki)
