@@ -134,8 +134,10 @@ def wikis(folder: Path, texts: list[str], runs: int) -> None:
 def books(folder: Path, texts: list[str], runs: int) -> None:
     """A book of many chapters."""
     path = folder / "a.epub"
-    pages = {f"{n}.xhtml": chapter(n, "".join(f"<p>{line}</p>" for line in text.split("\n")))
-             for n, text in enumerate(text.replace("&", "").replace("<", "") for text in texts[:300])}
+    pages = {
+        f"{n}.xhtml": chapter(n, "".join(f"<p>{line}</p>" for line in text.split("\n")))
+        for n, text in enumerate(text.replace("&", "").replace("<", "") for text in texts[:300])
+    }
     write_epub(path, pages)
     size = sum(len(text.encode()) for text in pages.values())
     row("EPUB", size, timed(lambda: ours(path), runs))

@@ -4,6 +4,7 @@ from tests.breaks import (
     conversations,
     explainable,
     fast,
+    files,
     inputs,
     nothing_lost,
     open_to_all,
@@ -16,6 +17,7 @@ from tests.breaks import (
 BREAKS = (
     *nothing_lost.BREAKS,
     *inputs.BREAKS,
+    *files.BREAKS,
     *same_bytes.BREAKS,
     *verified.BREAKS,
     *conversations.BREAKS,

@@ -175,6 +175,13 @@ def test_pieces_of_the_stream_do_not_matter(tmp_path, monkeypatch):
     assert seen[0] == seen[1] == seen[2]
 
 
+def test_numbers_of_json_keep_their_digits(tmp_path):
+    members = {"a.json": b'{"text": "x", "n": 123456789012345678901234567890, "m": NaN}', "b.json": b"[" * 100_000}
+    found = look(tmp_path / "a.tar", archive(members), keep=["n", "m"])
+    assert found.keep == {"n": ["123456789012345678901234567890"], "m": ["NaN"]}
+    assert found.kinds == [(1, "malformed JSON")]
+
+
 def test_encodings_of_members(tmp_path):
     wide = archive({"a.txt": "語り 語り 語り".encode("utf-16"), "b.txt": b"plain"})
     found = look(tmp_path / "a.tar", wide, encoding="detect")

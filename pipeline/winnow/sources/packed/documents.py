@@ -3,6 +3,8 @@
 A ``.json`` member beside one text of the same stem (WebDataset: one sample) gives that text its fields.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.web.records import page_fields
 
 BESIDE = "fields of a text beside it"
+_LONG_NUMBER = re.compile(rb"\d{19}")
 _MOST_HELD = 16
 Document = Mapping[str, Any] | BadRecordError | Passed
 
@@ -80,15 +83,28 @@ def _read(member: Member, source: SourceConfig, charset: Charset) -> _Read:
         return _Read(kind, BadRecordError(str(bad), member.name, member.size, member.position))
 
 
+def _loads(data: bytes) -> Any:
+    """JSON; of integers every digit, and numbers that JSON has no form for, as Python reads them."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        told = f"malformed JSON: {error.msg} at character {error.pos:,}"
+    else:
+        if not _LONG_NUMBER.search(data):
+            return value
+        told = "malformed JSON: a number of too many digits"
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError):
+        raise BadRecordError(told) from None
+
+
 def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Charset) -> Noted:
     if kind == HTML:
         fields, notes = page_fields(data, source)
         return Noted({"member": name, **fields}, tuple(notes), decoded=True)
     if kind == JSON:
-        try:
-            value = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
-        except orjson.JSONDecodeError as error:
-            raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from None
+        value = _loads(data.removeprefix(b"\xef\xbb\xbf"))
         if type(value) is not dict:
             raise BadRecordError(f"not an object: the member is {kind_of_value(value)}")
         return Noted({"member": name, **value}, (), decoded=True)

@@ -16,6 +16,7 @@ BLOCK = 512
 _ZEROS = bytes(BLOCK)
 MOST_NAME_BYTES = 64 << 10
 MOST_PAX_BYTES = 1 << 20
+_PAX = (b"path", b"size", b"GNU.sparse.major", b"GNU.sparse.name")
 _KINDS = {b"1": LINK, b"2": LINK, b"3": DEVICE, b"4": DEVICE, b"6": DEVICE, b"5": FOLDER}
 _FILES = (b"0", b"\0", b"7")
 
@@ -200,13 +201,14 @@ def _number(field: bytes) -> int | None:
 
 
 def _pax(data: bytes) -> dict[bytes, bytes]:
-    """``length key=value`` lines; those up to the first that is none."""
+    """What is used of ``length key=value`` lines, up to the first that is none."""
     found = {}
     while data:
         digits, _, _ = data.partition(b" ")
         if not digits.isdigit() or len(digits) > 9 or not len(digits) + 1 < int(digits) <= len(data):
             break
         key, _, value = data[len(digits) + 1 : int(digits) - 1].partition(b"=")
-        found[key] = value
+        if key in _PAX:
+            found[key] = value
         data = data[int(digits) :]
     return found
