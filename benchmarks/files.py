@@ -2,8 +2,8 @@
 
     python -m benchmarks.files [CORPUS] [--runs 3]
 
-CORPUS is a folder of ``*.jsonl.zst``. Rates are megabytes a second of processor time on one core, median of the runs, of
-bytes as they are stored uncompressed. A yardstick reads the same file and does less: it makes no batches of records.
+CORPUS is a folder of ``*.jsonl.zst``. Rates are megabytes a second of processor time on one core, median of the runs,
+of bytes as they are stored uncompressed. A yardstick reads the same file and does less: it makes no batches of records.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import pyarrow.csv
 
 from benchmarks.measuring import add_corpus, corpus_files, median_seconds, read_records
 from tests.support.packed import chapter, write_epub
+from tests.support.reading import open_binary
 from tests.support.wikis import ARTICLE, dump, page, revision
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
@@ -46,7 +47,7 @@ def ours(path: Path, **settings: str) -> int:
     source = SourceConfig(name="s", path=str(path), **settings)
     kind = format_of(str(path), source)
     part = FileSlice(path=str(path), file=0, source="s", format=kind, size=path.stat().st_size)
-    batches = list(read_slice(part, source, lambda name: Path(name).open("rb"), 16 << 20))
+    batches = list(read_slice(part, source, open_binary, 16 << 20))
     assert not [bad for batch in batches for bad in batch.unreadable]
     return sum(len(batch.rows) for batch in batches)
 
@@ -120,7 +121,7 @@ def wikis(folder: Path, texts: list[str], runs: int) -> None:
     row("dump of a wiki, wikitext to text", size, timed(lambda: ours(path), runs))
     row("... the wikitext alone (`extract: raw`)", size, timed(lambda: ours(path, extract="raw"), runs))
     try:
-        import mwparserfromhell  # noqa: PLC0415
+        import mwparserfromhell
     except ImportError:
         return
     some = articles[:60]

@@ -175,6 +175,20 @@ def test_pieces_of_the_stream_do_not_matter(tmp_path, monkeypatch):
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.parametrize("size", [b"-0000000007\0", b"+0000000007\0", b"0o000000007\0", b"0_000000007\0", b"\xff" * 12])
+def test_sizes_that_are_none(tmp_path, size):
+    header = bytearray(tarfile.TarInfo("a.txt").tobuf())
+    header[124:136] = size
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
+    good = archive({"b.txt": b"two"})
+    found = look(tmp_path / "a.tar", good[:1024] + bytes(header) + good)
+    assert found.texts == ["two", "two"] and found.bad == {None: "corrupt member: its header is damaged"}
+    long = tarfile.TarInfo("c.txt")
+    long.size, long.pax_headers = 3, {"size": "9" * 5000}
+    data = long.tobuf(tarfile.PAX_FORMAT) + b"abc" + bytes(509 + 1024)
+    assert look(tmp_path / "b.tar", data).texts == ["abc"]
+
+
 def test_numbers_of_json_keep_their_digits(tmp_path):
     members = {"a.json": b'{"text": "x", "n": 123456789012345678901234567890, "m": NaN}', "b.json": b"[" * 100_000}
     found = look(tmp_path / "a.tar", archive(members), keep=["n", "m"])

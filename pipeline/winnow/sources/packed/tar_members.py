@@ -16,6 +16,7 @@ BLOCK = 512
 _ZEROS = bytes(BLOCK)
 MOST_NAME_BYTES = 64 << 10
 MOST_PAX_BYTES = 1 << 20
+_DIGITS = 19  # of a size: no file is larger
 _PAX = (b"path", b"size", b"GNU.sparse.major", b"GNU.sparse.name")
 _KINDS = {b"1": LINK, b"2": LINK, b"3": DEVICE, b"4": DEVICE, b"6": DEVICE, b"5": FOLDER}
 _FILES = (b"0", b"\0", b"7")
@@ -119,7 +120,8 @@ def tar_members(chunks: Iterator[Chunk], most: int, *, exact: bool) -> Iterator[
 def _member(
     stream: _Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], most: int, begin: int, exact: bool
 ) -> Iterator[Member]:
-    size = int(pax[b"size"]) if pax.get(b"size", b"").isdigit() else header.size
+    told = pax.get(b"size", b"")
+    size = int(told) if told.isdigit() and len(told) < _DIGITS else header.size
     shown = name.decode(errors="replace").replace("\0", "")
     kind = _KINDS.get(header.kind, FILE if header.kind in (*_FILES, b"S") else "member of another kind")
     if kind == FILE and shown.endswith("/"):
@@ -194,10 +196,7 @@ def _number(field: bytes) -> int | None:
         number = int.from_bytes(field[1:], "big")
         return number if number < 1 << 60 else None
     digits = field.strip(b" \0")
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError:
-        return None
+    return int(digits or b"0", 8) if not digits.strip(b"01234567") else None
 
 
 def _pax(data: bytes) -> dict[bytes, bytes]:

@@ -245,7 +245,7 @@ class Block:
 
 def names_in(header: str, delimiter: str, quote: str) -> list[str]:
     """The names of columns."""
-    csv.field_size_limit(MOST_HEADER_BYTES)
+    csv.field_size_limit(max(csv.field_size_limit(), MOST_HEADER_BYTES))  # one for all in this process
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     rows = csv.reader(io.StringIO(header, newline=""), delimiter=delimiter, quotechar=quote or None, quoting=quoting)
     return next(rows, [])
