@@ -175,6 +175,16 @@ def test_pieces_of_the_stream_do_not_matter(tmp_path, monkeypatch):
     assert seen[0] == seen[1] == seen[2]
 
 
+def test_a_member_of_records_that_is_cut(tmp_path):
+    rows = b"".join(b'{"text": "row %d"}\n' % n for n in range(100))
+    whole = archive({"a.txt": b"first", "rows.ndjson": rows, "b.txt": b"last"})
+    found = look(tmp_path / "a.tar", whole)
+    assert found.texts == ["first", *(f"row {n}" for n in range(100)), "last"] and found.rows == list(range(102))
+    cut = look(tmp_path / "b.tar", whole[: 1024 + 512 + 1000])
+    assert cut.texts == found.texts[: len(cut.texts)] and len(cut.texts) > 40
+    assert cut.kinds == [(len(cut.texts), "cut off"), (None, "truncated file")]
+
+
 @pytest.mark.parametrize("size", [b"-0000000007\0", b"+0000000007\0", b"0o000000007\0", b"0_000000007\0", b"\xff" * 12])
 def test_sizes_that_are_none(tmp_path, size):
     header = bytearray(tarfile.TarInfo("a.txt").tobuf())

@@ -12,6 +12,7 @@ from tests.support.packed import look
 from winnow.sources.packed import zip_members
 from winnow.sources.readers import zip as zip_reader
 from winnow.sources.readers.outside import pieces_of
+from winnow.sources.records import FileFaultError
 from winnow.sources.slices import FileSlice
 from winnow.sources.stored_file import StoredFile
 
@@ -76,12 +77,32 @@ def test_bombs_locks_links_and_unknown_methods_are_refused_with_a_reason(tmp_pat
     found = look(tmp_path / "a.zip", bytes(data), id="member", max_document_mb=1)
     assert found.texts == ["good"] and found.passed == {"link": 1, "folder": 1}
     assert {name: reason.split(":")[0] for name, reason in found.bad.items()} == {
-        "bomb.txt": "too large",
+        "bomb.txt": "expands too much",
         "large.txt": "too large",
         "lzma.txt": "unknown compression",
         "locked.txt": "encrypted member",
     }
     assert look(tmp_path / "a.zip", id="member").bad["bomb.txt"].startswith("expands too much: 20,971,520 bytes")
+
+
+def test_a_member_may_hold_records(tmp_path):
+    lines = b'{"text": "one", "n": 1}\n\n[1]\n{"text": "' + b"x" * 1_200_000 + b'"}\n{"text": "two"}'
+    members = {"a.txt": b"first", "b/rows.jsonl": lines, "c.txt": b"last", "d.jsonl": b""}
+    path = tmp_path / "a.zip"
+    found = look(path, archive(members), id="member", max_document_mb=1)
+    assert found.texts == ["first", "one", "two", "last"] and found.rows == [0, 1, 4, 5]
+    assert [(bad.row, bad.id, bad.reason.split(":")[0]) for bad in found.unreadable] == [
+        (2, "b/rows.jsonl", "not an object"),
+        (3, "b/rows.jsonl", "too large"),
+    ]
+    assert look(path, batch_bytes=1, id="member", max_document_mb=1).rows == found.rows
+    part = FileSlice(path=str(path), file=0, source="s", format="zip", size=path.stat().st_size)
+    with path.open("rb") as file, pytest.raises(FileFaultError, match="not cut"):
+        pieces_of(zip_reader.READER, part, StoredFile(file, part.size))
+    damaged = bytearray(archive({"b.jsonl": b'{"text": "one"}\n' * 3}, zipfile.ZIP_STORED))
+    damaged[60] ^= 1
+    found = look(tmp_path / "b.zip", bytes(damaged))
+    assert found.kinds[-1][1] == "corrupt member"
 
 
 def test_members_that_share_their_bytes(tmp_path):

@@ -13,9 +13,11 @@ import orjson
 from winnow.sources.encoding import DETECT
 from winnow.sources.fields import BadRecordError
 from winnow.sources.fields import kind_of as kind_of_value
-from winnow.sources.packed.member import FILE, HTML, JSON, TEXT, Member, kind_of, stem_of
+from winnow.sources.packed.member import FILE, HTML, JSON, RECORDS, TEXT, Member, kind_of, stem_of
 from winnow.sources.readers.charset import Charset, wide_encoding
 from winnow.sources.readers.from_records import Noted, Passed
+from winnow.sources.readers.split import split_chunks
+from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import GUESSED, FileFaultError
 from winnow.sources.source import SourceConfig
 from winnow.sources.web.records import page_fields
@@ -35,11 +37,16 @@ class _Read(NamedTuple):
 
 
 def documents_of(members: Iterator[Member], source: SourceConfig, charset: Charset) -> Iterator[Document]:
-    """One item for each member, in their order."""
+    """One item for each member, and for each line of those that hold records, in their order."""
     held: list[_Read] = []
     stem, size = "", 0
     try:
         for member in members:
+            if kind_of(member.name) == RECORDS and member.kind == FILE:
+                yield from _joined(held)
+                held, size, stem = [], 0, ""
+                yield from _lines(member, source.max_document_bytes)
+                continue
             now = stem_of(member.name)
             if held and (now != stem or size > source.max_document_bytes or len(held) >= _MOST_HELD):
                 yield from _joined(held)
@@ -74,6 +81,9 @@ def _read(member: Member, source: SourceConfig, charset: Charset) -> _Read:
         return _Read("", Passed(member.kind))
     if member.fault and (not member.name or kind in (TEXT, HTML, JSON)):
         return _Read(kind, BadRecordError(member.fault, member.name or None, member.size, member.position))
+    if kind in (TEXT, HTML, JSON) and member.size > source.max_document_bytes:
+        reason = f"too large: a member of {member.size:,} bytes; max_document_mb is less"
+        return _Read(kind, BadRecordError(reason, member.name, member.size, member.position))
     if kind not in (TEXT, HTML, JSON):
         return _Read("", Passed(f"member: {kind}"))
     try:
@@ -81,6 +91,36 @@ def _read(member: Member, source: SourceConfig, charset: Charset) -> _Read:
         return _Read(kind, _fields(member.name, kind, data, source, charset), len(data))
     except BadRecordError as bad:
         return _Read(kind, BadRecordError(str(bad), member.name, member.size, member.position))
+
+
+def _lines(member: Member, most: int) -> Iterator[Document]:
+    """The records of a member that has one on each line; blank lines are none."""
+    if member.fault:
+        yield BadRecordError(member.fault, member.name, member.size, member.position)
+        return
+    chunks = (Chunk(piece, 0) for piece in member.pieces())
+    try:
+        for group in split_chunks(chunks, b"\n", most, b"\n \t\r"):
+            for at, line in enumerate(group.records):
+                size = (group.dropped_bytes if at == 0 else 0) or len(line)
+                try:
+                    if size > most:
+                        raise BadRecordError(f"too large: a line of {size:,} bytes; max_document_mb is less")
+                    if line.strip() and group.fault is None:
+                        yield _record(member.name, bytes(line), "line")
+                except BadRecordError as bad:
+                    yield BadRecordError(str(bad), member.name, size, member.position)
+            if group.fault is not None:
+                raise group.fault
+    except BadRecordError as bad:
+        yield BadRecordError(str(bad), member.name, bad.size, member.position)
+
+
+def _record(name: str, data: bytes, what: str) -> Noted:
+    value = _loads(data)
+    if type(value) is not dict:
+        raise BadRecordError(f"not an object: the {what} is {kind_of_value(value)}")
+    return Noted({"member": name, **value}, (), decoded=True)
 
 
 def _loads(data: bytes) -> Any:
@@ -104,10 +144,7 @@ def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Ch
         fields, notes = page_fields(data, source)
         return Noted({"member": name, **fields}, tuple(notes), decoded=True)
     if kind == JSON:
-        value = _loads(data.removeprefix(b"\xef\xbb\xbf"))
-        if type(value) is not dict:
-            raise BadRecordError(f"not an object: the member is {kind_of_value(value)}")
-        return Noted({"member": name, **value}, (), decoded=True)
+        return _record(name, data.removeprefix(b"\xef\xbb\xbf"), "member")
     if source.encoding == DETECT and (wide := wide_encoding(data[:4096])):
         text, note = data.decode(wide, errors="replace"), GUESSED + wide
     else:

@@ -8,6 +8,7 @@ from winnow.sources.fields import BadRecordError
 from winnow.sources.packed.flat_xml import elements_of
 from winnow.sources.packed.zip_members import ZipMembers
 
+_MOST_BYTES = 64 << 20  # of a file that says what the book holds
 _CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
 _OPF = "application/oebps-package+xml"
@@ -84,6 +85,6 @@ def _bytes(members: ZipMembers, numbers: dict[str, int], name: str) -> bytes:
     if name not in numbers:
         raise BadRecordError(f"malformed EPUB: the zip has no {name[:200]}")
     member = members.member(numbers[name])
-    if member.fault:
-        raise BadRecordError(member.fault)
+    if member.fault or member.size > _MOST_BYTES:
+        raise BadRecordError(member.fault or f"too large: {name[:200]} of {member.size:,} bytes")
     return member.read()

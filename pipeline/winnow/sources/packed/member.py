@@ -1,16 +1,17 @@
 """A member of an archive, and what a name says that it holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 FILE, LINK, FOLDER, DEVICE = "file", "link", "folder", "device or pipe"
-TEXT, HTML, JSON = "text", "html", "json"
+TEXT, HTML, JSON, RECORDS = "text", "html", "json", "records"
 
 _READ = {
     **dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex"), TEXT),
     **dict.fromkeys((".html", ".htm", ".xhtml"), HTML),
     ".json": JSON,
+    **dict.fromkeys((".jsonl", ".ndjson"), RECORDS),
 }
 _PASSED = {
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif", ".webp", ".svg", ".tif", ".tiff", ".bmp", ".ico"), "image"),
@@ -18,7 +19,7 @@ _PASSED = {
     **dict.fromkeys((".mp4", ".webm", ".avi", ".mkv", ".mov"), "video"),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".jar"), "archive"),
     **dict.fromkeys((".gz", ".zst", ".bz2", ".xz"), "compressed file"),
-    **dict.fromkeys((".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".warc", ".wet"), "file of records"),
+    **dict.fromkeys((".csv", ".tsv", ".parquet", ".warc", ".wet"), "file of records"),
     **dict.fromkeys((".pdf", ".epub", ".doc", ".docx", ".odt", ".ps", ".djvu"), "document of another format"),
     **dict.fromkeys((".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".safetensors", ".cls"), "data"),
 }
@@ -37,14 +38,22 @@ class Member:
     size: int
     position: int | None
     """Of its header in the stored file; None where that is compressed."""
-    read: Callable[[], bytes]
+    pieces: Callable[[], Iterator[bytes]]
     """Its bytes; until the next member is asked for. Raises BadRecordError."""
     fault: str = ""
     """Why it cannot be read, where that is known before."""
 
+    def read(self) -> bytes:
+        """All of its bytes.
+
+        Raises:
+            BadRecordError: they are damaged.
+        """
+        return b"".join(self.pieces())
+
 
 def kind_of(name: str) -> str:
-    """``TEXT``, ``HTML`` or ``JSON``; else what it is counted as."""
+    """``TEXT``, ``HTML``, ``JSON`` or ``RECORDS``; else what it is counted as."""
     path = PurePosixPath(name)
     if path.name.startswith(".") or "__MACOSX" in path.parts:
         return HIDDEN

@@ -14,6 +14,7 @@ from winnow.sources.records import FileFaultError
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
+_PIECE_BYTES = 1 << 20
 MOST_NAME_BYTES = 64 << 10
 MOST_PAX_BYTES = 1 << 20
 _DIGITS = 19  # of a size: no file is larger
@@ -67,12 +68,11 @@ class _Header(NamedTuple):
     is_sparse_further: bool
 
 
-def tar_members(chunks: Iterator[Chunk], most: int, *, exact: bool) -> Iterator[Member]:
+def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
     """The members in their order.
 
     Args:
         chunks: the archive.
-        most: bytes of a member that is read.
         exact: whether offsets of the stream are those of the stored file.
 
     Raises:
@@ -109,7 +109,7 @@ def tar_members(chunks: Iterator[Chunk], most: int, *, exact: bool) -> Iterator[
             continue
         while header.is_sparse_further:
             header = header._replace(is_sparse_further=stream.take(BLOCK)[504:505] not in (b"\0", b""))
-        yield from _member(stream, header, pax.get(b"path") or long_name or header.name, pax, most, begin, exact)
+        yield from _member(stream, header, pax.get(b"path") or long_name or header.name, pax, begin, exact)
         long_name, pax = b"", {}
     if stream.fault is not None:
         raise stream.fault
@@ -118,7 +118,7 @@ def tar_members(chunks: Iterator[Chunk], most: int, *, exact: bool) -> Iterator[
 
 
 def _member(
-    stream: _Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], most: int, begin: int, exact: bool
+    stream: _Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], begin: int, exact: bool
 ) -> Iterator[Member]:
     told = pax.get(b"size", b"")
     size = int(told) if told.isdigit() and len(told) < _DIGITS else header.size
@@ -129,25 +129,24 @@ def _member(
     if kind in (LINK, DEVICE, FOLDER) and header.kind != b"1":
         size = 0
     fault = "sparse member: it is stored with holes" if header.kind == b"S" or b"GNU.sparse.major" in pax else ""
-    if kind == FILE and size > most:
-        fault = f"too large: a member of {size:,} bytes; max_document_mb is less"
     left = [size]
 
-    def read() -> bytes:
-        data = stream.take(size)
-        left[0] -= len(data)
-        if left[0]:
-            raise BadRecordError("cut off: the file ends within the member", shown, len(data))
-        return data
+    def pieces() -> Iterator[bytes]:
+        while left[0]:
+            data = stream.take(min(left[0], _PIECE_BYTES))
+            left[0] -= len(data)
+            if not data:
+                raise BadRecordError("cut off: the file ends within the member", shown, size - left[0])
+            yield data
 
-    yield Member(shown, kind, size, begin if exact else None, read, fault)
+    yield Member(shown, kind, size, begin if exact else None, pieces, fault)
     if _passed(stream, left[0], -size % BLOCK):
         cut = FileFaultError("truncated file: the tar archive ends within a member", stream.offset if exact else 0)
         raise stream.fault or cut
 
 
 def _faulty(name: str, size: int, position: int | None, reason: str) -> Member:
-    return Member(name, FILE, size, position, lambda: b"", reason)
+    return Member(name, FILE, size, position, lambda: iter(()), reason)
 
 
 def _passed(stream: _Stream, size: int, padding: int | None = None) -> int:

@@ -5,6 +5,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from functools import partial
 
 from winnow.sources.fields import BadRecordError
@@ -26,14 +27,12 @@ class ZipMembers:
 
     Args:
         file: seekable.
-        most: bytes of a member that is read.
 
     Raises:
         FileFaultError: it is no zip file, is cut off, or its directory is too large.
     """
 
-    def __init__(self, file: StoredFile, most: int) -> None:
-        self._most = most
+    def __init__(self, file: StoredFile) -> None:
         self._raw = WatchedFile(file.raw)
         try:
             _check_directory(self._raw, file.size)
@@ -57,22 +56,16 @@ class ZipMembers:
             fault = "encrypted member: no key is known"
         elif info.compress_type not in _METHODS:
             fault = f"unknown compression: method {info.compress_type} of zip"
-        elif info.file_size > self._most:
-            fault = f"too large: a member of {info.file_size:,} bytes; max_document_mb is less"
         elif info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
             fault = f"expands too much: {info.file_size:,} bytes out of {info.compress_size:,}"
-        return Member(info.filename, kind, info.file_size, info.header_offset, partial(self.read, info), fault)
+        return Member(info.filename, kind, info.file_size, info.header_offset, partial(self._pieces, info), fault)
 
-    def read(self, info: zipfile.ZipInfo) -> bytes:
-        """A member's bytes.
-
-        Raises:
-            BadRecordError: they are damaged.
-            FileFaultError: the file cannot be read.
-        """
+    def _pieces(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """A member's bytes; BadRecordError where they are damaged, FileFaultError where the file cannot be read."""
         try:
             with self._zip.open(info) as member:
-                return member.read()
+                while piece := member.read(_PIECE_BYTES):
+                    yield piece
         except (
             *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
             *(NotImplementedError, RuntimeError, OSError, EOFError, ValueError),

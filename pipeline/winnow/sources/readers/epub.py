@@ -42,7 +42,7 @@ def read_epub(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
 
 
 def _documents(source: SourceConfig, file: StoredFile) -> Iterator[Mapping[str, Any] | BadRecordError | Passed]:
-    members = ZipMembers(file, source.max_document_bytes)
+    members = ZipMembers(file)
     file.position = file.size
     if source.extract == "main":  # a heuristic for pages with navigation around them
         source = source.model_copy(update={"extract": "all"})

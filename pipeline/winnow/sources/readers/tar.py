@@ -27,7 +27,7 @@ def read_tar(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
     path = file_slice.path
     compression = compression_of(path) or next((c for s, c in _SHORT.items() if path.lower().endswith(s)), "")
     chunks = read_chunks(file, compression)
-    members = tar_members(chunks, source.max_document_bytes, exact=not compression)
+    members = tar_members(chunks, exact=not compression)
     charset = Charset(source, file, path, is_text=False)
     yield from batches_of(documents_of(members, source, charset), file_slice, source, file, batch_bytes)
 

@@ -1,14 +1,14 @@
-"""Archives of texts, pages and records: ``.zip``. Fields as in ``tar.py``. A row is a place in the zip's directory."""
+"""Archives of texts, pages and records: ``.zip``. Fields as in ``tar.py``. Rows are members in the zip's directory."""
 
 from collections.abc import Iterator
 
 from winnow.sources.packed.documents import documents_of
-from winnow.sources.packed.member import Member, stem_of
+from winnow.sources.packed.member import RECORDS, Member, kind_of, stem_of
 from winnow.sources.packed.zip_members import ZipMembers
 from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.from_records import batches_of
 from winnow.sources.readers.reader import Piece, Reader
-from winnow.sources.records import RecordBatch
+from winnow.sources.records import FileFaultError, RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
@@ -24,7 +24,7 @@ def read_zip(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
     Raises:
         FileFaultError: after everything before it has been yielded.
     """
-    members = ZipMembers(file, source.max_document_bytes)
+    members = ZipMembers(file)
     stop = len(members.infos) if file_slice.stop is None else file_slice.stop
     charset = Charset(source, file, file_slice.path, is_text=False)
     file.position = _share(file.size, file_slice.start, len(members.infos))
@@ -46,7 +46,9 @@ def _share(size: int, members: int, of: int) -> int:
 
 def _pieces(_file_slice: FileSlice, file: StoredFile) -> list[Piece]:
     """Members side by side in the directory; those of one sample stay together."""
-    infos = ZipMembers(file, 0).infos
+    infos = ZipMembers(file).infos
+    if any(kind_of(info.filename) == RECORDS for info in infos):
+        raise FileFaultError("not cut: a member of the zip file holds records, whose number nobody knows yet", 0)
     pieces: list[Piece] = []
     begin = size = 0
     for number, info in enumerate(infos):
