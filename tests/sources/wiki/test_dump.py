@@ -43,6 +43,16 @@ def test_articles_become_documents_and_other_pages_are_counted(tmp_path):
     assert look(tmp_path / "a.xml", extract="raw").texts[0] == ARTICLE
 
 
+def test_exports_of_old_versions(tmp_path):
+    """Without the elements ``ns`` and ``redirect``."""
+    talk, moved = page(1, "Diskussion:A", revision(1, "talk")), page(2, "B", revision(2, "#Redirect [[A]]"))
+    data = dump(talk, moved, page(3, "A: B", revision(3, "text")), page(4, "Datei", revision(4, "a"))).replace(
+        b"<ns>0</ns>", b""
+    )
+    found = look(tmp_path / "a.xml", data)
+    assert found.ids == ["3", "4"] and found.passed == {"page outside namespace 0": 1, "redirect": 1}
+
+
 def test_an_xml_parser_finds_the_same_pages(tmp_path):
     rng = random.Random(2)
     texts = ["".join(rng.choices("a <>&\"'{}[]|=\n语é", k=rng.randrange(300))) for _ in range(50)]

@@ -4,6 +4,7 @@ Fields: ``id`` (of the page; the document's id where the source names none), ``t
 ``url`` and ``text``. Redirects and pages of other namespaces are counted.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.wiki.dump import Dump, Raw, Site, parse_page
 from winnow.sources.wiki.wikitext import NAMESPACES, Reduced, reduce_wikitext
 
+_REDIRECT = re.compile(r"\s{0,99}#redirect\s{0,99}:?\s{0,99}\[\[", re.IGNORECASE)
 _FILES_AND_CATEGORIES = (-2, 6, 14)
 
 
@@ -58,9 +60,12 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
             raise BadRecordError(f"invalid UTF-8: byte {error.start:,} of the page") from None
         data, notes = data.decode(errors="replace").encode(), [REPLACED]
     page = parse_page(data)
-    if page.get("ns", "0") != "0":
+    title = page.get("title", "")
+    space, colon, _ = title.partition(":")
+    outside = page["ns"] != "0" if "ns" in page else bool(colon) and space in site.namespaces.values()
+    if outside:  # old exports have no element for the namespace
         return Passed("page outside namespace 0")
-    if "redirect" in page:
+    if "redirect" in page or _REDIRECT.match(page.get("wikitext", "")):  # and older ones none for redirects
         return Passed("redirect")
     if page.get("model", "wikitext") != "wikitext":
         return Passed("page that is no wikitext")
@@ -68,7 +73,6 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
         return Passed("page whose text was deleted")
     if "wikitext" not in page:
         raise BadRecordError("missing text: the page has no revision with text", page.get("id"))
-    title = page.get("title", "")
     wikitext = page["wikitext"]
     reduced = Reduced(wikitext, ()) if source.extract == "raw" else reduce_wikitext(wikitext, namespaces)
     folder = site.base.rpartition("/")[0]
