@@ -44,6 +44,7 @@ def why(
         lost = unreadable(finished, name, by_number=number)
         for record in lost:
             row = "rest of the file" if record.row is None else f"row {record.row}"
+            row += f" ({record.id})" if record.id and record.id != name else ""
             print(printable(f"unreadable: {record.path}, {row}, byte {record.position:,}: {record.reason}"))
         others = [doc for doc in find(finished, name, by_number=True) if doc not in found]
         if found and others:

@@ -5,6 +5,7 @@ from tests.breaks import (
     explainable,
     fast,
     hubs,
+    files,
     inputs,
     nothing_lost,
     open_to_all,
@@ -17,6 +18,7 @@ from tests.breaks import (
 BREAKS = (
     *nothing_lost.BREAKS,
     *inputs.BREAKS,
+    *files.BREAKS,
     *same_bytes.BREAKS,
     *verified.BREAKS,
     *conversations.BREAKS,

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("section", "file"),
     [
-        ("Readers", "csv_reader.py"),
+        ("Readers", "mbox_reader.py"),
+        ("PDF", "pdf_reader.py"),
         ("Shard formats", "u32.py"),
         ("Text formats", "plain_text.py"),
         ("Steps", "removals.py"),

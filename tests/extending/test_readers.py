@@ -1,6 +1,5 @@
 """An input format of another package takes part like a built-in one."""
 
-import csv
 import gzip
 import json
 import subprocess
@@ -37,24 +36,24 @@ ROWS = [row for row in range(len(TEXTS) + 1) if row != 4]
 """Of records that can be read."""
 
 
-def install_csv(site: Path, version: str = "1.0", more: str = "") -> None:
-    code = (OUTSIDE / "csv_reader.py").read_text() + more
-    install(site, "csv_reader", GROUP, {"csv": "READER"}, version, code)
+def install_mbox(site: Path, version: str = "1.0", more: str = "") -> None:
+    code = (OUTSIDE / "mbox_reader.py").read_text() + more
+    install(site, "mbox_reader", GROUP, {"mbox": "READER"}, version, code)
 
 
-def write_csv(path: Path) -> None:
+def write_mbox(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["url", "body", "topic"])
         for number, text in enumerate(TEXTS):
-            rows.writerow([f"page/{number}", text, "even" if number % 2 == 0 else ""])
+            topic = "Topic: even\n" if number % 2 == 0 else ""
+            body = "\n".join(f">{line}" if line.startswith("From ") else line for line in text.split("\n"))
+            file.write(f"From someone@example.org\nMessage-ID: page/{number}\n{topic}\n{body}\n")
             if number == 3:
-                rows.writerow(["page/broken", "only two"])
+                file.write("From someone@example.org\nMessage-ID: page/broken\n")
 
 
 def write_config(tmp_path: Path, **compute) -> Path:
-    source = {"name": "pages", "path": str(tmp_path / "raw"), "text": "body", "id": "url", "keep": ["topic"]}
+    source = {"name": "pages", "path": str(tmp_path / "raw"), "id": "message-id", "keep": ["topic"]}
     config = {
         "run": str(tmp_path / "run"),
         "sources": [source],
@@ -72,46 +71,46 @@ def computed(context: RunContext) -> set[str]:
 
 
 def test_a_run_reads_counts_explains_and_resumes(tmp_path, site):
-    install_csv(site)
-    file = tmp_path / "raw" / "pages.csv"
-    write_csv(file)
+    install_mbox(site)
+    file = tmp_path / "raw" / "pages.mbox"
+    write_mbox(file)
     config = load_config(str(write_config(tmp_path)))
     work = tmp_path / "run" / "work" / "measure"
     run(config)
     manifest = json.loads(next((tmp_path / "run").glob("shards/*/manifest.json")).read_text())
-    assert manifest["versions"]["input format csv"] == "winnow-csv-reader 1.0"
+    assert manifest["versions"]["input format mbox"] == "winnow-mbox-reader 1.0"
     books = manifest["books"]
     assert books["records"] == len(TEXTS) + 1
     assert books["outcomes"]["unreadable"] == 1
     (bad,) = pq.read_table(next(work.glob("*/*.unreadable.parquet"))).to_pylist()
     assert (bad["path"], bad["doc"] & 0xFFFF_FFFF) == (str(file), 4)
-    assert bad["reason"] == "wrong number of fields: 2, the first line has 3"
+    assert bad["reason"].startswith("malformed mail: it lacks")
     table = pq.read_table(next(work.glob("*/*.documents-000.parquet")))
     assert table.column("text").to_pylist()[0] == TEXTS[0]
     assert table.column("id").to_pylist()[:5] == [f"page/{number}" for number in range(5)]
-    assert table.column("keep.topic").to_pylist()[:2] == ["even", ""]
+    assert table.column("keep.topic").to_pylist()[:2] == ["even", None]
     code, output = winnow("why", "page/0", str(tmp_path / "run"))
-    assert code == 0 and "pages.csv" in output and "kept" in output, output
+    assert code == 0 and "pages.mbox" in output and "kept" in output, output
     code, output = winnow("why", str(file), str(tmp_path / "run"))
-    assert code == 0 and "wrong number of fields" in output, output
+    assert code == 0 and "malformed mail" in output, output
 
     assert computed(run(config)) == set()
-    install_csv(site, "1.1")  # the same file, read by another version
+    install_mbox(site, "1.1")  # the same file, read by another version
     assert "measure" in computed(run(config))
-    install_csv(site, "1.1", "\n# mended\n")  # or by other code
+    install_mbox(site, "1.1", "\n# mended\n")  # or by other code
     assert "measure" in computed(run(config))
     assert computed(run(config)) == set()
 
     uninstall(site)
-    with pytest.raises(InputError, match=r"pages.csv: .* suffix '.csv' is not a known suffix \(.jsonl"):
+    with pytest.raises(InputError, match=r"pages.mbox: .* suffix '.mbox' is not a known suffix \(.jsonl"):
         run(config)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_another_process_and_its_workers_find_the_package(tmp_path, site, executor):
-    install_csv(site)
-    write_csv(tmp_path / "raw" / "pages.csv")
+    install_mbox(site)
+    write_mbox(tmp_path / "raw" / "pages.mbox")
     config = write_config(tmp_path, executor=executor, workers=2)
     line = [sys.executable, "-m", "jobs.run", str(config)]
     every_stage_to_workers = {"WINNOW_FAULT_HOOK": "tests.support.fault_hooks:hook"}
@@ -122,32 +121,36 @@ def test_another_process_and_its_workers_find_the_package(tmp_path, site, execut
 
 @pytest.mark.parametrize("size", [1, 3000, 1 << 20])
 def test_whole_compressed_and_cut_files(tmp_path, site, size):
-    install_csv(site)
-    plain = tmp_path / "raw" / "a.csv"
-    write_csv(plain)
+    install_mbox(site)
+    plain = tmp_path / "raw" / "a.mbox"
+    write_mbox(plain)
     packed = gzip.compress(plain.read_bytes(), mtime=0)
-    (tmp_path / "whole.csv.gz").write_bytes(packed)
-    (tmp_path / "cut.csv.gz").write_bytes(packed[:-40])
-    for path in (plain, tmp_path / "whole.csv.gz"):
-        found = read(path, size, text="body")
+    (tmp_path / "whole.mbox.gz").write_bytes(packed)
+    (tmp_path / "cut.mbox.gz").write_bytes(packed[:-40])
+    for path in (plain, tmp_path / "whole.mbox.gz"):
+        found = read(path, size)
         assert (found.rows, found.texts) == (ROWS, TEXTS)
-        assert found.kinds == [(4, "wrong number of fields")]
+        assert found.kinds == [(4, "malformed mail")]
         assert found.bytes_read == path.stat().st_size
-    found = read(tmp_path / "cut.csv.gz", size, text="body")
+    found = read(tmp_path / "cut.mbox.gz", size)
     assert 0 < len(found.texts) < len(TEXTS)
     assert found.texts == TEXTS[: len(found.texts)] and found.rows == ROWS[: len(found.rows)]
     assert found.kinds[-1] == (None, "truncated file")
 
 
-def test_bytes_that_are_no_text_and_quotes_that_stay_open(tmp_path, site):
-    install_csv(site)
-    path = tmp_path / "odd.csv"
-    path.write_bytes(b'\xef\xbb\xbftext,id\r\ncaf\xe9,1\r\n"two\r\nlines",2\r\n"open,3\r\n')
+def test_bytes_that_are_no_text_and_mails_that_are_no_plain_text(tmp_path, site):
+    install_mbox(site)
+    path = tmp_path / "odd.mbox"
+    mails = [b"Id: 1\n\ncaf\xe9\n", b"Id: 2\nContent-Type: multipart/mixed\n\nx\n", b"Id: 3\n\ntwo\n>From lines\n"]
+    path.write_bytes(b"".join(b"From a\n" + mail for mail in mails))
     found = read(path, id="id")
-    assert (found.texts, found.ids, found.replaced) == (["caf\ufffd", "two\r\nlines"], ["1", "2"], 1)
-    assert found.kinds == [(None, "malformed CSV")]
+    assert (found.texts, found.ids, found.replaced) == (["caf\ufffd", "two\nFrom lines"], ["1", "3"], 1)
+    assert found.kinds == [(1, "no plain text")]
     found = read(path, id="id", invalid_utf8="reject")
-    assert (found.texts, found.kinds) == (["two\r\nlines"], [(0, "invalid UTF-8"), (None, "malformed CSV")])
+    assert (found.texts, found.kinds) == (["two\nFrom lines"], [(0, "invalid UTF-8"), (1, "no plain text")])
+    path.write_bytes(b"From a\nId: 1\n\n" + b"long\n" * 300_000 + b"From a\nId: 2\n\nshort\n")
+    found = read(path, id="id", max_document_mb=1)
+    assert (found.texts, found.kinds) == (["short"], [(0, "too large")])
 
 
 FAULTY = """
@@ -203,16 +206,16 @@ def test_clashes_and_broken_packages_are_refused_by_name(site, entries, message)
 
 
 def test_a_worker_with_another_version_refuses(site):
-    install_csv(site)
+    install_mbox(site)
     source = SourceConfig(name="s", path="/raw")
-    file = InputFile(number=0, source="s", path="/raw/a.csv", bytes=10, modified_ns=1)
+    file = InputFile(number=0, source="s", path="/raw/a.mbox", bytes=10, modified_ns=1)
     (unit,) = plan_measure([file], {"s": source}, [], 1_000_000)
     (fields,) = unit.inputs["slices"]
-    assert fields["code"]["package"] == "winnow-csv-reader 1.0"
+    assert fields["code"]["package"] == "winnow-mbox-reader 1.0"
     part, _ = parse_slice(fields)
-    assert part.format == "csv"
-    install_csv(site, "1.1")
-    with pytest.raises(ConfigError, match=r"this process has winnow-csv-reader 1.1 .*, the run began with .* 1.0 "):
+    assert part.format == "mbox"
+    install_mbox(site, "1.1")
+    with pytest.raises(ConfigError, match=r"this process has winnow-mbox-reader 1.1 .*, the run began with .* 1.0 "):
         parse_slice(fields)
 
 
@@ -254,27 +257,27 @@ def test_a_large_file_is_split_where_its_reader_says(tmp_path, site):
 def test_records_in_an_object_store(tmp_path, site):
     """Read by the same function, through the store's own files."""
     pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
-    install_csv(site)
-    write_csv(tmp_path / "raw" / "a.csv")
+    install_mbox(site)
+    write_mbox(tmp_path / "raw" / "a.mbox")
     store = open_store(f"memory://{tmp_path.name}", StorageConfig(scratch=str(tmp_path / "scratch")))
-    data = (tmp_path / "raw" / "a.csv").read_bytes()
-    with store.create("a.csv") as draft:
+    data = (tmp_path / "raw" / "a.mbox").read_bytes()
+    with store.create("a.mbox") as draft:
         draft.write(data)
-    path = store.location("a.csv")
-    part = FileSlice(path=path, file=0, source="s", format="csv", size=len(data))
+    path = store.location("a.mbox")
+    part = FileSlice(path=path, file=0, source="s", format="mbox", size=len(data))
     found = Gathered()
-    for batch in read_slice(part, SourceConfig(name="s", path=path, text="body"), store.open_input, 1 << 20):
+    for batch in read_slice(part, SourceConfig(name="s", path=path), store.open_input, 1 << 20):
         found.add(batch)
     assert found.texts == TEXTS
 
 
 def test_a_format_that_is_named_takes_files_of_any_suffix_that_path_names(site):
-    install_csv(site)
-    assert "csv" in READERS
-    assert format_of("/raw/a.data", SourceConfig(name="s", path="/raw/*.data", format="csv")) == "csv"
-    assert format_of("/raw/a.csv.zst", SourceConfig(name="s", path="/raw")) == "csv"
-    with pytest.raises(ValueError, match="not a suffix of format csv"):
-        format_of("/raw/README.md", SourceConfig(name="s", path="/raw", format="csv"))
-    config = {"run": "/r", "sources": [{"name": "s", "path": "/raw", "format": "csv", "label": "topic"}]}
+    install_mbox(site)
+    assert "mbox" in READERS
+    assert format_of("/raw/a.data", SourceConfig(name="s", path="/raw/*.data", format="mbox")) == "mbox"
+    assert format_of("/raw/a.mbox.zst", SourceConfig(name="s", path="/raw")) == "mbox"
+    with pytest.raises(ValueError, match="not a suffix of format mbox"):
+        format_of("/raw/README.md", SourceConfig(name="s", path="/raw", format="mbox"))
+    config = {"run": "/r", "sources": [{"name": "s", "path": "/raw", "format": "mbox", "label": "topic"}]}
     with pytest.raises(ConfigError, match="shards.row to document"):  # its records have fields: a label may be one
         parse_config(config)

@@ -27,7 +27,7 @@ def test_suffixes_say_what_a_file_holds(path, expected):
     assert format_of(path, _source()) == expected
 
 
-@pytest.mark.parametrize("path", ["folder/data.csv", "folder/_SUCCESS", "folder/a.gz", "folder/a.jsonl.br"])
+@pytest.mark.parametrize("path", ["folder/data.xls", "folder/_SUCCESS", "folder/a.gz", "folder/a.jsonl.br"])
 def test_unknown_suffixes_are_refused_by_name_unless_the_source_is_text(path):
     with pytest.raises(ValueError, match=path.rsplit("/", 1)[1]):
         format_of(path, _source())

@@ -24,7 +24,7 @@ def test_a_yaml_list_of_paths_and_columns_is_taken_though_the_model_is_strict():
         {"keep": ["a", "a"]},
         {"separator": ""},
         {"max_document_mb": 0},
-        {"format": "csv"},
+        {"format": "xls"},
         {"txt": "body"},
         {"path": 7},
     ],

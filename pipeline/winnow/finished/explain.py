@@ -82,6 +82,7 @@ class UnreadableRecord:
     row: int | None
     position: int
     reason: str
+    id: str | None = None
 
 
 def find(run: RunRecords, name: str, *, by_number: bool = False) -> list[int]:
@@ -117,7 +118,7 @@ def unreadable(run: RunRecords, name: str, *, by_number: bool = False) -> list[U
             named = name == row["id"] or f"/{row['path']}".endswith(f"/{name}")
             if name and (name == str(row["doc"]) or (named and not by_number)):
                 number = None if row["doc"] == int(schemas.NO_DOC) else schemas.split_document_number(row["doc"])[1]
-                records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"]))
+                records.append(UnreadableRecord(row["path"], number, row["position"], row["reason"], row["id"]))
     return records
 
 

@@ -3,7 +3,7 @@
 Legend: N readable records of a batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -128,6 +128,9 @@ def concatenated(batches: list[RecordBatch]) -> RecordBatch:
     for note, (number, first) in (entry for batch in batches for entry in batch.noted.items()):
         before, row = noted.get(note, (0, first))
         noted[note] = before + number, row
+    passed: dict[str, int] = {}
+    for what, number in (entry for batch in batches for entry in batch.passed.items()):
+        passed[what] = passed.get(what, 0) + number
     whole = RecordBatch(
         rows=np.concatenate([batch.rows for batch in batches]),
         ids=pa.concat_arrays([batch.ids for batch in batches]),
@@ -138,6 +141,7 @@ def concatenated(batches: list[RecordBatch]) -> RecordBatch:
         bytes_read=sum(batch.bytes_read for batch in batches),
         noted=noted,
         fields=next((batch.fields for batch in batches if batch.fields), ()),
+        passed=passed,
     )
     batches.clear()
     return whole
@@ -159,6 +163,11 @@ def _large_strings(texts: list[str]) -> pa.LargeStringArray:
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     return strings_from_buffers(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+
+def nothing_read(keep: Iterable[str], bytes_read: int) -> RecordBatch:
+    """A batch without records, for bytes that hold none."""
+    return replace(BatchBuilder(tuple(keep)).take(0), bytes_read=bytes_read)
 
 
 @dataclass

@@ -42,6 +42,10 @@ LABEL = "#label"
 """The column that carries a document's label."""
 
 
+_TWO_BYTES = {"gbk", "gb18030", "big5", "big5hkscs", "shift_jis", "cp932", "cp949", "johab", "shift_jisx0213", "cp950"}
+"""Encodings in whose characters the second byte may be ASCII, of those that are cut before they are decoded."""
+
+
 def _list_as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -65,6 +69,12 @@ def _some_names(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 Names = Annotated[str | tuple[str, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_names)]
 """A field, or several of them."""
+
+
+def _one_mark(delimiter: str) -> str:
+    if not re.fullmatch(r"[\t -~]", delimiter) or delimiter.isalnum() or delimiter in "\"'":
+        raise ValueError(f'delimiter ({delimiter!r}) must be one character such as , ; | or a tab ("\\t")')
+    return delimiter
 
 
 Paths = Annotated[PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_as_tuple), AfterValidator(_some_path)]
@@ -92,17 +102,19 @@ class SourceConfig(Section):
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
     format: FormatName = AUTO
-    """What the files hold: `jsonl`, `parquet`, `text`, `warc`, `html`, or the format of an installed package. `auto`
-    goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, .warc .wet .arc, .html .htm, each of them
-    (but Parquet) also with .gz .zst .bz2 .xz behind it."""
+    """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (dumps as XML),
+    `epub`, or the format of an installed package. `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and
+    the like, .csv .tsv, .warc .wet .arc, .html .htm, .tar .tgz, .zip, .xml, .epub, each of them (but Parquet, zip and
+    EPUB) also with .gz .zst .bz2 .xz behind it."""
     text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
     `a.b`. Of several (`[content, text]`) the first that a record has."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw"] = "main"
-    """What of HTML is text, in formats warc and html, too: the main content of a page (all of it where that is next
-    to nothing), all text, or the HTML as it is, for an operator of your own."""
+    """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that
+    is next to nothing), all text, or the HTML as it is, for an operator of your own. Of books `main` is all text; of
+    format wiki `raw` is the wikitext."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
@@ -115,6 +127,13 @@ class SourceConfig(Section):
     """Licence of the texts, for the datasheet."""
     separator: str | None = Field(default=None, min_length=1)
     """Plain text only: documents of a file are separated by this; None makes every file one document."""
+    delimiter: Annotated[str, AfterValidator(_one_mark)] | None = None
+    """CSV only: the character between fields; None is a comma, in .tsv files a tab."""
+    quote: Literal['"', "'", ""] = '"'
+    """CSV only: the character around fields that hold delimiters or line ends, doubled inside them; empty for none: a
+    quote is then a character like others."""
+    chapters: bool = False
+    """EPUB only: every chapter (item of the book's reading order) is a document; False makes one of each book."""
     encoding: Encoding = UTF_8
     """Character encoding of files: a name such as `utf-8`, `cp1252`, `gbk` or `utf-16`, or `detect`: what is UTF-8 is
     read so, and other records in an encoding that is guessed (counted by encoding). Of Parquet: of values that are not
@@ -192,6 +211,11 @@ class SourceConfig(Section):
                 self.separator.encode(self.encoding)
             except UnicodeEncodeError as error:
                 raise ValueError(f"separator ({self.separator!r}) has characters that {self.encoding} lacks") from error
+        if self.delimiter is not None and self.delimiter >= "@" and self.encoding in _TWO_BYTES:
+            raise ValueError(
+                f"delimiter ({self.delimiter!r}) can be half of a character in {self.encoding}, so fields cannot be "
+                "told apart; convert the files to UTF-8, or to another delimiter"
+            )
         if self.tools is not None and self.messages is None:
             raise ValueError("tools is for sources with messages")
         if not _is_date(self.template_date):

@@ -21,11 +21,18 @@ class Passed(NamedTuple):
 
 
 class Noted(dict[str, Any]):
-    """A record with something to be told of how it was read."""
+    """A record with something to be told of how it was read.
 
-    def __init__(self, fields: Mapping[str, Any], notes: tuple[str, ...]) -> None:
+    Args:
+        fields: the record.
+        notes: each is counted.
+        decoded: the reader has looked at the source's encoding itself, or the file says its own.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], notes: tuple[str, ...], *, decoded: bool = False) -> None:
         super().__init__(fields)
         self.notes = notes
+        self.decoded = decoded
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -65,13 +72,16 @@ def batches_of(
                     continue
                 batch.fields = batch.fields or names_of(record)
                 text, identity, kept = take_fields(record)
-                size, note = len(text.encode(errors="surrogatepass")), ""
+                (size, has_surrogates), note = _size_of(text), ""
                 if size > source.max_document_bytes:
                     raise BadRecordError(
                         f"too large: a text of {size:,} bytes; max_document_mb is less", identity, size
                     )
-                if charset.named != UTF_8 or any(v and _SURROGATE.search(v) for v in (text, identity, *kept)):
-                    found = [None if v is None else _decoded(v, charset, size) for v in (text, identity, *kept)]
+                decoded = getattr(record, "decoded", False)
+                foreign = charset.named != UTF_8 and not decoded
+                if foreign or has_surrogates or any(v and _SURROGATE.search(v) for v in (identity, *kept)):
+                    within = None if decoded else charset
+                    found = [None if v is None else _decoded(v, within, size) for v in (text, identity, *kept)]
                     notes = [value.note for value in found if value is not None]
                     strings = [None if value is None else value.text for value in found]
                     text, identity, kept = strings[0] or "", strings[1], strings[2:]
@@ -93,8 +103,19 @@ def batches_of(
         yield batch.take(file.position)
 
 
-def _decoded(text: str, charset: Charset, size: int) -> Decoded:
-    """Text whose bytes were no UTF-8 in the file, in the source's encoding."""
+def _size_of(text: str) -> tuple[int, bool]:
+    """Bytes of a text in UTF-8, and whether there are surrogates in it."""
+    try:
+        return len(text.encode()), False
+    except UnicodeEncodeError:
+        return len(text.encode(errors="surrogatepass")), True
+
+
+def _decoded(text: str, charset: Charset | None, size: int) -> Decoded:
+    """Text whose bytes were no UTF-8 in the file, in the source's encoding; None where the text is decoded already."""
+    if charset is None:
+        whole = _SURROGATE.sub("\ufffd", text)
+        return Decoded(whole, REPLACED if whole != text else "")
     try:
         return charset.decode(text.encode(errors="surrogateescape"), "record")
     except BadRecordError as error:

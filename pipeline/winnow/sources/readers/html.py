@@ -37,7 +37,7 @@ def _page(file_slice: FileSlice, source: SourceConfig, file: StoredFile) -> Iter
     except BadRecordError as error:
         yield BadRecordError(str(error), None, len(page), 0)
         return
-    yield Noted(fields, tuple(notes))
+    yield Noted(fields, tuple(notes), decoded=True)
 
 
 READER = Reader(

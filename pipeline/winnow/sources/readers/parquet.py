@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
 from winnow.sources.structured.labels import MAX_LABEL_BYTES, fault_of_name
 from winnow.sources.structured.structure import StructureError, structure_reader
+from winnow.sources.watched_file import WatchedFile
 
 PIECE_BYTES = 8 << 20
 """A row group is cut into pieces of at least so much; they are joined to units again."""
@@ -52,7 +53,7 @@ def read_parquet(
         FileFaultError: after the batches before it have been yielded.
     """
     file.check_kind("Parquet")
-    watched = _WatchedFile(file.raw)
+    watched = WatchedFile(file.raw)
     with _noted(watched, "Parquet footer", 0):
         parquet = pq.ParquetFile(watched)
         schema = parquet.schema_arrow
@@ -77,7 +78,7 @@ def read_parquet(
 
 def _groups(
     parquet: pq.ParquetFile,
-    watched: "_WatchedFile",
+    watched: WatchedFile,
     start: int,
     stop: int,
     source: SourceConfig,
@@ -113,7 +114,7 @@ def _groups(
 
 def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
     """Stretches of rows that do not cross a row group."""
-    watched = _WatchedFile(file.raw)
+    watched = WatchedFile(file.raw)
     pieces: list[Piece] = []
     row = 0
     with _noted(watched, "Parquet footer", 0):
@@ -127,41 +128,8 @@ def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:
     return pieces
 
 
-class _WatchedFile:
-    """Remembers the system's error, of which the Parquet reader passes on only the message."""
-
-    closed = False
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._file.read(size)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-
 @contextlib.contextmanager
-def _noted(file: _WatchedFile, part: str, position: int) -> Iterator[None]:
+def _noted(file: WatchedFile, part: str, position: int) -> Iterator[None]:
     """Turns errors of the reader into ``FileFaultError``."""
     try:
         yield

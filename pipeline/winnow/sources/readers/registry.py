@@ -15,8 +15,13 @@ READERS: Registry[Any] = Registry(  # of Reader, which knows the config of a sou
         "jsonl": "winnow.sources.readers.jsonl:READER",
         "parquet": "winnow.sources.readers.parquet:READER",
         "text": "winnow.sources.readers.plain_text:READER",
+        "csv": "winnow.sources.readers.csv_table:READER",
         "warc": "winnow.sources.readers.warc:READER",
         "html": "winnow.sources.readers.html:READER",
+        "tar": "winnow.sources.readers.tar:READER",
+        "zip": "winnow.sources.readers.zip:READER",
+        "wiki": "winnow.sources.readers.wiki:READER",
+        "epub": "winnow.sources.readers.epub:READER",
     },
 )
 

@@ -94,7 +94,7 @@ def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Pa
         "status": str(response.status),
         "content_type": media,
     }
-    return Noted(of_archive | fields, (*notes, *[MENDED] * record.mended, *[CUT] * cut))
+    return Noted(of_archive | fields, (*notes, *[MENDED] * record.mended, *[CUT] * cut), decoded=True)
 
 
 def _group(media: str) -> str:

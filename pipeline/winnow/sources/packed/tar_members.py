@@ -1,0 +1,212 @@
+"""Members of a tar archive (ustar, PAX, GNU, old ones) out of a stream, in memory of one member at most.
+
+A header whose checksum is wrong costs what lies up to the next header that is right. Blocks of zeros are passed over
+wherever they stand, so archives that were joined are read to their end.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from winnow.sources.fields import BadRecordError
+from winnow.sources.packed.member import DEVICE, FILE, FOLDER, LINK, Member
+from winnow.sources.readers.streams import Chunk
+from winnow.sources.records import FileFaultError
+
+BLOCK = 512
+_ZEROS = bytes(BLOCK)
+_PIECE_BYTES = 1 << 20
+MOST_NAME_BYTES = 64 << 10
+MOST_PAX_BYTES = 1 << 20
+_DIGITS = 19  # of a size: no file is larger
+_PAX = (b"path", b"size", b"GNU.sparse.major", b"GNU.sparse.name")
+_KINDS = {b"1": LINK, b"2": LINK, b"3": DEVICE, b"4": DEVICE, b"6": DEVICE, b"5": FOLDER}
+_FILES = (b"0", b"\0", b"7")
+
+
+class _Stream:
+    """A stream of which bytes are taken or passed over."""
+
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
+        self._chunks = chunks
+        self._data = memoryview(b"")
+        self.offset = 0
+        self.fault: FileFaultError | None = None
+
+    def take(self, size: int) -> bytes:
+        """So many bytes; fewer at the end of the stream."""
+        parts = []
+        while size and (self._data or self._more()):
+            part = self._data[:size]
+            self._data = self._data[len(part) :]
+            size -= len(part)
+            self.offset += len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; returns how many are missing at the end of the stream."""
+        while size and (self._data or self._more()):
+            part = min(size, len(self._data))
+            self._data = self._data[part:]
+            self.offset += part
+            size -= part
+        return size
+
+    def _more(self) -> bool:
+        try:
+            chunk = next(self._chunks, None)
+        except FileFaultError as error:
+            self.fault, chunk = error, None
+        self._data = memoryview(b"" if chunk is None else chunk.data)
+        return chunk is not None
+
+
+class _Header(NamedTuple):
+    name: bytes
+    size: int
+    kind: bytes
+    is_sparse_further: bool
+
+
+def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
+    """The members in their order.
+
+    Args:
+        chunks: the archive.
+        exact: whether offsets of the stream are those of the stored file.
+
+    Raises:
+        FileFaultError: the archive ends too early, or its stream has a fault.
+    """
+    stream = _Stream(chunks)
+    long_name, pax, ended, first = b"", dict[bytes, bytes](), False, True
+    while True:
+        begin = stream.offset
+        block = stream.take(BLOCK)
+        if len(block) < BLOCK:
+            ended &= not block
+            break
+        if block == _ZEROS:
+            ended = True
+            continue
+        header = _header_of(block)
+        if header is None:
+            if first:
+                raise FileFaultError("wrong format: the name says tar, but the file does not begin like it", 0)
+            header = _found_again(stream)
+            broken = stream.offset - (BLOCK if header else 0) - begin
+            yield _faulty("", broken, begin if exact else None, "corrupt member: its header is damaged")
+            if header is None:
+                break
+            long_name, pax, begin = b"", {}, stream.offset - BLOCK
+        first, ended = False, False
+        if header.kind in (b"L", b"x"):
+            data = _told(stream, header, MOST_NAME_BYTES if header.kind == b"L" else MOST_PAX_BYTES)
+            long_name, pax = (data.rstrip(b"\0"), pax) if header.kind == b"L" else (long_name, pax | _pax(data))
+            continue
+        if header.kind in (b"K", b"g", b"V"):  # targets of links, what holds for all, labels: nothing of a text
+            _passed(stream, header.size)
+            continue
+        while header.is_sparse_further:
+            header = header._replace(is_sparse_further=stream.take(BLOCK)[504:505] not in (b"\0", b""))
+        yield from _member(stream, header, pax.get(b"path") or long_name or header.name, pax, begin, exact)
+        long_name, pax = b"", {}
+    if stream.fault is not None:
+        raise stream.fault
+    if not ended:
+        raise FileFaultError("truncated file: the tar archive has no end", stream.offset if exact else 0)
+
+
+def _member(
+    stream: _Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], begin: int, exact: bool
+) -> Iterator[Member]:
+    told = pax.get(b"size", b"")
+    size = int(told) if told.isdigit() and len(told) < _DIGITS else header.size
+    shown = name.decode(errors="replace").replace("\0", "")
+    kind = _KINDS.get(header.kind, FILE if header.kind in (*_FILES, b"S") else "member of another kind")
+    if kind == FILE and shown.endswith("/"):
+        kind = FOLDER
+    if kind in (LINK, DEVICE, FOLDER) and header.kind != b"1":
+        size = 0
+    fault = "sparse member: it is stored with holes" if header.kind == b"S" or b"GNU.sparse.major" in pax else ""
+    left = [size]
+
+    def pieces() -> Iterator[bytes]:
+        while left[0]:
+            data = stream.take(min(left[0], _PIECE_BYTES))
+            left[0] -= len(data)
+            if not data:
+                raise BadRecordError("cut off: the file ends within the member", shown, size - left[0])
+            yield data
+
+    yield Member(shown, kind, size, begin if exact else None, pieces, fault)
+    if _passed(stream, left[0], -size % BLOCK):
+        cut = FileFaultError("truncated file: the tar archive ends within a member", stream.offset if exact else 0)
+        raise stream.fault or cut
+
+
+def _faulty(name: str, size: int, position: int | None, reason: str) -> Member:
+    return Member(name, FILE, size, position, lambda: iter(()), reason)
+
+
+def _passed(stream: _Stream, size: int, padding: int | None = None) -> int:
+    """Pass over data and what fills its last block; the bytes of data that are missing."""
+    missing = stream.skip(size)
+    stream.skip(-size % BLOCK if padding is None else padding)
+    return missing
+
+
+def _told(stream: _Stream, header: _Header, most: int) -> bytes:
+    """The data of a header that tells of the next member; empty where it is too long."""
+    data = stream.take(min(header.size, most))
+    stream.skip(header.size - len(data) + -header.size % BLOCK)
+    return data if header.size <= most else b""
+
+
+def _header_of(block: bytes) -> _Header | None:
+    """What a block says; None where it is no header."""
+    stored = _number(block[148:156])
+    if len(block) < BLOCK or stored is None:
+        return None
+    bare = block[:148] + b" " * 8 + block[156:]
+    signed = sum(byte - 256 * (byte > 127) for byte in bare) if not bare.isascii() else stored
+    if stored not in (sum(bare), signed) or (bare.isascii() and stored != sum(bare)):
+        return None
+    size, kind = _number(block[124:136]), block[156:157]
+    if size is None:
+        return None
+    name = block[:100].partition(b"\0")[0]
+    if block[257:263] == b"ustar\0" and (prefix := block[345:500].partition(b"\0")[0]):
+        name = prefix + b"/" + name
+    return _Header(name, size, kind, kind == b"S" and block[482:483] not in (b"\0", b""))
+
+
+def _found_again(stream: _Stream) -> _Header | None:
+    """The next header that is right; None where there is none."""
+    while block := stream.take(BLOCK):
+        if block[257:262] == b"ustar" and (header := _header_of(block)) is not None:
+            return header
+    return None
+
+
+def _number(field: bytes) -> int | None:
+    """Octal digits, or (GNU) a number in binary; None for neither, or one that no file is as large as."""
+    if field[:1] == b"\x80":
+        number = int.from_bytes(field[1:], "big")
+        return number if number < 1 << 60 else None
+    digits = field.strip(b" \0")
+    return int(digits or b"0", 8) if not digits.strip(b"01234567") else None
+
+
+def _pax(data: bytes) -> dict[bytes, bytes]:
+    """What is used of ``length key=value`` lines, up to the first that is none."""
+    found = {}
+    while data:
+        digits, _, _ = data.partition(b" ")
+        if not digits.isdigit() or len(digits) > 9 or not len(digits) + 1 < int(digits) <= len(data):
+            break
+        key, _, value = data[len(digits) + 1 : int(digits) - 1].partition(b"=")
+        if key in _PAX:
+            found[key] = value
+        data = data[int(digits) :]
+    return found

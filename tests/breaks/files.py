@@ -1,0 +1,157 @@
+"""Sentence 1, Nothing is lost: tables, archives, dumps and books of others, where they are damaged or hostile."""
+
+from tests.breaks.change import Break
+
+CSV = ("tests/sources/test_csv.py",)
+TAR = ("tests/sources/packed/test_tar.py",)
+ZIP = ("tests/sources/packed/test_zip.py",)
+EPUB = ("tests/sources/packed/test_epub.py",)
+DUMP = ("tests/sources/wiki/test_dump.py",)
+WIKITEXT = ("tests/sources/wiki/test_wikitext.py",)
+BREAKS = (
+    Break(
+        "a row with other columns than the header is read",
+        1,
+        "winnow.sources.readers.csv_records",
+        "(number == self._table.columns) & (end - start",
+        "(number > 0) & (end - start",
+        CSV,
+    ),
+    Break(
+        "an open quote takes the records behind it along",
+        1,
+        "winnow.sources.readers.csv_records",
+        "            if number == self.columns and not found.fault:",
+        "            if False:",
+        CSV,
+    ),
+    Break(
+        "doubled quotes stay doubled",
+        1,
+        "winnow.sources.readers.csv_columns",
+        "at += 2 if byte == quote else 1",
+        "at += 1",
+        CSV,
+    ),
+    Break(
+        "fields of a record that two reads share are mixed up",
+        2,
+        "winnow.sources.readers.csv_scan",
+        "        self._fields[0] = self._fields[self._begun]\n",
+        "",
+        CSV,
+    ),
+    Break(
+        "what a reader decoded is decoded again",
+        1,
+        "winnow.sources.readers.from_records",
+        """                decoded = getattr(record, "decoded", False)""",
+        "                decoded = False",
+        (*CSV, *TAR),
+    ),
+    Break(
+        "a tar file that was cut between two members is whole",
+        1,
+        "winnow.sources.packed.tar_members",
+        "    if not ended:",
+        "    if False:",
+        TAR,
+    ),
+    Break(
+        "a damaged header of tar ends the archive",
+        1,
+        "winnow.sources.packed.tar_members",
+        "            header = _found_again(stream)",
+        "            header = None",
+        TAR,
+    ),
+    Break(
+        "links in archives are read as files",
+        1,
+        "winnow.sources.packed.documents",
+        "    if member.kind != FILE:",
+        "    if False:",
+        (*TAR, *ZIP),
+    ),
+    Break(
+        "fields of a sample become a document of their own",
+        1,
+        "winnow.sources.packed.documents",
+        "    if len(texts) == len(records) == 1 and",
+        "    if False and",
+        TAR,
+    ),
+    Break(
+        "a bomb in a zip file is unpacked",
+        1,
+        "winnow.sources.packed.zip_members",
+        "        elif info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):",
+        "        elif False:",
+        ZIP,
+    ),
+    Break(
+        "members that share their bytes are read as often as they are named",
+        1,
+        "winnow.sources.packed.zip_members",
+        "        if number in self._overlapping:",
+        "        if False:",
+        ZIP,
+    ),
+    Break(
+        "a sample is cut in two between workers",
+        2,
+        "winnow.sources.readers.zip",
+        " and stem_of(info.filename) != stem_of(infos[number - 1].filename)",
+        "",
+        ZIP,
+    ),
+    Break(
+        "a dump without its end is whole",
+        1,
+        "winnow.sources.wiki.dump",
+        "        if not ended:",
+        "        if False:",
+        DUMP,
+    ),
+    Break(
+        "a dump that declares entities is read",
+        1,
+        "winnow.sources.wiki.dump",
+        '        if re.search(rb"<!(DOCTYPE|ENTITY)", head):',
+        "        if False:",
+        DUMP,
+    ),
+    Break(
+        "an open page takes the next one along",
+        1,
+        "winnow.sources.wiki.dump",
+        "            if again >= 0 and end < 0:",
+        "            if False:",
+        DUMP,
+        may_hang=True,
+    ),
+    Break(
+        "unclosed brackets of wikitext take text along",
+        1,
+        "winnow.sources.wiki.brackets",
+        '    return "[[".join("".join(level) for level in levels)',
+        '    return "".join(levels[0])',
+        WIKITEXT,
+    ),
+    Break(
+        "what is readable of a locked book passes for the book",
+        1,
+        "winnow.sources.readers.epub",
+        "    if any(chapter.is_encrypted for chapter in book.chapters):",
+        "    if False:",
+        EPUB,
+    ),
+    Break(
+        "a book without some of its chapters is not told of",
+        1,
+        "winnow.sources.readers.epub",
+        "        notes[LOST] = None",
+        "        pass",
+        EPUB,
+    ),
+)
