@@ -87,10 +87,23 @@ class SourceConfig(Section):
 
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
-    path: Paths
+    path: Paths = ()
     """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
+    paths_from: PathSetting | None = Field(default=None, min_length=1)
+    """A list of files, a path or address a line (`#` begins a comment), in place of `path`: a file, an address of an
+    object store or web server, or `cc://CC-MAIN-2026-05/warc.paths.gz` of Common Crawl (which `path` takes, too)."""
+    ranges_from: PathSetting | None = Field(default=None, min_length=1)
+    """Web archives: a list of records (JSONL, CDXJ, CSV, TSV or Parquet with filename, offset and length), in place of
+    `path`; these alone are read."""
+    base: PathSetting | None = Field(default=None, min_length=1)
+    """What the paths of a list lie below, where they are no whole addresses; None: the folder that the list lies in (of
+    Common Crawl, the place that `cc://` stands for)."""
+    first_files: int | None = Field(default=None, ge=1)
+    """To try something: only so many files, the first in the list, or in the order of their names."""
+    sample_files: float | None = Field(default=None, gt=0, le=1)
+    """To try something: only this share of the files, drawn by a hash of their paths, so always the same ones."""
     format: FormatName = AUTO
     """What the files hold: `jsonl`, `parquet`, `text`, `warc`, `html`, or the format of an installed package. `auto`
     goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and the like, .warc .wet .arc, .html .htm, each of them
@@ -175,6 +188,16 @@ class SourceConfig(Section):
         if len(set(keep)) != len(keep) or not all(keep):
             raise ValueError(f"keep ({', '.join(keep)}) must name each field once")
         return keep
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name)]
+        if len(given) != 1:
+            named = " and ".join(given) or "none of them"
+            raise ValueError(f"path, paths_from, ranges_from: a source needs one of them, and has {named}")
+        if self.base is not None and given == ["path"]:
+            raise ValueError("base is what the paths of a list lie below; it belongs to paths_from or ranges_from")
+        return self
 
     @model_validator(mode="after")
     def _one_structure(self) -> Self:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from winnow.errors import AddressError
 
-READ_ONLY: tuple[str, ...] = ()
+READ_ONLY: tuple[str, ...] = ("http", "https")
 """Kinds of URL that sources are read from, and nothing is written to."""
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory", *READ_ONLY)
 """Kinds of URL (``schemes.SCHEMES`` says how each is reached); ``memory`` is fsspec's own, for one process."""
@@ -15,12 +15,25 @@ _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
 _RUNTIME_ENVIRONMENT = re.compile(r"/runtime_resources/[a-z_]+_files/|/_ray_pkg_[0-9a-f]+/")
 """Folders of `working_dir` and `py_modules` (ray/_private/runtime_env: working_dir.py, packaging.py)."""
+_SIGNATURE = re.compile(
+    r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=|[^=&]{0,40}(token|secret|passw|api_?key)[^=&]{0,40}=)", re.I
+)
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
 def is_url(path: str) -> bool:
     """Whether a path names something in an object store rather than on a disk."""
     return _SCHEME.match(path) is not None
+
+
+def is_web(path: str) -> bool:
+    """Whether a path is an address of the web, which has files and no folders."""
+    return path.startswith(("http://", "https://"))
+
+
+def without_query(path: str) -> str:
+    """The part of an address that names a file; what is no address of the web stays as it is."""
+    return re.split("[?#]", path, maxsplit=1)[0] if is_web(path) else path
 
 
 _CURLY_QUOTES = frozenset("“”„‘’‚«»")
@@ -102,7 +115,7 @@ def check_address(path: str) -> str:
             f"{path}: the account comes from the environment (AZURE_STORAGE_ACCOUNT_NAME); expected "
             f"{scheme}://{account}/PATH"
         )
-    if re.search(r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=)", path, re.IGNORECASE):
+    if _SIGNATURE.search(path):
         raise AddressError(
             f"a {scheme}:// URL is signed; take the part from the ? on out: credentials come from the environment, a "
             "profile, or the machine's role alone"

@@ -37,6 +37,8 @@ LONGEST_WAIT_SECONDS = 20.0
 PART_BYTES = 16_000_000
 """Larger files are uploaded in parts of this size, several at a time; S3 takes 10,000 of them."""
 MOST_PARTS = 10_000
+READ_BY_VERSION = ("http", "https")
+"""Kinds of URL whose client sees to it that all ranges of a reading are of one version."""
 AT_ONCE = 16
 """Small objects that are read at the same time."""
 LISTED_AT_ONCE = 1000
@@ -96,6 +98,11 @@ class ObjectFiles:
             return b""
         traffic["bytes_read"] += len(data)
         return data
+
+    def begin(self, url: str) -> None:
+        """A new reading of an object begins; what was noted of its version by an earlier one is forgotten."""
+        if self.scheme in READ_BY_VERSION:
+            self._files.begin(url)
 
     def later(self, function: Callable[[], T]) -> Any:
         """A future of what ``function`` returns, worked on meanwhile."""
@@ -225,6 +232,7 @@ class ObjectFiles:
     def _wait(self, attempt: int, error: BaseException, doing: str, url: str) -> None:
         traffic["retries"] += 1
         seconds = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_WAIT_SECONDS) * self._random.uniform(0.5, 1.0)
+        seconds = max(seconds, getattr(error, "retry_after", 0.0))
         if attempt == 2:  # one hiccup is no news
             log.warning(
                 "cannot %s %s: %s; asking again", doing, url, without_secrets(f"{type(error).__name__}: {error}")

@@ -30,6 +30,12 @@ def _s3(scheme: str, config: StorageConfig) -> Any:
     return files
 
 
+def _http(_scheme: str, config: StorageConfig) -> Any:
+    from winnow.storage.http_files import HttpFiles  # noqa: PLC0415 - only the web needs it
+
+    return HttpFiles(config)
+
+
 class Scheme(NamedTuple):
     """One kind of address."""
 
@@ -49,6 +55,8 @@ SCHEMES = {
     "abfs": Scheme("adlfs", "azure", _plain),
     "abfss": Scheme("adlfs", "azure", _plain),
     "memory": Scheme("fsspec", "s3", _plain),
+    "http": Scheme("urllib3", "http", _http),
+    "https": Scheme("urllib3", "http", _http),
 }
 """All kinds; those of ``address.READ_ONLY`` are for sources alone."""
 
