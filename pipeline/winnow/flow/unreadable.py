@@ -40,7 +40,7 @@ def check_unreadable(run: RunRecords) -> None:
 
     Three shares count: unreadable records, and those in another encoding, among all records; bytes of files that could
     not be read to their end among all input bytes (a file that breaks early is one record, however much it held); and
-    of files that lists name, whose size nobody knows before they are read, those that could not be read to their end.
+    of files that lists name, of which no size is known before they are read, those that could not be read to their end.
 
     Raises:
         UnreadableShareError: either share is over ``compute.max_unreadable_share``.
@@ -49,7 +49,8 @@ def check_unreadable(run: RunRecords) -> None:
     unreadable, foreign = sum(run.totals("measure", "unreadable").values()), foreign_documents(run)
     bad, records = unreadable + foreign, unreadable + sum(run.totals("measure", "readable").values())
     unread, size = run.total("measure", "unread_bytes"), sum(file.bytes for file in run.files)
-    dead, named = sum(run.totals("measure", "unread_listed").values()), sum(f.state.is_unasked for f in run.files)
+    with_lists = {name for name, told in run.found.items() if "lists" in told}
+    dead, named = sum(run.totals("measure", "unread_listed").values()), sum(f.source in with_lists for f in run.files)
     shares = ((bad, records, "records"), (unread, size, "input bytes"), (dead, named, "files of lists"))
     for part, whole, of in shares:
         if whole and part / whole > limit:

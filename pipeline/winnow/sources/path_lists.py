@@ -98,7 +98,7 @@ def read_list(wanted: PathList, storage: StorageConfig) -> Listing:
     """
     what = wanted.address
     try:
-        with tempfile.SpooledTemporaryFile(MOST_HELD_BYTES, dir=storage.scratch_folder) as held:
+        with tempfile.SpooledTemporaryFile(MOST_HELD_BYTES, mode="w+b", dir=str(storage.scratch_folder)) as held:
             with _open(what, storage) as file:
                 found = Listing(_copy(file, held))
             held.seek(0)

@@ -87,7 +87,7 @@ class SourceConfig(Section):
 
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
-    path: Paths = ()
+    path: Paths | None = None
     """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
@@ -191,7 +191,7 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name)]
+        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name) is not None]
         if len(given) != 1:
             named = " and ".join(given) or "none of them"
             raise ValueError(f"path, paths_from, ranges_from: a source needs one of them, and has {named}")
@@ -276,7 +276,7 @@ class SourceConfig(Section):
     @property
     def paths(self) -> tuple[str, ...]:
         """``path`` as a tuple."""
-        return _as_tuple(self.path)
+        return () if self.path is None else _as_tuple(self.path)
 
     @property
     def max_document_bytes(self) -> int:

@@ -37,8 +37,6 @@ def passing_error(host: str) -> Iterator[None]:
         yield
     except urllib3_errors.NameResolutionError:
         raise ConnectionError(f"no host {host} is known") from None
-    except urllib3_errors.TimeoutError:
-        raise TimeoutError(f"{host} was silent for too long") from None
     except urllib3_errors.SSLError as error:
         fault = error.args[0] if error.args else error
         if isinstance(fault, ssl.SSLCertVerificationError):
@@ -46,7 +44,9 @@ def passing_error(host: str) -> Iterator[None]:
         raise ConnectionError(f"no encrypted connection to {host}") from None
     except urllib3_errors.ProxyError:
         raise ConnectionError(f"the proxy to {host} does not answer (HTTP_PROXY, HTTPS_PROXY)") from None
-    except urllib3_errors.NewConnectionError:
+    except urllib3_errors.NewConnectionError:  # a kind of timeout to urllib3
         raise ConnectionError(f"nobody answers at {host}") from None
+    except urllib3_errors.TimeoutError:
+        raise TimeoutError(f"{host} was silent for too long") from None
     except urllib3_errors.HTTPError as error:
         raise ConnectionError(f"the connection to {host} broke off ({type(error).__name__})") from None

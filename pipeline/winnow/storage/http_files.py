@@ -259,7 +259,7 @@ def _check(answer: urllib3.BaseHTTPResponse, url: str) -> None:
 def _let_go(answer: urllib3.BaseHTTPResponse) -> None:
     """Give a connection back where the answer has been read, and end it where there is more to come."""
     if answer.closed or getattr(answer, "length_remaining", None) == 0:
-        answer.release_conn()
+        answer.drain_conn()  # nothing is left, but the connection is not told so before
     else:
         answer.close()
 

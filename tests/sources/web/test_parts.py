@@ -4,6 +4,7 @@ import gzip
 import os
 import random
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 def zst(plain: bytes) -> bytes:
     """A frame a record, and a dictionary before them."""
     begins = [at for at in range(len(plain)) if plain.startswith(b"WARC/1", at)] + [len(plain)]
-    records = [plain[first:stop] for first, stop in zip(begins, begins[1:], strict=False)]
+    records = [plain[first:stop] for first, stop in pairwise(begins)]
     dictionary = zstandard.train_dictionary(4096, records * 20)
     stored = dictionary.as_bytes()
     head = (0x184D2A5D).to_bytes(4, "little") + len(stored).to_bytes(4, "little") + stored

@@ -91,7 +91,7 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         wide = not is_ascii_superset(sources[file.source].encoding)
         if size <= unit_bytes or wide or not can_split(file.path, kind):
             continue
-        if is_web(file.path) or file.ranges:  # no server is asked twice for all of it; ranges are cut as such
+        if is_web(file.path) or file.ranges or not file.bytes:  # no server is asked twice for all of a file
             continue
         whole = bool(compression) or READERS.get(kind).counted_whole
         if whole and size * SHARE_OF_LARGE < 1 << total.bit_length():
