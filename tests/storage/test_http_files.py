@@ -102,6 +102,13 @@ def test_passing_refusals_are_asked_again(web: WebServer, tmp_path) -> None:
     assert web.count("GET") == 4
 
 
+def test_a_short_answer_is_asked_for_again(web: WebServer, tmp_path) -> None:
+    url = web.add("/a.bin", BODY, length=False, failures=[0])  # half of a range, and nothing says how much it is
+    with opened(url, settings(tmp_path)) as file:
+        assert file.read(1000) == BODY[:1000] and file.read(200_000) == BODY[1000:201_000]
+    assert web.count("GET") == 2
+
+
 @pytest.mark.parametrize("form", ["seconds", "a time"])
 def test_retry_after_is_honoured(web: WebServer, tmp_path, monkeypatch, form) -> None:
     asked = "9" if form == "seconds" else email.utils.formatdate(time.time() + 9, usegmt=True)
