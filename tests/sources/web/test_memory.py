@@ -18,19 +18,21 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
 path, size, text_bytes = sys.argv[1], int(sys.argv[2]), 0
 source = SourceConfig(name="s", path=path)
+told = {"path": path, "file": 0, "source": "s", "format": "warc", "size": size}
 
 def read(start, stop, first_row):
-    part = FileSlice(path=path, file=0, source="s", format="warc", size=size, start=start, stop=stop, first_row=first_row)
+    part = FileSlice(**told, start=start, stop=stop, first_row=first_row)
     return sum(len(b.rows) for b in read_slice(part, source, lambda path: open(path, "rb"), 8_000_000))
 
-part = FileSlice(path=path, file=0, source="s", format="warc", size=size)
+part = FileSlice(**told)
 with open(path, "rb") as file:
     pieces = READERS.get("warc").pieces(part, StoredFile(file, size))
 few = pieces[:: max(1, len(pieces) // 4)]
 rows = {piece.start: sum(p.rows for p in pieces if p.start < piece.start) for piece in few}
 stops = [*(piece.start for piece in few[1:]), size]
 in_parts = sum(read(piece.start, stop, rows[piece.start]) for piece, stop in zip(few, stops))
-print(read(0, None, 0), in_parts, len(pieces), sum(p.bytes for p in pieces), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+text = sum(piece.bytes for piece in pieces)
+print(read(0, None, 0), in_parts, len(pieces), text, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
 """
 
 

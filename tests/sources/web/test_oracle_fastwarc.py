@@ -1,7 +1,6 @@
 """The records of archives of other projects, beside fastwarc: kind, id, headers and every byte of the body."""
 
 import io
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ FAULTS_OF_FASTWARC = {
     "test_data_example-trunc.warc": (2, "stops behind a Content-Length that is 6 bytes short"),
     "sample_archive_warcs_missing-status-text.warc": (
         0,
-        "takes HTTP headers for the record's, of lines that end CRCRLF",
+        "takes HTTP headers for its own, of lines that end CRCRLF",
     ),
 }
 
