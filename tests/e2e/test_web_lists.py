@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.archives import archive, page
 from tests.support.commands import winnow
@@ -180,3 +183,11 @@ def test_an_archive_in_parts_gives_the_same_shards(web: WebServer, tmp_path, mon
     assert shards_of(tmp_path / "cut") == shards_of(tmp_path / "whole") != {}
     for name in ("unreadable_reason", "passed"):
         assert cut.run.totals("measure", name) == whole.run.totals("measure", name) != {}
+
+
+def test_the_examples_of_the_page_are_configs() -> None:
+    page_of_docs = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+    examples = re.findall(r"^```yaml\n(.*?)^```$", page_of_docs, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 4
+    for example in examples:
+        parse_config({"run": "/r", **yaml.safe_load(example)})

@@ -71,6 +71,16 @@ Paths = Annotated[PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_a
 """A file, folder or glob, or several of them."""
 
 
+def _any_path(path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return path if path == () else _some_path(path)
+
+
+_PathsOrLists = Annotated[
+    PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_as_tuple), AfterValidator(_any_path)
+]
+"""The same, or nothing, where a list names the files."""
+
+
 def _template_or_path(setting: str, info: ValidationInfo) -> str:
     return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
@@ -87,7 +97,7 @@ class SourceConfig(Section):
 
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
-    path: Paths | None = None
+    path: _PathsOrLists = ()
     """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
@@ -191,7 +201,7 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name) is not None]
+        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name)]
         if len(given) != 1:
             named = " and ".join(given) or "none of them"
             raise ValueError(f"path, paths_from, ranges_from: a source needs one of them, and has {named}")
@@ -276,7 +286,7 @@ class SourceConfig(Section):
     @property
     def paths(self) -> tuple[str, ...]:
         """``path`` as a tuple."""
-        return () if self.path is None else _as_tuple(self.path)
+        return _as_tuple(self.path)
 
     @property
     def max_document_bytes(self) -> int:

@@ -39,8 +39,8 @@ class StorageConfig(Section):
     requests_per_host: int = Field(4, ge=1, le=64)
     """How many requests a node sends to one server of http:// or https:// at a time, all its processes together; a run
     on ten nodes sends ten times as many at most."""
-    common_crawl: str = "https://data.commoncrawl.org"
-    """Where cc:// leads: the server or bucket (`s3://commoncrawl`) that holds the folder `crawl-data`."""
+    common_crawl: PathSetting = "https://data.commoncrawl.org"
+    """Where cc:// leads: the server, bucket (`s3://commoncrawl`) or folder that holds `crawl-data`."""
     timeout_seconds: float = Field(60.0, gt=0)
     """How long the server may be silent before a request counts as failed."""
     scratch: PathSetting | None = None
