@@ -24,6 +24,7 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
+from winnow.sources.web.by_trafilatura import TRAFILATURA_PACKAGES
 from winnow.sources.web.page import PACKAGES as PAGE_PACKAGES
 from winnow.stages.versions import library_versions
 from winnow.storage.address import is_web, scheme_of
@@ -244,13 +245,16 @@ def _code(file_format: str) -> Json:
 def _libraries(kind: str, reader: Json) -> Json:
     """Versions of what decides a reader's texts, encodings that are guessed included: others read anew."""
     packages = {*READERS.get(kind).packages, *(PAGE_PACKAGES if reader["html"] else ())}
+    if packages and reader["extract"] == "trafilatura":
+        packages |= set(TRAFILATURA_PACKAGES)
     if reader["encoding"] == DETECT:
         packages.add("charset-normalizer")
     try:
         return {"libraries": library_versions(*sorted(packages))} if packages else {}
     except PackageNotFoundError as error:
         raise ConfigError(
-            f"files of format {kind} need the package {error.name}: pip install 'winnow-corpus[web]'"
+            f"files of format {kind} need the package {error.name}: pip install "
+            f"'winnow-corpus[{'trafilatura' if error.name in TRAFILATURA_PACKAGES else 'web'}]'"
         ) from error
 
 
