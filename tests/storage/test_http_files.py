@@ -102,6 +102,16 @@ def test_passing_refusals_are_asked_again(web: WebServer, tmp_path) -> None:
     assert web.count("GET") == 4
 
 
+def test_a_server_may_send_less_than_it_was_asked_for(web: WebServer, tmp_path) -> None:
+    for name, total in (("/a", True), ("/b", False)):
+        with opened(web.add(name, BODY, most=100_000, total=total), settings(tmp_path)) as file:
+            assert file.read(10) == BODY[:10]
+            file.seek(900_000)
+            assert file.read(400_000) == BODY[900_000:]
+    with pytest.raises(WebServerError, match="sends less than it was asked for, 64 times"):
+        opened(web.add("/c", BODY, most=100), settings(tmp_path, retries=0)).read(10)
+
+
 def test_a_short_answer_is_asked_for_again(web: WebServer, tmp_path) -> None:
     url = web.add("/a.bin", BODY, length=False, failures=[0])  # half of a range, and nothing says how much it is
     with opened(url, settings(tmp_path)) as file:

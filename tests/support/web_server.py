@@ -28,6 +28,10 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     slow: float = 0.0
     """Seconds before the answer."""
+    most: int = 1 << 40
+    """Bytes that one answer to a range gives at most."""
+    total: bool = True
+    """Whether answers to ranges say how large the file is."""
     trickle: float = 0.0
     """Seconds between bytes."""
 
@@ -112,10 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         if page.ranges and wanted.startswith("bytes="):
             first, _, last = wanted.removeprefix("bytes=").partition("-")
-            start, stop = int(first), min(len(body), int(last) + 1 if last else len(body))
+            start, stop = int(first), min(len(body), int(last) + 1 if last else len(body), int(first) + page.most)
             if start >= len(body):
                 return self._status(416, {"Content-Range": f"bytes */{len(body)}"})
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body) if page.total else '*'}"
             body, status = body[start:stop], 206
         if page.etag:
             headers["ETag"] = page.etag

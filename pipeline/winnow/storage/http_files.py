@@ -28,6 +28,8 @@ MOST_REDIRECTS = 5
 PIECE_BYTES = 64 << 10
 SLOWEST_BYTES_A_SECOND = 2_000
 """A server that sends less, over a whole request and beyond ``storage.timeout_seconds``, counts as silent."""
+MOST_ANSWERS = 64
+"""That a range may take, of servers that send less at a time than they were asked for."""
 MOST_WHOLE = 2
 """Files of servers without ranges that a process keeps at a time."""
 MOST_VERSIONS = 10_000
@@ -92,8 +94,24 @@ class HttpFiles:
             FileNotFoundError: there is none. OSError: the server refuses, does not answer, or sends something else.
         """
         start = start or 0
+        pieces: list[bytes] = []
+        for _ in range(MOST_ANSWERS):
+            try:
+                data, more = self._some(url, start, end)
+            except HttpStatusError as error:
+                if error.status != 416 or not pieces:
+                    raise
+                data, more = b"", False  # the file ends here, and the answers before this one did not say so
+            pieces.append(data)
+            start += len(data)
+            if not more:
+                return b"".join(pieces) if len(pieces) > 1 else data
+        raise HttpAnswerError(f"sends less than it was asked for, {MOST_ANSWERS} times")
+
+    def _some(self, url: str, start: int, end: int | None) -> tuple[bytes, bool]:
+        """Bytes from ``start`` on, and whether there are more up to ``end``: servers may send less than that."""
         if (data := self._held(url, start, end)) is not None:
-            return data
+            return data, False
         with self._answer("GET", url, f"bytes={start}-{'' if end is None else end - 1}") as (answer, slow):
             told = _told(answer)
             self._check_version(url, told)
@@ -105,10 +123,11 @@ class HttpFiles:
                 data = b"".join(_pieces(answer, wanted, slow))
                 if len(data) < wanted:
                     raise ConnectionError(f"the answer ends after {len(data):,} of {wanted:,} bytes")
-                return data
+                asked = end if told.size is None else min(told.size, end or told.size)
+                return data, asked is not None and first + wanted < asked
             if start == 0 and (end is None or (told.size is not None and told.size <= end)):
-                return b"".join(_pieces(answer, told.size, slow))
-        return self._from_whole(url, start, end)
+                return b"".join(_pieces(answer, told.size, slow)), False
+        return self._from_whole(url, start, end), False
 
     def get_file(self, url: str, path: str) -> None:
         """Write a file to a local one."""
