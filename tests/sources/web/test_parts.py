@@ -155,6 +155,33 @@ def test_damaged_archives_in_any_parts(tmp_path, name) -> None:
         check_any_cut(path, rng)
 
 
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst"])
+def test_records_of_a_list_are_those_of_the_whole(tmp_path, name) -> None:
+    plain = archive([page(n) for n in range(12)], gzip=False)
+    data = {"a.warc": plain, "a.warc.gz": archive([page(n) for n in range(12)]), "a.warc.zst": zst(plain)}[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        found = cuts(StoredFile(file, len(data)), compression_of(name))
+    spans = [(start, stop - start) for start, stop, *_ in found]
+    if name == "a.warc.zst":  # the first one begins with the dictionary
+        spans = spans[1:]
+    assert len(spans) > 20
+    source = SourceConfig(name="s", path="-", extract="raw")
+
+    def texts(ranges: str) -> tuple[list[str], list[str]]:
+        part = FileSlice(path=str(path), file=0, source="s", format="warc", size=len(data), ranges=ranges)
+        batches = list(read_slice(part, source, open_binary, 1 << 20))
+        return [t for b in batches for t in b.texts.to_pylist()], [bad.reason for b in batches for bad in b.unreadable]
+
+    whole = [row[2] for row in read(path, len(data)) if len(row) == 7]
+    listed, bad = texts(",".join(f"{first}:{size}" for first, size in spans))
+    assert (listed, bad) == (whole, []) and len(whole) == 12
+    first, size = spans[5]
+    _, bad = texts(f"{first}:{size},{first + 1}:{size},{first}:{1 << 29},{len(data) - 5}:40")
+    assert [reason.split(":")[0] for reason in bad] == ["not at its place", "too large", "not at its place"]
+
+
 def test_which_archives_are_cut() -> None:
     assert all(can_split(f"a.warc{end}", "warc") for end in ("", ".gz", ".zst"))
     assert not can_split("a.warc.bz2", "warc")

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 
 from winnow.sources.slices import FileSlice
 from winnow.sources.stored_file import StoredFile, compression_of
-from winnow.sources.web.framing import ArchiveRecord, Broken, records
+from winnow.sources.web.framing import MOST_HELD_BYTES, ArchiveRecord, Broken, records
 from winnow.sources.web.members import RECORD_START, dictionary_bytes, pieces_of
 
 CUT_BYTES = 8 << 20
@@ -73,6 +73,9 @@ def _listed(part: FileSlice, file: StoredFile, compression: str) -> Iterator[Arc
     dictionary = _dictionary(file, compression)
     for group in _neighbours(spans):
         begin = group[0][0]
+        if group[0][1] > MOST_HELD_BYTES:  # then it is alone
+            yield Broken(f"too large: a record of {group[0][1]:,} stored bytes", begin, group[0][1])
+            continue
         held = memoryview(_read(file, begin, max(first + size for first, size in group)))
         for first, size in group:
             yield _one(bytes(held[first - begin : first - begin + size]), first, size, compression, dictionary)
