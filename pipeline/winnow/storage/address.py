@@ -18,6 +18,7 @@ _RUNTIME_ENVIRONMENT = re.compile(r"/runtime_resources/[a-z_]+_files/|/_ray_pkg_
 _SIGNATURE = re.compile(
     r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=|[^=&]{0,40}(token|secret|passw|api_?key)[^=&]{0,40}=)", re.I
 )
+_CREDENTIALS = "they come from the environment (AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
@@ -106,10 +107,8 @@ def check_address(path: str) -> str:
     bucket = rest.partition("/")[0]
     account = bucket.partition("@")[0] if "@" in bucket else ""
     if account and (":" in account or scheme not in _HOST_WITH_ACCOUNT):
-        raise AddressError(
-            f"a {scheme}:// URL holds credentials before an @; take them out: they come from the environment "
-            "(AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
-        )
+        without = "files of web servers are read without any" if is_web(path) else _CREDENTIALS
+        raise AddressError(f"a {scheme}:// URL holds credentials before an @; take them out: {without}")
     if account:
         raise AddressError(
             f"{path}: the account comes from the environment (AZURE_STORAGE_ACCOUNT_NAME); expected "
