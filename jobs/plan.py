@@ -87,6 +87,8 @@ def _print_plan(settings: "Config") -> None:
         f"{planned.files:,} files, {planned.corpus.stored_bytes / 1e6:,.1f} MB, "
         f"about {planned.corpus.text_bytes / 1e6:,.1f} MB of text"
     )
+    if planned.unasked:
+        console.print(f"of these, {planned.unasked:,} files of lists are taken to be like a few whose size is known")
     table = Table("stage", "units", "done", "to run")
     for stage in planned.stages:
         units = "after the stage before it" if stage.units is None else f"{stage.units:,}"

@@ -101,11 +101,12 @@ def _variables(given: list[str]) -> dict[str, str]:
 def _refuse_relative_paths(config: "Config") -> None:
     """A job's current folder is a temporary one of the cluster: what lay under it would be lost."""
     from winnow.errors import ConfigError
+    from winnow.sources.wanted import addresses_of
     from winnow.storage.address import is_url
 
     paths = {"run": config.run}
     for source in config.sources:
-        paths |= {f"path of source {source.name}": path for path in source.paths}
+        paths |= {f"path of source {source.name}": path for path in addresses_of(source, config.storage)}
     if config.dedup and config.dedup.index:
         paths["dedup.index"] = config.dedup.index
     on_disks = {name: path for name, path in paths.items() if not is_url(path)}

@@ -117,6 +117,18 @@ class ObjectStorageError(WinnowError, ConnectionError):
     """An object store refused, or did not answer for as long as it was asked; the message says what to do."""
 
 
+class WebServerError(ObjectStorageError):
+    """A web server refused, or did not answer: the file is unreadable, and the run goes on.
+
+    Attributes:
+        said: what the server said, without the address.
+    """
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
+
+
 class JobServerError(WinnowError, ConnectionError):
     """The job server of a cluster failed for a passing reason, however often it was asked."""
 

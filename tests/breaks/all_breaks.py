@@ -4,8 +4,8 @@ from tests.breaks import (
     conversations,
     explainable,
     fast,
-    hubs,
     files,
+    hubs,
     inputs,
     nothing_lost,
     open_to_all,
@@ -13,6 +13,7 @@ from tests.breaks import (
     resumable,
     same_bytes,
     verified,
+    web_lists,
 )
 
 BREAKS = (
@@ -28,4 +29,5 @@ BREAKS = (
     *open_to_all.BREAKS,
     *places.BREAKS,
     *hubs.BREAKS,
+    *web_lists.BREAKS,
 )

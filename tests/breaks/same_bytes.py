@@ -63,8 +63,8 @@ BREAKS = (
         "the numbers of files follow the order of the patterns",
         2,
         "winnow.sources.catalogue",
-        "in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):",
-        "in [path for entry in reversed(entries) for path in list_paths(entry, storage, left_out)]:",
+        "        for path in sorted(paths):",
+        "        for path in reversed(paths):",
         ("tests/sources/test_catalogue.py",),
     ),
     Break(

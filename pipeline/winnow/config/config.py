@@ -22,6 +22,7 @@ from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
+from winnow.sources.wanted import addresses_of
 from winnow.storage.address import check_address, check_writable, is_url
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
@@ -57,7 +58,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _usable_addresses(self) -> "Config":
-        paths = [("run", self.run)] + [(f"path of source {s.name!r}", path) for s in self.sources for path in s.paths]
+        paths = [("run", self.run)] + [
+            (f"path of source {s.name!r}", path) for s in self.sources for path in addresses_of(s, self.storage)
+        ]
         paths += [(f"chat_template of source {s.name!r}", template_address(s) or "") for s in self.sources]
         if self.dedup and self.dedup.index:
             paths.append(("dedup.index", self.dedup.index))

@@ -30,6 +30,7 @@ def measure_documents(context: RunContext) -> None:
     sources = {source.name: source for source in config.sources}
     inputs = context.inputs if context.index is None else context.index.new_inputs(context.inputs)
     run.files = build_catalogue(engine.store, inputs, save=not engine.dry)
+    run.found = getattr(context.inputs, "told", {})
     unit_bytes = context.sizes.unit_mb * 1_000_000
 
     counted = engine.run(slices.count_stage(), slices.plan_count(run.files, sources, unit_bytes))

@@ -60,12 +60,32 @@ def passed_lines(run: RunRecords) -> list[str]:
     return lines
 
 
+def found_lines(run: RunRecords) -> list[str]:
+    """A line a source whose files lists name, or of which only a part is taken."""
+    lines = []
+    for name, told in run.found.items():
+        taken = "all" if told["taken"] == told["files"] else f"{told['taken']:,} (first_files, sample_files)"
+        lines.append(f"source {name}: {told['files']:,} files are named, and {taken} taken")
+        for one in told.get("lists", ()):
+            twice = f", {one['twice']:,} of them more than once" if one["twice"] else ""
+            lines.append(
+                f"source {name}: list {one['path']} names {one['entries']:,} {one['of']}{twice}; sha256 {one['sha256']}"
+            )
+    dead = run.totals("measure", "unread_listed")
+    for name, number in dead.items():
+        lines.append(f"source {name}: files of its lists that could not be read to their end: {number:,}")
+    return lines
+
+
 def reading_manifest(run: RunRecords) -> dict[str, Json]:
     """What a source's entry in the manifest says of it; nothing where all is as the source says."""
     sources = {source.name for source in run.config.sources}
     found = {name: {"reading": numbers} for name, numbers in noted(run).items() if name in sources}
     for name, kinds in passed(run).items():
         found.setdefault(name, {})["no_documents"] = kinds
+    dead = run.totals("measure", "unread_listed")
+    for name, told in run.found.items():
+        found.setdefault(name, {})["found"] = told | ({"unread": dead[name]} if name in dead else {})
     return found
 
 

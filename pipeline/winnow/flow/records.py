@@ -93,6 +93,8 @@ class RunRecords:
     shards: str = ""
     """Folder of the shard set, once it is out."""
     observed: Observations = Observations()
+    found: dict[str, Json] = field(default_factory=dict)
+    """How the files of sources were found, of those with lists or of which only a part is taken."""
     _parts: tuple[list[Record], list[Part]] | None = field(default=None, init=False, repr=False, compare=False)
     """The parts of the records that were there when somebody asked."""
 

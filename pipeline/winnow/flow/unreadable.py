@@ -38,8 +38,9 @@ def _place(row: dict[str, str | int]) -> str:
 def check_unreadable(run: RunRecords) -> None:
     """Stop before anything is decided on a broken input.
 
-    Two shares count: unreadable records, and those in another encoding, among all records; and bytes of files that
-    could not be read to their end among all input bytes (a file that breaks early is one record, however much it held).
+    Three shares count: unreadable records, and those in another encoding, among all records; bytes of files that could
+    not be read to their end among all input bytes (a file that breaks early is one record, however much it held); and
+    of files that lists name, of which no size is known before they are read, those that could not be read to their end.
 
     Raises:
         UnreadableShareError: either share is over ``compute.max_unreadable_share``.
@@ -48,7 +49,10 @@ def check_unreadable(run: RunRecords) -> None:
     unreadable, foreign = sum(run.totals("measure", "unreadable").values()), foreign_documents(run)
     bad, records = unreadable + foreign, unreadable + sum(run.totals("measure", "readable").values())
     unread, size = run.total("measure", "unread_bytes"), sum(file.bytes for file in run.files)
-    for part, whole, what in ((bad, records, "records"), (unread, size, "input bytes")):
+    with_lists = {name for name, told in run.found.items() if "lists" in told}
+    dead, named = sum(run.totals("measure", "unread_listed").values()), sum(f.source in with_lists for f in run.files)
+    shares = ((bad, records, "records"), (unread, size, "input bytes"), (dead, named, "files of lists"))
+    for part, whole, of in shares:
         if whole and part / whole > limit:
             listed = "\n".join(f"  {line}" for line in [*unreadable_summary(run), *reading_lines(run)])
             wrong = "cannot be read or are in another encoding" if foreign else "cannot be read"
@@ -56,7 +60,7 @@ def check_unreadable(run: RunRecords) -> None:
             fatal = run.total("measure", "unreadable_reason/fatal")
             release = f"; `winnow release {run.config.run}` has quarantined documents tried again" if fatal else ""
             raise UnreadableShareError(
-                f"{part:,} of {whole:,} {what} ({part / whole:.2%}) {wrong}, and "
+                f"{part:,} of {whole:,} {of} ({part / whole:.2%}) {wrong}, and "
                 f"compute.max_unreadable_share allows {limit:.2%}\n{listed}\n"
                 f"the list with file, position and reason: work/measure/*/*.unreadable.parquet in {run.config.run}; "
                 f"{encodings}mend the input or raise the share, then run the same command: what was read stays{release}"

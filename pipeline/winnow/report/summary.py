@@ -11,7 +11,7 @@ from winnow.engine.engine import StageSummary
 from winnow.flow.flow import enabled_steps
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
-from winnow.flow.reading import passed_lines, reading_alarms, reading_lines, reading_warnings
+from winnow.flow.reading import found_lines, passed_lines, reading_alarms, reading_lines, reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
@@ -49,9 +49,12 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     stored = sum(file.bytes for file in run.files)
     yield ""
     sizes = f"{stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
-    yield f"{records:,} records from {len(run.files):,} files: {sizes}"
+    unasked = sum(not file.bytes and file.state.is_unasked for file in run.files)
+    besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
+    yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
     yield _outcomes(run, outcomes, records)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
+    yield from found_lines(run)
     yield from reading_lines(run)
     yield from passed_lines(run)
     yield from _boilerplate(run)

@@ -12,6 +12,7 @@ from winnow.sources.read import format_of, odd_files, read_slice
 from winnow.sources.readers.registry import READERS
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
+from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest.slices import reader_settings
 from winnow.storage.store import Store
 
@@ -79,6 +80,8 @@ def _look(source: SourceConfig, path: str, store: Store) -> _Look | None:
     if batch is None or not (len(batch.rows) or batch.unreadable):
         return None
     reason = batch.unreadable[0].reason if batch.unreadable else ""
+    if reason.split(":")[0] in TRANSIENT_ERRORS:
+        return None
     named = {("id", source.id): batch.ids} if source.id else {}
     columns = named | {("keep", name): batch.keep[name] for name in source.keep}
     empty = [(setting, name) for (setting, name), values in columns.items() if values.null_count == len(values)]

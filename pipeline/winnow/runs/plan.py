@@ -35,6 +35,8 @@ class Planned:
     """What a run would do and need."""
 
     files: int
+    unasked: int
+    """Of these, files that lists name and whose size is taken to be that of a few."""
     corpus: Corpus
     tokens: int | None
     """None: not counted yet."""
@@ -76,10 +78,12 @@ def plan_run(config: Config) -> Planned:
     sources = {source.name: source for source in config.sources}
     text = run.total("measure", "text_bytes") or estimated_text(run.files, sources)
     tokens = run.total("tokenise", "tokens") or None
-    corpus = corpus_of(text, sum(file.bytes for file in run.files), sum(part.rows for part in run.parts) or None)
+    stored = sum(file.probable_bytes for file in run.files)
+    corpus = corpus_of(text, stored, sum(part.rows for part in run.parts) or None)
     sizes = sizes_of(corpus, config, context.id_dtype.itemsize, tokens)
     return Planned(
         files=len(run.files),
+        unasked=sum(file.assumed_bytes > 0 for file in run.files),
         corpus=corpus,
         tokens=tokens,
         id_bytes=context.id_dtype.itemsize,

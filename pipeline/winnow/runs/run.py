@@ -41,10 +41,11 @@ from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.assemble import column_bytes
-from winnow.sources.catalogue import list_inputs
+from winnow.sources.catalogue import Inputs, list_inputs
 from winnow.sources.read import format_of
 from winnow.sources.structured.chat import render
 from winnow.sources.structured.template_environment import TemplateBoundError
+from winnow.sources.wanted import wanted_of
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
@@ -169,14 +170,15 @@ def record_outcome(attempt: Attempt) -> Iterator[None]:
     attempt.end("finished")
 
 
-def resolve_inputs(config: Config, corpus: str | None = None) -> dict[str, list[str]]:
+def resolve_inputs(config: Config, corpus: str | None = None) -> Inputs:
     """The files of every source, before any work is done; none that runs wrote, here or in the corpus.
 
     Raises:
         InputError: a path names nothing, a file belongs to two sources, or nobody can tell what a file holds.
     """
     written = (*config.written_folders, corpus) if corpus else config.written_folders
-    inputs = list_inputs({source.name: list(source.paths) for source in config.sources}, config.storage, written)
+    wanted = {source.name: wanted_of(source, config.storage) for source in config.sources}
+    inputs = list_inputs(wanted, config.storage, written)
     for source in config.sources:
         for path in inputs[source.name]:
             try:

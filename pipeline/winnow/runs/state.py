@@ -58,6 +58,7 @@ def save_state(run: RunRecords) -> None:
         "files": [file.number for file in run.files],
         "shards": run.shards,
         "layout": run.layout,
+        "found": run.found,
         "ledger": run.ledger_stage,
         "index": None if run.index is None else asdict(run.index),
         "vocabulary": None if run.vocabulary is None else asdict(run.vocabulary),
@@ -104,6 +105,7 @@ def load_run(run: str) -> RunRecords:
             None if state["vocabulary"] is None else VocabularyFacts(**state["vocabulary"]),
             state["shards"],
             _observations(store),
+            state.get("found", {}),
         )
     except ConfigError:
         raise

@@ -5,14 +5,15 @@ get numbers in order of (source, path), after all numbers ever given in this run
 changed is another file: it gets a new number, and the old number is retired.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import orjson
 
 from winnow.errors import InputError
 from winnow.sources.identity import lasting_name, real_input
-from winnow.sources.inputs import InputState, list_paths, look_at
+from winnow.sources.inputs import InputState, look_at
+from winnow.sources.wanted import Json, Wanted, assumed_bytes, wanted_files
 from winnow.storage.config import StorageConfig
 from winnow.storage.store import Store
 
@@ -32,11 +33,20 @@ class InputFile:
     modified_ns: int
     etag: str = ""
     """Of an object, in place of a time."""
+    ranges: str = ""
+    """Where its records lie that a list names; "" for all of it."""
+    assumed_bytes: int = 0
+    """Of a file that a list names: how large it is taken to be until it is read. Only plans rely on it."""
 
     @property
     def state(self) -> InputState:
         """What tells it from another file of the same name."""
-        return InputState(self.bytes, self.modified_ns, self.etag)
+        return InputState(self.bytes, self.modified_ns, self.etag, self.ranges)
+
+    @property
+    def probable_bytes(self) -> int:
+        """Its size, or what is taken for it."""
+        return self.bytes or self.assumed_bytes
 
     @property
     def identity(self) -> tuple[str, str, InputState]:
@@ -44,13 +54,22 @@ class InputFile:
         return (self.source, self.path, self.state)
 
 
+class Inputs(dict[str, list[str]]):
+    """Files of every source, and what is to be told of how they were found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, Json] = {}
+        """By source, of those with lists or of which a part is taken: ``files``, ``taken``, ``lists``."""
+
+
 def list_inputs(
-    patterns: dict[str, list[str]], storage: StorageConfig | None = None, left_out: Sequence[str] = ()
-) -> dict[str, list[str]]:
+    patterns: Mapping[str, Sequence[str] | Wanted], storage: StorageConfig | None = None, left_out: Sequence[str] = ()
+) -> Inputs:
     """Files of every source, sorted, from its path entries.
 
     Args:
-        patterns: the entries of every source.
+        patterns: the entries of every source, or what is wanted of it.
         storage: how object stores are reached.
         left_out: folders that runs write, of which nothing is input unless an entry begins in them.
 
@@ -59,10 +78,14 @@ def list_inputs(
     """
     owner: dict[str, str] = {}
     seen: set[str] = set()
-    listed: dict[str, list[str]] = {}
+    listed = Inputs()
     for source, entries in patterns.items():
         listed[source] = []
-        for path in sorted({path for entry in entries for path in list_paths(entry, storage, left_out)}):
+        wanted = entries if isinstance(entries, Wanted) else Wanted(tuple(entries))
+        paths, told = wanted_files(wanted, storage or StorageConfig(), left_out)
+        if told:
+            listed.told[source] = told
+        for path in sorted(paths):
             file = real_input(path)  # one file may be spelled in several ways, or linked
             if owner.setdefault(file, source) != source:
                 raise InputError(
@@ -97,7 +120,8 @@ def build_catalogue(store: Store, inputs: dict[str, list[str]], *, save: bool) -
     for source, path, state in found:
         file = earlier.take(source, path, state)
         if file is None:
-            file = InputFile(next_number, source, path, *state)
+            assumed = assumed_bytes(path) if state.is_unasked and not state.bytes else 0
+            file = InputFile(next_number, source, path, *state, assumed)
             next_number += 1
             known.append(file)
         current.append(file)

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.sources.records import RecordBatch
-from winnow.storage.address import is_url
+from winnow.storage.address import is_url, without_query
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def folder_values(path: str) -> dict[str, str | None]:
     """What the folders of a path say; the innermost where a key stands twice."""
-    pairs = (part.partition("=") for part in path.split("/")[:-1])
+    pairs = (part.partition("=") for part in without_query(path).split("/")[:-1])
     return {unquote(key): None if value == _NULL else unquote(value) for key, equals, value in pairs if key and equals}
 
 

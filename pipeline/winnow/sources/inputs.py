@@ -10,28 +10,49 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import xxhash
+
 from winnow.errors import AddressError, InputError
-from winnow.storage.address import absolute, is_url, real
+from winnow.storage.address import absolute, is_url, is_web, real, without_query
 from winnow.storage.config import StorageConfig
 from winnow.storage.hub import is_hub, parse_hub
 from winnow.storage.listing import is_passed_over
 
 
 class InputState(NamedTuple):
-    """What tells a file from another one of the same name: size, and time of change or (of objects) the etag."""
+    """What tells a file from another one of the same name: size, and time of change or (of objects) the etag.
+
+    Of a file that a list names, and that nobody has asked for yet, all are empty: its name tells it.
+    """
 
     bytes: int
     modified_ns: int
     etag: str = ""
+    ranges: str = ""
+    """Of an archive of which a list names some records: ``offset:length``, with commas between them, rising."""
 
     @property
     def version(self) -> int | str:
-        """Time of change or etag."""
-        return self.etag or self.modified_ns
+        """Time of change or etag, and which records are meant."""
+        version = self.etag or self.modified_ns
+        return f"{version}#{xxhash.xxh3_128_hexdigest(self.ranges.encode())}" if self.ranges else version
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether a list names the file, and nobody has asked for it."""
+        return not (self.modified_ns or self.etag)
 
 
 _listed: dict[str, InputState] = {}
 """Objects as the last listing of theirs told them: a store that lists ten thousand need not be asked for each."""
+
+
+def remember(path: str, state: InputState | None) -> None:
+    """Have :func:`look_at` tell this of a file; None has it look."""
+    if state is None:
+        _listed.pop(path, None)
+    else:
+        _listed[path] = state
 
 
 def list_paths(pattern: str, storage: StorageConfig | None = None, left_out: Sequence[str] = ()) -> list[str]:
@@ -53,6 +74,8 @@ def list_paths(pattern: str, storage: StorageConfig | None = None, left_out: Seq
     """
     start = real(absolute(_start(pattern)))
     outside = [folder for folder in map(real, map(absolute, left_out)) if not _below(start, [folder])]
+    if is_web(pattern):
+        return [_web_file(pattern, storage or StorageConfig())]
     if is_url(pattern):
         return _list_objects(pattern, storage or StorageConfig(), outside)
     try:
@@ -91,7 +114,7 @@ def _list_local(pattern: str, left_out: Sequence[str]) -> list[str]:
         return found
     _check_link(pattern)
     if root.exists():
-        _refuse_special(pattern)
+        refuse_special(pattern)
     if has_magic(pattern):
         found = _match(pattern, left_out)
         if not found:
@@ -122,7 +145,7 @@ def _search_folder(root: str, left_out: Sequence[str]) -> list[str]:
                 continue
             if not entry.is_file():
                 _check_link(entry.path)
-                _refuse_special(entry.path)
+                refuse_special(entry.path)
             found.append(entry.path)
     return sorted(found)
 
@@ -178,7 +201,7 @@ def _expand(
                 if not (goes_deeper and part == "*"):
                     yield from _search_folder(path, left_out)
             elif os.path.exists(path):  # noqa: PTH110 - as above
-                _refuse_special(path)
+                refuse_special(path)
         elif one.is_dir():
             yield from _expand(path, rest, left_out)
 
@@ -210,7 +233,7 @@ def _check_link(path: str) -> None:
         )
 
 
-def _refuse_special(path: str) -> None:
+def refuse_special(path: str) -> None:
     """Say what is there and is no file: reading it could wait for ever, or give something else each time."""
     mode = Path(path).stat().st_mode
     kinds = {
@@ -242,6 +265,20 @@ def _named(path: str) -> str:
     return path
 
 
+def _web_file(address: str, storage: StorageConfig) -> str:
+    if has_magic(re.sub(r"^https?://\[[^\]/]*\]", "", without_query(address))):
+        raise InputError(
+            f"{address}: web servers list no files, so that a pattern cannot be matched; name the files in `path`, or "
+            "a list of them in `paths_from` (a letter of a name such as [ is written %5B, * is %2A)"
+        )
+    remember(address, None)
+    try:
+        look_at(address, storage)
+    except FileNotFoundError:
+        raise InputError(f"{address}: the server has no such file; correct `path`") from None
+    return address
+
+
 def _list_objects(pattern: str, storage: StorageConfig, left_out: Sequence[str]) -> list[str]:
     from winnow.storage.listing import find_objects  # noqa: PLC0415
     from winnow.storage.object_files import object_files  # noqa: PLC0415 - only object stores need it
@@ -271,16 +308,17 @@ def look_at(path: str, storage: StorageConfig | None = None) -> InputState:
     Raises:
         OSError: it is not there, or cannot be looked at.
     """
+    if path in _listed:
+        return _listed[path]
     if not is_url(path):
         status = Path(path).stat()
         return InputState(status.st_size, status.st_mtime_ns)
-    if path not in _listed:
-        from winnow.storage.object_files import object_files  # noqa: PLC0415
+    from winnow.storage.object_files import object_files  # noqa: PLC0415
 
-        state = object_files(path, storage or StorageConfig()).state(path)
-        if state is None:
-            raise FileNotFoundError(2, "no such object", path)
-        _listed[path] = InputState(state.bytes, 0, state.etag)
+    state = object_files(path, storage or StorageConfig()).state(path)
+    if state is None:
+        raise FileNotFoundError(2, "no such object", path)
+    _listed[path] = InputState(state.bytes, 0, state.etag)
     return _listed[path]
 
 

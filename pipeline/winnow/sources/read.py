@@ -16,6 +16,7 @@ from winnow.sources.source import AUTO, SourceConfig
 from winnow.sources.stored_file import COMPRESSIONS, StoredFile, compression_of, fault_of
 from winnow.sources.structured.refused import without_refused
 from winnow.sources.web.records import text_of_html
+from winnow.storage.address import without_query
 
 
 def format_of(path: str, config: SourceConfig) -> str:
@@ -29,6 +30,7 @@ def format_of(path: str, config: SourceConfig) -> str:
         ValueError: the suffix says nothing, or something else than the config; the message names the file.
     """
     compression = compression_of(path)
+    address, path = path, without_query(path)
     bare = path[: len(path) - len(compression)]
     suffix = PurePosixPath(bare).suffix.lower()
     suffixes = formats_by_suffix()
@@ -42,18 +44,21 @@ def format_of(path: str, config: SourceConfig) -> str:
         )
     if config.format not in (AUTO, wanted):
         name = PurePosixPath(path).name
-        last_parts = [PurePosixPath(entry).name for entry in config.paths]
+        last_parts = [PurePosixPath(without_query(entry)).name for entry in config.paths]
         named = any(part == name or (suffix and part.endswith(suffix + compression)) for part in last_parts)
+        named |= bool(config.paths_from or config.ranges_from)  # a list names its files
         wanted = config.format if named else None
     if wanted is None:
         expected = "a known suffix" if config.format == AUTO else f"a suffix of format {config.format}"
         raise ValueError(
-            f"{path}: source {config.name!r} cannot tell what this file holds: suffix {suffix or '(none)'!r} "
+            f"{address}: source {config.name!r} cannot tell what this file holds: suffix {suffix or '(none)'!r} "
             f"is not {expected} ({', '.join(suffixes)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
             "with a glob such as folder/**/*.jsonl.zst, name the file itself, or set `format`"
         )
     if compression and not READERS.get(wanted).may_be_compressed:
         raise ValueError(f"{path}: a {wanted} file cannot be read through {compression}; decompress it first")
+    if config.ranges_from and not READERS.get(wanted).takes_ranges:
+        raise ValueError(f"{path}: ranges_from is for web archives (format warc), and this file is {wanted}")
     return wanted
 
 

@@ -21,11 +21,15 @@ class FileSlice:
     format: str
     """Name of its reader."""
     size: int
-    """Bytes of the file when it was catalogued; a file that has become shorter is a fault."""
+    """Bytes of the file when it was catalogued; a file that has become shorter is a fault. 0 where nobody knew."""
     start: int = 0
     """In the unit of the reader's pieces. JSONL: byte of the text, decompressed; records whose first byte lies in
     [start, stop) belong to the slice. Parquet: row."""
     stop: int | None = None
     """End, exclusive, in the unit of ``start``; None is the end of the file."""
+    ranges: str = ""
+    """Of an archive of which only some records are read: ``offset:length`` of each, with commas between them."""
+    listed: bool = False
+    """Whether a list names the file, and nobody has looked whether it is there."""
     first_row: int = 0
     """Rows of the file that begin before ``start``: the number of the slice's first record."""

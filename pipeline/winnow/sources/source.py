@@ -81,6 +81,16 @@ Paths = Annotated[PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_a
 """A file, folder or glob, or several of them."""
 
 
+def _any_path(path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return path if path == () else _some_path(path)
+
+
+_PathsOrLists = Annotated[
+    PathSetting | tuple[PathSetting, ...], BeforeValidator(_list_as_tuple), AfterValidator(_any_path)
+]
+"""The same, or nothing, where a list names the files."""
+
+
 def _template_or_path(setting: str, info: ValidationInfo) -> str:
     return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
@@ -97,10 +107,23 @@ class SourceConfig(Section):
 
     name: str = Field(min_length=1)
     """Name of the source in tables and reports: letters, digits and - _ . only."""
-    path: Paths
+    path: _PathsOrLists = ()
     """Files, folders (searched through) or globs (`**` goes through folders; a folder that a glob names is searched
     through); one, or a list of them. Names that begin with a dot are passed over, and what Spark and the like leave
     beside data: `_SUCCESS`, `_metadata`, `_delta_log` and so on."""
+    paths_from: PathSetting | None = Field(default=None, min_length=1)
+    """A list of files, a path or address a line (`#` begins a comment), in place of `path`: a file, an address of an
+    object store or web server, or `cc://CC-MAIN-2026-05/warc.paths.gz` of Common Crawl (which `path` takes, too)."""
+    ranges_from: PathSetting | None = Field(default=None, min_length=1)
+    """Web archives: a list of records (JSONL, CDXJ, CSV, TSV or Parquet with filename, offset and length), in place of
+    `path`; these alone are read."""
+    base: PathSetting | None = Field(default=None, min_length=1)
+    """What the paths of a list lie below, where they are no whole addresses; None: the folder that the list lies in (of
+    Common Crawl, the place that `cc://` stands for)."""
+    first_files: int | None = Field(default=None, ge=1)
+    """To try something: only so many files, the first in the list, or in the order of their names."""
+    sample_files: float | None = Field(default=None, gt=0, le=1)
+    """To try something: only this share of the files, drawn by a hash of their paths, so always the same ones."""
     format: FormatName = AUTO
     """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (dumps as XML),
     `epub`, or the format of an installed package. `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and
@@ -111,10 +134,11 @@ class SourceConfig(Section):
     `a.b`. Of several (`[content, text]`) the first that a record has."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
-    extract: Literal["main", "all", "raw"] = "main"
+    extract: Literal["main", "all", "raw", "trafilatura"] = "main"
     """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that
-    is next to nothing), all text, or the HTML as it is, for an operator of your own. Of books `main` is all text; of
-    format wiki `raw` is the wikitext."""
+    is next to nothing), all text, the HTML as it is, for an operator of your own, or what trafilatura takes for the
+    main content (of the extra `trafilatura`; a tenth as fast). Of books `main` is all text; of format wiki `raw` is the
+    wikitext."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
@@ -194,6 +218,16 @@ class SourceConfig(Section):
         if len(set(keep)) != len(keep) or not all(keep):
             raise ValueError(f"keep ({', '.join(keep)}) must name each field once")
         return keep
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("path", "paths_from", "ranges_from") if getattr(self, name)]
+        if len(given) != 1:
+            named = " and ".join(given) or "none of them"
+            raise ValueError(f"path, paths_from, ranges_from: a source needs one of them, and has {named}")
+        if self.base is not None and given == ["path"]:
+            raise ValueError("base is what the paths of a list lie below; it belongs to paths_from or ranges_from")
+        return self
 
     @model_validator(mode="after")
     def _one_structure(self) -> Self:

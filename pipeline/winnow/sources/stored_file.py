@@ -3,7 +3,9 @@
 import errno
 from typing import BinaryIO
 
+from winnow.errors import WebServerError
 from winnow.sources.records import FileFaultError
+from winnow.storage.address import without_query
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 """Suffixes of compressed files that can be read."""
@@ -23,7 +25,8 @@ _TRANSIENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAI
 
 def compression_of(path: str) -> str:
     """The suffix that says how a file is compressed; empty for a plain file."""
-    return next((suffix for suffix in COMPRESSIONS if path.lower().endswith(suffix)), "")
+    name = without_query(path).lower()
+    return next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
 
 
 TRANSIENT_ERRORS = ("missing file", "no permission", "failed to read")
@@ -38,6 +41,8 @@ def fault_of(error: OSError, position: int) -> FileFaultError:
         should
             try again rather than give the file up.
     """
+    if isinstance(error, WebServerError):  # it was asked often enough
+        return FileFaultError(f"failed to read: {error.said}", position)
     if error.errno in _TRANSIENT or isinstance(error, TimeoutError | ConnectionError):
         raise error
     kind = {errno.ENOENT: "missing file", errno.EACCES: "no permission", errno.EPERM: "no permission"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from winnow.errors import AddressError
 from winnow.storage.hub import check_hub, is_hub
 
-READ_ONLY: tuple[str, ...] = ("hf",)
+READ_ONLY: tuple[str, ...] = ("hf", "http", "https")
 """Kinds of URL that sources are read from, and nothing is written to."""
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "memory", *READ_ONLY)
 """Kinds of URL (``schemes.SCHEMES`` says how each is reached); ``memory`` is fsspec's own, for one process."""
@@ -16,12 +16,26 @@ _MISTYPED = re.compile(rf"({'|'.join(SCHEMES)}):/?(?!/)", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?:^|/)(\$(?:[A-Za-z_]\w*|\{\w+\}))(?=/|$)")
 _RUNTIME_ENVIRONMENT = re.compile(r"/runtime_resources/[a-z_]+_files/|/_ray_pkg_[0-9a-f]+/")
 """Folders of `working_dir` and `py_modules` (ray/_private/runtime_env: working_dir.py, packaging.py)."""
+_SIGNATURE = re.compile(
+    r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=|[^=&]{0,40}(token|secret|passw|api_?key)[^=&]{0,40}=)", re.I
+)
+_CREDENTIALS = "they come from the environment (AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
 _HOST_WITH_ACCOUNT = ("abfs", "abfss")  # container@account.dfs.core.windows.net
 
 
 def is_url(path: str) -> bool:
     """Whether a path names something in an object store rather than on a disk."""
     return _SCHEME.match(path) is not None
+
+
+def is_web(path: str) -> bool:
+    """Whether a path is an address of the web, which has files and no folders."""
+    return path.startswith(("http://", "https://"))
+
+
+def without_query(path: str) -> str:
+    """The part of an address that names a file; what is no address of the web stays as it is."""
+    return re.split("[?#]", path, maxsplit=1)[0] if is_web(path) else path
 
 
 _CURLY_QUOTES = frozenset("“”„‘’‚«»")
@@ -94,16 +108,14 @@ def check_address(path: str) -> str:
     bucket = rest.partition("/")[0]
     account = bucket.partition("@")[0] if "@" in bucket else ""
     if account and (":" in account or scheme not in _HOST_WITH_ACCOUNT):
-        raise AddressError(
-            f"a {scheme}:// URL holds credentials before an @; take them out: they come from the environment "
-            "(AWS_ACCESS_KEY_ID and the like), a profile, or the machine's role alone"
-        )
+        without = "files of web servers are read without any" if is_web(path) else _CREDENTIALS
+        raise AddressError(f"a {scheme}:// URL holds credentials before an @; take them out: {without}")
     if account:
         raise AddressError(
             f"{path}: the account comes from the environment (AZURE_STORAGE_ACCOUNT_NAME); expected "
             f"{scheme}://{account}/PATH"
         )
-    if re.search(r"[?&](X-Amz-|X-Goog-|sig=|Signature=|AWSAccessKeyId=)", path, re.IGNORECASE):
+    if _SIGNATURE.search(path):
         raise AddressError(
             f"a {scheme}:// URL is signed; take the part from the ? on out: credentials come from the environment, a "
             "profile, or the machine's role alone"

@@ -36,6 +36,11 @@ class StorageConfig(Section):
     retries: int = Field(8, ge=0, le=20)
     """How often a request that failed for a passing reason is sent again, after 0.2 s, then twice as long each time up
     to 20 s; 8 hold out for about 40 s."""
+    requests_per_host: int = Field(4, ge=1, le=64)
+    """How many requests a node sends to one server of http:// or https:// at a time, all its processes together; a run
+    on ten nodes sends ten times as many at most."""
+    common_crawl: PathSetting = "https://data.commoncrawl.org"
+    """Where cc:// leads: the server, bucket (`s3://commoncrawl`) or folder that holds `crawl-data`."""
     timeout_seconds: float = Field(60.0, gt=0)
     """How long the server may be silent before a request counts as failed."""
     scratch: PathSetting | None = None
@@ -48,6 +53,11 @@ class StorageConfig(Section):
     @classmethod
     def _usable_endpoint(cls, endpoint: str | None) -> str | None:
         return None if endpoint is None else check_endpoint(endpoint)
+
+    @field_validator("common_crawl")
+    @classmethod
+    def _usable_place(cls, place: str) -> str:
+        return check_address(place).rstrip("/")
 
     @field_validator("scratch")
     @classmethod

@@ -5,7 +5,8 @@ import os
 import re
 from typing import Any
 
-from winnow.errors import ObjectStorageError
+from winnow.errors import ObjectStorageError, WebServerError
+from winnow.storage.address import is_web
 
 _PASSING_CODES = {
     "InternalError",
@@ -39,6 +40,7 @@ _LOOKED_FOR = (
     "node. docs/operations.md lists the actions that the role needs"
 )
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AZURE_STORAGE_KEY", "HF_TOKEN")
+_WEB_ADVICE = "run the same command again when it answers: it goes on; `storage.retries` says how long to hold out"
 _SIGNED = re.compile(
     r"([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|sig|Signature|AWSAccessKeyId)=)[^&\s\"']+", re.IGNORECASE
 )
@@ -117,6 +119,9 @@ def explained(error: BaseException, doing: str, url: str, attempts: int) -> Obje
     said = f"{code} {response.get('Error', {}).get('Message', '')}".strip() if response else ""
     said = said or f"{type(error).__name__}: {error}"
     tried = f" ({attempts} attempts)" if attempts > 1 else ""
+    if is_web(url):
+        answer = f"the server said {status} {said}".rstrip() if status else str(error)
+        return WebServerError(f"cannot {doing} {url}{tried}: {answer}; {_WEB_ADVICE}", f"{answer}{tried}")
     answer = f"the server said {status}: {said}" if status else f"no answer: {said}" if is_transient(error) else said
     return ObjectStorageError(without_secrets(f"cannot {doing} {url}{tried}: {answer}; {_advice(error, code)}"))
 

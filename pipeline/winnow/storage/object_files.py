@@ -40,6 +40,8 @@ LONGEST_ASKED_WAIT_SECONDS = 300.0
 PART_BYTES = 16_000_000
 """Larger files are uploaded in parts of this size, several at a time; S3 takes 10,000 of them."""
 MOST_PARTS = 10_000
+READ_BY_VERSION = ("http", "https")
+"""Kinds of URL whose client sees to it that all ranges of a reading are of one version."""
 AT_ONCE = 16
 """Small objects that are read at the same time."""
 LISTED_AT_ONCE = 1000
@@ -99,6 +101,11 @@ class ObjectFiles:
             return b""
         traffic["bytes_read"] += len(data)
         return data
+
+    def begin(self, url: str) -> None:
+        """A new reading of an object begins; what was noted of its version by an earlier one is forgotten."""
+        if self.scheme in READ_BY_VERSION:
+            self._files.begin(url)
 
     def later(self, function: Callable[[], T]) -> Any:
         """A future of what ``function`` returns, worked on meanwhile."""

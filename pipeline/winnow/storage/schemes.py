@@ -36,6 +36,12 @@ def _hub(scheme: str, config: StorageConfig) -> Any:
     return HubFiles(config)
 
 
+def _http(_scheme: str, config: StorageConfig) -> Any:
+    from winnow.storage.http_files import HttpFiles  # noqa: PLC0415 - only the web needs it
+
+    return HttpFiles(config)
+
+
 class Scheme(NamedTuple):
     """One kind of address."""
 
@@ -56,6 +62,8 @@ SCHEMES = {
     "abfss": Scheme("adlfs", "azure", _plain),
     "memory": Scheme("fsspec", "s3", _plain),
     "hf": Scheme("huggingface_hub", "hub", _hub),
+    "http": Scheme("urllib3", "http", _http),
+    "https": Scheme("urllib3", "http", _http),
 }
 """All kinds; those of ``address.READ_ONLY`` are for sources alone."""
 

@@ -200,7 +200,9 @@ class Store(ABC):
         from winnow.storage.object_files import object_files  # noqa: PLC0415 - only object stores need it
         from winnow.storage.object_reader import ObjectReader  # noqa: PLC0415
 
-        return cast(BinaryIO, ObjectReader(object_files(path, self.storage), path))
+        files = object_files(path, self.storage)
+        files.begin(path)
+        return cast(BinaryIO, ObjectReader(files, path))
 
     def hash(self, relative: str, digest: DigestName = "xxh3_128") -> str:
         """``name:hex`` digest of a stored file as :attr:`Draft.hash` gives it, read in pieces."""

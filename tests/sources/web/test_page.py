@@ -10,6 +10,7 @@ from winnow.sources.fields import BadRecordError
 from winnow.sources.source import SourceConfig
 from winnow.sources.web.guard import refusal, shape_of
 from winnow.sources.web.page import FALLBACK, decode_page, extract, licence_of, opt_out_of
+from winnow.sources.web.records import page_fields
 
 GERMAN = "Grüße aus Köln, schöne Straßen und ein paar Äpfel für jeden. " * 5
 JAPANESE = "日本語の文章がここにあります。これは例です。" * 20
@@ -156,3 +157,26 @@ def test_licences_and_signals_against_training():
 @pytest.mark.parametrize("label", ["cp037", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-32", "hex", "cp850"])
 def test_names_that_browsers_do_not_know_are_no_encodings_of_pages(label):
     assert decode_page((GERMAN + r" \x41").encode("cp1252"), label)[:3] == (GERMAN + r" \x41", "cp1252", "guessed")
+
+
+def test_trafilatura_gives_the_same_text_again_and_again() -> None:
+    trafilatura = pytest.importorskip("trafilatura", reason="needs trafilatura (extra dev)")
+    said = "".join(f"<p>Sentence {n} of a page that says a little, and then a little more.</p>" for n in range(9))
+    html = f"<html><body><nav><a href='/'>Home</a></nav><article><h1>Title</h1>{said}</article></body></html>"
+    source = SourceConfig(name="s", path="-", extract="trafilatura")
+    first, *others = [extract(html, source) for _ in range(5)]
+    assert first.text == trafilatura.extract(html, include_comments=False) and "Sentence 8" in first.text
+    assert "Home" not in first.text and others == [first] * 4
+    assert extract("<html></html>", source).text == ""
+    with pytest.raises(BadRecordError, match="page too deep"):
+        extract("<div>" * 3000, source)
+
+
+def test_what_a_page_says_of_its_language_and_how_many_links_it_has() -> None:
+    html = '<!doctype html><html class="a" lang="pt-BR"><a href="/">1</a><A class=b HREF=x>2</A><abbr href=no>'
+    source = SourceConfig(name="s", path="-", keep=("language", "links"))
+    fields, _ = page_fields(html.encode(), source)
+    assert (fields["language"], fields["links"]) == ("pt-br", "2")
+    fields, _ = page_fields(b"<p>plain", source, headers={"content-language": "de-AT, en"})
+    assert (fields["language"], fields["links"]) == ("de-at", "0")
+    assert "links" not in page_fields(html.encode(), SourceConfig(name="s", path="-"))[0]

@@ -91,6 +91,10 @@ class Reader:
     split_compressions: tuple[str, ...] = ()
     """Compressions (``.gz`` ...) of files that ``pieces`` cuts, too: it is asked for the whole file, once, and start
     and stop count decompressed bytes. Every part decompresses what is before it."""
+    counted_whole: bool = False
+    """``pieces`` reads the whole file: files are cut only where they are a large share of all text."""
+    takes_ranges: bool = False
+    """Whether the reader reads ``FileSlice.ranges`` alone, where there are some; a row is a range."""
     text_a_byte: float = 1.0
     """About how much text a stored byte holds, where the format compresses by itself; only plans rely on it."""
 

@@ -3,7 +3,8 @@
 Documents are responses with status 200 and resources, both of HTML or plain text, and conversions (WET). Fields of a
 document, for ``id`` and ``keep``: ``record_id`` (also the id, where the source names none), ``url``, ``date``, ``ip``,
 ``status``, ``content_type``, ``charset`` (and ``charset_from``: bom, utf-8, http, meta, guessed, windows-1252, ascii),
-``licence`` (the Creative Commons licence linked to), ``opt_out`` (signals against training), ``title``, ``text``.
+``licence`` (the Creative Commons licence linked to), ``opt_out`` (signals against training), ``language`` (declared),
+``links`` (how many), ``title``, ``text``.
 """
 
 import re
@@ -12,16 +13,16 @@ from typing import Any
 
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.from_records import Noted, Passed, batches_of
-from winnow.sources.readers.reader import Reader
+from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
-from winnow.sources.web.framing import ArchiveRecord, Broken, records
+from winnow.sources.web.framing import ArchiveRecord, Broken
 from winnow.sources.web.guard import MOST_PAGE_BYTES
 from winnow.sources.web.http import BadBodyError, Response, decoded_body, split_response
-from winnow.sources.web.members import pieces_of
 from winnow.sources.web.page import PACKAGES
+from winnow.sources.web.parts import cuts, records_of
 from winnow.sources.web.records import page_fields
 
 _HTML = ("text/html", "application/xhtml+xml")
@@ -38,13 +39,14 @@ CUT = "a page that was cut short"
 def read_archive(
     file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int
 ) -> Iterator[RecordBatch]:
-    """Read an archive from front to back; a row is a record of whatever kind, or what lies between two.
+    """Read an archive, or a part of one, from front to back; a row is a record of whatever kind, or what lies between
+    two; of a list of records, an entry.
 
     Raises:
         FileFaultError: the file is not what its name says, or cannot be read.
     """
-    compression = compression_of(file_slice.path)
-    found = records(pieces_of(file, compression), compressed=bool(compression))
+    file.seek(file_slice.start)
+    found = records_of(file_slice, file)
     if source.id is None:
         source = source.model_copy(update={"id": "record_id"})
     yield from batches_of((_document(record, source) for record in found), file_slice, source, file, batch_bytes)
@@ -105,9 +107,17 @@ def _group(media: str) -> str:
     return "javascript" if "javascript" in media else "another content type" if media else "no content type"
 
 
+def _pieces(part: FileSlice, file: StoredFile) -> list[Piece]:
+    return [Piece(*cut) for cut in cuts(file, compression_of(part.path))]
+
+
 READER = Reader(
     name="warc",
     suffixes=(".warc", ".wet", ".arc"),
     read=read_archive,
+    pieces=_pieces,
+    split_compressions=(".gz", ".zst"),
+    counted_whole=True,
+    takes_ranges=True,
     packages=("brotli", "charset-normalizer", *PACKAGES),
 )

@@ -38,6 +38,8 @@ class ArchiveRecord(NamedTuple):
     """Byte of the stored file at which its member, or in a file that is not compressed the record, begins."""
     mended: bool = False
     """Whether its Content-Length is a little too small."""
+    apart: bool = False
+    """Whether a member begins with it, or the file is not compressed: reading may begin here."""
 
 
 class Broken(NamedTuple):
@@ -104,6 +106,12 @@ class _Text:
         """The first member in the held bytes [first, stop) that begins like a record."""
         return next((at for at in self.starts_in(first, stop) if RECORD_START.match(self.held, at)), None)
 
+    @property
+    def begins_member(self) -> bool:
+        """Whether what is held begins with a member, and no broken one ends there."""
+        begins = bool(self.starts) and self.starts[0] == self.begin
+        return begins and not (self.faults and self.faults[0][0] <= self.begin)
+
     def take_fault(self) -> str:
         """Why the member that ended here is broken off; asked once."""
         return self.faults.pop(0)[1] if self.faults and self.faults[0][0] <= self.begin else ""
@@ -133,14 +141,14 @@ def records(pieces: Iterable[Piece], *, compressed: bool) -> Iterator[ArchiveRec
         else:
             text.fill(MOST_HEADER_BYTES)
             if RECORD_START.match(text.held):
-                yield _record(text, position)
+                yield _record(text, position, apart=not compressed or text.begins_member)
             else:
                 passed = _pass_over(text, 1)
                 fault = text.take_fault()
                 yield Broken(f"corrupt: {fault or 'no record of an archive begins here'}", position, passed)
 
 
-def _record(text: _Text, position: int) -> ArchiveRecord | Broken:
+def _record(text: _Text, position: int, *, apart: bool) -> ArchiveRecord | Broken:
     head = bytes(text.held[:_USUAL_HEADER_BYTES])
     if _HEADERS_END.search(head) is None:
         head = bytes(text.held[:MOST_HEADER_BYTES])
@@ -170,7 +178,7 @@ def _record(text: _Text, position: int) -> ArchiveRecord | Broken:
         begun = text.take_fault() or RECORD_START.match(text.held)
         passed = 0 if begun else _pass_over(text, 0)
         return Broken(why, position, end + passed, identity)
-    return ArchiveRecord(headers["warc-type"].lower(), headers, body, position, bool(why))
+    return ArchiveRecord(headers["warc-type"].lower(), headers, body, position, bool(why), apart)
 
 
 def _end_of_body(text: _Text, length: int, there: int) -> tuple[int, str]:

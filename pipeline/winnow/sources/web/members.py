@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import zstandard
 
 from winnow.sources.records import FileFaultError
-from winnow.sources.stored_file import StoredFile
+from winnow.sources.stored_file import TRANSIENT_ERRORS, StoredFile
 
 STORED_BYTES = 256 << 10
 """Stored bytes per read."""
@@ -91,12 +91,13 @@ class _Stored:
         self._next -= size
 
 
-def pieces_of(file: StoredFile, compression: str) -> Iterator[Piece]:
-    """The whole file.
+def pieces_of(file: StoredFile, compression: str, start: int = 0) -> Iterator[Piece]:
+    """The whole file, or from a byte on at which a member begins (of a file that is not compressed: a record).
 
     Args:
         file: at its front.
         compression: ``.gz``, ``.zst`` or empty.
+        start: the byte.
 
     Raises:
         FileFaultError: the file is not what its name says, or cannot be read.
@@ -105,11 +106,14 @@ def pieces_of(file: StoredFile, compression: str) -> Iterator[Piece]:
     try:
         file.check_kind(compression)
     except FileFaultError as error:
+        if error.reason.split(":")[0] in TRANSIENT_ERRORS:
+            raise
         wrong = error
     stored = _Stored(file)
     if not compression:
         if wrong is not None:
             raise wrong
+        stored.seek(start)
         while True:
             at = stored.at
             data = stored.take(STORED_BYTES)
@@ -117,7 +121,9 @@ def pieces_of(file: StoredFile, compression: str) -> Iterator[Piece]:
                 return
             yield Piece(bytes(data), at, at == 0)
     kind = _GZIP if compression == ".gz" else _zstd(stored)
-    if wrong is not None:
+    if start:
+        stored.seek(start)
+    elif wrong is not None:
         if not _find_member(stored, kind, 0):
             raise wrong
         yield Piece(b"", 0, True, f"none: {stored.at:,} bytes of something else stand before the first")
@@ -216,18 +222,23 @@ class _GzipMember:
 _GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember, 4 << 10)  # 32 KiB of deflate are 34 MB at most
 
 
+def dictionary_bytes(head: bytes) -> int:
+    """How many bytes of a dictionary follow the first eight of a .warc.zst; 0 where there is none."""
+    number, size = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:8], "little")
+    return min(size, MOST_DICTIONARY_BYTES + 1) if number == _DICTIONARY else 0
+
+
 def _zstd(stored: _Stored) -> _Kind:
     """zstd, with the dictionary that a skippable frame at the front may hold (IIPC's specification of .warc.zst).
 
     Raises:
         FileFaultError: the dictionary cannot be used.
     """
-    head = bytes(stored.take(8))
-    number, size = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:], "little")
+    size = dictionary_bytes(bytes(stored.take(8)))
     dictionary = None
-    if number == _DICTIONARY:
+    if size:
         if size > MOST_DICTIONARY_BYTES:
-            raise FileFaultError(f"corrupt file: zstd: a dictionary of {size:,} bytes", 0)
+            raise FileFaultError(f"corrupt file: zstd: a dictionary of over {MOST_DICTIONARY_BYTES:,} bytes", 0)
         found = b""
         while len(found) < size and (data := stored.take(size - len(found))):
             found += data
@@ -235,6 +246,7 @@ def _zstd(stored: _Stored) -> _Kind:
             if found.startswith(_ZSTD_MAGIC):
                 found = zstandard.ZstdDecompressor().decompress(found, max_output_size=MOST_DICTIONARY_BYTES)
             dictionary = zstandard.ZstdCompressionDict(found)
+            zstandard.ZstdDecompressor(dictionary).decompressobj()  # says whether it can be used
         except zstandard.ZstdError as error:
             raise FileFaultError(f"corrupt file: zstd: its dictionary: {error}", 0) from error
     else:

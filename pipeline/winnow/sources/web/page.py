@@ -14,6 +14,7 @@ from winnow.errors import ConfigError
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.charset import guess_encoding, wide_encoding
 from winnow.sources.source import SourceConfig
+from winnow.sources.web.by_trafilatura import main_text
 from winnow.sources.web.guard import refusal
 
 PACKAGES = ("resiliparse",)
@@ -22,6 +23,7 @@ FALLBACK = "all text, for little main text"
 """Note of a page whose main text was so short that all of its text was taken."""
 _LEAST_MAIN, _MUCH_MORE = 250, 200
 _HEAD_BYTES = 4096  # in which a page says its encoding
+_HEAD_CHARACTERS = 200_000  # in which its root element begins
 _META = re.compile(rb"<meta[^>]{0,300}charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml[^>]{0,200}encoding\s{0,9}=\s{0,9}[\"']([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
 _BROWSERS = {
@@ -146,6 +148,8 @@ def extract(html: str, source: SourceConfig) -> Extracted:
     size = html.encode(errors="replace")
     if why := refusal(size):
         raise BadRecordError(why, None, len(size))
+    if source.extract == "trafilatura":
+        return Extracted(main_text(html))
     plain = _resiliparse()
     try:
         if source.extract == "all":
@@ -198,6 +202,24 @@ def _licence_name(group: str, name: str, number: str) -> str:
     """As SPDX has it."""
     first = {"zero": "CC0", "mark": "CC-PDM"}.get(name.lower(), f"CC-{name.upper()}")
     return f"{first}-{number}" if number else first
+
+
+_LANGUAGE = re.compile(
+    r"<html[^<>]{0,1000}\slang\s{0,9}=\s{0,9}[\"']?([a-zA-Z]{2,3}(?:-[a-zA-Z0-9-]{1,20})?)", re.IGNORECASE
+)
+_LINK = re.compile(r"<a\s[^<>]{0,1000}\bhref\s{0,9}=", re.IGNORECASE)  # no further than the next tag: in linear time
+
+
+def language_of(html: str, headers: dict[str, str]) -> str | None:
+    """The language that a page says it is in, by its root element, else the first of Content-Language; or None."""
+    found = _LANGUAGE.search(html[:_HEAD_CHARACTERS])
+    said = found[1] if found else re.split("[,;]", headers.get("content-language", ""))[0].strip()[:30]
+    return said.lower() or None
+
+
+def links_of(html: str) -> int:
+    """How many links a page has."""
+    return sum(1 for _ in _LINK.finditer(html))
 
 
 def opt_out_of(html: str, headers: dict[str, str]) -> str | None:

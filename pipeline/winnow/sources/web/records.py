@@ -12,7 +12,7 @@ from winnow.sources.fields import BadRecordError
 from winnow.sources.records import GUESSED, REPLACED, RecordBatch, Unreadable
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
-from winnow.sources.web.page import decode_page, extract, licence_of, opt_out_of
+from winnow.sources.web.page import decode_page, extract, language_of, licence_of, links_of, opt_out_of
 
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,1000})", re.IGNORECASE)
 _HEAD_CHARACTERS = 200_000  # in which a page says its title
@@ -31,7 +31,8 @@ def page_fields(
         html: whether it is HTML, or plain text.
 
     Returns:
-        ``text``, ``title``, ``charset``, ``charset_from``, and where ``keep`` names them ``licence`` and ``opt_out``.
+        ``text``, ``title``, ``charset``, ``charset_from``, and where ``keep`` names them ``licence``,
+        ``opt_out``, ``language`` and ``links``.
 
     Raises:
         BadRecordError: the page cannot be parsed.
@@ -49,6 +50,10 @@ def page_fields(
         fields["licence"] = licence_of(page.text) if html else None
     if "opt_out" in source.keep:
         fields["opt_out"] = opt_out_of(page.text if html else "", headers or {})
+    if "language" in source.keep:
+        fields["language"] = language_of(page.text if html else "", headers or {})
+    if "links" in source.keep:
+        fields["links"] = str(links_of(page.text)) if html else None
     read_as = REPLACED if page.replaced else GUESSED + page.encoding if page.how in ("guessed", "windows-1252") else ""
     return fields, [found for found in (note, read_as) if found]
 

@@ -32,6 +32,8 @@ def note_unreadable(table: TableOutput, workspace: Workspace, file_slice: FileSl
         }
     )
     workspace.count(f"unreadable/{source}", len(records))
+    if file_slice.listed and any(bad.row is None for bad in records):
+        workspace.count(f"unread_listed/{source}", 1)
     workspace.count("unread_bytes", sum(bad.bytes for bad in records if bad.row is None))
     for kind, number in sorted(Counter(bad.reason.split(":")[0] for bad in records).items()):
         workspace.count(f"unreadable_reason/{kind}", number)

@@ -6,6 +6,7 @@ to a unit. How large a file is, is told by its text, not by its bytes as stored.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
@@ -23,9 +24,10 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
+from winnow.sources.web.by_trafilatura import TRAFILATURA_PACKAGES
 from winnow.sources.web.page import PACKAGES as PAGE_PACKAGES
 from winnow.stages.versions import library_versions
-from winnow.storage.address import scheme_of
+from winnow.storage.address import is_web, scheme_of
 from winnow.storage.store import Store
 
 COMPRESSED_RATIO = 4
@@ -34,6 +36,11 @@ SHARE_OF_LARGE = 128
 """A compressed file is cut where it holds this part of all text or more (of the next power of two, so that a corpus
 that grows a little is not read anew): 64 files as large as that keep 64 workers busy."""
 MAX_FILES_IN_UNIT = 2_000
+NOT_OF_READER = {
+    *("name", "path", "paths_from", "ranges_from", "base", "first_files", "sample_files"),
+    *("format", "weight", "licence"),
+}
+"""Settings of a source on which its records do not depend, beside the files."""
 NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "libraries")
 """What a unit's inputs say of a slice beside the fields of ``FileSlice``."""
 
@@ -42,9 +49,23 @@ def _etag(file: InputFile) -> Json:
     return {"etag": file.etag} if file.etag else {}
 
 
+def _parts_of_ranges(file: InputFile, unit_bytes: int) -> Iterator[tuple[Json, int]]:
+    """Records of a list, as many as make a unit, with the bytes of their text."""
+    ratio = COMPRESSED_RATIO if compression_of(file.path) else 1
+    spans = file.ranges.split(",")
+    first = size = 0
+    for at, span in enumerate(spans):
+        more = int(span.partition(":")[2]) * ratio
+        if size and size + more > unit_bytes:
+            yield {"ranges": ",".join(spans[first:at]), "first_row": first}, size
+            first, size = at, 0
+        size += more
+    yield {"ranges": ",".join(spans[first:]), "first_row": first}, size
+
+
 def estimated_bytes(file: InputFile, kind: str) -> int:
     """Bytes of text that a file of that format probably holds."""
-    return int(file.bytes * (COMPRESSED_RATIO if compression_of(file.path) else READERS.get(kind).text_a_byte))
+    return int(file.probable_bytes * (COMPRESSED_RATIO if compression_of(file.path) else READERS.get(kind).text_a_byte))
 
 
 def estimated_text(files: list[InputFile], sources: dict[str, SourceConfig]) -> int:
@@ -71,7 +92,10 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         wide = not is_ascii_superset(sources[file.source].encoding)
         if size <= unit_bytes or wide or not can_split(file.path, kind):
             continue
-        if compression and size * SHARE_OF_LARGE < 1 << total.bit_length():
+        if is_web(file.path) or file.ranges or not file.bytes:  # no server is asked twice for all of a file
+            continue
+        whole = bool(compression) or READERS.get(kind).counted_whole
+        if whole and size * SHARE_OF_LARGE < 1 << total.bit_length():
             continue
         by_bytes = is_cut_by_bytes(file.path, kind)
         for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
@@ -86,7 +110,7 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                 **_etag(file),
                 **_code(kind),
             }
-            work = file.bytes if compression else 1 if stop is None else stop - start
+            work = file.bytes if whole else 1 if stop is None else stop - start
             units.append(Unit(len(units), inputs, work))
     return units
 
@@ -182,7 +206,7 @@ def parse_quarantined(unit: Unit) -> dict[int, str]:
 
 def reader_settings(source: SourceConfig) -> Json:
     """What a source's records depend on besides the files."""
-    reader = source.model_dump(mode="json", exclude={"name", "path", "format", "weight", "licence"})
+    reader = source.model_dump(mode="json", exclude=NOT_OF_READER)
     reader["chat_template"] = template_text(source.chat_template)  # what the file says, not how it is called
     return reader
 
@@ -221,13 +245,16 @@ def _code(file_format: str) -> Json:
 def _libraries(kind: str, reader: Json) -> Json:
     """Versions of what decides a reader's texts, encodings that are guessed included: others read anew."""
     packages = {*READERS.get(kind).packages, *(PAGE_PACKAGES if reader["html"] else ())}
+    if packages and reader["extract"] == "trafilatura":
+        packages |= set(TRAFILATURA_PACKAGES)
     if reader["encoding"] == DETECT:
         packages.add("charset-normalizer")
     try:
         return {"libraries": library_versions(*sorted(packages))} if packages else {}
     except PackageNotFoundError as error:
         raise ConfigError(
-            f"files of format {kind} need the package {error.name}: pip install 'winnow-corpus[web]'"
+            f"files of format {kind} need the package {error.name}: pip install "
+            f"'winnow-corpus[{'trafilatura' if error.name in TRAFILATURA_PACKAGES else 'web'}]'"
         ) from error
 
 
@@ -246,10 +273,13 @@ def _slices_of(
         "start": 0,
         "stop": None,
         "first_row": 0,
+        **({"listed": True} if file.state.is_unasked else {}),
         **_etag(file),
         **_code(kind),
         **_libraries(kind, reader),
     }
+    if file.ranges:
+        return [({**whole, **part}, size) for part, size in _parts_of_ranges(file, unit_bytes)]
     pieces = [piece for record in counted for piece in record.metadata["pieces"]]
     if not pieces or any("fault" in record.metadata for record in counted):
         return [(whole, estimated_bytes(file, kind))]
