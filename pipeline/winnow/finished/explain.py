@@ -37,6 +37,17 @@ class FailedRule:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a rule on provenance found."""
+
+    rule: str
+    list: str | None
+    """Of the user's, by name; None for a rule without lists."""
+    entry: str | None
+    """The listed host, address or words; what the page says of training; its licence; None: it says nothing."""
+
+
+@dataclass(frozen=True)
 class Story:
     """All that the run knows about one document."""
 
@@ -64,6 +75,8 @@ class Story:
     """What operators found: numbers of signals, verdicts of filters; None where there is no value."""
     kept_fields: tuple[tuple[str, str], ...] = ()
     """Names and values of the fields that the source keeps, those that the document has."""
+    evidence: tuple[Evidence, ...] = ()
+    """What failed rules on provenance found."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +172,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
             for name, value in document.items()
             if name.startswith("keep.") and value is not None and name != LABEL_COLUMN
         ),
+        _evidence(run, number, doc),
     )
 
 
@@ -176,6 +190,14 @@ def _failed(run: RunRecords, records: Iterable[Record], doc: int) -> list[Json]:
         failures = read_parquet(run.store, record.outputs["failures"].reference())
         found += failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
     return found
+
+
+def _evidence(run: RunRecords, number: int, doc: int) -> tuple[Evidence, ...]:
+    """By which entries the document failed rules on provenance."""
+    if not run.of("provenance"):
+        return ()
+    matches = read_parquet(run.store, run.of("provenance")[number].outputs["matches"].reference())
+    return tuple(Evidence(row["rule"], row["list"], row["entry"]) for row in _rows(matches, doc))
 
 
 def _of_operators(run: RunRecords, signals: Json, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
