@@ -74,6 +74,10 @@ def tell(story: "Story", characters: int) -> None:
     if story.removed_lines:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
+    lines += [
+        f"lines      {number:,} went by line rule {rule} ({size:,} bytes)"
+        for rule, number, size in story.removed_by_rule
+    ]
     lines += [f"signal     {name}: {_signal(value)}" for name, value in story.signals]
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
     lines += [f"found by   {e.rule}: {_evidence(e)}" for e in story.evidence]

@@ -122,7 +122,10 @@ class Config(Section):
         for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
             if name not in names:
                 raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
-        about = {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
+        line_rules, urls, licences = self.measure.line_rules, self.filter.urls, self.filter.licences
+        parts = {"measure.line_rules": line_rules, "filter.urls": urls, "filter.licences": licences}
+        about = {f"{name}.sources": part.sources or () for name, part in parts.items() if part}
+        about |= {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
         for name, part in self.filter.rule_sets.items():
             about[f"filter.{name}.sources"] = () if isinstance(part.sources, str) else part.sources
         for setting, chosen in about.items():
@@ -167,6 +170,13 @@ class Config(Section):
                 raise ValueError(
                     f"dedup.lines would remove lines from the structured source {source.name!r}; name the other "
                     "sources in dedup.lines.sources"
+                )
+        rules = self.measure.line_rules
+        for source in marked if rules else ():
+            if rules and rules.takes(source.name):
+                raise ValueError(
+                    f"measure.line_rules would remove lines from the structured source {source.name!r}; name the other "
+                    "sources in measure.line_rules.sources"
                 )
         for source in chats:
             if template_address(source):  # looked at when a run begins

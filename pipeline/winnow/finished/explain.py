@@ -21,9 +21,10 @@ from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
+from winnow.text.line_rules.config import COLUMNS, columns_of
 from winnow.text.signals.signals import SIGNALS
 
-_OWN_SIGNALS = frozenset(("doc", "source", "language", *SIGNALS, *schemas.REMOVED_LINES.names))
+_OWN_SIGNALS = frozenset(("doc", "source", "language", *SIGNALS, *schemas.REMOVED_LINES.names, *COLUMNS))
 """Columns of the signals table that no operator has made."""
 
 
@@ -77,6 +78,8 @@ class Story:
     """Names and values of the fields that the source keeps, those that the document has."""
     evidence: tuple[Evidence, ...] = ()
     """What failed rules on provenance found."""
+    removed_by_rule: tuple[tuple[str, int, int], ...] = ()
+    """Line rules that took something out, each with lines and bytes."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
             if name.startswith("keep.") and value is not None and name != LABEL_COLUMN
         ),
         _evidence(run, number, doc),
+        _removed_by_rule(run, part, doc),
     )
 
 
@@ -224,6 +228,16 @@ def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:
     columns = schemas.REMOVED_LINES.names
     row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
     return row[columns[0]], row[columns[1]]
+
+
+def _removed_by_rule(run: RunRecords, part: Part, doc: int) -> tuple[tuple[str, int, int], ...]:
+    """Rules, lines and bytes that the document lost by them."""
+    rules = run.config.measure.line_rules
+    if rules is None:
+        return ()
+    row = _row(read_parquet(run.store, part.signals, ["doc", *rules.columns]), doc)
+    lost = [(rule, *(row[column] for column in columns_of(rule))) for rule in rules.rules]
+    return tuple((rule, lines, size) for rule, lines, size in lost if lines or size)
 
 
 def _measured_by(run: RunRecords, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:

@@ -7,6 +7,7 @@ from pydantic import field_validator
 from winnow.operators.config import OperatorConfig
 from winnow.section import Section, Share
 from winnow.text.language.config import LanguageConfig
+from winnow.text.line_rules.config import LineRulesConfig
 from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.rules.config import RulesConfig
 from winnow.text.urls.config import LicencesConfig, OptOuts, UrlsConfig
@@ -57,9 +58,16 @@ class MeasureConfig(Section):
 
     normalise: NormaliseConfig = NormaliseConfig()
     language: LanguageConfig = LanguageConfig()
+    line_rules: LineRulesConfig | None = None
+    """Lines that go by what they are: C4's line rules, menus, blank lines (docs/web.md); none given: no line goes."""
     operators: tuple[OperatorConfig, ...] = ()
     """Signals, mappers and filters of your own (docs/extending.md), in the order in which they see the text: after
     normalisation and boilerplate lines, before anything is counted; those with ``gpu=True`` after dedup."""
+
+    @field_validator("line_rules", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none") else value
 
     def operators_on(self, *, gpu: bool) -> tuple[OperatorConfig, ...]:
         """Operators that ask for a GPU, or the others, in their order; once they are found."""

@@ -85,5 +85,5 @@ def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: Sto
         kept = dict(batch.keep)
         for name in said.keys() & kept.keys():
             kept[name] = pc.coalesce(kept[name], pa.array(said[name], pa.string()))
-        batch = replace(batch, keep=kept)
-        yield replace(batch.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)
+        filled = replace(batch, keep=kept)
+        yield replace(filled.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)
