@@ -166,10 +166,10 @@ def match(addresses: pa.Array, tables: dict[str, Table]) -> Matches:
     by_host, by_word = wanted & [True, True, False, False], wanted & [False, False, True, True]
     domains, urls, words, soft = ((table.starts, table.shift, table.heap) for table in map(tables.__getitem__, KINDS))
     given = (domains, urls, words, soft)
-    if by_word.any() and not _is_ascii(plain):  # words of any script have no capitals, paths do
+    if by_word.any() and not _is_ascii(addresses):  # words are those of the address as it is, without capitals
         _look_up(plain, given, by_host, found)
         by_words = Matches(np.empty_like(found.has_host), np.empty_like(found.places), found.soft_places)
-        _look_up(pc.utf8_lower(plain), given, by_word, by_words)
+        _look_up(pc.utf8_lower(addresses), given, by_word, by_words)
         found.places[:, 2] = by_words.places[:, 2]
     else:
         _look_up(plain, given, wanted, found)
