@@ -45,7 +45,7 @@ _C4, _TERMINAL, _MIN_WORDS, _MAX_WORD, _SCRIPTS, _POLICIES, _CITATIONS, _MIN_RUN
 )
 _SETTINGS = 11
 # of what is going on in a document: where blank lines wait, whether lines went since the last kept one
-_FROM, _TO, _FIRST_TO, _WAITING, _WENT, _FILLED, _WRITTEN, _STATE = range(8)
+_FROM, _TO, _WAITING, _WENT, _WRITTEN, _STATE = range(6)
 
 
 @kernel
@@ -80,7 +80,6 @@ def _blank(state: Any, start: int, following: int) -> None:
     """A blank line waits for the next kept one; behind lines that went, only if none waits yet."""
     if state[_WAITING] == 0:
         state[_FROM] = start
-        state[_FIRST_TO] = following
     elif state[_WENT]:
         return
     state[_TO] = following
@@ -169,6 +168,7 @@ def _clean(
         begun, counts = at, counts_array[n]
         state_array[:] = 0
         run, run_bytes, saved_at, blanks, any_went = 0, 0, at, 0, False
+        blank_from, blank_to = 0, -1
         ended = False
         while i < end or run:
             start = i
@@ -178,6 +178,8 @@ def _clean(
             if first == stop and not over:
                 blanks += 1
                 _blank(state, start, i)
+                if run and blank_to < 0:
+                    blank_from, blank_to = start, i
                 ended = i > stop
                 continue
             last = strip_end(bytes_, first, stop, pages, classes)
@@ -190,17 +192,16 @@ def _clean(
                 if run == 0:
                     saved_state[:] = state_array
                     saved_counts[:] = counts
-                    saved_at, run_bytes = at, 0
+                    saved_at, run_bytes, blank_to = at, 0, -1
                 run += 1
                 run_bytes += i - start
             elif run:
                 if run >= settings[_MIN_RUN]:
-                    after_from, after_to, after = state[_FROM], state[_FIRST_TO], state[_WAITING]
                     state_array[:] = saved_state
                     counts[:] = saved_counts
                     at = saved_at
-                    if state[_WAITING] == 0 and after:
-                        state[_FROM], state[_TO], state[_FIRST_TO], state[_WAITING] = after_from, after_to, after_to, 1
+                    if state[_WAITING] == 0 and blank_to >= 0:  # the first one within or behind it
+                        state[_FROM], state[_TO], state[_WAITING] = blank_from, blank_to, 1
                     state[_WENT] = 1
                     any_went = True
                     counts[0, NAVIGATION - 1] += run
@@ -221,7 +222,6 @@ def _clean(
                 state[_WENT] = 1
                 any_went = True
                 continue
-            state[_FILLED] = 1
             if c4:
                 state[_WAITING] = 0
                 state[_WENT] = 0
@@ -236,11 +236,12 @@ def _clean(
         elif at > begun and ended:
             out[at] = LINE_FEED
             at = _write_blanks(bytes_, state, settings[_BLANKS], out, at + 1)
-        elif state[_WAITING] and not any_went:
+        elif state[_WAITING] and settings[_BLANKS] != 0 and not any_went:
             if at > begun:
                 out[at] = LINE_FEED
                 at += 1
             at = _write_blanks(bytes_, state, settings[_BLANKS], out, at)
+            at -= not ended and out[at - 1] == LINE_FEED  # it is the last line now
         counts[0, BLANK - 1] = blanks - state[_WRITTEN]
         gone = 0
         for rule in range(_R):
