@@ -11,6 +11,7 @@ from tests.breaks import (
     resumable,
     same_bytes,
     verified,
+    web_rules,
 )
 
 BREAKS = (
@@ -24,4 +25,5 @@ BREAKS = (
     *fast.BREAKS,
     *open_to_all.BREAKS,
     *places.BREAKS,
+    *web_rules.BREAKS,
 )
