@@ -11,6 +11,8 @@ from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
 from tests.support.finished import ledger, shards_of
 from winnow import schemas
+from winnow.audit.verify.line_rules import check_line_rules
+from winnow.audit.verify.verify import check_lines
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain, find
@@ -86,7 +88,7 @@ def test_what_went_is_told_by_source_and_by_document(folder, context):
         "navigation": 6, "few_words": 1, "javascript": 1, "policy": 1, "blank": 2
     }  # fmt: skip
     code, told = winnow("why", "web1", str(folder / "run"))
-    assert code == 0 and "lines      6 removed by line rule navigation (41 bytes)" in told
+    assert code == 0 and "lines      6 removed by line rule navigation (40 bytes)" in told
     assert ledger(folder / "run")["web30"]["outcome"] == schemas.EMPTY
 
 
@@ -110,6 +112,9 @@ def test_boilerplate_goes_first_by_how_often_it_was_counted(folder, context):
     only = run(parse_config(config(folder, "only", None, dedup=lines)))
     removed = [r.run.manifest["sources"]["web"]["boilerplate"] for r in (both, only)]
     assert removed[0] == removed[1]
+    for made in (both, context):  # the manifest against the rows
+        balances = [*check_lines(made.run), *check_line_rules(made.run)]
+        assert len(balances) > 20 and all(balance.expected == balance.found for balance in balances)
     assert "navigation" not in both.run.manifest["sources"]["web"]["line_rules"]["lines"] or (
         both.run.manifest["sources"]["web"]["line_rules"]["lines"]["navigation"] == 0
     )

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.archives import page, write_archive
@@ -12,7 +15,10 @@ from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
 from tests.support.finished import ledger, shards_of
 from winnow import schemas
+from winnow.audit.verify.provenance import check_provenance
 from winnow.config.config import parse_config
+from winnow.config.strict_yaml import read_yaml
+from winnow.engine.records import Output, Record
 from winnow.errors import ConfigError
 from winnow.finished.explain import Evidence, explain, find
 from winnow.flow.records import RunRecords
@@ -118,6 +124,24 @@ def test_all_is_counted_and_told(context, folder):
     assert manifest["no_url"] == {"web": 1} and manifest["failed"]["urls.adult.domains"] == 2
     assert [entry["kind"] for entry in manifest["lists"]] == ["domains", "urls", "words", "soft_words"]
     assert all(entry["hash"].startswith("sha256:") for entry in manifest["lists"])
+
+
+def test_verify_holds_failures_against_their_evidence(context, folder):
+    code, told = winnow("verify", str(folder / "run"))
+    assert code == 0, told
+    finished = load_run(str(folder / "run"))
+    assert all(balance.expected == balance.found for balance in check_provenance(finished))
+    finished.records["filter"] = [replace(record, outputs={**record.outputs, "failures": _empty(finished, record)})
+                                  for record in finished.of("filter")]  # fmt: skip
+    assert any(balance.expected != balance.found for balance in check_provenance(finished))
+
+
+def _empty(finished: RunRecords, record: Record) -> Output:
+    """A table of failures without a row."""
+    path = finished.store.path("empty-failures.parquet")
+    table = pq.read_table(finished.store.path(record.outputs["failures"].path))
+    pq.write_table(table.slice(0, 0), path)
+    return replace(record.outputs["failures"], path="empty-failures.parquet")
 
 
 def test_another_list_computes_the_rules_again_and_measures_nothing(context, folder, lists):
@@ -247,3 +271,33 @@ def test_licences_that_are_allowed(tmp_path):
     }  # fmt: skip
     code, why = winnow("why", "none", str(tmp_path / "strict"))
     assert code == 0 and "found by   licences.unknown: nothing is said" in why
+
+
+def test_the_examples_of_the_docs(tmp_path, monkeypatch):
+    page_of_docs = (Path(__file__).parents[2] / "docs" / "web.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page_of_docs, re.MULTILINE | re.DOTALL)
+    (rules,) = (read_yaml(block) for block in blocks if block.startswith("filter:\n  urls:"))
+    (lines,) = (read_yaml(block) for block in blocks if "line_rules:" in block)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists" / "adult").mkdir(parents=True)
+    (tmp_path / "lists" / "adult" / "domains").write_text("example.com\n")
+    (tmp_path / "lists" / "malware.txt.gz").write_bytes(gzip.compress(b"bad.example\n"))
+    for name, content in (("pages", "x.org/a"), ("words", "casino"), ("soft", "hot\ngirls")):
+        (tmp_path / "lists" / f"{name}.txt").write_text(content)
+    rows = {
+        "listed": {"url": "http://a.example.com/"},
+        "malware": {"url": "http://bad.example/x"},
+        "free": {"url": "http://badexample.com/", "licence": "CC-BY-3.0"},
+        "closed": {"url": "http://c.example/", "licence": "CC-BY-NC-4.0"},
+    }
+    write_rows(tmp_path / "in.jsonl", rows)
+    source = source_of("in.jsonl", "crawl", id="id")
+    rules["filter"] |= OFF
+    run(parse_config(run_config(tmp_path / "run", source, **rules, **lines, dedup="off")))
+    told = {name: row["rule"] for name, row in ledger(tmp_path / "run").items()}
+    assert told == {
+        "listed": "urls.adult.domains", "malware": "urls.malware", "free": None, "closed": "licences.other"
+    }  # fmt: skip
+    code, why = winnow("why", "listed", str(tmp_path / "run"))
+    for line in ("rule       urls.adult.domains: value 1, threshold 0", "'example.com' of list adult.domains"):
+        assert line in why and line in page_of_docs

@@ -134,7 +134,7 @@ STEP = Step(
     stages=_stages,
     enabled=_enabled,
     check=_check,
-    part_work=PartWork(files=1, records=1, opens=1),
+    part_work=PartWork(files=1, records=1, opens=3),
     balances=_balances,
     manifest=_manifest,
     summary=_summary,
