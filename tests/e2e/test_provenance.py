@@ -24,6 +24,7 @@ from winnow.finished.explain import Evidence, explain, find
 from winnow.flow.records import RunRecords
 from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.text.urls.config import list_name
 
 OFF = {"gopher_quality": "off", "gopher_repetition": "off", "c4": "off", "fineweb": "off"}
 ADDRESSES = {
@@ -184,6 +185,49 @@ def test_batches_and_sources_do_not_change_what_is_found(folder, lists, context,
     ]
     assert outcomes[0] == outcomes[1]
     assert shards_of(tmp_path / "run") == shards_of(folder / "run") != {}
+
+
+def test_lists_in_an_object_store_are_those_of_the_disk(folder, lists, context, tmp_path):
+    import fsspec
+
+    files = fsspec.filesystem("memory")
+    far = {}
+    for kind, paths in lists.items():
+        for path in [paths] if isinstance(paths, str) else paths:
+            at = f"memory://lists/{Path(path).parent.name}/{Path(path).name}"
+            files.pipe_file(at, Path(path).read_bytes())
+            far[kind] = at
+    storage = {"scratch": str(tmp_path / "scratch")}
+    made = run(parse_config(config(folder, far) | {"storage": storage}))
+    assert all(summary.units == summary.reused for summary in made.engine.summaries)  # known by content
+    with pytest.raises(ConfigError, match=r"filter.urls.words: memory://lists/none.txt: no such object"):
+        run(parse_config(config(folder, {"words": "memory://lists/none.txt"}) | {"storage": storage}))
+    with pytest.raises(ConfigError, match="filter.urls.words: a s3:// URL holds credentials"):
+        parse_config(config(folder, {"words": "s3://key:secret@bucket/words.txt"}))
+
+
+def test_submit_sends_lists_along_under_their_names(folder, lists, tmp_path):
+    from jobs.submit import _lists_along
+
+    given = parse_config(config(folder, lists))
+    options = _lists_along(given, tmp_path)
+    sent = {name: json.loads(paths) for name, paths in (option.split("=", 1) for option in options[1::2])}
+    for kind in ("domains", "urls", "words", "soft_words"):
+        before = getattr(given.filter.urls, kind)
+        after = sent[f"filter.urls.{kind}"]
+        assert [list_name(path) for path in after] == [list_name(path) for path in before]
+        assert [(tmp_path / path).read_bytes() for path in after] == [Path(path).read_bytes() for path in before]
+    assert _lists_along(parse_config(config(folder, lists) | {"filter": OFF}), tmp_path) == []
+
+
+def test_sources_without_fields_pass(folder, lists, context, tmp_path):
+    (tmp_path / "plain.txt").write_text("A plain text, which has no address at all, and says little.")
+    sources = [source_of(tmp_path / "plain.txt", "notes"), source_of(folder / "in.jsonl", "web", id="id")]
+    filtering = {**OFF, "urls": {**lists, "sources": ["web"]}, "licences": {"allow": ["CC0"], "sources": ["notes"]}}
+    made = run(parse_config(run_config(tmp_path / "run", *sources, filter=filtering, dedup="off")))
+    rules = {row["rule"] for row in ledger(tmp_path / "run").values()}
+    assert rules == {None, "licences.unknown", *FATES.values()}
+    assert made.run.totals("provenance", "no_url") == {"web": 1}
 
 
 def test_lists_that_cannot_be_used_are_refused_before_any_work(folder, tmp_path):

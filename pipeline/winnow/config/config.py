@@ -66,6 +66,8 @@ class Config(Section):
             paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
         paths += [(name, use) for name, use in uses if is_url(use)]
+        lists = self.filter.urls.lists.values() if self.filter.urls else ()
+        paths += [(f"filter.urls.{kind}", path) for kind, path in lists]
         for name, path in paths:
             try:
                 check_address(path)
