@@ -75,7 +75,7 @@ def tell(story: "Story", characters: int) -> None:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
     lines += [
-        f"lines      {number:,} went by line rule {rule} ({size:,} bytes)"
+        f"lines      {number:,} removed by line rule {rule} ({size:,} bytes)"
         for rule, number, size in story.removed_by_rule
     ]
     lines += [f"signal     {name}: {_signal(value)}" for name, value in story.signals]
