@@ -3,12 +3,15 @@
 import gzip
 import random
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
 
 from tests.support import url_reference as reference
+from tests.support.configs import unread_config
+from winnow.config.config import Config, parse_config
 from winnow.errors import ConfigError, StorageError
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.text.urls.config import KINDS, UrlsConfig, list_name
@@ -269,6 +272,13 @@ def test_a_few_odd_lines_are_told_and_the_rest_is_used(tmp_path):
     facts = look_at_list(path, "domains", "d")
     assert facts.entries == 300
     assert [line for _, line in facts.odd.values()] == [302, 301]
+
+
+def test_the_schema_takes_what_the_config_takes():
+    schema = Config.model_json_schema()
+    for filtering in ({"urls": {"domains": "x"}, "opt_outs": "drop"}, {"urls": {"words": ["x"]}, "opt_outs": ["noai"]}):
+        jsonschema.validate(unread_config(filter=filtering), schema)
+        parse_config(unread_config(filter=filtering))
 
 
 def test_names_of_lists():

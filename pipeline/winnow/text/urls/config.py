@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from winnow.section import Names, Section
 from winnow.sources.web.opt_outs import OPT_OUT_KINDS
@@ -39,7 +39,12 @@ def _different(paths: tuple[str, ...]) -> tuple[str, ...]:
     return paths
 
 
-Lists = Annotated[tuple[PathSetting, ...], BeforeValidator(_one_or_several), AfterValidator(_different)]
+Lists = Annotated[
+    tuple[PathSetting, ...],
+    BeforeValidator(_one_or_several),
+    AfterValidator(_different),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 """A text file, or several of them; plain, .gz, .zst, .bz2 or .xz; of a disk or an object store."""
 
 
@@ -107,7 +112,12 @@ def _all_or_some(value: object) -> object:
     return _list_as_tuple(value)
 
 
-OptOuts = Annotated[Names, BeforeValidator(_all_or_some), AfterValidator(_known_opt_outs)]
+OptOuts = Annotated[
+    Names,
+    BeforeValidator(_all_or_some),
+    AfterValidator(_known_opt_outs),
+    WithJsonSchema({"anyOf": [{"const": "drop"}, {"type": "array", "items": {"enum": list(OPT_OUT_KINDS)}}]}),
+]
 """`drop`, which is all kinds, or a list of some."""
 
 
