@@ -43,7 +43,7 @@ def submit(
             metavar="DIR",
             callback=settled,
             help="Upload this folder and run in it, for clusters where winnow is not installed; CONFIG must lie in it. "
-            "Without it, only CONFIG and the files of its operators are uploaded.",
+            "Without it, only CONFIG, the files of its operators and its URL lists are uploaded.",
         ),
     ] = None,
     env: Annotated[
@@ -133,7 +133,7 @@ def _submit(
         if working_dir is None:
             name = Path(config).name
             shutil.copyfile(config, Path(alone) / name)
-            more = more + _operators_along(settings, Path(alone))
+            more = more + _operators_along(settings, Path(alone)) + _lists_along(settings, Path(alone))
         else:
             try:
                 name = str(Path(config).resolve().relative_to(Path(working_dir).resolve()))
@@ -204,6 +204,31 @@ def _operators_along(config: "Config", folder: Path) -> list[str]:
                 raise ConfigError(f"measure.operators.{number}.{key}: {path}: {error.strerror or error}") from error
             named = f"{copy}:{use.object}" if key == "use" else copy
             options += ["--set", f"measure.operators.{number}.{key}={json.dumps(named)}"]
+    return options
+
+
+def _lists_along(config: "Config", folder: Path) -> list[str]:
+    """Copy URL lists of this machine into a folder; options that name the copies. Their names stay what they are."""
+    from winnow.errors import ConfigError
+    from winnow.storage.address import is_url, settled_path
+    from winnow.text.urls.config import KINDS
+
+    options: list[str] = []
+    for kind in KINDS if config.filter.urls else ():
+        paths = list(getattr(config.filter.urls, kind))
+        for number, path in enumerate(paths):
+            if is_url(path):
+                continue
+            here = Path(settled_path(path)).absolute()
+            copy = f"lists/{kind}/{number}/{here.parent.name or 'root'}/{here.name}"
+            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(here, folder / copy)
+            except OSError as error:
+                raise ConfigError(f"filter.urls.{kind}: {path}: {error.strerror or error}") from error
+            paths[number] = copy
+        if paths:
+            options += ["--set", f"filter.urls.{kind}={json.dumps(paths)}"]
     return options
 
 

@@ -12,7 +12,7 @@ from .exit_codes import REFUSED, true_exit_codes
 from .paths import settled
 
 if TYPE_CHECKING:
-    from winnow.finished.explain import Story
+    from winnow.finished.explain import Evidence, Story
 
 RunFolder = Annotated[
     str, typer.Argument(metavar="RUN", callback=settled, help="The run folder (`run` in the config).")
@@ -75,8 +75,13 @@ def tell(story: "Story", characters: int) -> None:
     if story.removed_lines:
         what = f"{story.removed_lines:,} boilerplate lines ({story.removed_characters:,} characters) removed"
         lines.append(f"lines      {what}; `winnow lines` lists them")
+    lines += [
+        f"lines      {number:,} removed by line rule {rule} ({size:,} bytes)"
+        for rule, number, size in story.removed_by_rule
+    ]
     lines += [f"signal     {name}: {_signal(value)}" for name, value in story.signals]
     lines += [f"rule       {f.rule}: value {f.value:.6g}, threshold {f.threshold:.6g}" for f in story.failed_rules]
+    lines += [f"found by   {e.rule}: {_evidence(e)}" for e in story.evidence]
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
         lines.append(f"left out   {step}: {REASONS[step].format(value, limit)}")
@@ -103,6 +108,12 @@ def tell(story: "Story", characters: int) -> None:
     print(f"text       {printable(story.text[:characters], lines=False)}")
     if isinstance(story.keeper, Story):
         print(f"kept text  {printable(story.keeper.text[:characters], lines=False)}")
+
+
+def _evidence(found: "Evidence") -> str:
+    if found.entry is None:
+        return "nothing is said"
+    return f"{found.entry!r}" if found.list is None else f"{found.entry!r} of list {found.list}"
 
 
 def _signal(value: float | bool | None) -> str:

@@ -75,6 +75,18 @@ FAILURES = pa.schema(
 )
 """One row a failed rule, in both modes of the filter: *all* rules that a document fails."""
 
+MATCHES = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("rule", pa.string()),
+        ("value", pa.float32()),
+        ("threshold", pa.float32()),
+        ("list", pa.string()),  # of the user's, by name; null where the rule has none
+        ("entry", pa.string()),  # the listed host, address or words; what the page says of training; its licence
+    ]
+)
+"""One row a failed rule on where the document comes from, with what it was found by; doc rises."""
+
 VERDICTS = pa.schema(
     [
         ("doc", pa.uint64()),

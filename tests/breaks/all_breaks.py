@@ -14,6 +14,7 @@ from tests.breaks import (
     same_bytes,
     verified,
     web_lists,
+    web_rules,
 )
 
 BREAKS = (
@@ -30,4 +31,5 @@ BREAKS = (
     *places.BREAKS,
     *hubs.BREAKS,
     *web_lists.BREAKS,
+    *web_rules.BREAKS,
 )

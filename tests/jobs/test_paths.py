@@ -23,7 +23,7 @@ from winnow.storage.config import PathSetting
 NO_PATHS = {
     "endpoint", "region", "name", "text", "id", "licence", "separator", "messages", "prompt", "response", "pair",
     "label", "format", "first_token", "pattern", "end_of_text", "pinned", "signal", "by", "html", "tools",
-    "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
+    "field", "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
     "select.quality.positive.encoding", "select.quality.negative.encoding",
 }  # fmt: skip
 """Settings of type text that no path can stand in."""
@@ -79,12 +79,13 @@ def test_paths_of_a_config_are_those_of_the_home_folder(home):
                 "quality": {"positive": "~/good.txt", "negative": ["~/bad.txt"]},
             },
             "measure": {"operators": [{"use": "~/ops.py:f"}]},
+            "filter": {"urls": {"domains": "~/lists/hosts.txt", "words": ["~/lists/words.txt"]}},
             "storage": {"scratch": "~/scratch"},
         }
     )
     told = json.dumps(config.model_dump(mode="json"))
     assert told.count("~") == 1  # the one of the address, which is a key of a store
-    assert told.count(str(home)) == 12
+    assert told.count(str(home)) == 14
     assert parse_config(config.model_dump(mode="json")) == config
 
 

@@ -73,6 +73,8 @@ class Config(Section):
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
         paths += [(name, use) for name, use in uses if is_url(use)]
         written = ("run", "dedup.index")
+        lists = self.filter.urls.lists.values() if self.filter.urls else ()
+        paths += [(f"filter.urls.{kind}", path) for kind, path in lists]
         for name, path in paths:
             try:
                 (check_writable if name in written else check_address)(path)
@@ -129,7 +131,10 @@ class Config(Section):
         for name in (self.dedup and self.dedup.lines and self.dedup.lines.sources) or ():
             if name not in names:
                 raise ValueError(f"dedup.lines.sources names {name!r}, but the sources are: {', '.join(names)}")
-        about = {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
+        line_rules, urls, licences = self.measure.line_rules, self.filter.urls, self.filter.licences
+        parts = {"measure.line_rules": line_rules, "filter.urls": urls, "filter.licences": licences}
+        about = {f"{name}.sources": part.sources or () for name, part in parts.items() if part}
+        about |= {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
         for name, part in self.filter.rule_sets.items():
             about[f"filter.{name}.sources"] = () if isinstance(part.sources, str) else part.sources
         for setting, chosen in about.items():
@@ -174,6 +179,13 @@ class Config(Section):
                 raise ValueError(
                     f"dedup.lines would remove lines from the structured source {source.name!r}; name the other "
                     "sources in dedup.lines.sources"
+                )
+        rules = self.measure.line_rules
+        for source in marked if rules else ():
+            if rules and rules.takes(source.name):
+                raise ValueError(
+                    f"measure.line_rules would remove lines from the structured source {source.name!r}; name the other "
+                    "sources in measure.line_rules.sources"
                 )
         for source in chats:
             if template_address(source):  # looked at when a run begins

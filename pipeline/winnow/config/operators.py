@@ -10,10 +10,11 @@ from winnow.operators.chain import OWN_COLUMNS
 from winnow.operators.config import OperatorConfig
 from winnow.operators.find import find_operator
 from winnow.operators.suggest import suggestion
+from winnow.text.line_rules.config import COLUMNS
 from winnow.text.rules.signal_rules import rule_names
 from winnow.text.signals.signals import SIGNALS
 
-_TAKEN = frozenset((*OWN_COLUMNS, "doc", "empty", *SIGNALS, *schemas.REMOVED_LINES.names))
+_TAKEN = frozenset((*OWN_COLUMNS, "doc", "empty", *SIGNALS, *schemas.REMOVED_LINES.names, *COLUMNS))
 """Names of columns and rules that there are already."""
 
 
@@ -75,7 +76,8 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
 def _check_rules(config: Config, operators: list[OperatorConfig]) -> None:
     removed = schemas.REMOVED_LINES.names if config.dedup and config.dedup.lines else []
     mine = [name for entry in operators if entry.found.kind == "signal" for name in entry.found.columns]
-    known = [*mine, *SIGNALS, *removed]
+    by_rules = config.measure.line_rules.columns if config.measure.line_rules else ()
+    known = [*mine, *SIGNALS, *removed, *by_rules]
     for number, rule in enumerate(config.filter.rules):
         if rule.signal not in known:
             raise ConfigError(

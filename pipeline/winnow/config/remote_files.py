@@ -47,8 +47,19 @@ def pin_for_cleaning(config: Config) -> Config:
 
 
 def _with_operators_and_templates(config: Config) -> Config:
-    config = pin_operators(config)
+    config = pin_operators(with_provenance_fields(config))
     return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
+
+
+def with_provenance_fields(config: Config) -> Config:
+    """The config with sources that keep the fields which rules on provenance read, whether or not `keep` says so."""
+    wanted = config.filter.provenance_fields
+    sources = []
+    for source in config.sources:
+        mine = [name for name, asked in wanted.items() if asked is None or source.name in asked]
+        missing = [name for name in mine if name not in source.keep]
+        sources.append(_with(source, "keep", (*source.keep, *missing)) if missing else source)
+    return _with(config, "sources", tuple(sources))
 
 
 def _select(select: SelectConfig, storage: StorageConfig) -> SelectConfig:

@@ -21,9 +21,10 @@ from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
+from winnow.text.line_rules.config import COLUMNS, columns_of
 from winnow.text.signals.signals import SIGNALS
 
-_OWN_SIGNALS = frozenset(("doc", "source", "language", *SIGNALS, *schemas.REMOVED_LINES.names))
+_OWN_SIGNALS = frozenset(("doc", "source", "language", *SIGNALS, *schemas.REMOVED_LINES.names, *COLUMNS))
 """Columns of the signals table that no operator has made."""
 
 
@@ -34,6 +35,17 @@ class FailedRule:
     rule: str
     value: float
     threshold: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a rule on provenance found."""
+
+    rule: str
+    list: str | None
+    """Of the user's, by name; None for a rule without lists."""
+    entry: str | None
+    """The listed host, address or words; what the page says of training; its licence; None: it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,10 @@ class Story:
     """What operators found: numbers of signals, verdicts of filters; None where there is no value."""
     kept_fields: tuple[tuple[str, str], ...] = ()
     """Names and values of the fields that the source keeps, those that the document has."""
+    evidence: tuple[Evidence, ...] = ()
+    """What failed rules on provenance found."""
+    removed_by_rule: tuple[tuple[str, int, int], ...] = ()
+    """Line rules that took something out, each with lines and bytes."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +176,8 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
             for name, value in document.items()
             if name.startswith("keep.") and value is not None and name != LABEL_COLUMN
         ),
+        _evidence(run, number, doc),
+        _removed_by_rule(run, part, doc),
     )
 
 
@@ -177,6 +195,14 @@ def _failed(run: RunRecords, records: Iterable[Record], doc: int) -> list[Json]:
         failures = read_parquet(run.store, record.outputs["failures"].reference())
         found += failures.filter(pc.equal(failures.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()
     return found
+
+
+def _evidence(run: RunRecords, number: int, doc: int) -> tuple[Evidence, ...]:
+    """By which entries the document failed rules on provenance."""
+    if not run.of("provenance"):
+        return ()
+    matches = read_parquet(run.store, run.of("provenance")[number].outputs["matches"].reference())
+    return tuple(Evidence(row["rule"], row["list"], row["entry"]) for row in _rows(matches, doc))
 
 
 def _of_operators(run: RunRecords, signals: Json, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
@@ -203,6 +229,16 @@ def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:
     columns = schemas.REMOVED_LINES.names
     row = _row(read_parquet(run.store, part.signals, ["doc", *columns]), doc)
     return row[columns[0]], row[columns[1]]
+
+
+def _removed_by_rule(run: RunRecords, part: Part, doc: int) -> tuple[tuple[str, int, int], ...]:
+    """Rules, lines and bytes that the document lost by them."""
+    rules = run.config.measure.line_rules
+    if rules is None:
+        return ()
+    row = _row(read_parquet(run.store, part.signals, ["doc", *rules.columns]), doc)
+    lost = [(rule, *(row[column] for column in columns_of(rule))) for rule in rules.rules]
+    return tuple((rule, lines, size) for rule, lines, size in lost if lines or size)
 
 
 def _measured_by(run: RunRecords, part: Part, decision: Json) -> Literal["texts", "signatures"] | None:

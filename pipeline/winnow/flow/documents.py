@@ -42,6 +42,8 @@ def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]
         places |= dict.fromkeys(_SCORES, "scores")
     for gpu, table in ((False, "signals"), (True, "screen_signals")):
         places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.found.columns}
+    if config.measure.line_rules is not None:
+        places |= dict.fromkeys(config.measure.line_rules.columns, "signals")
     kept = {name for source in config.sources for name in source.keep}
     found = []
     for name in documents.columns:

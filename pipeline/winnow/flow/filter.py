@@ -21,7 +21,8 @@ def filter_documents(context: RunContext) -> None:
     prose = [source.name for source in context.config.sources if source.is_prose]
     stage = filtering.stage(config, weights, prose, context.config.shards.seed, verdicts)
     cuts = cut_quantiles(context.engine, rules, context.run.parts)
-    context.engine.run(stage, filtering.plan(context.run.parts, cuts))
+    provenance = context.run.of("provenance") if "provenance" in context.run.records else None
+    context.engine.run(stage, filtering.plan(context.run.parts, cuts, provenance))
 
 
 def _stages(context: RunContext) -> list[str]:

@@ -16,6 +16,7 @@ STEPS: Registry[Step] = Registry(
     built_in={
         "measure": "winnow.flow.measure:STEP",
         "labels": "winnow.flow.labels:STEP",
+        "provenance": "winnow.flow.provenance:STEP",
         "filter": "winnow.flow.filter:STEP",
         "dedup": "winnow.flow.dedup:STEP",
         "decide": "winnow.flow.decide:STEP",

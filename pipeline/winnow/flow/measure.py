@@ -93,6 +93,40 @@ def removed_lines(run: RunRecords) -> dict[str, dict[str, int]]:
     return {source: numbers for source, numbers in counts.items() if numbers}
 
 
+def lines_by_rule(run: RunRecords) -> dict[str, Json]:
+    """By source: ``bytes_read``, ``bytes`` (gone), ``documents`` that lost some, ``emptied``, and ``lines`` and
+    ``bytes_by_rule`` of each rule."""
+    if run.config.measure.line_rules is None:
+        return {}
+    found: dict[str, Json] = {}
+    for source in run.config.sources:
+        counts: Json = run.totals("measure", f"line_rules/{source.name}")
+        if not counts:
+            continue
+        by_rule: dict[str, Json] = {"lines": {}, "bytes": {}}
+        for name in [name for name in counts if "/" in name]:
+            kind, _, rule = name.partition("/")
+            by_rule[kind][rule] = counts.pop(name)
+        found[source.name] = {**counts, "lines": by_rule["lines"], "bytes_by_rule": by_rule["bytes"]}
+    return found
+
+
+def _line_rules(run: RunRecords) -> list[str]:
+    """A line for each source that line rules took something from."""
+    told = []
+    for source, counts in lines_by_rule(run).items():
+        if not counts["bytes"]:
+            continue
+        most = sorted(counts["lines"].items(), key=lambda item: (-item[1], item[0]))
+        rules = ", ".join(f"{rule} {n:,} ({counts['bytes_by_rule'][rule]:,} bytes)" for rule, n in most if n)
+        share = counts["bytes"] / max(1, counts["bytes_read"])
+        told.append(
+            f"line rules, source {source}: {counts['bytes']:,} bytes ({share:.1%}) are gone from "
+            f"{counts['documents']:,} documents, {counts['emptied']:,} of them empty now; lines: {rules}"
+        )
+    return told
+
+
 def _stages(context: RunContext) -> list[str]:
     lines_on = context.config.dedup is not None and context.config.dedup.lines is not None
     return ["count", *(("lines", "boilerplate", "boilerplate_set") if lines_on else ()), "measure"]
@@ -111,6 +145,8 @@ def _manifest(run: RunRecords) -> ManifestPart:
         by_source.setdefault(name, {})["boilerplate"] = numbers
     for name, commits in commits_read(run).items():
         by_source.setdefault(name, {})["hub"] = commits
+    for name, counts in lines_by_rule(run).items():
+        by_source.setdefault(name, {})["line_rules"] = counts
     return ManifestPart(top={"operators": operators} if operators else {}, sources=by_source)
 
 
@@ -121,7 +157,8 @@ def _summary(run: RunRecords) -> list[str]:
         f"{cjk:,} documents in Chinese, Japanese or Korean keep full-width forms and curly quotes (measure.normalise: "
         "fix_character_width and uncurl_quotes are auto)"
     )
-    return [*hub_lines(run), *_repaired(run), *([kept] if cjk else []), *operator_lines(run, gpu=False), checked]
+    told = [*hub_lines(run), *_repaired(run), *_line_rules(run), *([kept] if cjk else [])]
+    return [*told, *operator_lines(run, gpu=False), checked]
 
 
 def _repaired(run: RunRecords) -> list[str]:

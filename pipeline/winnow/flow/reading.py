@@ -6,7 +6,7 @@ from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
 from winnow.sources.read import odd_files
-from winnow.sources.records import FOREIGN, GUESSED, REPLACED
+from winnow.sources.records import FOREIGN, GUESSED, OPT_OUT, REPLACED
 from winnow.sources.source import SourceConfig
 
 ALARM_SHARE = 0.01
@@ -36,7 +36,7 @@ def reading_lines(run: RunRecords) -> list[str]:
     """A line for each source and kind of note."""
     places = _places(run)
     return [
-        f"source {name}: {number:,} documents {_what(note, _encoding(run, name))}, such as {places[name, note]}"
+        f"source {name}: {number:,} documents {_what(note, _encoding(run, name), run)}, such as {places[name, note]}"
         for name, numbers in noted(run).items()
         for note, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
     ]
@@ -147,7 +147,12 @@ def _encoding(run: RunRecords, name: str) -> str:
     return "UTF-8" if named[name] in (UTF_8, DETECT) else named[name]
 
 
-def _what(note: str, encoding: str) -> str:
+def _what(note: str, encoding: str, run: RunRecords) -> str:
+    if note.startswith(OPT_OUT):
+        kind = note.removeprefix(OPT_OUT)
+        dropped = kind in (run.config.filter.opt_outs or ())
+        what = "filter.opt_outs drops such" if dropped else "nothing is dropped for it without filter.opt_outs"
+        return f"say that they are not for training ({kind}; {what})"
     if note == FOREIGN:
         return f"are not {encoding}: U+FFFD stands for much of what is not ASCII in them"
     if note == REPLACED:

@@ -48,6 +48,7 @@ def pinned_settings(config: Config) -> Json:
         "dedup.verify": _verified(config.dedup.verify),
         # each source has its own lines, so which sources there are is a run's own affair
         "dedup.lines": lines.model_dump(mode="json", exclude={"sources"}) if (lines := config.dedup.lines) else None,
+        **_line_rules(config),
         # near-duplicates of two runs are drawn alike only by the same seed and shares
         "shards.seed": config.shards.seed,
         "shards.splits": config.shards.splits,
@@ -60,6 +61,12 @@ def _mappers(config: Config) -> Json:
     """Operators that change texts, where there are some: other texts have other signatures."""
     pinned = {entry.found.name: entry.pinned for entry in config.measure.operators if entry.found.kind == "mapper"}
     return {f"measure.operators.{name}": fingerprint for name, fingerprint in pinned.items()}
+
+
+def _line_rules(config: Config) -> Json:
+    """Line rules, where there are some: they change texts, too."""
+    rules = config.measure.line_rules
+    return {"measure.line_rules": rules.model_dump(mode="json", exclude={"sources"})} if rules else {}
 
 
 def _verified(verify: Verify) -> str:

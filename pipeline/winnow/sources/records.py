@@ -21,6 +21,8 @@ FOREIGN = "foreign"
 """Note of a record in which U+FFFD stands for most that is not ASCII: it is in another encoding."""
 GUESSED = "guessed "
 """Begins the note of a record whose encoding was guessed; the encoding follows."""
+OPT_OUT = "opt-out "
+"""Begins the note of a page that says that it is not for training; the kind of signal follows."""
 UNREADABLE_OVERHEAD_BYTES = 256
 """Memory of one note; counts towards the size of a batch, so that a file of rubbish stays bounded as well."""
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.engine.records import Json, Unit
+from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.operators.origins import identity_of
 from winnow.shards.order import draw_copies
@@ -39,7 +39,7 @@ def stage(
     """
     fractions = {name: min(weight, 1.0) for name, weight in weights.items()}
     sampling = {"fractions": list(fractions.items()), "seed": seed if min(fractions.values()) < 1 else None}
-    decided_by = config.model_dump(mode="json", exclude={"alarm_share"})
+    decided_by = config.model_dump(mode="json", exclude={"alarm_share", "urls", "opt_outs", "licences"})
     settings: Json = {"config": decided_by, "prose": prose, "sampling": sampling}
     if verdicts:
         settings["verdicts"] = list(verdicts)
@@ -49,10 +49,21 @@ def stage(
     return Stage("filter", 2, settings, run)
 
 
-def plan(parts: list[Part], cuts: Json | None = None) -> list[Unit]:
-    """One unit a part; ``cuts`` are the thresholds by quantile, where rules ask for some."""
-    more = {} if cuts is None else {"cuts": cuts}
-    return [Unit(part.number, {"signals": part.signals, **more}, part.rows * 400) for part in parts]
+def plan(parts: list[Part], cuts: Json | None = None, provenance: list[Record] | None = None) -> list[Unit]:
+    """One unit a part.
+
+    Args:
+        parts: of the run.
+        cuts: the thresholds by quantile, where rules ask for some.
+        provenance: records of what fails the rules on provenance, part by part, where there are some.
+    """
+    more: list[Json] = [{} if cuts is None else {"cuts": cuts} for _ in parts]
+    for record, inputs in zip(provenance or (), more, strict=provenance is not None):
+        inputs["matches"] = record.outputs["matches"].reference()
+    return [
+        Unit(part.number, {"signals": part.signals, **inputs}, part.rows * 400)
+        for part, inputs in zip(parts, more, strict=True)
+    ]
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -62,11 +73,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
     signals = read_parquet(workspace.store, unit.inputs["signals"]).combine_chunks()
     docs = column_to_numpy(signals, "doc")
     bounds, verdict_columns = bounds_of(config.rules), workspace.settings.get("verdicts", [])
-    rules = all_names(*(bound.name for bound in bounds), *verdict_columns)
+    matches = read_parquet(workspace.store, unit.inputs["matches"]) if "matches" in unit.inputs else None
+    more = [] if matches is None else pc.unique(matches.column("rule")).sort().to_pylist()
+    rules = all_names(*(bound.name for bound in bounds), *verdict_columns, *more)
     languages, source = (signals.column(name).combine_chunks() for name in ("language", "source"))
+    published = evaluate(signals, languages, config, source, workspace.settings["prose"])
     failures = joined(
         [
-            evaluate(signals, languages, config, source, workspace.settings["prose"]),
+            *with_provenance(published, matches, docs, rules),
             *own_failures(workspace.store, unit.inputs.get("cuts"), signals, bounds, rules),
             *(refusals(signals, name, rules) for name in verdict_columns),
         ]
@@ -174,6 +188,31 @@ def own_failures(
         row, value, threshold = failures_of(bound, signals, by_group)
         number = np.full(len(row), rules.index(bound.name), np.int32)
         yield Failures(row, number, value.astype(np.float32), threshold.astype(np.float32))
+
+
+def with_provenance(
+    published: Failures, matches: pa.Table | None, docs: NDArray[np.uint64], rules: tuple[str, ...]
+) -> list[Failures]:
+    """What fails the published rules, and where a document comes from before all of it but `empty`.
+
+    Args:
+        published: of N documents.
+        matches: of some of them; None where nobody asked.
+        docs: uint64[N].
+        rules: names, with those of ``matches``.
+    """
+    if matches is None:
+        return [published]
+    empty = published.rule == EMPTY_RULE
+    names = matches.column("rule").combine_chunks().dictionary_encode()
+    number = np.array([rules.index(name) for name in names.dictionary.to_pylist()], np.int32)
+    mine = Failures(
+        np.searchsorted(docs, column_to_numpy(matches, "doc")).astype(np.int64),
+        number[names.indices.to_numpy()],
+        column_to_numpy(matches, "value"),
+        column_to_numpy(matches, "threshold"),
+    )
+    return [Failures(*(c[empty] for c in published)), mine, Failures(*(c[~empty] for c in published))]
 
 
 def refusals(signals: pa.Table, name: str, rules: tuple[str, ...]) -> Failures:

@@ -1,12 +1,16 @@
 """The sections `measure` and `filter` of the config."""
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from winnow.operators.config import OperatorConfig
 from winnow.section import Section, Share
 from winnow.text.language.config import LanguageConfig
+from winnow.text.line_rules.config import LineRulesConfig
 from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.rules.config import RulesConfig
+from winnow.text.urls.config import LicencesConfig, OptOuts, UrlsConfig
 
 
 class FilterConfig(RulesConfig):
@@ -17,6 +21,36 @@ class FilterConfig(RulesConfig):
     alarm_share: Share = 0.9
     """A source, or the documents of a language, that loses a larger share to the rules raises an alarm with the rule
     that most of them fail."""
+    urls: UrlsConfig | None = None
+    """Your own lists of hosts, addresses and words; none given: no address is looked at (docs/web.md)."""
+    opt_outs: OptOuts | None = None
+    """Kinds of signals against training that a document may not have: `drop` for all, or a list of `noai`,
+    `noimageai`, `noarchive`, `tdm-reservation`, `content-usage`; none given: they are counted, and nothing is dropped
+    for them."""
+    licences: LicencesConfig | None = None
+    """Licences that documents may have, as a list or with more settings; none given: any, and none."""
+
+    @field_validator("urls", "opt_outs", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none", "keep") else value
+
+    @field_validator("licences", mode="before")
+    @classmethod
+    def _list_alone(cls, value: Any) -> Any:
+        if value is False or value in ("off", "none"):
+            return None
+        return {"allow": value} if isinstance(value, list | tuple) else value
+
+    @property
+    def provenance_fields(self) -> dict[str, tuple[str, ...] | None]:
+        """Fields that these rules read, each with the sources that they are asked of; None: all."""
+        fields: dict[str, tuple[str, ...] | None] = {}
+        for rules in (self.urls, self.licences):
+            if rules is not None:
+                both = None if None in (fields.get(rules.field, ()), rules.sources) else rules.sources
+                fields[rules.field] = both if both is None else (*(fields.get(rules.field) or ()), *both)
+        return fields | ({"opt_out": None} if self.opt_outs else {})
 
 
 class MeasureConfig(Section):
@@ -24,9 +58,16 @@ class MeasureConfig(Section):
 
     normalise: NormaliseConfig = NormaliseConfig()
     language: LanguageConfig = LanguageConfig()
+    line_rules: LineRulesConfig | None = None
+    """Lines that go by what they are: C4's line rules, menus, blank lines (docs/web.md); none given: no line goes."""
     operators: tuple[OperatorConfig, ...] = ()
     """Signals, mappers and filters of your own (docs/extending.md), in the order in which they see the text: after
     normalisation and boilerplate lines, before anything is counted; those with ``gpu=True`` after dedup."""
+
+    @field_validator("line_rules", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none") else value
 
     def operators_on(self, *, gpu: bool) -> tuple[OperatorConfig, ...]:
         """Operators that ask for a GPU, or the others, in their order; once they are found."""

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 
 from winnow import schemas
 from winnow.audit.verify.labels import check_labels
+from winnow.audit.verify.line_rules import check_line_rules
+from winnow.audit.verify.provenance import check_provenance
 from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.semantic import check_semantics
 from winnow.audit.verify.similarity import check_similarities
@@ -156,10 +158,12 @@ def check_lines(run: RunRecords) -> list[Balance]:
             counts["emptied"] += int((mine & (column_to_numpy(table, "characters") == 0)).sum())
             counts["lines"] += int(lines[mine].sum(dtype=np.int64))
             counts["characters"] += int(characters[mine].sum(dtype=np.int64))
+    # what is empty in the end may have been emptied by line rules, which come behind
+    emptied = ("emptied",) if run.config.measure.line_rules is None else ()
     return [
         Balance(f"boilerplate {what} of source {name}", expected[name][what], counts[what])
         for name, counts in found.items()
-        for what in ("documents", "emptied", "lines", "characters")
+        for what in ("documents", *emptied, "lines", "characters")
     ]
 
 
@@ -203,6 +207,8 @@ def recount(run: RunRecords) -> list[Balance]:
         check_keepers(run),
         check_similarities(run),
         *check_lines(run),
+        *check_line_rules(run),
+        *check_provenance(run),
         *check_screen(run),
         *check_semantics(run),
         *check_steps(run),

@@ -7,11 +7,13 @@ from html import unescape
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.sources.fields import BadRecordError
-from winnow.sources.records import GUESSED, REPLACED, RecordBatch, Unreadable
+from winnow.sources.records import GUESSED, OPT_OUT, REPLACED, RecordBatch, Unreadable
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
+from winnow.sources.web.opt_outs import kinds_of
 from winnow.sources.web.page import decode_page, extract, language_of, licence_of, links_of, opt_out_of
 
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,1000})", re.IGNORECASE)
@@ -31,8 +33,8 @@ def page_fields(
         html: whether it is HTML, or plain text.
 
     Returns:
-        ``text``, ``title``, ``charset``, ``charset_from``, and where ``keep`` names them ``licence``,
-        ``opt_out``, ``language`` and ``links``.
+        ``text``, ``title``, ``charset``, ``charset_from``, ``opt_out``, and where ``keep`` names them ``licence``,
+        ``language`` and ``links``.
 
     Raises:
         BadRecordError: the page cannot be parsed.
@@ -48,31 +50,45 @@ def page_fields(
     }
     if "licence" in source.keep:
         fields["licence"] = licence_of(page.text) if html else None
-    if "opt_out" in source.keep:
-        fields["opt_out"] = opt_out_of(page.text if html else "", headers or {})
+    fields["opt_out"] = opt_out_of(page.text if html else "", headers or {})
     if "language" in source.keep:
         fields["language"] = language_of(page.text if html else "", headers or {})
     if "links" in source.keep:
         fields["links"] = str(links_of(page.text)) if html else None
     read_as = REPLACED if page.replaced else GUESSED + page.encoding if page.how in ("guessed", "windows-1252") else ""
-    return fields, [found for found in (note, read_as) if found]
+    return fields, [found for found in (note, read_as, *_opt_out_notes(fields["opt_out"])) if found]
+
+
+def _opt_out_notes(said: str | None) -> list[str]:
+    """A note for each kind of opt-out, so that they are counted by source whether or not anybody keeps them."""
+    return [f"{OPT_OUT}{kind}" for kind in kinds_of(said)] if said else []
 
 
 def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: StoredFile) -> Iterator[RecordBatch]:
-    """Batches whose texts are HTML with the text of it; a page that cannot be parsed is an unreadable record."""
+    """Batches whose texts are HTML with the text of it; a page that cannot be parsed is an unreadable record.
+
+    Where ``keep`` names ``licence`` or ``opt_out`` and a record has no such field, it is what the page says.
+    """
     for batch in batches:
         texts: list[str] = []
+        said: dict[str, list[str | None]] = {"licence": [], "opt_out": []}
         refused: dict[int, Unreadable] = {}
         noted = dict(batch.noted)
         for place, html in enumerate(batch.texts.to_pylist()):
             row = int(batch.rows[place])
+            said["opt_out"].append(opt_out_of(html, {}))
+            said["licence"].append(licence_of(html) if "licence" in batch.keep else None)
             try:
                 text, note = extract(html, source)
             except BadRecordError as bad:
                 refused[place] = Unreadable(row, file.position, str(bad), bad.size, batch.ids[place].as_py())
                 continue
             texts.append(text)
-            if note:
-                number, first = noted.get(note, (0, row))
-                noted[note] = number + 1, first
-        yield replace(batch.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)
+            for told in (*[note] * bool(note), *_opt_out_notes(said["opt_out"][-1])):
+                number, first = noted.get(told, (0, row))
+                noted[told] = number + 1, first
+        kept = dict(batch.keep)
+        for name in said.keys() & kept.keys():
+            kept[name] = pc.coalesce(kept[name], pa.array(said[name], pa.string()))
+        filled = replace(batch, keep=kept)
+        yield replace(filled.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)

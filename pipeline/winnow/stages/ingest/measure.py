@@ -33,6 +33,7 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.line_removal import LineRemoval
+from winnow.stages.ingest.line_rules import LineRules, Removal, compile_line_rules
 from winnow.stages.ingest.lines import compile_lines, counting_settings
 from winnow.stages.ingest.normalised import normalised, normalised_parts
 from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadable
@@ -44,6 +45,7 @@ from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
+from winnow.text.line_rules.config import LineRulesConfig
 from winnow.text.lines.config import LinesConfig
 from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.normalise.normalise import Normaliser
@@ -62,13 +64,14 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
         "language": config.language.model_dump(),
         "minhash": minhash.signature_settings,
         "lines": counting_settings(lines) if lines else None,
+        "line_rules": config.line_rules and config.line_rules.model_dump(mode="json"),
         "versions": library_versions("ftfy", "py3langid", "pyarrow", "unicodedata"),
     }
     if config.operators:
         operators = [entry.found for entry in config.operators]
         settings["operators"] = [operator.described for operator in operators]
         runtime = {**runtime, "operator_folders": {operator.name: operator.folder_paths for operator in operators}}
-    return Stage("measure", 2, settings, run, runtime, prepare)
+    return Stage("measure", 3, settings, run, runtime, prepare)
 
 
 _SAMPLE_TEXTS = (
@@ -84,6 +87,7 @@ class _Kernels(NamedTuple):
     identify: LanguageIdentifier
     minhash: MinHashConfig
     lines: LinesConfig | None
+    line_rules: LineRulesConfig | None
 
 
 @cache
@@ -105,7 +109,11 @@ def _kernels(settings: bytes) -> _Kernels:
     if parsed["lines"]:
         compile_lines()
         lines = LinesConfig.model_validate(parsed["lines"])
-    return _Kernels(normalise, identify, minhash, lines)
+    line_rules = None
+    if parsed["line_rules"]:
+        compile_line_rules()
+        line_rules = LineRulesConfig.model_validate(parsed["line_rules"], strict=False)
+    return _Kernels(normalise, identify, minhash, lines, line_rules)
 
 
 def prepare(settings: Json) -> _Kernels:
@@ -120,7 +128,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         kernels = prepare(settings)
     slices = unit.inputs["slices"]
     keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
-    removal = LineRemoval(unit, workspace, kernels.lines)
+    removal = Removal(LineRemoval(unit, workspace, kernels.lines), LineRules(workspace, kernels.line_rules))
     operators = UnitOperators(workspace, kernels.identify)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
@@ -174,11 +182,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count("text_bytes", texts.nbytes)
         operators.finish()
         check_slices(slices, workspace.store)
-    removal.write_examples()
+    removal.by_count.write_examples()
 
 
 def _process(
-    kernels: _Kernels, removal: LineRemoval, operators: UnitOperators, source: SourceConfig, batch: pa.RecordBatch
+    kernels: _Kernels, removal: Removal, operators: UnitOperators, source: SourceConfig, batch: pa.RecordBatch
 ) -> None:
     """All that is done to texts, for nothing but to see whether the process lives."""
     texts = batch.column("text")
@@ -192,7 +200,7 @@ def _process(
 
 
 def _prepare_texts(
-    raw: pa.Array, kernels: _Kernels, removal: LineRemoval, source: SourceConfig, workspace: Workspace
+    raw: pa.Array, kernels: _Kernels, removal: Removal, source: SourceConfig, workspace: Workspace
 ) -> tuple[pa.Array, Json]:
     """Normalised texts without boilerplate, and the columns that tell what was removed."""
     fault_point("batch", stage="measure", texts=raw)
