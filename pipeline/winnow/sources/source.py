@@ -207,6 +207,12 @@ class SourceConfig(Section):
         return self
 
     @property
+    def separator_bytes(self) -> bytes:
+        """``separator`` in the bytes of files, where these are text byte by byte; empty for none."""
+        named = UTF_8 if self.encoding == DETECT or not is_ascii_superset(self.encoding) else self.encoding
+        return (self.separator or "").encode(named)
+
+    @property
     def is_chat(self) -> bool:
         """Whether records are conversations."""
         return self.messages is not None or self.prompt is not None

@@ -22,7 +22,8 @@ RECORD_START = re.compile(rb"WARC/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^
 """How a record begins."""
 MOST_DICTIONARY_BYTES = 64 << 20
 MOST_WINDOW_BYTES = 128 << 20
-_DICTIONARY = 0x184D2A5D
+ZSTD_DICTIONARY = bytes.fromhex("5d2a4d18")
+"""How a skippable frame begins that holds the dictionary of the frames behind it."""
 _LOOKED_AT = 4096  # bytes of a candidate's text
 
 
@@ -223,9 +224,9 @@ def _zstd(stored: _Stored) -> _Kind:
         FileFaultError: the dictionary cannot be used.
     """
     head = bytes(stored.take(8))
-    number, size = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:], "little")
+    size = int.from_bytes(head[4:], "little")
     dictionary = None
-    if number == _DICTIONARY:
+    if head.startswith(ZSTD_DICTIONARY):
         if size > MOST_DICTIONARY_BYTES:
             raise FileFaultError(f"corrupt file: zstd: a dictionary of {size:,} bytes", 0)
         found = b""
