@@ -97,7 +97,7 @@ class SourceConfig(Section):
     (but Parquet) also with .gz .zst .bz2 .xz behind it."""
     text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
-    `a.b`. Of several (`[content, text]`) the first that a record has."""
+    `a.b`. Of several (`[content, text]`) the first that has a value."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw"] = "main"

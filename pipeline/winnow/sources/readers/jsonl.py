@@ -220,6 +220,11 @@ def _loads(line: bytes, wanted: frozenset[str]) -> Any:
         try:
             return _any_number(line)
         except json.JSONDecodeError:
+            if line.strip(_BLANK) in (b"{", b"["):
+                raise BadRecordError(
+                    "malformed JSON: a value that goes on over several lines; each line must be a record of its own "
+                    "(`jq -c . FILE` writes it so)"
+                ) from error
             raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
         except (ValueError, RecursionError):
             line = without_unread(line, wanted)
