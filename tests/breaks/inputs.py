@@ -7,8 +7,58 @@ TOLD = ("tests/e2e/test_reading_told.py",)
 CATALOGUE = ("tests/sources/test_catalogue.py",)
 STRUCTURE = ("tests/sources/test_structure.py",)
 ARRAY = ("tests/sources/test_json_array.py",)
+PAGES = "tests/sources/test_parquet_pages.py"
+LONG_ROWS = (f"{PAGES}::test_long_rows_are_told_apart_from_the_rest_of_their_group",)
 LOOK = ("tests/runs/test_first_look.py",)
 BREAKS = (
+    Break(
+        "a file that was not fetched from a repository is a document",
+        1,
+        "winnow.sources.stored_file",
+        "        if head == GIT_LFS:",
+        "        if False:",
+        ("tests/sources/test_not_what_it_seems.py",),
+    ),
+    Break(
+        "a text field of another type is passed over in silence",
+        1,
+        "winnow.sources.fields",
+        "return next((value for value in values if value is not None), None if values else _MISSING)",
+        "return next((value for value in values if type(value) is str), None if values else _MISSING)",
+        ("tests/sources/test_not_what_it_seems.py",),
+    ),
+    Break(
+        "a row of a list is built however many values it has",
+        1,
+        "winnow.sources.readers.parquet_batches",
+        "if lists and lists.most * max(width, VALUE_BYTES) > most:",
+        "if False:",
+        LONG_ROWS,
+    ),
+    Break(
+        "rows behind one that is too large vanish",
+        1,
+        "winnow.sources.readers.parquet",
+        "max(start, readable), min(end, stop), source)",
+        "max(start, readable), min(readable + 1, stop), source)",
+        LONG_ROWS,
+    ),
+    Break(
+        "the row at which a page begins is counted twice",
+        1,
+        "winnow.sources.readers.parquet_pages",
+        "row, held, longest, too_long = _walk(levels, bits, page.values, most_values, row, held, longest, too_long)",
+        "row, held, longest, too_long = _walk(levels, bits, page.values, most_values, row, 0, longest, too_long)",
+        (f"{PAGES}::test_lengths_of_rows_are_those_that_arrow_wrote",),
+    ),
+    Break(
+        "pages that become far more than they are are decompressed",
+        1,
+        "winnow.sources.readers.parquet_pages",
+        "next((page for page in pages if page.expands), None)",
+        "None",
+        (f"{PAGES}::test_a_page_that_becomes_far_more_than_it_is",),
+    ),
     Break(
         "a document in another encoding is taken for a damaged one",
         1,

@@ -4,6 +4,14 @@ from tests.breaks.change import Break
 
 BREAKS = (
     Break(
+        "Ray is first to end a driver whose control service is gone",
+        4,
+        "winnow.engine.executors.lost_ray",
+        "SOONER = 0.75",
+        "SOONER = 1.5",
+        ("tests/engine/test_lost_cluster.py",),
+    ),
+    Break(
         "the lease is not looked at after units",
         4,
         "winnow.engine.engine",

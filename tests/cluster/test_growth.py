@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,26 @@ def test_an_autoscaler_is_asked_for_all_units_that_wait():
         told = ended(running, process)
     assert len(Counter(told["nodes"])) == 3, told
     assert told["seconds"] < 12 * 3.0, told
+
+
+def test_a_driver_whose_cluster_loses_its_control_service_says_that_the_command_goes_on():
+    """Ray ends it a little later, with 1. The process that watches over the head's is stopped, for it would end the
+    node, too: as where the head is another machine."""
+    with cluster(1) as running:
+        running.environment |= {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
+        process = started(running, 60, 2.0)
+        wait_for(lambda: _at_work(running), process)
+        (service,) = [one for one in _family(running) if one.name() == "gcs_server"]
+        running.nodes[0].send_signal(signal.SIGSTOP)
+        service.kill()
+        try:
+            process.communicate(timeout=60)
+        finally:
+            end_family(process)
+        assert process.returncode == 75, said(running)
+        assert "does not answer; waiting for it" in said(running)
+        assert "the control service of the Ray cluster at" in said(running)
+        assert "the same command goes on" in said(running)
 
 
 def test_a_driver_whose_node_ends_says_that_the_command_goes_on():

@@ -1,5 +1,6 @@
 """`ray job submit` and `winnow submit` against a cluster that `ray start` made: states, exit codes, stops."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 
 from tests.support.clusters import ENVIRONMENT, Cluster, cluster
 from tests.support.commands import winnow
-from tests.support.configs import unread_config
+from tests.support.configs import run_config, source_of, unread_config
 from tests.support.fault_hooks import environment
 from tests.support.fault_runs import Runs, wait_for
 
@@ -96,6 +97,33 @@ def test_a_job_that_another_one_stops_ends_submit_with_75_and_one_that_is_killed
     output, messages = process.communicate(timeout=120)
     assert process.returncode == 1, output + messages
     assert "failed without an exit code of its own" in messages
+
+
+@pytest.mark.slow
+def test_a_job_that_would_write_below_its_own_code_fails_before_it_writes(there, tmp_path):
+    """`ray job submit` runs in a folder of uploaded code, which goes with the job: it said SUCCEEDED, and the shards
+    were gone."""
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    (tmp_path / "in.jsonl").write_text(json.dumps({"id": "a", "text": "Words of one document alone."}) + "\n")
+    config = run_config("runs/a", source_of("in.jsonl"))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    client = JobSubmissionClient(there.address)
+
+    def ended(name: str, *more: str) -> tuple[JobStatus, int, str]:
+        line = [*there.ray, "job", "submit", "--working-dir", ".", "--submission-id", name]
+        line += ["--address", there.address, "--", "python", "-m", "winnow.jobs.run", "c.yaml", *more]
+        done = subprocess.run(line, cwd=tmp_path, env=there.environment, capture_output=True, text=True, timeout=240)
+        job = client.get_job_info(name)
+        assert (done.returncode == 0) == (job.status == JobStatus.SUCCEEDED), done.stdout + done.stderr
+        return job.status, job.driver_exit_code, client.get_job_logs(name)
+
+    status, code, told = ended("relative")
+    assert (status, code) == (JobStatus.FAILED, 2), told
+    assert "Ray's temporary folder of uploaded code" in told and "absolute path" in told
+    status, code, told = ended("absolute", "--set", f"run={tmp_path}/kept")
+    assert (status, code) == (JobStatus.SUCCEEDED, 0), told
+    assert (tmp_path / "kept" / "state.json").exists() and not (tmp_path / "runs").exists()
 
 
 def test_the_job_is_given_the_options(tmp_path, monkeypatch):

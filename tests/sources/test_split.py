@@ -17,7 +17,7 @@ def _chunks(pieces):
 few_bytes = st.lists(st.sampled_from([b"a", b"b", b"\n", b"\n\n", b"ab", b"", b"aab\n"]), max_size=30)
 
 
-@given(few_bytes, st.sampled_from([b"\n", b"\n\n", b"aa", b"ab", b"aba", b"\n\n\n"]))
+@given(few_bytes, st.sampled_from([b"\n", b"\n\n", b"aa", b"ab", b"aba", b"\n\n\n", b"\naab\n", b"abab"]))
 def test_equals_bytes_split_of_the_whole_whatever_the_chunks(pieces, separator):
     found, starts = [], []
     for group in split_chunks(_chunks([p for p in pieces if p]), separator, 10**6):
@@ -30,6 +30,15 @@ def test_equals_bytes_split_of_the_whole_whatever_the_chunks(pieces, separator):
     assert found == whole.split(separator)
     for start, record in zip(starts, found, strict=True):
         assert whole[start : start + len(record)] == record
+
+
+@pytest.mark.parametrize("separator", [b"\n---\n", b"<|endoftext|>"])
+def test_a_separator_that_two_chunks_share_ends_a_record_shorter_than_it(separator):
+    whole = separator.join([b"", b"a", b"", b"bc", b"", b"d" * 9, b""])
+    for size in range(1, len(whole)):
+        chunks = _chunks([whole[at : at + size] for at in range(0, len(whole), size)])
+        found = [bytes(record) for group in split_chunks(chunks, separator, 10**6) for record in group.records]
+        assert found == whole.split(separator)
 
 
 @given(few_bytes, st.integers(1, 5), st.sampled_from([b"\n", b"ab", b"\n\n"]))

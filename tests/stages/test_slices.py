@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
@@ -21,7 +22,7 @@ from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
 from winnow.sources.catalogue import InputFile
 from winnow.sources.read import read_slice
-from winnow.sources.readers import line_ranges
+from winnow.sources.readers import cuts
 from winnow.sources.source import SourceConfig
 from winnow.stages.ingest.isolate import drop_quarantined
 from winnow.stages.ingest.slices import (
@@ -94,21 +95,26 @@ def test_a_small_corpus_has_units_for_more_than_one_core():
     assert work_sizes(ComputeConfig(unit_mb=64), 1_000_000).unit_mb == 64
 
 
-@pytest.mark.parametrize("suffix", [".jsonl.gz", ".parquet"])
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".parquet", ".txt.zst"])
 def test_one_compressed_file_becomes_several_units_with_the_same_shards(tmp_path, monkeypatch, suffix):
     texts = articles(3, 2_500)
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
     path = tmp_path / f"a{suffix}"
-    if suffix == ".parquet":
+    separator = {"separator": "\n<|end|>\n"} if suffix.startswith(".txt") else {}
+    if separator:
+        joined = separator["separator"].join(texts).encode()
+        frames = [zstandard.compress(joined[at : at + 50_000]) for at in range(0, len(joined), 50_000)]
+        path.write_bytes(b"".join(frames) if suffix.endswith(".zst") else joined)
+    elif suffix == ".parquet":
         pq.write_table(pa.table({"text": texts}), path, compression="zstd")
         monkeypatch.setattr("winnow.sources.readers.parquet.PIECE_BYTES", 100_000)
     else:
         path.write_bytes(gzip.compress(lines))
-    monkeypatch.setattr(line_ranges, "PIECE_BYTES", 100_000)
+    monkeypatch.setattr(cuts, "PIECE_BYTES", 100_000)
 
     def shards(name: str, unit_mb: int) -> tuple[list[str], int]:
         sections = {"shards": {"sequence_tokens": 127}, "compute": {"unit_mb": unit_mb}}
-        context = run(parse_config(run_config(tmp_path / name, source_of([path]), **sections)))
+        context = run(parse_config(run_config(tmp_path / name, source_of([path], **separator), **sections)))
         splits = load_run(str(tmp_path / name)).manifest["shards"]["splits"]
         return [s["sha256"] for split in splits.values() for s in split["shards"]], len(context.run.of("measure"))
 

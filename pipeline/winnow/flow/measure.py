@@ -5,7 +5,7 @@ from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
 from winnow.flow.hub_sources import commits_read, hub_lines
-from winnow.flow.operators import operator_balances, operator_counts, operator_lines
+from winnow.flow.operators import check_classes, operator_balances, operator_counts, operator_lines
 from winnow.flow.reading import reading_manifest
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
@@ -24,6 +24,7 @@ def measure_documents(context: RunContext) -> None:
 
     Raises:
         InputError: a file went away.
+        ConfigError: the class of an operator cannot be made.
         UnreadableShareError: more cannot be read than the config allows.
     """
     config, engine, run = context.config, context.engine, context.run
@@ -45,6 +46,8 @@ def measure_documents(context: RunContext) -> None:
         planned = _find_boilerplate(context, planned, lines_config, runtime)
     on_cpu = config.measure.model_copy(update={"operators": config.measure.operators_on(gpu=False)})
     measuring = measure.stage(on_cpu, minhash, lines_config, runtime)
+    if not engine.dry and not engine.is_done(measuring, planned):
+        check_classes(config)
     engine.run(measuring, planned, recompute_if=had_transient_error)
     check_unreadable(run)
 

@@ -1,12 +1,19 @@
 """What operators did, from the records of measure and screen, and which of them does what."""
 
+import logging
 from itertools import pairwise
 
 from winnow.config.config import Config
+from winnow.engine.doing import doing
+from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.records import Json
+from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.operators.loading import not_made
 from winnow.text.rules.signal_rules import SignalRule
+
+log = logging.getLogger("winnow")
 
 
 def rules_on(config: Config, *, gpu: bool) -> tuple[SignalRule, ...]:
@@ -24,6 +31,31 @@ def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
 def gpu_versions(config: Config) -> frozenset[str]:
     """What operators on GPUs are now: documents that an earlier version raised on are no longer set aside."""
     return frozenset(entry.found.fingerprint[:16] for entry in config.measure.operators_on(gpu=True))
+
+
+def check_classes(config: Config) -> None:
+    """Make the classes of operators that measure runs once, before any document is read.
+
+    Raises:
+        ConfigError: one cannot be made with its settings; its model was cut short, for example.
+    """
+    for entry in config.measure.operators_on(gpu=False):
+        name = entry.found.name
+        with doing(f"operator {name}: making its class once, to see whether that can be done"):
+            wrong = not_made(entry.found)
+        if wrong is None:
+            continue
+        if wrong.elsewhere and joins_cluster():
+            log.warning(
+                "operator %s: its class cannot be made on this machine (%s); the cluster's nodes will try",
+                name,
+                wrong.what,
+            )
+            continue
+        raise ConfigError(
+            f"measure.operators: {name}: its class cannot be made with its settings: {wrong.what}; look at the files "
+            "that it loads (one that was cut short?) and at the packages that it needs"
+        )
 
 
 def failed_most(run: RunRecords, stage: str) -> str:

@@ -44,7 +44,7 @@ def fields_reader(source: SourceConfig) -> Callable[..., Fields]:
     """
     read_id = _reader_of(source.id) if source.id is not None else None
     read_kept = [_reader_of(name) for name in source.keep]
-    read_text = _first_string([_reader_of(name) for name in source.texts])
+    read_text = _first_value([_reader_of(name) for name in source.texts])
     read_parts = [_reader_of(name) for name in source.structure_fields]
     read_structure = structure_reader(source) if read_parts else None
     label = source.label or ""
@@ -116,14 +116,14 @@ def _reader_of(name: str) -> Callable[[dict[str, Any]], Any]:
     return read
 
 
-def _first_string(reads: list[Callable[[dict[str, Any]], Any]]) -> Callable[[dict[str, Any]], Any]:
-    """A function that gives the first field that is a string; else the first that is there."""
+def _first_value(reads: list[Callable[[dict[str, Any]], Any]]) -> Callable[[dict[str, Any]], Any]:
+    """A function that gives the first field that has a value; null where all that are there have none."""
     if len(reads) == 1:
         return reads[0]
 
     def read(record: dict[str, Any]) -> Any:
         values = [value for one in reads if (value := one(record)) is not _MISSING]
-        return next((value for value in values if type(value) is str), values[0] if values else _MISSING)
+        return next((value for value in values if value is not None), None if values else _MISSING)
 
     return read
 

@@ -82,10 +82,12 @@ def odd_files(config: SourceConfig, paths: list[str]) -> list[str]:
     ]
 
 
-def can_split(path: str, file_format: str) -> bool:
+def can_split(path: str, file_format: str, source: SourceConfig) -> bool:
     """Whether parts of a file can be read by themselves."""
     reader, compression = READERS.get(file_format), compression_of(path)
-    return reader.pieces is not None and (not compression or compression in reader.split_compressions)
+    if reader.pieces is None or (reader.by_separator and source.separator is None):
+        return False
+    return not compression or compression in reader.split_compressions
 
 
 def read_slice(
@@ -104,7 +106,7 @@ def read_slice(
     """
     if batch_bytes < 1:
         raise ValueError(f"batch_bytes ({batch_bytes}) must be positive")
-    if (file_slice.start or file_slice.stop is not None) and not can_split(file_slice.path, file_slice.format):
+    if (file_slice.start or file_slice.stop is not None) and not can_split(file_slice.path, file_slice.format, source):
         raise ValueError(
             f"{file_slice.path}: a {file_slice.format} file like this cannot be read in parts; read it whole"
         )

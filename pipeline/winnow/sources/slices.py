@@ -31,5 +31,12 @@ class FileSlice:
     """Of an archive of which only some records are read: ``offset:length`` of each, with commas between them."""
     listed: bool = False
     """Whether a list names the file, and nobody has looked whether it is there."""
+    enter: int = 0
+    """Byte of a compressed file as stored from which on ``before`` bytes of its text are missing and the rest follows:
+    where a gzip member or zstd frame begins."""
+    before: int = 0
+    """Decompressed bytes before ``enter``."""
+    separator: bytes = b""
+    """What stands between records, in the bytes of the file, where the source says so; for a reader's ``pieces``."""
     first_row: int = 0
     """Rows of the file that begin before ``start``: the number of the slice's first record."""

@@ -131,7 +131,7 @@ class SourceConfig(Section):
     EPUB) also with .gz .zst .bz2 .xz behind it."""
     text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
-    `a.b`. Of several (`[content, text]`) the first that a record has."""
+    `a.b`. Of several (`[content, text]`) the first that has a value."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
     extract: Literal["main", "all", "raw", "trafilatura"] = "main"
@@ -263,6 +263,12 @@ class SourceConfig(Section):
                 f"{given[0]}: files of format {self.format} have no fields; format must be {formats_with_fields()}"
             )
         return self
+
+    @property
+    def separator_bytes(self) -> bytes:
+        """``separator`` in the bytes of files, where these are text byte by byte; empty for none."""
+        named = UTF_8 if self.encoding == DETECT or not is_ascii_superset(self.encoding) else self.encoding
+        return (self.separator or "").encode(named)
 
     @property
     def is_chat(self) -> bool:

@@ -19,6 +19,8 @@ _MAGICS = {
     "zip": (b"PK\x03\x04",),
     "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
 }
+GIT_LFS = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that stands for one that was not fetched from a repository."""
 _NAMES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", "Parquet": "Parquet"}
 _TRANSIENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN, errno.ENOBUFS}
 
@@ -90,8 +92,12 @@ class StoredFile:
         Raises:
             FileFaultError: they are those of another kind of file.
         """
-        head = self.read(8)
+        head = self.read(len(GIT_LFS))
         self.seek(0)
+        if head == GIT_LFS:
+            raise FileFaultError(
+                "wrong format: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", 0
+            )
         name = _NAMES.get(expected)
         if not head and self.size > 0:
             raise FileFaultError(f"shorter file: 0 bytes, {self.size} when it was catalogued", 0)

@@ -8,6 +8,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from winnow.sources.stored_file import GIT_LFS
 from winnow.tokens.patterns import ENCODINGS
 from winnow.tokens.tokenizer_json import MOST_IDS
 
@@ -47,6 +48,18 @@ def _tiktoken_cache() -> Path:
         if os.environ.get(variable):
             return Path(os.environ[variable])
     return Path(tempfile.gettempdir()) / "data-gym-cache"
+
+
+def content_of(path: Path) -> bytes:
+    """A file of a vocabulary.
+
+    Raises:
+        ValueError: it stands for one that was not fetched.
+    """
+    content = path.read_bytes()
+    if content.startswith(GIT_LFS):
+        raise ValueError(f"{path} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
+    return content
 
 
 def parse_ranks(content: bytes, source: str) -> dict[bytes, int]:

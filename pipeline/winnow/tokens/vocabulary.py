@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.patterns import ENCODINGS, Pattern, check_pattern, find_pattern
-from winnow.tokens.rank_files import parse_ranks, published_ranks
+from winnow.tokens.rank_files import content_of, parse_ranks, published_ranks
 from winnow.tokens.tokenizer_json import (
     MOST_IDS,
     read_tokenizer_json,
@@ -265,7 +265,7 @@ def _load(config: TokeniserConfig) -> Vocabulary:
         )
     if not path.is_file():
         raise FileNotFoundError(f"tokenise.encoding ({encoding}): there is no such file")
-    content = path.read_bytes()
+    content = content_of(path)
     if path.suffix != ".tiktoken":
         if config.pattern is not None:
             raise ValueError(f"tokenise.pattern must be left out for {encoding}: such a file has its own rules")

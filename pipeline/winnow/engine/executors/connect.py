@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from winnow.engine.doing import say
-from winnow.engine.executors import private_ray
+from winnow.engine.executors import lost_ray, private_ray
 from winnow.engine.executors.demand import await_nodes, joins_cluster, most_offered
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop, handlers_kept
@@ -58,6 +58,7 @@ def _join_cluster(address: str) -> None:
                 log_to_driver=False,
                 runtime_env=_code_to_send(),
             )
+        lost_ray.watch_cluster()
 
 
 def _code_to_send() -> dict[str, Any]:

@@ -1,15 +1,22 @@
-"""When the Ray of this command's own ends under it: the command begins again, once, or says that it may be repeated.
+"""When Ray ends under the command: one of its own, and it begins again, once, or a cluster, and it says what to do.
 
 Ray's node process ends with any of its agents (killed, or for memory), and a driver whose node is gone is ended by
 Ray's C++ without a word, with exit code 1. So while a stage runs, a thread waits for the end of that process, and is
 there first. What is committed stays in any case.
+
+Of a cluster, the control service (GCS) may lie on another machine. Ray waits for one that is gone for a minute, in
+which it can come back (with fault tolerance by Redis), and then ends the driver in the same way. So a thread asks for
+it, and ends the command a little sooner, with a message and the code that says that it may be repeated.
 """
 
 import contextlib
+import logging
 import os
 import select
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +34,14 @@ AGENTS = {
 }
 """Processes below a node's own, with which it ends a moment later."""
 
+RECONNECT_S = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""Ray's setting, in the environment: how long it waits for the control service; 60 unless given."""
+SOONER = 0.75
+"""We wait this part of it."""
+_ASKED_S = 5.0
+"""Seconds between two looks at the control service, and for one."""
+
+log = logging.getLogger("winnow")
 _line: list[str] = []
 
 
@@ -64,6 +79,47 @@ def watched() -> Iterator[None]:
         watcher.join()
         os.close(over)
         os.close(ending)
+
+
+def watch_cluster() -> None:
+    """From now on, as long as this process is connected, the end of the cluster's control service is noticed."""
+    from ray._private import worker  # noqa: PLC0415 - it is loaded
+
+    address = getattr(worker._global_node, "gcs_address", None)
+    if address:
+        threading.Thread(target=_ask, args=(address,), daemon=True, name="ray cluster").start()
+
+
+def _ask(address: str) -> None:
+    import ray  # noqa: PLC0415 - it is loaded
+
+    patience = SOONER * float(os.environ.get(RECONNECT_S) or 60)
+    pause = min(_ASKED_S, patience / 4)
+    silent_since = None
+    while ray.is_initialized():
+        now = time.monotonic()
+        if _answers(address, pause):
+            if silent_since is not None:
+                log.warning("the control service of the Ray cluster at %s is there again", address)
+            silent_since = None
+        elif silent_since is None:
+            silent_since = now
+            log.warning("the control service of the Ray cluster at %s does not answer; waiting for it", address)
+        elif now - silent_since >= patience:
+            silent = f"has not answered for {now - silent_since:.0f} s (killed, or its node lost)"
+            then = "when the cluster is there again, the same command goes on"
+            os.write(2, f"winnow: the control service of the Ray cluster at {address} {silent}; {then}\n".encode())
+            os._exit(RESUMABLE)
+        time.sleep(pause)
+
+
+def _answers(address: str, seconds: float) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def _vital_processes() -> dict[int, str]:

@@ -114,6 +114,7 @@ class _WithEndFrame:
 
 
 def _zstd(file: StoredFile) -> Iterator[bytes]:
+    begin = file.position
     reader = _zstd_reader(file)
     last = b""  # the latest pieces, at least as long as the end mark, are held back until more follows
     produced = 0
@@ -129,7 +130,7 @@ def _zstd(file: StoredFile) -> Iterator[bytes]:
                 last = piece
     except zstandard.ZstdError as error:
         at = file.position
-        last += _zstd_until_fault(file, produced)
+        last += _zstd_until_fault(file, begin, produced)
         fault = FileFaultError(_zstd_fault(file, str(error), produced + len(last)), at)
     except FileFaultError as error:
         fault = error
@@ -163,12 +164,12 @@ def _zstd_fault(file: StoredFile, message: str, produced: int) -> str:
     return f"corrupt file: zstd: {message.removeprefix('zstd decompress error: ')}{without}"
 
 
-def _zstd_until_fault(file: StoredFile, produced: int) -> bytes:
+def _zstd_until_fault(file: StoredFile, begin: int, produced: int) -> bytes:
     """What lies between the last whole piece and a corrupt block: the failing call returned none of it.
 
     Reads the file again; corrupt files are rare.
     """
-    file.seek(0)
+    file.seek(begin)
     reader = _zstd_reader(file)
     rest = bytearray()
     try:

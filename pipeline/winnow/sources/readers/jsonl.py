@@ -18,9 +18,10 @@ import orjson
 from winnow.sources.encoding import UTF_8
 from winnow.sources.fields import BadRecordError, fields_reader, kind_of, names_of
 from winnow.sources.readers.charset import Charset
+from winnow.sources.readers.cuts import SPLIT_COMPRESSIONS
 from winnow.sources.readers.json_array import begins_array, split_array
 from winnow.sources.readers.json_members import without_unread
-from winnow.sources.readers.line_ranges import SPLIT_COMPRESSIONS, line_pieces, lines_of
+from winnow.sources.readers.line_ranges import line_pieces, lines_of
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.split import Group, split_chunks
 from winnow.sources.readers.streams import Chunk
@@ -219,6 +220,11 @@ def _loads(line: bytes, wanted: frozenset[str]) -> Any:
         try:
             return _any_number(line)
         except json.JSONDecodeError:
+            if line.strip(_BLANK) in (b"{", b"["):
+                raise BadRecordError(
+                    "malformed JSON: a value that goes on over several lines; each line must be a record of its own "
+                    "(`jq -c . FILE` writes it so)"
+                ) from error
             raise BadRecordError(f"malformed JSON: {error.msg} at character {error.pos:,}") from error
         except (ValueError, RecursionError):
             line = without_unread(line, wanted)

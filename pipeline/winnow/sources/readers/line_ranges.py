@@ -1,27 +1,16 @@
 """Parts of files of lines: how many lines begin in a range of bytes, and reading these.
 
-A plain file can be entered anywhere. A compressed one is decompressed from its front for every part, which costs little
-beside what is done with the text, as long as the parts are few.
+A plain file can be entered anywhere, a compressed one where the counting pass found a member or frame.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 from winnow.sources.readers import streams
-from winnow.sources.readers.charset import wide_encoding
+from winnow.sources.readers.cuts import HEAD_BYTES, Marks, check_encoding, counted, stretch
 from winnow.sources.readers.reader import Piece
-from winnow.sources.readers.streams import Chunk, read_chunks
-from winnow.sources.records import FileFaultError
+from winnow.sources.readers.streams import Chunk
 from winnow.sources.slices import FileSlice
 from winnow.sources.stored_file import StoredFile, compression_of
-
-PIECE_BYTES = 8 << 20
-"""Of text in a piece of a compressed file, at least; pieces are joined to units again."""
-_MOST_PIECES = {".zst": 8, ".gz": 4}
-"""All parts together decompress the file half so many times; .gz is slower to decompress, and .bz2 and .xz, slower
-still, are not cut."""
-SPLIT_COMPRESSIONS = tuple(_MOST_PIECES)
-_HEAD_BYTES = 64 << 10
 
 
 def line_pieces(part: FileSlice, file: StoredFile, check: Callable[[bytes], None] = lambda _head: None) -> list[Piece]:
@@ -35,10 +24,10 @@ def line_pieces(part: FileSlice, file: StoredFile, check: Callable[[bytes], None
     """
     compression = compression_of(part.path)
     if compression:
-        return _pieces_of_stream(file, compression, check)
+        return counted(file, compression, check, _line_marks)
     file.check_kind("")
-    head = file.read(_HEAD_BYTES)
-    _check_encoding(head)
+    head = file.read(HEAD_BYTES)
+    check_encoding(head)
     check(head)
     stop = part.size if part.stop is None else part.stop
     return [Piece(part.start, stop, count_lines(part, file), stop - part.start)]
@@ -71,52 +60,20 @@ def lines_of(part: FileSlice, file: StoredFile) -> tuple[Iterator[Chunk], int]:
     """
     compression = compression_of(part.path)
     if compression:
-        return _stretch(read_chunks(file, compression), part.start, part.stop or 0), part.start
+        return stretch(part, file), part.start
     file.check_kind("")
     return _line_range(file, part)
 
 
-def _check_encoding(head: bytes) -> None:
-    encoding = wide_encoding(head)
-    if encoding:
-        raise FileFaultError(f"not cut: the file seems to be {encoding}, where line ends are no single bytes", 0)
-
-
-def _pieces_of_stream(file: StoredFile, compression: str, check: Callable[[bytes], None]) -> list[Piece]:
-    marks = [(0, 0)]  # where a line begins, and the lines before it
-    offset = lines = 0
-    ended = True
-    for chunk in read_chunks(file, compression):
-        data, counted = chunk.data, 0
-        if offset == 0:
-            _check_encoding(data[:_HEAD_BYTES])
-            check(data[:_HEAD_BYTES])
-        while (end := data.find(b"\n", max(0, marks[-1][0] + PIECE_BYTES - 1 - offset))) >= 0:
-            lines += data.count(b"\n", counted, end + 1)
-            counted = end + 1
-            marks.append((offset + counted, lines))
-        lines += data.count(b"\n", counted)
-        offset += len(data)
-        ended = data.endswith(b"\n")
-    if offset == 0:
-        return []
-    if len(marks) > 1 and marks[-1][0] == offset:
-        marks.pop()
-    number = min(len(marks), _MOST_PIECES[compression])
-    chosen = [marks[len(marks) * at // number] for at in range(number)] + [(offset, lines + (not ended))]
-    return [Piece(start, stop, until - before, stop - start) for (start, before), (stop, until) in pairwise(chosen)]
-
-
-def _stretch(chunks: Iterator[Chunk], start: int, stop: int) -> Iterator[Chunk]:
-    """The bytes [start, stop) of a decompressed file."""
-    offset = 0
+def _line_marks(chunks: Iterator[Chunk], marks: Marks) -> None:
     for chunk in chunks:
-        data = chunk.data[max(0, start - offset) : max(0, stop - offset)]
-        offset += len(chunk.data)
-        if data:
-            yield Chunk(data, chunk.position)
-        if offset >= stop:
-            return
+        data, done = chunk.data, 0
+        while (end := data.find(b"\n", max(0, marks.next - 1 - marks.length))) >= 0:
+            marks.rows += data.count(b"\n", done, end + 1)
+            done = end + 1
+            marks.add(marks.length + done)
+        marks.rows += data.count(b"\n", done)
+        marks.ended = data.endswith(b"\n")
 
 
 def _line_range(file: StoredFile, part: FileSlice) -> tuple[Iterator[Chunk], int]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.charset import Charset
-from winnow.sources.readers.parquet_batches import cut, joined, row_bytes, rows_of
+from winnow.sources.readers.parquet_batches import MAX_BATCH_ROWS, Rows, cut, joined, row_bytes, rows_of
 from winnow.sources.readers.parquet_columns import (
     check_columns,
     check_label,
@@ -90,11 +90,12 @@ def _groups(
     first = 0
     for number in range(parquet.metadata.num_row_groups):
         with _noted(watched, f"Parquet row group {number}", 0):
-            end = first + parquet.metadata.row_group(number).num_rows
+            group_rows = parquet.metadata.row_group(number).num_rows
+            end = first + group_rows
             first, row = end, first
             if end <= start or row >= stop:
                 continue
-            group = rows_of(parquet, watched, number, columns, batch_bytes)
+            group = rows_of(parquet, watched, number, columns, batch_bytes, source.max_document_bytes)
         with _noted(watched, f"Parquet row group {number}", group.position):
             stored = group.stored * (min(end, stop) - max(row, start)) // (end - row)
             for table in group.batches:
@@ -106,10 +107,27 @@ def _groups(
                 row += table.num_rows
                 if row >= stop:
                     break
-            if row < min(end, stop):
+            readable = end - group_rows + group.readable
+            if row < min(readable, stop):
                 raise FileFaultError(
-                    f"corrupt file: Parquet row group {number} lacks {end - row} of its rows", group.position
+                    f"corrupt file: Parquet row group {number} lacks {readable - row} of its rows", group.position
                 )
+            for batch in _refused_rows(group, readable, max(start, readable), min(end, stop), source):
+                yield dataclasses.replace(batch, bytes_read=stored)
+                stored = 0
+
+
+def _refused_rows(group: Rows, large: int, start: int, stop: int, source: SourceConfig) -> Iterator[RecordBatch]:
+    """The rows [start, stop) from the first one on that is too large to be built: Arrow cannot pass over it."""
+    batch = BatchBuilder(source.carried)
+    for row in range(start, stop):
+        behind = f"behind row {large}, which Parquet cannot be read past: {group.reason}"
+        reason = group.reason if row == large else behind
+        batch.refuse(Unreadable(row, group.position, f"too large: {reason}", 0))
+        if len(batch.unreadable) >= MAX_BATCH_ROWS:
+            yield batch.take(0)
+    if batch:
+        yield batch.take(0)
 
 
 def _pieces(file_slice: FileSlice, file: StoredFile) -> list[Piece]:

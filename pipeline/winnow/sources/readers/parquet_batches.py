@@ -3,11 +3,14 @@
 A value that a dictionary page holds once can stand in every row, so a file of 50 kB can mean 30 GB of text, and no
 metadata tell. Strings of a row group that holds little are therefore read as indices into their dictionary (Arrow's
 ``read_dictionary``), and a batch is cut by what its rows would take before anything is decoded. Where a row group holds
-much, Arrow would keep all of it as one dictionary: there the longest value of the dictionary page bounds the rows.
+much, Arrow would keep all of it as one dictionary: there the longest value of the dictionary page bounds the rows. Of
+lists, the pages tell how many values a row has (:mod:`winnow.sources.readers.parquet_pages`). Arrow builds a row whole
+and cannot pass over one, so a row group is read up to the first one that is too large.
 
 Legend: N rows of a batch.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from winnow.sources.readers.parquet_pages import ListPages, page_too_large
 from winnow.sources.records import UNREADABLE_OVERHEAD_BYTES, RecordBatch, concatenated, gathered
 
 MAX_BATCH_ROWS = 16_384
@@ -27,6 +31,11 @@ INDEXED_BATCHES = 4
 """Row groups of so many batches' bytes are read as indices; of others, so much is decoded at once in the worst case."""
 DELTA_BATCHES = 16
 """The same for delta encodings, where no value is known to be shorter than the whole column: more, to be faster."""
+
+LARGE_ROW_BYTES = 256_000_000
+"""Rows of lists that are shorter are built, however small ``max_document_mb`` is, and refused afterwards."""
+VALUE_BYTES = 4
+"""What Arrow needs for any value of a list, at least: its two levels."""
 
 PROBED_ROWS = 1_024
 """Rows read at once until a dictionary shows."""
@@ -45,10 +54,16 @@ class Rows(NamedTuple):
     stored: int
     """Bytes of the wanted columns as stored."""
     batches: Iterator[pa.RecordBatch]
-    """The wanted columns in file order."""
+    """The wanted columns in file order, of the rows that can be read."""
+    readable: int
+    """Rows of the group before the first one that is too large to be built."""
+    reason: str
+    """Why that one is refused; empty where there is none."""
 
 
-def rows_of(parquet: pq.ParquetFile, file: Any, number: int, columns: list[str], batch_bytes: int) -> Rows:
+def rows_of(
+    parquet: pq.ParquetFile, file: Any, number: int, columns: list[str], batch_bytes: int, largest: int
+) -> Rows:
     """The rows of a row group, as many at once as cannot become much more than ``batch_bytes``.
 
     Args:
@@ -57,18 +72,34 @@ def rows_of(parquet: pq.ParquetFile, file: Any, number: int, columns: list[str],
         number: of the row group.
         columns: wanted; ``a.b`` is a field of a struct.
         batch_bytes: what a batch should take once it is decoded.
+        largest: bytes of a row that a source takes.
     """
     group = parquet.metadata.row_group(number)
     starts, stored, decoded, indexed, rows = [], 0, 0, list[str](), MAX_BATCH_ROWS
+    most, readable, reason = max(largest, LARGE_ROW_BYTES), group.num_rows, ""
+    probed: list[tuple[str, ListPages | None, int]] = []  # columns whose dictionary is looked at
     for at in range(group.num_columns):
         chunk = group.column(at)
         starts.append(min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0))
         path = chunk.path_in_schema
-        if not any(path == name or path.startswith(f"{name}.") for name in columns):
+        name = next((name for name in columns if path == name or path.startswith(f"{name}.")), None)
+        if name is None:
             continue
         leaf, size = parquet.schema.column(at), chunk.total_uncompressed_size
+        width = _WIDTHS.get(chunk.physical_type) or leaf.length or 0
+        lists = ListPages(file, chunk, leaf.max_repetition_level, group.num_rows) if leaf.max_repetition_level else None
+        values = lists.values if lists else chunk.num_values
         stored += chunk.total_compressed_size
-        decoded += max(size, chunk.num_values * (_WIDTHS.get(chunk.physical_type) or leaf.length or 0))
+        decoded += max(size, values * width)
+        bad = page_too_large(file, chunk, name, group.num_rows, lists)
+        if lists and lists.most * max(width, VALUE_BYTES) > most:
+            lengths = lists.lengths(most // max(width, VALUE_BYTES))
+            rows = min(rows, INDEXED_BATCHES * batch_bytes // max(1, lengths.longest * max(width, VALUE_BYTES)))
+            if lengths.too_long is not None and lengths.too_long < readable:
+                many = most // max(width, VALUE_BYTES)
+                readable, reason = lengths.too_long, f"over {many:,} values in column {name!r}; max_document_mb is less"
+        if bad and readable:
+            readable, reason = 0, bad
         if chunk.physical_type != "BYTE_ARRAY":
             continue
         can_index = _INDEXABLE.issuperset(chunk.encodings)
@@ -77,12 +108,23 @@ def rows_of(parquet: pq.ParquetFile, file: Any, number: int, columns: list[str],
         elif can_index and size <= INDEXED_BATCHES * batch_bytes and leaf.logical_type.type != "JSON":
             indexed.append(path)  # but JSON is a type of its own to Arrow, which has no indices
         elif chunk.has_dictionary_page:
-            longest = _longest_of_dictionary(parquet, file, number, path) if can_index else size
-            values = -(-chunk.num_values // max(1, group.num_rows))
-            rows = min(rows, INDEXED_BATCHES * batch_bytes // max(1, longest * values))
+            probed.append((path if can_index else "", lists, size))
+    for path, lists, size in probed if readable else ():
+        rows_at_once = max(1, min(PROBED_ROWS, readable, rows))
+        longest = _longest_of_dictionary(parquet, file, number, path, rows_at_once) if path else size
+        values = -(-lists.values // max(1, group.num_rows)) if lists else 1
+        if lists and lists.most * longest > most:
+            values = lists.lengths(lists.most).longest
+            if values * longest > most and path:  # one row may be too large to be built: held as stored instead
+                indexed.append(path)
+        rows = min(rows, INDEXED_BATCHES * batch_bytes // max(1, longest * values))
     rows = max(1, min(rows, batch_bytes * group.num_rows // max(1, decoded)))
-    batches = _open(parquet, file, indexed).iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
-    return Rows(min(starts, default=0), stored, batches)
+    if reason:  # no batch may reach the row that is too large
+        rows = next(size for size in range(min(rows, max(1, readable)), 0, -1) if readable % size == 0)
+    opened = _open(parquet, file, indexed)
+    batches = opened.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
+    there = itertools.islice(batches, readable // rows) if reason else batches
+    return Rows(min(starts, default=0), stored, there, readable, reason)
 
 
 def _open(parquet: pq.ParquetFile, file: Any, indexed: list[str], **options: bool) -> pq.ParquetFile:
@@ -91,10 +133,11 @@ def _open(parquet: pq.ParquetFile, file: Any, indexed: list[str], **options: boo
     )
 
 
-def _longest_of_dictionary(parquet: pq.ParquetFile, file: Any, number: int, path: str) -> int:
-    """Bytes of the longest value in the dictionary page of a column of strings; reads up to its first value."""
+def _longest_of_dictionary(parquet: pq.ParquetFile, file: Any, number: int, path: str, rows: int) -> int:
+    """Bytes of the longest value in the dictionary page of a column of strings; reads up to its first value, so many
+    rows at once."""
     opened = _open(parquet, file, [path], arrow_extensions_enabled=False)
-    for batch in opened.iter_batches(PROBED_ROWS, row_groups=[number], columns=[path], use_threads=False):
+    for batch in opened.iter_batches(rows, row_groups=[number], columns=[path], use_threads=False):
         leaf = batch.column(0)
         while pa.types.is_nested(leaf.type):
             leaf = leaf.field(0) if pa.types.is_struct(leaf.type) else leaf.values

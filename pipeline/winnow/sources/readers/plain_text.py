@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.charset import Charset
+from winnow.sources.readers.cuts import BLANK, SPLIT_COMPRESSIONS, separated_pieces, stretch
 from winnow.sources.readers.reader import Reader
 from winnow.sources.readers.split import Group, split_chunks
 from winnow.sources.readers.streams import Chunk
@@ -12,11 +13,9 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile, compression_of
 
-_BLANK = b" \t\n\r\v\f"
-
 
 def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
-    """Read a text file; always whole, in order.
+    """Read a text file, or a part of one that has a separator.
 
     Without a separator the file is one record, row 0, even when it is empty. With one, each piece is a row,
     and a piece of white space only is not a record. A byte order mark is part of the text. Ids and kept
@@ -27,18 +26,18 @@ def read_text(file_slice: FileSlice, source: SourceConfig, file: StoredFile, bat
     """
     compression = compression_of(file_slice.path)
     charset = Charset(source, file, file_slice.path, is_text=True)
-    chunks = charset.chunks()
+    chunks = charset.chunks() if file_slice.stop is None else stretch(file_slice, file)
+    batch = BatchBuilder(source.carried, position=file.position)
     maximum = source.max_document_bytes
     separator = None if source.separator is None else source.separator.encode(charset.named)
-    groups = split_chunks(chunks, separator, maximum, _BLANK) if separator else iter([_whole(chunks, maximum)])
-    batch = BatchBuilder(source.carried)
+    groups = split_chunks(chunks, separator, maximum, BLANK) if separator else iter([_whole(chunks, maximum)])
     nothing: list[str | None] = [None] * len(source.carried)
-    row = 0
+    row = file_slice.first_row
     for group in groups:
         if row + len(group.records) + group.skipped > MAX_ROWS:
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} pieces; split it", group.position)
-        offset = group.start
+        offset = file_slice.start + group.start
         for index, piece in enumerate(group.records):
             length = (group.dropped_bytes if index == 0 else 0) or len(piece)
             position = group.position if compression else offset
@@ -91,4 +90,8 @@ READER = Reader(
     suffixes=(".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex"),
     read=read_text,
     has_fields=False,
+    pieces=separated_pieces,
+    by_bytes=True,
+    by_separator=True,
+    split_compressions=SPLIT_COMPRESSIONS,
 )

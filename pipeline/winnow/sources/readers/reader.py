@@ -49,6 +49,10 @@ class Piece(NamedTuple):
     """Rows of the file that the piece takes, unreadable ones included: the next piece's first row follows."""
     bytes: int
     """How much work it is; pieces are joined to units of about ``compute.unit_mb``."""
+    enter: int = 0
+    """Of a compressed file: the stored byte at which its reading can begin ..."""
+    before: int = 0
+    """... and the decompressed bytes before that; ``part.enter`` and ``part.before`` give them back."""
 
 
 Read = Callable[[FileSlice, SourceConfig, StoredFile, int], Iterator[RecordBatch]]
@@ -88,9 +92,12 @@ class Reader:
     """How a large file that is not compressed is split among workers; None reads every file from front to back."""
     by_bytes: bool = False
     """Pieces are byte ranges: ``pieces`` is asked for each range of a unit's size by itself, and answers with one."""
+    by_separator: bool = False
+    """Only files of a source with a ``separator`` are split (``part.separator``). ``pieces`` is asked for the whole
+    file, once: where a separator ends can depend on all that is before it."""
     split_compressions: tuple[str, ...] = ()
     """Compressions (``.gz`` ...) of files that ``pieces`` cuts, too: it is asked for the whole file, once, and start
-    and stop count decompressed bytes. Every part decompresses what is before it."""
+    and stop count decompressed bytes. A part decompresses what is before it, from ``enter`` on."""
     counted_whole: bool = False
     """``pieces`` reads the whole file: files are cut only where they are a large share of all text."""
     takes_ranges: bool = False

@@ -64,7 +64,7 @@ def split_chunks(
             if not unfinished and not dropped:
                 position = chunk.position
             skipped = 0
-            seam = bytes(unfinished[len(unfinished) - overlap :]) if overlap and unfinished else b""
+            seam = bytes(unfinished[max(0, len(unfinished) - overlap) :]) if overlap and unfinished else b""
             if counts_blank and chunk.data[:1] in blank and not chunk.data.translate(None, blank):
                 first, last_at = chunk.data.find(separator), chunk.data.rfind(separator)
                 parts: list[bytes | bytearray] = [chunk.data]

@@ -31,18 +31,22 @@ class Chunk:
     """Bytes of the stored file read before this chunk; for a plain file the offset of its first byte."""
 
 
-def read_chunks(file: StoredFile, compression: str, *, wide: bool = False) -> Iterator[Chunk]:
-    """The whole file, decompressed.
+def read_chunks(file: StoredFile, compression: str, *, wide: bool = False, enter: int = 0) -> Iterator[Chunk]:
+    """The whole file, decompressed, or what is behind a stored byte.
 
     Args:
         file: at its front.
         compression: one of ``COMPRESSIONS``, or empty.
         wide: whether a plain file may be UTF-16 or UTF-32.
+        enter: where to begin: a byte of a plain file, or where a member or frame of a compressed one begins.
 
     Raises:
         FileFaultError: after the chunks that could be read.
     """
-    file.check_kind(compression, wide=wide)
+    if enter:
+        file.seek(enter)
+    else:
+        file.check_kind(compression, wide=wide)
     pieces = DECODERS[compression](file)
     held: list[bytes] = []
     held_bytes = 0

@@ -22,7 +22,8 @@ RECORD_START = re.compile(rb"WARC/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^
 """How a record begins."""
 MOST_DICTIONARY_BYTES = 64 << 20
 MOST_WINDOW_BYTES = 128 << 20
-_DICTIONARY = 0x184D2A5D
+ZSTD_DICTIONARY = bytes.fromhex("5d2a4d18")
+"""How a skippable frame begins that holds the dictionary of the frames behind it."""
 _LOOKED_AT = 4096  # bytes of a candidate's text
 
 
@@ -224,8 +225,8 @@ _GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember, 4 << 10)  # 32 KiB of defl
 
 def dictionary_bytes(head: bytes) -> int:
     """How many bytes of a dictionary follow the first eight of a .warc.zst; 0 where there is none."""
-    number, size = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:8], "little")
-    return min(size, MOST_DICTIONARY_BYTES + 1) if number == _DICTIONARY else 0
+    size = int.from_bytes(head[4:8], "little")
+    return min(size, MOST_DICTIONARY_BYTES + 1) if head.startswith(ZSTD_DICTIONARY) else 0
 
 
 def _zstd(stored: _Stored) -> _Kind:

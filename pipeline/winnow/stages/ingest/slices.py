@@ -18,6 +18,7 @@ from winnow.sources.encoding import DETECT, is_ascii_superset
 from winnow.sources.inputs import check_unchanged
 from winnow.sources.read import can_split, format_of
 from winnow.sources.readers.outside import pieces_of
+from winnow.sources.readers.reader import Piece
 from winnow.sources.readers.registry import READERS, is_cut_by_bytes
 from winnow.sources.records import FileFaultError
 from winnow.sources.slices import FileSlice
@@ -75,7 +76,7 @@ def estimated_text(files: list[InputFile], sources: dict[str, SourceConfig]) -> 
 
 def count_stage() -> Stage:
     """The counting pass over files that will be split."""
-    return Stage("count", 2, {}, run_count)
+    return Stage("count", 3, {}, run_count)
 
 
 def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_bytes: int) -> list[Unit]:
@@ -90,14 +91,15 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         kind = format_of(file.path, sources[file.source])
         size, compression = estimated_bytes(file, kind), compression_of(file.path)
         wide = not is_ascii_superset(sources[file.source].encoding)
-        if size <= unit_bytes or wide or not can_split(file.path, kind):
+        if size <= unit_bytes or wide or not can_split(file.path, kind, sources[file.source]):
             continue
         if is_web(file.path) or file.ranges or not file.bytes:  # no server is asked twice for all of a file
             continue
         whole = bool(compression) or READERS.get(kind).counted_whole
         if whole and size * SHARE_OF_LARGE < 1 << total.bit_length():
             continue
-        by_bytes = is_cut_by_bytes(file.path, kind)
+        by_separator = READERS.get(kind).by_separator
+        by_bytes = is_cut_by_bytes(file.path, kind) and not by_separator
         for start in range(0, file.bytes, unit_bytes if by_bytes else file.bytes):
             stop = min(start + unit_bytes, file.bytes) if by_bytes else None
             inputs = {
@@ -110,13 +112,15 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
                 **_etag(file),
                 **_code(kind),
             }
-            work = file.bytes if whole else 1 if stop is None else stop - start
+            if by_separator:
+                inputs["separator"] = sources[file.source].separator_bytes.hex()
+            work = file.bytes if whole or by_separator else 1 if stop is None else stop - start
             units.append(Unit(len(units), inputs, work))
     return units
 
 
 def run_count(unit: Unit, workspace: Workspace) -> None:
-    """Ask the reader for the pieces of a file or range: ``pieces``, ``[[start, stop, rows, bytes], ...]``."""
+    """Ask the reader for the pieces of a file or range: ``pieces``, a list for each ``Piece``."""
     inputs = unit.inputs
     READERS.check_origin(inputs["format"], inputs.get("code"))
     part = FileSlice(
@@ -127,6 +131,7 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
         size=inputs["bytes"],
         start=inputs["start"],
         stop=inputs["stop"],
+        separator=bytes.fromhex(inputs.get("separator", "")),
     )
     reader = READERS.get(part.format)
     workspace.metadata |= {"path": part.path, "pieces": []}
@@ -284,14 +289,21 @@ def _slices_of(
     if not pieces or any("fault" in record.metadata for record in counted):
         return [(whole, estimated_bytes(file, kind))]
     slices: list[tuple[Json, int]] = []
-    begin = stop = pieces[0][0]
     first_row = rows = size = 0
-    for _, piece_stop, piece_rows, piece_bytes in pieces:
-        if size and size + piece_bytes > unit_bytes:
-            slices.append(({**whole, "start": begin, "stop": stop, "first_row": first_row}, size))
-            begin, first_row, rows, size = stop, first_row + rows, 0, 0
-        stop = piece_stop
-        rows += piece_rows
-        size += piece_bytes
-    slices.append(({**whole, "start": begin, "stop": stop, "first_row": first_row}, size))
+    first: Json = {}
+    stop = 0
+
+    def close() -> None:
+        entry = {name: first[name] for name in ("enter", "before") if first[name]}
+        slices.append(({**whole, "start": first["start"], "stop": stop, "first_row": first_row, **entry}, size))
+
+    for piece in (Piece(*fields) for fields in pieces):
+        if size and size + piece.bytes > unit_bytes:
+            close()
+            first_row, rows, size, first = first_row + rows, 0, 0, {}
+        first = first or piece._asdict()
+        stop = piece.stop
+        rows += piece.rows
+        size += piece.bytes
+    close()
     return slices
