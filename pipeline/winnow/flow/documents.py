@@ -26,6 +26,7 @@ _RECORDS = {
     "tokens": ("tokenise", "tokens"),
     "scores": ("scores", "scores"),
     "screen_signals": ("screen_signals", "signals"),
+    "redact_signals": ("redact_spans", "signals"),
 }
 """Stage and output that tables stand in, those of `measure` apart."""
 _SCORES = ("cluster", "centre_cosine", "quality", "importance")
@@ -42,6 +43,7 @@ def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]
         places |= dict.fromkeys(_SCORES, "scores")
     for gpu, table in ((False, "signals"), (True, "screen_signals")):
         places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.found.columns}
+    places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.found.columns}
     kept = {name for source in config.sources for name in source.keep}
     found = []
     for name in documents.columns:

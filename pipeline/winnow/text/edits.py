@@ -162,6 +162,18 @@ def _groups(
 
 
 @kernel
+def apart(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of stretches, sorted as they count within each row, lie over none that counts before them: bool[E]."""
+    chosen = np.zeros(len(row), np.bool_)
+    last, last_row = np.int64(0), np.int64(-1)
+    for stretch in range(len(row)):
+        if row[stretch] != last_row or start[stretch] >= last:
+            chosen[stretch] = True
+            last, last_row = end[stretch], row[stretch]
+    return chosen
+
+
+@kernel
 def _group(doc: NDArray[np.uint64], start: NDArray[np.int64], end: NDArray[np.int64], first: NDArray[np.bool_]) -> None:
     """Mark the first of each group, and raise its end."""
     head = 0

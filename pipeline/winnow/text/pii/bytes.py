@@ -8,7 +8,7 @@ import string
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.numeric.jit import inline_kernel
+from winnow.numeric.jit import kernel
 
 DIGIT, UPPER, LOWER, UNDERSCORE, HYPHEN, HEX, LOCAL = (1 << bit for bit in range(7))
 ALPHA = UPPER | LOWER
@@ -35,19 +35,19 @@ def _classes() -> NDArray[np.uint8]:
 CLASS = _classes()
 
 
-@inline_kernel
+@kernel
 def has(data, at, begin, stop, mask):  # type: ignore[no-untyped-def]
     """Whether a byte of the document is of one of the classes; outside of it none is."""
     return begin <= at < stop and (CLASS[data[at]] & mask) != 0
 
 
-@inline_kernel
+@kernel
 def is_byte(data, at, begin, stop, byte):  # type: ignore[no-untyped-def]
     """Whether this byte stands there, in the document."""
     return begin <= at < stop and data[at] == byte
 
 
-@inline_kernel
+@kernel
 def number_begins(data, at, begin, stop):  # type: ignore[no-untyped-def]
     """Whether a number may begin here: no letter, digit or _ before it, nor digit and ``.`` or ``-``, nor hex digit and
     ``:``."""
@@ -58,7 +58,7 @@ def number_begins(data, at, begin, stop):  # type: ignore[no-untyped-def]
     return not (is_byte(data, at - 1, begin, stop, 0x3A) and has(data, at - 2, begin, stop, HEX))
 
 
-@inline_kernel
+@kernel
 def number_ends(data, at, begin, stop):  # type: ignore[no-untyped-def]
     """Whether a number may end before ``at``: the same behind it."""
     if has(data, at, begin, stop, WORD):
@@ -68,7 +68,7 @@ def number_ends(data, at, begin, stop):  # type: ignore[no-untyped-def]
     return not (is_byte(data, at, begin, stop, 0x3A) and has(data, at + 1, begin, stop, HEX))
 
 
-@inline_kernel
+@kernel
 def run_end(data, at, limit, mask):  # type: ignore[no-untyped-def]
     """Behind the last byte from ``at`` that is of the classes, at most ``limit``."""
     while at < limit and CLASS[data[at]] & mask:

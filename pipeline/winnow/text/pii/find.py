@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
+from winnow.text.edits import apart
 from winnow.text.pii.addresses import email_at, ipv4_at, ipv6_at
 from winnow.text.pii.bytes import CLASS, DIGIT
 from winnow.text.pii.kinds import NAMES
@@ -64,10 +65,11 @@ def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
         number, row, at = _scan(data, offsets, row, at, on, trigger, rows, starts, ends, kind_of)
         found.append(tuple(column[:number].copy() for column in (rows, starts, ends, kind_of)))
     if not found:
-        return Spans(*np.empty((3, 0), np.int64), np.empty(0, np.uint8))
+        nothing = np.empty(0, np.int64)
+        return Spans(nothing, nothing, nothing, np.empty(0, np.uint8))
     rows, starts, ends, kind_of = (np.concatenate(columns) for columns in zip(*found, strict=True))
     order = np.lexsort((kind_of, -ends, starts))
-    chosen = order[_apart(starts[order], ends[order])]
+    chosen = order[apart(rows[order], starts[order], ends[order])]
     rows = rows[chosen]
     return Spans(rows, starts[chosen] - offsets[rows], ends[chosen] - offsets[rows], kind_of[chosen])
 
@@ -129,15 +131,3 @@ def _scan(
             at += 1
         row += 1
     return number, row, at
-
-
-@kernel
-def _apart(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of stretches, sorted as they count, lie over none that counts before them."""
-    chosen = np.zeros(len(starts), np.bool_)
-    last = np.int64(-1)
-    for find in range(len(starts)):
-        if starts[find] >= last:
-            chosen[find] = True
-            last = ends[find]
-    return chosen

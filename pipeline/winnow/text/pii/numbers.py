@@ -73,7 +73,7 @@ def _is_card(data, start, end, digits):  # type: ignore[no-untyped-def]
     double = False
     for place in range(end - 1, start - 1, -1):
         if CLASS[data[place]] & DIGIT:
-            value = np.int64(data[place]) - 0x30
+            value = int(data[place]) - 0x30
             if double:
                 value = value * 2 - 9 if value > 4 else value * 2
             double = not double
@@ -82,7 +82,7 @@ def _is_card(data, start, end, digits):  # type: ignore[no-untyped-def]
         return False
     four = 0
     for place in range(start, start + 4):
-        four = four * 10 + (np.int64(data[place]) - 0x30)
+        four = four * 10 + int(data[place]) - 0x30
     one, two, three = four // 1000, four // 100, four // 10
     if one == 4:
         return digits in (13, 16, 19)
@@ -153,7 +153,7 @@ def ssn_at(data, begin, stop, at):  # type: ignore[no-untyped-def]
 def _value(data, start, end):  # type: ignore[no-untyped-def]
     value = 0
     for place in range(start, end):
-        value = value * 10 + np.int64(data[place]) - 0x30
+        value = value * 10 + int(data[place]) - 0x30
     return value
 
 
