@@ -58,11 +58,11 @@ def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
     for kind in kinds:
         trigger[list(_TRIGGERS[kind])] = True
     found = []
-    row, at = 0, int(offsets[0])
+    row, at, taken = 0, int(offsets[0]), 0
     while row < len(texts):
         rows, starts, ends = np.empty((3, _ROOM), np.int64)
         kind_of = np.empty(_ROOM, np.uint8)
-        number, row, at = _scan(data, offsets, row, at, on, trigger, rows, starts, ends, kind_of)
+        number, row, at, taken = _scan(data, offsets, row, at, taken, on, trigger, rows, starts, ends, kind_of)
         found.append(tuple(column[:number].copy() for column in (rows, starts, ends, kind_of)))
     if not found:
         nothing = np.empty(0, np.int64)
@@ -80,14 +80,16 @@ def _scan(
     offsets: NDArray[np.int64],
     row: int,
     at: int,
+    taken: int,
     on: NDArray[np.bool_],
     trigger: NDArray[np.bool_],
     rows: NDArray[np.int64],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     kinds: NDArray[np.uint8],
-) -> tuple[int, int, int]:
-    """Fill in finds from ``at`` in document ``row`` on; how many, and where to go on (row N: at the end)."""
+) -> tuple[int, int, int, int]:
+    """Fill in finds from ``at`` in document ``row`` on, e-mail addresses from ``taken`` on; how many, and where to go on
+    (row N: at the end)."""
     number = 0
     while row < len(offsets) - 1:
         begin, stop = offsets[row], offsets[row + 1]
@@ -97,7 +99,7 @@ def _scan(
             if at == stop:
                 break
             if number + len(on) > len(rows):
-                return number, row, at
+                return number, row, at, taken
             byte = data[at]
             first = not (CLASS[byte] & DIGIT) or at == begin or not (CLASS[data[at - 1]] & DIGIT)
             for kind in range(len(on)):
@@ -106,7 +108,8 @@ def _scan(
                 start, end = 0, 0
                 if kind == _EMAIL:
                     if byte == 0x40:
-                        start, end = email_at(data, begin, stop, at)
+                        start, end = email_at(data, begin, stop, at, taken)
+                        taken = max(taken, end)
                 elif kind == _IPV6:
                     if byte == 0x3A:
                         start, end = ipv6_at(data, begin, stop, at)
@@ -130,4 +133,4 @@ def _scan(
                     number += 1
             at += 1
         row += 1
-    return number, row, at
+    return number, row, at, taken
