@@ -42,8 +42,8 @@ def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]
     if config.select is not None:
         places |= dict.fromkeys(_SCORES, "scores")
     for gpu, table in ((False, "signals"), (True, "screen_signals")):
-        places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.found.columns}
-    places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.found.columns}
+        places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.made_columns}
+    places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.made_columns}
     kept = {name for source in config.sources for name in source.keep}
     found = []
     for name in documents.columns:

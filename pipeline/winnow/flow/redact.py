@@ -8,6 +8,7 @@ from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.screen import SignalTable
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
+from winnow.operators.operator import TOTAL
 from winnow.schemas import FILTERED, KEPT
 from winnow.stages.redact import spans
 from winnow.stages.screen import screen
@@ -22,7 +23,7 @@ NOTHING_LEFT = "nothing_left"
 def limits_of(config: Config) -> tuple[SignalRule, ...]:
     """What operators that find spans leave out, as rules: documents with more spans than they may have, or no text."""
     limits = [
-        SignalRule(name=entry.name, signal=entry.found.columns[-1], max=entry.spans.limit)
+        SignalRule(name=entry.name, signal=f"{entry.name}.{TOTAL}", max=entry.spans.limit)
         for entry in config.measure.span_operators
         if entry.spans.limit is not None
     ]

@@ -49,6 +49,8 @@ class OperatorConfig(Section):
     """Runs write here that it is one of ``gpu=True``; what its decorator says holds."""
     finds_spans: bool = False
     """Runs write here that it is one of `spans`; what its decorator says holds."""
+    made_columns: tuple[str, ...] = ()
+    """Runs write here which columns it made."""
     _found: Operator | None = PrivateAttr(None)
 
     @field_validator("name")
@@ -61,7 +63,7 @@ class OperatorConfig(Section):
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
-        for name in ("on_gpu", "finds_spans"):
+        for name in ("on_gpu", "finds_spans", "made_columns"):
             if not values.get(name):
                 values.pop(name, None)
         return values
@@ -94,7 +96,8 @@ class OperatorConfig(Section):
     def with_found(self, operator: Operator, use: str, settings: dict[str, Any]) -> "OperatorConfig":
         """This entry, pinned to what was found."""
         named = {"use": use, "name": operator.name, "pinned": operator.fingerprint}
-        values = {**named, "on_gpu": operator.gpu, "finds_spans": operator.kind == "spans", **settings}
+        is_late = {"on_gpu": operator.gpu, "finds_spans": operator.kind == "spans"}
+        values = {**named, **is_late, "made_columns": operator.columns, **settings}
         pinned = OperatorConfig.model_validate(values)
         pinned._found = operator
         return pinned

@@ -40,8 +40,10 @@ _V, _VERSION, _RELEASE = (_number(word) for word in ("v", "version", "release"))
 
 @kernel
 def email_at(data, begin, stop, at, taken):  # type: ignore[no-untyped-def]
-    """The address around the ``@`` at ``at``, from ``taken`` on, the end of the address before: up to 64 of ``A-Za-z0-9._%+-``, labels of a domain, the last one 2 to 24
-    letters that end no picture's name."""
+    """The address around the ``@`` at ``at``, from ``taken`` on, the end of the address before.
+
+    Up to 64 of ``A-Za-z0-9._%+-``; labels of a domain, the last one 2 to 24 letters that end no picture's name.
+    """
     start = at
     low = max(begin, at - _LONGEST_LOCAL, taken)
     while start > low and CLASS[data[start - 1]] & LOCAL:

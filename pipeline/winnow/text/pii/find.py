@@ -88,8 +88,11 @@ def _scan(
     ends: NDArray[np.int64],
     kinds: NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
-    """Fill in finds from ``at`` in document ``row`` on, e-mail addresses from ``taken`` on; how many, and where to go on
-    (row N: at the end)."""
+    """Fill in finds from ``at`` in document ``row`` on, e-mail addresses from ``taken`` on.
+
+    Returns:
+        How many, and where to go on (row N: at the end).
+    """
     number = 0
     while row < len(offsets) - 1:
         begin, stop = offsets[row], offsets[row + 1]
