@@ -1,6 +1,9 @@
 """What operators cost in measure, on one core: nothing that an operator does itself, only being asked.
 
     python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 5]
+    python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 3] --built-in
+
+With ``--built-in``: Winnow's own operators by themselves on the same texts, each beside a yardstick of the same run.
 
 CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. One unit of so much text goes through the stage
 ``measure`` (read from JSONL, normalise, language, signals, MinHash, tables written), without operators and with each
@@ -12,7 +15,9 @@ texts (batches, checks of what comes back, the sample that is asked twice), of w
 import argparse
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -76,6 +81,30 @@ SETS = {
     "six of them": ["length", "exclamations", "same", "no_banner", "long_enough", "in_python"],
 }
 
+_OFF = ("card", "iban", "ssn", "phone")
+BUILT_IN: dict[str, dict[str, Any]] = {
+    "pii, kinds that are on": {"use": "pii"},
+    "pii, every kind": {"use": "pii", **dict.fromkeys(_OFF, True)},
+}
+PATTERNS = (
+    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,24}",
+    r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b",
+    r"\b[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}",
+    *(rf"\b{prefix}[A-Z0-9]{{16}}\b" for prefix in ("AKIA", "ASIA")),
+    *(rf"\bgh{letter}_[A-Za-z0-9]{{36}}" for letter in "pousr"),
+    r"\bgithub_pat_[A-Za-z0-9_]{60}",
+    r"\bxox[abeoprs]-[A-Za-z0-9-]{20}",
+    r"\bAIza[A-Za-z0-9_-]{35}",
+    r"\b[sr]k_live_[A-Za-z0-9]{16}",
+    r"\bsk-[A-Za-z0-9_-]{40}",
+    r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY",
+    r"\b[0-9]{13,19}\b|\b[0-9]{4}[ -][0-9]{4,6}[ -][0-9]{4,5}",
+    r"\b[A-Z]{2}[0-9]{2}[A-Z0-9 ]{11,40}",
+    r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b",
+    r"\+[0-9][0-9 ().-]{7,}|\(?[0-9]{3}\)?[ .-][0-9]{3}[.-][0-9]{4}\b",
+)
+
 
 def main() -> None:
     """Print the table."""
@@ -83,12 +112,16 @@ def main() -> None:
     add_corpus(parser)
     parser.add_argument("--mb", type=float, default=60)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--built-in", action="store_true", help="the operators that come with Winnow, by themselves")
     arguments = parser.parse_args()
     one_core()
     with tempfile.TemporaryDirectory() as folder:
         documents, size = write_corpus(arguments.corpus, arguments.mb * 1e6, Path(folder) / "in.jsonl")
         (Path(folder) / "ops.py").write_text(SOURCE)
         print(f"{documents:,} documents, {size / 1e6:,.0f} MB")
+        if arguments.built_in:
+            built_in(Path(folder), size, arguments.runs)
+            return
         print(f"{'operators':<30} {'measure':>17} {'':>10} {'share':>8} {'alone':>10} {'share':>8}")
         works = {name: Work(Path(folder), names) for name, names in SETS.items()}
         for work in works.values():
@@ -104,6 +137,43 @@ def main() -> None:
                 f"{name:<30} {took:8.3f} s {size / took / 1e6:8.1f} MB/s {took / base - 1:+8.2%} "
                 f"{alone * 1000:7.1f} ms {alone / base:8.2%}"
             )
+
+
+def built_in(folder: Path, size: int, runs: int) -> None:
+    """Each operator alone (batches, checks, sample), and yardsticks, in turns; the least processor time counts."""
+    texts = [orjson.loads(line)["text"] for line in (folder / "in.jsonl").read_bytes().splitlines()]
+    calls = {name: Work(folder, [], [entry]).alone for name, entry in BUILT_IN.items()}
+    calls |= pii_yardsticks([text.encode() for text in texts])
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(runs + 1):
+        for name, call in calls.items():
+            started = time.process_time()
+            call()
+            if turn:  # the first one compiles
+                taken[name].append(time.process_time() - started)
+    for name, seconds in taken.items():
+        print(f"{name:<56} {min(seconds):8.3f} s {size / min(seconds) / 1e6:8.1f} MB/s")
+
+
+def pii_yardsticks(texts: list[bytes]) -> dict[str, Callable[[], None]]:
+    """Of `pii`: the set of patterns of google-re2 that tells which kinds a text may hold, and no more."""
+    try:
+        import re2
+    except ImportError:
+        print("google-re2 is not installed: no yardstick for pii")
+        return {}
+    options = re2.Options()
+    options.never_capture = options.longest_match = True
+    patterns = re2.Set.SearchSet(options)
+    for pattern in PATTERNS:
+        patterns.Add(pattern)
+    patterns.Compile()
+
+    def look() -> None:
+        for text in texts:
+            patterns.Match(text)
+
+    return {f"yardstick: google-re2's Set, {len(PATTERNS)} patterns, alone": look}
 
 
 def write_corpus(corpus: Path, size: float, path: Path) -> tuple[int, int]:
@@ -123,8 +193,8 @@ def write_corpus(corpus: Path, size: float, path: Path) -> tuple[int, int]:
 class Work:
     """The stage with some operators, over the one file."""
 
-    def __init__(self, folder: Path, names: list[str]) -> None:
-        operators = [{"use": f"{folder}/ops.py:{name}"} for name in names]
+    def __init__(self, folder: Path, names: list[str], others: Sequence[dict[str, Any]] = ()) -> None:
+        operators = [*({"use": f"{folder}/ops.py:{name}"} for name in names), *others]
         config = pin_operators(
             parse_config(
                 {

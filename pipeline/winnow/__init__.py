@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what type checkers see of the names below
     from winnow.operators.marks import filter as filter
     from winnow.operators.marks import mapper as mapper
     from winnow.operators.marks import signal as signal
+    from winnow.operators.marks import spans as spans
     from winnow.shards.dataset.torch_datasets import ShardDataset as ShardDataset
 
 _WHERE = {
@@ -24,6 +25,7 @@ _WHERE = {
     "Config": "config.config",
     "ShardDataset": "shards.dataset.torch_datasets",
     "signal": "operators.marks",
+    "spans": "operators.marks",
     "mapper": "operators.marks",
     "filter": "operators.marks",
     "WinnowError": "errors",

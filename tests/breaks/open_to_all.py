@@ -6,6 +6,8 @@ CHAIN = ("tests/operators/test_chain.py",)
 RULES = ("tests/operators/test_signal_rules.py",)
 QUANTILES = ("tests/operators/test_quantiles.py",)
 RUNS = "tests/operators/test_runs.py"
+PII = "tests/operators/test_pii.py"
+KINDS = ("tests/text/test_pii.py",)
 BREAKS = (
     Break(
         "a class that cannot be made is found by the documents",
@@ -14,6 +16,86 @@ BREAKS = (
         "        check_classes(config)\n",
         "        pass\n",
         ("tests/operators/test_loading.py::test_a_model_that_was_cut_short_is_refused_and_no_document_is_blamed",),
+    ),
+    Break(
+        "edits are not made before tokenising",
+        7,
+        "winnow.stages.tokenise.tokenise",
+        "            batch = _edited(batch, edits)\n",
+        "",
+        (f"{PII}::test_what_leaves_has_tokens_in_place_of_spans_everywhere",),
+    ),
+    Break(
+        "clean text holds what was to be replaced",
+        7,
+        "winnow.stages.documents.columns",
+        'if name == "documents" and "edits" in tables',
+        'if False and "edits" in tables',
+        (f"{PII}::test_what_leaves_has_tokens_in_place_of_spans_everywhere",),
+    ),
+    Break(
+        "pages show what was to be replaced",
+        7,
+        "winnow.looking.texts",
+        "        found |= dict(zip(rows.tolist(), texts.to_pylist(), strict=True))",
+        "        assert texts is not None",
+        (f"{PII}::test_what_leaves_has_tokens_in_place_of_spans_everywhere",),
+    ),
+    Break(
+        "spans of a conversation are taken from its first content",
+        7,
+        "winnow.stages.redact.spans",
+        "    shift = pieces.start[found.row]",
+        "    shift = 0 * pieces.start[found.row]",
+        (f"{PII}::test_conversations_and_pairs_keep_their_structure_and_masks",),
+    ),
+    Break(
+        "documents with too many spans stay",
+        7,
+        "winnow.flow.redact",
+        "if entry.spans.limit is not None",
+        "if entry.spans.limit is None",
+        (f"{PII}::test_documents_with_too_many_spans_are_left_out_by_rule",),
+    ),
+    Break(
+        "a document of which nothing is left stays",
+        7,
+        "winnow.flow.redact",
+        "signal=spans.LEFT, min=1)",
+        "signal=spans.LEFT, min=0)",
+        (f"{PII}::test_a_text_that_goes_whole_is_left_out_and_a_special_token_is_text",),
+    ),
+    Break(
+        "parts without spans are tokenised again when an operator comes or goes",
+        4,
+        "winnow.flow.records",
+        "for table in found if table[place].rows]",
+        "for table in found]",
+        (f"{PII}::test_annotating_changes_nothing_that_leaves",),
+    ),
+    Break(
+        "a number may stand inside a longer one",
+        7,
+        "winnow.text.pii.bytes",
+        "        return not has(data, at + 1, begin, stop, DIGIT)",
+        "        return True",
+        KINDS,
+    ),
+    Break(
+        "card numbers need no check digit",
+        7,
+        "winnow.text.pii.numbers",
+        "    if total % 10:",
+        "    if total < 0:",
+        KINDS,
+    ),
+    Break(
+        "addresses of home networks count as public",
+        7,
+        "winnow.text.pii.addresses",
+        "first in (0, 10, 127)",
+        "first in (0, 127)",
+        KINDS,
     ),
     Break(
         "NaN of a signal stays NaN",

@@ -32,6 +32,8 @@ def folder(tmp_path_factory) -> Path:
     found[1] += " Sign in. sign in! SIGN IN?"
     found[2] = f"{BANNER} {found[2]} {BANNER}"
     found[3] = "Far too short."
+    found[6] += "\n--\nA. Body, a.body@example.org"
+    found[7] += " a.body@example.org"
     urls = [f"https://example.com/{n}" for n in range(len(found))]
     urls[4] = "https://example.com/login/now"
     write_input(folder, found, url=urls)
@@ -61,7 +63,7 @@ def why(finished, name: str) -> str:
 def test_the_page_names_every_file_once():
     names = [name for _, name, _ in docs_files._BLOCK.findall(docs_files.PAGE.read_text())]
     assert len(names) == len(set(names))
-    expected = {"config.yaml", "emoji.py", "cookie_banner.py", "login_pages.py", "edu.py"}
+    expected = {"config.yaml", "emoji.py", "cookie_banner.py", "login_pages.py", "edu.py", "signatures.py"}
     assert {*expected, "acme_rules.py", "pyproject.toml"} == set(names)
 
 
@@ -98,6 +100,15 @@ def test_a_filter_refuses_by_its_name(finished):
     assert "signal     no_login_pages: refuses it" in told
     assert "rule       no_login_pages: value 0, threshold 1" in told
     assert finished.manifest["operators"]["no_login_pages"]["refused"] == 2
+
+
+def test_spans_are_replaced_where_the_text_leaves(finished):
+    counts = finished.manifest["redact"]["spans"]
+    assert (counts["signatures.signature"], counts["pii.email"]) == (1, 2)
+    told = explain(finished, find(finished, "web6")[0])
+    assert told.text.endswith("\n<SIGNATURE>") and "Body" not in told.text
+    assert explain(finished, find(finished, "web7")[0]).text.endswith(" <EMAIL>")
+    assert "signal     signatures.signature: 1" in why(finished, "web6")
 
 
 def test_a_rule_on_a_known_signal(finished):

@@ -235,7 +235,27 @@ class Package:
                             found[stage.name] = StageSources(
                                 stage.name, stage.version, {**known.definitions, **stage.definitions}
                             )
-        return dict(sorted(found.items()))
+        return dict(sorted((found | self._operators()).items()))
+
+    def _operators(self) -> dict[str, "StageSources"]:
+        """Built-in operators, whose version stands in their decorator: stages reach them by name alone."""
+        module = self.modules.get(f"{self.name}.operators.registry")
+        found: dict[str, StageSources] = {}
+        for name, place in ast.literal_eval(module.bodies["BUILT_IN"][0].value).items() if module else ():  # type: ignore[attr-defined]
+            where, _, target = place.partition(":")
+            (definition,) = self.modules[where].bodies[target]
+            versions = [
+                keyword.value.value
+                for decorator in definition.decorator_list  # type: ignore[attr-defined]
+                if isinstance(decorator, ast.Call)
+                for keyword in decorator.keywords
+                if keyword.arg == "version" and isinstance(keyword.value, ast.Constant)
+            ]
+            if len(versions) != 1:
+                raise DigestError(f"{place}: a built-in operator must say version=... in its decorator")
+            stage = f"operator {name}"
+            found[stage] = StageSources(stage, int(versions[0]), self.closure([f"{where}.{target}"]))
+        return found
 
     def _builds_stage(self, module: Module, called: ast.expr) -> bool:
         dotted = _dotted(called) or ""

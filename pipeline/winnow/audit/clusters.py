@@ -12,7 +12,7 @@ from winnow.audit.documents import EXACT, dedup_of, ids_of, read_rows
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import text_by_document
+from winnow.looking.texts import shown_texts, text_by_document
 from winnow.text.words import hash_words
 
 _BEFORE = 80  # characters shown before the first difference
@@ -69,14 +69,15 @@ def largest_clusters(run: RunRecords, count: int, characters: int) -> tuple[Clus
             if similarity < cluster.lowest:
                 cluster.lowest, cluster.other = similarity, int(rows.doc[at])
     shown = np.array(sorted({*members, *(cluster.other for cluster in members.values())}), np.uint64)
-    texts = text_by_document(run, set(shown.tolist()))
+    texts, leaving = text_by_document(run, set(shown.tolist())), shown_texts(run, set(shown.tolist()))
     ids = ids_of(run, set(shown.tolist()))
     names = [source.name for source in run.config.sources]
     clusters = []
     for keeper in map(int, keepers):
         cluster = members[keeper]
         a, b = texts.get(keeper, ""), texts[cluster.other]
-        begin = max(0, _common_start(a, b) - _BEFORE)
+        shown_a, shown_b = leaving.get(keeper, ""), leaving[cluster.other]
+        begin = max(0, _common_start(shown_a, shown_b) - _BEFORE)
         clusters.append(
             Cluster(
                 keeper,
@@ -90,8 +91,8 @@ def largest_clusters(run: RunRecords, count: int, characters: int) -> tuple[Clus
                 ids[cluster.other],
                 _true_similarity(run, a, b) if keeper in texts else None,
                 begin,
-                a[begin : begin + characters],
-                b[begin : begin + characters],
+                shown_a[begin : begin + characters],
+                shown_b[begin : begin + characters],
             )
         )
     return tuple(clusters)

@@ -9,6 +9,7 @@ from winnow.errors import ConfigError
 from winnow.operators.chain import OWN_COLUMNS
 from winnow.operators.config import OperatorConfig
 from winnow.operators.find import find_operator
+from winnow.operators.operator import Operator
 from winnow.operators.suggest import suggestion
 from winnow.text.line_rules.config import COLUMNS
 from winnow.text.rules.signal_rules import rule_names
@@ -52,13 +53,13 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
         raise ConfigError(
             f"{where}: {operator.name!r} is a field that a source keeps; give the operator another `name`"
         )
-    seen = [other.found for other in before if operator.gpu or not other.found.gpu]
+    seen = [other.found for other in before if _sees(operator, other.found)]
     columns = [*OWN_COLUMNS, *kept, *(column for other in seen for column in other.columns)]
     for name in operator.needs or ():
         if any(name in other.found.columns for other in before if other.found not in seen):
             raise ConfigError(
-                f"{where}: operator {operator.name} needs the column {name!r} of an operator with gpu=True, which runs "
-                f"after dedup, when {operator.name} is long done; give it gpu=True, too"
+                f"{where}: operator {operator.name} needs the column {name!r} of an operator that runs after dedup "
+                f"(gpu=True, or spans), and cannot see it there; let it run after dedup, too (gpu=True)"
             )
         if name not in columns:
             raise ConfigError(
@@ -73,9 +74,17 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
         )
 
 
+def _sees(operator: Operator, other: Operator) -> bool:
+    """Whether an operator may need what one before it in the list has made."""
+    if other.kind == "spans":
+        return operator.kind == "spans"
+    return operator.gpu or not other.gpu
+
+
 def _check_rules(config: Config, operators: list[OperatorConfig]) -> None:
     removed = schemas.REMOVED_LINES.names if config.dedup and config.dedup.lines else []
-    mine = [name for entry in operators if entry.found.kind == "signal" for name in entry.found.columns]
+    kinds = ("signal", "spans")
+    mine = [name for entry in operators if entry.found.kind in kinds for name in entry.found.columns]
     by_rules = config.measure.line_rules.columns if config.measure.line_rules else ()
     known = [*mine, *SIGNALS, *removed, *by_rules]
     for number, rule in enumerate(config.filter.rules):
@@ -83,7 +92,9 @@ def _check_rules(config: Config, operators: list[OperatorConfig]) -> None:
             raise ConfigError(
                 f"filter.rules.{number}: no signal is named {rule.signal!r}; {suggestion(rule.signal, known)}"
             )
-    filters = [entry.found.name for entry in operators if entry.found.kind == "filter"]
+    filters = [entry.found.name for entry in operators if entry.found.kind in ("filter", "spans")]
     for name in rule_names(config.filter.rules):
         if name in filters:
-            raise ConfigError(f"filter.rules: {name!r} is the name of an operator that filters; give the rule another")
+            raise ConfigError(
+                f"filter.rules: {name!r} is the name of an operator that leaves out; give the rule another"
+            )

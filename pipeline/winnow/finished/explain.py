@@ -17,6 +17,7 @@ from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, r
 from winnow.finished.locate import DocumentLocation, locations_of
 from winnow.flow.flow import REASONS
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import shown_texts
 from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
@@ -148,7 +149,8 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
     path = next(f["path"] for f in orjson.loads(run.store.read(CATALOGUE))["files"] if f["number"] == file)
     document = _row(read_document(run, part, doc), doc)
     decision = _row(read_parquet(run.store, decided.outputs["decisions"].reference()), doc)
-    failed = _failed(run, (filtered, *run.of("screen")[number : number + 1]), doc)
+    later = (record for stage in ("screen", "redact") for record in run.of(stage)[number : number + 1])
+    failed = _failed(run, (filtered, *later), doc)
     lost = _removed(run, part, doc)
     keeper = decision["keeper"]
     kept = decision["outcome"] == schemas.KEPT
@@ -159,7 +161,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         document["source"],
         path,
         row,
-        document["text"],
+        shown_texts(run, {doc})[doc],
         *lost,
         decision["outcome"],
         tuple(FailedRule(f["rule"], f["value"], f["threshold"]) for f in failed),
@@ -170,7 +172,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         places,
         _left_out(decision),
         document.get(LABEL_COLUMN),
-        (*_of_operators(run, part.signals, doc), *_screened(run, number, doc)),
+        (*_of_operators(run, part.signals, doc), *_after_dedup(run, number, doc)),
         tuple(
             (name.removeprefix("keep."), value)
             for name, value in document.items()
@@ -215,11 +217,11 @@ def _of_operators(run: RunRecords, signals: Json, doc: int) -> tuple[tuple[str, 
     return tuple((name, row[name]) for row in rows for name in names)
 
 
-def _screened(run: RunRecords, number: int, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
-    """What operators on GPUs found, where dedup kept the document."""
-    if not run.of("screen_signals"):
-        return ()
-    return _of_operators(run, run.of("screen_signals")[number].outputs["signals"].reference(), doc)
+def _after_dedup(run: RunRecords, number: int, doc: int) -> tuple[tuple[str, float | bool | None], ...]:
+    """What operators on GPUs and those that find spans found, where the document was kept until then."""
+    tables = [run.of(stage)[number] for stage in ("screen_signals", "redact_spans") if run.of(stage)]
+    found = [_of_operators(run, record.outputs["signals"].reference(), doc) for record in tables]
+    return tuple(signal for signals in found for signal in signals)
 
 
 def _removed(run: RunRecords, part: Part, doc: int) -> tuple[int, int]:

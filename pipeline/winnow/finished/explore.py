@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import text_by_document
+from winnow.looking.texts import shown_texts
 from winnow.select.vectors import BLOCK_ROWS, has_vector, unit_rows
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc
@@ -101,7 +101,7 @@ def _compare(
 
 def texts_of_pairs(run: RunRecords, points: list[Point]) -> dict[int, str]:
     """Texts of the example pairs, by document number."""
-    return text_by_document(run, {doc for point in points if point.pair for doc in point.pair[:2]})
+    return shown_texts(run, {doc for point in points if point.pair for doc in point.pair[:2]})
 
 
 def nearest_documents(run: RunRecords, text: str, number: int) -> list[tuple[int, float]]:

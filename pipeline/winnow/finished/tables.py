@@ -9,7 +9,7 @@ import pyarrow.dataset as ds
 
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
-from winnow.flow.records import RunRecords
+from winnow.flow.records import EDITING, RunRecords
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,17 @@ TABLES = {
     ),
     "screen_failures": Table(
         "a rule on these signals that a document failed: value and threshold", "parquet", _outputs("screen", "failures")
+    ),
+    "redact_signals": Table(
+        "a document that was kept so far: spans of each kind", "parquet", _outputs("redact_spans", "signals")
+    ),
+    "redact_failures": Table(
+        "a rule on these signals that a document failed: value and threshold", "parquet", _outputs("redact", "failures")
+    ),
+    "edits": Table(
+        "a stretch of a kept document's text that is replaced where the text leaves",
+        "parquet",
+        lambda run: [record.outputs["edits"].reference() for stage in EDITING for record in run.of(stage)],
     ),
     "failures": Table("a rule that a document failed: value and threshold", "parquet", _outputs("filter", "failures")),
     "decisions": Table(

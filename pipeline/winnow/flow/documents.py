@@ -26,6 +26,7 @@ _RECORDS = {
     "tokens": ("tokenise", "tokens"),
     "scores": ("scores", "scores"),
     "screen_signals": ("screen_signals", "signals"),
+    "redact_signals": ("redact_spans", "signals"),
 }
 """Stage and output that tables stand in, those of `measure` apart."""
 _SCORES = ("cluster", "centre_cosine", "quality", "importance")
@@ -41,9 +42,10 @@ def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]
     if config.select is not None:
         places |= dict.fromkeys(_SCORES, "scores")
     for gpu, table in ((False, "signals"), (True, "screen_signals")):
-        places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.found.columns}
+        places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.made_columns}
     if config.measure.line_rules is not None:
         places |= dict.fromkeys(config.measure.line_rules.columns, "signals")
+    places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.made_columns}
     kept = {name for source in config.sources for name in source.keep}
     found = []
     for name in documents.columns:
@@ -81,7 +83,9 @@ def write_documents(context: RunContext) -> None:
     shuffled = engine.run(shuffling, shuffle.plan(tables, sizes, shards))
     rows = engine.listing(shuffling, shuffled, "rows")
     (laid_out,) = engine.run(shuffle.layout_stage(), shuffle.plan_layout(rows, sum(shards), len(shuffled)))
-    exchange = {"rows": rows, "extents": laid_out.outputs["extents"].reference()}
+    exchange: Json = {"rows": rows, "extents": laid_out.outputs["extents"].reference()}
+    if any("edits" in named for named in tables):
+        exchange["edits"] = write.edits_hash(tables)
     engine.run(writing, write.plan_shuffled(writing, exchange, shards, sum(sizes)))
 
 
@@ -96,12 +100,14 @@ def _tables(context: RunContext, wanted: set[str]) -> list[Json]:
         counted = context.engine.listing(counting, counts, "counts")
     tables: list[Json] = []
     for place, part in enumerate(run.parts):
-        named = {"documents": part.documents, "signals": part.signals}
+        named: Json = {"documents": part.documents, "signals": part.signals}
         for table, (stage, output) in _RECORDS.items():
             if table in wanted:
                 named[table] = run.of(stage)[place].outputs[output].reference()
         named = {table: reference for table, reference in named.items() if table in wanted}
         named["decisions"] = run.ledger[place].outputs["decisions"].reference()
+        if "documents" in named and run.edits[place]:
+            named["edits"] = run.edits[place]
         tables.append(named | ({} if counted is None else {"duplicates": counted, "part": place}))
     return tables
 

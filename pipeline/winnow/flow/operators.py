@@ -19,7 +19,14 @@ log = logging.getLogger("winnow")
 def rules_on(config: Config, *, gpu: bool) -> tuple[SignalRule, ...]:
     """The rules on signals of operators on GPUs, which ``screen`` decides, or the others, which ``filter`` does."""
     columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.found.columns}
-    return tuple(rule for rule in config.filter.rules if (rule.signal in columns) == gpu)
+    later = rules_on_spans(config)
+    return tuple(rule for rule in config.filter.rules if rule not in later and (rule.signal in columns) == gpu)
+
+
+def rules_on_spans(config: Config) -> tuple[SignalRule, ...]:
+    """The rules on how many spans there are, which ``redact`` decides."""
+    columns = {column for entry in config.measure.span_operators for column in entry.found.columns}
+    return tuple(rule for rule in config.filter.rules if rule.signal in columns)
 
 
 def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
@@ -28,9 +35,10 @@ def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
     return tuple(operator.name for operator in found if operator.kind == "filter")
 
 
-def gpu_versions(config: Config) -> frozenset[str]:
-    """What operators on GPUs are now: documents that an earlier version raised on are no longer set aside."""
-    return frozenset(entry.found.fingerprint[:16] for entry in config.measure.operators_on(gpu=True))
+def late_versions(config: Config) -> frozenset[str]:
+    """What operators after dedup are now: documents that an earlier version raised on are no longer set aside."""
+    late = (*config.measure.operators_on(gpu=True), *config.measure.span_operators)
+    return frozenset(entry.found.fingerprint[:16] for entry in late)
 
 
 def check_classes(config: Config) -> None:
@@ -73,8 +81,9 @@ def operator_counts(run: RunRecords) -> dict[str, Json]:
     """
     counts = {}
     for entry in run.config.measure.operators:
-        counts[str(entry.name)] = run.totals("screen_signals" if entry.on_gpu else "measure", f"operator/{entry.name}")
-        if entry.on_gpu:
+        stage = "screen_signals" if entry.on_gpu else "redact_spans" if entry.finds_spans else "measure"
+        counts[str(entry.name)] = run.totals(stage, f"operator/{entry.name}")
+        if stage != "measure":
             counts[str(entry.name)]["errors"] = run.total("measure", f"unreadable_reason/operator {entry.name}")
     return counts
 
@@ -101,7 +110,7 @@ def _seen(counts: dict[str, Json], name: str) -> int:
 
 
 def operator_lines(run: RunRecords, *, gpu: bool) -> list[str]:
-    """One line an operator, of those on GPUs or of the others."""
+    """One line an operator, of those on GPUs or of those before them."""
     lines, counts = [], operator_counts(run)
     for name in (str(entry.name) for entry in run.config.measure.operators_on(gpu=gpu)):
         told = counts[name]

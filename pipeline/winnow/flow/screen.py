@@ -17,7 +17,7 @@ PREFIX = "screen_"
 
 
 @dataclass(frozen=True)
-class _Table:
+class SignalTable:
     """The signals of a part's kept documents."""
 
     number: int
@@ -25,7 +25,8 @@ class _Table:
     rows: int
 
     @classmethod
-    def of(cls, record: Record) -> "_Table":
+    def of(cls, record: Record) -> "SignalTable":
+        """The one that a unit wrote."""
         output = record.outputs["signals"]
         return cls(record.number, output.reference(), output.rows)
 
@@ -39,7 +40,7 @@ def screen_documents(context: RunContext) -> None:
     most_aside = int(records * config.compute.max_unreadable_share)
     made = engine.run(signals.stage(operators, measured, most_aside), signals.plan(run.parts, run.of("decide")))
     rules = rules_on(config, gpu=True)
-    cuts = cut_quantiles(engine, rules, [_Table.of(record) for record in made], PREFIX)
+    cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in made], PREFIX)
     sources = [source.name for source in config.sources]
     stage = screen.stage(config.filter.mode, rules, verdicts_on(config, gpu=True), sources)
     engine.run(stage, screen.plan(run.of("decide"), run.of("filter"), made, cuts))

@@ -11,7 +11,7 @@ from pathlib import Path
 from winnow.config.config import Config
 from winnow.engine.quarantine import met_by, release
 from winnow.engine.records import Json, content_hash
-from winnow.flow.operators import gpu_versions
+from winnow.flow.operators import late_versions
 from winnow.flow.select import encoder_files
 from winnow.storage.store import Store
 from winnow.tokens.vocabulary import Vocabulary
@@ -70,7 +70,7 @@ def release_outdated(store: Store, config: Config, surroundings: Json) -> int:
 
 def met_now(config: Config, surroundings: Json) -> frozenset[str]:
     """What documents can be quarantined for: these surroundings, and operators on GPUs as they are."""
-    return frozenset({met_by(surroundings)}) | gpu_versions(config)
+    return frozenset({met_by(surroundings)}) | late_versions(config)
 
 
 def _versions() -> Json:

@@ -21,7 +21,7 @@ from winnow.flow.flow import enabled_steps
 from winnow.flow.operators import rules_on, verdicts_on
 from winnow.flow.records import RunRecords
 from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
-from winnow.looking.texts import parts_holding
+from winnow.looking.texts import parts_holding, shown_texts
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.rules.signal_rules import rule_names
@@ -241,17 +241,20 @@ def _rows(run: RunRecords, number: int, chosen: _Fits, rule: str | None, charact
         for doc in _only(failures, chosen.docs).column("doc").to_pylist():
             failed[doc] = failed.get(doc, 0) + 1
     names = dict(_names(run, number, chosen.docs))
+    texts = shown_texts(run, set(chosen.docs.tolist())) if characters else {}
     rows = zip(decisions.to_pylist(), signals.column("language").to_pylist(), *chosen[2:], strict=True)
     for decision, language, value, threshold in rows:
         doc = decision["doc"]
-        known, source, text = names[doc]
+        known, source = names[doc]
         if rule is not None:
             decision |= {"rule": rule, "value": float(value), "threshold": float(threshold)}
         told = {
             key: decision[key] for key in ("outcome", "rule", "value", "threshold", "keeper", "similarity", "split")
         }
         more = failed.get(doc, 0) - (0 if rule is None and decision["rule"] is None else 1)
-        yield Listed(doc, known, source, language, **told, more_rules=max(0, more), text=text[:characters])
+        yield Listed(
+            doc, known, source, language, **told, more_rules=max(0, more), text=texts.get(doc, "")[:characters]
+        )
 
 
 _TOLD = ("outcome", "rule", "value", "threshold", "keeper", "similarity", "split")
@@ -262,13 +265,13 @@ def _only(table: pa.Table, docs: NDArray[np.uint64]) -> pa.Table:
     return table.filter(pc.is_in(table.column("doc"), value_set=pa.array(docs)))
 
 
-def _names(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> Iterator[tuple[int, tuple[str, str, str]]]:
-    """Id, source and text of documents of a part; row groups without one of them are not read."""
+def _names(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Id and source of documents of a part; row groups without one of them are not read."""
     with pq.ParquetFile(run.store.columns_of(run.parts[number].documents["path"])) as file:
         for group in range(file.num_row_groups):
             there = file.read_row_group(group, columns=["doc"], use_threads=False).column("doc").to_numpy()
             mine = np.isin(there, docs)
             if mine.any():
-                table = file.read_row_group(group, columns=["doc", "id", "source", "text"], use_threads=False)
+                table = file.read_row_group(group, columns=["doc", "id", "source"], use_threads=False)
                 for row in table.filter(pa.array(mine)).to_pylist():
-                    yield row["doc"], (row["id"], row["source"], row["text"])
+                    yield row["doc"], (row["id"], row["source"])

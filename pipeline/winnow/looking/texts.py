@@ -4,10 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow.flow.records import RunRecords
+from winnow.sources.source import STRUCTURE
+from winnow.stages.edits import edited_columns, read_edits
+from winnow.stages.tables import column_to_numpy
+
+_STRUCTURE = f"keep.{STRUCTURE}"
 
 
 def parts_holding(run: RunRecords, docs: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -46,4 +52,26 @@ def text_by_document(run: RunRecords, docs: set[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for there, texts in texts_of(run, np.array(sorted(docs), np.uint64)):
         found |= dict(zip(there.tolist(), texts.to_pylist(), strict=True))
+    return found
+
+
+def shown_texts(run: RunRecords, docs: set[int]) -> dict[int, str]:
+    """The same, as texts leave: with their edits made, for people to look at."""
+    found = text_by_document(run, docs)
+    for number, _places in parts_holding(run, np.array(sorted(docs), np.uint64)) if any(run.edits) else ():
+        if not run.edits[number]:
+            continue
+        edits = read_edits(run.store, {"edits": run.edits[number]})
+        there = edits.of_documents(np.array(sorted(docs), np.uint64))
+        if len(there) == 0:
+            continue
+        wanted = pc.field("doc").isin(pa.array(np.unique(there.doc)))
+        path = run.store.columns_of(run.parts[number].documents["path"])
+        names = pq.read_schema(path).names
+        columns = ["doc", "text", *([_STRUCTURE] if _STRUCTURE in names else [])]
+        table = pq.read_table(path, columns=columns, filters=wanted).combine_chunks()
+        structures = table.column(_STRUCTURE).combine_chunks() if _STRUCTURE in table.column_names else None
+        rows = column_to_numpy(table, "doc")
+        texts, _ = edited_columns(rows, table.column("text").combine_chunks(), structures, there)
+        found |= dict(zip(rows.tolist(), texts.to_pylist(), strict=True))
     return found

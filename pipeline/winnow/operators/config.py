@@ -1,7 +1,7 @@
 """One entry of ``measure.operators``."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, SerializerFunctionWrapHandler, field_validator, model_serializer
 
@@ -10,6 +10,26 @@ from winnow.section import Section
 from winnow.storage.config import PathSetting
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class SpansConfig(Section):
+    """What becomes of spans that an operator finds; these keys are none of the operator's own settings."""
+
+    action: Literal["replace", "drop", "annotate"] = "replace"
+    """`replace`: a fixed text stands in place of each span where the text leaves; `drop` leaves out documents that have
+    any; `annotate` only counts them."""
+    max_spans: int | None = Field(None, ge=0)
+    """A document with more is left out (`filtered`)."""
+    replacements: dict[str, str] = Field(default_factory=dict)
+    """By kind, what stands in its place; "" cuts."""
+
+    @property
+    def limit(self) -> int | None:
+        """Spans that a document may have; None for any number."""
+        return 0 if self.action == "drop" else self.max_spans
+
+
+SPANS = tuple(SpansConfig.model_fields)
 
 
 class OperatorConfig(Section):
@@ -27,6 +47,10 @@ class OperatorConfig(Section):
     refused."""
     on_gpu: bool = False
     """Runs write here that it is one of ``gpu=True``; what its decorator says holds."""
+    finds_spans: bool = False
+    """Runs write here that it is one of `spans`; what its decorator says holds."""
+    made_columns: tuple[str, ...] = ()
+    """Runs write here which columns it made."""
     _found: Operator | None = PrivateAttr(None)
 
     @field_validator("name")
@@ -39,14 +63,24 @@ class OperatorConfig(Section):
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = write(self)
-        if not self.on_gpu:
-            values.pop("on_gpu", None)
+        for name in ("on_gpu", "finds_spans", "made_columns"):
+            if not values.get(name):
+                values.pop(name, None)
         return values
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The operator's own settings."""
+        """The operator's own settings, and what becomes of its spans."""
         return dict(self.model_extra or {})
+
+    @property
+    def spans(self) -> SpansConfig:
+        """What becomes of its spans.
+
+        Raises:
+            ValidationError: it cannot be so.
+        """
+        return SpansConfig.model_validate({key: self.settings[key] for key in SPANS if key in self.settings})
 
     @property
     def found(self) -> Operator:
@@ -62,7 +96,8 @@ class OperatorConfig(Section):
     def with_found(self, operator: Operator, use: str, settings: dict[str, Any]) -> "OperatorConfig":
         """This entry, pinned to what was found."""
         named = {"use": use, "name": operator.name, "pinned": operator.fingerprint}
-        values = {**named, "on_gpu": operator.gpu, **settings}
+        is_late = {"on_gpu": operator.gpu, "finds_spans": operator.kind == "spans"}
+        values = {**named, **is_late, "made_columns": operator.columns, **settings}
         pinned = OperatorConfig.model_validate(values)
         pinned._found = operator
         return pinned

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from winnow.errors import ConfigError, NamedObjectError
-from winnow.operators.config import OperatorConfig
+from winnow.operators.config import SPANS, OperatorConfig
 from winnow.operators.files import (
     NamedFile,
     existing,
@@ -18,7 +21,7 @@ from winnow.operators.files import (
     published_path,
 )
 from winnow.operators.marks import Mark, mark_of
-from winnow.operators.operator import Operator
+from winnow.operators.operator import TOTAL, Operator
 from winnow.operators.origins import origin_of, parse_use, target_of
 from winnow.operators.suggest import suggestion
 from winnow.storage.address import SCHEMES, is_url, scheme_of
@@ -39,20 +42,29 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
     mark = mark_of(target)
     if mark is None:
         raise ConfigError(
-            f"use: {entry.use}: {use.object} is not marked as an operator; put @winnow.signal, @winnow.mapper or "
-            "@winnow.filter above it"
+            f"use: {entry.use}: {use.object} is not marked as an operator; put @winnow.signal, @winnow.mapper, "
+            "@winnow.filter or @winnow.spans above it"
         )
     _check_mark(entry.use, mark)
+    if entry.finds_spans and mark.kind != "spans":
+        raise ConfigError(
+            f"use: {entry.use}: finds_spans is what its decorator says (@winnow.spans); leave it out here"
+        )
     if entry.on_gpu and not mark.gpu:
         raise ConfigError(f"use: {entry.use}: on_gpu is what its decorator says (gpu=True); leave it out here")
-    _check_settings(entry, target)
+    own = {key: value for key, value in entry.settings.items() if mark.kind != "spans" or key not in SPANS}
+    _check_settings(entry, target, own)
     # a function's name is its own; what an entry point calls it is how users know it
     name = entry.name or (use.object if use.file or use.module else entry.use)
     if entry.name is None and not name.isidentifier():
         raise ConfigError(f"use: {entry.use}: give it a `name` of letters, digits and _, for its column")
-    files, folders, folder_paths, published = _named_files(entry.settings, storage)
-    plain = {key: value for key, value in entry.settings.items() if key not in files and key not in folders}
+    files, folders, folder_paths, published = _named_files(own, storage)
+    plain = {key: value for key, value in own.items() if key not in files and key not in folders}
     columns = tuple(f"{name}.{column}" for column in mark.columns) or (name,)
+    tokens = None
+    if mark.kind == "spans":
+        kinds, tokens = _spans_of(entry, target, mark, own)
+        columns = tuple(f"{name}.{kind}" for kind in (*kinds, TOTAL))
     operator = Operator(
         name=name,
         kind=mark.kind,
@@ -66,6 +78,7 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         folder_paths=folder_paths,
         published=tuple(published),
         gpu=mark.gpu,
+        tokens=tokens,
     )
     pinned_use = entry.use
     if "file" in origin:
@@ -115,6 +128,10 @@ def publish_operators(entries: tuple[OperatorConfig, ...], store: Store) -> None
 
 
 def _check_mark(use: str, mark: Mark) -> None:
+    if mark.kind == "spans" and mark.gpu:
+        raise ConfigError(
+            f"use: {use}: finds spans with gpu=True; such operators run on CPUs, on what dedup kept: leave it out"
+        )
     if not mark.deterministic:
         raise ConfigError(
             f"use: {use}: says deterministic=False, and a run promises the same bytes for the same input: seed what is "
@@ -127,7 +144,39 @@ def _check_mark(use: str, mark: Mark) -> None:
         )
 
 
-def _check_settings(entry: OperatorConfig, target: Any) -> None:
+def _spans_of(
+    entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, Any]
+) -> tuple[tuple[str, ...], dict[str, str] | None]:
+    """Kinds of an operator that finds spans, and what stands in their place; None where texts stay as they are."""
+    try:
+        spans = entry.spans
+        kinds = tuple(target.kinds(**own)) if hasattr(target, "kinds") else mark.columns
+    except ValidationError as error:
+        raise ConfigError(f"use: {entry.use}: " + "; ".join(map(_mistake, error.errors()))) from error
+    except ValueError as error:
+        raise ConfigError(f"use: {entry.use}: {error}") from error
+    if not kinds:
+        raise ConfigError(f"use: {entry.use}: finds no kind of spans: switch one on, or leave the operator out")
+    if TOTAL in kinds or not all(kind.isidentifier() for kind in kinds):
+        raise ConfigError(f"use: {entry.use}: kinds ({', '.join(kinds)}) must be names, and none {TOTAL!r}")
+    for kind, text in spans.replacements.items():
+        if kind not in kinds:
+            raise ConfigError(f"use: {entry.use}: replacements: no kind {kind!r} is found; {suggestion(kind, kinds)}")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ConfigError(f"use: {entry.use}: replacements.{kind}: is no text that UTF-8 can hold")
+    if spans.action != "replace":
+        if spans.replacements:
+            raise ConfigError(f"use: {entry.use}: replacements are for action: replace, not {spans.action}")
+        return kinds, None
+    own_tokens = getattr(target, "tokens", {})
+    return kinds, {kind: spans.replacements.get(kind, own_tokens.get(kind, f"<{kind.upper()}>")) for kind in kinds}
+
+
+def _mistake(error: ErrorDetails) -> str:
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Input ').removeprefix('Value error, ')}"
+
+
+def _check_settings(entry: OperatorConfig, target: Any, own: dict[str, Any]) -> None:
     is_class = inspect.isclass(target)
     if is_class and not any("__call__" in vars(base) for base in target.__mro__):
         raise ConfigError(f"use: {entry.use}: class {target.__name__} has no __call__(self, batch)")
@@ -136,10 +185,10 @@ def _check_settings(entry: OperatorConfig, target: Any) -> None:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"use: {entry.use}: cannot tell its arguments ({error})") from error
     try:
-        signature.bind(*(() if is_class else (None,)), **entry.settings)
+        signature.bind(*(() if is_class else (None,)), **own)
     except TypeError as error:
         takes = list(signature.parameters)[0 if is_class else 1 :]
-        wrong = [name for name in entry.settings if name not in signature.parameters]
+        wrong = [name for name in own if name not in signature.parameters]
         hint = f"; {wrong[0]}: {suggestion(wrong[0], takes)}" if wrong else ""
         raise ConfigError(
             f"use: {entry.use}: its settings do not fit {target.__name__}{signature}: {error}{hint}"

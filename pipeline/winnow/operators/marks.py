@@ -1,10 +1,12 @@
-"""What a user's function or class is: a signal, a mapper or a filter. Decorators only say so; nothing is wrapped."""
+"""What a user's function or class is: a signal, a mapper, a filter, or what finds spans.
+
+Decorators only say so; nothing is wrapped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
-Kind = Literal["signal", "mapper", "filter"]
+Kind = Literal["signal", "mapper", "filter", "spans"]
 T = TypeVar("T", bound=Callable[..., Any])
 _ATTRIBUTE = "__winnow_operator__"
 
@@ -21,7 +23,7 @@ class Mark:
     """Columns of the batch that it reads; None: all that there are."""
     gpu: bool
     columns: tuple[str, ...]
-    """Names of a signal's columns, where it has several."""
+    """Names of a signal's columns, where it has several; the kinds of spans."""
 
 
 class Marker:
@@ -66,12 +68,12 @@ class Marker:
             deterministic: False is refused when a run begins: the same input must give the same bytes.
             needs: columns that it reads, such as ``text`` or a kept field; None gives it all.
             gpu: whether it wants a GPU: then it runs after dedup, on what is kept; not for mappers.
-            columns: names of a signal's columns, where it returns several.
+            columns: names of a signal's columns, where it returns several; the kinds of spans that are found.
 
         Raises:
-            TypeError: ``columns`` for something else than a signal, or ``needs`` or ``columns`` are no lists of names.
+            TypeError: ``columns`` for a mapper or filter, or ``needs`` or ``columns`` are no lists of names.
         """
-        if columns and self._kind != "signal":
+        if columns and self._kind not in ("signal", "spans"):
             raise TypeError(f"winnow.{self._kind} has no columns; only a signal may have several")
         if isinstance(needs, str) or isinstance(columns, str):
             raise TypeError("needs and columns are lists of names, such as needs=['text']")
@@ -93,6 +95,10 @@ mapper = Marker("mapper")
 """A batch to new texts, one a document."""
 filter = Marker("filter")
 """A batch to booleans: True keeps the document."""
+
+spans = Marker("spans")
+"""A batch to lists of (start, end, kind), one list a document, in bytes of its UTF-8: what is replaced where texts
+leave."""
 
 
 def mark_of(target: Any) -> Mark | None:

@@ -12,6 +12,10 @@ from winnow.operators.marks import Kind
 
 VALUE = pa.float32()
 """Type of every signal's column: as values and thresholds stand in the tables of decisions."""
+SPANS = pa.large_list(pa.struct([("start", pa.int64()), ("end", pa.int64()), ("kind", pa.string())]))
+"""Type of spans: of each document a list, in bytes of its UTF-8."""
+TOTAL = "spans"
+"""Beside its kinds, the signal of an operator that finds spans: how many of all."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Operator:
     version: str
     needs: tuple[str, ...] | None
     columns: tuple[str, ...]
-    """Columns that it adds to the signals table."""
+    """Columns that it adds to the signals table; of spans, how many of each kind and of all."""
     origin: dict[str, Any]
     settings: dict[str, Any]
     files: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -39,6 +43,13 @@ class Operator:
     """What is put into the run folder."""
     gpu: bool = False
     """Runs after dedup, where the GPUs are. Not part of what its results depend on: the stage that runs it is."""
+    tokens: dict[str, str] | None = None
+    """By kind of spans, what stands in their place; None where texts are left as they are."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of one that finds spans, what they can be."""
+        return tuple(column.removeprefix(f"{self.name}.") for column in self.columns[:-1])
 
     @property
     def described(self) -> dict[str, Any]:
@@ -53,6 +64,7 @@ class Operator:
             "settings": self.settings,
             "files": self.files,
             "folders": self.folders,
+            **({"tokens": self.tokens} if self.kind == "spans" else {}),
         }
 
     @property
@@ -69,6 +81,8 @@ class Operator:
 
 
 def fields_of(operator: Operator) -> list[pa.Field]:
-    """The columns that an operator adds to the signals table: numbers of a signal, a filter's verdict."""
+    """The columns that an operator adds to a batch: numbers of a signal, a filter's verdict, lists of spans."""
+    if operator.kind == "spans":
+        return [pa.field(operator.name, SPANS)]
     kind = pa.bool_() if operator.kind == "filter" else VALUE
     return [pa.field(name, kind) for name in operator.columns]

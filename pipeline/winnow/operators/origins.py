@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from winnow.errors import ConfigError, NamedObjectError, OperatorError
 from winnow.operators.files import fetched, hash_of_bytes
+from winnow.operators.registry import BUILT_IN
 from winnow.operators.suggest import suggestion
 from winnow.storage.address import is_url
 from winnow.storage.config import StorageConfig
@@ -66,12 +67,16 @@ def origin_of(use: Use, storage: StorageConfig) -> dict[str, Any]:
         return _file_origin(use.file, use.object, storage)
     if use.module is not None:
         return _module_origin(use.module, use.object)
+    if use.object in BUILT_IN:
+        module, _, name = BUILT_IN[use.object].partition(":")
+        return {"module": module, "object": name, "built_in": use.object}
     points = importlib.metadata.entry_points(group=ENTRY_POINTS)
     found = [point for point in points if point.name == use.object]
     if not found:
-        known = sorted({point.name for point in points})
+        known = sorted({*BUILT_IN, *(point.name for point in points)})
         raise ConfigError(
-            f"use: {use.object}: no installed package has an entry point of this name in group {ENTRY_POINTS}; "
+            f"use: {use.object}: is no operator of Winnow's own, and no installed package has an entry point of this "
+            f"name in group {ENTRY_POINTS}; "
             f"{suggestion(use.object, known)}; a file is named as FILE.py:NAME, a module as package.module:NAME"
         )
     if len({point.value for point in found}) > 1:

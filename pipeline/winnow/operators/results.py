@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.errors import OperatorError
-from winnow.operators.operator import VALUE, Operator
+from winnow.operators.operator import SPANS, VALUE, Operator
 
 Columns = dict[str, pa.Array]
 
@@ -17,6 +18,7 @@ _EXPECTED = {
     "mapper": "one text a document: a string array, or a list of str",
     "filter": "one boolean a document: a boolean array, or a list of bool",
     "signal": "one number a document: an array of numbers, or a list of int, float or None",
+    "spans": "one list a document, of (start, end, kind) in bytes of its UTF-8",
 }
 
 
@@ -25,13 +27,16 @@ def columns_of(operator: Operator, returned: Any, rows: int) -> Columns:
 
     Returns:
         Of a mapper ``{"text": large_string[N]}`` without nulls; of a filter its verdicts, bool[N]; of a signal its
-        columns, float32[N] with null for None and NaN. Negative zeros become zero.
+        columns, float32[N] with null for None and NaN. Negative zeros become zero. Of spans ``SPANS``[N],
+        without nulls.
 
     Raises:
         OperatorError: another type or length, or other columns than declared.
     """
     if operator.kind == "mapper":
         return {"text": _texts(operator, returned, rows)}
+    if operator.kind == "spans":
+        return {operator.name: _spans(operator, returned, rows)}
     if operator.kind == "filter":
         return {operator.columns[0]: _verdicts(operator, returned, rows)}
     if operator.columns == (operator.name,):
@@ -125,6 +130,28 @@ def _numbers(operator: Operator, returned: Any, rows: int, part: str) -> pa.Arra
     values = found.cast(VALUE, safe=False).to_numpy(zero_copy_only=False) + np.float32(0)
     missing = np.isnan(values)
     return pa.array(values, VALUE, mask=missing if missing.any() else None)
+
+
+def _spans(operator: Operator, returned: Any, rows: int) -> pa.Array:
+    expected = f"{_EXPECTED['spans']}, of the kinds {', '.join(operator.kinds)}"
+    if isinstance(returned, list | tuple):
+        try:
+            names = ("start", "end", "kind")
+            returned = pa.array([[dict(zip(names, s, strict=True)) for s in spans] for spans in returned], SPANS)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise _wrong(operator, f"{_what(returned)} of something else", expected) from error
+    found = _array(operator, returned, rows, None)
+    try:
+        found = found.cast(SPANS)
+    except pa.ArrowException as error:
+        raise _wrong(operator, f"an array of {found.type}", expected) from error
+    values = found.flatten()
+    if found.null_count or values.null_count or any(values.field(name).null_count for name in range(3)):
+        raise _wrong(operator, "a null; a document without any has an empty list", expected)
+    kinds = pc.unique(values.field("kind")).to_pylist()
+    if unknown := sorted(set(kinds) - set(operator.kinds)):
+        raise _wrong(operator, f"the kind {unknown[0]!r:.60}", expected)
+    return found
 
 
 def _what(returned: Any) -> str:

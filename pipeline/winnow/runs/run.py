@@ -130,7 +130,8 @@ def run(
 
 def _own_config(written: Config, config: Config) -> bytes:
     """The config as it was written, with operators as they lie in the run folder: enough to do the run again."""
-    operators = [entry.model_copy(update={"pinned": None, "on_gpu": False}) for entry in config.measure.operators]
+    settled = {"pinned": None, "on_gpu": False, "finds_spans": False, "made_columns": ()}
+    operators = [entry.model_copy(update=settled) for entry in config.measure.operators]
     measure = written.measure.model_copy(update={"operators": tuple(operators)})
     values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
     return write_yaml(values)

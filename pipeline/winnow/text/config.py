@@ -70,5 +70,10 @@ class MeasureConfig(Section):
         return None if value is False or value in ("off", "none") else value
 
     def operators_on(self, *, gpu: bool) -> tuple[OperatorConfig, ...]:
-        """Operators that ask for a GPU, or the others, in their order; once they are found."""
-        return tuple(entry for entry in self.operators if entry.on_gpu == gpu)
+        """Operators that ask for a GPU, or those before them, in their order; once they are found."""
+        return tuple(entry for entry in self.operators if entry.on_gpu == gpu and not entry.finds_spans)
+
+    @property
+    def span_operators(self) -> tuple[OperatorConfig, ...]:
+        """Operators that find what is replaced in kept texts, in their order; once they are found."""
+        return tuple(entry for entry in self.operators if entry.finds_spans)

@@ -1,4 +1,4 @@
-"""Does the ledger say of operators on GPUs what their table says? Their rules are decided again, from rows alone.
+"""Does the ledger say of operators after dedup what their tables say? Their rules are decided again, from rows alone.
 
 Rules by quantile are left out: their thresholds are of all parts together.
 """
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from winnow import schemas
 from winnow.engine.records import Json, Record
 from winnow.flow.records import RunRecords
+from winnow.flow.redact import limits_of
 from winnow.flow.step import Balance
 from winnow.stages.tables import read_parquet
 from winnow.text.rules.signal_rules import SignalRule, bounds_of, failures_of
@@ -16,29 +17,39 @@ from winnow.text.rules.signal_rules import SignalRule, bounds_of, failures_of
 
 def check_screen(run: RunRecords) -> list[Balance]:
     """Documents screened, rules that they failed, and what was left out for it; nothing without such operators."""
-    if not run.of("screen"):
+    screened = _check(run, "decide", "screen", "screen_signals", run.config.filter.rules, frozenset())
+    before = "screen" if run.of("screen") else "decide"
+    limits = limits_of(run.config) if run.of("redact") else ()
+    always = frozenset(str(rule.name) for rule in limits)
+    return screened + _check(run, before, "redact", "redact_spans", (*run.config.filter.rules, *limits), always)
+
+
+def _check(
+    run: RunRecords, earlier: str, stage: str, made_by: str, rules: tuple[SignalRule, ...], always: frozenset[str]
+) -> list[Balance]:
+    if not run.of(stage):
         return []
     wanted = {"screened": 0, "failed": 0, "left out": 0}
     found = dict.fromkeys(wanted, 0)
     annotates = run.config.filter.mode == "annotate"
-    for decided, made, screened in zip(run.of("decide"), run.of("screen_signals"), run.of("screen"), strict=True):
+    for decided, made, screened in zip(run.of(earlier), run.of(made_by), run.of(stage), strict=True):
         kept, left = _kept(run, decided), _kept(run, screened)
         signals = read_parquet(run.store, made.outputs["signals"].reference()).combine_chunks()
         failures = read_parquet(run.store, screened.outputs["failures"].reference()).to_pylist()
-        failed = {row["doc"] for row in failures}
-        names = _decidable(run.config.filter.rules, signals)
-        again, told = _decided_again(run.config.filter.rules, signals, names), _told(failures, names)
+        failed = {row["doc"] for row in failures if not annotates or row["rule"] in always}
+        names = _decidable(rules, signals)
+        again, told = _decided_again(rules, signals, names), _told(failures, names)
         for what, one, other in (
             ("screened", kept, set(signals.column("doc").to_pylist())),
             ("failed", again, told),
-            ("left out", set() if annotates else failed, kept - left),
+            ("left out", failed, kept - left),
         ):
             wanted[what] += len(one | other)
             found[what] += len(one & other)
     return [
-        Balance("documents that dedup kept and that were screened", wanted["screened"], found["screened"]),
-        Balance("rules on screened signals that documents fail", wanted["failed"], found["failed"]),
-        Balance("documents that screen left out, and that failed a rule", wanted["left out"], found["left out"]),
+        Balance(f"documents that {earlier} kept and that {stage} looked at", wanted["screened"], found["screened"]),
+        Balance(f"rules on the signals of {stage} that documents fail", wanted["failed"], found["failed"]),
+        Balance(f"documents that {stage} left out, and that failed a rule", wanted["left out"], found["left out"]),
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import text_by_document
+from winnow.looking.texts import shown_texts
 from winnow.report.page import charts
 from winnow.report.page.parts import Example, Figure, Part, table
 from winnow.report.page.sample import RuleSample, Sample
@@ -109,7 +109,7 @@ def _examples(run: RunRecords, sample: Sample, rule: RuleSample, failed: NDArray
     far = np.abs(rule.value.astype(np.float64) - rule.threshold)
     sides = (("just dropped", rule.fails & (failed == 1)), ("just kept", (failed == 0) & ~np.isnan(rule.value)))
     chosen = [(side, row) for side, fits in sides for row in _nearest(far, fits)]
-    texts = text_by_document(run, {int(sample.docs[row]) for _, row in chosen})
+    texts = shown_texts(run, {int(sample.docs[row]) for _, row in chosen})
     word = {"just dropped": "fails" if run.config.filter.mode == "annotate" else "dropped", "just kept": "passes"}
     return [
         Example(

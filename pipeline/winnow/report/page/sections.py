@@ -8,7 +8,7 @@ from winnow import schemas
 from winnow.flow.flow import enabled_steps
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
-from winnow.looking.texts import text_by_document
+from winnow.looking.texts import shown_texts
 from winnow.report.differences import differences
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts
@@ -172,7 +172,7 @@ def duplicates_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part |
 
 
 def _pairs(run: RunRecords, sample: Sample, rows: list[int]) -> list[Pair]:
-    texts = text_by_document(run, {int(doc[row]) for row in rows for doc in (sample.docs, sample.keeper)})
+    texts = shown_texts(run, {int(doc[row]) for row in rows for doc in (sample.docs, sample.keeper)})
     pairs = []
     for row in rows:
         keeper, removed = texts.get(int(sample.keeper[row])), texts.get(int(sample.docs[row]), "")

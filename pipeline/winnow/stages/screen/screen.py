@@ -20,7 +20,12 @@ from winnow.text.rules.signal_rules import SignalRule, bounds_of, rule_names
 
 
 def stage(
-    mode: Literal["filter", "annotate"], rules: tuple[SignalRule, ...], verdicts: tuple[str, ...], sources: list[str]
+    mode: Literal["filter", "annotate"],
+    rules: tuple[SignalRule, ...],
+    verdicts: tuple[str, ...],
+    sources: list[str],
+    name: str = "screen",
+    always: tuple[str, ...] = (),
 ) -> Stage:
     """The stage.
 
@@ -29,6 +34,8 @@ def stage(
         rules: on signals of operators on GPUs.
         verdicts: columns of those that filter; a document fails where one is false.
         sources: in config order, because verdicts hold a source's position in it.
+        name: of the stage: rules on other tables are decided in the same way.
+        always: names of rules that leave out what fails them in either mode.
     """
     settings: Json = {
         "mode": mode,
@@ -36,7 +43,9 @@ def stage(
         "verdicts": list(verdicts),
         "sources": sources,
     }
-    return Stage("screen", 1, settings, run)
+    if always:
+        settings["always"] = list(always)
+    return Stage(name, 1, settings, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], signalled: list[Record], cuts: Json | None) -> list[Unit]:
@@ -77,7 +86,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
     before = read_parquet(store, inputs["decisions"]).combine_chunks()
     if settings["mode"] == "annotate":
-        failed, first = failed[:0], first[:0]
+        only = np.flatnonzero(np.isin(failures.rule, [rules.index(name) for name in settings.get("always", [])]))
+        failed, place = np.unique(failures.row[only], return_index=True)
+        first = only[place]
     row = np.searchsorted(column_to_numpy(before, "doc"), docs[failed])
     number = np.full(before.num_rows, -1)
     value, threshold = np.zeros((2, before.num_rows), np.float32)

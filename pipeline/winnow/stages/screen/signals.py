@@ -112,12 +112,12 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
         QuarantineError: one raised on some documents; they are named now.
     """
     appliers = appliers_of(workspace)
-    chain = Chain(appliers, _no_language, workspace.count)
+    chain = Chain(appliers, no_language, workspace.count)
     failed: dict[int, str] = {}
     with parquet_output(workspace, "signals", _schema(chain.fields), plain=("doc",)) as table:
         for whole in prepared.to_batches():
             docs, batch = whole.column(0).to_numpy(), whole.select(list(range(1, whole.num_columns)))
-            _probe(workspace, appliers, docs, batch)
+            probe(workspace, appliers, docs, batch)
             fault_point("batch", stage=workspace.stage_name, texts=batch.column("text"))
             with workspace.timed("operators"):
                 made = chain(batch, docs)
@@ -126,7 +126,7 @@ def finish(unit: Unit, workspace: Workspace, prepared: pa.Table) -> None:
             table.write({"doc": docs[made.left], **described, **made.columns})
         chain.finish()
         if failed:
-            _quarantine_failed(workspace, appliers, failed)
+            quarantine_failed(workspace, appliers, failed)
     workspace.count("documents", prepared.num_rows)
 
 
@@ -135,11 +135,12 @@ def _schema(fields: list[pa.Field]) -> pa.Schema:
     return pa.schema([("doc", pa.uint64()), ("source", name), ("language", name), *fields])
 
 
-def _no_language(_texts: pa.Array) -> pa.Array:
+def no_language(_texts: pa.Array) -> pa.Array:
+    """Stands for what names the language of texts: nobody asks it after dedup."""
     raise AssertionError("languages are known before operators on GPUs run, and these change no text")
 
 
-def _quarantine_failed(workspace: Workspace, appliers: list[Applier], failed: dict[int, str]) -> None:
+def quarantine_failed(workspace: Workspace, appliers: list[Applier], failed: dict[int, str]) -> None:
     """Name documents that operators raised on, for as long as these operators stay what they are.
 
     Where that ends the run anyway, no more of them than it takes.
@@ -152,7 +153,7 @@ def _quarantine_failed(workspace: Workspace, appliers: list[Applier], failed: di
     raise QuarantineError(told(failed))
 
 
-def _probe(workspace: Workspace, appliers: list[Applier], docs: NDArray[np.uint64], batch: pa.RecordBatch) -> None:
+def probe(workspace: Workspace, appliers: list[Applier], docs: NDArray[np.uint64], batch: pa.RecordBatch) -> None:
     """See whether a process survives the operators; not where CUDA is in use, which no child can go on with."""
     torch = sys.modules.get("torch")
     if workspace.isolate and not (torch is not None and torch.cuda.is_initialized()):
@@ -161,7 +162,7 @@ def _probe(workspace: Workspace, appliers: list[Applier], docs: NDArray[np.uint6
 
 def _process(appliers: list[Applier], batch: pa.RecordBatch) -> None:
     """The work, for nothing but to see whether the process lives; what breaks a contract is no document's fault."""
-    chain = Chain(appliers, _no_language, lambda _name, _number: None)
+    chain = Chain(appliers, no_language, lambda _name, _number: None)
     try:
         chain(batch, np.arange(batch.num_rows, dtype=np.uint64))
     except (OperatorError, MemoryError):

@@ -1,0 +1,1 @@
+"""Operators that come with Winnow, one a file."""

@@ -1,0 +1,1 @@
+"""Redact: what is replaced in kept texts, as operators say."""
