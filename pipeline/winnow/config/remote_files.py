@@ -12,6 +12,7 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, inspect_template, template_text
 from winnow.storage.config import StorageConfig
 from winnow.storage.node_copy import node_copy, pinned
+from winnow.text.contamination.config import DecontaminateConfig
 
 S = TypeVar("S", bound=Section)
 
@@ -29,7 +30,8 @@ def pin_remote_files(config: Config) -> Config:
     storage = config.storage
     tokenise = _with(config.tokenise, "encoding", _pinned("tokenise.encoding", config.tokenise.encoding, storage))
     select = None if config.select is None else _select(config.select, storage)
-    return pin_for_cleaning(config).model_copy(update={"tokenise": tokenise, "select": select})
+    updates = {"tokenise": tokenise, "select": select, "decontaminate": _decontaminate(config)}
+    return pin_for_cleaning(config).model_copy(update=updates)
 
 
 def pin_for_cleaning(config: Config) -> Config:
@@ -40,6 +42,17 @@ def pin_for_cleaning(config: Config) -> Config:
     """
     config = pin_operators(config)
     return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
+
+
+def _decontaminate(config: Config) -> DecontaminateConfig | None:
+    section = config.decontaminate
+    if section is None:
+        return None
+    sets = tuple(
+        _with(entry, "path", _pinned(f"decontaminate.sets.{number}.path", entry.path, config.storage))
+        for number, entry in enumerate(section.sets)
+    )
+    return _with(section, "sets", sets)
 
 
 def _select(select: SelectConfig, storage: StorageConfig) -> SelectConfig:

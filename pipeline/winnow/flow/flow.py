@@ -20,6 +20,7 @@ STEPS: Registry[Step] = Registry(
         "dedup": "winnow.flow.dedup:STEP",
         "decide": "winnow.flow.decide:STEP",
         "screen": "winnow.flow.screen:STEP",
+        "decontaminate": "winnow.flow.decontaminate:STEP",
         "tokenise": "winnow.flow.tokenise:STEP",
         "select": "winnow.flow.select:STEP",
         "mixture": "winnow.flow.mixture:STEP",
@@ -55,7 +56,7 @@ def _in_order() -> tuple[Step, ...]:
 
 FLOW = _in_order()
 """All steps."""
-CLEANING = FLOW[: 1 + [step.name for step in FLOW].index("screen")]
+CLEANING = FLOW[: 1 + [step.name for step in FLOW].index("decontaminate")]
 """From files to decisions: everything that the vocabulary has no part in."""
 REASONS = {rule: sentence for step in FLOW for rule, sentence in step.reasons.items()}
 """By rule of the ledger that is none of the filter's: how ``why`` tells of it."""

@@ -115,7 +115,12 @@ class RunRecords:
 
     @property
     def survivors(self) -> list[Record]:
-        """Records of the ledger and of the documents that go on to tokenising: screened, where operators screen."""
+        """Records of the ledger and of the documents that go on to tokenising: of the last step before it."""
+        return self.of("decontaminate") or self.screened
+
+    @property
+    def screened(self) -> list[Record]:
+        """The same before evaluation items are looked for: screened, where operators screen."""
         return self.of("screen") or self.of("decide")
 
     @property
