@@ -97,6 +97,18 @@ VERDICTS = pa.schema(
 )
 """One row a readable document: what the filter decided, and what ranks it among its duplicates."""
 
+EDITS = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("start", pa.int64()),  # bytes of the stored text in UTF-8
+        ("end", pa.int64()),
+        ("replacement", _name),  # "" cuts
+        ("kind", _name),  # what it is: pii.email
+    ]
+)
+"""One row a stretch of a kept document's text that is replaced where the text leaves, by document and start; none lies
+over another. (see ``text/edits.py``)"""
+
 DECISIONS = pa.schema(
     [
         ("doc", pa.uint64()),

@@ -13,7 +13,7 @@ from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.operators.files import NamedFile, fetched, hash_of_file, publish
 from winnow.schemas import CONTAMINATED, KEPT
-from winnow.stages.decontaminate import decontaminate, found_items, items, search
+from winnow.stages.decontaminate import decontaminate, found_items, items, search, spans
 from winnow.stages.decontaminate.decontaminate import RULES
 from winnow.stages.decontaminate.found_items import STATUS
 from winnow.storage.config import StorageConfig
@@ -47,7 +47,11 @@ def decontaminate_documents(context: RunContext) -> None:
     searching = search.stage(rule)
     searched = engine.run(searching, search.plan(run.parts, run.screened, made))
     sources = [source.name for source in context.config.sources]
-    engine.run(decontaminate.stage(rule, sources), decontaminate.plan(run.screened, run.of("filter"), searched))
+    cut = None
+    if config.action == "span":
+        cut = engine.run(spans.stage(config.span_characters), spans.plan(run.parts, searched))
+    units = decontaminate.plan(run.screened, run.of("filter"), searched, cut)
+    engine.run(decontaminate.stage(rule, sources), units)
     listing = engine.listing(searching, searched, "places")
     engine.run(found_items.stage(config.min_words), found_items.plan(made, listing, searched))
 
@@ -93,17 +97,13 @@ def _balances(run: RunRecords) -> list[Balance]:
     kept, left = (total_of(records, KEPT) for records in (run.screened, run.of("decontaminate")))
     found = run.total("contamination", "contaminated_documents")
     gone = total_of(run.of("decontaminate"), CONTAMINATED)
+    cut = run.total("contamination_spans", "cut_documents")
+    searched = run.total("contamination", "searched_documents")
     return [
-        Balance(
-            "documents searched for evaluation items against kept",
-            kept,
-            run.total("contamination", "searched_documents"),
-        ),
-        Balance("contaminated documents against those that hold an item", found, gone),
-        Balance("documents kept with evaluation sets against the others", kept - found, left),
-        Balance(
-            "documents left out with items against contaminated ones", gone, run.total("decontaminate", "left_out")
-        ),
+        Balance("documents searched for evaluation items against kept", kept, searched),
+        Balance("contaminated documents and those cut against those that hold an item", found, gone + cut),
+        Balance("documents kept with evaluation sets against the others", kept - gone, left),
+        Balance("documents left out with items against contaminated", gone, run.total("decontaminate", "left_out")),
     ]
 
 
@@ -137,6 +137,8 @@ def _manifest(run: RunRecords) -> ManifestPart:
     return ManifestPart(
         top={
             "contamination": {
+                "cut_documents": run.total("contamination_spans", "cut_documents"),
+                "cut_bytes": run.total("contamination_spans", "cut_bytes"),
                 "documents": run.total("contamination", "contaminated_documents"),
                 "bytes": run.total("contamination", "contaminated_bytes"),
                 "sets": by_set(run),
@@ -153,7 +155,7 @@ def _summary(run: RunRecords) -> list[str]:
     rate, sets = _tokens_a_byte(run), by_set(run)
     lines = [
         f"contamination: {found:,} of {searched:,} documents that dedup kept hold items of {len(sets):,} evaluation "
-        f"sets and are left out{_much(size, rate)}"
+        f"sets{_cut(run, rate) or f' and are left out{_much(size, rate)}'}"
     ]
     for name, numbers in sets.items():
         left = [f"{numbers[key]:,} {told}" for key, told in _UNTESTED.items() if numbers[key]]
@@ -177,6 +179,16 @@ def _summary(run: RunRecords) -> list[str]:
     return [*lines, f"contamination, item by item: {run.store.location(REPORT)}"]
 
 
+def _cut(run: RunRecords, rate: float) -> str:
+    """What became of them where stretches are cut; empty where documents are dropped."""
+    if not run.of("contamination_spans"):
+        return ""
+    cut, size, whole = (
+        run.total("contamination_spans", name) for name in ("cut_documents", "cut_bytes", "whole_documents")
+    )
+    return f": {cut:,} are cut{_much(size, rate)}, and {whole:,}, of which nothing would be left, are left out"
+
+
 _UNTESTED = {"too_short": "too short to test", "empty": "empty", "same": "with the words of another"}
 
 
@@ -191,8 +203,20 @@ def _publishes(run: RunRecords) -> dict[str, bytes]:
     return {REPORT: run.store.read(record.outputs["items"].path)}
 
 
+def _stages(context: RunContext) -> list[str]:
+    config = context.config.decontaminate
+    cut = ["contamination_spans"] if config is not None and config.action == "span" else []
+    return ["evaluation_items", "contamination", *cut, "decontaminate", "contaminated_items"]
+
+
 def _check(config: Config) -> None:
     check_sets(config)
+    structured = [source.name for source in config.sources if source.structure_fields]
+    if config.decontaminate is not None and config.decontaminate.action == "span" and structured:
+        raise ConfigError(
+            f"decontaminate.action: span cuts texts, but the records of source {structured[0]} are more than a text "
+            "(conversations or pairs): use drop"
+        )
 
 
 def _enabled(config: Config) -> bool:
@@ -202,7 +226,7 @@ def _enabled(config: Config) -> bool:
 STEP = Step(
     name="decontaminate",
     run=decontaminate_documents,
-    stages=lambda _context: ["evaluation_items", "contamination", "decontaminate", "contaminated_items"],
+    stages=_stages,
     enabled=_enabled,
     check=_check,
     part_work=PartWork(files=3, records=2, opens=8),

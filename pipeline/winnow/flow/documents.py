@@ -79,7 +79,9 @@ def write_documents(context: RunContext) -> None:
     shuffled = engine.run(shuffling, shuffle.plan(tables, sizes, shards))
     rows = engine.listing(shuffling, shuffled, "rows")
     (laid_out,) = engine.run(shuffle.layout_stage(), shuffle.plan_layout(rows, sum(shards), len(shuffled)))
-    exchange = {"rows": rows, "extents": laid_out.outputs["extents"].reference()}
+    exchange: Json = {"rows": rows, "extents": laid_out.outputs["extents"].reference()}
+    if any("edits" in named for named in tables):
+        exchange["edits"] = write.edits_hash(tables)
     engine.run(writing, write.plan_shuffled(writing, exchange, shards, sum(sizes)))
 
 
@@ -94,12 +96,14 @@ def _tables(context: RunContext, wanted: set[str]) -> list[Json]:
         counted = context.engine.listing(counting, counts, "counts")
     tables: list[Json] = []
     for place, part in enumerate(run.parts):
-        named = {"documents": part.documents, "signals": part.signals}
+        named: Json = {"documents": part.documents, "signals": part.signals}
         for table, (stage, output) in _RECORDS.items():
             if table in wanted:
                 named[table] = run.of(stage)[place].outputs[output].reference()
         named = {table: reference for table, reference in named.items() if table in wanted}
         named["decisions"] = run.ledger[place].outputs["decisions"].reference()
+        if "documents" in named and run.edits[place]:
+            named["edits"] = run.edits[place]
         tables.append(named | ({} if counted is None else {"duplicates": counted, "part": place}))
     return tables
 

@@ -20,6 +20,11 @@ from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
 
+BEFORE_TOKENS = ("redact", "decontaminate", "screen", "decide")
+"""Stages that write the ledger before texts are tokenised, the last first."""
+EDITING = ("contamination_spans", "redact_spans")
+"""Stages that find what is replaced in kept texts, in their order: their output is called ``edits``."""
+
 
 @dataclass(frozen=True)
 class VocabularyFacts:
@@ -115,12 +120,18 @@ class RunRecords:
 
     @property
     def survivors(self) -> list[Record]:
-        """Records of the ledger and of the documents that go on to tokenising: of the last step before it."""
-        return self.of("decontaminate") or self.screened
+        """Records of the ledger and of the documents that go on to tokenising."""
+        return next((self.of(stage) for stage in BEFORE_TOKENS if self.of(stage)), [])
+
+    @property
+    def edits(self) -> list[list[Json]]:
+        """By part, references to the tables of edits that hold any, in the order of the flow."""
+        found = [[record.outputs["edits"] for record in self.of(stage)] for stage in EDITING if self.of(stage)]
+        return [[table[place].reference() for table in found if table[place].rows] for place in range(len(self.parts))]
 
     @property
     def screened(self) -> list[Record]:
-        """The same before evaluation items are looked for: screened, where operators screen."""
+        """Records of the ledger before evaluation items are looked for: screened, where operators screen."""
         return self.of("screen") or self.of("decide")
 
     @property

@@ -8,6 +8,7 @@ from winnow.flow.step import Balance, PartWork, Step
 from winnow.flow.vocabulary_notes import ends_line
 from winnow.schemas import KEPT
 from winnow.stages.decide.ledger_tables import survivor_units
+from winnow.stages.edits import with_edits
 from winnow.stages.tokenise import tokenise
 
 
@@ -15,7 +16,8 @@ def tokenise_documents(context: RunContext) -> None:
     """Ids of every document that is kept so far: what select leaves out has tokens, too."""
     assert context.vocabulary is not None
     stage = tokenise.stage(context.config.tokeniser, context.vocabulary, context.config.structured)
-    context.engine.run(stage, survivor_units(context.run.parts, context.run.survivors))
+    units = with_edits(survivor_units(context.run.parts, context.run.survivors), context.run.edits)
+    context.engine.run(stage, units)
     check_refused(context.run)
 
 

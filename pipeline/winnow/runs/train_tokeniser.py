@@ -99,7 +99,7 @@ def train_vocabulary(
         run_steps(context, CLEANING)
         share = share_of(context.run, sample_mb)
         sampling = text_sample.stage(seed, share, share * HELD_OUT_OF_SAMPLE)
-        sampled = engine.run(sampling, text_sample.plan(context.run.parts, context.run.survivors))
+        sampled = engine.run(sampling, text_sample.plan(context.run.parts, context.run.survivors, context.run.edits))
         if total(sampled, "text_bytes") == 0:
             raise ConfigError(f"{config.run}: no document was kept, or none was drawn; there is nothing to train on")
         ranks = train_ranks(_texts(store, sampled), size, pattern)

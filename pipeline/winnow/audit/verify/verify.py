@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow import schemas
+from winnow.audit.verify.contamination import check_contamination
 from winnow.audit.verify.labels import check_labels
 from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.semantic import check_semantics
@@ -204,6 +205,7 @@ def recount(run: RunRecords) -> list[Balance]:
         check_similarities(run),
         *check_lines(run),
         *check_screen(run),
+        *check_contamination(run),
         *check_semantics(run),
         *check_steps(run),
         *check_labels(run),

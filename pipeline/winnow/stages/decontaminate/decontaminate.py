@@ -1,4 +1,4 @@
-"""Decontaminate: leave documents out that hold items of evaluation sets. Reads no text; writes the ledger once more.
+"""Decontaminate: leave documents out that hold evaluation items, or that cuts leave nothing of. Writes the ledger anew.
 
 The ledger names the item of which most is held: its rule (question alone, or with its answer), the share of its words,
 and how large that share may not be. All items and places stand in the table of places.
@@ -15,7 +15,7 @@ from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.decide.ledger_tables import LeftOut, leave_out
 from winnow.stages.decontaminate.search import BY
-from winnow.stages.tables import column_to_numpy, read_parquet
+from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.text.contamination.item_index import Rule
 
 RULES = ("decontaminate.question", "decontaminate.answer")
@@ -27,8 +27,13 @@ def stage(rule: Rule, sources: list[str]) -> Stage:
     return Stage("decontaminate", 1, {"rule": rule._asdict(), "sources": sources}, run)
 
 
-def plan(ledger: list[Record], filtered: list[Record], searched: list[Record]) -> list[Unit]:
-    """One unit a part."""
+def plan(
+    ledger: list[Record], filtered: list[Record], searched: list[Record], cut: list[Record] | None = None
+) -> list[Unit]:
+    """One unit a part; ``cut`` says which documents go whole, where others are cut."""
+    whole = [
+        {} if cut is None else {"whole": cut[number].outputs["whole"].reference()} for number in range(len(ledger))
+    ]
     return [
         Unit(
             number,
@@ -36,6 +41,7 @@ def plan(ledger: list[Record], filtered: list[Record], searched: list[Record]) -
                 "decisions": before.outputs["decisions"].reference(),
                 "verdicts": verdicts.outputs["verdicts"].reference(),
                 "places": places.outputs["places"].reference(),
+                **whole[number],
             },
             before.outputs["decisions"].rows * 64,
         )
@@ -48,7 +54,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     store, inputs, settings = workspace.store, unit.inputs, workspace.settings
     before = read_parquet(store, inputs["decisions"]).combine_chunks()
     docs = column_to_numpy(before, "doc")
-    found = most_held(read_parquet(store, inputs["places"]), Rule(**settings["rule"]))
+    places = read_parquet(store, inputs["places"])
+    if "whole" in inputs:
+        whole = column_to_numpy(read_ipc(store, inputs["whole"]), "doc")
+        places = places.filter(pa.array(np.isin(column_to_numpy(places, "doc"), whole)))
+    found = most_held(places, Rule(**settings["rule"]))
     row = np.searchsorted(docs, found.docs)
     number = np.full(len(docs), -1)
     value, threshold = np.zeros((2, len(docs)), np.float32)

@@ -63,6 +63,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Read, index, and write both."""
     files, sets = unit.inputs["files"], workspace.settings["sets"]
     paths = [Path(local_copy(workspace.store, file["path"])) for file in files]
+    workspace.metadata["files"] = files
     with workspace.timed("read"):
         items = read_sets(sets, paths, [path.name for path in paths])
     with workspace.timed("index"):

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from winnow.engine.records import Json
 from winnow.shards.documents.cells import is_text
+from winnow.sources.source import STRUCTURE
+from winnow.stages.edits import edited_columns, read_edits
 from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet, read_partition
 from winnow.storage.store import Store
+from winnow.text.edits import Edits
 
 KEEP = "keep."
 """What the documents table puts before kept fields."""
+_STRUCTURE = KEEP + STRUCTURE
 COUNTED = {"tokens": pa.int64(), "duplicates": pa.int64()}
 """Columns that are counted, not read: token ids of the text, and documents removed as copies of it."""
 
@@ -86,8 +90,11 @@ def read_part(store: Store, tables: Json, columns: list[Column], schema: pa.Sche
         wanted = [column for column in columns if column.table == name]
         with pq.ParquetFile(store.columns_of(tables[name]["path"]), memory_map=True) as file:
             there = {column.field for column in wanted} & set(file.schema_arrow.names)
-            read = file.read(sorted({"doc", *there}), use_threads=False)
+            beside = {_STRUCTURE} if "edits" in tables and "text" in there else set()
+            read = file.read(sorted({"doc", *there, *(beside & set(file.schema_arrow.names))}), use_threads=False)
         rows = read.take(pa.array(_rows_of(column_to_numpy(read, "doc"), docs, tables[name]["path"])))
+        if name == "documents" and "edits" in tables and "text" in there:
+            rows = _edited(rows, read_edits(store, tables))
         nothing = pa.nulls(len(docs), pa.large_string())
         for column in wanted:
             found[column.name] = rows.column(column.field) if column.field in there else nothing
@@ -100,6 +107,16 @@ def read_part(store: Store, tables: Json, columns: list[Column], schema: pa.Sche
         found["duplicates"] = pa.array(_copies_of(docs, read_partition(store, tables["duplicates"], tables["part"])))
     table = pa.table([found[column.name].cast(schema.field(column.name).type) for column in columns], schema)
     return PartDocuments(docs, kept.column("split").cast(pa.string()).to_numpy(), table)
+
+
+def _edited(rows: pa.Table, edits: Edits) -> pa.Table:
+    """Rows of the table of documents with every edit of their texts made."""
+    structures = rows.column(_STRUCTURE).combine_chunks() if _STRUCTURE in rows.column_names else None
+    docs, texts = column_to_numpy(rows, "doc"), rows.column("text").combine_chunks()
+    if len(docs) == 0:
+        return rows
+    texts, _ = edited_columns(docs, texts, structures, edits)
+    return rows.set_column(rows.column_names.index("text"), "text", texts)
 
 
 def _rows_of(there: NDArray[np.uint64], docs: NDArray[np.uint64], path: str) -> NDArray[np.int64]:

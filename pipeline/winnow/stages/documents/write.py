@@ -31,9 +31,15 @@ def stage(columns: list[Column], schema: list[list[str]], formats: list[str], sp
 
 
 def plan_shuffled(writing: Stage, exchange: Json, shards: list[int], text_bytes: int) -> list[Unit]:
-    """One unit a file: ``exchange`` names the shuffle's files (``rows``) and their ``extents``."""
+    """One unit a file.
+
+    ``exchange`` names the shuffle's files (``rows``), their ``extents``, and a hash of all ``edits`` where there are some.
+    """
     splits = writing.settings["splits"]
-    folder = f"documents/{content_hash([writing.fingerprint, exchange['extents']['hash'], splits], 16)}"
+    named = [writing.fingerprint, exchange["extents"]["hash"], splits]
+    if "edits" in exchange:
+        named.append(exchange["edits"])
+    folder = f"documents/{content_hash(named, 16)}"
     units: list[Unit] = []
     for split, files in enumerate(shards):
         for number in range(files):
@@ -46,11 +52,18 @@ def plan_shuffled(writing: Stage, exchange: Json, shards: list[int], text_bytes:
 def plan_parts(writing: Stage, tables: list[Json], text_bytes: list[int]) -> list[Unit]:
     """One unit a part, with a file for each split that the part has documents of."""
     named = [writing.fingerprint, content_hash([part["decisions"]["hash"] for part in tables], 16)]
+    if any("edits" in part for part in tables):
+        named.append(edits_hash(tables))
     folder = f"documents/{content_hash(named, 16)}"
     return [
         Unit(number, {**part, "place": {"folder": folder, "name": f"part-{number:05d}"}}, size)
         for number, (part, size) in enumerate(zip(tables, text_bytes, strict=True))
     ]
+
+
+def edits_hash(tables: list[Json]) -> str:
+    """Of all edits of all parts: texts with other edits are other files, even where they are as long."""
+    return content_hash([[edits["hash"] for edits in part.get("edits", [])] for part in tables], 16)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

@@ -13,10 +13,12 @@ from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.sources.source import STRUCTURE
+from winnow.stages.edits import edited_columns, read_edits
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.tables import column_to_numpy, ipc_output, parquet_batches, read_ipc
 from winnow.stages.versions import library_versions
 from winnow.storage.node_copy import node_copy, without_pin
+from winnow.text.edits import Edits
 from winnow.tokens.config import TokeniserConfig
 from winnow.tokens.structured import MarkedTexts, encode_structured
 from winnow.tokens.tokeniser import Tokeniser, with_first_token
@@ -60,7 +62,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
     with ipc_output(workspace, "tokens", schemas.tokens(ids_type, marks=structured is not None)) as table:
         columns = ["doc", "text", "source", *([f"keep.{STRUCTURE}"] if structured else [])]
         batches = parquet_batches(workspace.store, unit.inputs["documents"], columns)
+        edits = read_edits(workspace.store, unit.inputs)
         while (batch := _next_survivors(batches, survivors, workspace)) is not None:
+            batch = _edited(batch, edits)
             docs, texts = batch.column("doc").to_numpy(), batch.column("text")
             probe_in_child(workspace, docs, batch, partial(_process, tokeniser, structured))
             fault_point("batch", stage="tokenise", texts=texts)
@@ -88,6 +92,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 workspace.metadata.setdefault("mismatches", []).append({"doc": number, "reason": mismatch.reason})
             _count_sources(workspace, batch.column("source"), np.diff(encoded.offsets))
     workspace.store.drop_page_cache(unit.inputs["documents"]["path"])
+
+
+def _edited(batch: pa.RecordBatch, edits: Edits) -> pa.RecordBatch:
+    """The batch with its edits made."""
+    column = f"keep.{STRUCTURE}"
+    structures = batch.column(column) if column in batch.schema.names else None
+    docs, texts = batch.column("doc").to_numpy(), batch.column("text")
+    texts, structures = edited_columns(docs, texts, structures, edits)
+    changed = {"text": texts, **({} if structures is None else {column: structures})}
+    return pa.record_batch({name: changed.get(name, batch.column(name)) for name in batch.schema.names})
 
 
 def _note_conversations(workspace: Workspace, marked: MarkedTexts, docs: NDArray[np.uint64]) -> None:

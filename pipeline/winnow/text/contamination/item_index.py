@@ -150,6 +150,11 @@ def least_words(index: ItemIndex, rule: Rule) -> tuple[NDArray[np.int32], NDArra
     return question, np.where(whole, _least(words, rule.with_answer, rule.exact_below), 0)
 
 
+def least_of(words: int, share: float, exact_below: int) -> int:
+    """Words that must be covered of so many."""
+    return int(_least(np.array([words], np.int32), share, exact_below)[0])
+
+
 def _least(words: NDArray[np.int32], share: float, exact_below: int) -> NDArray[np.int32]:
     least = np.ceil(words * share - 1e-9).astype(np.int32)  # 0.7 * 10 is a little over 7
     return np.where(words < exact_below, words, np.maximum(least, 1)).astype(np.int32)
