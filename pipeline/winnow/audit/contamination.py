@@ -22,6 +22,7 @@ from winnow.flow.decontaminate import read_files
 from winnow.flow.records import RunRecords
 from winnow.sources.inputs import list_paths, look_at
 from winnow.sources.read import format_of, read_slice
+from winnow.sources.readers.registry import READERS
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.stages.decontaminate import items as items_stage
@@ -198,6 +199,8 @@ def documents_of_files(path: str, text: str, audit: ContaminationAudit) -> Itera
     """
     source = SourceConfig(name="documents", path=path, text=text)
     paths = [found for found in list_paths(path) if _is_readable(found, source)]
+    records = [found for found in paths if READERS.get(format_of(found, source)).has_fields]
+    paths = records or paths  # a README beside records is none
     if not paths:
         raise InputError(
             f"{path}: holds no files of documents; name a run folder, or a folder of Parquet or JSONL files"

@@ -78,6 +78,8 @@ def read_files(section: DecontaminateConfig, storage: StorageConfig) -> list[tup
         try:
             path = fetched(entry.path, storage)
             suffix_of(name)
+            if path.exists() and not path.is_file():  # a pipe would never end
+                raise ConfigError(f"decontaminate.sets.{number}: {name}: no file; expected a file of evaluation items")
             found.append((path, hash_of_file(path)))
         except (NamedObjectError, OSError) as error:
             told = error if isinstance(error, NamedObjectError) else f"{name}: {error.strerror or error}"
@@ -229,7 +231,7 @@ STEP = Step(
     stages=_stages,
     enabled=_enabled,
     check=_check,
-    part_work=PartWork(files=3, records=2, opens=8),
+    part_work=PartWork(files=3, records=2, opens=16),
     ledger="decontaminate",
     outcomes=(CONTAMINATED,),
     reasons={

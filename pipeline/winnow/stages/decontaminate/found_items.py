@@ -10,7 +10,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.stages.tables import column_to_numpy, dictionary_column, parquet_output, read_listing, read_parquet
 
 STATUS = ("found", "not found", "same", "too short", "empty")
-"""Of an item, the later ones where an earlier does not fit; ``same`` repeats the words of an item before."""
+"""Of an item; ``same`` repeats the words of one before that is not found, either."""
 
 
 def stage(min_words: int) -> Stage:
@@ -38,7 +38,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
         pairs = np.unique(np.stack([item.astype(np.uint64), doc]), axis=1)
         np.add.at(documents, pairs[0].astype(np.int64), 1)
         np.minimum.at(first_doc, item, doc)
-    status = status_of(items, documents, workspace.settings["min_words"])
+    leader = leaders_of(items)
+    documents, places, first_doc = documents[leader], places[leader], first_doc[leader]
+    status = status_of(items, documents, leader, workspace.settings["min_words"])
     column = items.column("set").combine_chunks()
     sets = column.dictionary.to_pylist()
     with parquet_output(workspace, "items", schemas.FOUND_ITEMS, plain=("item",)) as out:
@@ -58,12 +60,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count(f"items/{name}/{what}", count)
 
 
-def status_of(items: pa.Table, documents: NDArray[np.int64], min_words: int) -> NDArray[np.int64]:
-    """int64[I] into ``STATUS``; an item with the words of an earlier one is found where that is."""
+def leaders_of(items: pa.Table) -> NDArray[np.int64]:
+    """int64[I]: the item that each is searched for by: itself, or the one before that has the same words."""
     same = items.column("same_as")
-    leader = np.where(
-        same.is_null().to_numpy(), np.arange(items.num_rows), same.fill_null(0).to_numpy().astype(np.int64)
-    )
+    return np.where(same.is_null().to_numpy(), np.arange(items.num_rows), same.fill_null(0).to_numpy().astype(np.int64))
+
+
+def status_of(
+    items: pa.Table, documents: NDArray[np.int64], leader: NDArray[np.int64], min_words: int
+) -> NDArray[np.int64]:
+    """int64[I] into ``STATUS``, from the number of documents that hold each."""
     question, words = (column_to_numpy(items, name) for name in ("question_words", "words"))
     conditions = [documents > 0, question == 0, words < min_words, leader != np.arange(items.num_rows)]
     return np.select(conditions, [0, 4, 3, 2], 1)

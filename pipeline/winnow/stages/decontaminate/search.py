@@ -14,6 +14,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.jit import compile_once
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.decontaminate.items import index_of, open_index
 from winnow.stages.ingest.isolate import probe_in_child
@@ -29,7 +30,8 @@ from winnow.stages.tables import (
 from winnow.text.contamination.config import DecontaminateConfig
 from winnow.text.contamination.coverage import Places
 from winnow.text.contamination.find import Finder
-from winnow.text.contamination.item_index import ItemIndex, Rule
+from winnow.text.contamination.item_index import ItemIndex, Rule, build_index
+from winnow.text.contamination.items import Items
 
 BY = ["question", "answer"]
 """What a document holds of an item, by the kernel's number."""
@@ -55,6 +57,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Search the part's surviving documents."""
     store, inputs = workspace.store, unit.inputs
     with workspace.timed("load"):
+        compile_once("contamination", _use_kernels)
         survivors = column_to_numpy(read_ipc(store, inputs["survivors"]), "doc")
         index = open_index(store, inputs["index"])
         finder = Finder(index, Rule(**workspace.settings["rule"]))
@@ -77,6 +80,13 @@ def run(unit: Unit, workspace: Workspace) -> None:
             _count(workspace, docs, lengths, wanted, places, set_of[index.item[places.entry]], names)
     workspace.count("searched_words", finder.words)
     store.drop_page_cache(inputs["documents"]["path"])
+
+
+def _use_kernels() -> None:
+    """Call every kernel with the types of real work."""
+    question = "Seven words and more that an evaluation item has"
+    index, _ = build_index(Items(["set"], ["file"], [0], [1], [question], [()]))
+    Finder(index, Rule(0.8, 0.7, 8, 10))(pa.array([question], pa.large_string()))
 
 
 def _process(finder: Finder, batch: pa.RecordBatch) -> None:

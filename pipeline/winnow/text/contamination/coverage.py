@@ -111,7 +111,7 @@ def _cover(
 ) -> tuple[int, int]:
     """The next text to look at, and the number of rows found: the buffer has room for one text's at least."""
     rows = 0
-    candidates = np.empty(len(seen), np.int32)
+    candidates = np.empty(len(seen), np.int64)
     while text < len(offsets) - 1 and rows + MOST_PLACES <= len(found):
         first, last = offsets[text], offsets[text + 1]
         texts[0] += 1
@@ -132,12 +132,15 @@ def _cover(
                     candidates[number] = entry
                     number += 1
         if number:
-            order = np.argsort(gram[first:last], kind="mergesort")
-            sorted_grams = gram[first:last][order]
-            chosen = np.sort(candidates[:number])
+            by_gram = np.empty(last - first, np.int64)  # gram, then hit
+            for k in range(last - first):
+                by_gram[k] = np.int64(gram[first + k]) << 32 | k
+            by_gram.sort()
+            chosen = candidates[:number]
+            chosen.sort()
             most = rows + MOST_PLACES
             for entry in chosen:
-                events = _events(entry, sorted_grams, order, met, this, gram_at, first_word)
+                events = _events(entry, by_gram, met, this, gram_at, first_word)
                 size = first_word[entry + 1] - first_word[entry]
                 for by in range(2):
                     least = least_whole[entry] if by == WITH_ANSWER else least_question[entry]
@@ -154,25 +157,37 @@ def _cover(
 
 
 @kernel
-def _events(entry: int, sorted_grams: Any, order: Any, met: Any, this: int, gram_at: Any, first_word: Any) -> Any:
+def _events(entry: Any, by_gram: Any, met: Any, this: int, gram_at: Any, first_word: Any) -> Any:
     """Hits of the text's (upper 32 bits) with the word of the entry that they begin with (lower 32), in order."""
-    number = 0
     begin, end = first_word[entry], first_word[entry + 1]
+    number = 0
     for w in range(begin, end):
         g = gram_at[w]
         if g >= 0 and met[g] == this:
-            number += np.searchsorted(sorted_grams, g, "right") - np.searchsorted(sorted_grams, g, "left")
+            number += _first_of(by_gram, np.int64(g + 1)) - _first_of(by_gram, np.int64(g))
     events = np.empty(number, np.int64)
     at = 0
     for w in range(begin, end):
         g = gram_at[w]
         if g >= 0 and met[g] == this:
-            low, high = np.searchsorted(sorted_grams, g, "left"), np.searchsorted(sorted_grams, g, "right")
-            for k in range(low, high):
-                events[at] = np.int64(order[k]) << 32 | (w - begin)
+            for k in range(_first_of(by_gram, np.int64(g)), _first_of(by_gram, np.int64(g + 1))):
+                events[at] = (by_gram[k] & 0xFFFFFFFF) << 32 | (w - begin)
                 at += 1
     events.sort()
     return events
+
+
+@kernel
+def _first_of(by_gram: Any, gram: Any) -> int:
+    """The first place of this gram or a larger one."""
+    low, high = 0, len(by_gram)
+    while low < high:
+        middle = (low + high) >> 1
+        if by_gram[middle] >> 32 < gram:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @kernel
