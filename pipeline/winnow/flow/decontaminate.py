@@ -139,6 +139,9 @@ def _manifest(run: RunRecords) -> ManifestPart:
     return ManifestPart(
         top={
             "contamination": {
+                "searched_documents": run.total("contamination", "searched_documents"),
+                "searched_bytes": run.total("contamination", "searched_bytes"),
+                "searched_words": run.total("contamination", "searched_words"),
                 "cut_documents": run.total("contamination_spans", "cut_documents"),
                 "cut_bytes": run.total("contamination_spans", "cut_bytes"),
                 "documents": run.total("contamination", "contaminated_documents"),
