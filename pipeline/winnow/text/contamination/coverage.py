@@ -140,12 +140,18 @@ def _cover(
             chosen.sort()
             most = rows + MOST_PLACES
             for entry in chosen:
-                events = _events(entry, by_gram, met, this, gram_at, first_word)
                 size = first_word[entry + 1] - first_word[entry]
+                asked = np.int64(question_words[entry])
+                question = 0 < least_question[entry] <= _covered(entry, asked, met, this, gram_at, first_word)
+                whole = 0 < least_whole[entry] <= _covered(entry, size, met, this, gram_at, first_word)
+                if not (question or whole):
+                    continue
+                events = _events(entry, by_gram, met, this, gram_at, first_word)
                 for by in range(2):
-                    least = least_whole[entry] if by == WITH_ANSWER else least_question[entry]
-                    length = size if by == WITH_ANSWER else np.int64(question_words[entry])
-                    if least > 0:
+                    wanted = whole if by == WITH_ANSWER else question
+                    if wanted:
+                        least = least_whole[entry] if by == WITH_ANSWER else least_question[entry]
+                        length = size if by == WITH_ANSWER else asked
                         rows = _stretches(
                             events, length, least, text, entry, by, first, word, begin, end, found, rows, most
                         )
@@ -154,6 +160,19 @@ def _cover(
                     break
         text += 1
     return text, rows
+
+
+@kernel
+def _covered(entry: Any, length: Any, met: Any, this: int, gram_at: Any, first_word: Any) -> int:
+    """Words, of the first ``length`` of an entry, that the text covers anywhere: no window covers more."""
+    covered = 0
+    until: Any = np.int64(0)
+    for w in range(length - GRAM + 1):
+        g = gram_at[first_word[entry] + w]
+        if g >= 0 and met[g] == this:
+            covered += w + GRAM - max(until, w)
+            until = w + GRAM
+    return covered
 
 
 @kernel
