@@ -1,6 +1,7 @@
 """``winnow audit``: what a run's deduplication and splits are worth, measured against exact search."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,6 +117,67 @@ def splits(
             sys.exit(FAILED)
 
 
+@audit.command()
+def contamination(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", callback=settled, help="A run folder; or a folder, file or glob of documents of others."
+        ),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", callback=settled, help="An evaluation set; again for more. Without: those of the run."
+        ),
+    ] = None,
+    text: Annotated[str, typer.Option(help="Field of the text, in documents of others.")] = "text",
+    fail_over: Annotated[
+        int | None, typer.Option(min=0, help="End with code 1 where more documents hold an item.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Which items of evaluation sets a finished run, or documents of others, still hold. Writes nothing there."""
+    with true_exit_codes():
+        import orjson
+
+        from winnow.audit.contamination import (
+            ContaminationAudit,
+            audit_contamination,
+            contamination_tables,
+            documents_of_files,
+            documents_of_run,
+            section_of_sets,
+        )
+        from winnow.runs.state import load_run
+        from winnow.storage.config import StorageConfig
+
+        measured, finished = ContaminationAudit(), load_run(run) if _is_run(run) else None
+        storage = StorageConfig() if finished is None else finished.config.storage
+        _can_write(storage, json_file)
+        section = section_of_sets(sets or [], finished)
+        documents = documents_of_files(run, text, measured) if finished is None else documents_of_run(finished)
+        audit_contamination(documents, measured, section, storage)
+        _tell(contamination_tables(measured))
+        if json_file:
+            _put(json_file, orjson.dumps(measured, option=orjson.OPT_INDENT_2), storage)
+        if fail_over is not None and measured.contaminated > fail_over:
+            print(f"\n{measured.contaminated:,} documents hold an item, over --fail-over {fail_over:,}")
+            sys.exit(FAILED)
+
+
+def _is_run(path: str) -> bool:
+    """Whether a path is a run folder: where it is one of documents, it is read as a source is."""
+    from winnow.runs.folder import CONFIG, STATE
+    from winnow.storage.address import is_url
+    from winnow.storage.open_store import open_store
+
+    if not is_url(path) and not Path(path).is_dir():
+        return False
+    store = open_store(path)
+    return store.exists(STATE) or store.exists(CONFIG)
+
+
 def _tell(tables: "list[TableOf]") -> None:
     """Print tables; texts from the corpus are shown with their control characters escaped."""
     from rich.console import Console
@@ -143,8 +205,6 @@ def _tell(tables: "list[TableOf]") -> None:
 
 def _can_write(storage: "StorageConfig", *files: str | None) -> None:
     """Make the folders of what is to be written, before minutes of work."""
-    from pathlib import Path
-
     from winnow.storage.address import check_lasting, is_url
     from winnow.storage.open_store import open_store
 
@@ -157,8 +217,6 @@ def _can_write(storage: "StorageConfig", *files: str | None) -> None:
 
 def _put(file: str, content: bytes, storage: "StorageConfig") -> None:
     """Write a file at a path, which may be a device, or an object at an address."""
-    from pathlib import Path
-
     from winnow.storage.address import is_url, last_part
     from winnow.storage.open_store import open_store
 

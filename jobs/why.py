@@ -85,6 +85,7 @@ def tell(story: "Story", characters: int) -> None:
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
         lines.append(f"left out   {step}: {REASONS[step].format(value, limit)}")
+    lines += _held_items(story)
     if story.keeper is not None:
         keeper = story.keeper
         measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"
@@ -114,6 +115,27 @@ def _evidence(found: "Evidence") -> str:
     if found.entry is None:
         return "nothing is said"
     return f"{found.entry!r}" if found.list is None else f"{found.entry!r} of list {found.list}"
+
+
+_SHOWN_ITEMS, _SHOWN_QUESTION = 5, 100
+
+
+def _held_items(story: "Story") -> list[str]:
+    """Evaluation items that the document holds: which, how much of each, and where."""
+    lines = []
+    for item in story.held_items[:_SHOWN_ITEMS]:
+        what = "its question" if item.by == "question" else "its question and answer"
+        more = f", the best of {item.places:,} places" if item.places > 1 else ""
+        question = printable(item.question, lines=False)
+        shown = question[:_SHOWN_QUESTION] + ("..." if len(question) > _SHOWN_QUESTION else "")
+        lines += [
+            f"holds      {item.set}, {item.file}, line {item.line:,}: {shown}",
+            f"           {item.covered:,} of {item.words:,} words of {what}, at bytes {item.begin:,} to {item.end:,} "
+            f"of the text{more}",
+        ]
+    if len(story.held_items) > _SHOWN_ITEMS:
+        lines.append(f"           and {len(story.held_items) - _SHOWN_ITEMS:,} more items")
+    return lines
 
 
 def _signal(value: float | bool | None) -> str:

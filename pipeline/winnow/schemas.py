@@ -17,11 +17,21 @@ FILTERED = "filtered"
 EMPTY = "empty"
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+CONTAMINATED = "contaminated"
 SEMANTIC_DUPLICATE = "semantic_duplicate"
 SAMPLED_OUT = "sampled_out"
 UNREADABLE = "unreadable"
 
-DECIDED_OUTCOMES = (KEPT, FILTERED, EMPTY, EXACT_DUPLICATE, NEAR_DUPLICATE, SEMANTIC_DUPLICATE, SAMPLED_OUT)
+DECIDED_OUTCOMES = (
+    KEPT,
+    FILTERED,
+    EMPTY,
+    EXACT_DUPLICATE,
+    NEAR_DUPLICATE,
+    CONTAMINATED,
+    SEMANTIC_DUPLICATE,
+    SAMPLED_OUT,
+)
 """Outcomes of readable documents, in the order of the stages that decide them."""
 
 OUTCOMES = (*DECIDED_OUTCOMES, UNREADABLE)
@@ -125,6 +135,44 @@ DECISIONS = pa.schema(
     ]
 )
 """The ledger: one row, one terminal outcome, for every readable document."""
+
+EVALUATION_ITEMS = pa.schema(
+    [
+        ("item", pa.uint32()),
+        ("set", _name),
+        ("file", _name),
+        ("line", pa.uint32()),  # of Parquet and JSON arrays the row, from 1
+        ("question", pa.string()),  # its beginning
+        ("question_words", pa.uint32()),
+        ("words", pa.uint32()),  # of the question and its longest answer
+        ("same_as", pa.uint32()),  # the item before with the same words, which stands for it, or null
+    ]
+)
+"""One row an item of an evaluation set. (`decontaminate` only)"""
+
+ITEM_PLACES = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("item", pa.uint32()),
+        ("by", _name),  # `question`, or `answer` for the question with its answer
+        ("covered", pa.uint32()),  # words of these that the document holds there
+        ("words", pa.uint32()),
+        ("begin", pa.uint64()),  # byte of the document's text
+        ("end", pa.uint64()),
+    ]
+)
+"""One row a place at which a document holds an item of an evaluation set. (`decontaminate` only)"""
+
+FOUND_ITEMS = pa.schema(
+    [
+        *EVALUATION_ITEMS,
+        ("status", _name),  # `found`, `not found`, `same`, `too short` or `empty`
+        ("documents", pa.uint32()),  # that hold it
+        ("places", pa.uint32()),
+        ("first_doc", pa.uint64()),  # or null
+    ]
+)
+"""The same items, and where they were found: the table in `reports/`."""
 
 EDGES = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
 """Candidate pairs as star edges: ``a`` is the smallest document that shares a band with ``b``."""

@@ -1,6 +1,7 @@
 """All breaks, promise by promise."""
 
 from tests.breaks import (
+    contamination,
     conversations,
     explainable,
     fast,
@@ -24,6 +25,7 @@ BREAKS = (
     *same_bytes.BREAKS,
     *verified.BREAKS,
     *conversations.BREAKS,
+    *contamination.BREAKS,
     *resumable.BREAKS,
     *explainable.BREAKS,
     *fast.BREAKS,

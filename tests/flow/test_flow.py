@@ -15,6 +15,7 @@ from winnow.runs.plan import plan_run
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.select.steps import DROP_RULES
+from winnow.stages.decontaminate.decontaminate import RULES
 from winnow.stages.mixture import RULE
 
 
@@ -27,7 +28,7 @@ def test_every_outcome_is_some_steps():
 
 
 def test_every_rule_of_a_later_step_can_be_told():
-    assert set(REASONS) == {*DROP_RULES, RULE}
+    assert set(REASONS) == {*DROP_RULES, *RULES, RULE}
     assert all(
         "1.5" in sentence.format(1.5, 2.5) and "2.5" in sentence.format(1.5, 2.5) for sentence in REASONS.values()
     )
@@ -44,6 +45,8 @@ CASES = {
     "labels": {"shards": {"row": "document"}, "label": "kind"},
     "text": {"documents": {"columns": ["text", "duplicates"]}},
     "text in order": {"documents": {"order": "input"}},
+    "evaluation sets": {"decontaminate": {"sets": ["SET"]}},
+    "spans of evaluation sets": {"decontaminate": {"sets": ["SET"], "action": "span"}},
 }
 
 
@@ -57,6 +60,9 @@ def test_stages_are_those_that_steps_name(case, tmp_path):
     source = {"name": "made", "path": str(tmp_path / "in.jsonl"), "id": "id"} | ({"label": label} if label else {})
     shards = {"sequence_tokens": 64, "splits": {"val": 0.2}} | more.pop("shards", {})
     settings = {"run": str(tmp_path / "run"), "sources": [source], "filter": {"mode": "annotate"}, "shards": shards}
+    if "decontaminate" in more:
+        (tmp_path / "set.jsonl").write_text(json.dumps({"question": texts[3][:80]}) + "\n")
+        more["decontaminate"] = more["decontaminate"] | {"sets": [str(tmp_path / "set.jsonl")]}
     config = parse_config(settings | more | {"compute": {"executor": "inline"}})
 
     planned = [stage.name for stage in plan_run(config).stages]

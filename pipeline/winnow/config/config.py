@@ -26,6 +26,7 @@ from winnow.sources.wanted import addresses_of
 from winnow.storage.address import check_address, check_writable, is_url
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
+from winnow.text.contamination.config import DecontaminateConfig
 from winnow.text.language.codes import LANGUAGES, nearest_code
 from winnow.tokens.config import TokeniserConfig
 
@@ -42,6 +43,8 @@ class Config(Section):
     filter: FilterConfig = FilterConfig()
     dedup: DedupConfig | None = DedupConfig()
     """`off` keeps duplicates."""
+    decontaminate: DecontaminateConfig | None = None
+    """Documents that hold items of evaluation sets, looked for in what dedup kept; `off` looks for none."""
     tokenise: TokeniserConfig = TokeniserConfig()
     select: SelectConfig | None = None
     """Embedding, semantic duplicates and sampling; `none` takes every document."""
@@ -70,6 +73,8 @@ class Config(Section):
             paths.append(("select.clusters.centres", self.select.clusters.centres or ""))
             sets = [entry for step in self.select.example_sets for entry in step.items()]
             paths += [(name, path) for name, examples in sets for path in examples.source(name).paths]
+        if self.decontaminate:
+            paths += [(f"decontaminate.sets.{n}.path", entry.path) for n, entry in enumerate(self.decontaminate.sets)]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
         paths += [(name, use) for name, use in uses if is_url(use)]
         written = ("run", "dedup.index")
@@ -120,7 +125,7 @@ class Config(Section):
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True else value
 
-    @field_validator("select", "documents", mode="before")
+    @field_validator("select", "documents", "decontaminate", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value is False or value in ("none", "off") else {} if value is True else value

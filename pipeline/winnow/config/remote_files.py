@@ -13,6 +13,7 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, inspect_template, template_text
 from winnow.storage.config import StorageConfig
 from winnow.storage.node_copy import node_copy, pinned
+from winnow.text.contamination.config import DecontaminateConfig
 
 S = TypeVar("S", bound=Section)
 
@@ -32,7 +33,8 @@ def pin_remote_files(config: Config) -> Config:
     storage = config.storage
     tokenise = _with(config.tokenise, "encoding", _pinned("tokenise.encoding", config.tokenise.encoding, storage))
     select = None if config.select is None else _select(config.select, storage)
-    return _with_operators_and_templates(config).model_copy(update={"tokenise": tokenise, "select": select})
+    updates = {"tokenise": tokenise, "select": select, "decontaminate": _decontaminate(config)}
+    return _with_operators_and_templates(config).model_copy(update=updates)
 
 
 def pin_for_cleaning(config: Config) -> Config:
@@ -60,6 +62,17 @@ def with_provenance_fields(config: Config) -> Config:
         missing = [name for name in mine if name not in source.keep]
         sources.append(_with(source, "keep", (*source.keep, *missing)) if missing else source)
     return _with(config, "sources", tuple(sources))
+
+
+def _decontaminate(config: Config) -> DecontaminateConfig | None:
+    section = config.decontaminate
+    if section is None:
+        return None
+    sets = tuple(
+        _with(entry, "path", _pinned(f"decontaminate.sets.{number}.path", entry.path, config.storage))
+        for number, entry in enumerate(section.sets)
+    )
+    return _with(section, "sets", sets)
 
 
 def _select(select: SelectConfig, storage: StorageConfig) -> SelectConfig:

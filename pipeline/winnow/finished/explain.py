@@ -50,6 +50,26 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class HeldItem:
+    """An item of an evaluation set that a document holds, and where it holds most of it."""
+
+    set: str
+    file: str
+    line: int
+    question: str
+    """Its beginning."""
+    by: str
+    """`question`, or `answer` for the question with its answer."""
+    covered: int
+    words: int
+    begin: int
+    """Byte of the text."""
+    end: int
+    places: int
+    """At how many places."""
+
+
+@dataclass(frozen=True)
 class Story:
     """All that the run knows about one document."""
 
@@ -81,6 +101,8 @@ class Story:
     """What failed rules on provenance found."""
     removed_by_rule: tuple[tuple[str, int, int], ...] = ()
     """Line rules that took something out, each with lines and bytes."""
+    held_items: tuple[HeldItem, ...] = ()
+    """Items of evaluation sets, those first of which most is held."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +202,30 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         ),
         _evidence(run, number, doc),
         _removed_by_rule(run, part, doc),
+        _held_items(run, number, doc),
     )
+
+
+def _held_items(run: RunRecords, number: int, doc: int) -> tuple[HeldItem, ...]:
+    """Evaluation items that the document holds, each at its best place."""
+    searched, made = run.of("contamination")[number : number + 1], run.of("evaluation_items")
+    if not searched or not searched[0].outputs["places"].rows:
+        return ()
+    rows = _rows(read_parquet(run.store, searched[0].outputs["places"].reference()), doc)
+    if not rows:
+        return ()
+    items = read_parquet(run.store, made[0].outputs["items"].reference())
+    best: dict[int, Json] = {}
+    for row in sorted(rows, key=lambda row: (-row["covered"] / row["words"], row["by"] != "question", row["begin"])):
+        best.setdefault(row["item"], row)
+    found = []
+    for item, row in best.items():
+        about = items.slice(item, 1).to_pylist()[0]
+        alike = [other for other in rows if other["item"] == item and other["by"] == row["by"]]
+        named = {name: about[name] for name in ("set", "file", "line", "question")}
+        held = {name: row[name] for name in ("by", "covered", "words", "begin", "end")}
+        found.append(HeldItem(**named, **held, places=len(alike)))
+    return tuple(found)
 
 
 def _left_out(decision: Json) -> FailedRule | None:

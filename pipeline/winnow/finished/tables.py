@@ -68,6 +68,14 @@ TABLES = {
         "parquet",
         lambda run: [record.outputs["decisions"].reference() for record in run.ledger],
     ),
+    "evaluation_items": Table(
+        "an item of an evaluation set: question, words, what was found of it",
+        "parquet",
+        _outputs("contaminated_items", "items"),
+    ),
+    "item_places": Table(
+        "a place at which a document holds an evaluation item", "parquet", _outputs("contamination", "places")
+    ),
     "tokens": Table("a kept document: token ids", "ipc", _outputs("tokenise", "tokens")),
     "embeddings": Table("a kept document: its vector", "ipc", _outputs("embed", "embeddings")),
     "clusters": Table("a kept document: its cluster", "ipc", _outputs("assign", "clusters")),

@@ -21,6 +21,7 @@ STEPS: Registry[Step] = Registry(
         "dedup": "winnow.flow.dedup:STEP",
         "decide": "winnow.flow.decide:STEP",
         "screen": "winnow.flow.screen:STEP",
+        "decontaminate": "winnow.flow.decontaminate:STEP",
         "redact": "winnow.flow.redact:STEP",
         "tokenise": "winnow.flow.tokenise:STEP",
         "select": "winnow.flow.select:STEP",

@@ -20,9 +20,9 @@ from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
 
-BEFORE_TOKENS = ("redact", "screen", "decide")
+BEFORE_TOKENS = ("redact", "decontaminate", "screen", "decide")
 """Stages that write the ledger before texts are tokenised, the last first."""
-EDITING = ("redact_spans",)
+EDITING = ("contamination_spans", "redact_spans")
 """Stages that find what is replaced in kept texts, in their order: their output is called ``edits``."""
 
 
@@ -125,11 +125,21 @@ class RunRecords:
         """Records of the ledger and of the documents that go on to tokenising."""
         return next((self.of(stage) for stage in BEFORE_TOKENS if self.of(stage)), [])
 
+    def earlier(self, stage: str) -> str:
+        """The stage that wrote the ledger last before one of BEFORE_TOKENS did."""
+        before = BEFORE_TOKENS[1 + BEFORE_TOKENS.index(stage) :]
+        return next((name for name in before if self.of(name)), before[-1])
+
     @property
     def edits(self) -> list[list[Json]]:
         """By part, references to the tables of edits that hold any, in the order of the flow."""
         found = [[record.outputs["edits"] for record in self.of(stage)] for stage in EDITING if self.of(stage)]
         return [[table[place].reference() for table in found if table[place].rows] for place in range(len(self.parts))]
+
+    @property
+    def screened(self) -> list[Record]:
+        """Records of the ledger before evaluation items are looked for: screened, where operators screen."""
+        return self.of("screen") or self.of("decide")
 
     @property
     def parts(self) -> list[Part]:

@@ -37,7 +37,7 @@ def redact_documents(context: RunContext) -> None:
     operators = [entry.found for entry in config.measure.span_operators]
     records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
     most_aside = int(records * config.compute.max_unreadable_share)
-    before = run.of("screen") or run.of("decide")
+    before = run.of(run.earlier("redact"))
     made = engine.run(spans.stage(operators, measured, most_aside), spans.plan(run.parts, before))
     rules = rules_on_spans(config)
     cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in made], PREFIX)
@@ -52,7 +52,7 @@ def _stages(context: RunContext) -> list[str]:
 
 
 def _balances(run: RunRecords) -> list[Balance]:
-    earlier = "screen" if run.of("screen") else "decide"
+    earlier = run.earlier("redact")
     kept, left = (run.totals(stage, "outcome").get(KEPT, 0) for stage in (earlier, "redact"))
     before, after = (run.totals(stage, "outcome").get(FILTERED, 0) for stage in (earlier, "redact"))
     balances = [

@@ -191,7 +191,7 @@ def _among(run: RunRecords, number: int, wanted: Wanted) -> NDArray[np.bool_]:
 
 def _failures(run: RunRecords, number: int) -> Iterator[pa.Table]:
     """Tables of failed rules of a part: those of the filter, and those of operators on GPUs."""
-    for stage in ("filter", "screen"):
+    for stage in ("filter", "screen", "redact"):
         for record in run.of(stage)[number : number + 1]:
             yield read_parquet(run.store, record.outputs["failures"].reference())
 

@@ -187,6 +187,69 @@ def _general_word(
     return word_end, value, characters, letter, changed, spaceless
 
 
+@inline_kernel
+def _plain_run(data: Any, i: int, end: int, data_end: int) -> tuple[int, Any, Any, Any]:
+    """The ASCII letters and digits at byte i: their end, hash, bits of letters, and bits that folding changes."""
+    value = _START
+    letters = np.uint64(0)
+    differs = np.uint64(0)
+    while True:
+        chunk = _eight_bytes(data, i, end, data_end)
+        low = chunk & _LOW
+        folded = (chunk | _CASE) & _LOW
+        letter = (folded + _FROM_A) & ~(folded + _PAST_Z)
+        digit = (low + _FROM_0) & ~(low + _PAST_9)
+        outside = ~((letter | digit) & ~chunk) & _HIGH
+        size = min(trailing_zeros(outside) >> 3, end - i)
+        keep = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1) if size < 8 else ~np.uint64(0)
+        folded = (chunk | _CASE) & keep
+        letters |= letter & keep & _HIGH
+        differs |= folded ^ (chunk & keep)
+        if size:
+            value = _add_chunk(value, folded)
+        i += size
+        if size < 8 or i >= end:
+            break
+    return i, value, letters, differs
+
+
+@kernel
+def next_word(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[int, int, Any]:
+    """The first word at or behind byte i: its first byte, its end and its hash; (end, end, 0) where there is none.
+
+    ``tables`` are pointers to the character tables: class pages, classes, fold pages, folds, kinds of bytes.
+    """
+    pages, classes, fold_pages, folds, word_byte = tables
+    while i < end:
+        kind = word_byte[data[i]]
+        if kind == 0:
+            i += 1
+            continue
+        start = i
+        value = _START
+        if kind == 1:
+            i, value, _, _ = _plain_run(data, i, end, data_end)
+        if kind == 2 or (i < end and data[i] >= 128):
+            i, value, characters, _, _, _ = _general_word(data, start, end, pages, classes, fold_pages, folds)
+            if characters == 0:  # a character that is not of a word
+                i = start + code_point_at(data, start)[1]
+                continue
+        value *= _FINISH
+        return start, i, value ^ (value >> np.uint64(29))
+    return end, end, np.uint64(0)
+
+
+@kernel
+def word_bytes() -> Any:
+    """uint8[256]: 1 for an ASCII letter or digit, 2 for a byte that is not ASCII."""
+    kinds = np.zeros(256, np.uint8)
+    kinds[48:58] = 1
+    kinds[65:91] = 1
+    kinds[97:123] = 1
+    kinds[128:] = 2
+    return kinds
+
+
 @kernel
 def _read_words(
     data: Any,
@@ -205,11 +268,7 @@ def _read_words(
     pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
     fold_pages, folds = pointer_to(tables.fold_pages), pointer_to(tables.folds)
     keys, stop_masks = pointer_to(stop.keys), pointer_to(stop.masks)
-    word_byte = np.zeros(256, np.uint8)  # 1: ASCII word character, 2: not ASCII
-    word_byte[48:58] = 1
-    word_byte[65:91] = 1
-    word_byte[97:123] = 1
-    word_byte[128:] = 2
+    word_byte = word_bytes()
     number = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
@@ -225,23 +284,8 @@ def _read_words(
             value = _START
             letters = np.uint64(0)
             differs = np.uint64(0)
-            while kind == 1:
-                chunk = _eight_bytes(data, i, end, data_end)
-                low = chunk & _LOW
-                folded = (chunk | _CASE) & _LOW
-                letter = (folded + _FROM_A) & ~(folded + _PAST_Z)
-                digit = (low + _FROM_0) & ~(low + _PAST_9)
-                outside = ~((letter | digit) & ~chunk) & _HIGH
-                size = min(trailing_zeros(outside) >> 3, end - i)
-                keep = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1) if size < 8 else ~np.uint64(0)
-                folded = (chunk | _CASE) & keep
-                letters |= letter & keep & _HIGH
-                differs |= folded ^ (chunk & keep)
-                if size:
-                    value = _add_chunk(value, folded)
-                i += size
-                if size < 8 or i >= end:
-                    break
+            if kind == 1:
+                i, value, letters, differs = _plain_run(data, i, end, data_end)
             characters = i - start
             has_letter, changed = letters != 0, differs != 0
             spaceless = False

@@ -18,7 +18,7 @@ from winnow.text.rules.signal_rules import SignalRule, bounds_of, failures_of
 def check_screen(run: RunRecords) -> list[Balance]:
     """Documents screened, rules that they failed, and what was left out for it; nothing without such operators."""
     screened = _check(run, "decide", "screen", "screen_signals", run.config.filter.rules, frozenset())
-    before = "screen" if run.of("screen") else "decide"
+    before = run.earlier("redact")
     limits = limits_of(run.config) if run.of("redact") else ()
     always = frozenset(str(rule.name) for rule in limits)
     return screened + _check(run, before, "redact", "redact_spans", (*run.config.filter.rules, *limits), always)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow import schemas
+from winnow.audit.verify.contamination import check_contamination
 from winnow.audit.verify.labels import check_labels
 from winnow.audit.verify.line_rules import check_line_rules
 from winnow.audit.verify.provenance import check_provenance
@@ -210,6 +211,7 @@ def recount(run: RunRecords) -> list[Balance]:
         *check_line_rules(run),
         *check_provenance(run),
         *check_screen(run),
+        *check_contamination(run),
         *check_semantics(run),
         *check_steps(run),
         *check_labels(run),

@@ -1,0 +1,1 @@
+"""Items of evaluation sets: read, looked for in what is kept, and left out."""

@@ -1,0 +1,1 @@
+"""Which items of evaluation sets a text holds."""
