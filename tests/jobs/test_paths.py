@@ -29,7 +29,7 @@ NO_PATHS = {
 """Settings of type text that no path can stand in."""
 NO_PATH_PARAMETERS = {
     "overrides", "name", "text", "config", "node", "address", "env", "submission_id", "split", "source", "to",
-    "executor", "log_format", "pattern", "formats", "columns",
+    "executor", "log_format", "pattern", "formats", "columns", "documents",
 }  # fmt: skip
 
 
