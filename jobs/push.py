@@ -6,13 +6,19 @@ from typing import Annotated
 import typer
 
 from .exit_codes import OK, REFUSED, leave, log_to_stderr, true_exit_codes
+from .paths import settled
 from .why import RunFolder
 
 
 def push(
     run: RunFolder,
     target: Annotated[
-        str, typer.Argument(metavar="hf://datasets/OWNER/NAME[@BRANCH]", help="The data set; made where it is missing.")
+        str,
+        typer.Argument(
+            metavar="hf://datasets/OWNER/NAME[@BRANCH]",
+            callback=settled,
+            help="The data set; made where it is missing.",
+        ),
     ],
     private: Annotated[
         bool,
