@@ -21,7 +21,6 @@ twin is. Precision: of the removals of a setting, those that are such pairs.
 """
 
 import argparse
-import itertools
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 
 from winnow.audit.documents import dedup_of, draw
 from winnow.audit.exact_search import SetIndex, join_sets, shingles_of
-from winnow.dedup.guard import CONTENT_WORDS, Guard
+from winnow.dedup.guard import CONTENT_WORDS
 from winnow.dedup.guard_config import GuardConfig
 from winnow.dedup.index import is_indexed
 from winnow.finished.texts import texts_of
@@ -48,7 +47,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "off": OFF,
     "script": OFF | {"script": True},
     "language": OFF | {"language": True},
-    **{f"containment {share:g}": OFF | {"min_containment": share} for share in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)},
+    **{
+        f"containment {share:g}": OFF | {"min_containment": share}
+        for share in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+    },
     "not shorter": OFF | {"keeper_not_shorter": True},
     "script, language, not shorter": ALL | {"min_containment": 0.0},
     **{f"all, containment {share:g}": ALL | {"min_containment": share} for share in (0.85, 0.9, 0.95)},
@@ -209,7 +211,9 @@ def print_quality(
     for name, r in found.items():
         gone = np.union1d(r.doc, r.exact)
         met = np.isin(a, gone) | np.isin(b, gone)
-        recall = [np.isin(np.unique(a[of]), a[met & of]).mean() if of.any() else 1.0 for of in (np.ones_like(met), contained)]
+        recall = [
+            np.isin(np.unique(a[of]), a[met & of]).mean() if of.any() else 1.0 for of in (np.ones_like(met), contained)
+        ]
         right = (r.containment >= CONTAINED) & ~r.across_scripts & ~r.across_languages
         print(f"{name:30} {recall[0]:17.1%} {recall[1]:10.1%} {1.0:20.1%} {right.mean() if len(r.doc) else 1.0:10.1%}")
 

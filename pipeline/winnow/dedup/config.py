@@ -74,7 +74,7 @@ class DedupConfig(Section):
             *unread,
             f"dedup.minhash: {self._bands} find {self.found_at_threshold:.1%} of the pairs of similarity "
             f"{self.threshold:g} (dedup.threshold), under {WANTED_CHANCE:.0%}: the others are never compared; leave "
-            "out bands and rows, or raise num_perm"
+            "out bands and rows, or raise num_perm",
         ]
 
     @property

@@ -181,18 +181,22 @@ def _rare_lost(guard: Any, member: int, other: int) -> tuple[int, int]:
 
 
 @kernel
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two codes are known and not the same."""
+    return bool((one != 0) & (other != 0) & (one != other))
+
+
+@kernel
 def refusal(guard: Any, member: int, keeper: int) -> tuple[int, int]:
     """Why a member must not be removed for a keeper (code of `REASONS`), and how many runs of words would be lost."""
     if not (guard.known[member] and guard.known[keeper]):
         return 0, -1
     start, end = guard.bounds[member, 0], guard.bounds[member, 1]
     lost = lost_ngrams(guard.ngrams, start, end, guard.bounds[keeper, 0], guard.bounds[keeper, 1])
-    if guard.asks_script and guard.script[member] != guard.script[keeper]:
-        if guard.script[member] != 0 and guard.script[keeper] != 0:
-            return _SCRIPT, lost
-    if guard.asks_language and guard.language[member] != guard.language[keeper]:
-        if guard.language[member] != 0 and guard.language[keeper] != 0:
-            return _LANGUAGE, lost
+    if guard.asks_script and _differ(guard.script[member], guard.script[keeper]):
+        return _SCRIPT, lost
+    if guard.asks_language and _differ(guard.language[member], guard.language[keeper]):
+        return _LANGUAGE, lost
     if guard.asks_length and guard.characters[keeper] < guard.characters[member]:
         return _SHORTER, lost
     if end - start - lost < guard.min_containment * (end - start):

@@ -48,7 +48,7 @@ def prose_of(texts: pa.Array) -> pa.LargeStringArray:
     ends = np.zeros(len(offsets), np.int64)
     _strip(data, offsets, _NAMES, _LENGTHS, _CDATA, _CDATA_END, _COMMENT, _COMMENT_END, out, ends)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(out[: max(1, int(ends[-1]))])]
-    return pa.Array.from_buffers(pa.large_string(), len(texts), buffers)  # type: ignore[no-any-return]
+    return pa.Array.from_buffers(pa.large_string(), len(texts), buffers)
 
 
 @kernel
@@ -90,6 +90,11 @@ def _is_letter(byte: int) -> bool:
 
 
 @kernel
+def _is_one_of(byte: int, a: int, b: int, c: int) -> bool:
+    return (byte == a) | (byte == b) | (byte == c)
+
+
+@kernel
 def _fence_at(data: Any, i: int, end: int) -> int:
     """The byte that a fence at the line start i is made of, or 0."""
     for _ in range(3):
@@ -124,7 +129,7 @@ def _tag_end(data: Any, i: int, end: int) -> int:
     if i + 1 >= end:
         return -1
     byte = data[i + 1]
-    if not (_is_letter(byte) or byte == 47 or byte == 33 or byte == 63):
+    if not (_is_letter(byte) or _is_one_of(byte, 47, 33, 63)):
         return -1
     i += 1
     while i < end and data[i] != 60:
@@ -206,7 +211,7 @@ def _strip(
         while i < end:
             byte = data[i]
             skip = -1
-            if (byte == 96 or byte == 126 or byte == 32) and (i == begin or data[i - 1] == 10):
+            if _is_one_of(byte, 96, 126, 32) and (i == begin or data[i - 1] == 10):
                 fence = _fence_at(data, i, end)
                 if fence and not open_fence[int(fence == 126)]:
                     skip = _fence_end(data, i, end, fence)

@@ -20,9 +20,9 @@ from winnow.text.characters import LETTER, character_tables, class_of, spans
 from winnow.text.words import code_point_at
 
 _BLOCKS = {
-    "Latin": "41-24F 250-2AF 1D00-1D25 1D2C-1DBF 1E00-1EFF 2071 207F 2090-209C 212A-212B 2C60-2C7F A722-A7FF "
+    "Latin": "41-24F 250-2AF 1D00-1D25 1D2C-1DBF 1E00-1EFF 2071 207F 2090-209C 212A-212B 2184 2C60-2C7F A722-A7FF "
     "AB30-AB6F FB00-FB06 FF21-FF5A",
-    "Greek": "370-3E1 3F0-3FF 1D26-1D2A 1F00-1FFF",
+    "Greek": "370-3E1 3F0-3FF 1D26-1D2A 1D66-1D6A 1F00-1FFF AB65",
     "Cyrillic": "400-52F 1C80-1C8F 1D2B 2DE0-2DFF A640-A69F",
     "Armenian": "531-58F FB13-FB17",
     "Hebrew": "591-5FF FB1D-FB4F",

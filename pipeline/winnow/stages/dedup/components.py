@@ -217,9 +217,7 @@ def _shingle_sets(
     docs = columns["doc"][first]
     in_part = np.argsort(docs)
     guarded = workspace.settings["guarded"]
-    sets = sets_of(
-        workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"], guarded=guarded
-    )
+    sets = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"], guarded=guarded)
     place = np.empty(len(first), np.int64)
     place[in_part] = np.arange(len(first))
     lengths = np.diff(sets.starts)[place]

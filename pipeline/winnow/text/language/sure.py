@@ -44,4 +44,3 @@ def sure_languages(prose: pa.Array, identify: LanguageIdentifier) -> NDArray[np.
     sure = np.full(len(prose), NOT_SURE, np.uint32)
     sure[long] = np.where(found[:, 0] == found[:, 1], found[:, 0], NOT_SURE)
     return sure
-
