@@ -18,6 +18,10 @@ The second: *similar* pairs are those of true Jaccard similarity >= the threshol
 against all documents; of these, *contained* ones are in one script and language and the other holds >= 95 % of the
 word 3-grams of one of the two. Recall: of sampled documents in such a pair, those that are removed, or of which such a
 twin is. Precision: of the removals of a setting, those that are such pairs.
+
+The third: whether the keeper is the one that holds most. Every removed document is compared with all kept ones of
+similarity >= the threshold; `first` is the recorded keeper, the best-ranked one that the guard allows. And what other
+orders of `dedup.keep` remove and lose.
 """
 
 import argparse
@@ -30,7 +34,7 @@ import orjson
 from numpy.typing import NDArray
 
 from winnow.audit.documents import dedup_of, draw
-from winnow.audit.exact_search import SetIndex, join_sets, shingles_of
+from winnow.audit.exact_search import SetIndex, join_sets, shingles_of, take_sets
 from winnow.dedup.guard import CONTENT_WORDS
 from winnow.dedup.guard_config import GuardConfig
 from winnow.dedup.index import is_indexed
@@ -90,7 +94,10 @@ def main() -> None:
     print_losses(found)
     pairs = similar_pairs(run, options.sample)
     print_quality(found, *pairs)
-    print_keepers(found["off"], found["the default"])
+    print_changes(found["off"], found["the default"])
+    for name in ("off", "the default"):
+        print_choice(run, name, found[name])
+    print_orders(run)
     if options.json:
         listed = {name: {k: v.tolist() for k, v in r._asdict().items()} for name, r in found.items()}
         options.json.write_bytes(orjson.dumps(listed))
@@ -105,12 +112,12 @@ def listing_of(run: RunRecords) -> dict[str, Any]:
     return {"path": "audit/guard-candidates.json"}
 
 
-def removals(run: RunRecords, guard: GuardConfig) -> Removals:
-    """What a guard lets go."""
+def removals(run: RunRecords, guard: GuardConfig, keep: tuple[str, ...] = ()) -> Removals:
+    """What a guard lets go; ``keep`` instead of the run's order of keepers."""
     config = dedup_of(run)
     settings = {
         "threshold": config.threshold,
-        "keep": list(config.keep),
+        "keep": list(keep or config.keep),
         "segment": 0,
         "verify": config.verify,
         "guard": guard.model_dump(),
@@ -218,13 +225,74 @@ def print_quality(
         print(f"{name:30} {recall[0]:17.1%} {recall[1]:10.1%} {1.0:20.1%} {right.mean() if len(r.doc) else 1.0:10.1%}")
 
 
-def print_keepers(off: Removals, default: Removals) -> None:
+def print_changes(off: Removals, default: Removals) -> None:
     """How many documents change their outcome."""
-    print(f"\nkept by the default, removed without a guard: {len(np.setdiff1d(off.doc, default.doc)):,}")
-    print(f"removed by the default, kept without a guard: {len(np.setdiff1d(default.doc, off.doc)):,}")
+    print()
     both = np.intersect1d(off.doc, default.doc)
     one, other = (r.keeper[np.argsort(r.doc)][np.isin(np.sort(r.doc), both)] for r in (off, default))
-    print(f"removed by both, for another keeper: {(one != other).sum():,}")
+    print(f"removed as near-duplicates by both, for another keeper: {(one != other).sum():,}")
+    gone = [np.union1d(r.doc, r.exact) for r in (off, default)]
+    kept, now_removed = np.setdiff1d(*gone), np.setdiff1d(*gone[::-1])
+    exact = np.setxor1d(off.exact, default.exact)
+    changed = np.union1d(np.union1d(kept, now_removed), exact)
+    print(
+        f"documents whose outcome changes: {len(changed):,} ({len(kept):,} kept now, {len(now_removed):,} removed now, "
+        f"{len(changed) - len(kept) - len(now_removed):,} removed either way, as exact or near-duplicates)"
+    )
+
+
+def print_choice(run: RunRecords, name: str, removed: Removals) -> None:
+    """Whether the recorded keeper is, of the kept ones that reach the threshold, the one that holds most."""
+    config = dedup_of(run)
+    gone = np.union1d(removed.doc, removed.exact)
+    kept = np.setdiff1d(draw(run, lambda rows: rows.passed, 1 << 40, 1), gone)
+    own, pieces, known = [], [], {}
+    for docs, texts in texts_of(run, np.union1d(removed.doc, removed.keeper)):
+        words = hash_words(texts)
+        sets = shingles_of(words, CONTENT_WORDS)
+        known |= {doc: sets.of(n).copy() for n, doc in enumerate(docs.tolist())}
+        here = np.flatnonzero(np.isin(docs, removed.doc))
+        own.append(docs[here])
+        pieces.append(take_sets(shingles_of(words, config.minhash.ngram), here))
+    order = np.concatenate(own)
+    index = SetIndex(join_sets(pieces))
+    best: dict[int, float] = {}
+    choices: dict[int, int] = {}
+    for _docs, texts in texts_of(run, kept):
+        words = hash_words(texts)
+        sets = shingles_of(words, CONTENT_WORDS)
+        for pairs in index.search(shingles_of(words, config.minhash.ngram), config.threshold):
+            for at, row in zip(pairs.indexed.tolist(), pairs.row.tolist(), strict=True):
+                ngrams = known[doc := int(order[at])]
+                share = len(np.intersect1d(ngrams, sets.of(row), assume_unique=True)) / max(len(ngrams), 1)
+                best[doc] = max(best.get(doc, 0.0), share)
+                choices[doc] = choices.get(doc, 0) + 1
+    sizes = np.array([len(known[doc]) for doc in removed.doc.tolist()])
+    most = np.array([best[doc] for doc in removed.doc.tolist()])
+    several = np.array([choices[doc] > 1 for doc in removed.doc.tolist()])
+    first = removed.containment >= most - 1e-9
+    print(
+        f"{name}: {several.mean():.1%} of {len(several):,} removals have several kept documents at the threshold; the "
+        f"recorded keeper holds most for {first.mean():.2%}; lost in the mean {removed.lost.mean():.1f}, to the one "
+        f"that holds most {((1 - most) * sizes).mean():.1f}"
+    )
+
+
+def print_orders(run: RunRecords) -> None:
+    """What orders of `dedup.keep` remove and lose, with the default guard and without one."""
+    print("\nkeep (guard)                                                  removed  lost: mean   most  shorter")
+    for keep in (
+        ("source_priority", "highest_quality", "longest", "first"),
+        ("source_priority", "longest", "highest_quality", "first"),
+        ("longest", "first"),
+        ("first",),
+    ):
+        for name, setting in (("off", OFF), ("default", {})):
+            r = removals(run, GuardConfig(**setting), keep)
+            label = f"{', '.join(keep)} ({name})"
+            print(
+                f"{label:62} {len(r.doc):6,} {r.lost.mean():11.1f} {r.lost.max(initial=0):6,} {r.shorter.mean():8.1%}"
+            )
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ import pyarrow as pa
 import pytest
 from py3langid import langid
 
-from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import LEAST_BYTES, NOT_SURE, language_code, sure_languages
+from winnow.text.language.sure import HALF, LEAST_BYTES, NOT_SURE, language_code, sure_languages
 
 ENGLISH = (
     "The committee met on Thursday to discuss the new rules for the harbour, and most of those who spoke were against "
@@ -21,7 +20,7 @@ JAPANESE = "委員会は木曜日に会合を開き、港の新しい規則に�
 
 @pytest.fixture(scope="module")
 def identify() -> LanguageIdentifier:
-    return LanguageIdentifier(LanguageConfig())
+    return LanguageIdentifier(HALF)
 
 
 def sure(identify: LanguageIdentifier, *texts: str) -> list[int]:

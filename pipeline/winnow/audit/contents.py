@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.guard import CONTENT_WORDS
-from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import sure_languages
+from winnow.text.language.sure import HALF, sure_languages
 from winnow.text.prose import prose_of
 from winnow.text.scripts import dominant_scripts
 from winnow.text.words import WordHashes
@@ -34,7 +33,7 @@ class Contents:
     """Of some documents, by number."""
 
     known: dict[int, Content] = field(default_factory=dict)
-    _identify: LanguageIdentifier = field(default_factory=lambda: LanguageIdentifier(LanguageConfig()))
+    _identify: LanguageIdentifier = field(default_factory=lambda: LanguageIdentifier(HALF))
 
     def add(self, docs: NDArray[np.uint64], texts: pa.Array, words: WordHashes) -> None:
         """Note what some texts say; ``words`` are theirs."""

@@ -202,36 +202,47 @@ def _strip(
     out: Any, ends: Any,
 ) -> None:  # fmt: skip
     """Copy what is neither code nor markup. Out: out uint8[<= bytes], ends int64[N + 1]."""
+    plain = np.ones(256, np.bool_)
+    plain[10] = plain[38] = plain[60] = plain[96] = False
     written = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         unclosed = np.zeros(len(lengths) + 2, np.bool_)
         open_fence = np.zeros(2, np.bool_)  # of backticks, of tildes
         i = begin
+        line_start = True
         while i < end:
             byte = data[i]
-            skip = -1
-            if _is_one_of(byte, 96, 126, 32) and (i == begin or data[i - 1] == 10):
+            if line_start:
+                line_start = False
                 fence = _fence_at(data, i, end)
-                if fence and not open_fence[int(fence == 126)]:
+                kind = int(fence == 126)
+                if fence and not open_fence[kind]:
                     skip = _fence_end(data, i, end, fence)
-                    open_fence[int(fence == 126)] = skip < 0
-            if skip < 0 and byte == 60:
-                skip = _element_end(
-                    data, i, end, names, lengths, cdata, cdata_end, comment, comment_end, unclosed
-                )  # fmt: skip
+                    open_fence[kind] = skip < 0
+                    if skip >= 0:
+                        out[written] = 32
+                        written += 1
+                        i = skip
+                        line_start = True
+                        continue
+            if plain[byte]:
+                while i < end and plain[data[i]]:
+                    out[written] = data[i]
+                    written += 1
+                    i += 1
+                continue
+            skip = -1
+            if byte == 60:
+                skip = _element_end(data, i, end, names, lengths, cdata, cdata_end, comment, comment_end, unclosed)
                 if skip < 0:
                     skip = _tag_end(data, i, end)
-            elif skip < 0 and byte == 96:
+            elif byte == 96:
                 skip = _backtick_end(data, i, end)
-            elif skip < 0 and byte == 38:
+            elif byte == 38:
                 skip = _reference_end(data, i, end)
-            if skip < 0:
-                out[written] = byte
-                written += 1
-                i += 1
-            else:
-                out[written] = 32
-                written += 1
-                i = skip
+            line_start = byte == 10
+            out[written] = byte if skip < 0 else 32
+            written += 1
+            i = i + 1 if skip < 0 else skip
         ends[document + 1] = written

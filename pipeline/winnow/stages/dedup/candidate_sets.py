@@ -23,9 +23,8 @@ from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc
 from winnow.storage.store import Store
-from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import sure_languages
+from winnow.text.language.sure import HALF, sure_languages
 from winnow.text.prose import prose_of
 from winnow.text.scripts import dominant_scripts
 from winnow.text.words import hash_words
@@ -159,7 +158,7 @@ def _sets(stage: str, ngram: int, guarded: bool, texts: pa.Array) -> TextSets:
 @cache
 def _identifier() -> LanguageIdentifier:
     """One for each process, whatever `measure.language` says: an index compares documents of many runs."""
-    return LanguageIdentifier(LanguageConfig())
+    return LanguageIdentifier(HALF)
 
 
 def content_sets(sets: TextSets) -> tuple[TextSets, NDArray[np.uint32], NDArray[np.int64]]:

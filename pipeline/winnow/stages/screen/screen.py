@@ -36,7 +36,7 @@ def stage(
         "verdicts": list(verdicts),
         "sources": sources,
     }
-    return Stage("screen", 1, settings, run)
+    return Stage("screen", 2, settings, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], signalled: list[Record], cuts: Json | None) -> list[Unit]:

@@ -22,7 +22,7 @@ _SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DU
 
 def stage(sources: list[str]) -> Stage:
     """The stage; ``sources`` in config order, because verdicts hold a source's position in it."""
-    return Stage("select", 1, {"sources": sources}, run)
+    return Stage("select", 2, {"sources": sources}, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], semantic: Json | None, drops: Json | None) -> list[Unit]:

@@ -9,11 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import NO_LANGUAGE, LanguageIdentifier
 
 LEAST_BYTES = 400
 """Prose, in bytes, below which nothing is sure."""
 NOT_SURE = 0
+HALF = LanguageConfig(characters=1000)
+"""Characters of each half that are looked at: together what a document's label is made of."""
 
 
 def language_code(label: str) -> int:
