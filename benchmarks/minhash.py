@@ -64,7 +64,7 @@ def print_keepers(name: str, signed: NDArray[np.uint32], texts: NDArray[np.uint6
     """Time one component of these members; ``texts`` names the text of each."""
     members = len(signed)
     start = time.process_time()
-    keeper, _, _ = choose_keepers(
+    keeper, _, _, *_ = choose_keepers(
         DRAWS.permutation(members),
         np.array([0, members]),
         signed,

@@ -47,6 +47,7 @@ def dedup(
         int, typer.Option(parser=count(0), metavar="COUNT", help="Documents to plant edited copies of.")
     ] = 1_000,
     clusters: Annotated[int, typer.Option(min=0, help="Largest clusters to show.")] = 20,
+    worst: Annotated[int, typer.Option(min=0, help="Removals that lost most to show.")] = 20,
     characters: Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
     json_file: JsonFile = None,
@@ -57,9 +58,10 @@ def dedup(
         ),
     ] = None,
 ) -> None:
-    """Precision, recall, chance to meet, planted near-duplicates and the largest clusters of a finished run.
+    """Precision, recall, what removals lost, chance to meet, planted near-duplicates and the largest clusters of a run.
 
-    Exit code 1: a removed document has no kept one at verified similarity >= threshold. Reads the run's text twice.
+    Exit code 1: a removed document has no kept one at verified similarity >= threshold, or lost more than dedup.guard
+    allows. Reads the run's text twice.
     """
     with true_exit_codes():
         from winnow.audit.dedup import SampleSizes, audit_dedup
@@ -71,7 +73,9 @@ def dedup(
         finished = load_run(run)
         _can_write(finished.config.storage, json_file, html_file)
         try:
-            measured = audit_dedup(finished, SampleSizes(documents, removed, planted, clusters, characters), seed)
+            measured = audit_dedup(
+                finished, SampleSizes(documents, removed, planted, clusters, worst, characters), seed
+            )
         except NothingToAuditError as nothing:
             print(printable(str(nothing), lines=False))
             return

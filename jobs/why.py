@@ -99,6 +99,9 @@ def tell(story: "Story", characters: int) -> None:
         else:
             source = "" if isinstance(keeper, LostDocument) else f"{keeper.source}: "
             lines.append(f"           {source}kept by an earlier run, {keeper.run}")
+        if story.outcome == schemas.NEAR_DUPLICATE:
+            lines.append(f"lost       {_lost(story)}")
+    lines += _refused(story)
     for place in story.places:
         copy = f" (copy {place.copy})" if place.copy else ""
         lines.append(f"went to    split {place.split}{copy}, {_rows(place.rows)}{', '.join(place.shards)}")
@@ -136,6 +139,36 @@ def _held_items(story: "Story") -> list[str]:
     if len(story.held_items) > _SHOWN_ITEMS:
         lines.append(f"           and {len(story.held_items) - _SHOWN_ITEMS:,} more items")
     return lines
+
+
+_REFUSED = {
+    "script": "it is in another script",
+    "language": "it is in another language",
+    "shorter": "it is shorter",
+    "containment": "it holds too little of what this one says",
+    "template": "the two are pages of one template with other data",
+}
+
+
+def _lost(story: "Story") -> str:
+    """What of a document its keeper, or the one refused, lacks."""
+    if story.containment is None:
+        return "not known: no guard looked at this removal"
+    held = f"the kept text holds {story.containment:.4f} of its word 3-grams"
+    return f"{story.lost_ngrams:,} word 3-grams: {held}" if story.lost_ngrams else f"nothing: {held}"
+
+
+def _refused(story: "Story") -> list[str]:
+    """Why the document stayed, or went for another, though a better-ranked one reaches the threshold."""
+    other = story.guard_keeper
+    if story.guard is None or other is None:
+        return []
+    name = getattr(other, "id", "a document that is no longer in the index")
+    which = f"{name}  (number {other.doc})"
+    line = f"guard      not removed for {which}: {_REFUSED.get(story.guard, story.guard)} (dedup.guard)"
+    if story.keeper is not None or story.similarity is None:
+        return [line]
+    return [line, f"           similarity {story.similarity:.4f}; it would lose {_lost(story)}"]
 
 
 def _signal(value: float | bool | None) -> str:

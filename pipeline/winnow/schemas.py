@@ -130,6 +130,10 @@ DECISIONS = pa.schema(
         ("threshold", pa.float32()),
         ("keeper", pa.uint64()),  # the document, kept by the step that decided this, that a duplicate repeats, or null
         ("similarity", pa.float32()),  # verified similarity to the keeper (see dedup.verify; semantic: cosine), or null
+        ("containment", pa.float32()),  # share of the document's different runs of three words that the keeper holds
+        ("lost_ngrams", pa.uint32()),  # and how many it does not; both null for semantic duplicates, or if not known
+        ("guard", _name),  # why dedup.guard would not let this document go for a better-ranked one, or null
+        ("guard_keeper", pa.uint64()),  # and for which; similarity and containment are to that one if it was kept
         ("split", _name),  # null unless kept
         ("copies", pa.uint16()),  # how often the document enters an epoch (source weight)
     ]
@@ -191,6 +195,17 @@ INDEXED_DOCUMENTS = pa.schema([("doc", pa.uint64()), ("id", pa.string()), ("sour
 INDEXED_SHINGLES = pa.schema([("shingles", pa.large_list(pa.uint32()))])
 """Sorted distinct shingles of the kept documents of a part of an index, row by row; not with
 `verify: estimate`."""
+
+
+INDEXED_CONTENTS = pa.schema(
+    [
+        ("script", pa.uint8()),  # see text/scripts.py; 0 for none
+        ("language", pa.uint32()),  # see text/language/sure.py; 0 where it is not sure
+        ("characters", pa.uint32()),
+        ("ngrams", pa.large_list(pa.uint32())),  # sorted distinct runs of three words
+    ]
+)
+"""What `dedup.guard` asks of the kept documents of a part of an index, row by row; not with `guard: off`."""
 
 
 def indexed_signatures(num_perm: int) -> pa.Schema:

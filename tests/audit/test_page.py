@@ -11,6 +11,7 @@ import pytest
 from winnow.audit.clusters import Cluster
 from winnow.audit.dedup import DedupAudit
 from winnow.audit.intervals import share_of
+from winnow.audit.losses import Loss, Losses
 from winnow.audit.page import dedup_page, splits_page
 from winnow.audit.planted import Planted
 from winnow.audit.removed import Removed, Violation
@@ -60,11 +61,14 @@ def read(page: str) -> Reader:
 def hostile_audit() -> DedupAudit:
     share = share_of(1, 2)
     cluster = Cluster(1, HOSTILE, 2, 0, {HOSTILE: 2}, 0.8, 0.9, 2, HOSTILE, 0.85, 0, "same " + HOSTILE, "same b")
+    pieces = (("same", "before "), ("lost", HOSTILE), ("cut", "9 characters"), ("same", HOSTILE))
+    loss = Loss(1, HOSTILE, 2, HOSTILE, 0.9, 0.95, 7, None, pieces)
     return DedupAudit(
         HOSTILE, 1, "signature", 0.8, 32, 8, 256, 5,
         Twins(1, 1, 1, (), (), share, 0, 1, (LeftPair(HOSTILE, HOSTILE, 1, 2, 0.9, True),)),
         Removed(1, share, share, (), 0.5, 0, 1, (Violation(HOSTILE, 1, 2, "its keeper is not kept"),)),
         Planted(0, (), ()),
+        Losses(True, 1, 0, 7.0, 7.0, 7.0, 7, 0, 0.9, {"script": 1}, 0, (loss,)),
         (cluster,),
         (f"source {HOSTILE} lost",),
     )  # fmt: skip

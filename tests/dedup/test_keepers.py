@@ -55,7 +55,7 @@ def make_case(seed, members, texts, families, noise, num_perm, empty=0.05, prior
 def check(case, offsets, threshold):
     rank, signed, counts, hashes, already_kept = case
     args = (rank, np.array(offsets, np.int64), signed, counts, hashes, threshold, already_kept)
-    keeper, similarity, exact = choose_keepers(*args)
+    keeper, similarity, exact, *_ = choose_keepers(*args)
     assert (keeper.dtype, similarity.dtype, exact.dtype) == (np.int64, np.float32, np.bool_)
     expected_keeper, expected_similarity, expected_exact = slow_keepers(*args)
     assert keeper.tolist() == expected_keeper
@@ -113,7 +113,7 @@ def test_chain_is_not_followed():
     signed[1, :15] = 1
     signed[2, :30] = 1
     hashes = np.arange(6, dtype=np.uint64).reshape(3, 2)
-    keeper, similarity, exact = choose_keepers(
+    keeper, similarity, exact, *_ = choose_keepers(
         np.arange(3), np.array([0, 3]), signed, np.ones(3, np.int64), hashes, 0.8, np.zeros(3, bool)
     )
     assert keeper.tolist() == [-1, 0, -1]
@@ -125,7 +125,7 @@ def test_earlier_runs_documents_stay_and_rank_first():
     signed = np.zeros((4, 64), np.uint32)
     hashes = np.array([[1, 1], [1, 1], [2, 2], [1, 1]], np.uint64)
     prior = np.array([False, True, True, False])
-    keeper, _, exact = choose_keepers(
+    keeper, _, exact, *_ = choose_keepers(
         np.array([0, 3, 2, 1]), np.array([0, 4]), signed, np.ones(4, np.int64), hashes, 0.8, prior
     )
     assert keeper.tolist() == [2, -1, -1, 2]  # document 2 is the better-ranked of the two that stay
@@ -176,7 +176,7 @@ def compared_by_texts():
 
 def test_exact_verification_follows_the_rule_with_true_jaccard(compared_by_texts):
     args, shingles, jaccard = compared_by_texts
-    keeper, similarity, _ = choose_keepers(*args, shingles, "exact")
+    keeper, similarity, _, *_ = choose_keepers(*args, shingles, "exact")
     expected_keeper, expected_similarity, _ = slow_keepers(*args, similar=lambda a, others: jaccard[a, others])
     assert keeper.tolist() == expected_keeper
     np.testing.assert_allclose(similarity, expected_similarity, rtol=1e-6)
@@ -190,7 +190,7 @@ def test_signatures_settle_only_what_is_far_from_the_threshold(compared_by_texts
     agreeing = (signed[:, None] == signed[None]).sum(axis=2)
     # three standard errors: 0.8 +- 3 * sqrt(0.8 * 0.2 / 256) = 0.725 and 0.875 of 256 entries
     counts = np.where(agreeing >= 224, agreeing / 256, np.where(agreeing >= 186, jaccard, 0.0))
-    keeper, similarity, _ = choose_keepers(*args, shingles, "signature")
+    keeper, similarity, _, *_ = choose_keepers(*args, shingles, "signature")
     expected_keeper, expected_similarity, _ = slow_keepers(*args, similar=lambda a, others: counts[a, others])
     assert keeper.tolist() == expected_keeper
     np.testing.assert_allclose(similarity, expected_similarity, rtol=1e-6)
@@ -217,7 +217,7 @@ def test_many_copies_are_not_compared_with_each_other():
     """Quadratic work would take hours here."""
     copies = 300_000
     signed = np.broadcast_to(np.arange(64, dtype=np.uint32), (copies, 64)).copy()
-    keeper, similarity, exact = choose_keepers(
+    keeper, similarity, exact, *_ = choose_keepers(
         np.arange(copies), np.array([0, copies]), signed, np.ones(copies, np.int64),
         np.ones((copies, 2), np.uint64), 0.8, np.zeros(copies, bool),
     )  # fmt: skip

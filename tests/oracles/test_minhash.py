@@ -62,7 +62,7 @@ def find_duplicates(texts, config, threshold, verify="estimate"):
     own = [sets[member] for member in members]
     ends = np.cumsum([len(s) for s in own]).astype(np.int64)
     shingles = (np.concatenate(own), np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1))
-    found, share, _ = choose_keepers(
+    found, share, _, *_ = choose_keepers(
         members, bounds, signed[members], counts[members], hashes[members], threshold, np.zeros(len(members),
         bool), shingles, verify,
     )  # fmt: skip

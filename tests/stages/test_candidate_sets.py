@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.stages.dedup.candidate_sets import bounds_of, first_of_each_text
+from winnow.stages.dedup.candidate_sets import bounds_of, first_of_each_text, holders
 
 
 @settings(max_examples=200, deadline=None)
@@ -21,7 +21,8 @@ def test_every_document_finds_the_set_of_its_text(parts):
         lengths.append(sent)
         assert sent.sum() == sum(set(part))
     texts = np.array([text for part in parts for text in part], np.uint64)
-    bounds = bounds_of(texts // 2, texts % 2, np.concatenate(lengths))
+    sizes = np.concatenate(lengths)
+    bounds = bounds_of(holders(texts // 2, texts % 2, sizes), sizes)
     for text, (start, end) in zip(texts.tolist(), bounds.tolist(), strict=True):
         assert payload[start:end] == [text] * text
 

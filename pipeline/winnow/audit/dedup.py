@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.audit.clusters import Cluster, largest_clusters
+from winnow.audit.contents import Contents
 from winnow.audit.documents import Rows, dedup_of, draw, rows_of
 from winnow.audit.exact_search import Sets, join_sets, shingles_of
+from winnow.audit.losses import Losses, measure_losses
 from winnow.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from winnow.audit.removed import Removed, measure_removed
 from winnow.audit.twins import Twins, measure_twins
@@ -16,6 +19,9 @@ from winnow.flow.records import RunRecords
 from winnow.looking.texts import texts_of
 from winnow.report.alarms import dedup_alarms
 from winnow.text.words import hash_words
+
+_EXCERPTS = 4
+"""Of a removal's texts, so many times the characters are shown that are of a cluster's: what is lost lies scattered."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class SampleSizes:
     planted: int = 1_000
     """Edited, nine times each."""
     clusters: int = 20
+    worst: int = 20
+    """Removals that lost most, shown."""
     characters: int = 600
     """Of each text that is shown."""
 
@@ -48,6 +56,7 @@ class DedupAudit:
     twins: Twins
     removed: Removed
     planted: Planted
+    losses: Losses
     clusters: tuple[Cluster, ...]
     alarms: tuple[str, ...]
 
@@ -72,7 +81,9 @@ def audit_dedup(run: RunRecords, sizes: SampleSizes, seed: int) -> DedupAudit:
     removed = draw(run, _removed, sizes.removed, seed)
     removed_rows, _ = rows_of(run, removed)
     wanted = np.unique(np.concatenate([sample, removed, removed_rows.keeper]))
-    known, sets, words = _read(run, wanted, planted)
+    contents = Contents() if config.guarded else None
+    compared = np.union1d(removed, removed_rows.keeper)
+    known, sets, words = _read(run, wanted, planted, compared, contents)
     return DedupAudit(
         run.store.root,
         seed,
@@ -83,8 +94,9 @@ def audit_dedup(run: RunRecords, sizes: SampleSizes, seed: int) -> DedupAudit:
         config.minhash.num_perm,
         config.minhash.ngram,
         measure_twins(run, sample, known, sets),
-        measure_removed(run, removed, removed_rows, known, sets),
+        measure_removed(run, removed, removed_rows, known, sets, contents),
         measure_planted(run, words, seed),
+        measure_losses(run, sizes.worst, _EXCERPTS * sizes.characters),
         largest_clusters(run, sizes.clusters, sizes.characters),
         tuple(map(str, dedup_alarms(run.config, run.of("keepers"), run.of("decide")))),
     )
@@ -95,9 +107,16 @@ def _removed(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _read(
-    run: RunRecords, wanted: NDArray[np.uint64], planted: NDArray[np.uint64]
+    run: RunRecords,
+    wanted: NDArray[np.uint64],
+    planted: NDArray[np.uint64],
+    compared: NDArray[np.uint64],
+    contents: Contents | None,
 ) -> tuple[NDArray[np.uint64], Sets, dict[int, Words]]:
-    """Documents that were found, rising, with their shingles; and the words of those to be edited."""
+    """Documents that were found, rising, with their shingles; and the words of those to be edited.
+
+    ``contents`` takes what the ``compared`` documents say.
+    """
     ngram = dedup_of(run).minhash.ngram
     found, pieces, kept_words = [np.empty(0, np.uint64)], [], {}
     for docs, texts in texts_of(run, np.union1d(wanted, planted)):
@@ -106,4 +125,7 @@ def _read(
             kept_words[int(docs[row])] = words.hashes[words.offsets[row] : words.offsets[row + 1]].copy()
         found.append(docs)
         pieces.append(shingles_of(words, ngram))
+        if contents is not None and (rows := np.flatnonzero(np.isin(docs, compared))).size:
+            own = texts.take(pa.array(rows))
+            contents.add(docs[rows], own, hash_words(own))
     return np.concatenate(found), join_sets(pieces), kept_words

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.dedup.config import DedupConfig
+from winnow.dedup.guard import REASONS
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
@@ -36,6 +37,9 @@ class Rows(NamedTuple):
     outcome: NDArray[np.int64]  # [N] position in OUTCOMES
     keeper: NDArray[np.uint64]  # [N] NO_DOC where there is none
     similarity: NDArray[np.float32]  # [N] NaN where there is none
+    containment: NDArray[np.float32]  # [N] NaN where it is not known
+    lost: NDArray[np.int64]  # [N] runs of three words that the keeper lacks, -1 where not known
+    guard: NDArray[np.int64]  # [N] position in the guard's REASONS, -1 where it refused no keeper
     split: NDArray[np.int64]  # [N] position in the run's split names, -1 unless kept
 
     @property
@@ -76,7 +80,7 @@ def read_rows(run: RunRecords, number: int) -> Rows:
     decisions = read_parquet(
         run.store,
         run.of("decide")[number].outputs["decisions"].reference(),
-        ["doc", "outcome", "keeper", "similarity", "split"],
+        ["doc", "outcome", "keeper", "similarity", "containment", "lost_ngrams", "guard", "split"],
     )
     docs = column_to_numpy(verdicts, "doc")
     if not np.array_equal(docs, column_to_numpy(decisions, "doc")):
@@ -91,6 +95,9 @@ def read_rows(run: RunRecords, number: int) -> Rows:
         _codes(decisions.column("outcome"), OUTCOMES),
         decisions.column("keeper").fill_null(int(schemas.NO_DOC)).to_numpy(),
         decisions.column("similarity").fill_null(float("nan")).to_numpy(),
+        decisions.column("containment").fill_null(float("nan")).to_numpy(),
+        decisions.column("lost_ngrams").cast(pa.int64()).fill_null(-1).to_numpy(),
+        _codes(decisions.column("guard"), REASONS),
         _codes(decisions.column("split"), run.config.shards.split_names),
     )
 
@@ -135,7 +142,7 @@ def rows_of(run: RunRecords, docs: NDArray[np.uint64]) -> tuple[Rows, NDArray[np
     Rows of documents that the run does not have hold nothing of meaning.
     """
     found = np.zeros(len(docs), bool)
-    kinds = ("u8", "?", "i8", "i8", "u8", "f4", "i8")
+    kinds = ("u8", "?", "i8", "i8", "u8", "f4", "f4", "i8", "i8", "i8")
     gathered: list[NDArray[Any]] = [np.zeros(len(docs), kind) for kind in kinds]
     for number, places in parts_holding(run, docs):
         rows = read_rows(run, number)

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment
 
 from winnow.audit.dedup import DedupAudit
+from winnow.audit.losses import Loss
 from winnow.audit.splits import SplitsAudit
 from winnow.audit.tables import TableOf, dedup_tables, headline, splits_headline, splits_tables
 from winnow.report.differences import Piece, differences
@@ -26,6 +27,7 @@ def dedup_page(audit: DedupAudit) -> str:
         settings=f"verify: {audit.verify}, threshold {audit.threshold:g}, {audit.bands:,} bands of {audit.rows:,} rows "
         f"out of {audit.num_perm:,} entries, sets of {audit.ngram} words; sample {audit.seed}",
         alarms=audit.alarms,
+        losses=audit.losses.worst,
         clusters=[(cluster, *differences(cluster.keeper_text, cluster.other_text)) for cluster in audit.clusters],
     )
 
@@ -50,6 +52,7 @@ def _page(
     tables: list[TableOf],
     settings: str = "",
     alarms: tuple[str, ...] = (),
+    losses: tuple[Loss, ...] = (),
     clusters: list[tuple[Any, list[Piece], list[Piece]]] | None = None,
 ) -> str:
     return (
@@ -63,6 +66,7 @@ def _page(
             tables=tables,
             settings=settings,
             alarms=alarms,
+            losses=losses,
             clusters=clusters or [],
         )
     )

@@ -3,7 +3,8 @@
 Two questions about a sample of removed documents, which must not be confused:
 
 - *The guarantee*: the keeper is kept, and the similarity that the run verifies (``dedup.verify``), computed again here,
-  is the recorded one and reaches the threshold. One exception is a fault.
+  is the recorded one and reaches the threshold; and with a guard, what the document loses is what is recorded, and no
+  more than the guard allows. One exception is a fault.
 - *Precision*: the share of them whose true similarity reaches the threshold. Where signatures decide a pair
   (`verify: signature`, `verify: estimate`) the verified similarity is an estimate, so a few true ones lie below.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.audit.contents import Contents
 from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, rows_of, signatures_of
 from winnow.audit.exact_search import Sets
 from winnow.audit.intervals import Share, share_of
@@ -56,7 +58,12 @@ class Removed:
 
 
 def measure_removed(
-    run: RunRecords, docs: NDArray[np.uint64], rows: Rows, known: NDArray[np.uint64], sets: Sets
+    run: RunRecords,
+    docs: NDArray[np.uint64],
+    rows: Rows,
+    known: NDArray[np.uint64],
+    sets: Sets,
+    contents: Contents | None,
 ) -> Removed:
     """Look at removed documents and their keepers.
 
@@ -66,6 +73,7 @@ def measure_removed(
         rows: their ledger rows.
         known: uint64[K], rising, documents whose sets are given: ``docs``, and their keepers as far as they exist.
         sets: shingles of ``known``.
+        contents: what the documents of ``known`` say, as far as they were removed or are keepers; None without a guard.
     """
     config = dedup_of(run)
     earlier = is_indexed(rows.keeper) & (rows.keeper != NO_DOC) & (config.index is not None)
@@ -101,6 +109,10 @@ def measure_removed(
             problems[n] = f"verified similarity {verified:.4f} is below the threshold {config.threshold:g}"
         elif not abs(verified - recorded) <= _RECORDED:
             problems[n] = f"the ledger says similarity {recorded:.4f}, computed again it is {verified:.4f}"
+        elif contents is not None and not equal_text:
+            told = int(rows.lost[n]), float(rows.containment[n])
+            if problem := contents.problem(config, int(docs[n]), int(keepers[keeper]), *told):
+                problems[n] = problem
 
     near = (rows.outcome == NEAR) & ~np.isnan(true_similarity)
     measured = ~np.isnan(true_similarity)

@@ -6,6 +6,7 @@ from winnow.audit.dedup import DedupAudit
 from winnow.audit.intervals import Share
 from winnow.audit.ngrams import NGRAM
 from winnow.audit.splits import SplitsAudit
+from winnow.audit.twins import LeftPair
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ def headline(audit: DedupAudit) -> str:
     if audit.guaranteed:
         return (
             f"The guarantee holds: each of {checked:,} removed documents looked at has a kept one at verified "
-            f"similarity ({audit.verify}) of at least {audit.threshold:g}."
+            f"similarity ({audit.verify}) of at least {audit.threshold:g}"
+            f"{', and loses no more than dedup.guard allows' if audit.losses.guarded else ''}."
         )
     return (
         f"THE GUARANTEE IS BROKEN: {audit.removed.violations_count:,} of {checked:,} removed documents looked at have "
-        f"no kept one at verified similarity ({audit.verify}) of at least {audit.threshold:g}."
+        f"no kept one at verified similarity ({audit.verify}) of at least {audit.threshold:g}"
+        f"{' that dedup.guard allows' if audit.losses.guarded else ''}."
     )
 
 
@@ -46,7 +49,15 @@ def splits_headline(audit: SplitsAudit) -> str:
 
 def dedup_tables(audit: DedupAudit) -> list[TableOf]:
     """All tables of the audit of deduplication but the texts."""
-    return [_violations(audit), *_quality(audit), _curve(audit), *_planted(audit), _left(audit), _clusters(audit)]
+    return [
+        _violations(audit),
+        *_quality(audit),
+        *_losses(audit),
+        _curve(audit),
+        *_planted(audit),
+        _left(audit),
+        _clusters(audit),
+    ]
 
 
 def splits_tables(audit: SplitsAudit) -> list[TableOf]:
@@ -168,6 +179,47 @@ def _quality(audit: DedupAudit) -> list[TableOf]:
     ]
 
 
+def _losses(audit: DedupAudit) -> list[TableOf]:
+    losses = audit.losses
+    if not losses.guarded:
+        return []
+    held = "-" if losses.least_containment is None else f"{losses.least_containment:.4f}"
+    figures = (
+        ("mean", f"{losses.mean:,.1f}"),
+        ("median", f"{losses.median:,.0f}"),
+        ("ninth decile", f"{losses.ninth_decile:,.0f}"),
+        ("most", f"{losses.most:,}"),
+        ("removals that lost none", f"{losses.without_loss:,}"),
+        ("least share that a keeper holds", held),
+    )
+    unknown = (
+        f" Of {losses.not_checked:,} more it is not known: no guard saw their keepers." if losses.not_checked else ""
+    )
+    kept = ", ".join(f"{reason} {number:,}" for reason, number in losses.kept_by_guard.items()) or "none"
+    worst = tuple(
+        (loss.id, loss.keeper_id, f"{loss.lost:,}", f"{loss.containment:.4f}", f"{loss.similarity:.4f}")
+        for loss in losses.worst
+    )
+    return [
+        TableOf(
+            "What removals lost",
+            f"Word 3-grams of each of {losses.removed:,} near-duplicates that its keeper does not hold.{unknown} Kept "
+            f"by dedup.guard though they reach the threshold, by reason: {kept}; {losses.other_keeper:,} went for "
+            "another keeper than the best-ranked.",
+            ("lost word 3-grams", ""),
+            figures,
+            frozenset({1}),
+        ),
+        TableOf(
+            "Removals that lost most",
+            "The page shows both texts, with what differs marked.",
+            ("removed document", "keeper", "lost", "share held", "similarity"),
+            worst,
+            frozenset({2, 3, 4}),
+        ),
+    ]
+
+
 def _curve(audit: DedupAudit) -> TableOf:
     rows = tuple(
         (
@@ -246,18 +298,22 @@ def _planted(audit: DedupAudit) -> list[TableOf]:
 
 
 def _left(audit: DedupAudit) -> TableOf:
-    rows = tuple(
-        (f"{p.similarity:.4f}", p.id, p.twin_id, "yes" if p.compared else "no: they shared no band")
-        for p in audit.twins.left_pairs
-    )
+    rows = tuple((f"{p.similarity:.4f}", p.id, p.twin_id, _compared(p)) for p in audit.twins.left_pairs)
     return TableOf(
         "Pairs that both stayed",
         f"{audit.twins.left_pairs_count:,} pairs of a sampled and another kept document have a true similarity of "
-        f"{audit.threshold:g} or more. Those that dedup compared had a verified similarity below the threshold.",
+        f"{audit.threshold:g} or more. Those that dedup compared had a verified similarity below the threshold"
+        f"{', or the guard kept one of them for the reason named' if audit.losses.guarded else ''}.",
         ("true similarity", "document", "its twin", "compared"),
         rows,
         frozenset({0}),
     )
+
+
+def _compared(pair: LeftPair) -> str:
+    if not pair.compared:
+        return "no: they shared no band"
+    return f"yes; dedup.guard: {pair.guard}" if pair.guard else "yes"
 
 
 def _clusters(audit: DedupAudit) -> TableOf:

@@ -27,6 +27,7 @@ from winnow.audit.documents import (
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, sets_of, shingles_of, take_sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.bands import band_keys, candidate_probability
+from winnow.dedup.guard import REASONS
 from winnow.dedup.minhash import has_shingles
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.flow.records import RunRecords
@@ -74,6 +75,8 @@ class LeftPair:
     similarity: float
     compared: bool
     """Whether dedup compared them (they met, and the verified similarity was below the threshold)."""
+    guard: str = ""
+    """Why `dedup.guard` kept one of them, if it did."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +293,11 @@ def _result(run: RunRecords, sample: _Sample, tally: _Tally, corpus: int) -> Twi
         for n, pairs in enumerate(tally.pairs)
     )
     ids = ids_of(run, {doc for _, a, b, _ in tally.left for doc in (a, b)})
-    left_pairs = tuple(LeftPair(ids[a], ids[b], a, b, -negative, met) for negative, a, b, met in tally.left)
+    guards = _guards(run, {doc for _, a, b, _ in tally.left for doc in (a, b)})
+    left_pairs = tuple(
+        LeftPair(ids[a], ids[b], a, b, -negative, met, guards.get(a) or guards.get(b) or "")
+        for negative, a, b, met in tally.left
+    )
     copies_left = int((tally.kept_copies[sample.text_of[sample.kept]] > 1).sum())
     return Twins(
         len(sample.docs),
@@ -303,3 +310,11 @@ def _result(run: RunRecords, sample: _Sample, tally: _Tally, corpus: int) -> Twi
         tally.left_count,
         left_pairs,
     )
+
+
+def _guards(run: RunRecords, docs: set[int]) -> dict[int, str]:
+    """Of some documents, those that the guard kept, and why."""
+    wanted = np.array(sorted(docs), np.uint64)
+    rows, found = rows_of(run, wanted)
+    kept = np.flatnonzero(found & (rows.guard > 0))
+    return {int(wanted[n]): REASONS[rows.guard[n]] for n in kept.tolist()}

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from winnow.dedup.banding import LEAST_CHANCE, WANTED_CHANCE, chance_to_meet, choose_bands
+from winnow.dedup.guard_config import GuardConfig
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.dedup.verification import Verification, Verify, verification
 from winnow.section import Section
@@ -30,6 +31,9 @@ class DedupConfig(Section):
     keep: tuple[KeepRule, ...] = Field(("source_priority", "highest_quality", "longest", "first"), strict=False)
     """Which of several duplicates stays: source_priority = order of `sources`; highest_quality = fewest failed
     rules; longest = most characters; first = earliest file and row. Ties go to the next entry, at last to `first`."""
+    guard: GuardConfig | None = GuardConfig()
+    """What the kept document must have besides the similarity, so that a removal loses little: settings, or `off`.
+    Exact duplicates are not asked. Not with `verify: estimate`, which reads no texts."""
     alarm_cluster_share: float = Field(0.01, gt=0, le=1)
     """Warn when a kept document and those removed for it are more than this share of a source (and at least 10)."""
     alarm_source_share: float = Field(0.5, gt=0, le=1)
@@ -51,14 +55,26 @@ class DedupConfig(Section):
         return chance_to_meet(self.threshold, self.minhash.num_bands, self.minhash.band_rows)
 
     @property
+    def guarded(self) -> bool:
+        """Whether a guard looks at pairs, for which texts are read."""
+        return self.guard is not None and self.verification.reads_texts
+
+    @property
     def warnings(self) -> list[str]:
         """What is allowed and may not be meant."""
+        unread = []
+        if self.guard is not None and not self.guarded:
+            unread = [
+                "dedup.guard: not applied, because verify: estimate reads no texts: removals may cross scripts and "
+                "languages, and what they lose is not known; set verify: exact, or guard: off"
+            ]
         if self.found_at_threshold >= WANTED_CHANCE:
-            return []
+            return unread
         return [
+            *unread,
             f"dedup.minhash: {self._bands} find {self.found_at_threshold:.1%} of the pairs of similarity "
             f"{self.threshold:g} (dedup.threshold), under {WANTED_CHANCE:.0%}: the others are never compared; leave "
-            "out bands and rows, or raise num_perm"
+            "out bands and rows, or raise num_perm",
         ]
 
     @property
@@ -79,7 +95,7 @@ class DedupConfig(Section):
             )
         return self
 
-    @field_validator("lines", mode="before")
+    @field_validator("lines", "guard", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True or value == "on" else value

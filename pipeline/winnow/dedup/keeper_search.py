@@ -11,6 +11,8 @@ Three filters, none of which can miss a pair:
    read instead of 4 P, 64 entries (a cache line) at a time, until too many differ.
 3. The signatures themselves (then the shingle sets, of pairs that these do not decide).
 
+A pair that reaches the threshold is then shown to the guard (`winnow.dedup.guard`), which may refuse it.
+
 Memory a keeper: P bytes of sketch, and 8 to 24 (d + 1) bytes of index: 0.4 to 1.2 KB at 256
 permutations and threshold 0.8.
 """
@@ -18,6 +20,7 @@ permutations and threshold 0.8.
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.dedup.guard import Guard, refusal
 from winnow.numeric.jit import inline_kernel, kernel
 
 INDEX_FROM = 256
@@ -204,17 +207,20 @@ def find_keeper(
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
+    guard: Guard,
     index: Index,
-) -> tuple[int, float, Index]:
-    """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with.
+) -> tuple[int, float, int, int, float, int, int, Index]:
+    """The first of ``keepers[:rows]`` that ``member`` reaches the threshold with, and that the guard does not refuse.
 
     In: ``sketches[num_keepers]`` is the member's own sketch; ``need`` entries must agree, and ``accept_from`` are
         enough without the shingles.
-    Out: row (-1 if none), similarity (0 if none), and the index to go on with.
+    Out: row (-1 if none), similarity (0 if none) and runs of words lost; the first row that the guard refused (-1 if
+        none before the one found), similarity, runs of words that would be lost, and why; the index to go on with.
     """
     allowed = signatures.shape[1] - need
     heads, nexts, stamps, tally = index
-    best, best_share = rows, 0.0
+    best, best_share, best_lost = rows, 0.0, 0
+    refused, refused_share, refused_lost, why = rows, 0.0, 0, 0
     complete = False
     if rows >= INDEX_FROM and tally[0] >= rows:
         pieces = allowed + 1
@@ -233,7 +239,11 @@ def find_keeper(
                             member, keepers[row], signatures, need, accept_from, threshold, shingles, shingle_bounds
                         )
                         if share >= 0.0:
-                            best, best_share = row, share
+                            reason, lost = refusal(guard, member, keepers[row])
+                            if reason == 0:
+                                best, best_share, best_lost = row, share, lost
+                            elif row < refused:
+                                refused, refused_share, refused_lost, why = row, share, lost, reason
             if patience <= 0:
                 break
         complete = patience > 0
@@ -250,9 +260,15 @@ def find_keeper(
         while row < best:
             share = _verify(member, keepers[row], signatures, need, accept_from, threshold, shingles, shingle_bounds)
             if share >= 0.0:
-                best, best_share = row, share
-                break
+                reason, lost = refusal(guard, member, keepers[row])
+                if reason == 0:
+                    best, best_share, best_lost = row, share, lost
+                    break
+                if row < refused:
+                    refused, refused_share, refused_lost, why = row, share, lost, reason
             row = _next_possible(sketches, num_keepers, row + 1, best, allowed)
+    if refused >= best:  # which of the later ones were looked at depends on the order of the search
+        refused, why = -1, 0
     if best == rows:
         best = -1
-    return best, best_share, (heads, nexts, stamps, tally)
+    return best, best_share, best_lost, refused, refused_share, refused_lost, why, (heads, nexts, stamps, tally)

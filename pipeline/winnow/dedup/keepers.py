@@ -1,9 +1,9 @@
 """Keepers: inside one component of candidates, which documents stay and which go.
 
 The rule: documents kept by earlier runs stay. Then, best-ranked first, a document goes if a document that
-stays equals its text or reaches the threshold with it, and stays otherwise. So every removed document has a
-kept one at verified similarity >= threshold (no chains), and its recorded keeper is the best-ranked such
-document (earlier runs' documents rank before this run's).
+stays equals its text, or reaches the threshold with it and has what it says (`winnow.dedup.guard`), and stays
+otherwise. So every removed document has a kept one at verified similarity >= threshold (no chains), and its
+recorded keeper is the best-ranked such document (earlier runs' documents rank before this run's).
 
 How the work is bounded, without changing the outcome (search in `keeper_search`):
 
@@ -14,9 +14,12 @@ How the work is bounded, without changing the outcome (search in `keeper_search`
 Legend: M members (all components together), C components, P permutations.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.dedup.guard import UNKNOWN, Guard, no_guard
 from winnow.dedup.keeper_search import (
     clear_index,
     exact_similarity,
@@ -31,7 +34,25 @@ from winnow.numeric.jit import kernel
 _NO_SHINGLES = np.empty(0, np.uint32)
 _NO_BOUNDS = np.empty((0, 2), np.int64)
 
-__all__ = ["choose_keepers", "exact_similarity"]
+__all__ = ["MemberDecisions", "choose_keepers", "exact_similarity"]
+
+
+class MemberDecisions(NamedTuple):
+    """What becomes of M members."""
+
+    keeper: NDArray[np.int64]
+    """int64[M], the member that stays in its stead, or -1 where the member stays itself."""
+    similarity: NDArray[np.float32]
+    """float32[M], to the keeper, or to the one refused; 0 where there is neither."""
+    exact: NDArray[np.bool_]
+    """bool[M], removed by a keeper of equal text."""
+    lost: NDArray[np.int64]
+    """int64[M], runs of words that the keeper (or the one refused) lacks; `UNKNOWN` where contents are not known."""
+    refused: NDArray[np.int64]
+    """int64[M], the best-ranked member that would have removed it but for the guard, or -1; of one that was removed
+    after all, its keeper ranks behind that."""
+    reason: NDArray[np.uint8]
+    """uint8[M], why: a code of `winnow.dedup.guard.REASONS`; 0 where none was refused."""
 
 
 @kernel
@@ -66,9 +87,13 @@ def _choose(
     threshold: float,
     shingles: NDArray[np.uint32],
     shingle_bounds: NDArray[np.int64],
+    guard: Guard,
     keeper: NDArray[np.int64],
     similarity: NDArray[np.float32],
     exact: NDArray[np.bool_],
+    lost: NDArray[np.int64],
+    refused: NDArray[np.int64],
+    reason: NDArray[np.uint8],
 ) -> None:
     """Decide every member of every component.
 
@@ -110,6 +135,9 @@ def _choose(
                     keeper[member] = keeper[copy]
                     similarity[member] = similarity[copy]
                     exact[member] = exact[copy]
+                    lost[member] = lost[copy]
+                    refused[member] = refused[copy]
+                    reason[member] = reason[copy]
                     continue
                 # A kept copy removes this one, unless it was kept before this run and an earlier run's
                 # document of better rank reaches the threshold too.
@@ -117,18 +145,28 @@ def _choose(
                 if search:
                     write_sketch(signatures[member], sketches[num_keepers])
                     rows = num_keepers if copy < 0 else row_of[copy]
-                    row, share, index = find_keeper(
+                    row, share, number, no_row, no_share, no_number, why, index = find_keeper(
                         member, rows, num_keepers, keepers, sketches, signatures, need, accept_from, threshold,
-                        shingles, shingle_bounds, index,
+                        shingles, shingle_bounds, guard, index,
                     )  # fmt: skip
                     if row >= 0:
                         keeper[member] = keepers[row]
                         similarity[member] = share
+                        lost[member] = number
+                    elif no_row >= 0:
+                        similarity[member] = no_share
+                        lost[member] = no_number
+                    if no_row >= 0:
+                        refused[member] = keepers[no_row]
+                        reason[member] = why
                 if copy >= 0:
                     if keeper[member] < 0:
                         keeper[member] = copy
                         similarity[member] = 1.0
                         exact[member] = True
+                        lost[member] = 0
+                        refused[member] = -1
+                        reason[member] = 0
                     first_copy[slot] = member  # further copies take over this outcome
                 if keeper[member] >= 0:
                     continue
@@ -154,7 +192,8 @@ def choose_keepers(
     already_kept: NDArray[np.bool_],
     shingles: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None,
     verify: Verify = "estimate",
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    guard: Guard | None = None,
+) -> MemberDecisions:
     """Decide which members of each component stay.
 
     The similarity of two documents is the Jaccard similarity of their shingle sets (``exact``), the share of
@@ -174,10 +213,7 @@ def choose_keepers(
         shingles: uint32[S], sets of sorted distinct shingles in any order; int64[M, 2], where each member's set
             starts and ends there (members of equal text may share one). Only `estimate` does without.
         verify: how a pair is verified.
-
-    Returns:
-        keeper int64[M]: member that stays in its stead, or -1 where the member stays itself; similarity
-        float32[M] to that keeper (0 where it stays); exact bool[M]: removed by a keeper of equal text.
+        guard: what a keeper must have besides; None asks nothing.
 
     Raises:
         ValueError: the threshold is not in (0, 1], the offsets do not cover the members, or shingles are missing.
@@ -191,6 +227,9 @@ def choose_keepers(
     keeper = np.full(members, -1, np.int64)
     similarity = np.zeros(members, np.float32)
     exact = np.zeros(members, np.bool_)
+    lost = np.full(members, UNKNOWN, np.int64)
+    refused = np.full(members, -1, np.int64)
+    reason = np.zeros(members, np.uint8)
     _choose(
         _order_members(np.argsort(rank, kind="stable"), component_offsets, already_kept),
         component_offsets,
@@ -202,8 +241,12 @@ def choose_keepers(
         verified.accept_from,
         threshold,
         *(shingles if shingles is not None else (_NO_SHINGLES, _NO_BOUNDS)),
+        guard if guard is not None else no_guard(members),
         keeper,
         similarity,
         exact,
+        lost,
+        refused,
+        reason,
     )
-    return keeper, similarity, exact
+    return MemberDecisions(keeper, similarity, exact, lost, refused, reason)

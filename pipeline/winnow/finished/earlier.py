@@ -23,6 +23,8 @@ class EarlierDocument:
     signature: NDArray[np.uint32]
     shingles: NDArray[np.uint32] | None
     """Sorted distinct shingles; None where the index was begun with `verify: estimate`."""
+    ngrams: NDArray[np.uint32] | None = None
+    """Sorted distinct runs of three words; None where the run that kept it had no guard."""
 
 
 def is_earlier(doc: int) -> bool:
@@ -62,6 +64,9 @@ def read_earlier(run: RunRecords, doc: int) -> EarlierDocument | None:
     shingles = None
     if "shingles" in entry:
         shingles = np.array(read_ipc(run.store, entry["shingles"]).column("shingles")[row].values.to_numpy())
+    ngrams = None
+    if "contents" in entry:
+        ngrams = np.array(read_ipc(run.store, entry["contents"]).column("ngrams")[row].values.to_numpy())
     return EarlierDocument(
         doc,
         who["id"],
@@ -70,4 +75,5 @@ def read_earlier(run: RunRecords, doc: int) -> EarlierDocument | None:
         (int(column_to_numpy(table, "exact_high")[0]), int(column_to_numpy(table, "exact_low")[0])),
         np.array(table.column("signature")[0].values.to_numpy()),
         shingles,
+        ngrams,
     )

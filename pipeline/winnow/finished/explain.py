@@ -95,6 +95,14 @@ class Story:
     """Of a source with labels."""
     signals: tuple[tuple[str, float | bool | None], ...] = ()
     """What operators found: numbers of signals, verdicts of filters; None where there is no value."""
+    containment: float | None = None
+    """Share of the document's different word 3-grams that its keeper, or the one the guard refused, holds."""
+    lost_ngrams: int | None = None
+    """And how many it does not."""
+    guard: str | None = None
+    """Why the guard would not let it go for a better-ranked document; None where it did not have to."""
+    guard_keeper: "Story | EarlierDocument | LostDocument | None" = None
+    """And for which."""
     kept_fields: tuple[tuple[str, str], ...] = ()
     """Names and values of the fields that the source keeps, those that the document has."""
     evidence: tuple[Evidence, ...] = ()
@@ -195,6 +203,10 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _left_out(decision),
         document.get(LABEL_COLUMN),
         (*_of_operators(run, part.signals, doc), *_after_dedup(run, number, doc)),
+        decision["containment"],
+        decision["lost_ngrams"],
+        decision["guard"],
+        _keeper(run, decision["guard_keeper"]) if decision["guard_keeper"] is not None and with_keeper else None,
         tuple(
             (name.removeprefix("keep."), value)
             for name, value in document.items()

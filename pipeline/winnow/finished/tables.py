@@ -64,7 +64,7 @@ TABLES = {
     ),
     "failures": Table("a rule that a document failed: value and threshold", "parquet", _outputs("filter", "failures")),
     "decisions": Table(
-        "a readable document: outcome, rule, keeper, similarity, split, copies",
+        "a readable document: outcome, rule, keeper, similarity, containment, guard, split, copies",
         "parquet",
         lambda run: [record.outputs["decisions"].reference() for record in run.ledger],
     ),

@@ -6,8 +6,9 @@ from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
+from winnow.flow.guard import guard_lines, losses_of
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, PartWork, Step
+from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.stages.dedup import bands, candidate_sets, components, index_lookup, keepers
 
 
@@ -42,14 +43,17 @@ def find_duplicates(context: RunContext) -> None:
         sized = sized + run_indexed(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
     labels = run.labels.table if run.labels else None
-    gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None)
-    gather_units = components.plan_candidates(parts, filtered, connected, num_perm, partition_mb, sized, labels)
+    guarded = config.guarded
+    gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None, guarded=guarded)
+    gather_units = components.plan_candidates(
+        parts, filtered, connected, num_perm, partition_mb, sized, labels, guarded=guarded
+    )
     gathered = engine.run(gathering, gather_units)
     partitions = gather_units[0].inputs["partitions"]
     if index is not None:
         units = index_lookup.plan_candidates(index, entries, connected, partitions)
         gathered = gathered + run_indexed(
-            index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None), units
+            index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None, guarded=guarded), units
         )
 
     choosing = keepers.stage(config, context.index.pin.segment if context.index else 0)
@@ -81,7 +85,17 @@ def _stages(context: RunContext) -> list[str]:
 def _balances(run: RunRecords) -> list[Balance]:
     outcomes = run.totals(run.ledger_stage, "outcome")
     decided = outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0)
-    return [Balance("duplicates decided against duplicates found", run.total("keepers", "removed"), decided)]
+    balances = [Balance("duplicates decided against duplicates found", run.total("keepers", "removed"), decided)]
+    if run.config.dedup is not None and run.config.dedup.guarded:
+        near = outcomes.get(schemas.NEAR_DUPLICATE, 0)
+        found = run.total("keepers", "removed_near")
+        balances.append(Balance("near-duplicates decided against those that the guard let go", found, near))
+    return balances
+
+
+def _manifest(run: RunRecords) -> ManifestPart:
+    losses = losses_of(run)
+    return ManifestPart() if losses is None else ManifestPart(top={"dedup": losses})
 
 
 def _enabled(config: Config) -> bool:
@@ -96,4 +110,6 @@ STEP = Step(
     enabled=_enabled,
     outcomes=(schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE),
     balances=_balances,
+    manifest=_manifest,
+    summary=guard_lines,
 )

@@ -141,7 +141,7 @@ def run_limits(unit: Unit, workspace: Workspace) -> None:
 
 def stage(seed: int, sources: list[str], rows: Json) -> Stage:
     """The ledger once more, with the copies that the mixture gives."""
-    return Stage("mixture", 2, {"seed": seed, "sources": sources, "rows": rows}, run)
+    return Stage("mixture", 3, {"seed": seed, "sources": sources, "rows": rows}, run)
 
 
 def plan(tokenised: list[Record], ledger: list[Record], filtered: list[Record], limits: Record) -> list[Unit]:

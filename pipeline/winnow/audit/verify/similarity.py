@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.exact import text_hashes
+from winnow.dedup.guard import CONTENT_WORDS
 from winnow.dedup.index import FIRST_PART, is_indexed
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.dedup.minhash import signatures
@@ -23,6 +24,8 @@ from winnow.flow.step import Balance
 from winnow.looking.texts import text_by_document
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, read_parquet
+from winnow.text.prose import prose_of
+from winnow.text.scripts import dominant_scripts
 from winnow.text.words import hash_words
 
 SAMPLE = 256
@@ -31,6 +34,7 @@ _SAMPLE_TAG = 0x766572696679  # "verify": the sample shares no keys with splits 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _FLOAT_ERROR = 1e-6
+_COLUMNS = ["doc", "outcome", "keeper", "similarity", "containment", "lost_ngrams"]
 _NOTHING = pa.table({"doc": pa.array([], pa.uint64()), "keeper": pa.array([], pa.uint64()), "key": np.empty(0)})
 
 
@@ -38,7 +42,8 @@ def check_similarities(run: RunRecords, sample: int = SAMPLE, seed: int = 0) -> 
     """Sampled duplicates that are what the ledger says, against all sampled.
 
     An exact duplicate's text must equal its keeper's. A near-duplicate's similarity must be the recorded one, and at
-    least the threshold: what the run's `dedup.verify` makes of the two texts' signatures and sets of word n-grams.
+    least the threshold: what the run's `dedup.verify` makes of the two texts' signatures and sets of word n-grams. With
+    a guard its keeper must lack as many runs of three words as recorded, and no more than the guard allows.
     """
     config = run.config.dedup or DedupConfig()
     chosen = _sample(run, sample, seed)
@@ -53,7 +58,8 @@ def check_similarities(run: RunRecords, sample: int = SAMPLE, seed: int = 0) -> 
             right += pair[0] == pair[1] is not None and row["similarity"] == 1.0
         elif None not in pair:
             similarity, error = _similarity(pa.array(pair, pa.large_string()), config)
-            right += abs(similarity - row["similarity"]) <= error and similarity >= config.threshold - error
+            alike = abs(similarity - row["similarity"]) <= error and similarity >= config.threshold - error
+            right += alike and (not config.guarded or _loses_what_is_recorded(pair, row, config))
     return Balance(
         f"sampled duplicates as alike to their keeper as the ledger says ({config.verify})", len(chosen), right
     )
@@ -64,9 +70,7 @@ def _sample(run: RunRecords, size: int, seed: int) -> pa.Table:
     chosen: list[pa.Table] = []
     there = np.array([FIRST_PART + part for part in parts_there(run)], np.uint64)  # others were dropped
     for decided in run.of("decide"):
-        table = read_parquet(
-            run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "keeper", "similarity"]
-        )
+        table = read_parquet(run.store, decided.outputs["decisions"].reference(), _COLUMNS)
         table = table.filter(pc.is_valid(table.column("keeper")))
         keeper = column_to_numpy(table, "keeper")
         table = table.filter(pa.array(~is_indexed(keeper) | np.isin(keeper >> np.uint64(32), there)))
@@ -95,6 +99,9 @@ def _is_like_earlier(text: str, keeper: EarlierDocument | None, row: Json, confi
         true = exact_similarity(values, keeper.shingles)
     similarity = float(config.verification.similarity(agreeing, true))
     right = abs(similarity - row["similarity"]) <= _FLOAT_ERROR and similarity >= config.threshold - _FLOAT_ERROR
+    if config.guarded and keeper.ngrams is not None:
+        own, _ = shingle_sets(words.hashes, words.offsets, CONTENT_WORDS)
+        right &= row["lost_ngrams"] == len(np.setdiff1d(own, keeper.ngrams, assume_unique=True))
     return bool(right)
 
 
@@ -118,6 +125,30 @@ def _similarity(pair: pa.Array, config: DedupConfig) -> tuple[float, float]:
         return similarity, _FLOAT_ERROR
     clashes = len(together) - len(np.unique(together >> np.uint64(32)))
     return similarity, _FLOAT_ERROR + 2 * clashes / (len(together) - clashes)
+
+
+def _loses_what_is_recorded(pair: list[str | None], row: Json, config: DedupConfig) -> bool:
+    """Whether a removed text (the first of the pair) loses to its keeper what the ledger says and the guard allows."""
+    guard = config.guard
+    assert guard is not None
+    texts = pa.array(pair, pa.large_string())
+    words = hash_words(texts)
+    start, middle, end = words.offsets.tolist()
+    own, others = (_shingles(words.hashes[a:b], CONTENT_WORDS) for a, b in ((start, middle), (middle, end)))
+    lost = len(np.setdiff1d(own, others, assume_unique=True))
+    together = np.union1d(own, others)
+    clashes = len(together) - len(np.unique(together >> np.uint64(32)))
+    held = 1.0 - lost / max(len(own), 1)
+    if row["lost_ngrams"] is None or abs(row["lost_ngrams"] - lost) > clashes:
+        return False
+    slack = _FLOAT_ERROR + clashes / max(len(own) - clashes, 1)
+    if abs(row["containment"] - held) > slack or held < guard.min_containment - slack:
+        return False
+    removed, keeper = (len(text or "") for text in pair)
+    if guard.keeper_not_shorter and keeper < removed:
+        return False
+    one, other = dominant_scripts(texts, prose_of(texts)).tolist()
+    return not guard.script or 0 in (one, other) or one == other
 
 
 def _shingles(words: NDArray[np.uint64], ngram: int) -> NDArray[np.uint64]:

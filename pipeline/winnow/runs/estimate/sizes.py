@@ -31,6 +31,8 @@ CANDIDATE_BYTES = 64
 """Of a candidate beside its signature (``plan_candidates``)."""
 SHINGLE_BYTES_A_BYTE = 0.1
 """Unless `verify: estimate`: shingle sets of candidates, a byte of all text (docs/performance.md: 39 MB of 405)."""
+CONTENT_BYTES_A_BYTE = 0.08
+"""With `dedup.guard`: runs of three words of candidates, a byte of all text (docs/performance.md: 33 MB of 405)."""
 SMALL_BYTES_A_DOCUMENT = 60
 """Verdicts, decisions, edges and records (run folders of 1x and 3x: 4 to 9 MB for 54,713 and 164,139 documents)."""
 
@@ -96,6 +98,7 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         bands = documents * minhash.num_bands * KEY_BYTES
         candidates = int(documents * CANDIDATE_SHARE * (signature + CANDIDATE_BYTES))
         candidates += int(text * SHINGLE_BYTES_A_BYTE) if dedup.verification.reads_texts else 0
+        candidates += int(text * CONTENT_BYTES_A_BYTE) if dedup.guarded else 0
     ids = tokens * id_bytes
     tables = {
         "text and signals": int(text * TEXT_BYTES_A_BYTE),

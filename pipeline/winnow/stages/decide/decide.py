@@ -25,7 +25,7 @@ def stage(seed: int, splits: dict[str, float], weights: dict[str, float], segmen
     ``segment`` is this run's number in an index, 0 without one: splits are drawn by it too.
     """
     settings = {"seed": seed, "splits": list(splits.items()), "weights": list(weights.items()), "segment": segment}
-    return Stage("decide", 3, settings, run)
+    return Stage("decide", 4, settings, run)
 
 
 def plan(
@@ -74,6 +74,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
         threshold,
         decisions.keeper,
         decisions.similarity,
+        decisions.containment,
+        decisions.lost,
+        decisions.guard,
+        decisions.guard_keeper,
         np.where(kept, split, -1),
         copies.astype(np.uint16),
     )

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
+from winnow.dedup.guard import REASONS
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Workspace
 from winnow.stages.ingest.measure import Part
@@ -19,6 +20,7 @@ from winnow.stages.tables import column_to_numpy, dictionary_column, ipc_output,
 
 OUTCOMES = list(schemas.DECIDED_OUTCOMES)
 KEPT = OUTCOMES.index(schemas.KEPT)
+_KEPT_COLUMNS = ("doc", "keeper", "similarity", "containment", "lost_ngrams", "guard_keeper")
 _SURVIVORS = pa.schema([("doc", pa.uint64())])
 
 
@@ -39,6 +41,14 @@ class Ledger(NamedTuple):
     """uint64[N], NO_DOC for none."""
     similarity: NDArray[np.float32]
     """float32[N], NaN for none."""
+    containment: NDArray[np.float32]
+    """float32[N], NaN for none."""
+    lost: NDArray[np.int64]
+    """int64[N], -1 for none."""
+    guard: NDArray[np.integer[Any]]
+    """uint8[N], code of the guard's ``REASONS``, 0 for none."""
+    guard_keeper: NDArray[np.uint64]
+    """uint64[N], NO_DOC for none."""
     split: NDArray[np.int64]
     """int64[N] into the splits' names, -1 for none."""
     copies: NDArray[np.uint16]
@@ -64,6 +74,10 @@ def write_ledger(
                 "threshold": pa.array(ledger.threshold, pa.float32(), mask=ledger.rule < 0),
                 "keeper": pa.array(ledger.keeper, pa.uint64(), mask=ledger.keeper == schemas.NO_DOC),
                 "similarity": pa.array(ledger.similarity, pa.float32(), mask=np.isnan(ledger.similarity)),
+                "containment": pa.array(ledger.containment, pa.float32(), mask=np.isnan(ledger.containment)),
+                "lost_ngrams": pa.array(np.maximum(ledger.lost, 0), pa.uint32(), mask=ledger.lost < 0),
+                "guard": dictionary_column(ledger.guard, REASONS, missing=0),
+                "guard_keeper": pa.array(ledger.guard_keeper, pa.uint64(), mask=ledger.guard_keeper == schemas.NO_DOC),
                 "split": dictionary_column(ledger.split, splits, missing=-1),
                 "copies": ledger.copies,
             }
@@ -112,9 +126,10 @@ def leave_out(
     gone = pa.array(left_out.gone)
     names = {name: before.column(name).cast(pa.string()) for name in ("outcome", "rule", "split")}
     names["outcome"] = pc.if_else(gone, left_out.outcome, names["outcome"])
+    names["guard"] = before.column("guard").cast(pa.string())
     names["rule"] = pc.if_else(gone, left_out.rule, names["rule"])
     names["split"] = pc.if_else(gone, pa.scalar(None, pa.string()), names["split"])
-    values = {name: before.column(name) for name in ("doc", "keeper", "similarity")}
+    values = {name: before.column(name) for name in _KEPT_COLUMNS}
     values["value"] = pc.if_else(gone, pa.array(left_out.value, pa.float32()), before.column("value"))
     values["threshold"] = pc.if_else(gone, pa.array(left_out.threshold, pa.float32()), before.column("threshold"))
     encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}

@@ -31,6 +31,14 @@ class PartDecisions(NamedTuple):
     """uint64[N], NO_DOC for none."""
     similarity: NDArray[np.float32]
     """float32[N], NaN for none."""
+    containment: NDArray[np.float32]
+    """float32[N], NaN where not known."""
+    lost: NDArray[np.int64]
+    """int64[N], runs of words that the keeper does not hold; -1 where not known."""
+    guard: NDArray[np.uint8]
+    """uint8[N], why the guard refused a better-ranked keeper: a code of ``REASONS``; 0 where it did not."""
+    guard_keeper: NDArray[np.uint64]
+    """uint64[N], the one refused; NO_DOC for none."""
     group: NDArray[np.uint64]
     """uint64[N], by which splits are drawn: the candidate component."""
     stratum: NDArray[np.uint16]
@@ -63,6 +71,9 @@ def read_decisions(
     outcome = np.where(column_to_numpy(table, "passed"), KEPT, codes[column.indices.fill_null(0).to_numpy()])
     keeper = np.full(len(docs), schemas.NO_DOC)
     similarity = np.full(len(docs), np.nan, np.float32)
+    containment = similarity.copy()
+    lost = np.full(len(docs), -1, np.int64)
+    guard, guard_keeper = np.zeros(len(docs), np.uint8), keeper.copy()
     group = own_groups(docs, segment)
     stratum = np.full(len(docs), NO_LABEL)
     if member_decisions is not None:
@@ -71,8 +82,17 @@ def read_decisions(
         group[row] = members["group"]
         removed = members["keeper"] != schemas.NO_DOC
         keeper[row[removed]] = members["keeper"][removed]
-        similarity[row[removed]] = members["similarity"][removed]
+        guard[row], guard_keeper[row] = members["reason"], members["refused"]
+        paired = removed | (members["reason"] > 0)
+        similarity[row[paired]] = members["similarity"][paired]
+        known = paired & (members["lost"] >= 0)
+        lost[row[known]] = members["lost"][known]
+        runs = np.maximum(members["ngrams"][known], 1).astype(np.float64)  # an exact copy of no words loses nothing
+        containment[row[known]] = 1.0 - members["lost"][known] / runs
         outcome[row[removed]] = np.where(members["exact"][removed] == 1, _EXACT, _NEAR)
         if "label" in members:
             stratum[row] = members["label"]
-    return PartDecisions(docs, column_to_numpy(table, "source"), outcome, keeper, similarity, group, stratum)
+    source = column_to_numpy(table, "source")
+    return PartDecisions(
+        docs, source, outcome, keeper, similarity, containment, lost, guard, guard_keeper, group, stratum
+    )

@@ -14,7 +14,13 @@ from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import keyed_hash
 from winnow.shards.packing.stream import gather_documents
-from winnow.stages.dedup.candidate_sets import SHINGLE_DTYPE, first_of_each_text, lookup, sets_of
+from winnow.stages.dedup.candidate_sets import (
+    SHINGLE_DTYPE,
+    first_of_each_text,
+    items_a_shingle,
+    lookup,
+    sets_of,
+)
 from winnow.stages.ingest.labels import labels_of, read_labels
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
@@ -26,6 +32,7 @@ from winnow.stages.tables import (
     read_listing,
     read_parquet,
 )
+from winnow.stages.versions import library_versions
 
 _PARTITION_KEY = (0x636F6D70, 0)  # spreads components over partitions; no secret, no seed
 
@@ -96,12 +103,16 @@ def _write_matched(
     workspace.count("documents", len(docs))
 
 
-def candidates_stage(num_perm: int, ngram: int | None) -> Stage:
+def candidates_stage(num_perm: int, ngram: int | None, *, guarded: bool) -> Stage:
     """Map side: signature, ranking attributes and label of every document that is in a component.
 
-    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words.
+    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words; ``guarded``: and what a guard
+    asks for.
     """
-    return Stage("candidates", 3, {"num_perm": num_perm, "ngram": ngram}, run_candidates)
+    settings: Json = {"num_perm": num_perm, "ngram": ngram, "guarded": guarded}
+    if guarded:
+        settings["versions"] = library_versions("py3langid", "unicodedata")
+    return Stage("candidates", 4, settings, run_candidates)
 
 
 def plan_candidates(
@@ -112,15 +123,16 @@ def plan_candidates(
     partition_mb: int,
     sized: list[Record] | None,
     labels: Json | None = None,
+    *,
+    guarded: bool = False,
 ) -> list[Unit]:
     """One unit a part; partitions by the size of what is to be gathered.
 
     ``sized`` are the records of the candidates' sizes where their shingle sets are sent, else None; ``labels`` are
     those of the run, if it has some.
     """
-    size = (
-        total(components, "documents") * (num_perm * 4 + 64) + total(sized or [], "shingles") * SHINGLE_DTYPE.itemsize
-    )
+    items = total(sized or [], "shingles") * items_a_shingle(guarded=guarded)
+    size = total(components, "documents") * (num_perm * 4 + 64) + items * SHINGLE_DTYPE.itemsize
     common = {
         "components": components[0].outputs["components"].reference(),
         "partitions": partitions_for(size, partition_mb),
@@ -197,14 +209,59 @@ def spread_components(
 def _shingle_sets(
     workspace: Workspace, documents: Json, columns: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.uint32], Iterable[NDArray[np.uint32]]]:
-    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order.
+
+    With a guard, adds columns of what the text says, to the rows that send items.
+    """
     first = first_of_each_text(columns["exact_high"], columns["exact_low"])
     docs = columns["doc"][first]
     in_part = np.argsort(docs)
-    values, starts = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"])
+    guarded = workspace.settings["guarded"]
+    sets = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"], guarded=guarded)
     place = np.empty(len(first), np.int64)
     place[in_part] = np.arange(len(first))
-    lengths = np.diff(starts)[place]
+    lengths = np.diff(sets.starts)[place]
     sent = np.zeros(len(columns["doc"]), np.uint32)
     sent[first] = lengths
-    return sent, gather_documents(values, starts[:-1][place], lengths)
+    if guarded:
+        columns |= guard_columns(
+            len(sent),
+            first,
+            sets.shingles[place],
+            sets.script[place],
+            sets.language[place],
+            columns["characters"][first],
+        )
+    return sent, gather_documents(sets.items, sets.starts[:-1][place], lengths)
+
+
+def guard_columns(
+    members: int,
+    rows: NDArray[np.int64],
+    shingles: NDArray[np.integer[Any]],
+    script: NDArray[np.integer[Any]],
+    language: NDArray[np.integer[Any]],
+    characters: NDArray[np.integer[Any]],
+) -> dict[str, NDArray[Any]]:
+    """What a guard asks for beside the items, in the rows of which the contents are known.
+
+    Args:
+        members: M rows in all.
+        rows: int64[K], those whose contents are known.
+        shingles: int[K], how many of their items are shingles.
+        script: int[K].
+        language: int[K].
+        characters: int[K]. The column that ranks members holds none for documents of earlier runs.
+    """
+    known = np.ones(len(rows), np.uint8)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, values, kind in (
+        ("known", known, np.uint8),
+        ("shingle_items", shingles, np.uint32),
+        ("script", script, np.uint8),
+        ("language", language, np.uint32),
+        ("text_characters", characters, np.uint32),
+    ):
+        columns[name] = np.zeros(members, kind)
+        columns[name][rows] = values
+    return columns

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.dedup.keepers import MemberDecisions
 from winnow.engine.records import Json
 from winnow.stages.dedup.candidate_sets import first_of_each_text
 from winnow.stages.tables import partition_pieces
@@ -19,9 +20,6 @@ from winnow.storage.store import Store
 
 _FIRST_LIMIT = 1 << 14
 """Signatures held before repeats among them are looked for."""
-
-MemberDecisions = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
-"""Keeper's row or -1, similarity, whether the texts are equal: what `winnow.dedup.keepers.choose_keepers` gives."""
 
 
 class _Signatures:
@@ -113,7 +111,6 @@ def decisions_of_all(
 
     A copy goes for the first of its text where that stays, and else for the same keeper as the first.
     """
-    kept_by, similarity, exact = decisions
     position = np.full(len(text), -1)
     position[chosen] = np.arange(len(chosen))
     speaks = chosen[~indexed[chosen]]
@@ -121,10 +118,17 @@ def decisions_of_all(
     first[text[speaks]] = speaks
     copy = np.flatnonzero(position < 0)
     position[copy] = position[first[text[copy]]]
-    keeper = np.where(kept_by >= 0, chosen[kept_by], -1)[position]
-    similarity, exact = similarity[position], exact[position]
+    keeper, refused = (
+        np.where(rows >= 0, chosen[rows], -1)[position] for rows in (decisions.keeper, decisions.refused)
+    )
+    similarity, exact, lost, reason = (
+        values[position] for values in (decisions.similarity, decisions.exact, decisions.lost, decisions.reason)
+    )
     for_first = copy[keeper[copy] < 0]
     keeper[for_first] = first[text[for_first]]
     similarity[for_first] = 1.0
     exact[for_first] = True
-    return keeper, similarity, exact
+    lost[for_first] = 0
+    refused[for_first] = -1
+    reason[for_first] = 0
+    return MemberDecisions(keeper, similarity, exact, lost, refused, reason)

@@ -18,7 +18,7 @@ from winnow.engine.exchange import Columns, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
-from winnow.stages.dedup.candidate_sets import sets_of
+from winnow.stages.dedup.candidate_sets import content_sets, sets_of
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,
@@ -46,10 +46,11 @@ def stage(config: DedupConfig, segment: int, token: str, run: str) -> Stage:
     settings = {
         "minhash": config.minhash.model_dump(),
         "sets": config.verification.reads_texts,
+        "guarded": config.guarded,
         "segment": segment,
         "token": token,
     }
-    return Stage("segment", 1, settings, run_append, {"run": run})
+    return Stage("segment", 2, settings, run_append, {"run": run})
 
 
 def plan(
@@ -87,7 +88,7 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
     """Write the part's band keys, links, signatures and ids."""
     store, inputs = open_store(workspace.runtime["run"], workspace.store.storage), unit.inputs
     minhash = MinHashConfig.model_validate(workspace.settings["minhash"])
-    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "passed"])
+    verdicts = read_parquet(store, inputs["verdicts"], ["doc", "passed", "characters"])
     passed = np.flatnonzero(column_to_numpy(verdicts, "passed"))
     docs = column_to_numpy(verdicts, "doc")[passed]
     kept = np.isin(docs, column_to_numpy(read_ipc(store, inputs["survivors"]), "doc"), assume_unique=True)
@@ -119,15 +120,40 @@ def run_append(unit: Unit, workspace: Workspace) -> None:
             }
         )
     if workspace.settings["sets"]:
-        values, starts = sets_of(workspace, store, inputs["documents"], docs[kept], minhash.ngram)
-        with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
-            shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))})
+        characters = column_to_numpy(verdicts, "characters")[passed[kept]]
+        _write_sets(workspace, store, inputs["documents"], docs[kept], characters, minhash.ngram)
     with parquet_output(workspace, "documents", schemas.INDEXED_DOCUMENTS, plain=("doc", "id")) as documents:
         for batch in parquet_batches(store, inputs["documents"], ["doc", "id", "source"]):
             found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs[kept], assume_unique=True))
             documents.write(batch.take(pa.array(found)))
     workspace.count("documents", len(docs))
     workspace.count("kept", num_kept)
+
+
+def _write_sets(
+    workspace: Workspace,
+    store: Store,
+    documents: Json,
+    docs: NDArray[np.uint64],
+    characters: NDArray[np.uint32],
+    ngram: int,
+) -> None:
+    """What later runs verify by, of kept documents; and what their guard asks for, unless this run's is off."""
+    guarded = workspace.settings["guarded"]
+    sets, ngrams, ngram_starts = content_sets(sets_of(workspace, store, documents, docs, ngram, guarded=guarded))
+    with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
+        shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(sets.starts), pa.array(sets.items))})
+    if not guarded:
+        return
+    with ipc_output(workspace, "contents", schemas.INDEXED_CONTENTS) as contents:
+        contents.write(
+            {
+                "script": sets.script,
+                "language": sets.language,
+                "characters": characters,
+                "ngrams": pa.LargeListArray.from_arrays(pa.array(ngram_starts), pa.array(ngrams)),
+            }
+        )
 
 
 def _write_bands(

@@ -19,7 +19,7 @@ from winnow.engine.exchange import ExchangeFile, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.dedup.candidate_sets import first_of_each_text
-from winnow.stages.dedup.components import spread_components, write_candidates
+from winnow.stages.dedup.components import guard_columns, spread_components, write_candidates
 from winnow.stages.ingest.labels import NO_LABEL
 from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, read_ipc, read_listing
 from winnow.storage.store import Store
@@ -100,13 +100,14 @@ def run_sizes(unit: Unit, workspace: Workspace) -> None:
         )
 
 
-def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False) -> Stage:
+def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False, guarded: bool = False) -> Stage:
     """Map side: signature and split group of every document that an earlier run kept and this run's may repeat.
 
     ``sets``: also its set of shingles. ``labelled``: this run's candidates have labels; an index holds none.
+    ``guarded``: also what a guard asks for, where the run that kept the document stored it.
     """
-    settings = {"num_perm": num_perm, "sets": sets, "labelled": labelled}
-    return Stage("index_candidates", 1, settings, run_candidates)
+    settings = {"num_perm": num_perm, "sets": sets, "labelled": labelled, "guarded": guarded}
+    return Stage("index_candidates", 2, settings, run_candidates)
 
 
 def plan_candidates(
@@ -144,26 +145,76 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     partition = partition_of_hash(spread, inputs["partitions"])
     if workspace.settings["labelled"]:
         columns["label"] = np.full(len(partition), NO_LABEL)
-    sets = _shingle_sets(store, entries, columns) if workspace.settings["sets"] else None
+    guarded = workspace.settings["guarded"]
+    sets = _shingle_sets(store, entries, columns, guarded=guarded) if workspace.settings["sets"] else None
     write_candidates(workspace, partition, columns, inputs["partitions"], sets)
 
 
 def _shingle_sets(
-    store: Store, entries: list[Json], columns: dict[str, NDArray[Any]]
+    store: Store, entries: list[Json], columns: dict[str, NDArray[Any]], *, guarded: bool
 ) -> tuple[NDArray[np.uint32], Iterator[NDArray[np.uint32]]]:
-    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order."""
+    """Items that each row sends, uint32[M] (none where an equal text stands before it), and the items in row order.
+
+    ``guarded``: adds columns of what the text says, where the index holds it.
+    """
     first = first_of_each_text(columns["exact_high"], columns["exact_low"])
+    if guarded:  # of equal texts, one of which the contents are known comes first
+        known_first = np.argsort(_lacks_contents(entries, columns["doc"]), kind="stable")
+        high, low = columns["exact_high"][known_first], columns["exact_low"][known_first]
+        first = np.sort(known_first[first_of_each_text(high, low)])
     part = (columns["doc"][first] >> np.uint64(32)).astype(np.int64) - FIRST_PART
     row = (columns["doc"][first] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
-    sets: dict[int, tuple[NDArray[np.uint32], NDArray[np.int64]]] = {}
-    for entry in entries:
-        column = read_ipc(store, entry["shingles"]).column("shingles").combine_chunks()
-        sets[entry["part"]] = column.values.to_numpy(), column.offsets.to_numpy()
-    bounds = np.array([sets[p][1][r : r + 2] for p, r in zip(part.tolist(), row.tolist(), strict=True)], np.int64)
-    bounds = bounds.reshape(-1, 2)
+    shingles = {entry["part"]: _lists(store, entry["shingles"], "shingles") for entry in entries}
+    ngrams = {e["part"]: _lists(store, e["contents"], "ngrams") for e in entries if guarded and "contents" in e}
+    pieces: list[NDArray[np.uint32]] = []
+    own = np.zeros(len(first), np.int64)
     sent = np.zeros(len(columns["doc"]), np.uint32)
-    sent[first] = bounds[:, 1] - bounds[:, 0]
-    return sent, (sets[p][0][a:b] for p, (a, b) in zip(part.tolist(), bounds.tolist(), strict=True))
+    for place, (p, r) in enumerate(zip(part.tolist(), row.tolist(), strict=True)):
+        values, offsets = shingles[p]
+        pieces.append(values[offsets[r] : offsets[r + 1]])
+        own[place] = len(pieces[-1])
+        sent[first[place]] = own[place]
+        if p in ngrams:
+            values, offsets = ngrams[p]
+            pieces.append(values[offsets[r] : offsets[r + 1]])
+            sent[first[place]] += len(pieces[-1])
+    if guarded:
+        _add_contents(store, entries, columns, first, own)
+    return sent, iter(pieces)
+
+
+def _lists(store: Store, reference: Json, name: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Values of a column of lists, and where each begins among them."""
+    column = read_ipc(store, reference).column(name).combine_chunks()
+    return column.values.to_numpy(), column.offsets.to_numpy()
+
+
+def _lacks_contents(entries: list[Json], docs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which documents are of parts that do not hold what a guard asks for: their runs had `guard: off`. bool[N]."""
+    without = np.array([entry["part"] + FIRST_PART for entry in entries if "contents" not in entry], np.uint64)
+    return np.isin(docs >> np.uint64(32), without)
+
+
+def _add_contents(
+    store: Store,
+    entries: list[Json],
+    columns: dict[str, NDArray[Any]],
+    rows: NDArray[np.int64],
+    shingles: NDArray[np.int64],
+) -> None:
+    """Add the columns of what texts say to the candidates; ``rows`` are those that send ``shingles`` of items."""
+    docs = columns["doc"]
+    there = ~_lacks_contents(entries, docs[rows])
+    rows, shingles = rows[there], shingles[there]
+    found = {name: np.zeros(len(rows), np.uint32) for name in ("script", "language", "characters")}
+    for entry in entries:
+        here = np.flatnonzero(docs[rows] >> np.uint64(32) == np.uint64(entry["part"] + FIRST_PART))
+        if "contents" in entry and len(here):
+            table = read_ipc(store, entry["contents"])
+            at = (docs[rows[here]] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+            for name, values in found.items():
+                values[here] = column_to_numpy(table, name)[at]
+    columns |= guard_columns(len(docs), rows, shingles, found["script"], found["language"], found["characters"])
 
 
 def _entries(store: Store, inputs: Json) -> list[Json]:

@@ -45,7 +45,7 @@ def stage(
     }
     if always:
         settings["always"] = list(always)
-    return Stage(name, 1, settings, run)
+    return Stage(name, 2, settings, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], signalled: list[Record], cuts: Json | None) -> list[Unit]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow import schemas
+from winnow.dedup.guard import REASONS
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.select.steps import DROP_RULES
@@ -21,7 +22,7 @@ _SEMANTIC, _SAMPLED_OUT = (OUTCOMES.index(name) for name in (schemas.SEMANTIC_DU
 
 def stage(sources: list[str]) -> Stage:
     """The stage; ``sources`` in config order, because verdicts hold a source's position in it."""
-    return Stage("select", 1, {"sources": sources}, run)
+    return Stage("select", 2, {"sources": sources}, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], semantic: Json | None, drops: Json | None) -> list[Unit]:
@@ -50,10 +51,16 @@ def run(unit: Unit, workspace: Workspace) -> None:
     outcome = _codes(before.column("outcome"), OUTCOMES)
     rules = all_names(*DROP_RULES, *_names(before.column("rule")))
     rule = _codes(before.column("rule"), rules)
-    value, threshold, similarity = (
-        before.column(name).fill_null(np.nan).to_numpy().copy() for name in ("value", "threshold", "similarity")
+    value, threshold, similarity, containment = (
+        before.column(name).fill_null(np.nan).to_numpy().copy()
+        for name in ("value", "threshold", "similarity", "containment")
     )
-    keeper = before.column("keeper").fill_null(pa.scalar(int(schemas.NO_DOC), pa.uint64())).to_numpy().copy()
+    lost = before.column("lost_ngrams").cast(pa.int64()).fill_null(-1).to_numpy().copy()
+    keeper, guard_keeper = (
+        before.column(name).fill_null(pa.scalar(int(schemas.NO_DOC), pa.uint64())).to_numpy().copy()
+        for name in ("keeper", "guard_keeper")
+    )
+    guard = np.maximum(_codes(before.column("guard"), REASONS), 0)
     split_names = before.column("split").combine_chunks().dictionary.to_pylist()
     split = _codes(before.column("split"), split_names)
     copies = column_to_numpy(before, "copies").copy()
@@ -61,6 +68,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         duplicates = read_partition(store, inputs["semantic"], inputs["part"])
         row = np.searchsorted(docs, duplicates["doc"])
         outcome[row], keeper[row], similarity[row] = _SEMANTIC, duplicates["keeper"], duplicates["similarity"]
+        containment[row], lost[row] = np.nan, -1  # what was found of another pair
     if inputs["drops"] is not None:
         drops = read_partition(store, inputs["drops"], inputs["part"])
         row = np.searchsorted(docs, drops["doc"])
@@ -70,7 +78,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
     split[~kept], copies[~kept] = -1, 0
 
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "source"])
-    ledger = Ledger(docs, outcome, rule, value, threshold, keeper, similarity, split, copies)
+    ledger = Ledger(
+        docs, outcome, rule, value, threshold, keeper, similarity, containment, lost, guard, guard_keeper, split, copies
+    )
     write_ledger(
         workspace, ledger, rules, split_names, column_to_numpy(verdicts, "source"), workspace.settings["sources"]
     )
