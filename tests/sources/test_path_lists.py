@@ -112,6 +112,7 @@ def test_where_common_crawl_lies() -> None:
     (wanted,) = wanted_of(source, bucket).entries
     assert wanted == PathList("s3://commoncrawl/crawl-data/CC-MAIN-2026-05/wet.paths.gz", "s3://commoncrawl")
     assert given_list("lists/a.txt", None, STORAGE, of_ranges=False).base == "lists"
+    assert given_list("/a.txt", None, STORAGE, of_ranges=False).base == "/"
     assert given_list("https://e.org/l/a.txt", None, STORAGE, of_ranges=False).base == "https://e.org/l"
 
 

@@ -86,7 +86,11 @@ def given_list(address: str, base: str | None, storage: StorageConfig, *, of_ran
     of Common Crawl's below its place."""
     place = expanded(address, storage)
     if base is None:
-        base = storage.common_crawl if address.startswith(CRAWLS) else place.rpartition("/")[0] or "."
+        base = (
+            storage.common_crawl
+            if address.startswith(CRAWLS)
+            else place.rpartition("/")[0] or ("/" if place.startswith("/") else ".")
+        )
     return PathList(place, expanded(base, storage), of_ranges)
 
 
