@@ -45,6 +45,7 @@ def test_the_public_names():
         "open",
         "run",
         "signal",
+        "spans",
     }
     for name in winnow.__all__:
         assert getattr(winnow, name).__doc__, name

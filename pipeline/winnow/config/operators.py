@@ -58,8 +58,8 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
     for name in operator.needs or ():
         if any(name in other.found.columns for other in before if other.found not in seen):
             raise ConfigError(
-                f"{where}: operator {operator.name} needs the column {name!r} of an operator that runs after dedup "
-                f"(gpu=True, or spans), and cannot see it there; let it run after dedup, too (gpu=True)"
+                f"{where}: operator {operator.name} needs the column {name!r} of an operator with gpu=True or of "
+                f"spans, which run after dedup, when {operator.name} is long done; give it gpu=True, too"
             )
         if name not in columns:
             raise ConfigError(
@@ -95,6 +95,4 @@ def _check_rules(config: Config, operators: list[OperatorConfig]) -> None:
     filters = [entry.found.name for entry in operators if entry.found.kind in ("filter", "spans")]
     for name in rule_names(config.filter.rules):
         if name in filters:
-            raise ConfigError(
-                f"filter.rules: {name!r} is the name of an operator that leaves out; give the rule another"
-            )
+            raise ConfigError(f"filter.rules: {name!r} is the name of an operator that filters; give the rule another")

@@ -48,7 +48,7 @@ def _check(
             found[what] += len(one & other)
     return [
         Balance(f"documents that {earlier} kept and that {stage} looked at", wanted["screened"], found["screened"]),
-        Balance(f"rules on the signals of {stage} that documents fail", wanted["failed"], found["failed"]),
+        Balance(f"rules on {stage}ed signals that documents fail", wanted["failed"], found["failed"]),
         Balance(f"documents that {stage} left out, and that failed a rule", wanted["left out"], found["left out"]),
     ]
 
