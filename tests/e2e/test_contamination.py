@@ -24,12 +24,14 @@ from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain, find
 from winnow.finished.tables import table_of, tables_of
+from winnow.flow.decontaminate import check_sets
 from winnow.flow.flow import balances
 from winnow.report.manifest import manifest_of
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.schemas import CONTAMINATED
+from winnow.text.contamination.config import DecontaminateConfig, EvaluationSet
 
 QUESTIONS = [
     f"How many {thing} does {who} carry up the hill when every one of the {n + 3} baskets holds exactly {n + 5}?"
@@ -339,3 +341,18 @@ def test_the_same_bytes_on_any_number_of_workers(local_ray, data, dropped, tmp_p
     assert shards(load_run(finished.config.run)) == shards(dropped[1])
     report = (tmp_path / "run" / "reports/contamination.parquet").read_bytes()
     assert report == dropped[1].store.read("reports/contamination.parquet")
+
+
+def test_the_example_of_the_page(tmp_path, monkeypatch):
+    """What docs/contamination.md shows can be read; sets of these fields, too."""
+    page = (Path(__file__).parents[2] / "docs" / "contamination.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evals" / "gsm8k").mkdir(parents=True)
+    (tmp_path / "evals" / "gsm8k" / "test.jsonl").write_text(items(0, 1))
+    (tmp_path / "evals" / "ours.csv").write_text(f'prompt,gold,a,b,c,d\n"{QUESTIONS[2]}",B,one,two,three,four\n')
+    config = parse_config({"run": "r", "sources": [{"name": "a", "path": "x"}], **yaml.safe_load(example)})
+    assert [entry.shown for entry in config.decontaminate.sets] == ["gsm8k", "ours"]
+    assert len(check_sets(config)) == 2
+    for name in DecontaminateConfig.model_fields | EvaluationSet.model_fields:
+        assert f"`{name}`" in page or f"{name}:" in page, name

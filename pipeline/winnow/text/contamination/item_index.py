@@ -120,22 +120,25 @@ def _about(
 def _index(
     words: NDArray[np.uint64], first: NDArray[np.int64], asked: NDArray[np.int32], item: NDArray[np.int32]
 ) -> ItemIndex:
-    entry_at = np.repeat(np.arange(len(item), dtype=np.int32), np.diff(first))
-    begins = np.arange(len(words)) + GRAM <= first[1:][entry_at] if len(words) else np.empty(0, bool)
-    begin = np.flatnonzero(begins)
-    keys = _gram_keys(words)[begin]
-    different, gram = np.unique(keys, return_inverse=True)
+    total = int(np.maximum(np.diff(first) - GRAM + 1, 0).sum())
+    begin, keys = np.empty(total, np.uint32), np.empty(total, np.uint64)
+    _runs(words, first, begin, keys)
+    order = np.argsort(keys, kind="stable")  # a million items are a gigabyte: no more copies than it takes
+    begin, keys = begin[order], keys[order]
+    del order
+    is_first = np.ones(total, bool)
+    is_first[1:] = keys[1:] != keys[:-1]
+    different = keys[is_first]
+    del keys
     gram_at = np.full(len(words), -1, np.int32)
-    gram_at[begin] = gram
-    order = np.argsort(gram, kind="stable")
-    places = np.concatenate([[0], np.cumsum(np.bincount(gram, minlength=len(different)))]).astype(np.int64)
+    gram_at[begin] = np.cumsum(is_first, dtype=np.int32) - 1
+    places = np.append(np.flatnonzero(is_first), total)
+    entry_at = np.repeat(np.arange(len(item), dtype=np.int32), np.diff(first))
     slots = _power_of_two(len(different) * 3 // 2)
     table, grams = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
     bitmap = np.zeros(_power_of_two(len(different) * _BITS_A_GRAM) >> 6, np.uint64)
     _insert(different, bitmap, table, grams)
-    made = ItemIndex(
-        bitmap, table, grams, places, begin[order].astype(np.uint32), gram_at, entry_at, first, asked, item
-    )
+    made = ItemIndex(bitmap, table, grams, places, begin, gram_at, entry_at, first, asked, item)
     for array in made:
         array.flags.writeable = False  # as mapped ones are: kernels are compiled once
     return made
@@ -167,16 +170,6 @@ def bit_shift(index: ItemIndex) -> np.uint64:
 
 def _power_of_two(least: int) -> int:
     return 1 << max(6, (least - 1).bit_length())
-
-
-def _gram_keys(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """uint64[W]: keys of the runs that begin with each word; of the last four what stands there."""
-    padded = np.concatenate([words, np.zeros(GRAM, np.uint64)])
-    h = np.zeros(len(words), np.uint64)
-    for j in range(GRAM):
-        h = h * _STEP + padded[j : j + len(words)]
-    h = (h ^ (h >> np.uint64(32))) * _MIX
-    return (h ^ (h >> np.uint64(29))) | np.uint64(1)
 
 
 def _first_of_equal(words: NDArray[np.uint64], first: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -219,6 +212,21 @@ def _join(
             for i in range(answer_at[answer[entry]], answer_at[answer[entry] + 1]):
                 words[at] = answers[i]
                 at += 1
+
+
+@kernel
+def _runs(words: Any, first: Any, begin: Any, keys: Any) -> None:
+    """Every run of five words of every entry: the word that begins it, and its key."""
+    at = 0
+    for entry in range(len(first) - 1):
+        for i in range(first[entry], first[entry + 1] - GRAM + 1):
+            key = words[i]
+            for k in range(1, GRAM):
+                key = key * _STEP + words[i + k]
+            key = (key ^ (key >> np.uint64(32))) * _MIX
+            keys[at] = (key ^ (key >> np.uint64(29))) | np.uint64(1)
+            begin[at] = i
+            at += 1
 
 
 @kernel
