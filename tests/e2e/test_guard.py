@@ -9,7 +9,7 @@ from tests.support.finished import alter_decisions, ledger, shards_of
 from winnow.audit.dedup import SampleSizes, audit_dedup
 from winnow.audit.verify.similarity import check_similarities
 from winnow.config.config import parse_config
-from winnow.flow.guard import losses_of, worst_removals
+from winnow.flow.guard import losses_of
 from winnow.report.summary import _as_text
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -133,10 +133,11 @@ def loosely(tmp_path):
 def test_the_worst_removals_are_named_and_shown(tmp_path):
     finished, rows = loosely(tmp_path)
     lost = {row["doc"]: row["lost_ngrams"] for row in rows.values() if row["outcome"] == "near_duplicate"}
-    named = worst_removals(finished, 10)
-    assert [entry["doc"] for entry in named] == sorted((d for d in lost if lost[d]), key=lambda d: (-lost[d], d))
-    assert [entry["lost"] for entry in named] == sorted((n for n in lost.values() if n), reverse=True)
+    order = sorted((doc for doc in lost if lost[doc]), key=lambda doc: (-lost[doc], doc))
+    assert f"the worst {max(lost.values())} (document {order[0]})" in _as_text(finished).decode()
     audit = audit_dedup(finished, SMALL, 1)
+    assert [loss.doc for loss in audit.losses.worst] == order
+    assert [loss.lost for loss in audit.losses.worst] == [lost[doc] for doc in order]
     assert audit.guaranteed
     assert audit.losses.mean == pytest.approx(sum(lost.values()) / len(lost))
     assert (audit.losses.most, audit.losses.without_loss) == (max(lost.values()), 1)

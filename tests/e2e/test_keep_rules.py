@@ -50,7 +50,7 @@ def kept(folder, tmp_path, keep, sources=("second", "first"), verify="estimate")
     config = run_config(
         tmp_path / "run",
         *(source_of(f"{folder}/{name}.jsonl", name, id="id") for name in sources),
-        dedup={"verify": verify} | ({} if keep is None else {"keep": keep}),
+        dedup={"verify": verify, "guard": "off"} | ({} if keep is None else {"keep": keep}),
         shards={"sequence_tokens": 127},
     )
     run(parse_config(config))

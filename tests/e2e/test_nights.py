@@ -195,16 +195,17 @@ def test_an_index_of_bare_estimates_is_not_one_of_signature(tmp_path):
 
 def test_a_committed_run_cannot_change_what_it_kept(tmp_path):
     files = write_nights(tmp_path / "data", renamed(articles(1, 60)), 2)
-    run(night(tmp_path, 0, files[:1]))
-    other_rows = night_config(tmp_path / "run-0", files[:1], tmp_path / "index")
+    unguarded = {"guard": "off"}  # so that something goes that another threshold lets stay
+    run(night(tmp_path, 0, files[:1], dedup=unguarded))
+    other_rows = night_config(tmp_path / "run-0", files[:1], tmp_path / "index", dedup=unguarded)
     other_rows["shards"]["sequence_tokens"] = 63  # other shards of the same documents
     run(parse_config(other_rows))
-    run(night(tmp_path, 0, files[:1], compute={"executor": "inline", "partition_mb": 1}))
+    run(night(tmp_path, 0, files[:1], dedup=unguarded, compute={"executor": "inline", "partition_mb": 1}))
     hashes = shard_hashes(tmp_path / "run-0")
     with pytest.raises(ConfigError, match="winnow index drop"):
         run(night(tmp_path, 0, files[:1], dedup={"threshold": 1.0, "minhash": {"bands": 32, "rows": 8}}))
     with pytest.raises(ConfigError, match="folder of its own"):
-        run(night(tmp_path, 0, files))
+        run(night(tmp_path, 0, files, dedup=unguarded))
     assert shard_hashes(tmp_path / "run-0") == hashes
 
 

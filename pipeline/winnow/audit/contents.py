@@ -61,7 +61,7 @@ class Contents:
             return "its keeper is in another script"
         if guard.language and one.language and other.language and one.language != other.language:
             return "its keeper is in another language"
-        if guard.keeper_not_shorter and other.characters < one.characters:
+        if guard.keeper_not_shorter and lost and other.characters < one.characters:
             return f"its keeper has {other.characters:,} characters, it has {one.characters:,}"
         if held < guard.min_containment * len(one.ngrams):
             return f"its keeper holds {share:.4f} of its word 3-grams, min_containment is {guard.min_containment:g}"

@@ -15,13 +15,16 @@ from winnow.audit.documents import NEAR, ids_of, read_rows
 from winnow.dedup.guard import CONTENT_WORDS
 from winnow.dedup.shingles import shingle_hashes
 from winnow.finished.earlier import is_earlier, read_earlier
-from winnow.flow.guard import losses_of, worst_removals
+from winnow.flow.guard import losses_of
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import text_by_document
 from winnow.text.words import StopTable, read_words
 
 _CONTEXT = 60  # characters shown before and after what is marked
 _NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
+
+_Row = tuple[int, int, int, float, float]
+"""Runs lost with a minus, document, keeper, similarity, containment."""
 
 Kind = Literal["same", "lost", "cut"]
 MarkedPiece = tuple[Kind, str]
@@ -69,11 +72,16 @@ def measure_losses(run: RunRecords, count: int, characters: int) -> Losses:
     if told is None:
         return Losses(False, 0, 0, 0.0, 0.0, 0.0, 0, 0, None, {}, 0, ())
     lost, least = [np.empty(0, np.int64)], 1.0
+    worst: list[_Row] = []
     for number in range(len(run.parts)):
         rows = read_rows(run, number)
-        known = (rows.outcome == NEAR) & (rows.lost >= 0)
+        known = np.flatnonzero((rows.outcome == NEAR) & (rows.lost >= 0))
         lost.append(rows.lost[known])
         least = min(least, float(rows.containment[known].min(initial=1.0)))
+        columns = (-rows.lost, rows.doc, rows.keeper, rows.similarity, rows.containment)
+        here = known[np.lexsort((rows.doc[known], -rows.lost[known]))[:count]]
+        worst += [row for row in zip(*(column[here].tolist() for column in columns), strict=True) if row[0]]
+        worst = sorted(worst)[:count]
     every = np.concatenate(lost)
     some = len(every) > 0
     return Losses(
@@ -88,30 +96,23 @@ def measure_losses(run: RunRecords, count: int, characters: int) -> Losses:
         least if some else None,
         {reason: number for reason, number in told["kept_by_guard"].items() if number},
         told["other_keeper"],
-        _worst(run, count, characters),
+        _with_texts(run, worst, characters),
     )
 
 
-def _worst(run: RunRecords, count: int, characters: int) -> tuple[Loss, ...]:
-    chosen = {entry["doc"]: entry for entry in worst_removals(run, count)}
-    here = {doc for entry in chosen.values() for doc in (entry["doc"], entry["keeper"]) if not is_earlier(doc)}
+def _with_texts(run: RunRecords, worst: list[_Row], characters: int) -> tuple[Loss, ...]:
+    here = {doc for _, *pair, _, _ in worst for doc in pair if not is_earlier(doc)}
     texts, ids = text_by_document(run, here), ids_of(run, here)
-    figures: dict[int, tuple[float, float]] = {}
-    for number in range(len(run.parts)):
-        rows = read_rows(run, number)
-        for at in np.flatnonzero(np.isin(rows.doc, np.array(list(chosen), np.uint64))).tolist():
-            figures[int(rows.doc[at])] = float(rows.similarity[at]), float(rows.containment[at])
     losses = []
-    for doc, entry in chosen.items():
-        keeper, kept = entry["keeper"], None
-        ngrams, keeper_id = None, str(keeper)
+    for negative, doc, keeper, similarity, containment in worst:
+        kept, ngrams, keeper_id = None, None, str(keeper)
         if keeper in texts:
             ngrams, keeper_id = content_ngrams(texts[keeper]), ids[keeper]
             kept = marked(texts[keeper], content_ngrams(texts[doc]), characters)
         elif is_earlier(keeper) and (earlier := read_earlier(run, keeper)) is not None:
             ngrams, keeper_id = earlier.ngrams, f"{earlier.id} of {earlier.run}"
         removed = marked(texts[doc], ngrams, characters)
-        losses.append(Loss(doc, ids[doc], keeper, keeper_id, *figures[doc], entry["lost"], kept, removed))
+        losses.append(Loss(doc, ids[doc], keeper, keeper_id, similarity, containment, -negative, kept, removed))
     return tuple(losses)
 
 

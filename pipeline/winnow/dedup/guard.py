@@ -4,7 +4,7 @@ A near-duplicate goes for a keeper only if, besides the similarity, all of these
 
 - *script*: both are in one script, or one has no letters;
 - *language*: both are in one language, or one's is not sure;
-- *shorter*: the keeper has at least as many characters;
+- *shorter*: the keeper has at least as many characters, or nothing is lost (a full stop, a repeated line);
 - *containment*: of the different runs of `CONTENT_WORDS` words of the one removed, at least so large a share stands
   in the keeper. What does not is lost;
 - *template*: with `templates: keep`, the two are not pages of one template with other data. A run of words is *rare*
@@ -197,7 +197,7 @@ def refusal(guard: Any, member: int, keeper: int) -> tuple[int, int]:
         return _SCRIPT, lost
     if guard.asks_language and _differ(guard.language[member], guard.language[keeper]):
         return _LANGUAGE, lost
-    if guard.asks_length and guard.characters[keeper] < guard.characters[member]:
+    if guard.asks_length and lost > 0 and guard.characters[keeper] < guard.characters[member]:
         return _SHORTER, lost
     if end - start - lost < guard.min_containment * (end - start):
         return _CONTAINMENT, lost

@@ -19,7 +19,7 @@ class GuardConfig(Section):
     min_containment: float = Field(0.9, ge=0, le=1)
     """Smallest share of the removed text's different runs of three words that its keeper holds. 0 = any."""
     keeper_not_shorter: bool = True
-    """Only for a keeper of at least as many characters."""
+    """Only for a keeper of at least as many characters, unless none of these runs of words is lost."""
     templates: Literal["remove", "keep"] = "remove"
     """Pages of one template with other data: `remove` = as any others; `keep` = they stay, where each of the two has
     runs of three words of its own that are rare among the candidates, and under half of those of the one removed

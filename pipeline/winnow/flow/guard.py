@@ -19,25 +19,23 @@ def losses_of(run: RunRecords) -> Json | None:
         return None
     near, unchecked = run.total("keepers", "removed_near"), run.total("keepers", "removed_unguarded")
     kept = run.totals("keepers", "guard_kept")
-    worst = worst_removals(run, 1)
+    worst = _worst(run)
     return {
         "near_duplicates": near,
         "measured": near - unchecked,
         "not_checked": unchecked,
         "lost_ngrams": run.total("keepers", "lost_ngrams"),
         "without_loss": run.total("keepers", "removed_without_loss"),
-        "most_lost": worst[0]["lost"] if worst else 0,
+        "most_lost": worst["lost"] if worst else 0,
         "kept_by_guard": {reason: kept.get(reason, 0) for reason in REASONS[1:]},
         "other_keeper": run.total("keepers", "guard_other_keeper"),
     }
 
 
-def worst_removals(run: RunRecords, count: int) -> list[Json]:
-    """The removals that lost most, most first: ``{doc, keeper, lost}``. Each partition names 50 at most."""
-    if run.config.dedup is None or not run.config.dedup.guarded:
-        return []
-    named = [entry for record in run.of("keepers") for entry in record.metadata["worst_removals"]]
-    return sorted(named, key=lambda entry: (-entry["lost"], entry["doc"]))[:count]
+def _worst(run: RunRecords) -> Json | None:
+    """The removal that lost most: ``{doc, lost}``; each partition names its own. None where nothing was lost."""
+    named = [entry for record in run.of("keepers") for entry in record.metadata["worst_removal"] if entry["lost"]]
+    return min(named, key=lambda entry: (-entry["lost"], entry["doc"]), default=None)
 
 
 def guard_lines(run: RunRecords) -> list[str]:
@@ -48,8 +46,8 @@ def guard_lines(run: RunRecords) -> list[str]:
     lines = []
     if losses["measured"]:
         mean = losses["lost_ngrams"] / losses["measured"]
-        worst = worst_removals(run, 1)
-        most = f", the worst {losses['most_lost']:,} (document {worst[0]['doc']})" if worst else ""
+        worst = _worst(run)
+        most = f", the worst {losses['most_lost']:,} (document {worst['doc']})" if worst else ""
         lines.append(
             f"{losses['measured']:,} removals of near-duplicates lost {mean:,.1f} word 3-grams in the mean{most}; "
             f"{losses['without_loss']:,} lost none; see `winnow audit dedup`"

@@ -145,7 +145,7 @@ def _loses_what_is_recorded(pair: list[str | None], row: Json, config: DedupConf
     if abs(row["containment"] - held) > slack or held < guard.min_containment - slack:
         return False
     removed, keeper = (len(text or "") for text in pair)
-    if guard.keeper_not_shorter and keeper < removed:
+    if guard.keeper_not_shorter and lost and keeper < removed:
         return False
     one, other = dominant_scripts(texts, prose_of(texts)).tolist()
     return not guard.script or 0 in (one, other) or one == other

@@ -162,10 +162,6 @@ def _guard(config: GuardConfig, items: NDArray[np.uint32], columns: dict[str, ND
     )
 
 
-WORST = 50
-"""Removals of a partition that lose most, which its record names."""
-
-
 def count_losses(workspace: Workspace, docs: NDArray[np.uint64], decided: MemberDecisions) -> None:
     """Count what near-duplicates lost, and what the guard refused."""
     near = (decided.keeper >= 0) & ~decided.exact
@@ -178,12 +174,8 @@ def count_losses(workspace: Workspace, docs: NDArray[np.uint64], decided: Member
     for code, reason in enumerate(REASONS[1:], 1):
         workspace.count(f"guard_kept/{reason}", ((decided.keeper < 0) & (decided.reason == code)).sum())
     workspace.count("guard_other_keeper", (near & (decided.refused >= 0)).sum())
-    worst = measured[np.lexsort((docs[measured], -lost))[:WORST]]
-    workspace.metadata["worst_removals"] = [
-        {"doc": int(docs[m]), "keeper": int(docs[decided.keeper[m]]), "lost": int(decided.lost[m])}
-        for m in worst.tolist()
-        if decided.lost[m] > 0
-    ]
+    worst = measured[np.lexsort((docs[measured], -lost))[:1]]
+    workspace.metadata["worst_removal"] = [{"doc": int(docs[m]), "lost": int(decided.lost[m])} for m in worst.tolist()]
 
 
 def ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
