@@ -1,4 +1,4 @@
-"""``winnow init``: a commented starter config."""
+"""``winnow init``: a commented starter config, or one for a common task."""
 
 import sys
 from typing import Annotated
@@ -12,25 +12,35 @@ def init(
     path: Annotated[
         str, typer.Argument(metavar="CONFIG", callback=settled, help="File to write; `-` prints it.")
     ] = "winnow.yaml",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A config for a task: code, common-crawl, dclm, fineweb, instructions or wikipedia."),
+    ] = None,
 ) -> None:
-    """Write a starter config with every setting, its default and its meaning."""
+    """Write a starter config with every setting, its default and its meaning; or, with --recipe, one for a task."""
     from pathlib import Path
 
     from .exit_codes import REFUSED, true_exit_codes
 
     with true_exit_codes():
+        from winnow.config.recipe_files import recipe_files
         from winnow.config.starter import starter_config
 
+        first, *beside = (
+            recipe_files(recipe).items() if recipe else [("", starter_config("winnow.yaml" if path == "-" else path))]
+        )
         if path == "-":
-            print(starter_config("winnow.yaml"), end="")
+            print(first[1], end="")
             return
-        try:
-            with Path(path).open("x", encoding="utf-8") as file:
-                file.write(starter_config(path))
-        except FileExistsError:
-            typer.echo(f"winnow: {path} exists already; name another file", err=True)
+        wanted = {Path(path): first[1]} | {Path(path).parent / name: content for name, content in beside}
+        if there := [file for file in wanted if file.exists()]:
+            typer.echo(f"winnow: {there[0]} exists already; name another file", err=True)
             sys.exit(REFUSED)
-        print(f"wrote {path}: set `run` and `sources`, then `winnow plan {path}` and `winnow run {path}`")
+        for file, content in wanted.items():
+            with file.open("x", encoding="utf-8") as opened:
+                opened.write(content)
+        written = " and ".join(map(str, wanted))
+        print(f"wrote {written}: set `run` and `sources`, then `winnow plan {path}` and `winnow run {path}`")
 
 
 if __name__ == "__main__":
