@@ -33,7 +33,7 @@ def stage(columns: list[Column], schema: list[list[str]], formats: list[str], sp
 def plan_shuffled(writing: Stage, exchange: Json, shards: list[int], text_bytes: int) -> list[Unit]:
     """One unit a file.
 
-    ``exchange`` names the shuffle's files (``rows``), their ``extents``, and a hash of all ``edits`` where there are some.
+    ``exchange`` names the shuffle's files (``rows``), their ``extents``, and a hash of all ``edits`` if there are any.
     """
     splits = writing.settings["splits"]
     named = [writing.fingerprint, exchange["extents"]["hash"], splits]
