@@ -10,6 +10,7 @@ from winnow.engine.engine import Engine
 from winnow.errors import NotReadyError
 from winnow.flow.context import RunContext
 from winnow.flow.flow import FLOW, REASONS, balances, run_steps, stage_names
+from winnow.flow.records import BEFORE_TOKENS, RunRecords
 from winnow.report.manifest import manifest_of
 from winnow.runs.plan import plan_run
 from winnow.runs.run import run
@@ -32,6 +33,14 @@ def test_every_rule_of_a_later_step_can_be_told():
     assert all(
         "1.5" in sentence.format(1.5, 2.5) and "2.5" in sentence.format(1.5, 2.5) for sentence in REASONS.values()
     )
+
+
+def test_steps_take_up_the_ledger_of_the_one_before():
+    """Whoever took up an earlier one would bring documents back that a step between them left out."""
+    names = [step.ledger for step in FLOW if step.ledger in BEFORE_TOKENS]
+    assert names == [name for name in reversed(BEFORE_TOKENS) if name in names]
+    run = RunRecords(None, None, {"decide": ["a"], "screen": ["b"], "decontaminate": ["c"]})
+    assert (run.decided_before("decontaminate"), run.decided_before("screen"), run.survivors) == (["b"], ["a"], ["c"])
 
 
 CASES = {

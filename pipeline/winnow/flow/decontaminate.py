@@ -44,13 +44,13 @@ def decontaminate_documents(context: RunContext) -> None:
     size = sum(path.stat().st_size for path, _ in files)
     (made,) = engine.run(read, items.plan(named, size))
     rule = search.rule_of(config)
-    searching = search.stage(rule)
-    searched = engine.run(searching, search.plan(run.parts, run.screened, made))
+    searching, before = search.stage(rule), run.decided_before("decontaminate")
+    searched = engine.run(searching, search.plan(run.parts, before, made))
     sources = [source.name for source in context.config.sources]
     cut = None
     if config.action == "span":
         cut = engine.run(spans.stage(config.span_characters), spans.plan(run.parts, searched))
-    units = decontaminate.plan(run.screened, run.of("filter"), searched, cut)
+    units = decontaminate.plan(before, run.of("filter"), searched, cut)
     engine.run(decontaminate.stage(rule, sources), units)
     listing = engine.listing(searching, searched, "places")
     engine.run(found_items.stage(config.min_words), found_items.plan(made, listing, searched))
@@ -96,7 +96,8 @@ def _read(sets: bytes, files: tuple[tuple[Path, str], ...], shown: tuple[str, ..
 
 
 def _balances(run: RunRecords) -> list[Balance]:
-    kept, left = (total_of(records, KEPT) for records in (run.screened, run.of("decontaminate")))
+    before = run.decided_before("decontaminate")
+    kept, left = (total_of(records, KEPT) for records in (before, run.of("decontaminate")))
     found = run.total("contamination", "contaminated_documents")
     gone = total_of(run.of("decontaminate"), CONTAMINATED)
     cut = run.total("contamination_spans", "cut_documents")

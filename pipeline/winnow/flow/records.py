@@ -136,10 +136,10 @@ class RunRecords:
         found = [[record.outputs["edits"] for record in self.of(stage)] for stage in EDITING if self.of(stage)]
         return [[table[place].reference() for table in found if table[place].rows] for place in range(len(self.parts))]
 
-    @property
-    def screened(self) -> list[Record]:
-        """Records of the ledger before evaluation items are looked for: screened, where operators screen."""
-        return self.of("screen") or self.of("decide")
+    def decided_before(self, stage: str) -> list[Record]:
+        """Records of the ledger that a stage before tokenising takes up: of the last one before it that ran."""
+        earlier = BEFORE_TOKENS[BEFORE_TOKENS.index(stage) + 1 :]
+        return next((self.of(name) for name in earlier if self.of(name)), [])
 
     @property
     def parts(self) -> list[Part]:
