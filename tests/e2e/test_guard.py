@@ -7,6 +7,7 @@ from tests.support.commands import winnow
 from tests.support.configs import night_config, run_config, source_of
 from tests.support.finished import alter_decisions, ledger, shards_of
 from winnow.audit.dedup import SampleSizes, audit_dedup
+from winnow.audit.losses import content_ngrams, marked
 from winnow.audit.verify.similarity import check_similarities
 from winnow.config.config import parse_config
 from winnow.flow.guard import losses_of
@@ -146,6 +147,20 @@ def test_the_worst_removals_are_named_and_shown(tmp_path):
     assert not any("dw100" in text for kind, text in little.removed_text if kind == "lost")
     assert any(kind == "cut" for kind, _ in little.removed_text)
     assert any("longerw0" in text for kind, text in little.kept_text if kind == "lost")
+
+
+def test_a_marked_text_is_cut_and_never_called_the_same_where_it_is_lost():
+    """Without cuts the pieces are the text; what is marked holds just the runs of words that the other lacks."""
+    text = " ".join([*words("a", 40), *words("new", 30), *words("b", 40)])
+    others = content_ngrams(" ".join([*words("a", 40), *words("b", 40)]))
+    assert "".join(piece for _, piece in marked(text, content_ngrams(text), 10_000)) == text
+    pieces = marked(text, others, 10_000)
+    (lost,) = [piece for kind, piece in pieces if kind == "lost"]
+    assert lost == text[text.index("aw38") : text.index(" bw2")]
+    short = marked(text, others, 50)
+    assert [kind for kind, _ in short] == ["cut", "same", "lost", "cut"]
+    assert short[2][1] == lost[:50]
+    assert marked("", others, 50) == ()
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ def marked(text: str, others: NDArray[np.uint32] | None, characters: int) -> tup
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
     pieces: list[MarkedPiece] = []
     at = room = 0
+    context = characters
     for first, end in edges.reshape(-1, 2).tolist():
         begin, stop = int(read.places[first, 0]), int(read.places[end - 1, 1])
         pieces += _between(encoded[at:begin].decode(), first=at == 0)
@@ -149,11 +150,12 @@ def marked(text: str, others: NDArray[np.uint32] | None, characters: int) -> tup
         pieces.append(("lost", shown))
         at = begin + len(shown.encode())
         room += len(shown) + 2 * _CONTEXT
+        context = _CONTEXT if len(shown) == len(lost) else 0  # what follows a piece cut short is lost as well
         if room >= characters:
             break
     rest = encoded[at:].decode()
-    head = rest[: _CONTEXT if pieces else characters]
-    pieces.append(("same", head))
+    head = rest[:context]
+    pieces += [("same", head)] if head else []
     if len(head) < len(rest):
         pieces.append(("cut", f"{len(rest) - len(head):,} characters"))
     return tuple(pieces)
