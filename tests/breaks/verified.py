@@ -151,8 +151,8 @@ BREAKS = (
         "a near-duplicate is recorded with another's similarity",
         3,
         "winnow.stages.decide.part_decisions",
-        'similarity[row[removed]] = members["similarity"][removed]',
-        'similarity[row[removed]] = members["similarity"][removed][::-1]',
+        'similarity[row[paired]] = members["similarity"][paired]',
+        'similarity[row[paired]] = members["similarity"][paired][::-1]',
         ("tests/e2e/test_threshold.py", "tests/e2e/test_verified.py"),
     ),
     Break(
