@@ -129,8 +129,8 @@ BREAKS = (
         "why tells no rules on signals of operators on GPUs",
         5,
         "winnow.finished.explain",
-        '(filtered, *run.of("screen")[number : number + 1])',
-        "(filtered,)",
+        'for stage in ("screen", "redact") for record',
+        'for stage in ("redact",) for record',
         ("tests/operators/test_screen.py",),
     ),
     Break(

@@ -51,7 +51,7 @@ BREAKS = (
         "Retry-After is not honoured",
         4,
         "winnow.storage.object_files",
-        '        seconds = max(seconds, getattr(error, "retry_after", 0.0))\n',
+        '        seconds = max(seconds, min(getattr(error, "retry_after", 0.0), LONGEST_ASKED_WAIT_SECONDS))\n',
         "",
         HTTP,
     ),
