@@ -137,9 +137,8 @@ class RunRecords:
         return [[table[place].reference() for table in found if table[place].rows] for place in range(len(self.parts))]
 
     def decided_before(self, stage: str) -> list[Record]:
-        """Records of the ledger that a stage before tokenising takes up: of the last one before it that ran."""
-        earlier = BEFORE_TOKENS[BEFORE_TOKENS.index(stage) + 1 :]
-        return next((self.of(name) for name in earlier if self.of(name)), [])
+        """Records of the ledger that one of BEFORE_TOKENS takes up: of the last stage before it that ran."""
+        return self.of(self.earlier(stage))
 
     @property
     def parts(self) -> list[Part]:

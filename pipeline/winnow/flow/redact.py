@@ -37,7 +37,7 @@ def redact_documents(context: RunContext) -> None:
     operators = [entry.found for entry in config.measure.span_operators]
     records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
     most_aside = int(records * config.compute.max_unreadable_share)
-    before = run.of(run.earlier("redact"))
+    before = run.decided_before("redact")
     made = engine.run(spans.stage(operators, measured, most_aside), spans.plan(run.parts, before))
     rules = rules_on_spans(config)
     cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in made], PREFIX)
