@@ -190,4 +190,4 @@ def test_the_examples_of_the_page_are_configs() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```$", page_of_docs, re.MULTILINE | re.DOTALL)
     assert len(examples) >= 4
     for example in examples:
-        parse_config({"run": "/r", **yaml.safe_load(example)})
+        parse_config({"run": "/r", "sources": [{"name": "crawl", "path": "x"}], **yaml.safe_load(example)})

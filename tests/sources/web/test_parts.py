@@ -183,8 +183,9 @@ def test_records_of_a_list_are_those_of_the_whole(tmp_path, name) -> None:
 
 
 def test_which_archives_are_cut() -> None:
-    assert all(can_split(f"a.warc{end}", "warc") for end in ("", ".gz", ".zst"))
-    assert not can_split("a.warc.bz2", "warc")
+    source = SourceConfig(name="s", path="a.warc")
+    assert all(can_split(f"a.warc{end}", "warc", source) for end in ("", ".gz", ".zst"))
+    assert not can_split("a.warc.bz2", "warc", source)
     assert READERS.get("warc").counted_whole
 
 
