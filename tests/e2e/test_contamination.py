@@ -162,6 +162,7 @@ def test_why_tells_item_words_and_place(dropped):
     assert explain(finished, *find(finished, "doc-4")).held_items == ()
 
 
+@pytest.mark.slow
 def test_a_set_added_later_reads_and_compares_nothing_again(data, dropped, tmp_path, monkeypatch):
     many_units(monkeypatch)
     without = settings(data, tmp_path)
@@ -237,6 +238,7 @@ def test_spans_of_conversations_are_refused(data, tmp_path):
         plan_run(parse_config(config))
 
 
+@pytest.mark.slow
 def test_conversations_are_searched(tmp_path):
     rows = [
         {

@@ -113,6 +113,7 @@ def test_each_format_is_read_told_and_explained(tmp_path):
     assert code == 0, plan
 
 
+@pytest.mark.slow
 def test_units_batches_and_pieces_do_not_change_the_shards(tmp_path, monkeypatch):
     sources = write_all(tmp_path / "in")
     run(parse_config(run_of(tmp_path, "run", sources)))

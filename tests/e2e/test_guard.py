@@ -131,6 +131,7 @@ def loosely(tmp_path):
     return load_run(str(tmp_path / "run")), rows
 
 
+@pytest.mark.slow
 def test_the_worst_removals_are_named_and_shown(tmp_path):
     finished, rows = loosely(tmp_path)
     lost = {row["doc"]: row["lost_ngrams"] for row in rows.values() if row["outcome"] == "near_duplicate"}
@@ -258,6 +259,7 @@ def halves() -> tuple[dict[str, str], dict[str, str]]:
     return tuple({name: text for name, text in texts.items() if name.endswith(end)} for end in ("-1", "-2"))
 
 
+@pytest.mark.slow
 def test_keepers_of_earlier_nights_are_asked_too(tmp_path):
     first, second = halves()
     night(tmp_path, 0, first)

@@ -73,6 +73,7 @@ def test_a_hub_gives_the_shards_of_a_local_folder(hub: FakeHub, repository: Repo
     assert f"source web: {URL} at commit {sha}, licence cc-by-4.0" in said.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_snapshot_gives_the_shards_of_the_hub(hub: FakeHub, repository: Repository, local: Path, tmp_path: Path):
     from huggingface_hub import HfApi
 

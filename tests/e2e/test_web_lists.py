@@ -89,6 +89,7 @@ def test_a_crawl_by_its_list_with_dead_entries(web: WebServer, tmp_path) -> None
     assert web.count("GET", f"/{names[0]}") <= before + 2  # its unit is read again, and its first records looked at
 
 
+@pytest.mark.slow
 def test_too_many_dead_entries_end_the_run(web: WebServer, tmp_path) -> None:
     made = {n: archive([page(10 * n + i) for i in range(9)]) for n in range(4)}
     lines = [web.add(f"/{n}.warc.gz", body) for n, body in made.items()] + [f"{web.url}/dead.warc.gz"]
@@ -102,6 +103,7 @@ def test_too_many_dead_entries_end_the_run(web: WebServer, tmp_path) -> None:
     assert (said["files"], said["taken"]) == (5, 3)
 
 
+@pytest.mark.slow
 def test_a_long_list_costs_few_requests_before_the_first_work(web: WebServer, tmp_path) -> None:
     web.add("/list.txt", "\n".join(f"{n}.warc.gz" for n in range(5000)).encode())
     file = tmp_path / "run.yaml"
@@ -168,6 +170,7 @@ def test_records_without_suffix_and_with_a_query(web: WebServer, tmp_path) -> No
     assert len(texts(tmp_path / "run")) == 18
 
 
+@pytest.mark.slow
 def test_an_archive_in_parts_gives_the_same_shards(web: WebServer, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(parts, "CUT_BYTES", 1 << 20)
     body = archive([page(n, sentences=1200) for n in range(150)], gzip=False)

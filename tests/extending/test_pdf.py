@@ -80,6 +80,7 @@ def test_a_run_reads_pdfs_and_tells_what_is_none(tmp_path, reader):
     assert found.keep["pages"] == ["3"] and found.texts[0].count("rivers") == 3
 
 
+@pytest.mark.slow
 def test_its_time_memory_and_size_are_bounded(tmp_path, reader, monkeypatch):
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf_of("one", "two"))

@@ -56,6 +56,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_model_that_was_cut_short_is_refused_and_no_document_is_blamed(folder, monkeypatch):
     log = folder / "log"
     monkeypatch.setenv("WINNOW_TEST_MADE", str(log))

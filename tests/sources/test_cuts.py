@@ -191,6 +191,7 @@ def test_only_files_with_a_separator_are_cut():
         pieces_of("a.txt", wide, SourceConfig(name="s", path="a.txt", separator="|", encoding="detect"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pzstd") is None, reason="pzstd is not installed")
 def test_files_of_pzstd_are_entered_at_its_frames(tmp_path, monkeypatch):
     monkeypatch.undo()

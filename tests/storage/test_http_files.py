@@ -102,6 +102,7 @@ def test_passing_refusals_are_asked_again(web: WebServer, tmp_path) -> None:
     assert web.count("GET") == 4
 
 
+@pytest.mark.slow
 def test_a_server_may_send_less_than_it_was_asked_for(web: WebServer, tmp_path) -> None:
     for name, total in (("/a", True), ("/b", False)):
         with opened(web.add(name, BODY, most=100_000, total=total), settings(tmp_path)) as file:

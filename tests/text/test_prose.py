@@ -28,6 +28,7 @@ PIECES = ("<p>", "</p>", "<pre>", "</pre>", "<code>", "</code>", "<", ">", "`", 
           "amp;", "&lt;", "<!--", "-->", "<![CDATA[", "]]>", "<img src='x'>", "word", "漢")  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_it_is_what_regular_expressions_leave(text):

@@ -89,6 +89,7 @@ def test_ids_are_the_librarys_with_the_data_as_ordinary_text(tmp_path, kind, fla
     check(tmp_path / "tokenizer.json", SPECIALS[flags], template)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LLAMA.exists(), reason=f"{LLAMA} is not here")
 @pytest.mark.parametrize("template", [CHATML, DATA_FIRST], ids=["chatml", "data first"])
 def test_so_they_are_with_a_vocabulary_whose_normaliser_puts_a_blank_first(tmp_path, template):
