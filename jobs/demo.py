@@ -90,6 +90,9 @@ def demo() -> None:
             print(printable(f"{cosine:.3f}  {story.outcome:12}  {story.id}", lines=False))
         console.print("\n[bold]one row of a shard, decoded[/bold]")
         print(decoded_row())
+        console.print("\n[bold]what happened to the data, in pictures and texts[/bold]")
+        print(printable(f"{RUN}/reports/report.html", lines=False))
+        print(f"which documents were dropped: winnow dropped {RUN}; other thresholds: winnow tune {RUN}")
     leave(OK)
 
 
