@@ -83,9 +83,7 @@ def main() -> None:
         wall, spent = time.perf_counter() - started, time.process_time() - spent
     text, stored = finished.total("measure", "text_bytes"), sum(file.bytes for file in finished.files)
     outcomes = finished.totals("decide", "outcome")
-    print(
-        f"{len(pages):,} pages, {stored / 1e6:,.0f} MB stored, {html / 1e6:,.0f} MB of HTML, {text / 1e6:,.0f} MB of text"
-    )
+    print(f"{len(pages):,} pages, {stored / 1e6:,.0f} MB stored, {html / 1e6:,.0f} of HTML, {text / 1e6:,.0f} of text")
     print(f"outcomes: {', '.join(f'{name} {number:,}' for name, number in outcomes.items())}")
     print(f"{wall:,.1f} s wall, {spent:,.1f} s of processor time")
     print(f"a second of processor time: {stored / spent / 1e6:,.1f} MB stored, {html / spent / 1e6:,.1f} MB of HTML,")
