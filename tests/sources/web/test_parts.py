@@ -183,8 +183,9 @@ def test_records_of_a_list_are_those_of_the_whole(tmp_path, name) -> None:
 
 
 def test_which_archives_are_cut() -> None:
-    assert all(can_split(f"a.warc{end}", "warc") for end in ("", ".gz", ".zst"))
-    assert not can_split("a.warc.bz2", "warc")
+    plain = SourceConfig(name="s", path="x")
+    assert all(can_split(f"a.warc{end}", "warc", plain) for end in ("", ".gz", ".zst"))
+    assert not can_split("a.warc.bz2", "warc", plain)
     assert READERS.get("warc").counted_whole
 
 

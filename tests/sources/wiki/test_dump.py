@@ -136,3 +136,10 @@ def test_tags_without_end_take_linear_time(tmp_path):
     begin = time.process_time()
     found = look(tmp_path / "a.xml", HEAD.encode() + b"<page>" * 30_000 + b"</page>" * 100_000)
     assert len(found.unreadable) > 30_000 and time.process_time() - begin < 15
+
+
+def test_what_is_no_page_of_an_export_is_told_before_the_first_page_too(tmp_path):
+    first = page(1, "A", revision(1, "first")).replace("<page>", '<page xml:space="preserve">')
+    found = look(tmp_path / "a.xml", dump(first, page(2, "B", revision(2, "second"))))
+    assert found.texts == ["second"] and found.kinds == [(0, "malformed XML")]
+    assert not look(tmp_path / "b.xml", dump()).unreadable

@@ -141,7 +141,7 @@ def _loads(data: bytes) -> Any:
 
 def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Charset) -> Noted:
     if kind == HTML:
-        fields, notes = page_fields(data, source)
+        fields, notes = page_fields(data, source, xhtml=name.lower().endswith(".xhtml"))
         return Noted({"member": name, **fields}, tuple(notes), decoded=True)
     if kind == JSON:
         return _record(name, data.removeprefix(b"\xef\xbb\xbf"), "member")

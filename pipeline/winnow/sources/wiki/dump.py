@@ -15,6 +15,8 @@ from winnow.sources.records import FileFaultError
 
 MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
+_ODD_PAGE = re.compile(rb"<(?:[\w-]+:)?page[\s>]|</mediawiki>")
+"""A page that begins in another way than in exports of MediaWiki; or the end of a dump without any."""
 _PATHS = {
     "title": "title",
     "ns": "ns",
@@ -83,6 +85,8 @@ class Dump:
         while (end := self._data.find(_BEGIN)) < 0 and len(self._data) < MOST_HEAD_BYTES and self._more():
             pass
         head = bytes(self._data if end < 0 else self._data[:end])
+        if odd := _ODD_PAGE.search(head):  # told, as between two pages
+            head = head[: odd.start()]
         if b"<mediawiki" not in head:
             raise self._fault or FileFaultError("wrong format: the XML is no export of a MediaWiki", 0)
         self._drop(len(head))
