@@ -194,4 +194,12 @@ BREAKS = (
         "        if odd := None:",
         DUMP,
     ),
+    Break(
+        "an old revision that stands last passes for the latest",
+        1,
+        "winnow.sources.wiki.dump",
+        'earlier.get("timestamp", "") > found.get("timestamp", "")',
+        "False",
+        DUMP,
+    ),
 )

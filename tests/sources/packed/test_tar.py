@@ -237,3 +237,8 @@ def test_a_member_with_holes_is_no_text_in_any_form_of_gnu_tar(tmp_path, version
 def test_an_xhtml_member_has_elements_without_content(tmp_path):
     data = archive({"a.xhtml": b"<html><head><title/></head><body><p>words<i/></p></body></html>"})
     assert look(tmp_path / "a.tar", data).texts == ["words"]
+
+
+def test_records_behind_a_byte_order_mark(tmp_path):
+    found = look(tmp_path / "a.tar", archive({"a.jsonl": b'\xef\xbb\xbf{"text": "one"}\n{"text": "two"}'}))
+    assert found.texts == ["one", "two"] and not found.bad

@@ -143,3 +143,13 @@ def test_what_is_no_page_of_an_export_is_told_before_the_first_page_too(tmp_path
     found = look(tmp_path / "a.xml", dump(first, page(2, "B", revision(2, "second"))))
     assert found.texts == ["second"] and found.kinds == [(0, "malformed XML")]
     assert not look(tmp_path / "b.xml", dump()).unreadable
+
+
+def test_the_latest_revision_is_that_of_the_latest_time_in_either_order(tmp_path):
+    old = revision(1, "old").replace("2024-05-01", "2019-01-31")
+    deleted = revision(2, "", attributes=' deleted="deleted"').replace("2024-05-01", "2021-02-03")
+    new = revision(3, "new")
+    for revisions in ([old, deleted, new], [new, deleted, old], [deleted, new, old]):
+        found = look(tmp_path / "a.xml", dump(page(1, "A", *revisions)), keep=["revision"])
+        assert (found.texts, found.keep["revision"]) == (["new"], ["3"])
+    assert look(tmp_path / "a.xml", dump(page(1, "A", deleted, old))).passed == {"page whose text was deleted": 1}

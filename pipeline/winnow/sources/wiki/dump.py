@@ -17,6 +17,7 @@ MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
 _ODD_PAGE = re.compile(rb"<(?:[\w-]+:)?page[\s>]|</mediawiki>")
 """A page that begins in another way than in exports of MediaWiki; or the end of a dump without any."""
+_OF_REVISION = ("revision", "timestamp", "model", "wikitext", "deleted")
 _PATHS = {
     "title": "title",
     "ns": "ns",
@@ -174,6 +175,7 @@ def parse_page(data: bytes) -> dict[str, str]:
         BadRecordError: it is malformed.
     """
     found: dict[str, str] = {}
+    earlier: dict[str, str] = {}  # of the latest revision before this one
     path: list[str] = []
     pieces: list[str] = []
 
@@ -183,8 +185,8 @@ def parse_page(data: bytes) -> dict[str, str]:
         if path == ["page", "redirect"]:
             found["redirect"] = attributes.get("title", "")
         elif path == ["page", "revision"]:
-            for field in ("revision", "timestamp", "model", "wikitext", "deleted"):
-                found.pop(field, None)
+            earlier.clear()
+            earlier.update({field: found.pop(field) for field in _OF_REVISION if field in found})
         elif path == ["page", "revision", "text"] and "deleted" in attributes:
             found["deleted"] = "text"
 
@@ -192,6 +194,10 @@ def parse_page(data: bytes) -> dict[str, str]:
         field = _PATHS.get("/".join(path[1:])) if len(path) < 4 else None
         if field is not None:
             found[field] = "".join(pieces)
+        if path == ["page", "revision"] and earlier.get("timestamp", "") > found.get("timestamp", ""):
+            for field in _OF_REVISION:  # an export may have the latest first
+                found.pop(field, None)
+            found.update(earlier)
         path.pop()
 
     parser = expat.ParserCreate("utf-8")
