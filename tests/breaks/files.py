@@ -202,4 +202,12 @@ BREAKS = (
         "False",
         DUMP,
     ),
+    Break(
+        "a page whose text is not in the dump is a document without text",
+        1,
+        "winnow.sources.readers.wiki",
+        'if not wikitext and page["bytes"] not in ("", "0"):',
+        "if False:",
+        DUMP,
+    ),
 )

@@ -153,3 +153,9 @@ def test_the_latest_revision_is_that_of_the_latest_time_in_either_order(tmp_path
         found = look(tmp_path / "a.xml", dump(page(1, "A", *revisions)), keep=["revision"])
         assert (found.texts, found.keep["revision"]) == (["new"], ["3"])
     assert look(tmp_path / "a.xml", dump(page(1, "A", deleted, old))).passed == {"page whose text was deleted": 1}
+
+
+def test_a_dump_without_its_texts_is_told(tmp_path):
+    stub = page(1, "A", revision(1, "x" * 44).replace(f">{'x' * 44}<", "><"))
+    found = look(tmp_path / "a.xml", dump(stub, page(2, "Empty", revision(2, ""))))
+    assert (found.texts, found.ids, found.kinds) == ([""], ["2"], [(0, "missing text")])

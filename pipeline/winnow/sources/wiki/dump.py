@@ -17,7 +17,7 @@ MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
 _ODD_PAGE = re.compile(rb"<(?:[\w-]+:)?page[\s>]|</mediawiki>")
 """A page that begins in another way than in exports of MediaWiki; or the end of a dump without any."""
-_OF_REVISION = ("revision", "timestamp", "model", "wikitext", "deleted")
+_OF_REVISION = ("revision", "timestamp", "model", "wikitext", "deleted", "bytes")
 _PATHS = {
     "title": "title",
     "ns": "ns",
@@ -169,7 +169,7 @@ class Dump:
 def parse_page(data: bytes) -> dict[str, str]:
     """The fields of a page: title, ns, id, and of its latest revision ``revision``, timestamp, model, wikitext.
 
-    ``redirect`` and ``deleted`` are there where the page says so.
+    ``redirect`` and ``deleted`` are there where the page says so, and ``bytes``: how long it says that its text is.
 
     Raises:
         BadRecordError: it is malformed.
@@ -187,8 +187,10 @@ def parse_page(data: bytes) -> dict[str, str]:
         elif path == ["page", "revision"]:
             earlier.clear()
             earlier.update({field: found.pop(field) for field in _OF_REVISION if field in found})
-        elif path == ["page", "revision", "text"] and "deleted" in attributes:
-            found["deleted"] = "text"
+        elif path == ["page", "revision", "text"]:
+            found["bytes"] = attributes.get("bytes", "0")
+            if "deleted" in attributes:
+                found["deleted"] = "text"
 
     def end(_name: str) -> None:
         field = _PATHS.get("/".join(path[1:])) if len(path) < 4 else None
