@@ -121,3 +121,14 @@ def test_plain_text_beside_records_is_warned_of(tmp_path):
     assert f"such as {tmp_path}/in/README.md" in summary
     (tmp_path / "in" / "README.md").unlink()
     assert "WARNING" not in told(config_of(tmp_path, source_of(tmp_path / "in")))
+
+
+def test_a_separator_that_cuts_no_file_is_warned_of(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\r\n\r\n".join(GERMAN.format(n) for n in range(5)).encode())
+    source = source_of(tmp_path / "a.txt", separator="\n\n")
+    summary = told(config_of(tmp_path, source))
+    assert (
+        r"WARNING: source s: separator '\n\n' does not stand between texts in any of its 1 files, so each is one "
+        r"document; files of Windows have \r\n at the ends of lines"
+    ) in summary
+    assert "WARNING" not in told(config_of(tmp_path, source | {"separator": "\r\n\r\n"}))

@@ -214,3 +214,16 @@ def test_other_fields_of_a_source_may_be_columns(tmp_path):
     html = tmp_path / "b.csv"
     html.write_text('body\n"<p class=""x"">One</p>"\n')
     assert read(html, html="body", extract="all").texts == ["One"]
+
+
+def test_a_file_that_is_no_table_is_told(tmp_path):
+    """One line without a header would be a header without records, and so would a file of zeros after a crash."""
+    for data, reason in {
+        b"7,a text without any header,x\n": "no records: the file has one line, and as a header it does not",
+        bytes(5000): "wrong format: zeros in the header; the file is no CSV, is damaged, or is UTF-16",
+        "id,text,k\n1,a,b\n".encode("utf-16-le"): "wrong format: zeros in the header",
+    }.items():
+        ((row, said),) = told(table(tmp_path / "a.csv", data))
+        assert row is None and said.startswith(reason)
+    assert not told(table(tmp_path / "b.csv", "id,text,k\n")) and not told(table(tmp_path / "b.csv", b""))
+    assert not told(read(tmp_path / "b.csv", text=["body", "text"]))

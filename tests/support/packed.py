@@ -1,6 +1,7 @@
 """What comes out of an archive, with all that is told of it."""
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,7 +64,7 @@ xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>A Book &amp; more</dc:titl
 <manifest>{items}{more}</manifest><spine>{refs}</spine></package>"""
 
 
-def write_epub(path: Path, chapters: dict[str, str], opf: str | None = None, **more: str) -> None:
+def write_epub(path: Path, chapters: Mapping[str, str | bytes], opf: str | None = None, **more: str) -> None:
     """An EPUB; ``more`` are further members."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
         book.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)

@@ -119,9 +119,12 @@ def reading_warnings(run: RunRecords) -> list[str]:
     warnings = []
     unreadable = run.totals("measure", "unreadable")
     for source in run.config.sources:
-        if run.of("measure") and not (readable.get(source.name) or unreadable.get(source.name)):
-            read = sum(file.source == source.name for file in run.files)
+        read = sum(file.source == source.name for file in run.files)
+        records = readable.get(source.name, 0) + unreadable.get(source.name, 0)
+        if run.of("measure") and not records:
             warnings += [f"source {source.name}: no record in its {read:,} files"] if read else []
+        elif source.separator is not None and 0 < records <= read:
+            warnings.append(never_separated(source, read))
         given = run.totals("measure", f"given/{source.name}")
         for setting, name in (*((("id", source.id),) if source.id else ()), *(("keep", name) for name in source.keep)):
             if readable.get(source.name) and not given.get(name):
@@ -130,6 +133,15 @@ def reading_warnings(run: RunRecords) -> list[str]:
     for file in run.files:
         files.setdefault(file.source, []).append(file.path)
     return warnings + [line for source in run.config.sources for line in odd_files(source, files.get(source.name, []))]
+
+
+def never_separated(source: SourceConfig, files: int) -> str:
+    """That a separator cut no file, which is then one document."""
+    windows = "; files of Windows have \\r\\n at the ends of lines" if "\n" in (source.separator or "") else ""
+    return (
+        f"source {source.name}: separator {source.separator!r} does not stand between texts in any of its {files:,} "
+        f"files, so each is one document{windows}"
+    )
 
 
 def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:

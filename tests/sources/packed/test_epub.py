@@ -40,7 +40,10 @@ def test_a_chapter_may_be_a_document(tmp_path):
     assert found.bad == {"OEBPS/gone.xhtml": "malformed EPUB: the zip lacks a chapter that the book names"}
     whole = look(path)
     assert "Chapter 0" not in whole.texts[0]
-    assert whole.noted == {"a book of which some chapters could not be read": 1}
+    assert whole.noted == {
+        "a book of which some chapters could not be read": 1,
+        "a book with items that are no pages": 1,
+    }
 
 
 def test_locked_books_are_refused_and_scrambled_fonts_are_not(tmp_path):
@@ -71,3 +74,24 @@ def test_books_that_are_malformed(tmp_path):
     write_epub(path, CHAPTERS, package(*["ch3.xhtml"] * 50))
     assert look(path).texts[0].count("Chapter 3") == 1
     assert look(path, b"PK\x03\x04 no zip").kinds == [(None, "corrupt file")]
+
+
+def test_a_chapter_whose_type_is_said_wrong_is_read(tmp_path):
+    path = tmp_path / "a.epub"
+    right = 'href="{}" media-type="application/xhtml+xml"'.format
+    wrong = package("1.xhtml", "2.html", "3.svg").replace(right("2.html"), 'href="2.html" media-type="text/xml"')
+    wrong = wrong.replace(right("3.svg"), 'href="3.svg" media-type="image/svg+xml"')
+    write_epub(path, {"1.xhtml": chapter(1), "2.html": chapter(2), "3.svg": "<svg/>"}, wrong)
+    found = look(path)
+    assert found.texts[0].count("What is told") == 2 and found.noted == {"a book with items that are no pages": 1}
+    write_epub(path, {"a%20b.xhtml": chapter(1)}, package("a%20b.xhtml"))  # an address in place of a name
+    assert "chapter 1" in look(path).texts[0]
+    locked = {"META-INF/encryption.xml": LOCK.format("OEBPS/a%20b.xhtml")}
+    write_epub(path, {"a%20b.xhtml": chapter(1)}, package("a%20b.xhtml"), **locked)
+    assert look(path).kinds == [(0, "encrypted book")]
+
+
+def test_a_chapter_in_utf_16_keeps_its_text(tmp_path):
+    path = tmp_path / "a.epub"
+    write_epub(path, {"1.xhtml": chapter(1).replace("utf-8", "utf-16").encode("utf-16")})
+    assert look(path).texts == ["Chapter 1\n\nWhat is told in chapter 1, naïvely."]

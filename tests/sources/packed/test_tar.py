@@ -3,6 +3,7 @@
 import gzip
 import io
 import random
+import subprocess
 import tarfile
 
 import pytest
@@ -213,3 +214,31 @@ def test_encodings_of_members(tmp_path):
     western = archive({"a.txt": "café".encode("cp1252"), "a.json": '{"by": "Zoë"}'.encode()})
     found = look(tmp_path / "b.tar", western, encoding="cp1252", keep=["by"])
     assert found.texts == ["café"] and found.keep["by"] == ["Zoë"]
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
+def test_a_member_with_holes_is_no_text_in_any_form_of_gnu_tar(tmp_path, version):
+    """Without its holes a member is another text than the one that was packed."""
+    with (tmp_path / "holes.txt").open("wb") as file:
+        file.write(b"S" * 4096)
+        file.seek(1 << 20)
+        file.write(b"E" * 4096)
+    (tmp_path / "a.txt").write_text("whole")
+    command = ["tar", "--format=posix", "--sparse", f"--sparse-version={version}", "-cf", "a.tar", "holes.txt", "a.txt"]
+    if subprocess.run(command, cwd=tmp_path, capture_output=True).returncode:
+        pytest.skip("needs GNU tar")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        if not tar.getmember("holes.txt").issparse():
+            pytest.skip("needs a file system with holes")
+    found = look(tmp_path / "a.tar", id="member")
+    assert found.texts == ["whole"] and found.bad == {"holes.txt": "sparse member: it is stored with holes"}
+
+
+def test_an_xhtml_member_has_elements_without_content(tmp_path):
+    data = archive({"a.xhtml": b"<html><head><title/></head><body><p>words<i/></p></body></html>"})
+    assert look(tmp_path / "a.tar", data).texts == ["words"]
+
+
+def test_records_behind_a_byte_order_mark(tmp_path):
+    found = look(tmp_path / "a.tar", archive({"a.jsonl": b'\xef\xbb\xbf{"text": "one"}\n{"text": "two"}'}))
+    assert found.texts == ["one", "two"] and not found.bad

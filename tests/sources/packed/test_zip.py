@@ -139,3 +139,11 @@ def test_a_directory_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(zip_members, "MOST_DIRECTORY_BYTES", 100)
     found = look(tmp_path / "a.zip", archive({f"{n}.txt": b"x" for n in range(3)}))
     assert "a directory of" in found.unreadable[0].reason
+
+
+def test_names_of_windows_are_paths_too(tmp_path):
+    sample = {"txt": b"t", "json": b'{"url": "u"}'}
+    members = {f"v1.0\\{n}.{suffix}": text for n in range(3) for suffix, text in sample.items()}
+    found = look(tmp_path / "a.zip", archive(members | {"v1.0\\.hidden.txt": b"h"}), id="member", keep=["url"])
+    assert found.ids == [f"v1.0\\{n}.txt" for n in range(3)] and found.keep["url"] == ["u"] * 3
+    assert found.passed == {"fields of a text beside it": 3, "member: hidden file": 1} and not found.bad

@@ -136,3 +136,26 @@ def test_tags_without_end_take_linear_time(tmp_path):
     begin = time.process_time()
     found = look(tmp_path / "a.xml", HEAD.encode() + b"<page>" * 30_000 + b"</page>" * 100_000)
     assert len(found.unreadable) > 30_000 and time.process_time() - begin < 15
+
+
+def test_what_is_no_page_of_an_export_is_told_before_the_first_page_too(tmp_path):
+    first = page(1, "A", revision(1, "first")).replace("<page>", '<page xml:space="preserve">')
+    found = look(tmp_path / "a.xml", dump(first, page(2, "B", revision(2, "second"))))
+    assert found.texts == ["second"] and found.kinds == [(0, "malformed XML")]
+    assert not look(tmp_path / "b.xml", dump()).unreadable
+
+
+def test_the_latest_revision_is_that_of_the_latest_time_in_either_order(tmp_path):
+    old = revision(1, "old").replace("2024-05-01", "2019-01-31")
+    deleted = revision(2, "", attributes=' deleted="deleted"').replace("2024-05-01", "2021-02-03")
+    new = revision(3, "new")
+    for revisions in ([old, deleted, new], [new, deleted, old], [deleted, new, old]):
+        found = look(tmp_path / "a.xml", dump(page(1, "A", *revisions)), keep=["revision"])
+        assert (found.texts, found.keep["revision"]) == (["new"], ["3"])
+    assert look(tmp_path / "a.xml", dump(page(1, "A", deleted, old))).passed == {"page whose text was deleted": 1}
+
+
+def test_a_dump_without_its_texts_is_told(tmp_path):
+    stub = page(1, "A", revision(1, "x" * 44).replace(f">{'x' * 44}<", "><"))
+    found = look(tmp_path / "a.xml", dump(stub, page(2, "Empty", revision(2, ""))))
+    assert (found.texts, found.ids, found.kinds) == ([""], ["2"], [(0, "missing text")])

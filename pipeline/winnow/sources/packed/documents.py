@@ -3,6 +3,7 @@
 A ``.json`` member beside one text of the same stem (WebDataset: one sample) gives that text its fields.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,7 @@ def _lines(member: Member, most: int) -> Iterator[Document]:
     if member.fault:
         yield BadRecordError(member.fault, member.name, member.size, member.position)
         return
-    chunks = (Chunk(piece, 0) for piece in member.pieces())
+    chunks = (Chunk(piece, 0) for piece in _without_mark(member.pieces()))
     try:
         for group in split_chunks(chunks, b"\n", most, b"\n \t\r"):
             for at, line in enumerate(group.records):
@@ -114,6 +115,17 @@ def _lines(member: Member, most: int) -> Iterator[Document]:
                 raise group.fault
     except BadRecordError as bad:
         yield BadRecordError(str(bad), member.name, bad.size, member.position)
+
+
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A text without its byte order mark."""
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= len(codecs.BOM_UTF8):
+            break
+    yield head.removeprefix(codecs.BOM_UTF8)
+    yield from pieces
 
 
 def _record(name: str, data: bytes, what: str) -> Noted:
@@ -141,10 +153,10 @@ def _loads(data: bytes) -> Any:
 
 def _fields(name: str, kind: str, data: bytes, source: SourceConfig, charset: Charset) -> Noted:
     if kind == HTML:
-        fields, notes = page_fields(data, source)
+        fields, notes = page_fields(data, source, xhtml=name.lower().endswith(".xhtml"))
         return Noted({"member": name, **fields}, tuple(notes), decoded=True)
     if kind == JSON:
-        return _record(name, data.removeprefix(b"\xef\xbb\xbf"), "member")
+        return _record(name, data.removeprefix(codecs.BOM_UTF8), "member")
     if source.encoding == DETECT and (wide := wide_encoding(data[:4096])):
         text, note = data.decode(wide, errors="replace"), GUESSED + wide
     else:

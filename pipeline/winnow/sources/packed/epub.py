@@ -11,6 +11,9 @@ from winnow.sources.packed.zip_members import ZipMembers
 _MOST_BYTES = 64 << 20  # of a file that says what the book holds
 _CONTAINER, _ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
+_XML = ("text/xml", "application/xml", "text/plain", "application/octet-stream")
+_SUFFIXES = (".xhtml", ".html", ".htm", ".xml")
+"""What pages are called by books that say their type wrong."""
 _OPF = "application/oebps-package+xml"
 
 
@@ -56,13 +59,15 @@ def read_book(members: ZipMembers) -> Book:
     seen: set[str] = set()
     for reference in (e.attributes.get("idref", "") for e in package if e.name == "itemref"):
         item = items.get(reference, {})
-        href = unquote(item.get("href", "").partition("#")[0])
-        name = posixpath.normpath(posixpath.join(posixpath.dirname(paths[0]), href)) if href else ""
-        is_page = item.get("media-type", _PAGES[0]) in _PAGES
+        href = item.get("href", "").partition("#")[0]
+        names = _names(paths[0], href)
+        name = next(filter(numbers.__contains__, names), names[0])
+        said_to_be = item.get("media-type", _PAGES[0])
+        is_page = said_to_be in _PAGES or (said_to_be in _XML and name.lower().endswith(_SUFFIXES))
         is_contents = "nav" in item.get("properties", "").split()
         if name not in seen:  # a spine names an item once; a page of 16 MB that it names often is no longer book
             seen.add(name)
-            chapters.append(Chapter(name, numbers.get(name), is_page, is_contents, name in encrypted))
+            chapters.append(Chapter(name, numbers.get(name), is_page, is_contents, not encrypted.isdisjoint(names)))
     if not chapters:
         raise BadRecordError("malformed EPUB: its spine is empty")
     said = {
@@ -79,6 +84,14 @@ def read_book(members: ZipMembers) -> Book:
         for field, name in {"language": "language", "identifier": "identifier", "published": "date"}.items()
     }
     return Book(said | first, chapters)
+
+
+def _names(package: str, href: str) -> list[str]:
+    """Of the member that an address means; last as packers call it who put addresses for names."""
+    return [
+        posixpath.normpath(posixpath.join(posixpath.dirname(package), path)) if path else ""
+        for path in (unquote(href), href)
+    ]
 
 
 def _bytes(members: ZipMembers, numbers: dict[str, int], name: str) -> bytes:

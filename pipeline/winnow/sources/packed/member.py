@@ -54,7 +54,7 @@ class Member:
 
 def kind_of(name: str) -> str:
     """``TEXT``, ``HTML``, ``JSON`` or ``RECORDS``; else what it is counted as."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(name.replace("\\", "/"))  # zip files of Windows
     if path.name.startswith(".") or "__MACOSX" in path.parts:
         return HIDDEN
     suffix = path.suffix.lower()
@@ -63,5 +63,5 @@ def kind_of(name: str) -> str:
 
 def stem_of(name: str) -> str:
     """What members of one sample share (WebDataset): the folder, and the name up to its first dot."""
-    folder, slash, base = name.rpartition("/")
+    folder, slash, base = name.replace("\\", "/").rpartition("/")
     return folder + slash + base.partition(".")[0]

@@ -18,7 +18,8 @@ _PIECE_BYTES = 1 << 20
 MOST_NAME_BYTES = 64 << 10
 MOST_PAX_BYTES = 1 << 20
 _DIGITS = 19  # of a size: no file is larger
-_PAX = (b"path", b"size", b"GNU.sparse.major", b"GNU.sparse.name")
+_PAX = (b"path", b"size")
+_SPARSE = b"GNU.sparse."  # in all three forms, of which the older two say nothing else of it
 _KINDS = {b"1": LINK, b"2": LINK, b"3": DEVICE, b"4": DEVICE, b"6": DEVICE, b"5": FOLDER}
 _FILES = (b"0", b"\0", b"7")
 
@@ -100,7 +101,7 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
                 break
             long_name, pax, begin = b"", {}, stream.offset - BLOCK
         first, ended = False, False
-        if header.kind in (b"L", b"x"):
+        if header.kind in (b"L", b"x", b"X"):  # X: as x, of Solaris
             data = _told(stream, header, MOST_NAME_BYTES if header.kind == b"L" else MOST_PAX_BYTES)
             long_name, pax = (data.rstrip(b"\0"), pax) if header.kind == b"L" else (long_name, pax | _pax(data))
             continue
@@ -109,7 +110,8 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
             continue
         while header.is_sparse_further:
             header = header._replace(is_sparse_further=stream.take(BLOCK)[504:505] not in (b"\0", b""))
-        yield from _member(stream, header, pax.get(b"path") or long_name or header.name, pax, begin, exact)
+        name = pax.get(_SPARSE + b"name") or pax.get(b"path") or long_name or header.name
+        yield from _member(stream, header, name, pax, begin, exact)
         long_name, pax = b"", {}
     if stream.fault is not None:
         raise stream.fault
@@ -128,7 +130,8 @@ def _member(
         kind = FOLDER
     if kind in (LINK, DEVICE, FOLDER) and header.kind != b"1":
         size = 0
-    fault = "sparse member: it is stored with holes" if header.kind == b"S" or b"GNU.sparse.major" in pax else ""
+    is_sparse = header.kind == b"S" or any(key.startswith(_SPARSE) for key in pax)
+    fault = "sparse member: it is stored with holes" if is_sparse else ""
     left = [size]
 
     def pieces() -> Iterator[bytes]:
@@ -206,7 +209,7 @@ def _pax(data: bytes) -> dict[bytes, bytes]:
         if not digits.isdigit() or len(digits) > 9 or not len(digits) + 1 < int(digits) <= len(data):
             break
         key, _, value = data[len(digits) + 1 : int(digits) - 1].partition(b"=")
-        if key in _PAX:
+        if key in _PAX or key.startswith(_SPARSE):
             found[key] = value
         data = data[int(digits) :]
     return found

@@ -50,7 +50,10 @@ def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
     delimiter = source.delimiter or ("\t" if bare.endswith(_TABS) else ",")
     charset = Charset(source, file, file_slice.path, is_text=True)
     records = CsvRecords(charset.chunks(), delimiter.encode(), source.quote.encode(), source.max_document_bytes)
-    names = names_in(charset.decode(records.header(), "header").text, delimiter, source.quote)
+    header = records.header()
+    if 0 in header:
+        raise FileFaultError("wrong format: zeros in the header; the file is no CSV, is damaged, or is UTF-16", 0)
+    names = names_in(charset.decode(header, "header").text, delimiter, source.quote)
     wanted = [name for name in dict.fromkeys(_named(source)) if name in names]
     for name in wanted:
         if names.count(name) > 1:
@@ -71,6 +74,9 @@ def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
             yield replace(batch, bytes_read=file.position - told, fields=fields)
             told = file.position
         row += number
+    needed = source.texts if not source.structure_fields else source.structure_fields
+    if names and not row and records.fault is None and not set(needed) & set(names):
+        raise FileFaultError(f"no records: the file has one line, and as a header it does not name {needed[0]!r}", 0)
     if file.position > told:
         yield nothing_read(source.carried, file.position - told)
     if records.fault is not None:

@@ -4,7 +4,6 @@ Fields: ``text``, ``title``, ``creator``, ``language``, ``identifier``, ``publis
 chapters ``member`` and ``chapter`` (their place, from 1).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,14 +21,10 @@ from winnow.sources.web.page import PACKAGES
 from winnow.sources.web.records import page_fields
 
 LOST = "a book of which some chapters could not be read"
+NO_PAGES = "a book with items that are no pages"
 CONTENTS = "table of contents"
 _ENCRYPTED = "encrypted book: its text is locked (DRM)"
-_EMPTY_TAG = re.compile(
-    rb"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-zA-Z][\w:]*)"
-    rb"((?:\s[^<>]*)?)/>",
-    re.IGNORECASE,
-)
-"""``<title/>`` is an element without content in XHTML, and one that does not end in HTML."""
+NO_PAGE = "item of a book that is no page"
 
 
 def read_epub(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
@@ -63,7 +58,7 @@ def _chapters(
         if chapter.is_contents:
             yield Passed(CONTENTS)
         elif not chapter.is_page:
-            yield Passed("item of a book that is no page")
+            yield Passed(NO_PAGE)
         else:
             try:
                 text, notes = _text(chapter, members, source)
@@ -100,6 +95,8 @@ def _whole(book: Book, members: ZipMembers, source: SourceConfig) -> Noted:
         raise BadRecordError("malformed EPUB: no item of its spine is a page", book.fields["identifier"])
     if fault is not None:
         notes[LOST] = None
+    if any(not chapter.is_page for chapter in book.chapters):
+        notes[NO_PAGES] = None
     return Noted({**book.fields, "text": "\n\n".join(texts)}, tuple(notes), decoded=True)
 
 
@@ -112,7 +109,7 @@ def _text(chapter: Chapter, members: ZipMembers, source: SourceConfig) -> tuple[
     if member.fault or member.size > MOST_PAGE_BYTES:
         raise BadRecordError(member.fault or f"too large: a page of {member.size:,} bytes", None, member.size)
     data = member.read()
-    fields, notes = page_fields(_EMPTY_TAG.sub(rb"<\1\2></\1>", data), source)
+    fields, notes = page_fields(data, source, xhtml=True)
     return fields["text"], tuple(notes)
 
 

@@ -33,11 +33,15 @@ def _page(file_slice: FileSlice, source: SourceConfig, file: StoredFile) -> Iter
             yield BadRecordError(f"too large: a page of over {MOST_PAGE_BYTES:,} bytes", None, len(page), 0)
             return
     try:
-        fields, notes = page_fields(bytes(page), source)
+        fields, notes = page_fields(bytes(page), source, xhtml=_is_xhtml(file_slice.path))
     except BadRecordError as error:
         yield BadRecordError(str(error), None, len(page), 0)
         return
     yield Noted(fields, tuple(notes), decoded=True)
+
+
+def _is_xhtml(path: str) -> bool:
+    return path.lower().removesuffix(compression_of(path)).endswith(".xhtml")
 
 
 READER = Reader(

@@ -25,7 +25,8 @@ from winnow.sources.web.page import PACKAGES
 from winnow.sources.web.parts import cuts, records_of
 from winnow.sources.web.records import page_fields
 
-_HTML = ("text/html", "application/xhtml+xml")
+_XHTML = "application/xhtml+xml"
+_HTML = ("text/html", _XHTML)
 _KINDS = ("warcinfo", "request", "metadata", "revisit", "continuation")
 _GROUPS = ("image", "audio", "video", "font")
 _MEDIA = ("application/json", "application/pdf", "text/css", "text/xml", "application/xml")
@@ -87,7 +88,9 @@ def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Pa
     cut |= bool({"warc-truncated", "warc-segment-number"} & record.headers.keys())
     charset = _CHARSET.search(kind)
     said = charset[1] if charset else "utf-8" if record.kind == "conversion" else ""
-    fields, notes = page_fields(body, source, charset=said, headers=response.headers, html=media in _HTML)
+    fields, notes = page_fields(
+        body, source, charset=said, headers=response.headers, html=media in _HTML, xhtml=media == _XHTML
+    )
     of_archive = {
         "record_id": record.headers.get("warc-record-id"),
         "url": record.headers.get("warc-target-uri"),

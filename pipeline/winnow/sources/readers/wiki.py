@@ -74,6 +74,9 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
     if "wikitext" not in page:
         raise BadRecordError("missing text: the page has no revision with text", page.get("id"))
     wikitext = page["wikitext"]
+    if not wikitext and page["bytes"] not in ("", "0"):
+        told = f"missing text: its {page['bytes'][:20]} bytes are not in the dump; take pages-articles, not stubs"
+        raise BadRecordError(told, page.get("id"))
     reduced = Reduced(wikitext, ()) if source.extract == "raw" else reduce_wikitext(wikitext, namespaces)
     folder = site.base.rpartition("/")[0]
     fields = {

@@ -57,6 +57,14 @@ _OF_BROWSERS = {
 _MARKS = ((codecs.BOM_UTF8, "utf_8"), (codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
 
 
+_EMPTY = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-zA-Z][\w:]*)"
+    r"((?:\s[^<>]*)?)/>",
+    re.IGNORECASE | re.ASCII,
+)
+"""``<title/>`` is an element without content in XHTML, and one that does not end in HTML."""
+
+
 class DecodedPage(NamedTuple):
     """The characters of a page."""
 
@@ -127,6 +135,11 @@ def _strict(page: bytes, name: str) -> str | None:
 def _replacing(page: bytes, name: str, how: str) -> DecodedPage:
     text = page.decode(name, "replace")
     return DecodedPage(text, name, how, text.count("\ufffd") - page.count("\ufffd".encode(name, "ignore") or b"\0none"))
+
+
+def as_html(xhtml: str) -> str:
+    """XHTML with an end to each element without content, so that a parser of HTML takes nothing for a part of it."""
+    return _EMPTY.sub(r"<\1\2></\1>", xhtml)
 
 
 class Extracted(NamedTuple):

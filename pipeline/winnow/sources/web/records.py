@@ -14,14 +14,20 @@ from winnow.sources.records import GUESSED, OPT_OUT, REPLACED, RecordBatch, Unre
 from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
 from winnow.sources.web.opt_outs import kinds_of
-from winnow.sources.web.page import decode_page, extract, language_of, licence_of, links_of, opt_out_of
+from winnow.sources.web.page import as_html, decode_page, extract, language_of, licence_of, links_of, opt_out_of
 
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,1000})", re.IGNORECASE)
 _HEAD_CHARACTERS = 200_000  # in which a page says its title
 
 
 def page_fields(
-    body: bytes, source: SourceConfig, *, charset: str = "", headers: dict[str, str] | None = None, html: bool = True
+    body: bytes,
+    source: SourceConfig,
+    *,
+    charset: str = "",
+    headers: dict[str, str] | None = None,
+    html: bool = True,
+    xhtml: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """The fields that a page has whatever it came in, and notes of how it was read.
 
@@ -31,6 +37,7 @@ def page_fields(
         charset: what HTTP says.
         headers: of the response, by lower-case name.
         html: whether it is HTML, or plain text.
+        xhtml: whether that HTML is XHTML.
 
     Returns:
         ``text``, ``title``, ``charset``, ``charset_from``, ``opt_out``, and where ``keep`` names them ``licence``,
@@ -40,6 +47,8 @@ def page_fields(
         BadRecordError: the page cannot be parsed.
     """
     page = decode_page(body, charset)
+    if xhtml:
+        page = page._replace(text=as_html(page.text))
     text, note = extract(page.text, source) if html else (page.text, "")
     title = _TITLE.search(page.text[:_HEAD_CHARACTERS]) if html else None
     fields: dict[str, Any] = {

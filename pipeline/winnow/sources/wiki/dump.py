@@ -15,6 +15,9 @@ from winnow.sources.records import FileFaultError
 
 MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
+_ODD_PAGE = re.compile(rb"<(?:[\w-]+:)?page[\s>]|</mediawiki>")
+"""A page that begins in another way than in exports of MediaWiki; or the end of a dump without any."""
+_OF_REVISION = ("revision", "timestamp", "model", "wikitext", "deleted", "bytes")
 _PATHS = {
     "title": "title",
     "ns": "ns",
@@ -83,6 +86,8 @@ class Dump:
         while (end := self._data.find(_BEGIN)) < 0 and len(self._data) < MOST_HEAD_BYTES and self._more():
             pass
         head = bytes(self._data if end < 0 else self._data[:end])
+        if odd := _ODD_PAGE.search(head):  # told, as between two pages
+            head = head[: odd.start()]
         if b"<mediawiki" not in head:
             raise self._fault or FileFaultError("wrong format: the XML is no export of a MediaWiki", 0)
         self._drop(len(head))
@@ -164,12 +169,13 @@ class Dump:
 def parse_page(data: bytes) -> dict[str, str]:
     """The fields of a page: title, ns, id, and of its latest revision ``revision``, timestamp, model, wikitext.
 
-    ``redirect`` and ``deleted`` are there where the page says so.
+    ``redirect`` and ``deleted`` are there where the page says so, and ``bytes``: how long it says that its text is.
 
     Raises:
         BadRecordError: it is malformed.
     """
     found: dict[str, str] = {}
+    earlier: dict[str, str] = {}  # of the latest revision before this one
     path: list[str] = []
     pieces: list[str] = []
 
@@ -179,15 +185,21 @@ def parse_page(data: bytes) -> dict[str, str]:
         if path == ["page", "redirect"]:
             found["redirect"] = attributes.get("title", "")
         elif path == ["page", "revision"]:
-            for field in ("revision", "timestamp", "model", "wikitext", "deleted"):
-                found.pop(field, None)
-        elif path == ["page", "revision", "text"] and "deleted" in attributes:
-            found["deleted"] = "text"
+            earlier.clear()
+            earlier.update({field: found.pop(field) for field in _OF_REVISION if field in found})
+        elif path == ["page", "revision", "text"]:
+            found["bytes"] = attributes.get("bytes", "0")
+            if "deleted" in attributes:
+                found["deleted"] = "text"
 
     def end(_name: str) -> None:
         field = _PATHS.get("/".join(path[1:])) if len(path) < 4 else None
         if field is not None:
             found[field] = "".join(pieces)
+        if path == ["page", "revision"] and earlier.get("timestamp", "") > found.get("timestamp", ""):
+            for field in _OF_REVISION:  # an export may have the latest first
+                found.pop(field, None)
+            found.update(earlier)
         path.pop()
 
     parser = expat.ParserCreate("utf-8")
