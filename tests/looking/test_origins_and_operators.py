@@ -115,6 +115,11 @@ def test_what_the_run_did_not_look_for_is_not_told_as_passing(loaded, change, se
     assert f"filter.{setting}: the run did not look for this" in told
 
 
+def test_a_rule_that_is_decided_after_dedup_is_not_told_as_changing_nothing(loaded):
+    with pytest.raises(ConfigError, match=r"filter.rules: pii.email is found in what dedup keeps"):
+        compare_rules(loaded, with_overrides(loaded.config, ["filter.rules.1.max=0"]).filter)
+
+
 def test_a_match_has_no_threshold_to_move(loaded):
     with pytest.raises(ConfigError, match=r"urls.hosts: there is no threshold to move.*--set filter.urls=off"):
         curve_of(loaded, "urls.hosts")

@@ -19,6 +19,7 @@ from winnow import schemas
 from winnow.errors import ConfigError
 from winnow.flow.flow import enabled_steps
 from winnow.flow.operators import rules_on, rules_on_spans, verdicts_of
+from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
 from winnow.flow.redact import limits_of
 from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
@@ -128,7 +129,7 @@ def rules_of(run: RunRecords, *, kept: bool) -> list[str]:
     ]
     language = ["language"] if config.languages is not None else []
     # where documents come from has no values that those that were kept could be near
-    origin = () if kept else config.provenance_rules
+    origin = () if kept else rules_on_provenance(config)
     later = [] if kept else [rule for step in enabled_steps(run.config) for rule in step.reasons]
     if not kept and run.config.measure.span_operators:
         later += rule_names((*rules_on_spans(run.config), *limits_of(run.config)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from winnow.errors import ConfigError
 from winnow.flow.operators import rules_on, verdicts_of
+from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
 from winnow.stages.quantiles import Cuts, read_cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
@@ -103,7 +104,7 @@ def _provenance(
     run: RunRecords, config: FilterConfig, docs: NDArray[np.uint64], number: int
 ) -> Iterator[NamedRuleValues]:
     """The rules on where documents come from: what the run found, of which other settings may ask for less."""
-    names = config.provenance_rules
+    names = rules_on_provenance(config)
     if not names:
         return
     found = read_parquet(run.store, run.of("provenance")[number].outputs["matches"].reference(), ["doc", "rule"])

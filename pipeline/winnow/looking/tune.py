@@ -197,6 +197,15 @@ def compare_rules(run: RunRecords, config: FilterConfig) -> Comparison:
 
 
 def _check_signals(run: RunRecords, config: FilterConfig) -> None:
+    later, as_now = (
+        [rule for rule in rules.rules if rule not in before_dedup(run, rules)] for rules in (config, run.config.filter)
+    )
+    if later != as_now:
+        changed = next(rule for rule in [*later, *as_now] if rule not in later or rule not in as_now)
+        raise ConfigError(
+            f"filter.rules: {changed.signal} is found in what dedup keeps, and documents are counted before dedup; try "
+            "the rule by `winnow run`, which measures nothing again for it"
+        )
     for part in run.parts[:1]:
         with pq.ParquetFile(run.store.columns_of(part.signals["path"])) as file:
             there = file.schema_arrow.names

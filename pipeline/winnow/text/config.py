@@ -52,21 +52,6 @@ class FilterConfig(RulesConfig):
                 fields[rules.field] = both if both is None else (*(fields.get(rules.field) or ()), *both)
         return fields | ({"opt_out": None} if self.opt_outs else {})
 
-    @property
-    def provenance_rules(self) -> tuple[str, ...]:
-        """Names of these rules, as tables have them."""
-        lists = self.urls.lists if self.urls is not None else ()
-        licences: tuple[str, ...] = ()
-        if self.licences is not None:
-            told = {"unknown": self.licences.unknown, "unclear": self.licences.unclear}
-            licences = ("other", *(name for name, what in told.items() if what == "drop"))
-        kinds = self.opt_outs or ()
-        return (
-            *(f"urls.{name}" for name in lists),
-            *(f"opt_outs.{kind}" for kind in kinds),
-            *(f"licences.{name}" for name in licences),
-        )
-
 
 class MeasureConfig(Section):
     """What is done to the text before anything is decided."""
