@@ -74,7 +74,9 @@ def _show_effects(effects: "list[RuleEffect]") -> None:
     for effect in sorted(effects, key=lambda effect: (-effect.alone.documents, -effect.fails.documents, effect.name)):
         if effect.fails.documents:
             bound = (
-                "by group"
+                "a match"
+                if effect.is_match
+                else "by group"
                 if effect.threshold is None
                 else f"{'min' if effect.is_min else 'max'} {effect.threshold:.6g}"
             )

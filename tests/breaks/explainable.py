@@ -3,6 +3,7 @@
 from tests.breaks.change import Break
 
 WHY = ("tests/e2e/test_why_tables.py",)
+ORIGINS = ("tests/looking/test_origins_and_operators.py",)
 LISTED, TUNED = ("tests/looking/test_list_documents.py",), ("tests/looking/test_tune.py",)
 BREAKS = (
     Break(
@@ -68,6 +69,22 @@ BREAKS = (
         "rules == before_dedup(run, run.config.filter) and (records",
         "(records",
         TUNED,
+    ),
+    Break(
+        "tune takes documents that a rule on origins drops for passing",
+        5,
+        "winnow.looking.rule_values",
+        '        value[np.searchsorted(docs, column_to_numpy(mine, "doc"))] = 1\n',
+        "",
+        ORIGINS,
+    ),
+    Break(
+        "tune takes lists that the run did not look into for empty ones",
+        5,
+        "winnow.looking.tune",
+        "    check_provenance_known(run, config)\n",
+        "",
+        ORIGINS,
     ),
     Break(
         "why exchanges value and threshold",

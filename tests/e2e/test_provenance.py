@@ -21,6 +21,7 @@ from winnow.config.strict_yaml import read_yaml
 from winnow.engine.records import Output, Record
 from winnow.errors import ConfigError
 from winnow.finished.explain import Evidence, explain, find
+from winnow.flow.reading import reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -345,3 +346,25 @@ def test_the_examples_of_the_docs(tmp_path, monkeypatch):
     code, why = winnow("why", "listed", str(tmp_path / "run"))
     for line in ("rule       urls.adult.domains: value 1, threshold 0", "'example.com' of list adult.domains"):
         assert line in why and line in page_of_docs
+
+
+def test_fields_of_rules_that_pages_rarely_have_are_no_mistakes_in_keep(tmp_path, caplog):
+    rows = {str(n): {"link": f"http://ok.example/{n}"} for n in range(3)}
+    write_rows(tmp_path / "in.jsonl", rows)
+    write_archive(tmp_path / "in.warc", [page(1), page(2)])
+    (tmp_path / "hosts").write_text("x.test\n")
+    sources = [
+        source_of(tmp_path / "in.jsonl", "rows", id="id"),
+        source_of(tmp_path / "in.warc", "pages", keep=["tilte"]),
+    ]
+    rules = {**OFF, "opt_outs": "drop", "urls": {"domains": str(tmp_path / "hosts")}}
+    rules["licences"] = {"allow": ["CC-BY"], "unknown": "keep"}
+    context = run(parse_config(run_config(tmp_path / "run", *sources, filter=rules, shards={"sequence_tokens": 63})))
+    told = [line.partition(", so")[0] for line in reading_warnings(context.run)]
+    assert told == [
+        "source rows: filter: no record has a value for 'url'",
+        "source rows: filter: no record has a value for 'licence'",
+        "source pages: keep: no record has a value for 'tilte'",
+    ]
+    first = [r.getMessage().partition(", so")[0] for r in caplog.records if "of the first records" in r.getMessage()]
+    assert first == [f"of the first records: {line}" for line in told]

@@ -18,14 +18,14 @@ log = logging.getLogger("winnow")
 
 def rules_on(config: Config, *, gpu: bool) -> tuple[SignalRule, ...]:
     """The rules on signals of operators on GPUs, which ``screen`` decides, or the others, which ``filter`` does."""
-    columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.found.columns}
+    columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.made_columns}
     later = rules_on_spans(config)
     return tuple(rule for rule in config.filter.rules if rule not in later and (rule.signal in columns) == gpu)
 
 
 def rules_on_spans(config: Config) -> tuple[SignalRule, ...]:
     """The rules on how many spans there are, which ``redact`` decides."""
-    columns = {column for entry in config.measure.span_operators for column in entry.found.columns}
+    columns = {column for entry in config.measure.span_operators for column in entry.made_columns}
     return tuple(rule for rule in config.filter.rules if rule.signal in columns)
 
 
@@ -33,6 +33,12 @@ def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
     """Columns of verdicts that ``screen``, or ``filter``, decides by."""
     found = (entry.found for entry in config.measure.operators_on(gpu=gpu))
     return tuple(operator.name for operator in found if operator.kind == "filter")
+
+
+def verdicts_of(run: RunRecords, *, gpu: bool) -> tuple[str, ...]:
+    """The same of a run whose operators nobody has looked for: those that counted what they refused."""
+    counts, entries = operator_counts(run), run.config.measure.operators_on(gpu=gpu)
+    return tuple(str(entry.name) for entry in entries if "refused" in counts[str(entry.name)])
 
 
 def late_versions(config: Config) -> frozenset[str]:

@@ -11,12 +11,25 @@ from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.operators.files import NamedFile, fetched, publish
 from winnow.stages.provenance import provenance, url_lists
 from winnow.storage.address import last_part
+from winnow.text.config import FilterConfig
 from winnow.text.urls.config import KINDS
 from winnow.text.urls.lists import look_at_list
 from winnow.text.urls.table import MOST_LISTS
 
 FOLDER = "lists"
 """In a run folder: the lists that its runs were given, ``lists/HASH/NAME``."""
+
+
+def rules_on_provenance(config: FilterConfig) -> tuple[str, ...]:
+    """Names of these rules, as tables have them."""
+    asked = config.licences
+    unknown = {"unknown": asked.unknown, "unclear": asked.unclear} if asked is not None else {}
+    licences = ("other", *(name for name, what in unknown.items() if what == "drop")) if asked is not None else ()
+    return (
+        *(f"urls.{name}" for name in (config.urls.lists if config.urls is not None else ())),
+        *(f"opt_outs.{kind}" for kind in config.opt_outs or ()),
+        *(f"licences.{name}" for name in licences),
+    )
 
 
 def judge_provenance(context: RunContext) -> None:

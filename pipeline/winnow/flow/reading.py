@@ -1,13 +1,15 @@
 """What reading altered or did not find, told by source with one place each: encodings, and names that match nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
 from winnow.sources.read import odd_files
 from winnow.sources.records import FOREIGN, GUESSED, OPT_OUT, REPLACED
 from winnow.sources.source import SourceConfig
+from winnow.stages.provenance.provenance import OPT_OUT as OPT_OUT_FIELD
 
 ALARM_SHARE = 0.01
 """Documents of a source with bytes that were lost, from which it is an alarm."""
@@ -126,9 +128,10 @@ def reading_warnings(run: RunRecords) -> list[str]:
         elif source.separator is not None and 0 < records <= read:
             warnings.append(never_separated(source, read))
         given = run.totals("measure", f"given/{source.name}")
-        for setting, name in (*((("id", source.id),) if source.id else ()), *(("keep", name) for name in source.keep)):
+        fields = present.get(source.name, [])
+        for setting, name in named_fields(run.config, source, fields):
             if readable.get(source.name) and not given.get(name):
-                warnings.append(no_value(source, setting, name, present.get(source.name, [])))
+                warnings.append(no_value(source, setting, name, fields))
     files: dict[str, list[str]] = {}
     for file in run.files:
         files.setdefault(file.source, []).append(file.path)
@@ -144,9 +147,28 @@ def never_separated(source: SourceConfig, files: int) -> str:
     )
 
 
+def named_fields(config: Config, source: SourceConfig, fields: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Setting and name of each field of which records should have a value: the id's, and those that are kept.
+
+    Fields that rules on where documents come from read are carried along without being named. Pages mostly say nothing
+    of opt-outs and licences, so only names that no record has at all are among these.
+    """
+    rules = config.filter.provenance_fields
+    if source.id:
+        yield "id", source.id
+    for name in source.keep:
+        if name not in rules:
+            yield "keep", name
+        elif name != OPT_OUT_FIELD and name not in fields:
+            yield "filter", name
+
+
 def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:
     """That a name in the config matches nothing, with what records do have."""
-    told = "ids are derived from source, path and row" if setting == "id" else "the column is empty"
+    told = {
+        "id": "ids are derived from source, path and row",
+        "filter": "its rules find none there (another name is set by `field` of urls or licences)",
+    }.get(setting, "the column is empty")
     has = f"; records have: {', '.join(field[:40] for field in fields[:_MOST_FIELDS])}" if fields else ""
     return f"source {source.name}: {setting}: no record has a value for {name!r}, so {told}{has}"
 

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.errors import ConfigError
 from winnow.flow.flow import enabled_steps
-from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.operators import rules_on, rules_on_spans, verdicts_of
+from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
+from winnow.flow.redact import limits_of
 from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
 from winnow.looking.texts import parts_holding, shown_texts
 from winnow.stages.quantiles import Cuts
@@ -123,11 +125,15 @@ def rules_of(run: RunRecords, *, kept: bool) -> list[str]:
     own = [
         name
         for gpu in ((False,) if kept else (False, True))
-        for name in [*rule_names(rules_on(run.config, gpu=gpu)), *verdicts_on(run.config, gpu=gpu)]
+        for name in [*rule_names(rules_on(run.config, gpu=gpu)), *verdicts_of(run, gpu=gpu)]
     ]
     language = ["language"] if config.languages is not None else []
+    # where documents come from has no values that those that were kept could be near
+    origin = () if kept else rules_on_provenance(config)
     later = [] if kept else [rule for step in enabled_steps(run.config) for rule in step.reasons]
-    return list(dict.fromkeys(["empty", *language, *sets, *own, *later]))
+    if not kept and run.config.measure.span_operators:
+        later += rule_names((*rules_on_spans(run.config), *limits_of(run.config)))
+    return list(dict.fromkeys(["empty", *origin, *language, *sets, *own, *later]))
 
 
 def _check(run: RunRecords, wanted: Wanted, order: Order) -> None:
@@ -155,7 +161,7 @@ def _fits(run: RunRecords, number: int, wanted: Wanted, order: Order, cuts: Cuts
     if wanted.rule is not None and wanted.kept:
         found = next(
             values
-            for values in rules_of_part(run, run.config.filter, cuts, read_signals(run, number))
+            for values in rules_of_part(run, run.config.filter, cuts, read_signals(run, number), number)
             if values.name == wanted.rule
         )
         value, threshold = found.value, found.threshold

@@ -1,4 +1,5 @@
-"""Values of every rule on every document of a part, also of thresholds that a run did not have: from signals alone.
+"""Values of every rule on every document of a part, also of thresholds that a run did not have: from signals, and from
+what the run found of where documents come from.
 
 Legend: N documents of a part.
 """
@@ -11,10 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from winnow.flow.operators import rules_on, verdicts_on
+from winnow.errors import ConfigError
+from winnow.flow.operators import rules_on, verdicts_of
+from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
 from winnow.stages.quantiles import Cuts, read_cuts
-from winnow.stages.tables import read_parquet
+from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.config import FilterConfig
 from winnow.text.rules.config import RULE_NAMES
 from winnow.text.rules.rules import rule_values
@@ -43,6 +46,8 @@ class NamedRuleValues(NamedTuple):
     applies: NDArray[np.bool_]
     """[N] documents that the rule is about."""
     drops_missing: bool = False
+    is_match: bool = False
+    """Of the rules on where a document comes from: value 1 where it was found, no threshold that could be moved."""
 
     @property
     def fails(self) -> NDArray[np.bool_]:
@@ -58,14 +63,17 @@ def read_signals(run: RunRecords, number: int) -> pa.Table:
     return read_parquet(run.store, run.parts[number].signals).combine_chunks()
 
 
-def rules_of_part(run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa.Table) -> Iterator[NamedRuleValues]:
+def rules_of_part(
+    run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa.Table, number: int
+) -> Iterator[NamedRuleValues]:
     """Every rule that is on and is decided before dedup, in the order in which failures are listed.
 
     Args:
         run: a finished run.
-        config: the rules; those of the run, or others on the same signals.
+        config: the rules; those of the run, or others on the same signals that ``check_provenance_known`` lets through.
         cuts: of their quantiles, from :func:`cuts_of`.
         signals: of one part.
+        number: of the part.
     """
     prose = [source.name for source in run.config.sources if source.is_prose]
     languages, sources = (signals.column(name).combine_chunks() for name in ("language", "source"))
@@ -73,6 +81,8 @@ def rules_of_part(run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa
     for found in rule_values(signals, languages, config, sources, prose):
         threshold = np.full(rows, found.threshold)
         yield NamedRuleValues(RULE_NAMES[found.number], found.is_min, threshold, found.value, found.applies)
+        if RULE_NAMES[found.number] == "empty":
+            yield from _provenance(run, config, column_to_numpy(signals, "doc"), number)
     rules = before_dedup(run, config)
     by_quantile = quantile_bounds(rules)
     for bound in bounds_of(rules):
@@ -85,9 +95,44 @@ def rules_of_part(run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa
             applies_to(bound.rule, signals),
             bound.rule.missing == "drop" and bound == bound.rule.bounds[0],
         )
-    for name in verdicts_on(run.config, gpu=False):
+    for name in verdicts_of(run, gpu=False):
         verdict = pc.fill_null(signals.column(name), True).to_numpy().astype(np.float64)
         yield NamedRuleValues(name, True, np.ones(rows), verdict, np.ones(rows, bool))
+
+
+def _provenance(
+    run: RunRecords, config: FilterConfig, docs: NDArray[np.uint64], number: int
+) -> Iterator[NamedRuleValues]:
+    """The rules on where documents come from: what the run found, of which other settings may ask for less."""
+    names = rules_on_provenance(config)
+    if not names:
+        return
+    found = read_parquet(run.store, run.of("provenance")[number].outputs["matches"].reference(), ["doc", "rule"])
+    for name in names:
+        value = np.zeros(len(docs))
+        mine = found.filter(pc.equal(found.column("rule"), name)).combine_chunks()
+        value[np.searchsorted(docs, column_to_numpy(mine, "doc"))] = 1
+        yield NamedRuleValues(name, False, np.zeros(len(docs)), value, np.ones(len(docs), bool), is_match=True)
+
+
+def check_provenance_known(run: RunRecords, config: FilterConfig) -> None:
+    """Other rules on where documents come from than the run's can only be left out.
+
+    Raises:
+        ConfigError: the run did not look for what these ask for.
+    """
+    now = run.config.filter
+    unknown = set(config.opt_outs or ()) - set(now.opt_outs or ())
+    for setting, known in (
+        ("urls", config.urls in (None, now.urls)),
+        ("opt_outs", not unknown),
+        ("licences", config.licences in (None, now.licences)),
+    ):
+        if not known:
+            raise ConfigError(
+                f"filter.{setting}: the run did not look for this, and signals do not tell; `{setting}: off` can be "
+                f"tried here, and another `{setting}` by `winnow run`, which measures nothing again for it"
+            )
 
 
 def before_dedup(run: RunRecords, config: FilterConfig) -> tuple[SignalRule, ...]:

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
-from winnow.looking.rule_values import NamedRuleValues, before_dedup, cuts_of, read_signals, rules_of_part
+from winnow.looking.rule_values import (
+    NamedRuleValues,
+    before_dedup,
+    check_provenance_known,
+    cuts_of,
+    read_signals,
+    rules_of_part,
+)
 from winnow.operators.suggest import suggestion
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.config import FilterConfig
@@ -52,7 +59,9 @@ class RuleEffect:
     name: str
     is_min: bool
     threshold: float | None
-    """None where sources or languages have their own."""
+    """None where sources or languages have their own, and of rules on where a document comes from."""
+    is_match: bool = False
+    """Whether it is one of these: it has no threshold at all."""
     asked: int = 0
     """Documents that it is about."""
     fails: Amount = field(default_factory=Amount)
@@ -91,6 +100,7 @@ class Comparison:
 class _Part(NamedTuple):
     """What a part holds."""
 
+    number: int
     signals: pa.Table
     characters: NDArray[np.int64]
     tokens: NDArray[np.float64]
@@ -104,12 +114,12 @@ def rule_effects(run: RunRecords) -> list[RuleEffect]:
     effects: dict[str, RuleEffect] = {}
     cuts, by_group = cuts_of(run, run.config.filter), _by_group(run)
     for part in _parts(run):
-        rules = list(rules_of_part(run, run.config.filter, cuts, part.signals))
+        rules = list(rules_of_part(run, run.config.filter, cuts, part.signals, part.number))
         fails = [rule.fails for rule in rules]
         failed = _number_failed(fails, part)
         for rule, failing in zip(rules, fails, strict=True):
-            threshold = None if rule.name in by_group else _threshold(rule)
-            effect = effects.setdefault(rule.name, RuleEffect(rule.name, rule.is_min, threshold))
+            threshold = None if rule.name in by_group or rule.is_match else _threshold(rule)
+            effect = effects.setdefault(rule.name, RuleEffect(rule.name, rule.is_min, threshold, rule.is_match))
             effect.asked += int((rule.applies & ~np.isnan(rule.value)).sum())
             part.add(effect.fails, failing)
             part.add(effect.alone, failing & (failed == 1))
@@ -125,16 +135,23 @@ def curve_of(run: RunRecords, name: str, thresholds: Sequence[float] = ()) -> Cu
         thresholds: to try; none given: some around the run's.
 
     Raises:
-        ConfigError: the run has no such rule, or its thresholds differ by source or language.
+        ConfigError: the run has no such rule, or no one threshold of it.
     """
     if name in _by_group(run):
         raise ConfigError(f"{name}: its thresholds are quantiles of each group; try others with --set")
     cuts, curve = cuts_of(run, run.config.filter), None
     for part in _parts(run):
-        rules = list(rules_of_part(run, run.config.filter, cuts, part.signals))
+        rules = list(rules_of_part(run, run.config.filter, cuts, part.signals, part.number))
         rule = next((rule for rule in rules if rule.name == name), None)
         if rule is None:
             raise ConfigError(f"{name!r}: the run has no such rule; there are: {', '.join(r.name for r in rules)}")
+        if rule.is_match:
+            setting = name.partition(".")[0]
+            raise ConfigError(
+                f"{name}: there is no threshold to move: the rule is about where a document comes from; "
+                f"--set filter.{setting}=off tells what passes without filter.{setting}, `winnow dropped RUN --rule "
+                f"{name}` lists what fails"
+            )
         if curve is None:
             curve = _begin(rule, thresholds)
         others = _number_failed([other.fails for other in rules if other.name != name], part) == 0
@@ -148,15 +165,16 @@ def compare_rules(run: RunRecords, config: FilterConfig) -> Comparison:
     """What other rules would let pass.
 
     Raises:
-        ConfigError: one is about a signal that the run did not measure.
+        ConfigError: one is about a signal that the run did not measure, or about origins that it did not look for.
     """
     _check_signals(run, config)
+    check_provenance_known(run, config)
     found, cuts, other_cuts = Comparison(), cuts_of(run, run.config.filter), cuts_of(run, config)
     found.groups = {group: {} for group in GROUPS}
     for part in _parts(run):
         passing = []
         for at, (rules, cut) in enumerate(((run.config.filter, cuts), (config, other_cuts))):
-            asked = list(rules_of_part(run, rules, cut, part.signals))
+            asked = list(rules_of_part(run, rules, cut, part.signals, part.number))
             fails = [rule.fails for rule in asked]
             passing.append(_number_failed(fails, part) == 0)
             for rule, failing in zip(asked, fails, strict=True):
@@ -179,6 +197,15 @@ def compare_rules(run: RunRecords, config: FilterConfig) -> Comparison:
 
 
 def _check_signals(run: RunRecords, config: FilterConfig) -> None:
+    later, as_now = (
+        [rule for rule in rules.rules if rule not in before_dedup(run, rules)] for rules in (config, run.config.filter)
+    )
+    if later != as_now:
+        changed = next(rule for rule in [*later, *as_now] if rule not in later or rule not in as_now)
+        raise ConfigError(
+            f"filter.rules: {changed.signal} is found in what dedup keeps, and documents are counted before dedup; try "
+            "the rule by `winnow run`, which measures nothing again for it"
+        )
     for part in run.parts[:1]:
         with pq.ParquetFile(run.store.columns_of(part.signals["path"])) as file:
             there = file.schema_arrow.names
@@ -234,7 +261,7 @@ def _parts(run: RunRecords) -> Iterator[_Part]:
         characters = column_to_numpy(signals, "characters").astype(np.int64)
         names, code = _groups(signals, "source")
         rate = np.array([rates[name] for name in names])[code] if len(code) else np.empty(0)
-        yield _Part(signals, characters, characters * rate)
+        yield _Part(number, signals, characters, characters * rate)
 
 
 def _tokens_a_character(run: RunRecords) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from winnow.config.config import Config
 from winnow.errors import InputError
-from winnow.flow.reading import no_value
+from winnow.flow.reading import named_fields, no_value
 from winnow.sources.inputs import look_at
 from winnow.sources.read import format_of, odd_files, read_slice
 from winnow.sources.readers.registry import READERS
@@ -32,7 +32,7 @@ class _Look(NamedTuple):
     """Why the first one that cannot be read cannot."""
     fields: tuple[str, ...]
     empty: list[tuple[str, str]]
-    """Setting and name of each of ``id`` and ``keep`` that no record has a value for."""
+    """Setting and name of each of ``id`` and ``keep`` that should have a value, and has none in any record."""
 
 
 def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) -> None:
@@ -53,7 +53,7 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
         paths = [path for path in inputs[source.name] if READERS.get(format_of(path, source)).has_fields]
         look: _Look | None = None
         for path in dict.fromkeys(paths[at] for at in (0, len(paths) // 2, -1)) if paths else ():
-            look = _look(source, path, store)
+            look = _look(config, source, path, store)
             if look is None or look.readable or not look.reason.startswith(_OF_SETTINGS):
                 break
         else:
@@ -67,7 +67,7 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
                 log.warning("of the first records: %s", no_value(source, setting, name, look.fields))
 
 
-def _look(source: SourceConfig, path: str, store: Store) -> _Look | None:
+def _look(config: Config, source: SourceConfig, path: str, store: Store) -> _Look | None:
     """None where nothing can be told: no records, or a fault of the surroundings."""
     read = SourceConfig.model_validate({**reader_settings(source), "name": source.name, "path": path})
     kind = format_of(path, source)
@@ -84,7 +84,12 @@ def _look(source: SourceConfig, path: str, store: Store) -> _Look | None:
         return None
     named = {("id", source.id): batch.ids} if source.id else {}
     columns = named | {("keep", name): batch.keep[name] for name in source.keep}
-    empty = [(setting, name) for (setting, name), values in columns.items() if values.null_count == len(values)]
+    columns |= {("filter", name): batch.keep[name] for name in source.keep}
+    empty = [
+        named
+        for named in named_fields(config, source, batch.fields)
+        if columns[named].null_count == len(columns[named])
+    ]
     return _Look(len(batch.rows) > 0, reason, batch.fields, empty)
 
 

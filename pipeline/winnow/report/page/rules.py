@@ -58,7 +58,13 @@ def _of_sample(sample: Sample, run: RunRecords) -> str:
 
 
 def _bound(rule: RuleSample) -> str:
+    if rule.is_match:
+        return "a match"
     return "by group" if rule.threshold is None else f"{'min' if rule.is_min else 'max'} {rule.threshold:.6g}"
+
+
+def _value(rule: RuleSample, row: int) -> str:
+    return "for a match" if rule.is_match else f"with {rule.value[row]:.6g} ({_bound(rule)})"
 
 
 def _most(names: NDArray[np.str_], fails: NDArray[np.bool_]) -> str:
@@ -73,7 +79,7 @@ def _most(names: NDArray[np.str_], fails: NDArray[np.bool_]) -> str:
 def _rule(run: RunRecords, sample: Sample, rule: RuleSample, failed: NDArray[np.int64], *, draw: bool) -> Part:
     part = Part(rule.name, command=f"winnow dropped {run.config.run} --rule {rule.name} --sample 20")
     known = ~np.isnan(rule.value)
-    if draw and known.any():
+    if draw and known.any() and not rule.is_match:
         part.figures.append(_values(rule, failed, known))
     if rule.threshold is not None:
         part.examples = _examples(run, sample, rule, failed)
@@ -107,13 +113,14 @@ def _examples(run: RunRecords, sample: Sample, rule: RuleSample, failed: NDArray
     """Documents nearest to the threshold: those that the rule alone fails, and those that pass."""
     assert rule.threshold is not None
     far = np.abs(rule.value.astype(np.float64) - rule.threshold)
-    sides = (("just dropped", rule.fails & (failed == 1)), ("just kept", (failed == 0) & ~np.isnan(rule.value)))
+    passes = (failed == 0) & ~np.isnan(rule.value) & (not rule.is_match)
+    sides = (("just dropped", rule.fails & (failed == 1)), ("just kept", passes))
     chosen = [(side, row) for side, fits in sides for row in _nearest(far, fits)]
     texts = shown_texts(run, {int(sample.docs[row]) for _, row in chosen})
     word = {"just dropped": "fails" if run.config.filter.mode == "annotate" else "dropped", "just kept": "passes"}
     return [
         Example(
-            f"{word[side]} with {rule.value[row]:.6g} ({_bound(rule)}): {sample.source[row]}, {sample.language[row]}",
+            f"{word[side]} {_value(rule, row)}: {sample.source[row]}, {sample.language[row]}",
             texts.get(int(sample.docs[row]), "")[:CHARACTERS],
         )
         for side, row in chosen

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.flow.records import RunRecords
-from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
+from winnow.looking.rule_values import NamedRuleValues, cuts_of, read_signals, rules_of_part
 from winnow.stages.tables import column_to_numpy, read_parquet
 
 MOST_DOCUMENTS = 200_000
@@ -31,6 +31,8 @@ class RuleSample(NamedTuple):
     value: NDArray[np.float32]
     """[N], NaN where there is none or the rule does not apply."""
     fails: NDArray[np.bool_]
+    is_match: bool
+    """About where a document comes from: there is no threshold to be near to."""
 
 
 class Sample(NamedTuple):
@@ -66,7 +68,7 @@ def take_sample(run: RunRecords, most: int = MOST_DOCUMENTS) -> Sample:
     chosen = _chosen_parts([part.rows for part in run.parts], most)
     cuts = cuts_of(run, run.config.filter)
     columns: dict[str, list[NDArray[np.generic]]] = {}
-    rules: dict[str, tuple[bool, set[float], list[NDArray[np.float32]], list[NDArray[np.bool_]]]] = {}
+    rules: dict[str, tuple[NamedRuleValues, set[float], list[NDArray[np.float32]], list[NDArray[np.bool_]]]] = {}
     for number in chosen:
         signals = read_signals(run, number)
         table = read_parquet(
@@ -84,8 +86,8 @@ def take_sample(run: RunRecords, most: int = MOST_DOCUMENTS) -> Sample:
             ("similarity", table.column("similarity").to_numpy().astype(np.float32)),
         ):
             columns.setdefault(name, []).append(values)
-        for rule in rules_of_part(run, run.config.filter, cuts, signals):
-            _, thresholds, value, fails = rules.setdefault(rule.name, (rule.is_min, set(), [], []))
+        for rule in rules_of_part(run, run.config.filter, cuts, signals, number):
+            _, thresholds, value, fails = rules.setdefault(rule.name, (rule, set(), [], []))
             thresholds |= set(np.unique(rule.threshold[~np.isnan(rule.threshold)]).tolist())
             value.append(np.where(rule.applies, rule.value, np.nan).astype(np.float32))
             fails.append(rule.fails)
@@ -93,12 +95,13 @@ def take_sample(run: RunRecords, most: int = MOST_DOCUMENTS) -> Sample:
     found = [
         RuleSample(
             name,
-            is_min,
+            first.is_min,
             thresholds.pop() if len(thresholds) == 1 else None,
             np.concatenate(value),
             np.concatenate(fails),
+            first.is_match,
         )
-        for name, (is_min, thresholds, value, fails) in rules.items()
+        for name, (first, thresholds, value, fails) in rules.items()
     ]
     return Sample(len(chosen), **joined, rules=found) if chosen else _empty()
 
