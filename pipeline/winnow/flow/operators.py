@@ -18,14 +18,14 @@ log = logging.getLogger("winnow")
 
 def rules_on(config: Config, *, gpu: bool) -> tuple[SignalRule, ...]:
     """The rules on signals of operators on GPUs, which ``screen`` decides, or the others, which ``filter`` does."""
-    columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.found.columns}
+    columns = {column for entry in config.measure.operators_on(gpu=True) for column in entry.columns}
     later = rules_on_spans(config)
     return tuple(rule for rule in config.filter.rules if rule not in later and (rule.signal in columns) == gpu)
 
 
 def rules_on_spans(config: Config) -> tuple[SignalRule, ...]:
     """The rules on how many spans there are, which ``redact`` decides."""
-    columns = {column for entry in config.measure.span_operators for column in entry.found.columns}
+    columns = {column for entry in config.measure.span_operators for column in entry.columns}
     return tuple(rule for rule in config.filter.rules if rule.signal in columns)
 
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.errors import ConfigError
 from winnow.flow.flow import enabled_steps
-from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.operators import rules_on, rules_on_spans
 from winnow.flow.records import RunRecords
-from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
+from winnow.flow.redact import limits_of
+from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part, verdicts_of
 from winnow.looking.texts import parts_holding, shown_texts
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
@@ -123,8 +124,10 @@ def rules_of(run: RunRecords, *, kept: bool) -> list[str]:
     own = [
         name
         for gpu in ((False,) if kept else (False, True))
-        for name in [*rule_names(rules_on(run.config, gpu=gpu)), *verdicts_on(run.config, gpu=gpu)]
+        for name in [*rule_names(rules_on(run.config, gpu=gpu)), *verdicts_of(run, gpu=gpu)]
     ]
+    if not kept and run.of("redact"):
+        own += rule_names((*rules_on_spans(run.config), *limits_of(run.config)))
     language = ["language"] if config.languages is not None else []
     later = [] if kept else [rule for step in enabled_steps(run.config) for rule in step.reasons]
     return list(dict.fromkeys(["empty", *language, *sets, *own, *later]))

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.flow.operators import rules_on, verdicts_on
+from winnow.flow.operators import rules_on
 from winnow.flow.records import RunRecords
 from winnow.stages.quantiles import Cuts, read_cuts
 from winnow.stages.tables import read_parquet
@@ -85,9 +86,18 @@ def rules_of_part(run: RunRecords, config: FilterConfig, cuts: Cuts, signals: pa
             applies_to(bound.rule, signals),
             bound.rule.missing == "drop" and bound == bound.rule.bounds[0],
         )
-    for name in verdicts_on(run.config, gpu=False):
+    for name in verdicts_of(run, gpu=False):
         verdict = pc.fill_null(signals.column(name), True).to_numpy().astype(np.float64)
         yield NamedRuleValues(name, True, np.ones(rows), verdict, np.ones(rows, bool))
+
+
+def verdicts_of(run: RunRecords, *, gpu: bool) -> tuple[str, ...]:
+    """Columns of verdicts of operators on GPUs, or of the others: a finished run has tables, and no operators."""
+    made = [record.outputs["signals"].path for record in run.of("screen_signals")]
+    tables = made if gpu else [part.signals["path"] for part in run.parts]
+    types = pq.read_schema(run.store.columns_of(tables[0])) if tables else pa.schema([])
+    columns = [column for entry in run.config.measure.operators_on(gpu=gpu) for column in entry.columns]
+    return tuple(name for name in columns if name in types.names and pa.types.is_boolean(types.field(name).type))
 
 
 def before_dedup(run: RunRecords, config: FilterConfig) -> tuple[SignalRule, ...]:
