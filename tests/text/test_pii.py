@@ -237,6 +237,7 @@ def test_what_only_looks_like_it_is_left(text):
 def test_leftmost_then_longest_then_the_kinds_in_order():
     assert found("call +49 30 1234567 now") == [("phone", "+49 30 1234567")]
     assert found("a@b.cc@d.ee") == [("email", "a@b.cc")]
+    assert found("a@b.cc.png") == [("email", "a@b.cc")]
     key = "sk-proj-" + "Ab1" * 16
     assert found(f"{key}@x.org", "secret", "email") == [("email", f"{key}@x.org")]  # as long as 64, and longer
     assert found("378282246310005") == [("card", "378282246310005")]

@@ -63,7 +63,8 @@ def email_at(data, begin, stop, at, taken):  # type: ignore[no-untyped-def]
         letters = run_end(data, label, behind, ALPHA) == behind
         if not first and letters and 2 <= length <= _LONGEST_TOP and not has(data, behind, begin, stop, WORD):
             name = _packed(data, label, behind) if length <= 4 else 0
-            end = 0 if name in (_PNG, _JPG, _GIF, _SVG, _JPEG, _WEBP) else behind
+            if name not in (_PNG, _JPG, _GIF, _SVG, _JPEG, _WEBP):
+                end = behind
         if not is_byte(data, behind, begin, stop, 0x2E):
             break
         label = behind + 1
