@@ -141,6 +141,10 @@ def test_documents_with_too_many_spans_are_left_out_by_rule(tmp_path, mode):
     assert all(each.expected == each.found for each in (*balances(finished), *recount(finished)))
     (doc,) = find(finished, f"web{len(texts) - 1}")
     assert [(f.rule, f.value, f.threshold) for f in explain(finished, doc).failed_rules] == [("pii", 9.0, 5.0)]
+    for rule, shown in (("pii", len(texts) - 1), *([("addresses", 0)] if mode == "filter" else [])):
+        code, said = winnow("dropped", str(tmp_path / "run"), "--rule", rule)
+        assert code == 0 and f"web{shown}  " in said
+    assert winnow("tune", str(tmp_path / "run"))[0] == 0
     dropped, finished = done(config(tmp_path, [{**PII, "action": "drop"}], filter={"mode": mode}))
     found = outcomes(finished)
     assert {name for name, each in found.items() if each[0] == schemas.KEPT} == {
@@ -154,7 +158,7 @@ def test_a_text_that_goes_whole_is_left_out_and_a_special_token_is_text(tmp_path
     cut = {**PII, "replacements": {"email": "", "ipv4": "<|endoftext|>"}}
     _, finished = done(config(tmp_path, [cut], **DOCUMENTS))
     assert outcomes(finished)[f"web{len(texts) - 2}"] == (schemas.FILTERED, "nothing_left", 0.0, 1.0)
-    assert outcomes(finished)[f"web{len(texts) - 1}"][0] == schemas.KEPT
+    assert outcomes(finished)[f"web{len(texts) - 1}"][:2] == (schemas.FILTERED, "nothing_left")  # blanks between nine
     texts_out = written(finished)
     assert "from <|endoftext|>, tel" in texts_out["web0"] and "@" not in texts_out["web0"]
     ends = load_vocabulary(TokeniserConfig()).end_of_text

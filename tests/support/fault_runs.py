@@ -1,5 +1,6 @@
 """What the fault tests share: a corpus of several units a stage, its shards without faults, and runs with some."""
 
+import json
 import subprocess
 import sys
 import time
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.configs import sample_config
-from tests.support.corpora import write_sample
+from tests.support.configs import sample_config, source_of
+from tests.support.corpora import articles, write_sample
 from tests.support.fault_hooks import environment
 from tests.support.finished import shards_of, text_files_of
 from winnow.audit.verify.verify import check_shards, recount
@@ -21,6 +22,8 @@ from winnow.runs.state import load_run
 
 STAGES = (
     "measure",
+    "url_lists",
+    "provenance",
     "filter",
     "bands",
     "edges",
@@ -28,6 +31,13 @@ STAGES = (
     "candidates",
     "keepers",
     "decide",
+    "evaluation_items",
+    "contamination",
+    "contamination_spans",
+    "decontaminate",
+    "contaminated_items",
+    "redact_spans",
+    "redact",
     "tokenise",
     "embed",
     "shuffle",
@@ -40,6 +50,16 @@ PUBLISHED = {"document_shards": "documents"}
 """Folder that a stage publishes in, where it is not named like the stage."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SELECT_STAGES = ("embed",)
+WEB_STAGES = ("url_lists", "provenance")
+ITEM_STAGES = (
+    "evaluation_items",
+    "contamination",
+    "contamination_spans",
+    "decontaminate",
+    "contaminated_items",
+    "redact_spans",
+    "redact",
+)
 
 
 class Runs:
@@ -58,12 +78,47 @@ class Runs:
 
     def having(self, stage: str) -> "Runs":
         """These, or the same with settings that need the stage."""
-        return self._selecting if stage in SELECT_STAGES else self
+        if stage in SELECT_STAGES:
+            return self._selecting
+        if stage in WEB_STAGES:
+            return self._with_lists
+        return self._with_items if stage in ITEM_STAGES else self
 
     @cached_property
     def _selecting(self) -> "Runs":
+        return self._with("select", select=SELECT)
+
+    @cached_property
+    def _with_lists(self) -> "Runs":
+        """A source of its own holds addresses, of which a list names one in five."""
+        (self.data / "hosts.txt").write_text("blocked.example\n")
+        rows = [
+            {"url": f"https://{'blocked' if n % 5 == 0 else 'fine'}.example/{n}", "text": text}
+            for n, text in enumerate(articles(4, 60))
+        ]
+        (self.data / "pages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        pages = source_of(self.data / "pages.jsonl", "pages", id="url")
+        lists = self.config["filter"] | {"urls": {"domains": [str(self.data / "hosts.txt")]}}
+        return self._with("lists", filter=lists, sources=[*self.config["sources"], pages])
+
+    @cached_property
+    def _with_items(self) -> "Runs":
+        """Passages of the corpus are items, and a source of its own holds addresses beside some of them."""
+        found = articles(1, 60)
+        items = [" ".join(text.split()[20:60]) for text in found[:40:4]]
+        (self.data / "items.jsonl").write_text("".join(json.dumps({"question": item}) + "\n" for item in items))
+        texts = [f"{text} Write to p{n}@x.org. {items[n % 10]} {text[::-1]}" for n, text in enumerate(articles(5, 30))]
+        (self.data / "mail.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        return self._with(
+            "items",
+            decontaminate={"sets": [str(self.data / "items.jsonl")], "action": "span", "span_characters": 20},
+            measure={"operators": [{"use": "pii"}]},
+            sources=[*self.config["sources"], source_of(self.data / "mail.jsonl", "mail")],
+        )
+
+    def _with(self, name: str, **sections: object) -> "Runs":
         other = copy(self)
-        other.config = self.config | {"select": SELECT, "run": f"{self.config['run']}-select"}
+        other.config = self.config | sections | {"run": f"{self.config['run']}-{name}"}
         other._compute_reference()
         return other
 

@@ -102,6 +102,19 @@ def read_rows(run: RunRecords, number: int) -> Rows:
     )
 
 
+class SplitRows(NamedTuple):
+    """Documents of a part and where they came to in the end."""
+
+    doc: NDArray[np.uint64]  # [N]
+    split: NDArray[np.int64]  # [N] position in the run's split names, -1 unless the shards have it
+
+
+def read_splits(run: RunRecords, number: int) -> SplitRows:
+    """The splits of part ``number`` by the last ledger: steps behind dedup leave documents out, too."""
+    table = read_parquet(run.store, run.ledger[number].outputs["decisions"].reference(), ["doc", "split"])
+    return SplitRows(column_to_numpy(table, "doc"), _codes(table.column("split"), run.config.shards.split_names))
+
+
 def _codes(column: pa.ChunkedArray, names: tuple[str, ...] | list[str]) -> NDArray[np.int64]:
     """Positions in ``names`` of a column of names, -1 for null."""
     array = column.combine_chunks()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.audit.documents import ids_of, minhash_of, read_rows, signatures_of
+from winnow.audit.documents import ids_of, minhash_of, read_splits, signatures_of
 from winnow.audit.earlier_runs import earlier_runs
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, join_sets, shingles_of
 from winnow.audit.intervals import Share, share_of
@@ -213,7 +213,7 @@ def _small_documents(runs: Runs) -> tuple[_Small, NDArray[np.int64]]:
     counts = np.zeros((len(runs), len(runs[0].config.shards.split_names)), np.int64)
     for number, run in enumerate(runs):
         for part in range(len(run.parts)):
-            rows = read_rows(run, part)
+            rows = read_splits(run, part)
             docs.append(rows.doc[rows.split > 0])
             splits.append(rows.split[rows.split > 0])
             of_run.append(np.full(len(docs[-1]), number))
@@ -259,7 +259,7 @@ def _read_small(runs: Runs, small: _Small) -> tuple[Sets, Ngrams]:
 def _kept(run: RunRecords) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], WordHashes]]:
     """All kept documents, batch by batch: numbers, splits, words."""
     for number in range(len(run.parts)):
-        rows = read_rows(run, number)
+        rows = read_splits(run, number)
         for docs, texts in read_texts(run, number, rows.doc[rows.split >= 0]):
             yield docs, rows.split[np.searchsorted(rows.doc, docs)], hash_words(texts)
 

@@ -35,12 +35,6 @@ def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
     return tuple(operator.name for operator in found if operator.kind == "filter")
 
 
-def verdicts_of(run: RunRecords, *, gpu: bool) -> tuple[str, ...]:
-    """The same of a run whose operators nobody has looked for: those that counted what they refused."""
-    counts, entries = operator_counts(run), run.config.measure.operators_on(gpu=gpu)
-    return tuple(str(entry.name) for entry in entries if "refused" in counts[str(entry.name)])
-
-
 def late_versions(config: Config) -> frozenset[str]:
     """What operators after dedup are now: documents that an earlier version raised on are no longer set aside."""
     late = (*config.measure.operators_on(gpu=True), *config.measure.span_operators)

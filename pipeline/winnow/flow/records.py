@@ -133,7 +133,12 @@ class RunRecords:
     @property
     def edits(self) -> list[list[Json]]:
         """By part, references to the tables of edits that hold any, in the order of the flow."""
-        found = [[record.outputs["edits"] for record in self.of(stage)] for stage in EDITING if self.of(stage)]
+        return self.edits_before(None)
+
+    def edits_before(self, stage: str | None) -> list[list[Json]]:
+        """The same of the stages before one of EDITING."""
+        stages = EDITING[: None if stage is None else EDITING.index(stage)]
+        found = [[record.outputs["edits"] for record in self.of(name)] for name in stages if self.of(name)]
         return [[table[place].reference() for table in found if table[place].rows] for place in range(len(self.parts))]
 
     def decided_before(self, stage: str) -> list[Record]:

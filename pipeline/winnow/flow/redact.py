@@ -17,7 +17,7 @@ from winnow.text.rules.signal_rules import SignalRule
 PREFIX = "redact_"
 """Of the stages that find quantiles."""
 NOTHING_LEFT = "nothing_left"
-"""The rule that leaves out documents of which every byte is cut."""
+"""The rule that leaves out documents of which nothing but blanks is left, by all edits together."""
 
 
 def limits_of(config: Config) -> tuple[SignalRule, ...]:
@@ -38,7 +38,9 @@ def redact_documents(context: RunContext) -> None:
     records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
     most_aside = int(records * config.compute.max_unreadable_share)
     before = run.decided_before("redact")
-    made = engine.run(spans.stage(operators, measured, most_aside), spans.plan(run.parts, before))
+    made = engine.run(
+        spans.stage(operators, measured, most_aside), spans.plan(run.parts, before, run.edits_before("redact_spans"))
+    )
     rules = rules_on_spans(config)
     cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in made], PREFIX)
     sources, limits = [source.name for source in config.sources], limits_of(config)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.errors import ConfigError
 from winnow.flow.flow import enabled_steps
-from winnow.flow.operators import rules_on, rules_on_spans, verdicts_of
+from winnow.flow.operators import rules_on, rules_on_spans
 from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
 from winnow.flow.redact import limits_of
-from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part
+from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part, verdicts_of
 from winnow.looking.texts import parts_holding, shown_texts
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
@@ -127,12 +127,12 @@ def rules_of(run: RunRecords, *, kept: bool) -> list[str]:
         for gpu in ((False,) if kept else (False, True))
         for name in [*rule_names(rules_on(run.config, gpu=gpu)), *verdicts_of(run, gpu=gpu)]
     ]
+    if not kept and run.of("redact"):
+        own += rule_names((*rules_on_spans(run.config), *limits_of(run.config)))
     language = ["language"] if config.languages is not None else []
     # where documents come from has no values that those that were kept could be near
     origin = () if kept else rules_on_provenance(config)
     later = [] if kept else [rule for step in enabled_steps(run.config) for rule in step.reasons]
-    if not kept and run.config.measure.span_operators:
-        later += rule_names((*rules_on_spans(run.config), *limits_of(run.config)))
     return list(dict.fromkeys(["empty", *origin, *language, *sets, *own, *later]))
 
 

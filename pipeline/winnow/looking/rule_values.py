@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow.errors import ConfigError
-from winnow.flow.operators import rules_on, verdicts_of
+from winnow.flow.operators import rules_on
 from winnow.flow.provenance import rules_on_provenance
 from winnow.flow.records import RunRecords
 from winnow.stages.quantiles import Cuts, read_cuts
@@ -133,6 +134,15 @@ def check_provenance_known(run: RunRecords, config: FilterConfig) -> None:
                 f"filter.{setting}: the run did not look for this, and signals do not tell; `{setting}: off` can be "
                 f"tried here, and another `{setting}` by `winnow run`, which measures nothing again for it"
             )
+
+
+def verdicts_of(run: RunRecords, *, gpu: bool) -> tuple[str, ...]:
+    """Columns of verdicts of operators on GPUs, or of the others: a finished run has tables, and no operators."""
+    made = [record.outputs["signals"].path for record in run.of("screen_signals")]
+    tables = made if gpu else [part.signals["path"] for part in run.parts]
+    types = pq.read_schema(run.store.columns_of(tables[0])) if tables else pa.schema([])
+    columns = [column for entry in run.config.measure.operators_on(gpu=gpu) for column in entry.columns]
+    return tuple(name for name in columns if name in types.names and pa.types.is_boolean(types.field(name).type))
 
 
 def before_dedup(run: RunRecords, config: FilterConfig) -> tuple[SignalRule, ...]:

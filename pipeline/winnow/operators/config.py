@@ -93,6 +93,15 @@ class OperatorConfig(Section):
             raise RuntimeError(f"operator {self.use!r} was not resolved; call pin_operators before stages are made")
         return self._found
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it makes; a finished run knows them without the operator itself.
+
+        Raises:
+            RuntimeError: nobody has looked for it.
+        """
+        return self.found.columns if self.pinned is None else self.made_columns
+
     def with_found(self, operator: Operator, use: str, settings: dict[str, Any]) -> "OperatorConfig":
         """This entry, pinned to what was found."""
         named = {"use": use, "name": operator.name, "pinned": operator.fingerprint}

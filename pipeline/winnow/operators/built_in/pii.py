@@ -10,7 +10,7 @@ from winnow.text.pii.find import find_personal_data
 from winnow.text.pii.kinds import KINDS, NAMES, TOKENS
 
 
-@spans(needs=["text"], version="1", columns=list(NAMES))
+@spans(needs=["text"], version="2", columns=list(NAMES))
 class PersonalData:
     """E-mail and public IP addresses, secrets with a known beginning; if asked for, cards, IBANs, SSNs, phones."""
 

@@ -23,7 +23,7 @@ from winnow.operators.chain import Chain
 from winnow.operators.operator import VALUE, Operator
 from winnow.operators.spans import Found, spans_apart
 from winnow.sources.source import STRUCTURE
-from winnow.stages.edits import joined_contents
+from winnow.stages.edits import edited_columns, joined_contents, read_edits, with_edits
 from winnow.stages.ingest.measure import Part
 from winnow.stages.ingest.operators import appliers_of
 from winnow.stages.screen.signals import no_language, prepare, probe, quarantine_failed
@@ -33,7 +33,8 @@ from winnow.storage.store import Store
 from winnow.text.edits import Edits, merge_edits
 
 LEFT = "bytes_left"
-"""The signal that says how long a document's text is with its edits made."""
+"""The signal that says how many bytes a document's text has with the edits of all steps so far made, blanks at both
+ends left out."""
 _STRUCTURE = f"keep.{STRUCTURE}"
 
 
@@ -50,12 +51,12 @@ def stage(operators: list[Operator], measured: list[str], most_aside: int) -> St
         "operator_folders": {operator.name: operator.folder_paths for operator in operators},
         "most_aside": most_aside,
     }
-    return Stage("redact_spans", 1, settings, run, runtime)
+    return Stage("redact_spans", 2, settings, run, runtime)
 
 
-def plan(parts: list[Part], kept: list[Record]) -> list[Unit]:
-    """One unit a part."""
-    return plan_signals(parts, kept)
+def plan(parts: list[Part], kept: list[Record], edits: list[list[Json]]) -> list[Unit]:
+    """One unit a part; ``edits`` are those of steps before."""
+    return with_edits(plan_signals(parts, kept), edits)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
@@ -69,7 +70,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     chain = Chain(appliers, no_language, workspace.count)
     structures = _structures(workspace.store, unit.inputs["documents"])
     failed: dict[int, str] = {}
-    prepared = prepare(unit, workspace)
+    prepared, before = prepare(unit, workspace), read_edits(workspace.store, unit.inputs)
     with (
         parquet_output(workspace, "edits", schemas.EDITS, plain=("doc", "start", "end")) as edits,
         parquet_output(workspace, "signals", _schema(appliers), plain=("doc",)) as signals,
@@ -88,9 +89,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
             with workspace.timed("write"):
                 merged = merge_edits([_edits(docs, *each) for each in zip(appliers, found, strict=True)])
                 edits.write(merged.columns())
+                every = merge_edits([before.of_documents(docs), merged])
+                left = _left(docs, batch.column("text"), structures, every)
                 counts = _counts(workspace, appliers, found, batch.column("source"), len(docs))
                 described = {name: batch.column(name) for name in ("source", "language")}
-                signals.write({"doc": docs, **described, **counts, LEFT: _left(docs, pieces, merged)})
+                signals.write({"doc": docs, **described, **counts, LEFT: left})
             workspace.count("documents", len(docs))
             workspace.count("edits", len(merged))
         chain.finish()
@@ -181,12 +184,16 @@ def _counts(
     return columns
 
 
-def _left(docs: NDArray[np.uint64], pieces: _Pieces, edits: Edits) -> NDArray[np.float32]:
-    """float32[N], bytes of each document's texts with its edits made."""
-    size = np.bincount(pieces.row, pc.binary_length(pieces.batch.column("text")).to_numpy(), len(docs))
-    new = pc.binary_length(edits.replacement.dictionary_decode()).to_numpy()
-    change = np.bincount(np.searchsorted(docs, edits.doc), new - (edits.end - edits.start), len(docs))
-    return (size + change).astype(np.float32)
+def _left(docs: NDArray[np.uint64], texts: pa.Array, structures: dict[int, str], edits: Edits) -> NDArray[np.float32]:
+    """float32[N], bytes of each document's text with edits made, blanks at both ends left out where there are some."""
+    left = pc.binary_length(texts).to_numpy().astype(np.float32)
+    row = np.searchsorted(docs, np.unique(edits.doc))
+    if len(row):
+        chosen = docs[row]
+        mine = pa.array([structures.get(doc) for doc in chosen.tolist()], pa.string())
+        edited, _ = edited_columns(chosen, texts.take(pa.array(row)), mine, edits)
+        left[row] = pc.binary_length(pc.utf8_trim_whitespace(edited)).to_numpy()
+    return left
 
 
 def _schema(appliers: list[Applier]) -> pa.Schema:

@@ -16,7 +16,7 @@ from winnow.text.pii.bytes import (
     run_end,
 )
 
-_LONGEST_LOCAL = 64
+LONGEST_LOCAL = 64
 _LONGEST_LABEL = 63
 _LONGEST_TOP = 24
 
@@ -45,7 +45,7 @@ def email_at(data, begin, stop, at, taken):  # type: ignore[no-untyped-def]
     Up to 64 of ``A-Za-z0-9._%+-``; labels of a domain, the last one 2 to 24 letters that end no picture's name.
     """
     start = at
-    low = max(begin, at - _LONGEST_LOCAL, taken)
+    low = max(begin, at - LONGEST_LOCAL, taken)
     while start > low and CLASS[data[start - 1]] & LOCAL:
         start -= 1
     while start < at and not (has(data, start, begin, stop, WORD) and not has(data, start - 1, begin, stop, WORD)):
@@ -63,7 +63,8 @@ def email_at(data, begin, stop, at, taken):  # type: ignore[no-untyped-def]
         letters = run_end(data, label, behind, ALPHA) == behind
         if not first and letters and 2 <= length <= _LONGEST_TOP and not has(data, behind, begin, stop, WORD):
             name = _packed(data, label, behind) if length <= 4 else 0
-            end = 0 if name in (_PNG, _JPG, _GIF, _SVG, _JPEG, _WEBP) else behind
+            if name not in (_PNG, _JPG, _GIF, _SVG, _JPEG, _WEBP):
+                end = behind
         if not is_byte(data, behind, begin, stop, 0x2E):
             break
         label = behind + 1

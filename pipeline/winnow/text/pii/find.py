@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
 from winnow.text.edits import apart
-from winnow.text.pii.addresses import email_at, ipv4_at, ipv6_at
+from winnow.text.pii.addresses import LONGEST_LOCAL, email_at, ipv4_at, ipv6_at
 from winnow.text.pii.bytes import CLASS, DIGIT
 from winnow.text.pii.kinds import NAMES
 from winnow.text.pii.numbers import card_at, iban_at, phone_at, ssn_at
@@ -34,7 +34,10 @@ _TRIGGERS = {
     "phone": b"0123456789+(",
 }
 _ROOM = 1 << 16
-"""Finds that one call of the kernel returns."""
+"""Finds that one call of the kernel returns; which of them count is settled call by call, so that what a hostile text
+takes is what it holds, and little more."""
+_REACH = LONGEST_LOCAL
+"""Bytes before what it is known by that a find begins at most: what comes before an ``@``."""
 
 
 class Spans(NamedTuple):
@@ -49,6 +52,14 @@ class Spans(NamedTuple):
     kind: NDArray[np.uint8]
     """uint8[F] into ``NAMES``."""
 
+    def with_(self, others: "Spans") -> "Spans":
+        """These, and others behind them."""
+        return Spans(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+
+    def take(self, rows: slice | NDArray[np.int64]) -> "Spans":
+        """Those at rows."""
+        return Spans(*(column[rows] for column in self))
+
 
 def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
     """All of these kinds (of ``NAMES``) in texts large_string[N]."""
@@ -57,21 +68,48 @@ def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
     trigger = np.zeros(256, np.bool_)
     for kind in kinds:
         trigger[list(_TRIGGERS[kind])] = True
-    found = []
+    room = np.empty((3, _ROOM), np.int64), np.empty(_ROOM, np.uint8)
+    settled = waiting = Spans(*np.empty((3, 0), np.int64), np.empty(0, np.uint8))
+    filled = 0
     row, at, taken = 0, int(offsets[0]), 0
     while row < len(texts):
-        rows, starts, ends = np.empty((3, _ROOM), np.int64)
-        kind_of = np.empty(_ROOM, np.uint8)
-        number, row, at, taken = _scan(data, offsets, row, at, taken, on, trigger, rows, starts, ends, kind_of)
-        found.append(tuple(column[:number].copy() for column in (rows, starts, ends, kind_of)))
-    if not found:
-        nothing = np.empty(0, np.int64)
-        return Spans(nothing, nothing, nothing, np.empty(0, np.uint8))
-    rows, starts, ends, kind_of = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    order = np.lexsort((kind_of, -ends, starts))
-    chosen = order[apart(rows[order], starts[order], ends[order])]
-    rows = rows[chosen]
-    return Spans(rows, starts[chosen] - offsets[rows], ends[chosen] - offsets[rows], kind_of[chosen])
+        number, row, at, taken = _scan(data, offsets, row, at, taken, on, trigger, *room[0], room[1])
+        new = Spans(*(column[:number].copy() for column in room[0]), room[1][:number].copy())
+        horizon = max(at - _REACH, int(offsets[row])) if row < len(texts) else int(offsets[-1])
+        chosen, waiting = _settle(waiting.with_(new), horizon)
+        settled = _put(settled, filled, chosen, offsets)
+        filled += len(chosen.row)
+    settled = _put(settled, filled, waiting, offsets)
+    return settled.take(slice(0, filled + len(waiting.row)))
+
+
+def _settle(spans: Spans, horizon: int) -> tuple[Spans, Spans]:
+    """Those that count for good, and those that wait for more: all further ones begin at the horizon or behind it.
+
+    Places are those of the whole array. The last that counts waits, too: what comes may lie over it.
+    """
+    order = np.lexsort((spans.kind, -spans.end, spans.start))
+    spans = spans.take(order)
+    here = np.searchsorted(spans.start, horizon)
+    chosen = np.flatnonzero(apart(*spans.take(slice(0, here))[:3]))
+    waiting = np.concatenate([chosen[-1:], np.arange(here, len(order))])
+    return spans.take(chosen[:-1]), spans.take(waiting)
+
+
+def _put(spans: Spans, at: int, more: Spans, offsets: NDArray[np.int64]) -> Spans:
+    """Spans with more of them from ``at`` on, their places counted within their documents.
+
+    There is room for a quarter more than needed, and it grows in place: pieces put together in the end would lie twice.
+    """
+    begin, end = offsets[more.row], at + len(more.row)
+    if end > len(spans.row):
+        spans = Spans(*(column.copy() for column in spans)) if at == 0 else spans
+        for column in spans:
+            column.resize(end + end // 4, refcheck=False)
+    values = (more.row, more.start - begin, more.end - begin, more.kind)
+    for column, value in zip(spans, values, strict=True):
+        column[at:end] = value
+    return spans
 
 
 @kernel
