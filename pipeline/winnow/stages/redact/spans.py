@@ -186,7 +186,7 @@ def _counts(
 
 def _left(docs: NDArray[np.uint64], texts: pa.Array, structures: dict[int, str], edits: Edits) -> NDArray[np.float32]:
     """float32[N], bytes of each document's text with edits made, blanks at both ends left out where there are some."""
-    left = pc.binary_length(texts).to_numpy().astype(np.float32)
+    left: NDArray[np.float32] = pc.binary_length(texts).to_numpy().astype(np.float32)
     row = np.searchsorted(docs, np.unique(edits.doc))
     if len(row):
         chosen = docs[row]

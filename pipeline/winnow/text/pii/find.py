@@ -54,11 +54,16 @@ class Spans(NamedTuple):
 
     def with_(self, others: "Spans") -> "Spans":
         """These, and others behind them."""
-        return Spans(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
+        return Spans(
+            np.concatenate([self.row, others.row]),
+            np.concatenate([self.start, others.start]),
+            np.concatenate([self.end, others.end]),
+            np.concatenate([self.kind, others.kind]),
+        )
 
     def take(self, rows: slice | NDArray[np.int64]) -> "Spans":
         """Those at rows."""
-        return Spans(*(column[rows] for column in self))
+        return Spans(self.row[rows], self.start[rows], self.end[rows], self.kind[rows])
 
 
 def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
@@ -68,13 +73,15 @@ def find_personal_data(texts: pa.Array, kinds: Sequence[str]) -> Spans:
     trigger = np.zeros(256, np.bool_)
     for kind in kinds:
         trigger[list(_TRIGGERS[kind])] = True
-    room = np.empty((3, _ROOM), np.int64), np.empty(_ROOM, np.uint8)
-    settled = waiting = Spans(*np.empty((3, 0), np.int64), np.empty(0, np.uint8))
+    rows, starts, ends = np.empty((3, _ROOM), np.int64)
+    kind_of = np.empty(_ROOM, np.uint8)
+    nothing = np.empty(0, np.int64)
+    settled = waiting = Spans(nothing, nothing, nothing, np.empty(0, np.uint8))
     filled = 0
     row, at, taken = 0, int(offsets[0]), 0
     while row < len(texts):
-        number, row, at, taken = _scan(data, offsets, row, at, taken, on, trigger, *room[0], room[1])
-        new = Spans(*(column[:number].copy() for column in room[0]), room[1][:number].copy())
+        number, row, at, taken = _scan(data, offsets, row, at, taken, on, trigger, rows, starts, ends, kind_of)
+        new = Spans(rows, starts, ends, kind_of).take(slice(0, number))
         horizon = max(at - _REACH, int(offsets[row])) if row < len(texts) else int(offsets[-1])
         chosen, waiting = _settle(waiting.with_(new), horizon)
         settled = _put(settled, filled, chosen, offsets)
@@ -91,7 +98,7 @@ def _settle(spans: Spans, horizon: int) -> tuple[Spans, Spans]:
     order = np.lexsort((spans.kind, -spans.end, spans.start))
     spans = spans.take(order)
     here = np.searchsorted(spans.start, horizon)
-    chosen = np.flatnonzero(apart(*spans.take(slice(0, here))[:3]))
+    chosen = np.flatnonzero(apart(spans.row[:here], spans.start[:here], spans.end[:here]))
     waiting = np.concatenate([chosen[-1:], np.arange(here, len(order))])
     return spans.take(chosen[:-1]), spans.take(waiting)
 
@@ -103,12 +110,11 @@ def _put(spans: Spans, at: int, more: Spans, offsets: NDArray[np.int64]) -> Span
     """
     begin, end = offsets[more.row], at + len(more.row)
     if end > len(spans.row):
-        spans = Spans(*(column.copy() for column in spans)) if at == 0 else spans
-        for column in spans:
+        spans = Spans(spans.row.copy(), spans.start.copy(), spans.end.copy(), spans.kind.copy()) if at == 0 else spans
+        for column in (spans.row, spans.start, spans.end, spans.kind):
             column.resize(end + end // 4, refcheck=False)
-    values = (more.row, more.start - begin, more.end - begin, more.kind)
-    for column, value in zip(spans, values, strict=True):
-        column[at:end] = value
+    spans.row[at:end], spans.kind[at:end] = more.row, more.kind
+    spans.start[at:end], spans.end[at:end] = more.start - begin, more.end - begin
     return spans
 
 
