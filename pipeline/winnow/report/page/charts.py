@@ -159,7 +159,7 @@ _CONFIG = {
         "titleFontWeight": "normal",
         "labelLimit": 220,
     },
-    "legend": {"labelColor": _INK, "titleColor": _INK, "orient": "bottom", "columns": 4},
+    "legend": {"labelColor": _INK, "titleColor": _INK, "orient": "bottom", "columns": 4, "columnPadding": 30},
 }
 
 
