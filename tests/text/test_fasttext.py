@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,25 @@ def test_large_matrices_stay_in_the_mapped_file(models, kind, monkeypatch):
     assert np.array_equal(classifier(array(TEXTS)), before, equal_nan=True)
 
 
+def test_a_model_of_8_gb_takes_no_memory(models):
+    """A file with a hole: its matrix is never read but where a word stands."""
+    content = Path(train(models, "softmax")).read_bytes()
+    rows_before, path = 203 + 1 + 3000, models / "large.bin"
+    at = content.index(struct.pack("<2q", rows_before, 10))
+    buckets = 8_000_000_000 // 40
+    with path.open("wb") as file:
+        file.write(content[:40] + struct.pack("<i", buckets) + content[44:at])
+        file.write(struct.pack("<2q", rows_before - 3000 + buckets, 10) + content[at + 16 : at + 16 + 204 * 40])
+        file.seek(buckets * 40, 1)
+        file.write(content[at + 16 + rows_before * 40 :])
+    tracemalloc.start()
+    found = Classifier(str(path), ["a"])(array(TEXTS[:40]))
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000 < 8_000_000_000 < path.stat().st_size
+    tracemalloc.stop()
+    path.unlink()
+    assert 0 < np.nanmin(found) < np.nanmax(found) < 1
+
+
 def test_the_quick_remainder_is_the_remainder():
     draw = random.Random(1)
     for divisor in (1, 3, 65_535, 65_536, 2_000_000, 2**31 - 1):
@@ -129,6 +149,14 @@ def test_another_dimension_than_the_header_says_is_refused(models):
     (models / "other.bin").write_bytes(content)
     with pytest.raises(ModelError, match=r"rows of 10; the header says 12 dimensions"):
         read_model(str(models / "other.bin"))
+
+
+def test_a_model_with_fewer_rows_than_it_says_is_refused(models):
+    content = bytearray(Path(train(models, "two")).read_bytes())
+    content[40:44] = struct.pack("<i", 3001)  # buckets
+    (models / "fewer.bin").write_bytes(content)
+    with pytest.raises(ModelError, match=r"3,\d\d\d rows for \d+ words and 3,001 n-grams"):
+        read_model(str(models / "fewer.bin"))
 
 
 @pytest.mark.parametrize("kind", ["two", "pruned", "output quantised"])

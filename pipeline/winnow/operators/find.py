@@ -151,7 +151,7 @@ def _columns_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, A
         return mark.columns
     try:
         return tuple(target.columns(**own))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise ConfigError(f"use: {entry.use}: {error}") from error
 
 

@@ -43,7 +43,7 @@ class FastText:
         """Names of the columns that there are with these settings; none where it is one number a document.
 
         Raises:
-            ValueError: they cannot be, or the model has not these labels. OSError: it cannot be read.
+            ValueError: they cannot be, the model cannot be read, or it has not these labels.
         """
         if not isinstance(model, str):
             raise ValueError(f"model ({model!r:.60}) is no path of a .bin or .ftz file")
@@ -59,7 +59,12 @@ class FastText:
         for name in wanted:
             if not isinstance(name, str):
                 raise ValueError(f"label ({name!r:.60}) is no text; write it in quotes")
-        there = read_labels(model)
+        try:
+            there = read_labels(model)
+        except OSError as error:
+            raise ValueError(
+                f"model: {model}: {error.strerror or error}; a path is taken from the config's folder"
+            ) from error
         if not wanted:
             raise ValueError(f"names no label: give `label`, or several as `labels`; the model has {listed(there)}")
         numbers = label_numbers(model, wanted, there)
