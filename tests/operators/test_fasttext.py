@@ -1,15 +1,19 @@
 """``use: fasttext`` in runs: columns, rules, what is computed again, and what is refused before any work is done."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.operators.runs import computed, config, done, failures, shards, signals, write_input
 from tests.support.commands import winnow
-from tests.support.fasttext_models import asked, odd_texts, train
+from tests.support.fasttext_models import PLAIN, asked, library, odd_texts, train
 from tests.support.small_work import many_units
+from winnow.config.load import load_config
+from winnow.config.operators import pin_operators
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain, find
 
@@ -69,8 +73,6 @@ def test_bytes_do_not_depend_on_units(folder, monkeypatch):
 def test_another_model_of_the_same_name_measures_again(folder):
     _, finished = done(config(folder, [EDU]))
     before = {name: row["edu"] for name, row in signals(finished).items()}
-    same, _ = done(config(folder, [EDU]))
-    assert computed(same) == set()
     content = bytearray((folder / "models/two.bin").read_bytes())
     content[-40:] = content[-80:-40]  # both labels are the same now
     (folder / "models/two.bin").write_bytes(content)
@@ -111,3 +113,19 @@ def test_a_model_that_was_cut_short_ends_the_command_with_code_2(folder):
     (folder / "models/two.bin").write_bytes(whole[:-100])
     code, said = winnow("run", str(config(folder, [EDU])))
     assert code == 2 and "two.bin: was cut short, or is damaged" in said and "Traceback" not in said
+
+
+def test_the_settings_of_the_page_hold(folder):
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    (said,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    for name, labels in (("edu.bin", ("hq", "cc")), ("topics.ftz", ("science", "law", "art"))):
+        lines = "".join(f"__label__{labels[n % len(labels)]} w{n} w{n % 7}\n" for n in range(300))
+        (folder / "lines.txt").write_text(lines)
+        model = library().train_supervised(str(folder / "lines.txt"), **PLAIN)
+        if name.endswith(".ftz"):
+            model.quantize(input=str(folder / "lines.txt"), verbose=0)
+        model.save_model(str(folder / "models" / name))
+    written = yaml.safe_load(said)
+    path = config(folder, written["measure"]["operators"], written["filter"]["rules"])
+    found = pin_operators(load_config(str(path), [])).measure.operators
+    assert [entry.found.columns for entry in found] == [("edu",), ("topic.science", "topic.law")]

@@ -20,7 +20,7 @@ _ADDED = 1e-5
 """The library takes logarithms of probabilities plus this, and gives what that comes to."""
 _LISTED = 40
 _AT_ONCE = 1 << 22
-"""Scores of texts and labels that are held."""
+"""Numbers of a matrix, texts by labels or by dimensions, that are held."""
 _STEPS, _MOST = 512, 8
 """Of the library's table of sigmoids, from -8 to 8."""
 
@@ -54,17 +54,20 @@ class Classifier:
     def __call__(self, texts: pa.Array, characters: int | None = None) -> NDArray[np.float32]:
         """Probabilities of texts large_string[N]: float32[N, C]; NaN of a text that holds nothing the model knows."""
         data, offsets = string_buffers(texts)
-        sums = np.zeros((len(texts), self._dimensions), np.float64 if self.collapsed else np.float32)
-        numbers = np.empty(len(texts), np.int64)
         most = -1 if characters is None else characters
-        sum_texts(self._lookup, self._input, data, offsets, most, self.collapsed, sums, numbers)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = 1 / numbers.astype(np.float64)
-            means = sums * (share if self.collapsed else share.astype(np.float32))[:, None]
         found = np.empty((len(texts), len(self._columns)), np.float32)
-        step = max(1, _AT_ONCE // self._labels)
+        step = max(1, _AT_ONCE // max(self._labels, self._dimensions))
         for start in range(0, len(texts), step):
-            found[start : start + step] = self._probabilities(means[start : start + step])
+            with np.errstate(all="ignore"):  # of a model whose rows are not finite, there is no value
+                found[start : start + step] = self._some(data, offsets[start : start + step + 1], most)
+        return found
+
+    def _some(self, data: NDArray[np.uint8], offsets: NDArray[np.int64], most: int) -> NDArray[np.float64]:
+        sums = np.zeros((len(offsets) - 1, self._dimensions), np.float64 if self.collapsed else np.float32)
+        numbers = np.empty(len(sums), np.int64)
+        sum_texts(self._lookup, self._input, data, offsets, most, self.collapsed, sums, numbers)
+        share = 1 / numbers.astype(np.float64)
+        found = self._probabilities(sums * (share if self.collapsed else share.astype(np.float32))[:, None])
         found[numbers == 0] = np.nan
         return found
 
