@@ -1,9 +1,11 @@
 """What operators cost in measure, on one core: nothing that an operator does itself, only being asked.
 
     python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 5]
-    python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 3] --built-in
+    python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 3] --built-in [--model lid.176.ftz]
 
 With ``--built-in``: Winnow's own operators by themselves on the same texts, each beside a yardstick of the same run.
+``fasttext`` is asked for two models: one of two labels, 100 dimensions and 2,000,000 buckets of pairs of words, that
+the fastText library trains on some of the texts, and ``--model``; its yardstick is that library on the same texts.
 
 CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. One unit of so much text goes through the stage
 ``measure`` (read from JSONL, normalise, language, signals, MinHash, tables written), without operators and with each
@@ -16,6 +18,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from winnow.engine.records import Unit
 from winnow.engine.stage import run_unit
 from winnow.operators.apply import Applier
 from winnow.operators.chain import Chain
+from winnow.operators.files import local_copy
 from winnow.operators.find import made_operator, publish_operators
 from winnow.sources.catalogue import InputFile
 from winnow.stages.ingest import measure, slices
@@ -113,6 +117,7 @@ def main() -> None:
     parser.add_argument("--mb", type=float, default=60)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--built-in", action="store_true", help="the operators that come with Winnow, by themselves")
+    parser.add_argument("--model", type=Path, help="a fastText model, such as lid.176.ftz")
     arguments = parser.parse_args()
     one_core()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +125,7 @@ def main() -> None:
         (Path(folder) / "ops.py").write_text(SOURCE)
         print(f"{documents:,} documents, {size / 1e6:,.0f} MB")
         if arguments.built_in:
-            built_in(Path(folder), size, arguments.runs)
+            built_in(Path(folder), size, arguments.runs, arguments.model)
             return
         print(f"{'operators':<30} {'measure':>17} {'':>10} {'share':>8} {'alone':>10} {'share':>8}")
         works = {name: Work(Path(folder), names) for name, names in SETS.items()}
@@ -139,18 +144,19 @@ def main() -> None:
             )
 
 
-def built_in(folder: Path, size: int, runs: int) -> None:
+def built_in(folder: Path, size: int, runs: int, model: Path | None) -> None:
     """Each operator alone (batches, checks, sample), and yardsticks, in turns; the least processor time counts."""
     texts = [orjson.loads(line)["text"] for line in (folder / "in.jsonl").read_bytes().splitlines()]
-    calls = {name: Work(folder, [], [entry]).alone for name, entry in BUILT_IN.items()}
+    calls: dict[str, Callable[[], object]] = {name: Work(folder, [], [entry]).alone for name, entry in BUILT_IN.items()}
     calls |= pii_yardsticks([text.encode() for text in texts])
+    calls |= fasttext_calls(folder, texts, model)
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(runs + 1):
         for name, call in calls.items():
             started = time.process_time()
-            call()
+            alone = call()  # without making it, where it says so
             if turn:  # the first one compiles
-                taken[name].append(time.process_time() - started)
+                taken[name].append(alone if isinstance(alone, float) else time.process_time() - started)
     for name, seconds in taken.items():
         print(f"{name:<56} {min(seconds):8.3f} s {size / min(seconds) / 1e6:8.1f} MB/s")
 
@@ -174,6 +180,29 @@ def pii_yardsticks(texts: list[bytes]) -> dict[str, Callable[[], None]]:
             patterns.Match(text)
 
     return {f"yardstick: google-re2's Set, {len(PATTERNS)} patterns, alone": look}
+
+
+def fasttext_calls(folder: Path, texts: list[str], given: Path | None) -> dict[str, Callable[[], object]]:
+    """`fasttext` with a model of two labels and the one that was given, and the library with the same."""
+    try:
+        import fasttext
+    except ImportError:
+        print("fasttext-wheel is not installed: nothing of fasttext is measured")
+        return {}
+    lines = folder / "lines.txt"
+    begun = [" ".join(text[:2000].split()) for text in texts[:: max(1, len(texts) // 2000)]]
+    lines.write_text("".join(f"__label__{'yes' if n % 2 else 'no'} {text}\n" for n, text in enumerate(begun)))
+    shape = {"dim": 100, "wordNgrams": 2, "bucket": 2_000_000, "epoch": 1, "thread": 1, "verbose": 0}
+    fasttext.train_supervised(str(lines), **shape).save_model(str(folder / "two.bin"))
+    calls: dict[str, Callable[[], object]] = {}
+    for path in [folder / "two.bin", *([given] if given else [])]:
+        library = fasttext.load_model(str(path))
+        entry = {"use": "fasttext", "name": "model", "model": str(path.absolute()), "label": library.labels[0]}
+        calls[f"fasttext, {path.name}, {len(library.labels)} labels"] = Work(folder, [], [entry]).alone
+        calls[f"yardstick: the fastText library, {path.name}"] = lambda model=library: [  # type: ignore[misc]
+            model.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict") for text in texts
+        ]
+    return calls
 
 
 def write_corpus(corpus: Path, size: float, path: Path) -> tuple[int, int]:
@@ -222,7 +251,8 @@ class Work:
 
     def alone(self) -> float:
         """Processor time of nothing but the operators."""
-        appliers = [Applier(entry.found, made_operator(entry.found, str)) for entry in self._operators]
+        local = partial(local_copy, self._store)
+        appliers = [Applier(entry.found, made_operator(entry.found, local)) for entry in self._operators]
         chain = Chain(appliers, self._languages, lambda _name, _number: None)
         started = time.process_time()
         for batch in self._batches:

@@ -60,7 +60,8 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         raise ConfigError(f"use: {entry.use}: give it a `name` of letters, digits and _, for its column")
     files, folders, folder_paths, published = _named_files(own, storage)
     plain = {key: value for key, value in own.items() if key not in files and key not in folders}
-    columns = tuple(f"{name}.{column}" for column in mark.columns) or (name,)
+    made = _columns_of(entry, target, mark, own | {key: str(published[n].content) for n, key in enumerate(files)})
+    columns = tuple(f"{name}.{column}" for column in made) or (name,)
     tokens = None
     if mark.kind == "spans":
         kinds, tokens = _spans_of(entry, target, mark, own)
@@ -142,6 +143,16 @@ def _check_mark(use: str, mark: Mark) -> None:
             f"use: {use}: is a mapper with gpu=True; operators on GPUs run on what dedup kept, and by then texts are "
             "measured, signed and compared, so they cannot change any more; leave the argument out to run it on CPU"
         )
+
+
+def _columns_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, Any]) -> tuple[str, ...]:
+    """Names of a signal's columns, where it has several: its decorator's, or what its class makes of the settings."""
+    if mark.kind != "signal" or not inspect.isclass(target) or not hasattr(target, "columns"):
+        return mark.columns
+    try:
+        return tuple(target.columns(**own))
+    except ValueError as error:
+        raise ConfigError(f"use: {entry.use}: {error}") from error
 
 
 def _spans_of(

@@ -1,6 +1,7 @@
 """Operators that come with Winnow: written as anybody's are, reached by name alone. One line each."""
 
 BUILT_IN = {
+    "fasttext": "winnow.operators.built_in.fasttext:FastText",
     "pii": "winnow.operators.built_in.pii:PersonalData",
 }
 """Name of the operator -> ``module:object``. What its results depend on is the ``version`` of its decorator, which
