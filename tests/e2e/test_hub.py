@@ -108,6 +108,7 @@ def test_a_branch_that_moves_while_a_run_reads_changes_nothing(
     assert len(repository.commits) > 2
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_goes_on_with_its_commit(
     hub: FakeHub, repository: Repository, local: Path, tmp_path: Path, caplog, monkeypatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_an_unfinished_run_goes_on_with_its_commit(
     assert [entry["commit"] for entry in commits] == sorted([first, second])
 
 
+@pytest.mark.slow
 def test_a_new_commit_adds_to_a_corpus_only_what_is_new(hub: FakeHub, repository: Repository, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(sample_config(URL, tmp_path / "corpus", storage=STORAGE)))

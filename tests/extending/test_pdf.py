@@ -54,6 +54,7 @@ def reader(site):
     return importlib.import_module("pdf_reader")
 
 
+@pytest.mark.slow
 def test_a_run_reads_pdfs_and_tells_what_is_none(tmp_path, reader):
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -285,6 +285,7 @@ def test_who_may_not_write_is_told_what_to_do(hub: FakeHub, folder: Path, monkey
         assert (code, says in said) == (2, True), said
 
 
+@pytest.mark.slow
 def test_clean_text_that_was_exported_later_goes_along(written: FakeHub, tmp_path: Path) -> None:
     write_sample(tmp_path / "data")
     sections = {**SECTIONS, "documents": None}

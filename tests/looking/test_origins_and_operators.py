@@ -88,6 +88,7 @@ def test_what_rules_fail_is_what_the_run_counted(loaded):
     assert effects["urls.hosts"].threshold is None and effects["urls.hosts"].is_match
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [["filter.urls=off"], ["filter.opt_outs=[noai]", "filter.licences=off"], ["filter.opt_outs=off"]],

@@ -61,6 +61,7 @@ def test_probabilities_are_signals_for_rules_and_for_why(folder):
     assert finished.manifest["operators"]["edu"]["documents"] == len(rows)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_units(folder, monkeypatch):
     rules = [{"signal": "edu", "min_quantile": 0.5}, {"signal": "topic.a", "max_quantile": 0.9}]
     _, one = done(config(folder, [EDU, TOPIC], rules, name="one"))
@@ -70,6 +71,7 @@ def test_bytes_do_not_depend_on_units(folder, monkeypatch):
     assert shards(one) == shards(many)
 
 
+@pytest.mark.slow
 def test_another_model_of_the_same_name_measures_again(folder):
     _, finished = done(config(folder, [EDU]))
     before = {name: row["edu"] for name, row in signals(finished).items()}

@@ -139,6 +139,7 @@ def test_the_books_close_and_the_summary_tells_each_operator(finished, folder):
     assert "quantile_cuts" in output
 
 
+@pytest.mark.slow
 def test_a_rule_set_of_an_installed_package(folder, finished, tmp_path):
     package = tmp_path / "site"
     package.mkdir()

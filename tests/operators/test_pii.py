@@ -107,6 +107,7 @@ def test_what_leaves_has_tokens_in_place_of_spans_everywhere(tmp_path):
     assert "pii.email: 1" in why and "mail.example" not in why + summary
 
 
+@pytest.mark.slow
 def test_a_kind_that_is_switched_on_measures_nothing_again(tmp_path):
     texts = make(tmp_path)
     done(config(tmp_path, [PII]))
@@ -119,6 +120,7 @@ def test_a_kind_that_is_switched_on_measures_nothing_again(tmp_path):
     assert computed(back) == set()
 
 
+@pytest.mark.slow
 def test_annotating_changes_nothing_that_leaves(tmp_path):
     make(tmp_path)
     _, plain = done(config(tmp_path, [], name="plain"))
@@ -165,6 +167,7 @@ def test_a_text_that_goes_whole_is_left_out_and_a_special_token_is_text(tmp_path
     assert all(ends not in row["ids"] for row in table_of(finished, "tokens").to_table().to_pylist())
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_units(tmp_path, monkeypatch):
     """One file in many slices, parts and batches gives what it gives whole."""
     make(tmp_path, 99)
@@ -184,6 +187,7 @@ CHAT = [
 ]
 
 
+@pytest.mark.slow
 def test_conversations_and_pairs_keep_their_structure_and_masks(tmp_path):
     chats = [
         {

@@ -161,6 +161,7 @@ def test_nobody_answers(tmp_path) -> None:
         look_at(url, settings(tmp_path, retries=0))
 
 
+@pytest.mark.slow
 def test_silence_and_trickles_end(web: WebServer, tmp_path, monkeypatch) -> None:
     storage = settings(tmp_path, retries=0, timeout_seconds=0.3)
     with pytest.raises(WebServerError, match="silent for too long"):
@@ -201,6 +202,7 @@ def test_an_endless_file_without_ranges_is_refused(web: WebServer, tmp_path, mon
         opened(web.add("/a", BODY * 2, ranges=False, length=False), storage).read(1)
 
 
+@pytest.mark.slow
 def test_few_requests_at_a_time_from_all_processes(web: WebServer, tmp_path) -> None:
     url = web.add("/a.bin", BODY, slow=0.05)
     program = (

@@ -86,6 +86,7 @@ def test_large_matrices_stay_in_the_mapped_file(models, kind, monkeypatch):
     assert np.array_equal(classifier(array(TEXTS)), before, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_a_model_of_8_gb_takes_no_memory(models):
     """A file with a hole: its matrix is never read but where a word stands."""
     content = Path(train(models, "softmax")).read_bytes()
