@@ -354,3 +354,17 @@ def test_clean_text_of_a_finished_run_is_edited_too(tmp_path):
     assert orjson.loads((tmp_path / "run" / "state.json").read_bytes())["config"]["measure"]["operators"][0][
         "finds_spans"
     ]
+
+
+def test_spans_in_what_is_no_string_stay_and_are_told(tmp_path):
+    call = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"function": {"arguments": {"to": "x@mail.example.com"}}}],
+    }
+    rows = [{"id": "c", "messages": [*CHAT[:2], call, {"role": "user", "content": "So?"}, CHAT[2]]}]
+    (tmp_path / "web.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = [{"name": "web", "path": str(tmp_path / "web.jsonl"), "id": "id", "messages": "messages"}]
+    _, finished = done(config(tmp_path, [PII], sources=source, tokenise={"encoding": "cl100k_base"}))
+    assert finished.total("redact_spans", "spans_left") == 1
+    assert "WARNING: 1 spans stand in parts of messages" in winnow("summary", str(tmp_path / "run"))[1]

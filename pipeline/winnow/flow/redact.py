@@ -100,6 +100,11 @@ def _summary(run: RunRecords) -> list[str]:
             + (f"; none of {', '.join(none)}" if none and listed else "")
         )
     lines += [f"  of source {name}: {told}" for name, told in _by_source(run).items()]
+    if left := run.total("redact_spans", "spans_left"):
+        lines.append(
+            f"WARNING: {left:,} spans stand in parts of messages that are no strings (arguments of tool calls), and "
+            "stay there: use `action: drop` or `max_spans: 0` where that matters"
+        )
     failed, rules = run.total("redact", "failed_documents"), failed_most(run, "redact")
     if failed:
         lines.append(f"redact: {failed:,} documents failed a rule on spans: {rules}")

@@ -9,6 +9,7 @@ Legend: N kept documents of a batch, P pieces of text: a document, or the conten
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from winnow.operators.chain import Chain
 from winnow.operators.operator import VALUE, Operator
 from winnow.operators.spans import Found, spans_apart
 from winnow.sources.source import STRUCTURE
+from winnow.sources.structured.structure import messages_of
 from winnow.stages.edits import edited_columns, joined_contents, read_edits, with_edits
 from winnow.stages.ingest.measure import Part
 from winnow.stages.ingest.operators import appliers_of
@@ -85,7 +87,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             failed |= {int(docs[pieces.row[piece]]): reason for piece, reason in made.failed.items()}
             if made.failed:
                 continue  # the unit is done again without them
-            found = [_on_documents(applier, made.columns, pieces) for applier in appliers]
+            found = [_on_documents(workspace, applier, made.columns, pieces) for applier in appliers]
             with workspace.timed("write"):
                 merged = merge_edits([_edits(docs, *each) for each in zip(appliers, found, strict=True)])
                 edits.write(merged.columns())
@@ -110,6 +112,8 @@ class _Pieces(NamedTuple):
     """int64[P], the document."""
     start: NDArray[np.int64]
     """int64[P], where the piece begins among the contents of its document."""
+    fixed: NDArray[np.bool_]
+    """bool[P], contents that are no strings: what is found there stays."""
 
 
 def _structures(store: Store, documents: Json) -> dict[int, str]:
@@ -126,23 +130,38 @@ def _in_pieces(docs: NDArray[np.uint64], batch: pa.RecordBatch, structures: dict
     """Documents with a structure in its contents, the others as they are."""
     everything = np.arange(len(docs))
     if not any(doc in structures for doc in docs.tolist()):
-        return _Pieces(batch, everything, np.zeros(len(docs), np.int64))
+        return _Pieces(batch, everything, np.zeros(len(docs), np.int64), np.zeros(len(docs), np.bool_))
     rows: list[int] = []
     starts: list[int] = []
     texts: list[str] = []
+    fixed: list[bool] = []
     for row, (doc, text) in enumerate(zip(docs.tolist(), batch.column("text").to_pylist(), strict=True)):
         contents, begins = joined_contents(structures[doc]) if doc in structures else ([text], [0])
         rows += [row] * len(contents)
         starts += begins
         texts += contents
+        fixed += _are_no_strings(structures[doc]) if doc in structures else [False]
     taken = batch.take(pa.array(rows, pa.int64()))
     columns = {name: taken.column(name) for name in taken.schema.names} | {"text": pa.array(texts, pa.large_string())}
-    return _Pieces(pa.record_batch(columns), np.array(rows, np.int64), np.array(starts, np.int64))
+    return _Pieces(
+        pa.record_batch(columns), np.array(rows, np.int64), np.array(starts, np.int64), np.array(fixed, np.bool_)
+    )
 
 
-def _on_documents(applier: Applier, columns: dict[str, pa.Array], pieces: _Pieces) -> Found:
+def _are_no_strings(structure: str) -> list[bool]:
+    """Of each content of a structure, whether it is something else than a string, such as a tool call's arguments."""
+    kinds: list[bool] = []
+    for part in messages_of(orjson.loads(structure)):
+        values = [part] if type(part) is str else [value for key, value in part.items() if key != "role"]
+        kinds += [type(value) is not str for value in values]
+    return kinds
+
+
+def _on_documents(workspace: Workspace, applier: Applier, columns: dict[str, pa.Array], pieces: _Pieces) -> Found:
     """What an operator found, by document; places as edits count them."""
     found = spans_apart(applier.operator, columns[applier.operator.name], pieces.batch.column("text"))
+    if applier.operator.tokens is not None and pieces.fixed.any():
+        workspace.count("spans_left", int(pieces.fixed[found.row].sum()))
     shift = pieces.start[found.row]
     return Found(pieces.row[found.row], found.start + shift, found.end + shift, found.kind)
 
