@@ -175,6 +175,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_a_message_and_the_same_command_goes_on(folder, small_disk):
     (folder / "in" / "a.jsonl").write_bytes(lines("a", [f"{n} {t}" for n in range(40) for t in TEXTS]))
     config = run_config(small_disk / "run", source_of(folder / "in", id="id"), filter={})

@@ -78,6 +78,7 @@ def test_a_temporary_folder_that_is_too_long_for_sockets(monkeypatch, tmp_path, 
         private_ray._short_temporary_folder()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_ray_starts_under_a_long_temporary_folder(tmp_path, monkeypatch):
     long = tmp_path / ("long" * 30)

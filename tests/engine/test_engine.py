@@ -158,6 +158,7 @@ def test_a_record_survives_its_json():
     assert Record.from_json(record.to_json()) == record
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_ray_gives_what_inline_gives(tmp_path, local_ray):
     inline = engine(tmp_path / "inline").run(Stage("s", 1, {}, work), units(5, by=7))

@@ -75,6 +75,7 @@ def test_bf16_is_near(folder, texts):
     assert cosines(half, encode(folder, texts)).min() > 1 - 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["torch's own", "a message"])
 def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch, kind):
     import torch

@@ -66,6 +66,7 @@ def killed(texts) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [["one"], ["one", "two"]])
 def test_what_a_good_document_does_not_survive_either_is_no_document(tmp_path, texts):
     batch = pa.record_batch({"text": pa.array(texts, pa.large_string()), "id": texts, "keep.#structure": texts})
