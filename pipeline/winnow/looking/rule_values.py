@@ -96,7 +96,7 @@ def rules_of_part(
             applies_to(bound.rule, signals),
             bound.rule.missing == "drop" and bound == bound.rule.bounds[0],
         )
-    for name in verdicts_of(run, gpu=False):
+    for name in _verdicts(run, signals.schema, gpu=False):
         verdict = pc.fill_null(signals.column(name), True).to_numpy().astype(np.float64)
         yield NamedRuleValues(name, True, np.ones(rows), verdict, np.ones(rows, bool))
 
@@ -140,7 +140,11 @@ def verdicts_of(run: RunRecords, *, gpu: bool) -> tuple[str, ...]:
     """Columns of verdicts of operators on GPUs, or of the others: a finished run has tables, and no operators."""
     made = [record.outputs["signals"].path for record in run.of("screen_signals")]
     tables = made if gpu else [part.signals["path"] for part in run.parts]
-    types = pq.read_schema(run.store.columns_of(tables[0])) if tables else pa.schema([])
+    return _verdicts(run, pq.read_schema(run.store.columns_of(tables[0])), gpu=gpu) if tables else ()
+
+
+def _verdicts(run: RunRecords, types: pa.Schema, *, gpu: bool) -> tuple[str, ...]:
+    """The same, where the schema of a table of signals is known."""
     columns = [column for entry in run.config.measure.operators_on(gpu=gpu) for column in entry.columns]
     return tuple(name for name in columns if name in types.names and pa.types.is_boolean(types.field(name).type))
 

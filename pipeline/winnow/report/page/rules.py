@@ -49,7 +49,13 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
             table(["rule", "threshold", "fail", "alone", "most of a source", "most of a language"], rows, texts=2),
         ],
     )
-    part.parts = [_rule(run, sample, rule, failed, draw=draw) for rule in failing[:SHOWN_RULES]]
+    shown = failing[:SHOWN_RULES]
+    chosen = [[] if rule.threshold is None else _chosen(rule, failed) for rule in shown]
+    # of all rules together: each call looks through the parts' tables
+    texts = shown_texts(run, {int(sample.docs[row]) for rows_of in chosen for _, row in rows_of})
+    for rule, rows_of in zip(shown, chosen, strict=True):
+        part.parts.append(_rule(run, sample, rule, failed, draw=draw))
+        part.parts[-1].examples = _examples(run, sample, rule, rows_of, texts)
     return part
 
 
@@ -81,8 +87,6 @@ def _rule(run: RunRecords, sample: Sample, rule: RuleSample, failed: NDArray[np.
     known = ~np.isnan(rule.value)
     if draw and known.any() and not rule.is_match:
         part.figures.append(_values(rule, failed, known))
-    if rule.threshold is not None:
-        part.examples = _examples(run, sample, rule, failed)
     return part
 
 
@@ -109,14 +113,19 @@ def _values(rule: RuleSample, failed: NDArray[np.int64], known: NDArray[np.bool_
     return Figure(f"Documents by value; the dashed line is the threshold{beyond}.", svg)
 
 
-def _examples(run: RunRecords, sample: Sample, rule: RuleSample, failed: NDArray[np.int64]) -> list[Example]:
-    """Documents nearest to the threshold: those that the rule alone fails, and those that pass."""
+def _chosen(rule: RuleSample, failed: NDArray[np.int64]) -> list[tuple[str, int]]:
+    """Side and row of the documents nearest to the threshold: those that the rule alone fails, and those that pass."""
     assert rule.threshold is not None
     far = np.abs(rule.value.astype(np.float64) - rule.threshold)
     passes = (failed == 0) & ~np.isnan(rule.value) & (not rule.is_match)
     sides = (("just dropped", rule.fails & (failed == 1)), ("just kept", passes))
-    chosen = [(side, row) for side, fits in sides for row in _nearest(far, fits)]
-    texts = shown_texts(run, {int(sample.docs[row]) for _, row in chosen})
+    return [(side, row) for side, fits in sides for row in _nearest(far, fits)]
+
+
+def _examples(
+    run: RunRecords, sample: Sample, rule: RuleSample, chosen: list[tuple[str, int]], texts: dict[int, str]
+) -> list[Example]:
+    """The chosen documents with their values, ``texts`` by number."""
     word = {"just dropped": "fails" if run.config.filter.mode == "annotate" else "dropped", "just kept": "passes"}
     return [
         Example(
