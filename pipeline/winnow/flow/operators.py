@@ -35,6 +35,17 @@ def verdicts_on(config: Config, *, gpu: bool) -> tuple[str, ...]:
     return tuple(operator.name for operator in found if operator.kind == "filter")
 
 
+def measured_columns(config: Config) -> list[str]:
+    """Columns of the signals table that operators made, which operators behind dedup may see."""
+    return [column for entry in config.measure.operators_on(gpu=False) for column in entry.found.columns]
+
+
+def most_aside_of(run: RunRecords) -> int:
+    """Documents that operators behind dedup may set aside: beyond, the run ends anyway."""
+    records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
+    return int(records * run.config.compute.max_unreadable_share)
+
+
 def late_versions(config: Config) -> frozenset[str]:
     """What operators after dedup are now: documents that an earlier version raised on are no longer set aside."""
     late = (*config.measure.operators_on(gpu=True), *config.measure.span_operators)

@@ -3,7 +3,7 @@
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
-from winnow.flow.operators import failed_most, rules_on_spans
+from winnow.flow.operators import failed_most, measured_columns, most_aside_of, rules_on_spans
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.screen import SignalTable
@@ -33,10 +33,8 @@ def limits_of(config: Config) -> tuple[SignalRule, ...]:
 def redact_documents(context: RunContext) -> None:
     """Run the operators, find quantiles, write the ledger anew."""
     config, engine, run = context.config, context.engine, context.run
-    measured = [column for entry in config.measure.operators_on(gpu=False) for column in entry.found.columns]
+    measured, most_aside = measured_columns(config), most_aside_of(run)
     operators = [entry.found for entry in config.measure.span_operators]
-    records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
-    most_aside = int(records * config.compute.max_unreadable_share)
     before = run.decided_before("redact")
     made = engine.run(
         spans.stage(operators, measured, most_aside), spans.plan(run.parts, before, run.edits_before("redact_spans"))

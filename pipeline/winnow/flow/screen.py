@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from winnow.config.config import Config
 from winnow.engine.records import Json, Record
 from winnow.flow.context import RunContext
-from winnow.flow.operators import failed_most, operator_lines, rules_on, verdicts_on
+from winnow.flow.operators import (
+    failed_most,
+    measured_columns,
+    most_aside_of,
+    operator_lines,
+    rules_on,
+    verdicts_on,
+)
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, Step
@@ -34,10 +41,8 @@ class SignalTable:
 def screen_documents(context: RunContext) -> None:
     """Run the operators, find quantiles, write the ledger anew."""
     config, engine, run = context.config, context.engine, context.run
-    measured = [column for entry in config.measure.operators_on(gpu=False) for column in entry.found.columns]
+    measured, most_aside = measured_columns(config), most_aside_of(run)
     operators = [entry.found for entry in config.measure.operators_on(gpu=True)]
-    records = sum(sum(run.totals("measure", name).values()) for name in ("readable", "unreadable"))
-    most_aside = int(records * config.compute.max_unreadable_share)
     made = engine.run(signals.stage(operators, measured, most_aside), signals.plan(run.parts, run.of("decide")))
     rules = rules_on(config, gpu=True)
     cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in made], PREFIX)

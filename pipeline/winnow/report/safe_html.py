@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+_HERE = Path(__file__).parent
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad"  # controls but tab and line feed, soft hyphen
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # marks and overrides of direction, widths of nothing
@@ -38,9 +39,12 @@ def visible(value: Any) -> Any:
 
 
 def environment_of(folder: Path, style: str) -> Environment:
-    """Templates of a folder, with autoescape; ``style`` is the style sheet, which their policy allows by its hash."""
+    """Templates of a folder, and safe.html beside this file, with autoescape.
+
+    ``style`` is the style sheet, which their policy allows by its hash.
+    """
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, _HERE]),
         autoescape=True,
         finalize=visible,
         undefined=StrictUndefined,

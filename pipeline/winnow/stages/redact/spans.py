@@ -28,7 +28,7 @@ from winnow.sources.structured.structure import messages_of
 from winnow.stages.edits import edited_columns, joined_contents, read_edits, with_edits
 from winnow.stages.ingest.measure import Part
 from winnow.stages.ingest.operators import appliers_of
-from winnow.stages.screen.signals import no_language, prepare, probe, quarantine_failed
+from winnow.stages.screen.signals import no_language, prepare, probe, quarantine_failed, settings_of
 from winnow.stages.screen.signals import plan as plan_signals
 from winnow.stages.tables import parquet_output, read_parquet
 from winnow.storage.store import Store
@@ -48,11 +48,7 @@ def stage(operators: list[Operator], measured: list[str], most_aside: int) -> St
         measured: columns of the signals table, made by operators before, that they may see.
         most_aside: documents that may be set aside, after which the run ends anyway.
     """
-    settings = {"operators": [operator.described for operator in operators], "measured": measured}
-    runtime = {
-        "operator_folders": {operator.name: operator.folder_paths for operator in operators},
-        "most_aside": most_aside,
-    }
+    settings, runtime = settings_of(operators, measured, most_aside)
     return Stage("redact_spans", 2, settings, run, runtime)
 
 

@@ -43,12 +43,15 @@ def stage(operators: list[Operator], measured: list[str], most_aside: int) -> St
         measured: columns of the signals table, made by operators before, that they may see.
         most_aside: documents that may be set aside, after which the run ends anyway.
     """
-    settings = {"operators": [operator.described for operator in operators], "measured": measured}
-    runtime = {
-        "operator_folders": {operator.name: operator.folder_paths for operator in operators},
-        "most_aside": most_aside,
-    }
+    settings, runtime = settings_of(operators, measured, most_aside)
     return Stage("screen_signals", 1, settings, run, runtime, accelerated=Accelerated(prepare, finish))
+
+
+def settings_of(operators: list[Operator], measured: list[str], most_aside: int) -> tuple[Json, Json]:
+    """Settings of a stage that runs operators behind dedup, and what else its workers are told; see :func:`stage`."""
+    settings = {"operators": [operator.described for operator in operators], "measured": measured}
+    folders = {operator.name: operator.folder_paths for operator in operators}
+    return settings, {"operator_folders": folders, "most_aside": most_aside}
 
 
 def plan(parts: list[Part], decided: list[Record]) -> list[Unit]:
