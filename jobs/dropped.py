@@ -41,7 +41,14 @@ def dropped(
     """List documents that were not kept: id, outcome, rule with value and threshold, and the text's beginning."""
     with true_exit_codes():
         if outcome == "unreadable":
-            _unreadable(run, source, sample or first, as_json)
+            if rule or language or near_threshold or sample:
+                from winnow.errors import ConfigError
+
+                raise ConfigError(
+                    "--outcome unreadable: records that were never read have no rule, language or order; "
+                    "give --source and --first alone"
+                )
+            _unreadable(run, source, first, as_json)
             return
         from winnow.looking.list_documents import Wanted
 

@@ -144,3 +144,6 @@ def test_the_commands_print_lines_for_people_and_json_for_programs(asked, tables
     assert len(records) == 3
     assert "web-0.jsonl  web  row 3, byte " in winnow("dropped", config["run"], "--outcome", "unreadable")[1]
     assert winnow("dropped", config["run"], "--rule", "nothing")[0] == 2
+    code, told = winnow("dropped", config["run"], "--outcome", "unreadable", "--rule", "long")
+    assert code == 2
+    assert "give --source and --first alone" in told
