@@ -5,6 +5,7 @@ import subprocess
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
@@ -29,24 +30,32 @@ class Truth(NamedTuple):
     starts: np.ndarray
     pairs: np.ndarray
     similarity: np.ndarray
+    ngrams: list[np.ndarray]
+    """Sorted distinct runs of three words of each document."""
+    characters: np.ndarray
 
 
 @pytest.fixture(scope="module")
 def runs(shared, tmp_path_factory) -> dict[str, RunRecords]:
-    """The whole corpus in all modes; the later runs share what was measured for the first."""
+    """The whole corpus in all modes without a guard, then with it; the later runs share what was measured before."""
     folder = tmp_path_factory.mktemp("brute")
     finished = {}
-    for verify in ("estimate", "signature", "exact"):
-        config = corpus_config(shared, folder / "run", dedup={"verify": verify}, compute={"executor": "inline"})
+    for name, dedup in {
+        "estimate": {"verify": "estimate", "guard": "off"},
+        "signature": {"verify": "signature", "guard": "off"},
+        "exact": {"verify": "exact", "guard": "off"},
+        "guarded": {"verify": "exact"},
+    }.items():
+        config = corpus_config(shared, folder / "run", dedup=dedup, compute={"executor": "inline"})
         subprocess.run(command(config, folder / "c.yaml"), check=True, stdout=subprocess.DEVNULL)
-        finished[verify] = load_run(config["run"])
+        finished[name] = load_run(config["run"])
     return finished
 
 
 @pytest.fixture(scope="module")
 def truth(runs) -> Truth:
     finished = runs["exact"]
-    docs, values, lengths = [], [], []
+    docs, values, lengths, ngrams, characters = [], [], [], [], []
     for part in finished.parts:
         table = pq.read_table(finished.store.path(part.documents["path"]), columns=["doc", "text"])
         words = hash_words(table.column("text").combine_chunks())
@@ -54,9 +63,13 @@ def truth(runs) -> Truth:
         docs.append(table.column("doc").to_numpy())
         values.append(sets)
         lengths.append(np.diff(starts))
+        threes, bounds = shingle_sets(words.hashes, words.offsets, 3)
+        ngrams += np.split(threes, bounds[1:-1])
+        characters.append(pc.utf8_length(table.column("text")).to_numpy())
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     values = np.concatenate(values)
-    return Truth(np.concatenate(docs), values, starts, *similar_pairs(values, starts, 0.7))
+    pairs, similarity = similar_pairs(values, starts, 0.7)
+    return Truth(np.concatenate(docs), values, starts, pairs, similarity, ngrams, np.concatenate(characters))
 
 
 def test_brute_force_agrees_with_all_shared_shingles_of_a_sample(truth):
@@ -124,6 +137,27 @@ def test_exact_mode_removes_nothing_else_and_misses_almost_nothing(runs, truth):
     assert found["keeper at 0.8"] == 1.0
     assert found["recall at 0.85, both of a missed pair counted"] >= 0.99
     assert found["recall at 0.8, both of a missed pair counted"] >= 0.97
+
+
+def test_the_guard_keeps_only_what_its_rules_name(runs, truth):
+    """Nearly every pair that stays together was refused for content or length; no removal breaks either rule."""
+    least = runs["guarded"].config.dedup.guard.min_containment
+    kept, keeper = ledger(runs["guarded"])
+
+    def allowed(removed: int, keeps: int) -> bool:
+        own = truth.ngrams[removed]
+        lost = len(np.setdiff1d(own, truth.ngrams[keeps], assume_unique=True))
+        longer = truth.characters[keeps] >= truth.characters[removed] or not lost
+        return bool(longer and len(own) - lost >= least * len(own))
+
+    stay = truth.pairs[(truth.similarity >= 0.85) & kept[truth.pairs].all(axis=1)].tolist()
+    missed = [pair for pair in stay if allowed(*pair) or allowed(*reversed(pair))]
+    alike = len(np.unique(truth.pairs[truth.similarity >= 0.85]))
+    print(json.dumps({"guarded": {"stay": len(stay), "of them missed": len(missed), "with a twin": alike}}))
+    assert len(stay) - len(missed) > 20
+    assert len(np.unique(missed)) / alike < 0.01
+    row_of = {doc: row for row, doc in enumerate(truth.docs.tolist())}
+    assert all(allowed(row_of[doc], row_of[keeps]) for doc, keeps in keeper.items())
 
 
 def test_signature_mode_is_right_about_99_in_100(runs, truth):
