@@ -48,8 +48,8 @@ BREAKS = (
         "links that are left out are not told",
         1,
         "winnow.sources.web.records",
-        '*_opt_out_notes(said["opt_out"]), *[LEFT_OUT] * left_out]\n',
-        '*_opt_out_notes(said["opt_out"])]\n',
+        "*[LEFT_OUT] * left_out]\n",
+        "]\n",
         DECLARED,
     ),
     Break(

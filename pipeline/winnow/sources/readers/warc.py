@@ -127,6 +127,7 @@ READER = Reader(
     pieces=_pieces,
     split_compressions=(".gz", ".zst"),
     counted_whole=True,
+    cut_from_afar=True,
     takes_ranges=True,
     packages=("brotli", "charset-normalizer", *PACKAGES),
 )
