@@ -2,6 +2,7 @@
 
 from tests.breaks.change import Break
 
+AFAR = ("tests/e2e/test_web_parts.py",)
 DECLARED = ("tests/sources/web/test_declared.py",)
 BREAKS = (
     Break(
@@ -67,5 +68,37 @@ BREAKS = (
         "    if at < size and page[at] == 62:  # <!-->",
         "    if False:",
         ("tests/sources/web/test_page.py",),
+    ),
+    Break(
+        "what a silent server told before is forgotten, and its file read anew as a whole",
+        4,
+        "winnow.stages.ingest.afar",
+        "        silent.add(host)\n        return known",
+        "        silent.add(host)\n        return None",
+        AFAR,
+    ),
+    Break(
+        "another file under a name of a list is read in the parts of the one before",
+        2,
+        "winnow.stages.ingest.afar",
+        "        if known and (known.bytes, known.etag) == (size, etag):",
+        "        if known:",
+        AFAR,
+    ),
+    Break(
+        "parts of a listed file do not say which version they are of",
+        2,
+        "winnow.stages.ingest.slices",
+        '        whole |= record.metadata.get("of", {})',
+        "        pass",
+        AFAR,
+    ),
+    Break(
+        "a file that no server cuts is fetched to be counted",
+        6,
+        "winnow.stages.ingest.slices",
+        '        if told["whole"]:',
+        "        if False:",
+        AFAR,
     ),
 )
