@@ -78,7 +78,7 @@ def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
     from winnow.runs.estimate.sizes import corpus_of
     from winnow.runs.plan import plan_run
     from winnow.runs.run import load_run_vocabulary
-    from winnow.stages.ingest.slices import COMPRESSED_RATIO
+    from winnow.stages.ingest.estimates import COMPRESSED_RATIO
 
     if asked.corpus_gb is None:
         planned = plan_run(config)

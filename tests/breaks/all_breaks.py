@@ -16,6 +16,7 @@ from tests.breaks import (
     same_bytes,
     verified,
     web_lists,
+    web_pages,
     web_rules,
 )
 
@@ -35,5 +36,6 @@ BREAKS = (
     *places.BREAKS,
     *hubs.BREAKS,
     *web_lists.BREAKS,
+    *web_pages.BREAKS,
     *web_rules.BREAKS,
 )

@@ -75,8 +75,8 @@ BREAKS = (
         "opt-outs that nobody keeps are not told",
         1,
         "winnow.sources.web.records",
-        '(note, read_as, *_opt_out_notes(fields["opt_out"]))',
-        "(note, read_as)",
+        '    notes = [note, read_as, *_opt_out_notes(said["opt_out"])',
+        "    notes = [note, read_as",
         RUNS,
     ),
     Break(

@@ -75,17 +75,25 @@ def test_ids_may_be_urls_and_pages_may_be_files_or_fields_of_records(tmp_path):
     rows = [{"id": f"r{n}", "body": page(n, sentences=16).decode()} for n in range(4)] + [
         {"id": "deep", "body": "<div>" * 3000}
     ]
+    linked = page(5, sentences=16).replace(b"</p>", b"</p><a href='../x'>there</a>", 1).decode()
+    rows.append({"id": "linked", "url": "http://h.example/d/e", "body": f"<!-- <a href=/no>no</a> -->{linked}"})
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
     sources = [
         source_of(tmp_path / "a.warc.gz", "crawl", id="url"),
         source_of(tmp_path / "pages", "pages", keep=["title"]),
-        source_of(tmp_path / "in.jsonl", "fields", id="id", html="body"),
+        source_of(tmp_path / "in.jsonl", "fields", id="id", html="body", keep=["url", "title", "links", "link_count"]),
     ]
     config = run_config(tmp_path / "run", *sources, shards=SHARDS, dedup="off", compute={"max_unreadable_share": 0.5})
+    config["documents"] = {"formats": ["parquet"], "columns": ["id", "links"]}
     context = run(parse_config(config))
+    links = [{"url": "http://h.example/x", "text": "there"}]
+    files = sorted((tmp_path / "run" / "documents").rglob("*.parquet"))
+    written = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert [json.loads(row["links"]) for row in written if row["id"] == "linked"] == [links]
     found = documents(tmp_path / "run")
     assert {f"http://example.org/{n}" for n in range(4)} | {f"r{n}" for n in range(4)} <= set(found)
     assert all("<p>" not in row["text"] and "sentence 1 of page" in row["text"] for row in found.values())
+    assert (found["linked"]["keep.title"], found["linked"]["keep.link_count"]) == ("Page 5", "1")
     assert [row["keep.title"] for row in found.values() if row["source"] == "pages"] == [f"Page {n}" for n in range(4)]
     unreadable = pq.read_table(context.run.store.path(context.run.of("measure")[0].outputs["unreadable"].path))
     assert unreadable.select(["id", "reason"]).to_pylist() == [

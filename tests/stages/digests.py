@@ -15,6 +15,9 @@ counts by its syntax tree, without what cannot reach a result:
   `INFRASTRUCTURE` lists it. What the package's settings and the stage's plans say needs no digest: it is hashed into
   the names of records as it is.
 
+What a registry names as texts (``Registry(built_in={"jsonl": "winnow...:READER"})``) is followed, so a stage that reads
+depends on all readers, and one that writes on all formats. Operators have versions of their own.
+
 A method called on an argument is covered where its class is built or named on the way; libraries are covered by the
 ``versions`` among a stage's settings.
 """
@@ -173,6 +176,7 @@ class Package:
         for statement in statements:
             digest.update(ast.dump(statement).encode())
         uses = {use for statement in statements for use in self._uses(module, statement)} - {name}
+        uses |= {use for statement in statements for use in self._registered(statement)}
         return Definition(name, digest.hexdigest(), tuple(sorted(uses)))
 
     def _uses(self, module: str, tree: ast.AST) -> Iterator[str]:
@@ -181,6 +185,22 @@ class Package:
             dotted = _dotted(node)
             if dotted:
                 yield from self._resolved(module, dotted)
+
+    def _registered(self, tree: ast.AST) -> Iterator[str]:
+        """Definitions that a ``Registry(...)`` names as texts, ``module:name``.
+
+        Raises:
+            DigestError: there is no such definition.
+        """
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and _dotted(call.func) == "Registry":
+                built_in = next((keyword.value for keyword in call.keywords if keyword.arg == "built_in"), None)
+                for node in ast.walk(built_in) if isinstance(built_in, ast.Dict) else ():
+                    if isinstance(node, ast.Constant) and ":" in str(node.value):
+                        module, _, local = str(node.value).partition(":")
+                        if module not in self.modules or local not in self.modules[module].bodies:
+                            raise DigestError(f"{node.value}: a registry names it, and it is not there")
+                        yield f"{module}.{local}"
 
     def _resolved(self, module: str, dotted: str) -> Iterator[str]:
         first, *rest = dotted.split(".")

@@ -13,6 +13,7 @@ STAGE = """
     from winnow.engine.stage import Accelerated, Stage
     from winnow.kernels import add as sum_up
     from winnow import limits
+    from winnow.readers import READERS
 
     def stage(settings):
         halves = Accelerated(prepare, finish) if settings else None
@@ -33,7 +34,7 @@ STAGE = """
         return Late().value
 
     def other(unit, workspace):
-        return unit
+        return READERS.get(unit)
 """
 FILES = {
     "engine/stage.py": "class Stage: ...\nclass Accelerated: ...\n",
@@ -55,6 +56,13 @@ FILES = {
     "limits.py": "from winnow.storage.disk import read\n\nLEAST = read(3)\n",
     "late.py": "class Late:\n    factor: int = 1\n\n    @property\n    def value(self):\n        return self.factor\n",
     "storage/disk.py": "def read(n):\n    return n\n",
+    "readers.py": """
+        from winnow.registry import Registry
+
+        READERS = Registry(what="input format", kind="winnow.reader:Reader", built_in={"csv": "winnow.csv:READER"})
+    """,
+    "csv.py": "def read():\n    return 1\n\n\nREADER = dict(read=read)\n",
+    "registry.py": "class Registry: ...\n",
 }
 
 
@@ -106,7 +114,22 @@ def test_names_are_followed_to_what_they_stand_for(tmp_path):
         "winnow.limits.LEAST",
         "winnow.late.Late",
     }
-    assert set(stages["two"].definitions) == {"winnow.stages.one.other"}
+    assert set(stages["two"].definitions) == {
+        "winnow.stages.one.other",
+        "winnow.readers.READERS",
+        "winnow.csv.READER",  # which the registry names as a text
+        "winnow.csv.read",
+        "winnow.registry.Registry",
+    }
+    assert "winnow.sources.readers.jsonl.read_jsonl" in Package(SOURCES).stages()["measure"].definitions
+
+
+def test_a_changed_reader_is_noticed(tmp_path):
+    recorded = record(package(tmp_path / "a").stages())
+    lines = differences(package(tmp_path / "b", {"csv.py": ("return 1", "return 2")}).stages(), recorded)
+    assert [line.split(":")[0] for line in lines] == ["stage three", "stage two"] and "winnow.csv.read" in lines[0]
+    with pytest.raises(DigestError, match="csv:NONE: a registry names it"):
+        package(tmp_path / "c", {"readers.py": ("csv:READER", "csv:NONE")}).stages()
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from winnow.sources.catalogue import InputFile
 from winnow.sources.read import read_slice
 from winnow.sources.readers import cuts
 from winnow.sources.source import SourceConfig
+from winnow.stages.ingest.estimates import estimated_text
 from winnow.stages.ingest.isolate import drop_quarantined
 from winnow.stages.ingest.slices import (
     count_stage,
-    estimated_text,
     parse_quarantined,
     parse_slice,
     plan_count,

@@ -12,7 +12,7 @@ from winnow.engine.records import Json
 from winnow.engine.work_sizes import WorkSizes, work_sizes
 from winnow.flow.records import RunRecords
 from winnow.index.join import IndexRun
-from winnow.stages.ingest import slices
+from winnow.stages.ingest import estimates
 from winnow.tokens.vocabulary import Vocabulary
 
 
@@ -51,7 +51,7 @@ class RunContext:
     def sizes(self) -> WorkSizes:
         """Of units and partitions; known once the files are."""
         sources = {source.name: source for source in self.config.sources}
-        return work_sizes(self.config.compute, slices.estimated_text(self.run.files, sources))
+        return work_sizes(self.config.compute, estimates.estimated_text(self.run.files, sources))
 
     @property
     def id_dtype(self) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from winnow.flow.unreadable import check_unreadable
 from winnow.operators.find import publish_operators
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
-from winnow.stages.ingest import boilerplate, line_removal, lines, measure, slices
+from winnow.stages.ingest import afar, boilerplate, line_removal, lines, measure, slices
 from winnow.stages.tables import read_parquet
 from winnow.text.lines.config import LinesConfig
 
@@ -34,7 +34,8 @@ def measure_documents(context: RunContext) -> None:
     run.found = getattr(context.inputs, "told", {})
     unit_bytes = context.sizes.unit_mb * 1_000_000
 
-    counted = engine.run(slices.count_stage(), slices.plan_count(run.files, sources, unit_bytes))
+    told = afar.ask(run.files, sources, unit_bytes, engine.store, save=not engine.dry)
+    counted = engine.run(slices.count_stage(), slices.plan_count(run.files, sources, unit_bytes, told))
     minhash = (config.dedup or DedupConfig()).minhash
     runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
@@ -160,8 +161,20 @@ def _summary(run: RunRecords) -> list[str]:
         f"{cjk:,} documents in Chinese, Japanese or Korean keep full-width forms and curly quotes (measure.normalise: "
         "fix_character_width and uncurl_quotes are auto)"
     )
-    told = [*hub_lines(run), *_repaired(run), *_line_rules(run), *([kept] if cjk else [])]
+    told = [*hub_lines(run), *_uncut(run), *_repaired(run), *_line_rules(run), *([kept] if cjk else [])]
     return [*told, *operator_lines(run, gpu=False), checked]
+
+
+def _uncut(run: RunRecords) -> list[str]:
+    """A line for each reason why large files were not read in parts."""
+    by_reason: dict[str, list[str]] = {}
+    for record in run.of("count"):
+        if "fault" in record.metadata:
+            by_reason.setdefault(record.metadata["fault"], []).append(record.metadata["path"])
+    return [
+        f"{len(paths):,} large files were read by one worker each, such as {paths[0]}: {reason}"
+        for reason, paths in sorted(by_reason.items())
+    ]
 
 
 def _repaired(run: RunRecords) -> list[str]:

@@ -129,6 +129,20 @@ class HttpFiles:
                 return b"".join(_pieces(answer, told.size, slow)), False
         return self._from_whole(url, start, end), False
 
+    def gives_ranges(self, url: str) -> bool:
+        """Whether the server sends a part of a file where a part is asked for.
+
+        Raises:
+            FileNotFoundError: there is none. OSError: the server refuses, or does not answer.
+        """
+        try:
+            with self._answer("GET", url, "bytes=0-0") as (answer, _):
+                return answer.status == 206
+        except HttpStatusError as error:
+            if error.status == 416:  # an empty file
+                return False
+            raise
+
     def get_file(self, url: str, path: str) -> None:
         """Write a file to a local one."""
         with open(path, "wb") as file:  # noqa: PTH123 - as fsspec's own takes it

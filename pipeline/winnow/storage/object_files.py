@@ -107,6 +107,13 @@ class ObjectFiles:
         if self.scheme in READ_BY_VERSION:
             self._files.begin(url)
 
+    def gives_ranges(self, url: str) -> bool:
+        """Whether parts of an object can be read without the rest: of a web server, as it answers."""
+        if self.scheme not in READ_BY_VERSION:
+            return True
+        found: bool = self._ask("get", "look at", url, lambda: self._files.gives_ranges(url))
+        return found
+
     def later(self, function: Callable[[], T]) -> Any:
         """A future of what ``function`` returns, worked on meanwhile."""
         return self._pool.submit(function)

@@ -100,6 +100,9 @@ class Reader:
     and stop count decompressed bytes. A part decompresses what is before it, from ``enter`` on."""
     counted_whole: bool = False
     """``pieces`` reads the whole file: files are cut only where they are a large share of all text."""
+    cut_from_afar: bool = False
+    """Whether large files of web servers and of lists are cut, too: ``pieces`` fetches all of a file, which must cost
+    little beside what is done with its text."""
     takes_ranges: bool = False
     """Whether the reader reads ``FileSlice.ranges`` alone, where there are some; a row is a range."""
     text_a_byte: float = 1.0

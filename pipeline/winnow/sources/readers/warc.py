@@ -4,7 +4,7 @@ Documents are responses with status 200 and resources, both of HTML or plain tex
 document, for ``id`` and ``keep``: ``record_id`` (also the id, where the source names none), ``url``, ``date``, ``ip``,
 ``status``, ``content_type``, ``charset`` (and ``charset_from``: bom, utf-8, http, meta, guessed, windows-1252, ascii),
 ``licence`` (the Creative Commons licence linked to), ``opt_out`` (signals against training), ``language`` (declared),
-``links`` (how many), ``title``, ``text``.
+``links`` (where to, as JSON), ``link_count``, ``title``, ``text``.
 """
 
 import re
@@ -89,7 +89,13 @@ def _read(record: ArchiveRecord, source: SourceConfig) -> Mapping[str, Any] | Pa
     charset = _CHARSET.search(kind)
     said = charset[1] if charset else "utf-8" if record.kind == "conversion" else ""
     fields, notes = page_fields(
-        body, source, charset=said, headers=response.headers, html=media in _HTML, xhtml=media == _XHTML
+        body,
+        source,
+        charset=said,
+        headers=response.headers,
+        address=record.headers.get("warc-target-uri"),
+        html=media in _HTML,
+        xhtml=media == _XHTML,
     )
     of_archive = {
         "record_id": record.headers.get("warc-record-id"),
@@ -121,6 +127,7 @@ READER = Reader(
     pieces=_pieces,
     split_compressions=(".gz", ".zst"),
     counted_whole=True,
+    cut_from_afar=True,
     takes_ranges=True,
     packages=("brotli", "charset-normalizer", *PACKAGES),
 )

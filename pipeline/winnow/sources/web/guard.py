@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from winnow.numeric.jit import kernel
+from winnow.sources.web.tags import behind_comment
 
 MOST_DEPTH = 2_000
 MOST_ATTRIBUTES = 5_000
@@ -67,10 +68,7 @@ def _scan(page, unnested, raw, option, most_depth, stack, open_by_name):  # type
         if page[at] == 33 or page[at] == 63:  # ! and ?: a comment, a declaration
             if raw_name == 0:
                 if at + 2 < size and page[at + 1] == 45 and page[at + 2] == 45:
-                    at += 3
-                    while at + 2 < size and not (page[at] == 45 and page[at + 1] == 45 and page[at + 2] == 62):
-                        at += 1
-                    at += 3
+                    at = behind_comment(page, at + 3)
                 else:
                     while at < size and page[at] != 62:
                         at += 1

@@ -92,20 +92,24 @@ class _Stored:
         self._next -= size
 
 
-def pieces_of(file: StoredFile, compression: str, start: int = 0) -> Iterator[Piece]:
+def pieces_of(file: StoredFile, compression: str, start: int = 0, stop: int | None = None) -> Iterator[Piece]:
     """The whole file, or from a byte on at which a member begins (of a file that is not compressed: a record).
 
     Args:
         file: at its front.
         compression: ``.gz``, ``.zst`` or empty.
         start: the byte.
+        stop: little behind this byte will be read: of an object, no more is fetched ahead.
 
     Raises:
         FileFaultError: the file is not what its name says, or cannot be read.
     """
     wrong: FileFaultError | None = None
     try:
-        file.check_kind(compression)
+        if start:
+            file.seek(0)  # whoever found the byte has looked
+        else:
+            file.check_kind(compression)
     except FileFaultError as error:
         if error.reason.split(":")[0] in TRANSIENT_ERRORS:
             raise
@@ -115,6 +119,7 @@ def pieces_of(file: StoredFile, compression: str, start: int = 0) -> Iterator[Pi
         if wrong is not None:
             raise wrong
         stored.seek(start)
+        _expect(file, stop)
         while True:
             at = stored.at
             data = stored.take(STORED_BYTES)
@@ -128,6 +133,7 @@ def pieces_of(file: StoredFile, compression: str, start: int = 0) -> Iterator[Pi
         if not _find_member(stored, kind, 0):
             raise wrong
         yield Piece(b"", 0, True, f"none: {stored.at:,} bytes of something else stand before the first")
+    _expect(file, stop)
     while _skip_zeros(stored):
         at = stored.at
         fault = ""
@@ -136,6 +142,13 @@ def pieces_of(file: StoredFile, compression: str, start: int = 0) -> Iterator[Pi
             yield piece
         if fault and not _find_member(stored, kind, at + 1):
             return
+
+
+def _expect(file: StoredFile, stop: int | None) -> None:
+    """Have an object fetched up to a byte, in large blocks; where that is not known, as it is read."""
+    expect = getattr(file.raw, "expect", None)
+    if expect is not None and stop is not None:
+        expect(stop)
 
 
 def _member(stored: _Stored, kind: _Kind, at: int) -> Iterator[Piece]:

@@ -23,7 +23,6 @@ FALLBACK = "all text, for little main text"
 """Note of a page whose main text was so short that all of its text was taken."""
 _LEAST_MAIN, _MUCH_MORE = 250, 200
 _HEAD_BYTES = 4096  # in which a page says its encoding
-_HEAD_CHARACTERS = 200_000  # in which its root element begins
 _META = re.compile(rb"<meta[^>]{0,300}charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml[^>]{0,200}encoding\s{0,9}=\s{0,9}[\"']([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
 _BROWSERS = {
@@ -193,60 +192,3 @@ def _resiliparse() -> Callable[..., str]:
         ) from error
     found: Callable[..., str] = extract_plain_text
     return found
-
-
-_CC = re.compile(
-    r"creativecommons\.org/(licenses|publicdomain)/([a-z]{2,6}(?:-[a-z]{2}){0,3})(?:/(\d\.\d))?", re.IGNORECASE
-)
-_ROBOTS = re.compile(
-    r"<meta[^>]{0,200}name\s{0,9}=\s{0,9}[\"']?(?:robots|tdm-reservation)[\"']?[^>]{0,200}>", re.IGNORECASE
-)
-_CONTENT = re.compile(r"content\s{0,9}=\s{0,9}[\"']?([^\"'>]{0,200})", re.IGNORECASE)
-_OPT_OUTS = ("noai", "noimageai", "noarchive")
-
-
-def licence_of(html: str) -> str | None:
-    """The Creative Commons licence that a page links to; ``unclear`` where it links to several, None for none."""
-    found = sorted({_licence_name(*match.groups("")) for match in _CC.finditer(html)})
-    return None if not found else found[0] if len(found) == 1 else "unclear"
-
-
-def _licence_name(group: str, name: str, number: str) -> str:
-    """As SPDX has it."""
-    first = {"zero": "CC0", "mark": "CC-PDM"}.get(name.lower(), f"CC-{name.upper()}")
-    return f"{first}-{number}" if number else first
-
-
-_LANGUAGE = re.compile(
-    r"<html[^<>]{0,1000}\slang\s{0,9}=\s{0,9}[\"']?([a-zA-Z]{2,3}(?:-[a-zA-Z0-9-]{1,20})?)", re.IGNORECASE
-)
-_LINK = re.compile(r"<a\s[^<>]{0,1000}\bhref\s{0,9}=", re.IGNORECASE)  # no further than the next tag: in linear time
-
-
-def language_of(html: str, headers: dict[str, str]) -> str | None:
-    """The language that a page says it is in, by its root element, else the first of Content-Language; or None."""
-    found = _LANGUAGE.search(html[:_HEAD_CHARACTERS])
-    said = found[1] if found else re.split("[,;]", headers.get("content-language", ""))[0].strip()[:30]
-    return said.lower() or None
-
-
-def links_of(html: str) -> int:
-    """How many links a page has."""
-    return sum(1 for _ in _LINK.finditer(html))
-
-
-def opt_out_of(html: str, headers: dict[str, str]) -> str | None:
-    """Signals against use for training, joined by commas: of headers (X-Robots-Tag, TDM-Reservation, Content-Usage)
-    and of meta elements; None for none."""
-    said = headers.get("x-robots-tag", "").lower()
-    found = {f"content-usage: {headers['content-usage'][:80]}"} if "content-usage" in headers else set()
-    if headers.get("tdm-reservation", "").strip() == "1":
-        found.add("tdm-reservation")
-    for tag in _ROBOTS.findall(html[:200_000]):
-        content = _CONTENT.search(tag)
-        value = content[1].lower() if content else ""
-        if "tdm-reservation" in tag.lower() and value.strip() == "1":
-            found.add("tdm-reservation")
-        said += f",{value}"
-    found |= {word for word in _OPT_OUTS if re.search(rf"(?:^|[,\s:]){word}(?:$|[,\s;])", said)}
-    return ", ".join(sorted(found)) or None

@@ -61,7 +61,7 @@ def records_of(part: FileSlice, file: StoredFile) -> Iterator[ArchiveRecord | Br
     if part.ranges:
         yield from _listed(part, file, compression)
         return
-    for record in records(pieces_of(file, compression, part.start), compressed=bool(compression)):
+    for record in records(pieces_of(file, compression, part.start, part.stop), compressed=bool(compression)):
         if part.stop is not None and record.position >= part.stop:
             return
         yield record

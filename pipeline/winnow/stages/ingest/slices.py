@@ -6,9 +6,10 @@ to a unit. How large a file is, is told by its text, not by its bytes as stored.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
+from types import MappingProxyType
 
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
@@ -27,15 +28,12 @@ from winnow.sources.stored_file import StoredFile, compression_of
 from winnow.sources.structured.chat import template_text
 from winnow.sources.web.by_trafilatura import TRAFILATURA_PACKAGES
 from winnow.sources.web.page import PACKAGES as PAGE_PACKAGES
+from winnow.stages.ingest.afar import Told
+from winnow.stages.ingest.estimates import COMPRESSED_RATIO, SHARE_OF_LARGE, estimated_bytes, estimated_text
 from winnow.stages.versions import library_versions
 from winnow.storage.address import is_web, scheme_of
 from winnow.storage.store import Store
 
-COMPRESSED_RATIO = 4
-"""Text grows about this much when decompressed; only plans and progress bars rely on it."""
-SHARE_OF_LARGE = 128
-"""A compressed file is cut where it holds this part of all text or more (of the next power of two, so that a corpus
-that grows a little is not read anew): 64 files as large as that keep 64 workers busy."""
 MAX_FILES_IN_UNIT = 2_000
 NOT_OF_READER = {
     *("name", "path", "paths_from", "ranges_from", "base", "first_files", "sample_files"),
@@ -64,26 +62,22 @@ def _parts_of_ranges(file: InputFile, unit_bytes: int) -> Iterator[tuple[Json, i
     yield {"ranges": ",".join(spans[first:]), "first_row": first}, size
 
 
-def estimated_bytes(file: InputFile, kind: str) -> int:
-    """Bytes of text that a file of that format probably holds."""
-    return int(file.probable_bytes * (COMPRESSED_RATIO if compression_of(file.path) else READERS.get(kind).text_a_byte))
-
-
-def estimated_text(files: list[InputFile], sources: dict[str, SourceConfig]) -> int:
-    """Bytes of text that all files probably hold."""
-    return sum(estimated_bytes(file, format_of(file.path, sources[file.source])) for file in files)
-
-
 def count_stage() -> Stage:
     """The counting pass over files that will be split."""
     return Stage("count", 3, {}, run_count)
 
 
-def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_bytes: int) -> list[Unit]:
+def plan_count(
+    files: list[InputFile],
+    sources: dict[str, SourceConfig],
+    unit_bytes: int,
+    afar: Mapping[str, Told] = MappingProxyType({}),
+) -> list[Unit]:
     """One unit for each file that is larger than a unit and can be split; one for each range where that is by bytes.
 
     Compressed files are split only where they are a large share of all text: many files keep all workers busy as they
-    are, and a part of a compressed file is not read without what is before it.
+    are, and a part of a compressed file is not read without what is before it. So are files that come from afar: those
+    in ``afar``, by path.
     """
     units: list[Unit] = []
     total = estimated_text(files, sources)
@@ -92,6 +86,18 @@ def plan_count(files: list[InputFile], sources: dict[str, SourceConfig], unit_by
         size, compression = estimated_bytes(file, kind), compression_of(file.path)
         wide = not is_ascii_superset(sources[file.source].encoding)
         if size <= unit_bytes or wide or not can_split(file.path, kind, sources[file.source]):
+            continue
+        told = afar.get(file.path)
+        if told is not None:
+            inputs = {
+                "path": file.path,
+                "modified_ns": 0,
+                "bytes": told.bytes,
+                "format": kind,
+                "start": 0,
+                "stop": None,
+            }
+            units.append(Unit(len(units), {**inputs, "afar": asdict(told), **_code(kind)}, told.bytes))
             continue
         if is_web(file.path) or file.ranges or not file.bytes:  # no server is asked twice for all of a file
             continue
@@ -135,6 +141,11 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
     )
     reader = READERS.get(part.format)
     workspace.metadata |= {"path": part.path, "pieces": []}
+    if told := inputs.get("afar"):
+        workspace.metadata["of"] = {"size": told["bytes"], "etag": told["etag"]}
+        if told["whole"]:
+            workspace.metadata["fault"] = told["whole"]
+            return
     try:
         with workspace.store.open_input(part.path) as file:
             workspace.metadata["pieces"] = [
@@ -293,9 +304,13 @@ def _slices_of(
     first: Json = {}
     stop = 0
 
+    for record in counted:
+        whole |= record.metadata.get("of", {})
+
     def close() -> None:
         entry = {name: first[name] for name in ("enter", "before") if first[name]}
         slices.append(({**whole, "start": first["start"], "stop": stop, "first_row": first_row, **entry}, size))
+        whole.pop("listed", None)  # a file is missed once
 
     for piece in (Piece(*fields) for fields in pieces):
         if size and size + piece.bytes > unit_bytes:
