@@ -121,7 +121,9 @@ def run(
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine
             seconds = time.perf_counter() - started
-            context.run.observed = Observations(seconds, engine.start_seconds, tuple(engine.summaries))
+            context.run.observed = Observations(
+                seconds, engine.start_seconds, tuple(engine.summaries), engine.executor_told
+            )
             save_observations(context.run)
             write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way
