@@ -1,4 +1,4 @@
-"""Workers come up while this process still imports what a run needs: a second that `winnow run` would wait otherwise."""
+"""Workers come up while this process still imports what a run needs: a second that the command would wait otherwise."""
 
 import contextlib
 import os

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field, replace
 from winnow.engine import metrics
 from winnow.engine.attempt import Attempt
 from winnow.engine.config import ComputeConfig
-from winnow.engine.doing import say
 from winnow.engine.executors.choose import Executor, choose_executor, described
 from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers, tell_start
-from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.executors.execute import Failure, run_inline, run_on_ray
 from winnow.engine.executors.gpu_pool import check_gpus
 from winnow.engine.executors.processes import begin_processes, run_in_processes
@@ -21,7 +19,6 @@ from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
 from winnow.errors import NotReadyError, StorageError, WinnowError
 from winnow.fault_point import fault_point
-from winnow.numeric.cache_folder import is_compiled
 from winnow.storage.store import Store
 
 log = logging.getLogger("winnow")
@@ -29,8 +26,6 @@ log = logging.getLogger("winnow")
 DIED = "its worker died (killed, out of memory, its node lost, or over compute.unit_timeout_minutes)"
 TINY_STAGE_BYTES = 4_000_000
 """A stage with less work than this runs in the driver: the trip to a worker would cost more than the work."""
-CHEAPER_TRIP = 16
-"""To a process of this machine the trip costs this part of the one through Ray."""
 _WORKERS: dict[Executor, int] = {"inline": 0, "processes": 1, "ray": 2}
 """A run goes from few workers to many, and not back: those that have begun are used."""
 
@@ -130,8 +125,6 @@ class Engine:
             raise NotReadyError(stage.name)
         if missing:
             fault_point("stage", stage=stage.name)
-            if not joins_cluster() and is_compiled(stage.name) is False:
-                say(f"{stage.name}: compiling kernels, once, about 45 s")
         if self.attempt is not None:
             if missing:
                 self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
@@ -287,14 +280,15 @@ class Engine:
     def _choose(self, stage: Stage, units: list[Unit]) -> Executor:
         """Where these units are done; said once, and again where it becomes more."""
         work = sum(unit.work_bytes for unit in units)
-        tiny = TINY_STAGE_BYTES // (CHEAPER_TRIP if self.executor == "processes" else 1)
+        begun = self.executor == "processes"  # which costs nothing more, while this process has no kernels loaded
+        tiny = 0 if begun else TINY_STAGE_BYTES
         chosen, why = choose_executor(self.compute, work, on_gpu=stage.accelerated is not None)
-        if not self.executor_told or _WORKERS[chosen] > _WORKERS[self.executor]:
-            if self.compute.executor == "auto" or work >= tiny:
-                self.executor, self.executor_told = chosen, f"{described(chosen, self.compute)} ({why})"
-                log.info("units are done by %s", self.executor_told, extra={"stage": stage.name})
-                if self.attempt is not None:
-                    self.attempt.executor = self.executor_told
+        more = not self.executor_told or _WORKERS[chosen] > _WORKERS[self.executor]
+        if more and (self.compute.executor == "auto" or work >= tiny):
+            self.executor, self.executor_told = chosen, f"{described(chosen, self.compute)} ({why})"
+            log.info("units are done by %s", self.executor_told, extra={"stage": stage.name})
+            if self.attempt is not None:
+                self.attempt.executor = self.executor_told
         return self.executor if work >= tiny else "inline"
 
     def _start_workers(self, stage: Stage, executor: Executor) -> None:

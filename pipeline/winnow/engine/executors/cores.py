@@ -37,7 +37,7 @@ def usable_memory() -> int:
     """Bytes: what the machine has free, or less where a control group leaves this process less than that; where
     neither can be told, more than any machine has.
 
-    Source: Linux, proc(5), /proc/meminfo; Documentation/admin-guide/cgroup-v2.rst (memory.max) and cgroup-v1/memory.rst.
+    Source: Linux, proc(5), /proc/meminfo; admin-guide/cgroup-v2.rst (memory.max) and cgroup-v1/memory.rst.
     """
     found = [1 << 60]
     with contextlib.suppress(OSError, ValueError, IndexError):

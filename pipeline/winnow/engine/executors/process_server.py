@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 MESSAGE = struct.Struct("<cq")
-"""To the server: what to do, and with which process. The answer: ``ANSWER``, a process or how one ended."""
+"""To the server: what to do, and with which process. A fork comes with the descriptor that the worker listens on."""
 ANSWER = struct.Struct("<q")
+"""To ``REAP``: how the process ended, as ``waitpid`` tells it."""
 FORK, REAP = b"f", b"r"
 KILLED_FIRST = "500"
 """Where memory is short, the kernel ends a worker rather than the driver (proc(5), oom_score_adj)."""
@@ -50,16 +51,16 @@ def serve(control: int, modules: list[str]) -> None:
             break
         what, process = MESSAGE.unpack(message)
         if what == FORK:
-            answer = os.fork()
-            if answer == 0:
+            child = os.fork()
+            if child == 0:
                 asked.close()
                 _work_until_closed(handles[0])
             os.close(handles[0])
-            children.add(answer)
+            children.add(child)
         else:
-            _, answer = os.waitpid(process, 0)
+            _, status = os.waitpid(process, 0)
             children.discard(process)
-        asked.sendall(ANSWER.pack(answer))
+            asked.sendall(ANSWER.pack(status))
     for child in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -87,13 +88,15 @@ def _work_until_closed(handle: int) -> None:
     os.register_at_fork(after_in_child=driver.close)  # else the driver would not see that the worker has ended
     logger = logging.getLogger("winnow")
     logger.handlers, logger.propagate = [_ToDriver(driver)], False
+    driver.send(os.getpid())
     worker = _Worker()
     while True:
         try:
             message: dict[str, Any] = pickle.loads(driver.recv_bytes())  # noqa: S301 - of the process that began this
-        except (EOFError, OSError):
+            answer = worker.answer(message)
+            driver.send(answer)
+        except (EOFError, ConnectionError):  # the driver has ended, or goes no further with this
             os._exit(0)
-        driver.send(worker.answer(message))
 
 
 class _Worker:
@@ -103,15 +106,20 @@ class _Worker:
         self.job: Any = None
 
     def answer(self, message: dict[str, Any]) -> object:
-        """A Record or a Failure."""
+        """A Record or a Failure; nothing of a call."""
         from winnow.engine.executors.execute import Failure, attempt  # noqa: PLC0415 - the server may have it
         from winnow.fault_point import fault_point  # noqa: PLC0415
 
-        unit = message["unit"]
-        if "job" in message:
+        if "environment" in message:
             os.environ.clear()
             os.environ.update(message["environment"])
             sys.path[:] = message["path"]
+        if "call" in message:
+            module, _, function = message["call"].partition(":")
+            getattr(importlib.import_module(module), function)()
+            return None
+        unit = message["unit"]
+        if "job" in message:
             try:
                 self.job = pickle.loads(message["job"])  # noqa: S301
             except Exception as error:  # noqa: BLE001 - a module that cannot be imported here is the unit's failure

@@ -50,7 +50,7 @@ class LocalProcesses:
         ours, theirs = socket.socketpair()
         self.process = os.getpid()
         self._control = ours
-        self._server = subprocess.Popen(  # noqa: S603 - this very interpreter
+        self._server = subprocess.Popen(
             [sys.executable, "-c", _BEGIN, str(theirs.fileno()), json.dumps(sys.path), json.dumps(modules)],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
@@ -59,21 +59,35 @@ class LocalProcesses:
         )
         theirs.close()
         self.workers: list[Worker] = []
+        self.background: list[Worker] = []
 
-    def ask(self, what: bytes, process: int, handles: tuple[int, ...] = ()) -> int:
-        """What the server answers.
+    def fork(self, handle: int) -> None:
+        """Have a worker forked that listens on this descriptor; where the server has ended, the worker has, too."""
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._control, [MESSAGE.pack(FORK, 0)], [handle])
+
+    def reap(self, process: int) -> int:
+        """How a worker ended, as ``waitpid`` tells it.
 
         Raises:
-            ClusterError: it has ended.
+            ClusterError: the server has ended.
         """
-        try:
-            socket.send_fds(self._control, [MESSAGE.pack(what, process)], handles)
+        answer = b""
+        with contextlib.suppress(OSError):
+            self._control.sendall(MESSAGE.pack(REAP, process))
             answer = self._control.recv(ANSWER.size, socket.MSG_WAITALL)
-        except OSError:
-            answer = b""
         if len(answer) < ANSWER.size:
             raise ClusterError("the process that starts workers on this machine has ended (killed, or out of memory)")
         return int(ANSWER.unpack(answer)[0])
+
+    def begin_background(self, function: str, copies: int) -> bool:
+        """Have that many processes call a function (``module:name``) beside the workers; False where some are at it."""
+        if self.background:
+            return False
+        self.background = [Worker(self) for _ in range(copies)]
+        for worker in self.background:
+            worker.send({"call": function})
+        return True
 
     def is_there(self) -> bool:
         """Whether this process began it and it has not ended."""
@@ -90,7 +104,7 @@ class LocalProcesses:
         if self.process != os.getpid():
             return
         self._control.close()
-        for worker in self.workers:
+        for worker in (*self.workers, *self.background):
             worker.connection.close()
         try:
             self._server.wait(5)
@@ -108,15 +122,12 @@ class Worker:
 
     def __init__(self, processes: LocalProcesses) -> None:
         ours, theirs = socket.socketpair()
+        processes.fork(theirs.fileno())
+        theirs.close()
         self._processes = processes
-        try:
-            self.process = processes.ask(FORK, 0, (theirs.fileno(),))
-        except ClusterError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
         self.connection = Connection(ours.detach())
+        self.process = 0
+        """Its number, which is the first that it says."""
         self.unit: Unit | None = None
         self.since = 0.0
         self.overdue = False
@@ -124,24 +135,30 @@ class Worker:
 
     def begin(self, unit: Unit, job: bytes) -> None:
         """Hand it a unit; the answer comes by the connection."""
-        message: dict[str, Any] = {"unit": unit}
-        if job != self._job:
-            message |= {"job": job, "environment": _environment(), "path": sys.path}
+        self.send({"unit": unit} if job == self._job else {"unit": unit, "job": job})
         self.unit, self.since, self._job, self.overdue = unit, time.monotonic(), job, False
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send what it is to do."""
+        if "unit" not in message or "job" in message:
+            message |= {"environment": _environment(), "path": sys.path}
         with contextlib.suppress(OSError):  # it has died: told where its answer is waited for
             self.connection.send_bytes(pickle.dumps(message))
 
     def kill(self) -> None:
         """End it at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process, signal.SIGKILL)
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process, signal.SIGKILL)
 
     def bury(self) -> str:
         """It has died: forget it, and say how it ended."""
         self.connection.close()
         self._processes.workers.remove(self)
+        if not self.process:
+            return "lost before it began"
         self.kill()  # what has closed its connection and lives would be waited for without end
-        status = self._processes.ask(REAP, self.process)
+        status = self._processes.reap(self.process)
         if os.WIFSIGNALED(status):
             return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
         return f"ended with exit code {os.waitstatus_to_exitcode(status)}"
@@ -152,8 +169,9 @@ _running: list[LocalProcesses] = []
 
 
 def begin_processes(modules: tuple[str, ...] = ()) -> LocalProcesses:
-    """The server of this process; a new one loads ``modules`` meanwhile. Does not wait."""
+    """The server of this process; a new one loads ``modules`` at once. Does not wait."""
     if not _running or not _running[-1].is_there():
+        end_processes()
         _running[:] = [LocalProcesses(modules)]
     return _running[-1]
 
@@ -212,6 +230,9 @@ def run_in_processes(
                     log.warning("%s unit %d: its worker was %s", stage.name, unit.number, how, extra=where)
                     if deaths[unit.number] <= DEAD_WORKER_RETRIES:
                         waiting.append(unit)
+                    continue
+                if isinstance(answer, int):
+                    worker.process = answer
                     continue
                 if isinstance(answer, tuple):
                     name, level, line = answer
