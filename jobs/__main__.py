@@ -25,6 +25,7 @@ from .summary import summary
 from .train_tokenizer import train_tokenizer
 from .tune import tune
 from .verify import verify
+from .warm import warm
 from .why import why
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (run, submit, status, plan, push, release, init, schema)
+RUNNING = (run, submit, status, plan, push, release, init, schema, warm)
 ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

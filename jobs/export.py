@@ -44,7 +44,8 @@ def documents(
     ] = None,
     shard_mb: Annotated[int | None, typer.Option(min=1, help="Text in a file, in MB.")] = None,
     executor: Annotated[
-        Literal["ray", "inline"] | None, typer.Option(help="Where the work is done; as the run had it unless given.")
+        Literal["auto", "ray", "processes", "inline"] | None,
+        typer.Option(help="Where the work is done; as the run had it unless given."),
     ] = None,
 ) -> None:
     """Kept documents as clean text, below the run folder: exactly those of the shards, with a manifest.

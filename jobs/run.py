@@ -21,8 +21,8 @@ def run(
     config: ConfigPath,
     overrides: Overrides = None,
     executor: Annotated[
-        Literal["ray", "inline"] | None,
-        typer.Option(help="`ray` uses the cluster or all cores; `inline` runs in this process, for debugging."),
+        Literal["auto", "ray", "processes", "inline"] | None,
+        typer.Option(help="Where units are done, in place of compute.executor; `inline`: in this process, to debug."),
     ] = None,
     new_only: Annotated[
         bool,
@@ -51,7 +51,7 @@ def run(
     from winnow.engine.stopping import Stop
 
     from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
-    from .prestart_ray import start_ray_early
+    from .prestart import start_workers_early
 
     started = time.perf_counter()
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
@@ -65,7 +65,7 @@ def run(
         telling.enter_context(told_by_the_clock())
         telling.enter_context(doing("looking at the config, inputs, models and what is done already"))
         if not new_only and not if_changed:
-            start_ray_early(config, settings)
+            start_workers_early(config, settings)
         from rich.console import Console
 
         from winnow.config.load import load_config

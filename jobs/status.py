@@ -48,6 +48,8 @@ def status(
             who = f"process {found.holder.process} on {found.holder.host}"
             gone = ", which is gone" if found.holder.abandoned else ""
             say(f"held by {who}{gone}; renewed {found.holder.age_seconds:,.0f} s ago")
+        if found.executor:
+            say(f"units are done by {found.executor}")
         if found.stages:
             table = Table("stage", "state", "units", "done", "left", "of them before")
             for stage in found.stages:

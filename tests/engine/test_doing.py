@@ -12,7 +12,6 @@ from winnow.engine import doing as module
 from winnow.engine.doing import doing, told_by_the_clock
 from winnow.engine.progress import StageProgress
 from winnow.engine.records import Unit
-from winnow.numeric import cache_folder
 
 
 @pytest.fixture
@@ -49,14 +48,6 @@ def test_a_stage_is_told_while_no_unit_ends(lines):
     unit = Unit(0, {}, 5)
     with StageProgress("slow", [unit], [unit]):
         wait_for(lines, "slow: 0/1 units, 0.0 MB/s, time left unknown, 0 failed (0 s")
-
-
-def test_kernels_that_are_not_compiled_are_known(monkeypatch, tmp_path):
-    monkeypatch.setattr(cache_folder, "CACHE_FOLDER", str(tmp_path))
-    assert cache_folder.is_compiled("measure") is False
-    (tmp_path / "measure.compiled").touch()
-    assert cache_folder.is_compiled("measure") is True
-    assert cache_folder.is_compiled("filter") is None
 
 
 def test_the_first_line_comes_before_anything_heavy(tmp_path):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.prestart_ray import WORTH_BYTES, cores_needed
+from jobs.prestart import workers_needed
 from tests.support.configs import unread_config
+from winnow.engine.executors.choose import LARGE_BYTES, SMALL_BYTES
 from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
 
 
@@ -30,8 +31,9 @@ def config(tmp_path, monkeypatch):
     """Writes a config over ``size`` bytes of input; returns its path."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
-    def write(size=WORTH_BYTES, **settings):
-        (tmp_path / "in.jsonl").write_bytes(b"\n" * size)
+    def write(size=SMALL_BYTES, **settings):
+        with (tmp_path / "in.jsonl").open("wb") as file:
+            file.truncate(size)
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(unread_config(str(tmp_path / "run"), str(tmp_path / "*.jsonl"), **settings)))
         return str(path)
@@ -39,22 +41,28 @@ def config(tmp_path, monkeypatch):
     return write
 
 
-def test_a_fresh_run_of_much_input_starts_ray_early(config):
-    assert cores_needed(config(compute={"workers": 3}), []) == 3
-    assert cores_needed(config(), ["compute.workers=5"]) == 5
+def test_a_fresh_run_starts_what_it_will_need_early(config):
+    ray = ["compute.executor=ray"]
+    assert workers_needed(config(), []) == ("processes", "auto")
+    assert workers_needed(config(size=LARGE_BYTES - 1), []) == ("processes", "auto")
+    assert workers_needed(config(size=LARGE_BYTES), []) == ("ray", "auto")
+    assert workers_needed(config(compute={"executor": "ray", "workers": 3}), []) == ("ray", 3)
+    assert workers_needed(config(), [*ray, "compute.workers=5"]) == ("ray", 5)
+    assert workers_needed(config(size=LARGE_BYTES), ["compute.executor=processes"]) == ("processes", "auto")
 
 
-def test_a_run_that_may_not_need_ray_does_not_start_it_early(config, tmp_path, monkeypatch):
-    assert cores_needed(config(size=WORTH_BYTES - 1), []) == 0
-    assert cores_needed(config(compute={"executor": "inline"}), []) == 0
-    assert cores_needed(config(), ["compute.executor=inline"]) == 0
+def test_a_run_that_may_not_need_workers_does_not_start_them_early(config, tmp_path, monkeypatch):
+    assert workers_needed(config(size=SMALL_BYTES - 1), [])[0] == "inline"
+    assert workers_needed(config(size=SMALL_BYTES - 1), ["compute.executor=ray"])[0] == "inline"
+    assert workers_needed(config(compute={"executor": "inline"}), [])[0] == "inline"
+    assert workers_needed(config(), ["compute.executor=inline"])[0] == "inline"
     path = config()
     with monkeypatch.context() as patch:
         patch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
-        assert cores_needed(path, []) == 0
+        assert workers_needed(path, [])[0] == "inline"
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.json").write_text("{}")
-    assert cores_needed(path, []) == 0
+    assert workers_needed(path, [])[0] == "inline"
 
 
 def test_a_config_that_can_be_read_only_once_is_left_to_the_command(config, tmp_path):
@@ -62,6 +70,6 @@ def test_a_config_that_can_be_read_only_once_is_left_to_the_command(config, tmp_
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(Path(config()).read_bytes()), daemon=True)
     writer.start()
-    assert cores_needed(str(pipe), []) == 0
+    assert workers_needed(str(pipe), [])[0] == "inline"
     assert b"sources" in pipe.read_bytes()
     writer.join()

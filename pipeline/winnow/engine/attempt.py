@@ -43,6 +43,8 @@ class Attempt:
     stages: list[StageAttempt] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """Keys of the units that the stage at work had to run."""
+    executor: str = ""
+    """Who does the units, and why; empty where none was to be done."""
     deaths: int = 0
     """Attempts before this one, in a row, that ended without a word: killed, or killed by what they worked on."""
 
@@ -76,6 +78,7 @@ class Attempt:
             "message": self.message,
             "stages": [asdict(stage) for stage in self.stages],
             "missing": self.missing,
+            "executor": self.executor,
             "deaths": self.deaths,
         }
         self.store.replace(ATTEMPT, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -94,6 +97,7 @@ def read_attempt(store: Store) -> Attempt | None:
         stages = [StageAttempt(**stage) for stage in content["stages"]]
         for stage in stages:
             inside(stage.folder)
-        return Attempt(store, content["state"], content["message"], stages, content["missing"], content["deaths"])
+        told = content["state"], content["message"], stages, content["missing"], content.get("executor", "")
+        return Attempt(store, *told, content["deaths"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

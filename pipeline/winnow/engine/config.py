@@ -10,8 +10,10 @@ from winnow.section import Section
 class ComputeConfig(Section):
     """How and where the work is done. Nothing here changes a byte of the result."""
 
-    executor: Literal["ray", "inline"] = "ray"
-    """`ray` fans units out over the cluster or this machine; `inline` runs them one after another in this process."""
+    executor: Literal["auto", "ray", "processes", "inline"] = "auto"
+    """`ray` fans units out over the cluster, or a Ray of its own on this machine; `processes` over processes of this
+    machine without Ray; `inline` runs them one after another in this process. `auto` is Ray where a cluster is joined
+    (RAY_ADDRESS), for GPUs, and from 8 GB of work; this process under 16 MB; `processes` between."""
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Units at the same time; `auto` is one a core of the cluster, as it grows and shrinks: nodes that join while a
     stage runs get units, and an autoscaler is asked for a core for every unit that waits."""
@@ -33,7 +35,7 @@ class ComputeConfig(Section):
     """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
     looked for and recorded as unreadable."""
     unit_timeout_minutes: float | None = Field(None, gt=0)
-    """A worker that is at one unit for longer is killed and the unit tried again; null: never. On Ray only."""
+    """A worker that is at one unit for longer is killed and the unit tried again; null: never. Not with `inline`."""
     max_unreadable_share: float = Field(0.01, ge=0, le=1)
     """The run fails (exit code 2) when a larger share of the records, or of the input bytes, cannot be read."""
     grace_seconds: float = Field(60.0, ge=0)

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field, replace
 from winnow.engine import metrics
 from winnow.engine.attempt import Attempt
 from winnow.engine.config import ComputeConfig
-from winnow.engine.doing import say
+from winnow.engine.executors.choose import Executor, choose_executor, described
 from winnow.engine.executors.connect import connect_ray, host_of, prestart_workers, tell_start
-from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.executors.execute import Failure, run_inline, run_on_ray
 from winnow.engine.executors.gpu_pool import check_gpus
+from winnow.engine.executors.processes import begin_processes, run_in_processes
 from winnow.engine.progress import StageProgress
 from winnow.engine.records import Json, Record, Unit, canonical, content_hash, identity
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
 from winnow.errors import NotReadyError, StorageError, WinnowError
 from winnow.fault_point import fault_point
-from winnow.numeric.cache_folder import is_compiled
 from winnow.storage.store import Store
 
 log = logging.getLogger("winnow")
@@ -27,6 +26,8 @@ log = logging.getLogger("winnow")
 DIED = "its worker died (killed, out of memory, its node lost, or over compute.unit_timeout_minutes)"
 TINY_STAGE_BYTES = 4_000_000
 """A stage with less work than this runs in the driver: the trip to a worker would cost more than the work."""
+_WORKERS: dict[Executor, int] = {"inline": 0, "processes": 1, "ray": 2}
+"""A run goes from few workers to many, and not back: those that have begun are used."""
 
 
 STORAGE_WAIT_SECONDS = 0.5
@@ -84,8 +85,12 @@ class Engine:
     """What documents are met with: machine, versions, models. Where it changes, quarantined ones are tried again."""
     avoided: set[str] = field(default_factory=set)
     """Nodes whose disks refused something."""
-    _ray_said: str = ""
-    """How Ray's last attempt ended, if it did not by itself."""
+    executor: Executor = "inline"
+    """What has done the largest stages so far."""
+    executor_told: str = ""
+    """The same for people, and why; empty where nothing was computed."""
+    _said: str = ""
+    """How the last attempt of workers ended, if it did not by itself."""
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -113,15 +118,13 @@ class Engine:
         missing = [unit for key, unit in keys.items() if key not in records]
         if missing:
             self.stop.raise_if_asked(stage.name, reused, len(units))
-        if missing and not self.dry and self._needs_workers(missing):
-            self._start_workers(stage)
+        if missing and not self.dry:
+            self._start_workers(stage, self._choose(stage, missing))
         if self.dry and missing:
             self._summarise(stage, list(records.values()), len(units), reused, 0.0)
             raise NotReadyError(stage.name)
         if missing:
             fault_point("stage", stage=stage.name)
-            if not joins_cluster() and is_compiled(stage.name) is False:
-                say(f"{stage.name}: compiling kernels, once, about 45 s")
         if self.attempt is not None:
             if missing:
                 self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
@@ -156,7 +159,7 @@ class Engine:
                         self.stop.asked.wait(STORAGE_WAIT_SECONDS * 4**round_number)
         if missing:
             self.stop.raise_if_asked(stage.name, len(units) - len(missing), len(units))
-            died = f"{DIED}; Ray said {self._ray_said}" if self._ray_said else DIED
+            died = f"{DIED}; {self._said}" if self._said else DIED
             lost = [failures.get(u.number, Failure(u.number, died, "")) for u in missing]
             if self.attempt is not None:
                 self.attempt.end_stage([{"number": f.number, "message": f.message} for f in lost])
@@ -239,19 +242,25 @@ class Engine:
         if not units:
             return
         largest_first = sorted(units, key=lambda unit: (-unit.work_bytes, unit.number))
-        if not self._needs_workers(units):
+        executor = self._choose(stage, units)
+        if executor == "inline":
             yield from run_inline(stage, largest_first, self.store, self.stop)
             return
         try:
+            if executor == "processes":
+                yield from run_in_processes(stage, largest_first, self.store, self.compute, self.stop)
+                return
             avoid = frozenset(self.avoided)
             yield from run_on_ray(
                 stage, largest_first, self.store, self.compute, grouped=grouped, stop=self.stop, avoid=avoid
             )
         except Exception as error:  # noqa: BLE001 - a dead worker ends the Dataset; committed units are found again
-            self._ray_said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            who = "Ray" if executor == "ray" else "this machine"
+            self._said = f"{who} said {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             log.warning(
-                "%s: Ray ended this attempt: %s: %s",
+                "%s: %s ended this attempt: %s: %s",
                 stage.name,
+                who,
                 type(error).__name__,
                 error,
                 extra={"stage": stage.name},
@@ -268,11 +277,26 @@ class Engine:
         """Whether the attempts before this one died again and again: perhaps of something they read."""
         return self.attempt is not None and self.attempt.deaths >= SUSPICIOUS_DEATHS
 
-    def _needs_workers(self, units: list[Unit]) -> bool:
-        return self.compute.executor == "ray" and sum(unit.work_bytes for unit in units) >= TINY_STAGE_BYTES
+    def _choose(self, stage: Stage, units: list[Unit]) -> Executor:
+        """Where these units are done; said once, and again where it becomes more."""
+        work = sum(unit.work_bytes for unit in units)
+        begun = self.executor == "processes"  # which costs nothing more, while this process has no kernels loaded
+        tiny = 0 if begun else TINY_STAGE_BYTES
+        chosen, why = choose_executor(self.compute, work, on_gpu=stage.accelerated is not None)
+        more = not self.executor_told or _WORKERS[chosen] > _WORKERS[self.executor]
+        if more and (self.compute.executor == "auto" or work >= tiny):
+            self.executor, self.executor_told = chosen, f"{described(chosen, self.compute)} ({why})"
+            log.info("units are done by %s", self.executor_told, extra={"stage": stage.name})
+            if self.attempt is not None:
+                self.attempt.executor = self.executor_told
+        return self.executor if work >= tiny else "inline"
 
-    def _start_workers(self, stage: Stage) -> None:
-        """Join or start Ray, once; how long it takes is told apart from the stages."""
+    def _start_workers(self, stage: Stage, executor: Executor) -> None:
+        """Join or start Ray, once, or begin processes; how long it takes is told apart from the stages."""
+        if executor == "processes":
+            begin_processes((stage.run.__module__,))
+        if executor != "ray":
+            return
         if self.start_seconds == 0:
             started = time.perf_counter()
             tell_start(self.compute.workers)

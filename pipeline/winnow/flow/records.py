@@ -76,6 +76,8 @@ class Observations:
     start_seconds: float = 0.0
     """Of these, waiting for Ray."""
     stages: tuple[StageSummary, ...] = ()
+    executor: str = ""
+    """Who did the units, and why; empty where nothing was computed."""
 
 
 @dataclass

@@ -31,6 +31,7 @@ def string_buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64
     if len(offsets) == 0:  # Arrow permits an empty offsets buffer for an empty column
         offsets = np.zeros(1, np.int64)
     data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    data.flags.writeable = offsets.flags.writeable = False  # always: kernels are compiled for one type, not for two
     return data, offsets
 
 

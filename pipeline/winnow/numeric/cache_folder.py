@@ -14,8 +14,6 @@ from winnow.numeric.own_folder import own_folder, user_cache
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-KERNEL_SETS = ("lines", "measure")
-"""Sets that are compiled before their first use, by the stage of that name."""
 _KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
 
 
@@ -49,8 +47,3 @@ def _cache_folder() -> str:
 
 CACHE_FOLDER = _cache_folder()
 """Where this node keeps compiled kernels."""
-
-
-def is_compiled(name: str) -> bool | None:
-    """Whether a set of kernels (``compile_once``) is compiled on this node; None where there is no such set."""
-    return (Path(CACHE_FOLDER) / f"{name}.compiled").exists() if name in KERNEL_SETS else None

@@ -7,7 +7,8 @@ numba files a kernel under its own source file alone: after a change in a kernel
 on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +47,36 @@ numba.config.CACHE_LOCATOR_CLASSES = (  # type: ignore[attr-defined]  # numba wi
 )
 
 
-def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
+def compile_once(name: str, use_kernels: Callable[[], object], *, wait: bool = True) -> None:
     """Compile a set of kernels in one process of this node while the others wait for the result.
 
     Args:
         name: of the set; each set is compiled once for one state of the sources.
         use_kernels: calls every kernel of the set with the types of real work.
+        wait: for another process that is at it; else nothing is done then.
     """
-    folder = Path(CACHE_FOLDER)
-    done = folder / f"{name}.compiled"
-    if done.exists():
+    if is_compiled(name):
         return
-    with file_lock(folder / f"{name}.lock"):
-        if not done.exists():
+    with contextlib.suppress(BlockingIOError), file_lock(Path(CACHE_FOLDER) / f"{name}.lock", wait=wait):
+        if not is_compiled(name):
             use_kernels()
-            done.touch()
+            _mark(name).touch()
+
+
+def compile_all(sets: Mapping[str, Callable[[], object]]) -> None:
+    """Compile several sets; those that other processes of this node are at come last, so that all share the work."""
+    for patient in (False, True):
+        for name, use_kernels in sets.items():
+            compile_once(name, use_kernels, wait=patient)
+
+
+def is_compiled(name: str) -> bool:
+    """Whether a set of kernels is compiled on this node."""
+    return _mark(name).exists()
+
+
+def _mark(name: str) -> Path:
+    return Path(CACHE_FOLDER) / f"{name}.compiled"
 
 
 kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)

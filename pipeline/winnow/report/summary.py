@@ -85,8 +85,9 @@ def _duration(run: RunRecords, text_bytes: int) -> str:
     seconds = max(observed.seconds, 1e-9)
     rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
     begun = f" ({observed.start_seconds:,.1f} s of it waiting for Ray)" if observed.start_seconds >= 0.1 else ""
+    by = f" by {observed.executor}" if observed.executor else ""
     peak = max((stage.peak_memory_mb for stage in observed.stages), default=0.0)
-    return f"{observed.seconds:,.1f} s{begun}, {rate}peak memory of a worker {peak:,.0f} MB"
+    return f"{observed.seconds:,.1f} s{begun}{by}, {rate}peak memory of a worker {peak:,.0f} MB"
 
 
 def _outcomes(run: RunRecords, outcomes: dict[str, int], records: int) -> Table:

@@ -19,7 +19,7 @@ from winnow.shards.documents.config import DocumentsConfig
 def export_documents(
     run: str,
     settings: dict[str, Any],
-    executor: Literal["ray", "inline"] | None = None,
+    executor: Literal["auto", "ray", "processes", "inline"] | None = None,
     stop: Stop | None = None,
 ) -> list[str]:
     """Write a finished run's kept documents below its folder; what is there already is not written again.

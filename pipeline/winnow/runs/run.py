@@ -13,6 +13,7 @@ from winnow.config.remote_files import pin_remote_files
 from winnow.config.strict_yaml import write_yaml
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.engine import Engine, StageFailedError
+from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.lease import hold_lease
 from winnow.engine.quarantine import times_quarantined
 from winnow.engine.stopping import Stop
@@ -46,6 +47,7 @@ from winnow.sources.read import format_of
 from winnow.sources.structured.chat import render
 from winnow.sources.structured.template_environment import TemplateBoundError
 from winnow.sources.wanted import wanted_of
+from winnow.stages.kernel_sets import compile_in_background
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
@@ -75,6 +77,8 @@ def run(
     stop.grace_seconds = config.compute.grace_seconds
     store = open_store(config.run, config.storage)
     check_folder(config, store)
+    if not joins_cluster():
+        compile_in_background()
     written, config = config, pin_remote_files(config)
     inputs = resolve_inputs(config, corpus)
     look_at_sources(config, inputs, store)
@@ -121,7 +125,9 @@ def run(
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine
             seconds = time.perf_counter() - started
-            context.run.observed = Observations(seconds, engine.start_seconds, tuple(engine.summaries))
+            context.run.observed = Observations(
+                seconds, engine.start_seconds, tuple(engine.summaries), engine.executor_told
+            )
             save_observations(context.run)
             write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way

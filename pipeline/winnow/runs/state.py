@@ -139,6 +139,6 @@ def _observations(store: Store) -> Observations:
     try:
         observed = orjson.loads(store.read(OBSERVED))
         stages = tuple(StageSummary(**stage) for stage in observed["stages"])
-        return Observations(observed["seconds"], observed["start_seconds"], stages)
+        return Observations(observed["seconds"], observed["start_seconds"], stages, observed.get("executor", ""))
     except (ValueError, TypeError, KeyError, FileNotFoundError):
         return Observations()

@@ -56,6 +56,8 @@ class Status:
     """The current shard set: folder, books, and documents, tokens and shards of each split."""
     warnings: list[str] = field(default_factory=list)
     """Warnings and alarms of the summary of the latest run that finished here."""
+    executor: str = ""
+    """Who does the units of the latest attempt, and why; empty where none was to be done."""
     damage: str = ""
     """Why nothing can be told of the current shard set although a run has finished here."""
 
@@ -81,7 +83,8 @@ def status_of(run: str) -> Status:
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
     shards, damage = _shards(store)
     message = attempt.message if attempt else ""
-    return Status(store.root, state, message, holder, stages, shards, _warnings(store) if shards else [], damage)
+    warnings, executor = _warnings(store) if shards else [], attempt.executor if attempt else ""
+    return Status(store.root, state, message, holder, stages, shards, warnings, executor, damage)
 
 
 def _holder(store: Store) -> Holder | None:

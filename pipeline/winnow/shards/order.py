@@ -71,7 +71,9 @@ def keyed_hash(key: tuple[int, int], messages: NDArray[np.uint64]) -> NDArray[np
     """
     out = np.empty((len(messages), 2), np.uint64)
     mask = (1 << 64) - 1
-    _siphash(np.uint64(key[0] & mask), np.uint64(key[1] & mask), np.ascontiguousarray(messages), out)
+    # writeable, too: what Arrow gives out is not, and would be another type to compile for
+    messages = np.require(messages, requirements=["C", "W"])
+    _siphash(np.uint64(key[0] & mask), np.uint64(key[1] & mask), messages, out)
     return out
 
 

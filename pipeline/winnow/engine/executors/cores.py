@@ -1,4 +1,4 @@
-"""Cores that this process may use, which are often fewer than the machine has."""
+"""Cores and memory that this process may use, which are often fewer than the machine has."""
 
 import contextlib
 import math
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_MEMORY = Path("/proc/meminfo")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
@@ -30,6 +31,23 @@ def _quotas() -> list[float]:
             quota, period = ((folder / f"cpu.cfs_{what}_us").read_text() for what in ("quota", "period"))
             found.append(int(quota) / int(period))
     return [quota for quota in found if quota > 0]
+
+
+def usable_memory() -> int:
+    """Bytes: what the machine has free, or less where a control group leaves this process less than that; where
+    neither can be told, more than any machine has.
+
+    Source: Linux, proc(5), /proc/meminfo; admin-guide/cgroup-v2.rst (memory.max) and cgroup-v1/memory.rst.
+    """
+    found = [1 << 60]
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        free = _MEMORY.read_text().partition("MemAvailable:")[2].split()[0]
+        found.append(int(free) * 1024)
+    for folder in (*_groups(), _CGROUPS / "memory"):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+                found.append(int((folder / limit).read_text()) - int((folder / used).read_text()))
+    return max(0, min(found))
 
 
 def _groups() -> list[Path]:

@@ -231,7 +231,10 @@ def stages_section(run: RunRecords) -> Part:
         if stage.units
     ]
     seconds, start = run.observed.seconds, run.observed.start_seconds
-    lead = f"{seconds:,.1f} s in all, {start:,.1f} s of it waiting for Ray."
+    waiting = f", {start:,.1f} s of it waiting for Ray" if start else ""
+    lead = f"{seconds:,.1f} s in all{waiting}."
+    if run.observed.executor:
+        lead += f" Units were done by {run.observed.executor}."
     if rows and all(stage.reused == 0 for stage in run.observed.stages):
         lead += (
             f" Stages grow with the text: ten times as much takes about {start + 10 * (seconds - start):,.0f} s on the "

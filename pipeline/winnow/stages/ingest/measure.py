@@ -27,7 +27,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
 from winnow.numeric.cache_folder import CACHE_FOLDER
-from winnow.numeric.jit import compile_once
+from winnow.numeric.jit import compile_all
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
@@ -40,6 +40,7 @@ from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadab
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.reading import read_documents
 from winnow.stages.ingest.slices import check_slices, parse_slice
+from winnow.stages.kernel_sets import use_language, use_normalise, use_signals
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
@@ -74,14 +75,6 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     return Stage("measure", 4, settings, run, runtime, prepare)
 
 
-_SAMPLE_TEXTS = (
-    "A line.\r\n\u201cAnother\u201d one, \u00e9t\u00e9.\n\nAnd \u65e5\u672c\u8a9e. " * 3,
-    "caf\u00c3\u00a9",
-    "",
-)
-"""Takes every kernel through its paths once, so that all are compiled."""
-
-
 class _Kernels(NamedTuple):
     normalise: Normaliser
     identify: LanguageIdentifier
@@ -97,14 +90,13 @@ def _kernels(settings: bytes) -> _Kernels:
     normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
     identify = LanguageIdentifier(LanguageConfig.model_validate(parsed["language"]))
     minhash = MinHashConfig.model_validate(parsed["minhash"])
-
-    def use_kernels() -> None:
-        texts = normalise(pa.array(_SAMPLE_TEXTS, pa.large_string())).texts
-        identify(texts)
-        words = measure(texts).words
-        signatures(words.hashes, words.offsets, minhash)
-
-    compile_once("measure", use_kernels)
+    compile_all(
+        {
+            "signals": partial(use_signals, minhash),
+            "normalise": partial(use_normalise, normalise),
+            "language": partial(use_language, identify),
+        }
+    )
     lines = None
     if parsed["lines"]:
         compile_lines()

@@ -217,8 +217,9 @@ def best_columns(
                 _walk(data, starts[document:], ends[document:], steps, first_row, walked, emitted)
             else:  # the last few: lanes without a document walk over nothing
                 lane_starts, lane_ends = np.zeros(4, np.int64), np.zeros(4, np.int64)
-                lane_starts[: len(starts) - document] = starts[document:]
-                lane_ends[: len(starts) - document] = ends[document:]
+                for rest in range(len(starts) - document):
+                    lane_starts[rest] = starts[document + rest]
+                    lane_ends[rest] = ends[document + rest]
                 _walk(data, lane_starts, lane_ends, steps, first_row, walked, emitted)
         seen = 0
         most = 0

@@ -271,7 +271,9 @@ def scan(
             floor = at
             if num_holes == len(holes):
                 grown = np.empty((2 * num_holes, 5), np.int64)
-                grown[:num_holes] = holes
+                for row in range(num_holes):  # a slice would bring numba's words on shapes: 3 s of compiling
+                    for column in range(5):
+                        grown[row, column] = holes[row, column]
                 holes = grown
             holes[num_holes, SOURCE_START] = start
             holes[num_holes, SOURCE_END] = at

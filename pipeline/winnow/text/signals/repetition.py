@@ -106,7 +106,7 @@ def _top_gram(grams: Any, counts: Any, most: Any, room: Any) -> tuple[int, int]:
             return found, occurrences
         if at_least == 2:
             break
-        at_least = max(2, occurrences)
+        at_least = np.int64(max(2, occurrences))  # of one type, or what is called is compiled twice
     return 0, 1
 
 
