@@ -34,8 +34,8 @@ from winnow.engine.records import Unit
 from winnow.engine.stage import run_unit
 from winnow.operators.apply import Applier
 from winnow.operators.chain import Chain
-from winnow.operators.files import local_copy
-from winnow.operators.find import made_operator, publish_operators
+from winnow.operators.files import local_copy, publish
+from winnow.operators.find import made_operator
 from winnow.sources.catalogue import InputFile
 from winnow.stages.ingest import measure, slices
 from winnow.storage.local_store import LocalStore
@@ -240,7 +240,7 @@ class Work:
             pa.record_batch({"text": batch, "id": pa.array(map(str, range(len(batch))))})
             for batch in batches(pa.array(texts, pa.large_string()))
         ]
-        publish_operators(config.measure.operators, self._store)
+        publish(self._store, config.measure.named_files)
         runtime = {"batch_bytes": 32_000_000, "part_bytes": 64_000_000}
         self._stage = measure.stage(config.measure, MinHashConfig(), None, runtime)
         path = folder / "in.jsonl"

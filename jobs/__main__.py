@@ -22,6 +22,7 @@ from .shards import shards
 from .status import status
 from .submit import submit
 from .summary import summary
+from .train_ngram import train_ngram
 from .train_tokenizer import train_tokenizer
 from .tune import tune
 from .verify import verify
@@ -41,6 +42,7 @@ ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
+app.command("train-ngram")(train_ngram)
 app.add_typer(audit, name="audit")
 app.add_typer(index, name="index")
 app.add_typer(export, name="export")

@@ -181,8 +181,8 @@ def _is_ours(client: Any, job: str, token: str) -> bool:
 
 
 def _operators_along(config: "Config", folder: Path) -> list[str]:
-    """Copy files of operators, and those that their settings name, into a folder; options that name the copies."""
-    from winnow.errors import ConfigError
+    """Copy files of operators, those that their settings name, and the model of languages into a folder; options that
+    name the copies."""
     from winnow.operators.files import existing
     from winnow.operators.origins import parse_use
     from winnow.storage.address import is_url
@@ -197,19 +197,29 @@ def _operators_along(config: "Config", folder: Path) -> list[str]:
                 wanted[key] = path
         for key, path in wanted.items():
             copy = f"operators/{number}/{key}/{path.name}"
-            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(path, folder / copy)
-            except OSError as error:
-                raise ConfigError(f"measure.operators.{number}.{key}: {path}: {error.strerror or error}") from error
+            _copy_along(path, folder / copy, f"measure.operators.{number}.{key}")
             named = f"{copy}:{use.object}" if key == "use" else copy
             options += ["--set", f"measure.operators.{number}.{key}={json.dumps(named)}"]
+    model = existing(config.measure.language.model)
+    if model is not None and model.is_file():
+        copy = f"operators/language/{model.name}"
+        _copy_along(model, folder / copy, "measure.language.model")
+        options += ["--set", f"measure.language.model={json.dumps(copy)}"]
     return options
+
+
+def _copy_along(path: Path, copy: Path, setting: str) -> None:
+    from winnow.errors import ConfigError
+
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(path, copy)
+    except OSError as error:
+        raise ConfigError(f"{setting}: {path}: {error.strerror or error}") from error
 
 
 def _lists_along(config: "Config", folder: Path) -> list[str]:
     """Copy URL lists of this machine into a folder; options that name the copies. Their names stay what they are."""
-    from winnow.errors import ConfigError
     from winnow.storage.address import is_url, settled_path
     from winnow.text.urls.config import KINDS
 
@@ -221,11 +231,7 @@ def _lists_along(config: "Config", folder: Path) -> list[str]:
                 continue
             here = Path(settled_path(path)).absolute()
             copy = f"lists/{kind}/{number}/{here.parent.name or 'root'}/{here.name}"
-            (folder / copy).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(here, folder / copy)
-            except OSError as error:
-                raise ConfigError(f"filter.urls.{kind}: {path}: {error.strerror or error}") from error
+            _copy_along(here, folder / copy, f"filter.urls.{kind}")
             paths[number] = copy
         if paths:
             options += ["--set", f"filter.urls.{kind}={json.dumps(paths)}"]

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 from py3langid import langid
 
+from winnow.text.language.config import HALF
 from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import HALF, LEAST_BYTES, NOT_SURE, language_code, sure_languages
+from winnow.text.language.sure import LEAST_BYTES, NOT_SURE, language_code, sure_languages
 
 ENGLISH = (
     "The committee met on Thursday to discuss the new rules for the harbour, and most of those who spoke were against "

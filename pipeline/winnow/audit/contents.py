@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.guard import CONTENT_WORDS
-from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import HALF, sure_languages
+from winnow.text.language.identifier import Identifier
+from winnow.text.language.sure import sure_languages
 from winnow.text.prose import prose_of
 from winnow.text.scripts import dominant_scripts
 from winnow.text.words import WordHashes
@@ -32,14 +32,15 @@ class Content(NamedTuple):
 class Contents:
     """Of some documents, by number."""
 
+    identify: Identifier
+    """Names languages as the guard did."""
     known: dict[int, Content] = field(default_factory=dict)
-    _identify: LanguageIdentifier = field(default_factory=lambda: LanguageIdentifier(HALF))
 
     def add(self, docs: NDArray[np.uint64], texts: pa.Array, words: WordHashes) -> None:
         """Note what some texts say; ``words`` are theirs."""
         sets, prose = shingles_of(words, CONTENT_WORDS), prose_of(texts)
         scripts = dominant_scripts(texts, prose).tolist()
-        languages = sure_languages(prose, self._identify).tolist()
+        languages = sure_languages(prose, self.identify).tolist()
         for n, (doc, text) in enumerate(zip(docs.tolist(), texts.to_pylist(), strict=True)):
             self.known[doc] = Content(sets.of(n).copy(), scripts[n], languages[n], len(text))
 

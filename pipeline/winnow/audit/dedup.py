@@ -18,6 +18,7 @@ from winnow.errors import NothingToAuditError
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import texts_of
 from winnow.report.alarms import dedup_alarms
+from winnow.stages.ingest.languages import languages_of
 from winnow.text.words import hash_words
 
 _EXCERPTS = 4
@@ -81,7 +82,8 @@ def audit_dedup(run: RunRecords, sizes: SampleSizes, seed: int) -> DedupAudit:
     removed = draw(run, _removed, sizes.removed, seed)
     removed_rows, _ = rows_of(run, removed)
     wanted = np.unique(np.concatenate([sample, removed, removed_rows.keeper]))
-    contents = Contents() if config.guarded else None
+    language = run.config.guard_language
+    contents = None if language is None else Contents(languages_of(language, run.store))
     compared = np.union1d(removed, removed_rows.keeper)
     known, sets, words = _read(run, wanted, planted, compared, contents)
     return DedupAudit(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from winnow.config.languages import check_languages
 from winnow.config.messages import mistakes_of
 from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
@@ -27,7 +28,8 @@ from winnow.storage.address import check_address, check_writable, is_url
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
 from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.contamination.config import DecontaminateConfig
-from winnow.text.language.codes import LANGUAGES, nearest_code
+from winnow.text.language.codes import LANGUAGES
+from winnow.text.language.config import half_of
 from winnow.tokens.config import TokeniserConfig
 
 
@@ -77,6 +79,7 @@ class Config(Section):
             paths += [(f"decontaminate.sets.{n}.path", entry.path) for n, entry in enumerate(self.decontaminate.sets)]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
         paths += [(name, use) for name, use in uses if is_url(use)]
+        paths.append(("measure.language.model", self.measure.language.model or ""))
         written = ("run", "dedup.index")
         lists = self.filter.urls.lists.values() if self.filter.urls else ()
         paths += [(f"filter.urls.{kind}", path) for kind, path in lists]
@@ -89,20 +92,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _known_languages(self) -> "Config":
-        rules = self.filter
-        scopes = {"filter": rules.languages}
-        scopes |= {f"filter.{name}": part.languages for name, part in rules.rule_sets.items()}
-        scopes |= {f"filter.rules.{number}": rule.languages for number, rule in enumerate(rules.rules)}
-        for name, languages in scopes.items():
-            for language in languages or ():
-                if language not in LANGUAGES:
-                    near = nearest_code(language)
-                    hint = f"did you mean {near!r} ({LANGUAGES[near]})?" if near else f"known: {', '.join(LANGUAGES)}"
-                    raise ValueError(
-                        f"{name}.languages: no document is ever found to be {language!r}, which is not a code of a "
-                        f"language; expected codes such as en, de or zh; {hint}"
-                    )
+        if self.measure.language.model is None:  # another model knows other languages (config.language_model)
+            check_languages(self.filter, LANGUAGES)
         return self
+
+    @property
+    def guard_language(self) -> dict[str, Any] | None:
+        """Settings of what names languages for `dedup.guard`; None without a guard."""
+        return half_of(self.measure.language) if self.dedup is not None and self.dedup.guarded else None
 
     @property
     def warnings(self) -> list[str]:

@@ -1,10 +1,11 @@
-"""What a config names beside the inputs (operators, files in an object store): settled when a run begins, the same on
-every node."""
+"""What a config names beside the inputs (operators, models, files in an object store): settled when a run begins, the
+same on every node."""
 
 from typing import TypeVar
 
 from winnow.config.config import Config, template_address
 from winnow.config.hub_revisions import pin_revisions
+from winnow.config.language_model import pin_language_model
 from winnow.config.operators import pin_operators
 from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
@@ -49,7 +50,7 @@ def pin_for_cleaning(config: Config) -> Config:
 
 
 def _with_operators_and_templates(config: Config) -> Config:
-    config = pin_operators(with_provenance_fields(config))
+    config = pin_language_model(pin_operators(with_provenance_fields(config)))
     return _with(config, "sources", tuple(_with_template(source, config.storage) for source in config.sources))
 
 

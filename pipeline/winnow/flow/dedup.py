@@ -44,7 +44,8 @@ def find_duplicates(context: RunContext) -> None:
     num_perm = config.minhash.num_perm
     labels = run.labels.table if run.labels else None
     guarded = config.guarded
-    gathering = components.candidates_stage(num_perm, config.minhash.ngram if sets else None, guarded=guarded)
+    ngram = config.minhash.ngram if sets else None
+    gathering = components.candidates_stage(num_perm, ngram, context.config.guard_language)
     gather_units = components.plan_candidates(
         parts, filtered, connected, num_perm, partition_mb, sized, labels, guarded=guarded
     )

@@ -11,11 +11,12 @@ from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.flow.surroundings import met_now
 from winnow.flow.unreadable import check_unreadable
-from winnow.operators.find import publish_operators
+from winnow.operators.files import publish
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest import afar, boilerplate, line_removal, lines, measure, slices
 from winnow.stages.tables import read_parquet
+from winnow.text.language.codes import NO_LANGUAGE, UNDETERMINED
 from winnow.text.lines.config import LinesConfig
 
 
@@ -40,7 +41,7 @@ def measure_documents(context: RunContext) -> None:
     runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
-        publish_operators(config.measure.operators, engine.store)
+        publish(engine.store, config.measure.named_files)
     quarantined = quarantined_documents(engine.store, met_now(config, engine.surroundings))
     planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined)
     if lines_config:
@@ -162,7 +163,18 @@ def _summary(run: RunRecords) -> list[str]:
         "fix_character_width and uncurl_quotes are auto)"
     )
     told = [*hub_lines(run), *_uncut(run), *_repaired(run), *_line_rules(run), *([kept] if cjk else [])]
-    return [*told, *operator_lines(run, gpu=False), checked]
+    return [*told, *_languages(run), *operator_lines(run, gpu=False), checked]
+
+
+def _languages(run: RunRecords) -> list[str]:
+    """Which model named the languages, and of how many documents it could not."""
+    config = run.config.measure.language
+    if config.model is None:
+        return []
+    unsure, none = (run.total("measure", f"language_by_model/{code}") for code in (UNDETERMINED, NO_LANGUAGE))
+    told = f"languages by {config.model.rpartition('/')[2]} (SHA-256 {config.pinned})"
+    least = f", less probable than {config.min_probability:g}" if config.min_probability else ""
+    return [f"{told}: {unsure:,} documents are {UNDETERMINED} (undetermined{least}), {none:,} {NO_LANGUAGE} (none)"]
 
 
 def _uncut(run: RunRecords) -> list[str]:

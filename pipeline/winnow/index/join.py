@@ -87,7 +87,7 @@ class IndexRun:
         """
         assert config.dedup is not None
         run_folder = absolute(config.run)
-        stage = index_append.stage(config.dedup, self.pin.segment, self.pin.token, run_folder)
+        stage = index_append.stage(config.dedup, config.guard_language, self.pin.segment, self.pin.token, run_folder)
         units = []
         if duplicates is not None:
             units = index_append.plan(parts, filtered, decided, *duplicates, self.pin.first_part)

@@ -17,7 +17,6 @@ from winnow.operators.files import (
     hash_of_bytes,
     hash_of_file,
     hash_of_folder,
-    publish,
     published_path,
 )
 from winnow.operators.marks import Mark, mark_of
@@ -26,7 +25,6 @@ from winnow.operators.origins import origin_of, parse_use, target_of
 from winnow.operators.suggest import suggestion
 from winnow.storage.address import SCHEMES, is_url, scheme_of
 from winnow.storage.config import StorageConfig
-from winnow.storage.store import Store
 
 
 def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConfig:
@@ -117,15 +115,6 @@ def made_operator(operator: Operator, local: Callable[[str], str]) -> Callable[[
         call: Callable[[Any], Any] = made.__call__
         return call
     return lambda batch: target(batch, **settings)
-
-
-def publish_operators(entries: tuple[OperatorConfig, ...], store: Store) -> None:
-    """Put files of operators, and those that settings name, into the run folder, once.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    publish(store, [file for entry in entries for file in entry.found.published])
 
 
 def _check_mark(use: str, mark: Mark) -> None:

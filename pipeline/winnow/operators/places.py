@@ -1,4 +1,5 @@
-"""Paths of operators and of their settings, taken from the folder of the config, as soon as it is read."""
+"""Paths of operators and of their settings, and of the model of languages, taken from the folder of the config, as soon
+as it is read."""
 
 import re
 from pathlib import Path
@@ -22,18 +23,24 @@ def place_operators(values: dict[str, Any], folder: str) -> None:
         ConfigError: ``~`` stands for no home folder that is known.
     """
     measure = values.get("measure")
-    operators = measure.get("operators") if isinstance(measure, dict) else None
+    operators, language = (measure.get(key) if isinstance(measure, dict) else None for key in ("operators", "language"))
+    if isinstance(language, dict) and isinstance(model := language.get("model"), str):
+        settled = _settled("measure.language: model", model)
+        language["model"] = _existing(settled, folder) or model
     for entry in operators if isinstance(operators, list) else ():
         if not isinstance(entry, dict):
             continue
         for key, value in entry.items():
             if key in ("name", "pinned") or not is_path(value):
                 continue
+            where = f"measure.operators: {key}"
             if key == "use":
                 path, colon, name = value.rpartition(":")
                 if path.endswith(".py"):
-                    entry[key] = f"{_placed(_settled(key, path), folder)}{colon}{name}"
-            elif (placed := _existing(_settled(key, value) if value.startswith("~/") else value, folder)) is not None:
+                    entry[key] = f"{_placed(_settled(where, path), folder)}{colon}{name}"
+                continue
+            settled = _settled(where, value) if value.startswith("~/") else value
+            if (placed := _existing(settled, folder)) is not None:
                 entry[key] = placed
 
 
@@ -41,7 +48,7 @@ def _settled(key: str, path: str) -> str:
     try:
         return settled_path(path)
     except AddressError as error:
-        raise ConfigError(f"measure.operators: {key}: {error}") from error
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def _placed(path: str, folder: str) -> str:

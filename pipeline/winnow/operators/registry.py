@@ -2,6 +2,7 @@
 
 BUILT_IN = {
     "fasttext": "winnow.operators.built_in.fasttext:FastText",
+    "perplexity": "winnow.operators.built_in.perplexity:Perplexity",
     "pii": "winnow.operators.built_in.pii:PersonalData",
 }
 """Name of the operator -> ``module:object``. What its results depend on is the ``version`` of its decorator, which

@@ -33,7 +33,7 @@ from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
 from winnow.flow.surroundings import release_outdated, surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
-from winnow.operators.find import publish_operators
+from winnow.operators.files import publish
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
 from winnow.runs.first_look import look_at_sources
@@ -95,7 +95,7 @@ def run(
             check_index()
 
         store.remove_drafts()
-        publish_operators(config.measure.operators, store)
+        publish(store, config.measure.named_files)
         publish_revisions(written, config, store)
         store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
@@ -135,10 +135,12 @@ def run(
 
 
 def _own_config(written: Config, config: Config) -> bytes:
-    """The config as it was written, with operators as they lie in the run folder: enough to do the run again."""
+    """The config as it was written, with operators and the model of languages as they lie in the run folder: enough to
+    do the run again."""
     settled = {"pinned": None, "on_gpu": False, "finds_spans": False, "made_columns": ()}
     operators = [entry.model_copy(update=settled) for entry in config.measure.operators]
-    measure = written.measure.model_copy(update={"operators": tuple(operators)})
+    language = written.measure.language.model_copy(update={"model": config.measure.language.model})
+    measure = written.measure.model_copy(update={"operators": tuple(operators), "language": language})
     values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
     return write_yaml(values)
 

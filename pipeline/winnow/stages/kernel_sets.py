@@ -28,6 +28,7 @@ from winnow.shards.order import order_keys
 from winnow.shards.packing.stream import gather_documents, pack_rows
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
+from winnow.text.language.identifier import Identifier
 from winnow.text.normalise.config import NormaliseConfig
 from winnow.text.normalise.normalise import Normaliser
 from winnow.text.prose import prose_of
@@ -52,7 +53,7 @@ def use_normalise(normalise: Normaliser | None = None) -> None:
     (normalise or Normaliser(NormaliseConfig()))(SAMPLE_TEXTS)
 
 
-def use_language(identify: LanguageIdentifier | None = None) -> None:
+def use_language(identify: Identifier | None = None) -> None:
     """Naming of languages."""
     (identify or LanguageIdentifier(LanguageConfig()))(SAMPLE_TEXTS)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from winnow.operators.config import OperatorConfig
+from winnow.operators.files import NamedFile
 from winnow.section import Section, Share
 from winnow.text.language.config import LanguageConfig
 from winnow.text.line_rules.config import LineRulesConfig
@@ -68,6 +69,11 @@ class MeasureConfig(Section):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False or value in ("off", "none") else value
+
+    @property
+    def named_files(self) -> list[NamedFile]:
+        """Files that go into the run folder: of operators, and the model of languages; once they are found."""
+        return [*(file for entry in self.operators for file in entry.found.published), *self.language.files]
 
     def operators_on(self, *, gpu: bool) -> tuple[OperatorConfig, ...]:
         """Operators that ask for a GPU, or those before them, in their order; once they are found."""

@@ -64,7 +64,7 @@ class ReadWords(NamedTuple):
     stop_words: NDArray[np.uint64]  # [2, N] the stop words that occur: bits of StopTable.masks
 
 
-_NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
+NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
 
 
 def hash_words(texts: pa.Array) -> WordHashes:
@@ -76,7 +76,7 @@ def hash_words(texts: pa.Array) -> WordHashes:
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
-    return read_words(texts, _NO_STOP_WORDS).words
+    return read_words(texts, NO_STOP_WORDS).words
 
 
 def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:

@@ -7,7 +7,7 @@ looks it up by the hash of the text.
 Legend: N documents, S items of their sets, M members.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +20,12 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
 from winnow.stages.ingest.isolate import probe_in_child
+from winnow.stages.ingest.languages import languages_of
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc
 from winnow.storage.store import Store
-from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.sure import HALF, sure_languages
+from winnow.text.language.identifier import Identifier
+from winnow.text.language.sure import sure_languages
 from winnow.text.prose import prose_of
 from winnow.text.scripts import dominant_scripts
 from winnow.text.words import hash_words
@@ -100,7 +101,12 @@ def first_of_each_text(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDA
 
 
 def sets_of(
-    workspace: Workspace, store: Store, documents: Json, docs: NDArray[np.uint64], ngram: int, *, guarded: bool
+    workspace: Workspace,
+    store: Store,
+    documents: Json,
+    docs: NDArray[np.uint64],
+    ngram: int,
+    identify: Identifier | None,
 ) -> TextSets:
     """Sets of some documents of a part, read from their texts.
 
@@ -110,18 +116,18 @@ def sets_of(
         documents: reference to the part's documents table.
         docs: uint64[N], rising.
         ngram: words in a shingle.
-        guarded: whether a guard will ask what the texts say.
+        identify: names languages, where a guard will ask what the texts say.
 
     Raises:
         ValueError: the table lacks some of the documents.
         QuarantineError: some of them end the process that works on them.
     """
-    pieces = [_sets(workspace.stage_name, ngram, guarded, pa.array([], pa.large_string()))]
+    pieces = [_sets(workspace.stage_name, ngram, identify, pa.array([], pa.large_string()))]
     for batch in parquet_batches(store, documents, ["doc", "text"]) if len(docs) else ():
         found = np.flatnonzero(np.isin(batch.column("doc").to_numpy(), docs, assume_unique=True))
         if len(found):
             texts = batch.column("text").take(found)
-            work = partial(_sets, workspace.stage_name, ngram, guarded)
+            work = partial(_sets, workspace.stage_name, ngram, identify)
             probe_in_child(workspace, batch.column("doc").to_numpy()[found], texts, work, store)
             pieces.append(work(texts))
     lengths = np.concatenate([np.diff(piece.starts) for piece in pieces])
@@ -136,12 +142,12 @@ def sets_of(
     )
 
 
-def _sets(stage: str, ngram: int, guarded: bool, texts: pa.Array) -> TextSets:
+def _sets(stage: str, ngram: int, identify: Identifier | None, texts: pa.Array) -> TextSets:
     if len(texts):
         fault_point("batch", stage=stage, texts=texts)
     words = hash_words(texts)
     values, starts = shingle_sets(words.hashes, words.offsets, ngram)
-    if not guarded:
+    if identify is None:
         none = np.zeros(len(texts), np.uint32)
         return TextSets(values, starts, np.diff(starts), none.astype(np.uint8), none)
     content, content_starts = shingle_sets(words.hashes, words.offsets, CONTENT_WORDS)
@@ -152,13 +158,18 @@ def _sets(stage: str, ngram: int, guarded: bool, texts: pa.Array) -> TextSets:
     places = np.repeat(both[:-1] + lengths - content_starts[:-1], np.diff(content_starts))
     items[np.arange(len(content)) + places] = content
     prose = prose_of(texts)
-    return TextSets(items, both, lengths, dominant_scripts(texts, prose), sure_languages(prose, _identifier()))
+    return TextSets(items, both, lengths, dominant_scripts(texts, prose), sure_languages(prose, identify))
 
 
-@cache
-def _identifier() -> LanguageIdentifier:
-    """One for each process, whatever `measure.language` says: an index compares documents of many runs."""
-    return LanguageIdentifier(HALF)
+def guard_languages(workspace: Workspace, store: Store) -> Identifier | None:
+    """What names the language of halves of texts for a guard; None where the stage's settings have none.
+
+    Args:
+        workspace: its settings may have ``language``.
+        store: the run folder.
+    """
+    described = workspace.settings["language"]
+    return None if described is None else languages_of(described, store)
 
 
 def content_sets(sets: TextSets) -> tuple[TextSets, NDArray[np.uint32], NDArray[np.int64]]:

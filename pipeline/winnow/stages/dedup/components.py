@@ -17,6 +17,7 @@ from winnow.shards.packing.stream import gather_documents
 from winnow.stages.dedup.candidate_sets import (
     SHINGLE_DTYPE,
     first_of_each_text,
+    guard_languages,
     items_a_shingle,
     lookup,
     sets_of,
@@ -103,14 +104,14 @@ def _write_matched(
     workspace.count("documents", len(docs))
 
 
-def candidates_stage(num_perm: int, ngram: int | None, *, guarded: bool) -> Stage:
+def candidates_stage(num_perm: int, ngram: int | None, guard_language: Json | None) -> Stage:
     """Map side: signature, ranking attributes and label of every document that is in a component.
 
-    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words; ``guarded``: and what a guard
-    asks for.
+    With ``ngram`` (unless `verify: estimate`) also its set of shingles of so many words; with ``guard_language``
+    (``half_of``) what a guard asks for.
     """
-    settings: Json = {"num_perm": num_perm, "ngram": ngram, "guarded": guarded}
-    if guarded:
+    settings: Json = {"num_perm": num_perm, "ngram": ngram, "language": guard_language}
+    if guard_language is not None:
         settings["versions"] = library_versions("py3langid", "unicodedata")
     return Stage("candidates", 4, settings, run_candidates)
 
@@ -216,14 +217,14 @@ def _shingle_sets(
     first = first_of_each_text(columns["exact_high"], columns["exact_low"])
     docs = columns["doc"][first]
     in_part = np.argsort(docs)
-    guarded = workspace.settings["guarded"]
-    sets = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"], guarded=guarded)
+    identify = guard_languages(workspace, workspace.store)
+    sets = sets_of(workspace, workspace.store, documents, docs[in_part], workspace.settings["ngram"], identify)
     place = np.empty(len(first), np.int64)
     place[in_part] = np.arange(len(first))
     lengths = np.diff(sets.starts)[place]
     sent = np.zeros(len(columns["doc"]), np.uint32)
     sent[first] = lengths
-    if guarded:
+    if identify is not None:
         columns |= guard_columns(
             len(sent),
             first,

@@ -18,7 +18,7 @@ from winnow.engine.exchange import Columns, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
-from winnow.stages.dedup.candidate_sets import content_sets, sets_of
+from winnow.stages.dedup.candidate_sets import content_sets, guard_languages, sets_of
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,
@@ -38,15 +38,16 @@ KEYS_A_RANGE = 1024
 """Band keys that a key range of a part holds on average: the least that a later run reads at a time."""
 
 
-def stage(config: DedupConfig, segment: int, token: str, run: str) -> Stage:
-    """The stage, run over the index's folder; ``run`` is the run folder that it reads.
+def stage(config: DedupConfig, guard_language: Json | None, segment: int, token: str, run: str) -> Stage:
+    """The stage, run over the index's folder; ``run`` is the run folder that it reads, and with ``guard_language``
+    (``half_of``) it keeps what a guard asks for.
 
     ``token`` makes the folder this run's own: what a failed run leaves there is found and removed as a whole.
     """
     settings = {
         "minhash": config.minhash.model_dump(),
         "sets": config.verification.reads_texts,
-        "guarded": config.guarded,
+        "language": guard_language,
         "segment": segment,
         "token": token,
     }
@@ -139,11 +140,11 @@ def _write_sets(
     ngram: int,
 ) -> None:
     """What later runs verify by, of kept documents; and what their guard asks for, unless this run's is off."""
-    guarded = workspace.settings["guarded"]
-    sets, ngrams, ngram_starts = content_sets(sets_of(workspace, store, documents, docs, ngram, guarded=guarded))
+    identify = guard_languages(workspace, store)
+    sets, ngrams, ngram_starts = content_sets(sets_of(workspace, store, documents, docs, ngram, identify))
     with ipc_output(workspace, "shingles", schemas.INDEXED_SHINGLES) as shingles:
         shingles.write({"shingles": pa.LargeListArray.from_arrays(pa.array(sets.starts), pa.array(sets.items))})
-    if not guarded:
+    if identify is None:
         return
     with ipc_output(workspace, "contents", schemas.INDEXED_CONTENTS) as contents:
         contents.write(

@@ -7,7 +7,7 @@ stage, so that one huge compressed file does not make one huge unit further down
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.stages.ingest.isolate import probe_in_child
+from winnow.stages.ingest.languages import has_model, languages_of
 from winnow.stages.ingest.line_removal import LineRemoval
 from winnow.stages.ingest.line_rules import LineRules, Removal, compile_line_rules
 from winnow.stages.ingest.lines import compile_lines, counting_settings
@@ -44,8 +45,8 @@ from winnow.stages.kernel_sets import use_language, use_normalise, use_signals
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
-from winnow.text.language.config import LanguageConfig
-from winnow.text.language.detect import LanguageIdentifier
+from winnow.text.language.codes import NO_LANGUAGE, UNDETERMINED
+from winnow.text.language.identifier import Identifier
 from winnow.text.line_rules.config import LineRulesConfig
 from winnow.text.lines.config import LinesConfig
 from winnow.text.normalise.config import NormaliseConfig
@@ -62,7 +63,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
     """
     settings: Json = {
         "normalise": config.normalise.model_dump(),
-        "language": config.language.model_dump(),
+        "language": config.language.described,
         "minhash": minhash.signature_settings,
         "lines": counting_settings(lines) if lines else None,
         "line_rules": config.line_rules and config.line_rules.model_dump(mode="json"),
@@ -77,7 +78,6 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
 
 class _Kernels(NamedTuple):
     normalise: Normaliser
-    identify: LanguageIdentifier
     minhash: MinHashConfig
     lines: LinesConfig | None
     line_rules: LineRulesConfig | None
@@ -88,15 +88,14 @@ def _kernels(settings: bytes) -> _Kernels:
     """Built once a process: tables and models take a moment to load."""
     parsed = orjson.loads(settings)
     normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
-    identify = LanguageIdentifier(LanguageConfig.model_validate(parsed["language"]))
     minhash = MinHashConfig.model_validate(parsed["minhash"])
-    compile_all(
-        {
-            "signals": partial(use_signals, minhash),
-            "normalise": partial(use_normalise, normalise),
-            "language": partial(use_language, identify),
-        }
-    )
+    sets: dict[str, Callable[[], None]] = {
+        "signals": partial(use_signals, minhash),
+        "normalise": partial(use_normalise, normalise),
+    }
+    if not has_model(parsed["language"]):
+        sets["language"] = partial(use_language, languages_of(parsed["language"], None))
+    compile_all(sets)
     lines = None
     if parsed["lines"]:
         compile_lines()
@@ -105,7 +104,7 @@ def _kernels(settings: bytes) -> _Kernels:
     if parsed["line_rules"]:
         compile_line_rules()
         line_rules = LineRulesConfig.model_validate(parsed["line_rules"], strict=False)
-    return _Kernels(normalise, identify, minhash, lines, line_rules)
+    return _Kernels(normalise, minhash, lines, line_rules)
 
 
 def prepare(settings: Json) -> _Kernels:
@@ -118,10 +117,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     settings = workspace.settings
     with workspace.timed("load kernels"):
         kernels = prepare(settings)
+        identify = languages_of(settings["language"], workspace.store)
     slices = unit.inputs["slices"]
     keep = tuple(dict.fromkeys(name for fields in slices for name in parse_slice(fields)[1].carried))
     removal = Removal(LineRemoval(unit, workspace, kernels.lines), LineRules(workspace, kernels.line_rules))
-    operators = UnitOperators(workspace, kernels.identify)
+    operators = UnitOperators(workspace, identify)
     with (
         parquet_output(workspace, "unreadable", schemas.UNREADABLE_RECORDS) as unreadable,
         _Parts(workspace, keep, kernels.minhash.num_perm, removal.columns + operators.columns) as parts,
@@ -139,7 +139,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
             named = _constant(source.name, len(docs))
             beside = beside_texts(ids, named, batch.keep)
             probe_in_child(
-                workspace, docs, with_texts(beside, raw), partial(_process, kernels, removal, operators, source)
+                workspace,
+                docs,
+                with_texts(beside, raw),
+                partial(_process, kernels, identify, removal, operators, source),
             )
             if source.structure_fields:
                 raw, batch.keep[STRUCTURE] = normalised_parts(
@@ -166,6 +169,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
             workspace.count(f"readable/{source.name}", len(texts))
             if len(texts) == 0:
                 continue
+            if languages is None:
+                with workspace.timed("language"):
+                    languages = identify(texts)
+            _note_languages(languages, workspace)
             signals, signed, words = _measure(texts, languages, kernels, workspace)
             signals |= columns
             _check_signatures(signed, words, described, kernels.minhash, workspace)
@@ -178,7 +185,12 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 
 def _process(
-    kernels: _Kernels, removal: Removal, operators: UnitOperators, source: SourceConfig, batch: pa.RecordBatch
+    kernels: _Kernels,
+    identify: Identifier,
+    removal: Removal,
+    operators: UnitOperators,
+    source: SourceConfig,
+    batch: pa.RecordBatch,
 ) -> None:
     """All that is done to texts, for nothing but to see whether the process lives."""
     texts = batch.column("text")
@@ -186,7 +198,7 @@ def _process(
     normalised, _ = removal(source.name, kernels.normalise(texts).texts)
     if operators:
         normalised = operators.try_on(normalised, batch.drop_columns(["text"]))
-    kernels.identify(normalised)
+    identify(normalised)
     words = measure(normalised).words
     signatures(words.hashes, words.offsets, kernels.minhash)
 
@@ -200,13 +212,19 @@ def _prepare_texts(
     return removal(source.name, texts)
 
 
+def _note_languages(languages: pa.Array, workspace: Workspace) -> None:
+    """With a model, how many documents it could not name a language of."""
+    if not has_model(workspace.settings["language"]):
+        return
+    for code in (UNDETERMINED, NO_LANGUAGE):
+        number = languages.dictionary.to_pylist().index(code)
+        workspace.count(f"language_by_model/{code}", (languages.indices.to_numpy() == number).sum())
+
+
 def _measure(
-    texts: pa.Array, languages: pa.Array | None, kernels: _Kernels, workspace: Workspace
+    texts: pa.Array, languages: pa.Array, kernels: _Kernels, workspace: Workspace
 ) -> tuple[Json, Json, WordHashes]:
     """Columns of the signals table, columns of the signatures table, words."""
-    if languages is None:
-        with workspace.timed("language"):
-            languages = kernels.identify(texts)
     with workspace.timed("signals"):
         measured = measure(texts)
     words, offsets = measured.words.hashes, measured.words.offsets

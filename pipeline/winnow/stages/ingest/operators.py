@@ -20,8 +20,8 @@ from winnow.operators.files import local_copy
 from winnow.operators.find import made_operator
 from winnow.operators.operator import Operator
 from winnow.sources.source import STRUCTURE
-from winnow.storage.store import Store
-from winnow.text.language.detect import LanguageIdentifier
+from winnow.stages.ingest.languages import RunFolder
+from winnow.text.language.identifier import Identifier
 
 
 class UnitOperators:
@@ -32,7 +32,7 @@ class UnitOperators:
         identify: names the language of texts.
     """
 
-    def __init__(self, workspace: Workspace, identify: LanguageIdentifier) -> None:
+    def __init__(self, workspace: Workspace, identify: Identifier) -> None:
         self._workspace = workspace
         self._appliers = appliers_of(workspace)
         self._identify = identify
@@ -100,29 +100,16 @@ def appliers_of(workspace: Workspace) -> list[Applier]:
 
 def _applier(workspace: Workspace, described: Json) -> Applier:
     folders = workspace.runtime.get("operator_folders", {}).get(described["name"], {})
-    return _made(orjson.dumps([described, folders]), workspace.store.root, _ByRoot(workspace.store))
-
-
-class _ByRoot:
-    """A store as an argument of a cached function: the root, which stands beside it, tells stores apart."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByRoot)
-
-    def __hash__(self) -> int:
-        return 0
+    return _made(orjson.dumps([described, folders]), RunFolder(workspace.store))
 
 
 @cache
-def _made(encoded: bytes, _root: str, by_root: _ByRoot) -> Applier:
+def _made(encoded: bytes, folder: RunFolder) -> Applier:
     """Made once a process: a class loads its model here."""
     described, folders = orjson.loads(encoded)
     operator = Operator.from_described(described, folders)
     try:
-        call = made_operator(operator, partial(local_copy, by_root.store))
+        call = made_operator(operator, partial(local_copy, folder.store))
     except (WinnowError, OSError, MemoryError):
         raise
     except Exception as error:

@@ -3,7 +3,7 @@
 Legend: N documents, L labels, C of them asked for, D dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.text.fasttext.file import HIERARCHICAL, SOFTMAX, ModelError, ModelFile, read_model
-from winnow.text.fasttext.rows import collapsed, dots, plain_rows, settled
+from winnow.text.fasttext.rows import across, all_dots, collapsed, dots, plain_rows, settled
 from winnow.text.fasttext.sums import sum_texts
 from winnow.text.fasttext.words import lookup_of
 
@@ -26,16 +26,18 @@ _STEPS, _MOST = 512, 8
 
 
 class Classifier:
-    """A model, asked for some of its labels."""
+    """A model, asked for some of its labels, or for all."""
 
-    def __init__(self, path: str, labels: Sequence[str]) -> None:
+    def __init__(self, path: str, labels: Sequence[str] | None = None) -> None:
         model = read_model(path)
-        self._columns = np.array(label_numbers(path, labels, model.labels), np.int64)
+        self.labels = model.labels
+        """All that the model has."""
+        numbers = range(len(model.labels)) if labels is None else label_numbers(path, labels, model.labels)
+        self._columns = np.array(numbers, np.int64)
         self._lookup = lookup_of(model)
         self._loss = model.header.loss
         self._output = settled(model.output)
-        self._labels = len(model.labels)
-        self.collapsed = self._loss == SOFTMAX and self._labels == 2
+        self.collapsed = self._loss == SOFTMAX and len(self.labels) == 2
         if self.collapsed:
             no, yes = plain_rows(model.output, 0, 2).astype(np.float64)
             self._input = collapsed(model.input, yes - no)
@@ -44,6 +46,7 @@ class Classifier:
         self._input = settled(model.input)
         self._dimensions = model.header.dimensions
         self._ways = _ways(model, self._columns) if self._loss == HIERARCHICAL else []
+        self._across = across(self._output)
 
     @property
     def variant(self) -> str:
@@ -53,14 +56,35 @@ class Classifier:
 
     def __call__(self, texts: pa.Array, characters: int | None = None) -> NDArray[np.float32]:
         """Probabilities of texts large_string[N]: float32[N, C]; NaN of a text that holds nothing the model knows."""
+        found = np.empty((len(texts), len(self._columns)), np.float32)
+        for start, some in self._pieces(texts, characters):
+            found[start : start + len(some)] = some
+        return found
+
+    def likeliest(
+        self, texts: pa.Array, characters: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The likeliest label of those asked for, int64[N], and its probability, float32[N]: -1 and NaN of a text that
+        holds nothing the model knows. Of labels that are equally likely the last one, as the library has it."""
+        label, probability = np.empty(len(texts), np.int64), np.empty(len(texts), np.float32)
+        for start, some in self._pieces(texts, characters):
+            rows = slice(start, start + len(some))
+            with np.errstate(all="ignore"):
+                compared = np.log(some).astype(np.float32)  # what the library compares
+            compared[np.isnan(compared)] = -np.inf
+            label[rows] = some.shape[1] - 1 - compared[:, ::-1].argmax(axis=1)
+            probability[rows] = some[np.arange(len(some)), label[rows]]
+        label[np.isnan(probability)] = -1
+        return label, probability
+
+    def _pieces(self, texts: pa.Array, characters: int | None) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Probabilities float64[some, C] of as many texts as are held at a time, and the first one's place."""
         data, offsets = string_buffers(texts)
         most = -1 if characters is None else characters
-        found = np.empty((len(texts), len(self._columns)), np.float32)
-        step = max(1, _AT_ONCE // max(self._labels, self._dimensions))
+        step = max(1, _AT_ONCE // max(len(self.labels), self._dimensions))
         for start in range(0, len(texts), step):
             with np.errstate(all="ignore"):  # of a model whose rows are not finite, there is no value
-                found[start : start + step] = self._some(data, offsets[start : start + step + 1], most)
-        return found
+                yield start, self._some(data, offsets[start : start + step + 1], most)
 
     def _some(self, data: NDArray[np.uint8], offsets: NDArray[np.int64], most: int) -> NDArray[np.float64]:
         sums = np.zeros((len(offsets) - 1, self._dimensions), np.float64 if self.collapsed else np.float32)
@@ -78,7 +102,7 @@ class Classifier:
         if self._loss == HIERARCHICAL:
             return self._by_tree(means)
         if self._loss == SOFTMAX:
-            scores = self._scores(means, np.arange(self._labels))
+            scores = self._scores(means, np.arange(len(self.labels)))
             powers = np.exp(scores - scores.max(axis=1, keepdims=True))
             shares: NDArray[np.float64] = powers[:, self._columns] / powers.sum(axis=1, keepdims=True)
             return shares + _ADDED
@@ -100,8 +124,11 @@ class Classifier:
         return out
 
     def _scores(self, means: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        out = np.empty((len(means), len(rows)), np.float32)
-        dots(self._output, rows, means, out)
+        out = np.zeros((len(means), len(rows)), np.float32)
+        if self._across.size and np.array_equal(rows, np.arange(len(self.labels))):
+            all_dots(self._across, means, out)
+        else:
+            dots(self._output, rows, means, out)
         return out.astype(np.float64)
 
 

@@ -21,6 +21,13 @@ def settled(matrix: Matrix) -> Matrix:
     return matrix._replace(dense=matrix.dense.copy(), codes=matrix.codes.copy())
 
 
+def across(matrix: Matrix) -> NDArray[np.float32]:
+    """A small matrix with its rows as columns, float32[D, R]; empty where it is large, or codes."""
+    if matrix.dense.nbytes > _COPIED:
+        return np.empty((0, 0), np.float32)
+    return np.ascontiguousarray(matrix.dense.T)
+
+
 def plain_rows(matrix: Matrix, start: int, stop: int) -> NDArray[np.float32]:
     """Rows as numbers, float32[stop - start, D]."""
     if len(matrix.dense):
@@ -93,3 +100,15 @@ def dots(matrix, rows, hidden, out):  # type: ignore[no-untyped-def]
                 if len(norms):
                     total *= norms[row]
             out[text, column] = total
+
+
+@kernel
+def all_dots(across, hidden, out):  # type: ignore[no-untyped-def]
+    """Products of all rows of a matrix, which stands with its rows as columns float32[D, L], with texts float32[N, D]:
+    added to float32[N, L]. The additions of each are in the same order as in :func:`dots`; labels stand side by side,
+    so that the processor does several at a time."""
+    for text in range(len(hidden)):
+        for place in range(len(across)):
+            factor = hidden[text, place]
+            for column in range(across.shape[1]):
+                out[text, column] += across[place, column] * factor

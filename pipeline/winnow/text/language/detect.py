@@ -24,11 +24,10 @@ from py3langid import langid
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.cached_arrays import Arrays, prepared_arrays
+from winnow.text.language.codes import NO_LANGUAGE
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, has_letters, prefixes
 
-NO_LANGUAGE = "zxx"
-"""ISO 639's code of what is in no language."""
 _SCALE = 512
 """Weights are multiples of 1/512: half floats of 2 to 16 in magnitude have spacing 1/512 to 1/128."""
 
@@ -51,7 +50,7 @@ class LanguageIdentifier:
     """
 
     def __init__(self, config: LanguageConfig) -> None:
-        self.config = config
+        self.characters = config.limit
         model = prepared_arrays("language", (version("py3langid"),), _model)
         self._model = model
         self._classes: list[str] = model["classes"].tolist()
@@ -60,7 +59,7 @@ class LanguageIdentifier:
         numbers = {label: number for number, label in enumerate(self.labels)}
         self._label_of_column = np.array([numbers[label] for label in self._classes], np.int16)
         # A character is 4 bytes at most, and composing or lower-casing makes 3 times as many of them at most.
-        self._log_counts = np.log1p(np.arange(12 * config.characters + 2, dtype=np.float32)).astype(np.float64)
+        self._log_counts = np.log1p(np.arange(12 * config.limit + 2, dtype=np.float32)).astype(np.float64)
 
     @cached_property
     def _reference(self) -> langid.LanguageIdentifier:
@@ -81,7 +80,7 @@ class LanguageIdentifier:
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Label every document."""
         data, offsets = string_buffers(texts)
-        ends, plain = prefixes(data, offsets, self.config.characters)
+        ends, plain = prefixes(data, offsets, self.characters)
         starts = offsets[:-1]
         labels = np.empty(len(texts), np.int16)
         rows = np.flatnonzero(plain)

@@ -9,14 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.text.language.config import LanguageConfig
-from winnow.text.language.detect import NO_LANGUAGE, LanguageIdentifier
+from winnow.text.language.codes import NO_LANGUAGE, UNDETERMINED
+from winnow.text.language.identifier import Identifier
 
 LEAST_BYTES = 400
 """Prose, in bytes, below which nothing is sure."""
 NOT_SURE = 0
-HALF = LanguageConfig(characters=1000)
-"""Characters of each half that are looked at: together what a document's label is made of."""
 
 
 def language_code(label: str) -> int:
@@ -24,7 +22,7 @@ def language_code(label: str) -> int:
     return int.from_bytes(label.encode()[:4], "little")
 
 
-def sure_languages(prose: pa.Array, identify: LanguageIdentifier) -> NDArray[np.uint32]:
+def sure_languages(prose: pa.Array, identify: Identifier) -> NDArray[np.uint32]:
     """`language_code` of each text's language, or `NOT_SURE`: uint32[N].
 
     Args:
@@ -38,11 +36,11 @@ def sure_languages(prose: pa.Array, identify: LanguageIdentifier) -> NDArray[np.
     for _ in range(3):  # not inside a character
         middle += (data[middle] & 0xC0) == 0x80
     bounds = np.stack([starts[long], middle, middle, ends[long]], axis=1).reshape(-1, 2)
-    bounds[:, 1] = np.minimum(bounds[:, 1], bounds[:, 0] + 4 * identify.config.characters + 4)
+    bounds[:, 1] = np.minimum(bounds[:, 1], bounds[:, 0] + 4 * identify.characters + 4)
     halves = pa.array([bytes(data[a:b]).decode(errors="ignore") for a, b in bounds.tolist()], pa.large_string())
     labels = identify(halves)
     codes = np.array([language_code(label) for label in labels.dictionary.to_pylist()], np.uint32)
-    codes[labels.dictionary.to_pylist().index(NO_LANGUAGE)] = NOT_SURE
+    codes[[label in (NO_LANGUAGE, UNDETERMINED) for label in labels.dictionary.to_pylist()]] = NOT_SURE
     found = codes[labels.indices.to_numpy()].reshape(-1, 2)
     sure = np.full(len(prose), NOT_SURE, np.uint32)
     sure[long] = np.where(found[:, 0] == found[:, 1], found[:, 0], NOT_SURE)
