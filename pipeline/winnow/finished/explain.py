@@ -111,6 +111,8 @@ class Story:
     """Line rules that took something out, each with lines and bytes."""
     held_items: tuple[HeldItem, ...] = ()
     """Items of evaluation sets, those first of which most is held."""
+    bucket: str | None = None
+    """Of a mixture by buckets, of documents of split train."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,17 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _evidence(run, number, doc),
         _removed_by_rule(run, part, doc),
         _held_items(run, number, doc),
+        _bucket(run, number, doc),
     )
+
+
+def _bucket(run: RunRecords, number: int, doc: int) -> str | None:
+    """The bucket of the mixture that the document belongs to."""
+    mixture = run.config.shards.mixture
+    if mixture is None or not run.of("buckets"):
+        return None
+    rows = _rows(read_ipc(run.store, run.of("buckets")[number].outputs["buckets"].reference()), doc)
+    return mixture.leaves[rows[0]["bucket"]].name if rows else None
 
 
 def _held_items(run: RunRecords, number: int, doc: int) -> tuple[HeldItem, ...]:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 
 from winnow.section import Section
 from winnow.shards.formats.formats import FORMATS, formats_that, formats_with_columns, in_order
+from winnow.shards.mixture.config import NOTHING, OTHERS, BucketConfig, MixtureConfig
 from winnow.shards.packing.config import BestFitConfig, WindowConfig
 
 FormatName = Annotated[
@@ -38,14 +39,17 @@ class ShardsConfig(Section):
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
     those of installed packages."""
-    mixture: dict[str, Annotated[float, Field(gt=0, le=1e15)]] | None = None
-    """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
-    a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
+    buckets: dict[str, BucketConfig] = Field({})
+    """Columns of ranges of a number that `mixture` may divide by, by name."""
+    mixture: MixtureConfig | None = None
+    """Shares of the tokens of split train by source, `{SOURCE: WEIGHT}` (every source is named), or by other columns:
+    whole passes over a bucket, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing.
+    None = as they are."""
     max_tokens: int | None = Field(None, ge=1)
     """Budget of split train in tokens, ends of documents and copies counted, and of each document what `row` lets into
     rows; less than one document of each source stays unused. None = all."""
     max_epochs: float = Field(USUAL_EPOCHS, ge=1, le=1000)
-    """How often `mixture` may take a source's text at most: where shares and `max_tokens` ask for more, the run is
+    """How often `mixture` may take a bucket's text at most: where shares and `max_tokens` ask for more, the run is
     refused. Over 4 passes little is learnt from more (Muennighoff et al. 2023, arXiv 2305.16264)."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
@@ -90,6 +94,32 @@ class ShardsConfig(Section):
     def _leaves_train(self) -> Self:
         if sum(self.splits.values()) >= 1:
             raise ValueError(f"splits take {sum(self.splits.values()):g} of the documents; leave a share for train")
+        return self
+
+    @model_validator(mode="after")
+    def _usable_mixture(self) -> Self:
+        mixture = self.mixture
+        for name in self.buckets:
+            if name in ("source", "language", OTHERS, NOTHING):
+                raise ValueError(f"buckets.{name}: there is a column of this name; choose another one")
+        if mixture is None:
+            if self.buckets:
+                raise ValueError("buckets are for mixture.by, and there is no mixture; leave them out, or add one")
+            return self
+        idle = sorted(set(self.buckets) - set(mixture.by))
+        if idle:
+            raise ValueError(f"buckets.{idle[0]}: mixture.by does not name it; add it there, or leave it out")
+        for place, column in enumerate(mixture.by):
+            named = {leaf.path[place] for leaf in mixture.leaves if len(leaf.path) > place} - {OTHERS, NOTHING}
+            known = self.buckets[column].ranges if column in self.buckets else sorted(named)
+            for name in sorted(named - set(known)):
+                raise ValueError(f"mixture names {name} of {column}, whose ranges are: {', '.join(known)}")
+        often = [leaf for leaf in mixture.leaves if mixture.repeats is not None and leaf.number > self.max_epochs]
+        if often:
+            raise ValueError(
+                f"mixture.repeats takes {often[0].name} {often[0].number:g} times, over max_epochs "
+                f"({self.max_epochs:g}); lower it, or raise max_epochs"
+            )
         return self
 
     @model_validator(mode="after")
