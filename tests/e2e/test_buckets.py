@@ -74,7 +74,8 @@ def documents(finished, stage):
     return [row | {"duplicates": copies[row["doc"]]} for row in rows]
 
 
-BUCKETS = {"edu": {"signal": "score", "quantiles": [0.25, 0.8], "by": "source", "names": ["low", "mid", "high"]}}
+NAMES = ["low", "mid", "high"]
+BUCKETS = [{"name": "edu", "signal": "score", "quantiles": [0.25, 0.8], "by": "source", "names": NAMES}]
 WEIGHTS = {"web": {"high": 3, "mid": 2, "low": 1, "(none)": 0.5}, "books": {"high": 2, "*": 1.5}}
 
 
@@ -129,7 +130,7 @@ def test_repeats_by_number_of_copies(mixed):
     """Documents with copies twice, others once; a budget takes from all alike."""
     shards = {
         "mixture": {"by": "copied", "repeats": {"under 1": 1, "from 1": 2.5}},
-        "buckets": {"copied": {"signal": "duplicates", "at": [1]}},
+        "buckets": [{"name": "copied", "signal": "duplicates", "at": [1]}],
     }
     found = mixed(**shards)
     rows = documents(found, "mixture")
@@ -181,8 +182,14 @@ def test_weights_by_source_are_what_they_were(mixed):
 @pytest.mark.parametrize(
     ("shards", "message"),
     [
-        ({"mixture": {"by": ["topic"], "weights": {"sea": 1, "moon": 1, "*": 1}}}, r"bucket moon, but none .*: sea, \*$"),
-        ({"mixture": {"by": ["topic"], "weights": {"sea": 1, "law": 1}}}, r"no bucket for \d+ documents .* art \(\d+\), \(none\)"),
+        (
+            {"mixture": {"by": ["topic"], "weights": {"sea": 1, "moon": 1, "*": 1}}},
+            r"bucket moon, but none .*: sea, \*$",
+        ),
+        (
+            {"mixture": {"by": ["topic"], "weights": {"sea": 1, "law": 1}}},
+            r"no bucket for \d+ documents .* art \(\d+\), \(none\)",
+        ),
         ({"mixture": {"by": ["topic"], "weights": {"sea": 9, "*": 1}}, "max_tokens": 90_000}, "of bucket sea, .* over"),
         ({"mixture": {"by": ["topic"], "weights": {"*": 1}}, "max_tokens": 1}, "less than the first document has"),
     ],
@@ -192,7 +199,7 @@ def test_what_a_mixture_cannot_reach_is_refused(mixed, shards, message):
         mixed(**shards)
 
 
-EDU = {"edu": {"signal": "score", "quantiles": [0.5]}}
+EDU = [{"name": "edu", "signal": "score", "quantiles": [0.5]}]
 
 
 @pytest.mark.parametrize(
@@ -210,9 +217,15 @@ EDU = {"edu": {"signal": "score", "quantiles": [0.5]}}
         ({"mixture": {"by": ["topic"]}}, "give weights or repeats"),
         ({"mixture": {"by": ["source"], "weights": {"wob": 1, "*": 1}}}, "names source wob; there are: web, books"),
         ({"mixture": {"web": 1}}, "must name every source once"),
-        ({"mixture": {"by": ["edu"], "weights": {"*": 1}}, "buckets": {"edu": {"signal": "score"}}}, "give quantiles or at"),
         (
-            {"mixture": {"by": ["edu"], "weights": {"*": 1}}, "buckets": {"edu": {"signal": "score", "at": [2, 1]}}},
+            {"mixture": {"by": ["edu"], "weights": {"*": 1}}, "buckets": [{"name": "edu", "signal": "score"}]},
+            "give quantiles or at",
+        ),
+        (
+            {
+                "mixture": {"by": ["edu"], "weights": {"*": 1}},
+                "buckets": [{"name": "edu", "signal": "score", "at": [2, 1]}],
+            },
             "cuts must rise",
         ),
     ],

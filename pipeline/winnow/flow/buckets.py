@@ -31,20 +31,20 @@ def bucket_columns(config: Config) -> tuple[list[Column], list[str], list[str]]:
     mixture = buckets_of(config)
     if mixture is None:
         return [], [], []
-    defined = config.shards.buckets
+    defined = {bucket.name: bucket for bucket in config.shards.buckets}
     texts, numbers = dict.fromkeys(buckets.GROUPS), dict[str, None]()
     columns = {name: find_column(config, name, "shards.mixture.by") for name in texts}
     for name in mixture.by:
         if name in defined:
             signal = defined[name].signal
-            columns[signal] = find_column(config, signal, f"shards.buckets.{name}.signal")
+            columns[signal] = find_column(config, signal, f"signal of bucket {name}")
             numbers[signal] = None
             continue
         columns[name] = found = find_column(config, name, "shards.mixture.by")
         if name not in (*buckets.GROUPS, "cluster") and not found.field.startswith(KEEP):
             raise ConfigError(
                 f"shards.mixture.by: {name} is a number or a text of its own: say in shards.buckets where it is cut, "
-                f"such as `buckets: {{level: {{signal: {name}, quantiles: [0.5]}}}}`, and name level here"
+                f"such as `buckets: [{{name: level, signal: {name}, quantiles: [0.5]}}]`, and name level here"
             )
         texts[name] = None
     return list(columns.values()), list(texts), list(numbers)
@@ -104,13 +104,13 @@ def bucket_cuts(run: RunRecords) -> list[Json]:
     made = run.of(f"{PREFIX}quantile_cuts")
     if not made:
         return []
-    named = [
-        (name, quantile) for name, bucket in run.config.shards.buckets.items() for quantile in bucket.quantiles or ()
-    ]
+    named = [(bucket.name, quantile) for bucket in run.config.shards.buckets for quantile in bucket.quantiles or ()]
+    by = {bucket.name: bucket.by for bucket in run.config.shards.buckets}
     return [
         {
             "bucket": named[row["bound"]][0],
             "quantile": named[row["bound"]][1],
+            "by": by[named[row["bound"]][0]],
             "group": row["group"],
             "value": row["value"],
             "documents": row["documents"],

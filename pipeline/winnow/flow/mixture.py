@@ -59,7 +59,7 @@ def mix_documents(context: RunContext) -> None:
     counted = engine.run(counting, mixture.plan_counts(tables, run.of("tokenise")))
     entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))
     repeats = config.mixture is not None and config.mixture.repeats is not None
-    limiting = mixture.limits_stage(strata and strata.numbers, config.max_tokens, repeats=repeats)
+    limiting = mixture.limits_stage(strata.numbers if strata else None, config.max_tokens, repeats=repeats)
     (limits,) = engine.run(limiting, mixture.plan_limits(entries, sums, counted))
     _check(limits, strata, config)
     mixing = mixture.stage(config.seed, sources, rows)
@@ -196,7 +196,7 @@ def _summary(run: RunRecords) -> list[str]:
         wanted = f"{bucket['asked']:.2%} asked" if "asked" in bucket else f"{bucket['repeats']:g} times asked"
         lines.append(_line(f"bucket {_name(bucket)}", bucket, f"; {wanted}"))
     lines += [
-        f"mixture: {cut['bucket']}: quantile {cut['quantile']:g}{_of_group(run, cut)} is {cut['value']:g}, of "
+        f"mixture: {cut['bucket']}: quantile {cut['quantile']:g}{_of_group(cut)} is {cut['value']:g}, of "
         f"{cut['documents']:,} documents"
         for cut in bucket_cuts(run)
     ]
@@ -230,9 +230,8 @@ def _name(bucket: Json) -> str:
     return "/".join(bucket["bucket"])
 
 
-def _of_group(run: RunRecords, cut: Json) -> str:
-    by = run.config.shards.buckets[cut["bucket"]].by
-    return f" of {by} {cut['group']}" if by else ""
+def _of_group(cut: Json) -> str:
+    return f" of {cut['by']} {cut['group']}" if cut["by"] else ""
 
 
 def _enabled(config: Config) -> bool:

@@ -39,8 +39,8 @@ class ShardsConfig(Section):
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
     those of installed packages."""
-    buckets: dict[str, BucketConfig] = Field({})
-    """Columns of ranges of a number that `mixture` may divide by, by name."""
+    buckets: tuple[BucketConfig, ...] = Field((), strict=False)
+    """Columns of ranges of a number that `mixture` may divide by."""
     mixture: MixtureConfig | None = None
     """Shares of the tokens of split train by source, `{SOURCE: WEIGHT}` (every source is named), or by other columns:
     whole passes over a bucket, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing.
@@ -96,23 +96,28 @@ class ShardsConfig(Section):
             raise ValueError(f"splits take {sum(self.splits.values()):g} of the documents; leave a share for train")
         return self
 
+    @field_validator("mixture", mode="before")
+    @classmethod
+    def _no_mixture(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none") else value
+
     @model_validator(mode="after")
     def _usable_mixture(self) -> Self:
         mixture = self.mixture
-        for name in self.buckets:
-            if name in ("source", "language", OTHERS, NOTHING):
-                raise ValueError(f"buckets.{name}: there is a column of this name; choose another one")
+        ranges = {bucket.name: bucket.ranges for bucket in self.buckets}
+        if len(ranges) < len(self.buckets):
+            raise ValueError(f"buckets {', '.join(bucket.name for bucket in self.buckets)}: names must differ")
         if mixture is None:
             if self.buckets:
                 raise ValueError("buckets are for mixture.by, and there is no mixture; leave them out, or add one")
             return self
-        idle = sorted(set(self.buckets) - set(mixture.by))
+        idle = [name for name in ranges if name not in mixture.by]
         if idle:
-            raise ValueError(f"buckets.{idle[0]}: mixture.by does not name it; add it there, or leave it out")
+            raise ValueError(f"bucket {idle[0]}: mixture.by does not name it; add it there, or leave it out")
         for place, column in enumerate(mixture.by):
             named = {leaf.path[place] for leaf in mixture.leaves if len(leaf.path) > place} - {OTHERS, NOTHING}
-            known = self.buckets[column].ranges if column in self.buckets else sorted(named)
-            for name in sorted(named - set(known)):
+            known = ranges.get(column, ())
+            for name in sorted(named - set(known)) if known else ():
                 raise ValueError(f"mixture names {name} of {column}, whose ranges are: {', '.join(known)}")
         often = [leaf for leaf in mixture.leaves if mixture.repeats is not None and leaf.number > self.max_epochs]
         if often:

@@ -31,11 +31,11 @@ TOLD = 20
 _BUCKETS = pa.schema([("doc", pa.uint64()), ("bucket", pa.int32())])
 
 
-def quantile_rules(buckets: dict[str, BucketConfig]) -> tuple[SignalRule, ...]:
+def quantile_rules(buckets: tuple[BucketConfig, ...]) -> tuple[SignalRule, ...]:
     """What the stages of quantiles are asked for: every quantile as a bound, bucket column by bucket column."""
     return tuple(
         SignalRule(signal=f"{NUMBER}{bucket.signal}", min_quantile=quantile, by=bucket.by)
-        for bucket in buckets.values()
+        for bucket in buckets
         for quantile in bucket.quantiles or ()
     )
 
@@ -69,12 +69,12 @@ def run_columns(unit: Unit, workspace: Workspace) -> None:
         out.write(found)
 
 
-def stage(mixture: MixtureConfig, buckets: dict[str, BucketConfig]) -> Stage:
+def stage(mixture: MixtureConfig, buckets: tuple[BucketConfig, ...]) -> Stage:
     """Leads every document to its bucket."""
     settings = {
         "by": list(mixture.by),
         "leaves": [[list(leaf.path), leaf.number > 0] for leaf in mixture.leaves],
-        "buckets": {name: bucket.model_dump(mode="json") for name, bucket in buckets.items()},
+        "buckets": [bucket.model_dump(mode="json") for bucket in buckets],
     }
     return Stage("buckets", 1, settings, run)
 
@@ -108,18 +108,18 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 def _ranges(workspace: Workspace, cuts: Json | None, table: pa.Table) -> dict[str, pa.Array]:
     """By bucket column, the range of each document."""
-    buckets = {name: BucketConfig(**known) for name, known in workspace.settings["buckets"].items()}
+    buckets = tuple(BucketConfig(**known) for known in workspace.settings["buckets"])
     rules = quantile_rules(buckets)
     found = read_cuts(workspace.store, cuts, len(rules)) if cuts is not None else [{} for _ in rules]
     ranges, first = {}, 0
-    for name, bucket in buckets.items():
+    for bucket in buckets:
         places = np.array([bucket.cuts], np.float64)
         if bucket.quantiles is not None:
             mine = found[first : first + len(bucket.quantiles)]
             first += len(bucket.quantiles)
             places = np.stack([_of_groups(cut, bucket.by, table) for cut in mine], axis=1)
         values = table.column(f"{NUMBER}{bucket.signal}").combine_chunks()
-        ranges[name] = ranges_of(values, places, bucket.ranges, by_quantile=bucket.quantiles is not None)
+        ranges[bucket.name] = ranges_of(values, places, bucket.ranges, by_quantile=bucket.quantiles is not None)
     return ranges
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema
@@ -19,10 +19,12 @@ BY_SOURCE = ("source",)
 class BucketConfig(Section):
     """A column of ranges of a number, such as quality buckets."""
 
+    name: str = Field(min_length=1)
+    """What `mixture.by` calls it."""
     signal: str = Field(min_length=1)
     """What is cut: a signal (built-in, or an operator's), `duplicates`, `tokens`, a score of `select`, or a kept field
     that holds numbers."""
-    quantiles: tuple[float, ...] | None = Field(None, strict=False, min_length=1)
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = Field(None, strict=False, min_length=1)
     """Where, as exact quantiles of the documents that split train draws from, rising: 0.2 puts the lowest 20 % below,
     those that equal the quantile with them."""
     at: tuple[float, ...] | None = Field(None, strict=False, min_length=1)
@@ -40,8 +42,8 @@ class BucketConfig(Section):
         cuts = self.cuts
         if any(high <= low for low, high in itertools.pairwise(cuts)):
             raise ValueError(f"cuts must rise, each larger than the one before: {', '.join(f'{c:g}' for c in cuts)}")
-        if self.quantiles is not None and not (cuts[0] > 0 and cuts[-1] < 1):
-            raise ValueError("quantiles must lie between 0 and 1, such as [0.2, 0.8]")
+        if self.name in ("source", "language", OTHERS, NOTHING):
+            raise ValueError(f"name: there is a column {self.name!r}; choose another name")
         if self.by is not None and self.quantiles is None:
             raise ValueError("by is for quantiles")
         named = self.ranges
