@@ -212,7 +212,7 @@ def groups(
         name, found = terms_of(terms, finished.config.storage)
         measured = audit_groups(finished, found, name, ratio, note)
         _tell(groups_tables(measured))
-        print(printable(f"\n{groups_headline(measured)}", lines=False))
+        print(f"\n{printable(groups_headline(measured), lines=False)}")
         add_audit(finished, summary_of(measured))
         _write(measured, json_file, html_file, groups_page(measured), finished, "audit/groups.html")
 

@@ -15,7 +15,8 @@ from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
 from winnow.finished.explain import explain
-from winnow.flow.mixture import STEP, buckets_given
+from winnow.flow.mixture import STEP
+from winnow.flow.mixture_accounting import strata_given
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.stages.tables import read_ipc
@@ -102,7 +103,7 @@ def test_every_bucket_gives_its_share_to_one_document(mixed, max_tokens):
     before = [row for row in documents(found, "decide") if row["split"] == "train"]
     after = {row["doc"]: row["copies"] for row in documents(found, "mixture")}
     of = expected_buckets(before)
-    told = {"/".join(bucket["bucket"]): bucket for bucket in buckets_given(found)}
+    told = {bucket["name"]: bucket for bucket in strata_given(found)[0]}
     weights = {f"{s}/{b}": Fraction(w) for s, inner in WEIGHTS.items() for b, w in inner.items()}
     assert set(told) == set(weights) == set(of.values())
     held = {name: sum(row["tokens"] for row in before if of[row["doc"]] == name) for name in weights}
@@ -118,7 +119,7 @@ def test_every_bucket_gives_its_share_to_one_document(mixed, max_tokens):
         assert wanted - max(row["tokens"] for row in mine) < gave <= wanted
         assert (bucket["tokens"], bucket["documents"]) == (gave, sum(n > 0 for n in copies))
         assert bucket["asked"] == pytest.approx(float(weights[name] / whole), abs=1e-6)
-    assert found.manifest["mixture"]["buckets"] == buckets_given(found)
+    assert found.manifest["mixture"]["mixtures"][0]["buckets"] == strata_given(found)[0]
     lines = STEP.summary(found)
     assert any(line.startswith("mixture: bucket web/high gave ") and "30.00% asked" in line for line in lines)
     assert any("WARNING" in line and "have no value of edu" in line for line in lines)
@@ -138,17 +139,15 @@ def test_repeats_by_number_of_copies(mixed):
     assert {row["copies"] for row in train if row["duplicates"] == 0} == {1}
     assert {row["copies"] for row in train if row["duplicates"] == 2} == {2, 3}
     assert {row["duplicates"] for row in train} == {0, 2}
-    full = {"/".join(b["bucket"]): b["tokens"] for b in buckets_given(found)}
-    half = {
-        "/".join(b["bucket"]): b["tokens"] for b in buckets_given(mixed(**shards, max_tokens=sum(full.values()) // 2))
-    }
+    full = {b["name"]: b["tokens"] for b in strata_given(found)[0]}
+    half = {b["name"]: b["tokens"] for b in strata_given(mixed(**shards, max_tokens=sum(full.values()) // 2))[0]}
     assert all(half[name] == pytest.approx(full[name] / 2, abs=100) for name in full)
 
 
 def test_kept_columns_and_languages(mixed):
     weights = {"sea": {"*": 2}, "*": 1}
     found = mixed(mixture={"by": ["topic", "language"], "weights": weights}, max_tokens=6_000)
-    told = {"/".join(bucket["bucket"]): bucket for bucket in buckets_given(found)}
+    told = {bucket["name"]: bucket for bucket in strata_given(found)[0]}
     assert list(told) == ["sea/*", "*"]
     assert told["sea/*"]["tokens"] == pytest.approx(4_000, abs=100)
     left = next(row for row in documents(found, "mixture") if row["rule"] == "shards.mixture")

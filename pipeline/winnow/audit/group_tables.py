@@ -1,6 +1,6 @@
 """The audit of groups as tables of plain text, the same for the terminal and for the HTML page."""
 
-from winnow.audit.groups import GroupsAudit, Removal
+from winnow.audit.groups import LEAST_REMOVED, GroupsAudit, Removal
 from winnow.audit.intervals import Share
 from winnow.audit.tables import TableOf
 
@@ -65,10 +65,11 @@ _NUMBERS = frozenset(range(3, 8))
 def _disparate(audit: GroupsAudit) -> TableOf:
     return TableOf(
         "What stands out",
-        f"Rules and steps that remove documents that mention a group at least {audit.ratio:g} times as often as other "
-        "documents of the same source, language and length (in powers of two), where an interval that holds for all "
-        f"{audit.comparisons:,} comparisons together leaves the expected out. It says that a rule meets a group more "
-        "often, not why: look at the documents (`winnow dropped RUN --rule RULE`).",
+        f"Rules and steps that remove at least {LEAST_REMOVED} documents that mention a group, at least {audit.ratio:g} "
+        "times as often as other documents of the same source, language and length (in powers of two), where an "
+        f"interval that holds for all {audit.comparisons:,} comparisons together leaves the expected out. It says that "
+        "a rule meets a group more often, not why: look at the terms below, and at the documents (`winnow dropped RUN "
+        "--rule RULE`).",
         _COLUMNS,
         tuple(_cells(removal) for removal in audit.disparate),
         _NUMBERS,

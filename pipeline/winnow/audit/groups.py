@@ -30,6 +30,8 @@ from winnow.text.mentions.mentions import Finder
 from winnow.text.mentions.terms import BUILT_IN, Terms, read_terms
 
 RULES, DEDUP = "rules", "dedup"
+LEAST_REMOVED = 10
+"""Documents of a group that a rule removes, from which it can stand out."""
 _LATER = ("screen", "decontaminate", "redact", "select", "mixture")
 """Stages behind dedup that write the ledger, in order."""
 _JUDGED = {RULES: "filter", "screen": "screen", "redact": "redact"}
@@ -388,7 +390,9 @@ def _removal(
     rate, expected = share_of(hits, there, effect=effect), _expected(hit, of, group)
     strict = share_of(hits, there, effect=effect, comparisons=audit.comparisons)
     over = expected is not None and rate.share is not None and rate.share >= audit.ratio * expected
-    return Removal(step, rule, name, rate, expected, bool(over and hits and strict.low > (expected or 0)))
+    return Removal(
+        step, rule, name, rate, expected, bool(over and hits >= LEAST_REMOVED and strict.low > (expected or 0))
+    )
 
 
 def summary_of(audit: GroupsAudit) -> Json:

@@ -150,8 +150,10 @@ class Config(Section):
         shares = self.select.sample.shares if self.select and self.select.sample else None
         if shares is not None and set(shares) != set(names):
             raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
-        mixture = self.shards.mixture
-        if mixture is not None:
+        for phase in self.shards.all_phases:
+            mixture = phase.mixture
+            if mixture is None:
+                continue
             at = mixture.by.index("source") if "source" in mixture.by else None
             named = {leaf.path[at] for leaf in mixture.leaves if at is not None and len(leaf.path) > at}
             if mixture.by_source and named != set(names):

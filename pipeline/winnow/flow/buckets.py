@@ -16,10 +16,10 @@ PREFIX = "bucket_"
 _TOLD = 10
 
 
-def buckets_of(config: Config) -> MixtureConfig | None:
-    """The mixture, where it divides by more than the source."""
-    mixture = config.shards.mixture
-    return None if mixture is None or mixture.by_source else mixture
+def buckets_of(config: Config) -> list[MixtureConfig | None]:
+    """Of every phase the mixture, where it divides by more than the source."""
+    mixtures = [phase.mixture for phase in config.shards.all_phases]
+    return [None if mixture is None or mixture.by_source else mixture for mixture in mixtures]
 
 
 def bucket_columns(config: Config) -> tuple[list[Column], list[str], list[str]]:
@@ -28,13 +28,13 @@ def bucket_columns(config: Config) -> tuple[list[Column], list[str], list[str]]:
     Raises:
         ConfigError: there is no such column, or none that makes buckets as it is.
     """
-    mixture = buckets_of(config)
-    if mixture is None:
+    by = dict.fromkeys(name for mixture in buckets_of(config) if mixture is not None for name in mixture.by)
+    if not by:
         return [], [], []
     defined = {bucket.name: bucket for bucket in config.shards.buckets}
     texts, numbers = dict.fromkeys(buckets.GROUPS), dict[str, None]()
     columns = {name: find_column(config, name, "shards.mixture.by") for name in texts}
-    for name in mixture.by:
+    for name in by:
         if name in defined:
             signal = defined[name].signal
             columns[signal] = find_column(config, signal, f"signal of bucket {name}")
@@ -57,8 +57,8 @@ def find_buckets(context: RunContext) -> list[Record]:
         ConfigError: documents lie in buckets that the mixture does not name.
     """
     run, engine, config = context.run, context.engine, context.config
-    mixture = buckets_of(config)
-    if mixture is None:
+    mixtures = buckets_of(config)
+    if not any(mixtures):
         return []
     columns, texts, numbers = bucket_columns(config)
     tables = column_tables(context, {column.table for column in columns}, PREFIX)
@@ -66,17 +66,18 @@ def find_buckets(context: RunContext) -> list[Record]:
     gathered = engine.run(gathering, buckets.plan_columns(tables, run.ledger))
     rules = buckets.quantile_rules(config.shards.buckets)
     cuts = cut_quantiles(engine, rules, [SignalTable.of(record) for record in gathered], PREFIX)
-    found = engine.run(buckets.stage(mixture, config.shards.buckets), buckets.plan(gathered, cuts))
-    unnamed = sum(record.counters.get("unnamed_documents", 0) for record in found)
-    if unnamed:
-        raise ConfigError(_unnamed(found, mixture, unnamed))
+    found = engine.run(buckets.stage(mixtures, config.shards.buckets), buckets.plan(gathered, cuts))
+    for phase, mixture in enumerate(mixtures):
+        unnamed = sum(record.metadata["unnamed"][phase]["documents"] for record in found)
+        if mixture is not None and unnamed:
+            raise ConfigError(_unnamed(found, phase, mixture, unnamed))
     return found
 
 
-def _unnamed(found: list[Record], mixture: MixtureConfig, documents: int) -> str:
+def _unnamed(found: list[Record], phase: int, mixture: MixtureConfig, documents: int) -> str:
     by_values: dict[tuple[str, ...], int] = {}
     for record in found:
-        for told in record.metadata["unnamed"]:
+        for told in record.metadata["unnamed"][phase]["most"]:
             values = tuple(told["values"])
             by_values[values] = by_values.get(values, 0) + told["documents"]
     most = sorted(by_values.items(), key=lambda item: (-item[1], item[0]))
@@ -91,7 +92,7 @@ def _unnamed(found: list[Record], mixture: MixtureConfig, documents: int) -> str
 
 def bucket_stages(config: Config) -> list[str]:
     """Names of the stages."""
-    if buckets_of(config) is None:
+    if not any(buckets_of(config)):
         return []
     columns, _, _ = bucket_columns(config)
     counted = [f"{PREFIX}duplicate_counts"] if any(column.table == "duplicates" for column in columns) else []

@@ -28,7 +28,6 @@ GROUPS = ("source", "language")
 """Columns that quantiles may be of, always there."""
 TOLD = 20
 """Unnamed combinations of values that a unit tells, those with most documents."""
-_BUCKETS = pa.schema([("doc", pa.uint64()), ("bucket", pa.int32())])
 
 
 def quantile_rules(buckets: tuple[BucketConfig, ...]) -> tuple[SignalRule, ...]:
@@ -69,11 +68,15 @@ def run_columns(unit: Unit, workspace: Workspace) -> None:
         out.write(found)
 
 
-def stage(mixture: MixtureConfig, buckets: tuple[BucketConfig, ...]) -> Stage:
-    """Leads every document to its bucket."""
+def stage(mixtures: list[MixtureConfig | None], buckets: tuple[BucketConfig, ...]) -> Stage:
+    """Leads every document to its bucket, in each phase's mixture; None for one without buckets."""
     settings = {
-        "by": list(mixture.by),
-        "leaves": [[list(leaf.path), leaf.number > 0] for leaf in mixture.leaves],
+        "mixtures": [
+            None
+            if mixture is None
+            else {"by": list(mixture.by), "leaves": [list(leaf.path) for leaf in mixture.leaves]}
+            for mixture in mixtures
+        ],
         "buckets": [bucket.model_dump(mode="json") for bucket in buckets],
     }
     return Stage("buckets", 1, settings, run)
@@ -92,18 +95,31 @@ def plan(gathered: list[Record], cuts: Json | None) -> list[Unit]:
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Write every document's bucket, -1 for none; tell of values that lead to none."""
-    settings = workspace.settings
     table = read_parquet(workspace.store, unit.inputs["signals"]).combine_chunks()
     ranges = _ranges(workspace, unit.inputs.get("cuts"), table)
-    columns = [ranges[name] if name in ranges else table.column(name) for name in settings["by"]]
-    tree = Tree([Leaf(tuple(path), 0) for path, _ in settings["leaves"]], len(columns))
-    bucket = tree.buckets_of(columns)
-    with ipc_output(workspace, "buckets", _BUCKETS) as out:
-        out.write({"doc": table.column("doc"), "bucket": bucket.astype(np.int32)})
-    workspace.count("unnamed_documents", (bucket < 0).sum())
-    workspace.metadata["unnamed"] = _combinations(columns, bucket < 0)
-    for name, column in zip(settings["by"], columns, strict=True):
-        workspace.count(f"no_value/{name}", column.null_count)
+    columns = {name: ranges[name] if name in ranges else table.column(name) for name in (*table.column_names, *ranges)}
+    found: dict[str, Any] = {"doc": table.column("doc")}
+    told: list[Json] = []
+    for phase, mixture in enumerate(workspace.settings["mixtures"]):
+        if mixture is None:
+            told.append({"documents": 0, "most": []})
+            continue
+        values = [columns[name] for name in mixture["by"]]
+        bucket = Tree([Leaf(tuple(path), 0) for path in mixture["leaves"]], len(values)).buckets_of(values)
+        found[column_of(phase)] = bucket.astype(np.int32)
+        told.append({"documents": int((bucket < 0).sum()), "most": _combinations(values, bucket < 0)})
+    schema = pa.schema([("doc", pa.uint64()), *((name, pa.int32()) for name in found if name != "doc")])
+    with ipc_output(workspace, "buckets", schema) as out:
+        out.write(found)
+    workspace.metadata["unnamed"] = told
+    asked = dict.fromkeys(name for mixture in workspace.settings["mixtures"] if mixture for name in mixture["by"])
+    for name in asked:
+        workspace.count(f"no_value/{name}", columns[name].null_count)
+
+
+def column_of(phase: int) -> str:
+    """The column of a phase's buckets in the table of buckets."""
+    return f"bucket{phase}"
 
 
 def _ranges(workspace: Workspace, cuts: Json | None, table: pa.Table) -> dict[str, pa.Array]:

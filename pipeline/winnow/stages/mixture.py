@@ -40,23 +40,29 @@ from winnow.stages.tables import (
 RULE = "shards.mixture"
 """Name in the ledger's column ``rule``: the document came after its source's budget."""
 GIVEN = ("documents", "copies", "available_tokens", "tokens")
-"""What a unit tells of each bucket: in its metadata, column by column."""
+"""What a unit tells of each stratum of each phase: in its metadata, column by column."""
 _RANGES = 256
 _TAG = 0x6D697874757265  # "mixture": the draw shares no key with order, splits and weights
 _SUMS = pa.schema([("tokens", pa.int64())])
 
 
-def counts_stage(seed: int, strata: int, rows: Json) -> Stage:
-    """Tokens of the train split by stratum and range, which ``rows`` may cut (``ShardsConfig.cutting_rows``)."""
-    settings = {"seed": seed, "strata": strata, "rows": rows}
-    return Stage("mixture_counts", 2, settings, run_counts)
+def counts_stage(seed: int, strata: int, rows: Json, phase: int = 0) -> Stage:
+    """Tokens of the train split by stratum and range, which ``rows`` may cut (``ShardsConfig.cutting_rows``).
+
+    Every ``phase`` draws by keys of its own.
+    """
+    settings = {"seed": seed, "strata": strata, "rows": rows, **({"phase": phase} if phase else {})}
+    return Stage(f"{prefix_of(phase)}mixture_counts", 2, settings, run_counts)
 
 
-def part_tables(
-    tokenised: list[Record], ledger: list[Record], filtered: list[Record], buckets: list[Record]
-) -> list[Json]:
-    """What both stages read of each part; ``buckets`` only where the mixture has some."""
-    tables = [
+def prefix_of(phase: int) -> str:
+    """Of the names of a phase's stages."""
+    return f"phase{phase + 1}_" if phase else ""
+
+
+def part_tables(tokenised: list[Record], ledger: list[Record], filtered: list[Record]) -> list[Json]:
+    """What the stages read of each part."""
+    return [
         {
             "tokens": tokens.outputs["tokens"].reference(),
             "decisions": decided.outputs["decisions"].reference(),
@@ -64,9 +70,16 @@ def part_tables(
         }
         for tokens, decided, verdicts in zip(tokenised, ledger, filtered, strict=True)
     ]
-    for named, record in zip(tables, buckets, strict=False):
-        named["buckets"] = record.outputs["buckets"].reference()
-    return tables
+
+
+def with_buckets(tables: list[Json], buckets: list[Record], column: str) -> list[Json]:
+    """The same with the buckets of a phase, where its mixture has some."""
+    if not buckets:
+        return tables
+    return [
+        {**named, "buckets": {**record.outputs["buckets"].reference(), "column": column}}
+        for named, record in zip(tables, buckets, strict=True)
+    ]
 
 
 def plan_counts(tables: list[Json], tokenised: list[Record]) -> list[Unit]:
@@ -81,7 +94,7 @@ def run_counts(unit: Unit, workspace: Workspace) -> None:
     """Sums, and every document's key and tokens, by stratum and range."""
     strata = workspace.settings["strata"]
     docs, _, stratum, _, tokens, _ = _train(workspace, unit.inputs, strata)
-    key = _keys(docs, workspace.settings["seed"])
+    key = _keys(docs, workspace.settings["seed"], workspace.settings.get("phase", 0))
     place = stratum * _RANGES + (key >> np.uint64(56)).astype(np.int64)
     order = np.lexsort((docs, key, place))
     columns: Columns = {"key": key[order], "doc": docs[order], "tokens": tokens[order]}
@@ -93,11 +106,11 @@ def run_counts(unit: Unit, workspace: Workspace) -> None:
     workspace.count("documents", len(docs))
 
 
-def limits_stage(shares: list[float] | None, max_tokens: int | None, *, repeats: bool = False) -> Stage:
+def limits_stage(shares: list[float] | None, max_tokens: int | None, *, repeats: bool = False, phase: int = 0) -> Stage:
     """Where every stratum's budget ends. ``shares`` by stratum, or how often each is taken (``repeats``); None takes
     all sources as one."""
     settings = {"shares": shares, "max_tokens": max_tokens, **({"repeats": True} if repeats else {})}
-    return Stage("mixture_limits", 1, settings, run_limits)
+    return Stage(f"{prefix_of(phase)}mixture_limits", 1, settings, run_limits)
 
 
 def plan_limits(entries: Json, sums: Json, counted: list[Record]) -> list[Unit]:
@@ -166,30 +179,70 @@ def stage(seed: int, sources: list[str], rows: Json) -> Stage:
     return Stage("mixture", 3, {"seed": seed, "sources": sources, "rows": rows}, run)
 
 
-def plan(tables: list[Json], ledger: list[Record], limits: Record) -> list[Unit]:
-    """One unit a part."""
-    return [
-        Unit(number, {**named, "strata": limits.metadata["strata"]}, record.outputs["decisions"].rows * 64)
-        for number, (named, record) in enumerate(zip(tables, ledger, strict=True))
-    ]
+def plan(tables: list[list[Json]], ledger: list[Record], limits: list[Record], phases: list[str]) -> list[Unit]:
+    """One unit a part.
+
+    Args:
+        tables: by phase, what is read of each part.
+        ledger: before the mixture.
+        limits: by phase.
+        phases: their names; none where there is a single one that has none.
+    """
+    units = []
+    for number, record in enumerate(ledger):
+        inputs = {**tables[0][number], "strata": limits[0].metadata["strata"]}
+        if phases:
+            buckets = [of_phase[number].get("buckets") for of_phase in tables]
+            strata = [limit.metadata["strata"] for limit in limits]
+            told = zip(phases, strata, buckets, strict=True)
+            inputs = {name: inputs[name] for name in ("tokens", "decisions", "verdicts")}
+            inputs["phases"] = [
+                {"name": name, "strata": known, **({"buckets": led} if led else {})} for name, known, led in told
+            ]
+        units.append(Unit(number, inputs, record.outputs["decisions"].rows * 64))
+    return units
+
+
+class _Taken(NamedTuple):
+    """What a phase takes of a part's documents of the train split."""
+
+    train: "_Train"
+    times: NDArray[np.int64]
+    """int64[N]."""
+    place: NDArray[np.float64]
+    """float64[N], in the order of the document's stratum."""
+    limit: NDArray[np.float64]
+    """float64[N], where what is taken ends."""
+
+
+def _take(workspace: Workspace, inputs: Json, phase: int) -> _Taken:
+    strata = inputs["strata"]
+    train = _train(workspace, inputs, len(strata))
+    key = _keys(train.docs, workspace.settings["seed"], phase)
+    limit_key, limit_doc = (np.array([s[name] for s in strata], np.uint64)[train.stratum] for name in ("key", "doc"))
+    passes = np.array([s["passes"] for s in strata], np.int64)[train.stratum]
+    times = passes + ((key < limit_key) | ((key == limit_key) & (train.docs < limit_doc)))
+    return _Taken(train, times, unit_interval(key), unit_interval(limit_key))
 
 
 def run(unit: Unit, workspace: Workspace) -> None:
-    """Copies of the train split's documents; none is ``sampled_out``. Everything else stays what it was."""
-    sources, strata = workspace.settings["sources"], unit.inputs["strata"]
-    docs, source, stratum, whole, tokens, row = _train(workspace, unit.inputs, len(strata))
-    key = _keys(docs, workspace.settings["seed"])
-    limit_key, limit_doc = (np.array([s[name] for s in strata], np.uint64)[stratum] for name in ("key", "doc"))
-    passes = np.array([s["passes"] for s in strata], np.int64)[stratum]
-    taken = passes + ((key < limit_key) | ((key == limit_key) & (docs < limit_doc)))
+    """Copies of the train split's documents; none is ``sampled_out``. Everything else stays what it was.
 
+    With phases, a table tells how many of them are in each. Place and limit of what none takes are those of the first.
+    """
+    sources, phases = workspace.settings["sources"], unit.inputs.get("phases")
+    found = [
+        _take(workspace, {**unit.inputs, **known}, phase) for phase, known in enumerate(phases or [{}])
+    ]  # of the same documents each
+    (_, source, _, whole, tokens, row), taken = found[0].train, sum(phase.times for phase in found)
     before = read_parquet(workspace.store, unit.inputs["decisions"]).combine_chunks()
     copies = column_to_numpy(before, "copies").astype(np.int64)
+    once = copies[row]
     copies[row] *= taken
     out = np.zeros(before.num_rows, bool)
     out[row] = taken == 0
     place, limit = np.zeros((2, before.num_rows), np.float32)
-    place[row], limit[row] = unit_interval(key), unit_interval(limit_key)
+    place[row], limit[row] = found[0].place, found[0].limit
     of_all = column_to_numpy(read_parquet(workspace.store, unit.inputs["verdicts"], ["source"]), "source")
     leave_out(workspace, before, LeftOut(out, schemas.SAMPLED_OUT, RULE, place, limit), copies, of_all, sources)
     for index, name in enumerate(sources):
@@ -199,14 +252,27 @@ def run(unit: Unit, workspace: Workspace) -> None:
         workspace.count(f"available_tokens/{name}", tokens[mine].sum())
         workspace.count(f"tokens/{name}", (tokens * taken)[mine].sum())
         workspace.count(f"whole_tokens/{name}", (whole * taken)[mine].sum())
-    if "buckets" in unit.inputs:
-        gave = np.zeros((len(strata), len(GIVEN)), np.int64)
-        np.add.at(gave, stratum, np.stack([taken > 0, copies[row], tokens, tokens * taken], axis=1))
-        workspace.metadata["buckets"] = gave.tolist()
+    if phases or "buckets" in unit.inputs:
+        workspace.metadata["given"] = [_given(phase, once) for phase in found]
+    if phases:
+        schema = pa.schema([("doc", pa.uint64()), *((f"copies{number}", pa.uint16()) for number in range(len(found)))])
+        told = {f"copies{number}": (phase.times * once).astype(np.uint16) for number, phase in enumerate(found)}
+        with ipc_output(workspace, "phases", schema) as table:
+            table.write({"doc": found[0].train.docs, **told})
+        workspace.metadata["most_copies"] = int(taken.max(initial=0))
 
 
-def _keys(docs: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
-    return keyed_hash((seed, _TAG), docs[:, None])[:, 0]
+def _given(phase: _Taken, once: NDArray[np.int64]) -> list[list[int]]:
+    """What a phase takes, by stratum: the numbers that ``GIVEN`` names."""
+    train, times = phase.train, phase.times
+    gave = np.zeros((int(train.stratum.max(initial=-1)) + 1, len(GIVEN)), np.int64)
+    rows = np.stack([times > 0, once * times, train.tokens, train.tokens * times], axis=1)
+    np.add.at(gave, train.stratum, rows)
+    return gave.tolist()  # type: ignore[no-any-return]
+
+
+def _keys(docs: NDArray[np.uint64], seed: int, phase: int = 0) -> NDArray[np.uint64]:
+    return keyed_hash((seed, _TAG + phase), docs[:, None])[:, 0]
 
 
 class _Train(NamedTuple):
@@ -240,7 +306,7 @@ def _train(workspace: Workspace, inputs: Json, strata: int) -> _Train:
     stratum = source if strata > 1 else np.zeros_like(source)
     if "buckets" in inputs:
         led = read_ipc(store, inputs["buckets"])
-        stratum = column_to_numpy(led, "bucket")[np.searchsorted(column_to_numpy(led, "doc"), docs)]
+        stratum = column_to_numpy(led, inputs["buckets"]["column"])[np.searchsorted(column_to_numpy(led, "doc"), docs)]
     held = length[np.searchsorted(column_to_numpy(tokens, "doc"), docs)] + 1
     reach = tokens_in_rows(held, workspace.settings["rows"])
     return _Train(docs, source.astype(np.int64), stratum.astype(np.int64), held * copies[row], reach * copies[row], row)

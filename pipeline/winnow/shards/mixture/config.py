@@ -148,6 +148,22 @@ class MixtureConfig(Section):
         return {"anyOf": [whole, short], "description": (cls.__doc__ or "").strip()}
 
 
+class PhaseConfig(Section):
+    """A stretch of split train with a mixture of its own."""
+
+    name: str = Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")
+    """What the manifest and the reader call it."""
+    mixture: MixtureConfig | None = None
+    """As `shards.mixture`, of this phase."""
+    max_tokens: int | None = Field(None, ge=1)
+    """As `shards.max_tokens`, of this phase."""
+
+    @field_validator("mixture", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none") else value
+
+
 def _leaves(numbers: dict[str, Any], by: tuple[str, ...], above: tuple[str, ...] = ()) -> Iterator[Leaf]:
     for value, inside in numbers.items():
         path = (*above, str(value))
