@@ -170,6 +170,53 @@ def contamination(
             sys.exit(FAILED)
 
 
+@audit.command()
+def groups(
+    run: RunFolder,
+    terms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            callback=settled,
+            help="Your own terms: CSV or TSV of columns group, term, and maybe category and language. Without: a short "
+            "list that comes with Winnow.",
+        ),
+    ] = None,
+    ratio: Annotated[
+        float, typer.Option(min=1.0, max=1000.0, help="Over what was to be expected, from which a rule stands out.")
+    ] = 1.25,
+    note: Annotated[str, typer.Option(help="What was done about it; it stands in the run's report.")] = "",
+    json_file: JsonFile = None,
+    html_file: Annotated[
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/groups.html in RUN."
+        ),
+    ] = None,
+) -> None:
+    """Whether rules, dedup or models remove documents that mention some groups of people more than others.
+
+    Compares documents that mention a group with others of the same source, language and length, before and after each
+    step. What it finds is added to audit/groups.json in RUN, and `winnow report RUN` shows it. Reads the text once.
+    """
+    with true_exit_codes():
+        from winnow.audit.group_tables import groups_headline, groups_tables
+        from winnow.audit.groups import audit_groups, summary_of, terms_of
+        from winnow.audit.page import groups_page
+        from winnow.report.group_audits import add_audit, read_audits
+        from winnow.runs.state import load_run
+
+        finished = load_run(run)
+        _can_write(finished.config.storage, json_file, html_file)
+        read_audits(finished)
+        name, found = terms_of(terms, finished.config.storage)
+        measured = audit_groups(finished, found, name, ratio, note)
+        _tell(groups_tables(measured))
+        print(f"\n{printable(groups_headline(measured), lines=False)}")
+        add_audit(finished, summary_of(measured))
+        _write(measured, json_file, html_file, groups_page(measured), finished, "audit/groups.html")
+
+
 def _is_run(path: str) -> bool:
     """Whether a path is a run folder: where it is one of documents, it is read as a source is."""
     from winnow.runs.folder import CONFIG, STATE

@@ -85,6 +85,8 @@ def tell(story: "Story", characters: int) -> None:
     if story.left_out is not None:
         step, value, limit = story.left_out.rule, story.left_out.value, story.left_out.threshold
         lines.append(f"left out   {step}: {REASONS[step].format(value, limit)}")
+    if story.bucket is not None:
+        lines.append(f"bucket     {printable(story.bucket, lines=False)}")
     lines += _held_items(story)
     if story.keeper is not None:
         keeper = story.keeper

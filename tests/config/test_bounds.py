@@ -40,7 +40,7 @@ def extras_of(annotation):
         yield from extras_of(inner)
 
 
-SIGNED = {"filter.rules.min", "filter.rules.max"}
+SIGNED = {"filter.rules.min", "filter.rules.max", "shards.buckets.at"}
 """Bounds on any signal: an operator's may be negative."""
 CHECKED_APART = {"tokenise.added_tokens", "shards.splits"}
 

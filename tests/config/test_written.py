@@ -170,7 +170,7 @@ def test_mistakes_at_the_top(text, told):
         ("shards: {max_tokens: 2GB}", "expected a whole number of at least 1, not '2GB'"),
         ("shards: {shard_mb: }", "leave the line out to have the default$"),
         ("shards: {max_tokens: 1,000}", "a comma ends a value in braces: write 1000000 or 1_000_000"),
-        ("shards: {mixture: {a: -1}}", "shards.mixture.a: must be more than 0, not -1"),
+        ("shards: {mixture: {a: -1}}", "shards.mixture: the number of a must be at least 0 and at most .*, not -1"),
         ("shards: {splits: {val: a}}", "shards.splits.val: expected a number, not 'a'"),
         ("shards: {formats: parquet}", r"shards.formats: expected a list, each item text, not 'parquet'; write \[parq"),
         ("shards: {seed: 99999999999999999999999}", "shards.seed: 9+ is too large"),
@@ -196,7 +196,7 @@ def test_mistakes_at_the_top(text, told):
         ("dedup: {threshold: '0,8'}", "not '0,8'; write 0.8$"),
         ("shards: {seed: 007}", "not '007'; write 7$"),
         ("shards: {splits: 0.1}", "write {NAME: VALUE}, or {} for none$"),
-        ("shards: {mixture: [a]}", "write {NAME: VALUE}$"),
+        ("shards: {mixture: [a]}", "or `off`, not such a list$"),
     ],
 )
 def test_what_to_write_instead(text, told):

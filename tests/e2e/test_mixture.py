@@ -212,7 +212,7 @@ def test_why_tells_of_the_mixture(mixed):
     ("shards", "weight", "message"),
     [
         ({"mixture": {"web": 1.0}}, 1.0, "must name every source once"),
-        ({"mixture": SHARES | {"web": 0.0}}, 1.0, "shards.mixture.web"),
+        ({"mixture": SHARES | {"web": -1.0}}, 1.0, "shards.mixture: the number of web"),
         ({"mixture": SHARES}, 2.0, "leave out the weight of web"),
         ({"max_tokens": 0}, 1.0, "shards.max_tokens"),
     ],

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 _Z = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
@@ -18,17 +19,24 @@ class Share:
     high: float
 
 
-def share_of(hits: int, of: int) -> Share:
+def share_of(hits: int, of: int, *, effect: float = 1.0, comparisons: int = 1) -> Share:
     """A share with its 95 % interval (Wilson score).
+
+    Args:
+        hits: so many.
+        of: of so many.
+        effect: design effect: ``of`` tell as much as ``of / effect`` that are independent of each other.
+        comparisons: intervals of which all together are to hold with 95 % (Bonferroni).
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
     if of == 0:
         return Share(0, 0, None, 0.0, 1.0)
-    share = hits / of
-    spread = _Z * math.sqrt(share * (1 - share) / of + _Z * _Z / (4 * of * of))
-    middle = share + _Z * _Z / (2 * of)
-    scale = 1 + _Z * _Z / of
+    share, told = hits / of, of / effect
+    z = _Z if comparisons <= 1 else NormalDist().inv_cdf(1 - 0.025 / comparisons)
+    spread = z * math.sqrt(share * (1 - share) / told + z * z / (4 * told * told))
+    middle = share + z * z / (2 * told)
+    scale = 1 + z * z / told
     # rounding must not push the ends of 0 and 1 past them
     low = 0.0 if hits == 0 else (middle - spread) / scale
     high = 1.0 if hits == of else (middle + spread) / scale

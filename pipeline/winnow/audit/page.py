@@ -7,6 +7,8 @@ from typing import Any
 from jinja2 import Environment
 
 from winnow.audit.dedup import DedupAudit
+from winnow.audit.group_tables import groups_headline, groups_tables
+from winnow.audit.groups import GroupsAudit
 from winnow.audit.losses import Loss
 from winnow.audit.splits import SplitsAudit
 from winnow.audit.tables import TableOf, dedup_tables, headline, splits_headline, splits_tables
@@ -40,6 +42,19 @@ def splits_page(audit: SplitsAudit) -> str:
         splits_headline(audit),
         good=not audit.at_threshold,
         tables=splits_tables(audit),
+    )
+
+
+def groups_page(audit: GroupsAudit) -> str:
+    """The audit of groups."""
+    note = f"; what was done: {audit.note}" if audit.note else ""
+    return _page(
+        "Groups audit",
+        audit.run,
+        groups_headline(audit),
+        good=not audit.disparate,
+        tables=groups_tables(audit),
+        settings=f"terms: {audit.terms}{note}",
     )
 
 

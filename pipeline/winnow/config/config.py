@@ -21,6 +21,7 @@ from winnow.select.config import SelectConfig
 from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.formats.formats import FORMATS, formats_with_columns
+from winnow.shards.mixture.config import OTHERS
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
 from winnow.sources.wanted import addresses_of
@@ -146,9 +147,17 @@ class Config(Section):
         shares = self.select.sample.shares if self.select and self.select.sample else None
         if shares is not None and set(shares) != set(names):
             raise ValueError(f"select.sample.shares must name every source once: {', '.join(names)}")
-        if self.shards.mixture is not None:
-            if set(self.shards.mixture) != set(names):
+        for phase in self.shards.all_phases:
+            mixture = phase.mixture
+            if mixture is None:
+                continue
+            at = mixture.by.index("source") if "source" in mixture.by else None
+            named = {leaf.path[at] for leaf in mixture.leaves if at is not None and len(leaf.path) > at}
+            if mixture.by_source and named != set(names):
                 raise ValueError(f"shards.mixture must name every source once: {', '.join(names)}")
+            if named - {*names, OTHERS}:
+                told = ", ".join(sorted(named - {*names, OTHERS}))
+                raise ValueError(f"shards.mixture names source {told}; there are: {', '.join(names)}")
             weighted = [source.name for source in self.sources if source.weight != 1]
             if weighted:
                 raise ValueError(

@@ -19,6 +19,7 @@ from winnow.flow.flow import REASONS
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import shown_texts
 from winnow.sources.catalogue import CATALOGUE
+from winnow.stages.buckets import column_of
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
@@ -111,6 +112,8 @@ class Story:
     """Line rules that took something out, each with lines and bytes."""
     held_items: tuple[HeldItem, ...] = ()
     """Items of evaluation sets, those first of which most is held."""
+    bucket: str | None = None
+    """Of a mixture by buckets, of documents of split train."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,23 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _evidence(run, number, doc),
         _removed_by_rule(run, part, doc),
         _held_items(run, number, doc),
+        _bucket(run, number, doc),
     )
+
+
+def _bucket(run: RunRecords, number: int, doc: int) -> str | None:
+    """The bucket of the mixture that the document belongs to."""
+    if not run.of("buckets"):
+        return None
+    rows = _rows(read_ipc(run.store, run.of("buckets")[number].outputs["buckets"].reference()), doc)
+    phases = run.config.shards.all_phases
+    told = [
+        (f"{phase.name}: " if run.config.shards.phases else "") + phase.mixture.leaves[row[column_of(number)]].name
+        for row in rows
+        for number, phase in enumerate(phases)
+        if phase.mixture is not None and column_of(number) in row
+    ]
+    return ", ".join(told) or None
 
 
 def _held_items(run: RunRecords, number: int, doc: int) -> tuple[HeldItem, ...]:

@@ -1,6 +1,6 @@
 """Places: the rows and shards that hold a document, from the index of the shuffle's files alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,19 +57,44 @@ def locations_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[
     shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
     split = config.split_names.index(decision["split"])
     places = []
-    for copy in range(decision["copies"]):
-        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, decision["copies"]))
-        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
-        if config.packs_by_groups:
-            rows = _rows_of_group(run, split, int(key[0]), doc, copy)
-        else:
-            rows = _rows_of_stream(run, split, int(key[0]), doc, copy)
+    for copy, section, first, among_them in _sections(run, part, doc, split, decision["copies"]):
+        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy - first, among_them))
+        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch, first)
+        find = _rows_of_group if config.packs_by_groups else _rows_of_stream
+        rows = _moved(find(run, section, int(key[0]), doc, copy), _rows_before(run, section))
         places.append(DocumentLocation(decision["split"], copy, rows, _shards_of(shards, rows)))
     return length, tuple(places)
 
 
+def _sections(run: RunRecords, part: int, doc: int, split: int, copies: int) -> Iterator[tuple[int, int, int, int]]:
+    """Of each copy its number, its section, the document's first copy there, and how many are there."""
+    config = run.config.shards
+    each = {config.sections_of(split)[0]: copies}
+    if config.phases and split == 0:
+        told = read_ipc(run.store, run.of("mixture")[part].outputs["phases"].reference())
+        row = told.filter(pc.equal(told.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
+        each = {section: row[f"copies{section}"] for section in config.sections_of(split)}
+    first = 0
+    for section, number in each.items():
+        yield from ((copy, section, first, number) for copy in range(first, first + number))
+        first += number
+
+
+def _rows_before(run: RunRecords, section: int) -> int:
+    """Rows of the split in sections before this one."""
+    sections = run.config.shards.sections
+    before = {number for number, of in enumerate(sections) if of == sections[section] and number < section}
+    return sum(r.counters["rows"] for r in run.of("shards") if r.metadata["split"] in before)
+
+
+def _moved(rows: Sequence[int], by: int) -> Sequence[int]:
+    if isinstance(rows, range):
+        return range(rows.start + by, rows.stop + by)
+    return [row + by for row in rows]
+
+
 def _rows_of_group(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document where rows are packed by groups: its group is packed once more."""
+    """Rows of a document, in its section (``split``), where rows are packed by groups: its group is packed again."""
     config = run.config.shards
     row = config.row_settings
     counted = run.of("row_counts")
@@ -92,7 +117,7 @@ def _rows_of_group(run: RunRecords, split: int, key: int, doc: int, copy: int) -
 
 
 def _rows_of_stream(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document where rows are cut from the stream."""
+    """Rows of a document, in its section (``split``), where rows are cut from the stream."""
     config = run.config.shards
     partitions = run.layout["partitions"]
     partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
@@ -105,7 +130,7 @@ def _rows_of_stream(run: RunRecords, split: int, key: int, doc: int, copy: int) 
     last = first + int(documents.lengths[mine])
     if config.row == "concat":
         return range(first // config.row_tokens, last // config.row_tokens + 1)
-    windows = run.manifest["shards"]["splits"][config.split_names[split]]["rows"]
+    windows = sum(r.counters["rows"] for r in run.of("shards") if r.metadata["split"] == split)
     begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
     return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
 

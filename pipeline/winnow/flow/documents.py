@@ -3,33 +3,17 @@
 from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
-from winnow.errors import ConfigError
+from winnow.flow.columns import column_tables, find_column
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.manifest import file_entry, json_bytes
-from winnow.stages.dedup.keepers import part_starts
-from winnow.stages.documents import duplicates, shuffle, write
-from winnow.stages.documents.columns import KEEP, Column, schema_of
+from winnow.stages.documents import shuffle, write
+from winnow.stages.documents.columns import Column, schema_of
 from winnow.stages.shards.shard_set import folder_of
-from winnow.text.signals.signals import SIGNALS
 
 MANIFEST = "winnow-documents-1"
-_PLACES = {
-    **dict.fromkeys(("doc", "id", "text", "source"), "documents"),
-    **dict.fromkeys(("split", "copies"), "decisions"),
-    **dict.fromkeys(("language", *SIGNALS), "signals"),
-    **{name: name for name in ("tokens", "duplicates")},
-}
-_RECORDS = {
-    "tokens": ("tokenise", "tokens"),
-    "scores": ("scores", "scores"),
-    "screen_signals": ("screen_signals", "signals"),
-    "redact_signals": ("redact_spans", "signals"),
-}
-"""Stage and output that tables stand in, those of `measure` apart."""
-_SCORES = ("cluster", "centre_cosine", "quality", "importance")
 
 
 def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]:
@@ -38,28 +22,7 @@ def document_columns(config: Config, documents: DocumentsConfig) -> list[Column]
     Raises:
         ConfigError: there is no such column in a run of this config.
     """
-    places = dict(_PLACES)
-    if config.select is not None:
-        places |= dict.fromkeys(_SCORES, "scores")
-    for gpu, table in ((False, "signals"), (True, "screen_signals")):
-        places |= {column: table for entry in config.measure.operators_on(gpu=gpu) for column in entry.made_columns}
-    if config.measure.line_rules is not None:
-        places |= dict.fromkeys(config.measure.line_rules.columns, "signals")
-    places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.made_columns}
-    kept = {name for source in config.sources for name in source.keep}
-    found = []
-    for name in documents.columns:
-        if name in places:
-            found.append(Column(name, places[name], name))
-        elif (field := name.removeprefix(KEEP)) in kept:
-            found.append(Column(name, "documents", KEEP + field))
-        else:
-            more = "" if config.select is not None else f" ({', '.join(_SCORES)} need `select`)"
-            raise ConfigError(
-                f"documents.columns: no column {name!r}; there are {', '.join(list(places)[:9])}, the fields that "
-                f"sources `keep` ({', '.join(sorted(kept)) or 'none'}), and signals such as words or characters{more}"
-            )
-    return found
+    return [find_column(config, name, "documents.columns") for name in documents.columns]
 
 
 def write_documents(context: RunContext) -> None:
@@ -71,7 +34,7 @@ def write_documents(context: RunContext) -> None:
     if not run.parts:
         return
     names, formats = config.shards.split_names, sorted(settings.formats)
-    tables = _tables(context, {column.table for column in columns})
+    tables = column_tables(context, {column.table for column in columns})
     schema = schema_of(run.store, columns, tables[0])
     sizes = [part.text_bytes for part in run.parts]
     writing = write.stage(columns, schema, formats, names, settings.order)
@@ -87,29 +50,6 @@ def write_documents(context: RunContext) -> None:
     if any("edits" in named for named in tables):
         exchange["edits"] = write.edits_hash(tables)
     engine.run(writing, write.plan_shuffled(writing, exchange, shards, sum(sizes)))
-
-
-def _tables(context: RunContext, wanted: set[str]) -> list[Json]:
-    """By part, references to the tables that columns stand in."""
-    run = context.run
-    counted: Json | None = None
-    if "duplicates" in wanted:
-        counting = duplicates.stage()
-        starts = context.engine.publish_list(counting, "starts", part_starts(run.parts))
-        counts = context.engine.run(counting, duplicates.plan(run.ledger, starts))
-        counted = context.engine.listing(counting, counts, "counts")
-    tables: list[Json] = []
-    for place, part in enumerate(run.parts):
-        named: Json = {"documents": part.documents, "signals": part.signals}
-        for table, (stage, output) in _RECORDS.items():
-            if table in wanted:
-                named[table] = run.of(stage)[place].outputs[output].reference()
-        named = {table: reference for table, reference in named.items() if table in wanted}
-        named["decisions"] = run.ledger[place].outputs["decisions"].reference()
-        if "documents" in named and run.edits[place]:
-            named["edits"] = run.edits[place]
-        tables.append(named | ({} if counted is None else {"duplicates": counted, "part": place}))
-    return tables
 
 
 def _files(run: RunRecords, settings: DocumentsConfig) -> list[int]:

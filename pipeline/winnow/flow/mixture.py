@@ -1,139 +1,123 @@
-"""The mixture: how often each kept document is in the shards, by the shares of sources and to a budget."""
+"""The mixture: how often each kept document is in the shards, by the shares of sources or buckets and to a budget."""
+
+import math
+from dataclasses import dataclass
 
 from winnow.config.config import Config
 from winnow.engine.records import Json, Record
 from winnow.errors import ConfigError
+from winnow.flow.buckets import bucket_columns, bucket_stages, buckets_of, find_buckets
 from winnow.flow.context import RunContext
-from winnow.flow.records import RunRecords
-from winnow.flow.row_accounting import row_accounting
-from winnow.flow.step import Balance, ManifestPart, Step
-from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
+from winnow.flow.mixture_accounting import Strata, mixture_balances, mixture_lines, mixture_part
+from winnow.flow.step import Step
+from winnow.shards.config import ShardsConfig
+from winnow.shards.mixture.config import PhaseConfig
 from winnow.stages import mixture
+from winnow.stages.buckets import column_of
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """A phase, or the one mixture of a run without phases."""
+
+    number: int
+    settings: PhaseConfig
+    strata: Strata | None
+    where: str
+    """How messages call its settings."""
 
 
 def mix_documents(context: RunContext) -> None:
     """Count, find where budgets end, write the ledger once more; nothing where nothing was read.
 
     Raises:
-        ConfigError: a source has nothing to give, or the budget takes no document, or one too often.
+        ConfigError: a source or bucket has nothing to give, or a budget takes no document, or one too often; or
+            documents lie in buckets that nobody names.
     """
     engine, run, config = context.engine, context.run, context.config.shards
-    sources = [source.name for source in context.config.sources]
-    shares = None if config.mixture is None else [config.mixture[name] for name in sources]
     if not run.parts:
         return
-    tables = run.of("tokenise"), run.ledger, run.of("filter")
-    rows = config.cutting_rows
-    counting = mixture.counts_stage(config.seed, sources, rows, by_source=shares is not None)
-    counted = engine.run(counting, mixture.plan_counts(*tables))
-    entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))
-    limiting = mixture.limits_stage(shares, config.max_tokens)
-    (limits,) = engine.run(limiting, mixture.plan_limits(entries, sums, counted))
-    _check(limits, sources, config)
+    sources, rows = [source.name for source in context.config.sources], config.cutting_rows
+    buckets, bucketed = find_buckets(context), buckets_of(context.config)
+    tables = mixture.part_tables(run.of("tokenise"), run.ledger, run.of("filter"))
+    limits, read = [], []
+    for number, (phase, strata) in enumerate(zip(config.all_phases, Strata.of(context.config), strict=True)):
+        mine = mixture.with_buckets(tables, buckets if bucketed[number] else [], column_of(number))
+        counting = mixture.counts_stage(config.seed, 1 if strata is None else len(strata.names), rows, number)
+        counted = engine.run(counting, mixture.plan_counts(mine, run.of("tokenise")))
+        entries, sums = (engine.listing(counting, counted, name) for name in ("entries", "sums"))
+        repeats = phase.mixture is not None and phase.mixture.repeats is not None
+        numbers = strata.numbers if strata else None
+        limiting = mixture.limits_stage(numbers, phase.max_tokens, repeats=repeats, phase=number)
+        (limit,) = engine.run(limiting, mixture.plan_limits(entries, sums, counted))
+        where = f"shards.phases.{phase.name}" if config.phases else "shards"
+        _check(limit, _Phase(number, phase, strata, where), config)
+        limits.append(limit)
+        read.append(mine)
     mixing = mixture.stage(config.seed, sources, rows)
-    engine.run(mixing, mixture.plan(*tables, limits))
+    mixed = engine.run(mixing, mixture.plan(read, run.ledger, limits, config.phase_names))
+    _check_copies(mixed, config)
 
 
-def _check(limits: Record, sources: list[str], config: ShardsConfig) -> None:
-    strata = limits.metadata["strata"]
-    if config.mixture is not None:
-        for name, stratum in zip(sources, strata, strict=True):
-            if not stratum["tokens"]:
+def _check(limits: Record, phase: _Phase, config: ShardsConfig) -> None:
+    strata, asked, where = limits.metadata["strata"], phase.strata, phase.where
+    if asked is not None:
+        held = [name for name, stratum in zip(asked.names, strata, strict=True) if stratum["tokens"]]
+        for name, number, stratum in zip(asked.names, asked.numbers, strata, strict=True):
+            if number and not stratum["tokens"]:
+                what = "leave the source out of the config, or look with `winnow why` why its documents were dropped"
+                if asked.kind == "bucket":
+                    what = f"leave it out, or give it 0; with documents are: {', '.join(held) or 'none'}"
                 raise ConfigError(
-                    f"shards.mixture asks for documents of source {name}, but none of them is in rows of split train; "
-                    "leave the source out of the config, or look with `winnow why` why its documents were dropped"
+                    f"{where}.mixture asks for documents of {asked.kind} {name}, but none of them is in rows of split "
+                    f"train; {what}"
                 )
-            epochs = stratum["budget"] / stratum["tokens"]
+            epochs = stratum["budget"] / max(1, stratum["tokens"])
             if epochs > config.max_epochs:
                 raise ConfigError(
-                    f"shards.mixture and shards.max_tokens ask for {stratum['budget']:,} tokens of source {name}, "
-                    f"whose rows have {stratum['tokens']:,}: {epochs:,.1f} times all of it, over shards.max_epochs "
-                    f"({config.max_epochs:g}); lower its share or shards.max_tokens, add text, or raise max_epochs"
+                    f"{where}.mixture and {where}.max_tokens ask for {stratum['budget']:,} tokens of {asked.kind} "
+                    f"{name}, whose rows have {stratum['tokens']:,}: {epochs:,.1f} times all of it, over "
+                    f"shards.max_epochs ({config.max_epochs:g}); lower its share or {where}.max_tokens, add text, or "
+                    "raise max_epochs"
                 )
     if sum(s["tokens"] for s in strata) and not sum(s["given"] for s in strata):
-        raise ConfigError("shards.max_tokens is less than the first document has; raise it")
+        raise ConfigError(f"{where}.max_tokens is less than the first document has; raise it")
 
 
-def mixture_balances(run: RunRecords) -> list[Balance]:
-    """What sources were to give against what they gave and what the train split has."""
-    if not run.of("mixture_limits"):
-        return []
-    given = sum(stratum["given"] for stratum in run.of("mixture_limits")[0].metadata["strata"])
-    names = [source.name for source in run.config.sources]
-    whole = sum(run.total("mixture", f"whole_tokens/{name}") for name in names)
-    balances = [
-        Balance("tokens of the mixture against those of its sources", given, sum(_given(run, n) for n in names)),
-        Balance("tokens shuffled in split train against the mixture", whole, run.total("shuffle", "tokens/train")),
-    ]
-    if run.config.shards.packs_by_groups:
-        in_rows = row_accounting(run)["train"]["row_tokens"]
-        balances.append(Balance("tokens in the rows of split train against the mixture", given, in_rows))
-    return balances
+def _check_copies(mixed: list[Record], config: ShardsConfig) -> None:
+    """Phases together may not repeat a document too often either."""
+    most = max((record.metadata.get("most_copies", 0) for record in mixed), default=0)
+    if most > math.ceil(config.max_epochs):
+        raise ConfigError(
+            f"shards.phases take a document {most:,} times, all phases together, over shards.max_epochs "
+            f"({config.max_epochs:g}); lower shares or budgets of phases that take the same documents, or "
+            "raise max_epochs"
+        )
 
 
-def mixture_of(run: RunRecords) -> dict[str, Json]:
-    """By source: what it gave to rows of split train, and how often on average; empty without mixture and budget."""
-    if not run.of("mixture_limits"):
-        return {}
-    names = [source.name for source in run.config.sources]
-    tokens = sum(_given(run, name) for name in names)
-    return {
-        name: {
-            "documents": run.total("mixture", f"documents/{name}"),
-            "copies": run.total("mixture", f"copies/{name}"),
-            "tokens": _given(run, name),
-            "share": round(_given(run, name) / max(1, tokens), 6),
-            "epochs": round(_given(run, name) / max(1, run.total("mixture", f"available_tokens/{name}")), 6),
-        }
-        for name in names
-    }
-
-
-def left_out_of_mixture(run: RunRecords) -> dict[str, float]:
-    """Sources that ``shards.mixture`` asks for and that gave no document, with the number it gives each."""
-    shares = run.config.shards.mixture or {}
-    return {name: shares[name] for name, gave in mixture_of(run).items() if name in shares and not gave["documents"]}
-
-
-def _given(run: RunRecords, source: str) -> int:
-    return run.total("mixture", f"tokens/{source}")
-
-
-def _manifest(run: RunRecords) -> ManifestPart:
-    return ManifestPart(sources={name: {"mixture": gave} for name, gave in mixture_of(run).items()})
-
-
-def _summary(run: RunRecords) -> list[str]:
-    lines = [
-        f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
-        f"times its text, from {gave['documents']:,} documents"
-        for source, gave in mixture_of(run).items()
-    ]
-    lines += [
-        f"ALARM: {source} is repeated {gave['epochs']:.1f} times: over {USUAL_EPOCHS:g} passes (the default of "
-        "shards.max_epochs) little is learnt from more of them; lower its share or shards.max_tokens, or add text"
-        for source, gave in mixture_of(run).items()
-        if gave["epochs"] > USUAL_EPOCHS
-    ]
-    return lines + [
-        f"WARNING: shards.mixture asks for {share:g} of source {source}, but none of its documents is in train: its "
-        "budget is less than its first document has; raise its share or shards.max_tokens"
-        for source, share in left_out_of_mixture(run).items()
-    ]
+def _stages(context: RunContext) -> list[str]:
+    prefixes = [mixture.prefix_of(number) for number in range(len(context.config.shards.all_phases))]
+    counted: list[Json] = [f"{prefix}{name}" for prefix in prefixes for name in ("mixture_counts", "mixture_limits")]
+    return [*bucket_stages(context.config), *counted, "mixture"]
 
 
 def _enabled(config: Config) -> bool:
     return config.shards.mixes
 
 
+def _check_columns(config: Config) -> None:
+    bucket_columns(config)
+
+
 STEP = Step(
     name="mixture",
     run=mix_documents,
-    stages=lambda _context: ["mixture_counts", "mixture_limits", "mixture"],
+    stages=_stages,
     enabled=_enabled,
+    check=_check_columns,
     ledger="mixture",
     reasons={mixture.RULE: "place {0:.6g}, the sample ends at {1:.6g}"},
     balances=mixture_balances,
-    manifest=_manifest,
-    summary=_summary,
+    manifest=mixture_part,
+    summary=mixture_lines,
 )

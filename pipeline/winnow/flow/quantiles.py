@@ -1,11 +1,27 @@
 """Where the thresholds are that ``filter.rules`` asks for by quantile: four stages, of filter's rules or screen's."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from winnow.engine.engine import Engine
-from winnow.engine.records import Json
+from winnow.engine.records import Json, Record
 from winnow.stages import quantiles
 from winnow.text.rules.signal_rules import SignalRule, quantile_bounds
+
+
+@dataclass(frozen=True)
+class SignalTable:
+    """A table of signals that a unit wrote."""
+
+    number: int
+    signals: Json
+    rows: int
+
+    @classmethod
+    def of(cls, record: Record) -> "SignalTable":
+        """The output `signals` of a record."""
+        output = record.outputs["signals"]
+        return cls(record.number, output.reference(), output.rows)
 
 
 def cut_quantiles(

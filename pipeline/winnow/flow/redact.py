@@ -4,9 +4,8 @@ from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.context import RunContext
 from winnow.flow.operators import failed_most, measured_columns, most_aside_of, rules_on_spans
-from winnow.flow.quantiles import cut_quantiles, quantile_stages
+from winnow.flow.quantiles import SignalTable, cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
-from winnow.flow.screen import SignalTable
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.operators.operator import TOTAL
 from winnow.schemas import FILTERED, KEPT

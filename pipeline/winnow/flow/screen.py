@@ -1,9 +1,6 @@
 """Operators on GPUs, on what dedup kept: their signals, and the rules on these."""
 
-from dataclasses import dataclass
-
 from winnow.config.config import Config
-from winnow.engine.records import Json, Record
 from winnow.flow.context import RunContext
 from winnow.flow.operators import (
     failed_most,
@@ -13,7 +10,7 @@ from winnow.flow.operators import (
     rules_on,
     verdicts_on,
 )
-from winnow.flow.quantiles import cut_quantiles, quantile_stages
+from winnow.flow.quantiles import SignalTable, cut_quantiles, quantile_stages
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, Step
 from winnow.schemas import FILTERED, KEPT
@@ -21,21 +18,6 @@ from winnow.stages.screen import screen, signals
 
 PREFIX = "screen_"
 """Of the stages that find quantiles."""
-
-
-@dataclass(frozen=True)
-class SignalTable:
-    """The signals of a part's kept documents."""
-
-    number: int
-    signals: Json
-    rows: int
-
-    @classmethod
-    def of(cls, record: Record) -> "SignalTable":
-        """The one that a unit wrote."""
-        output = record.outputs["signals"]
-        return cls(record.number, output.reference(), output.rows)
 
 
 def screen_documents(context: RunContext) -> None:

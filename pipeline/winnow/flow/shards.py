@@ -6,7 +6,7 @@ from winnow.engine.records import Json, content_hash
 from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
-from winnow.flow.row_accounting import row_accounting, row_balances
+from winnow.flow.row_accounting import by_section, row_accounting, row_balances, section_names
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.shards.config import ShardsConfig
 from winnow.shards.formats.formats import indexed
@@ -32,37 +32,39 @@ def shuffle_and_shard(context: RunContext) -> None:
     engine, run, config = context.engine, context.run, context.config.shards
     assert context.vocabulary is not None
     id_bytes = context.id_dtype.itemsize
-    shuffling = shuffle.stage(config.seed, config.epoch, config.split_names)
+    shuffling = shuffle.stage(config.seed, config.epoch, config.split_names, config.phase_names)
     shuffled_bytes = id_bytes if context.config.marks is None else MARK.itemsize
     labelled = None
     if run.labels is not None:
         labelled = [{"documents": part.documents, "labels": run.labels.table} for part in run.parts]
-    units = shuffle.plan(run.of("tokenise"), run.ledger, shuffled_bytes, context.sizes.partition_mb, labelled)
+    partition_mb, phased = context.sizes.partition_mb, bool(config.phases)
+    units = shuffle.plan(run.of("tokenise"), run.ledger, shuffled_bytes, partition_mb, labelled, phased=phased)
     shuffled = engine.run(shuffling, units)
     if not units:
         return
     partitions = units[0].inputs["partitions"]
     rows = engine.listing(shuffling, shuffled, "rows")
     laid_out = engine.run(
-        shuffle.layout_stage(config.split_names), shuffle.plan_layout(rows, partitions, len(shuffled))
+        shuffle.layout_stage(section_names(config)), shuffle.plan_layout(rows, partitions, len(shuffled))
     )
     layout, extents = (laid_out[0].outputs[name].reference() for name in ("layout", "extents"))
     exchange = {"rows": rows, "extents": extents}
     run.layout = {"exchange": exchange, "layout": layout, "partitions": partitions}
-    tokens = [run.total("shuffle", f"tokens/{name}") for name in config.split_names]
-    documents = [run.total("shuffle", f"documents/{name}") for name in config.split_names]
+    tokens, documents = (by_section(run, what) for what in ("tokens", "documents"))
     group_rows = None
     if config.packs_by_groups:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
         counted = engine.run(counting, row_groups.plan(config.row_settings, documents, exchange, partitions))
-        group_rows = [row_groups.rows_of_groups(counted, split) for split in range(len(documents))]
+        group_rows = [row_groups.rows_of_groups(counted, section) for section in range(len(documents))]
     sharding = shards.stage(config, context.vocabulary, context.config.marks, labelled=labelled is not None)
     units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
-    if tokens[0] and not any(unit.inputs["split"] == 0 for unit in units):
-        raise ConfigError(
-            f"row: {config.row} makes no row of {config.row_tokens:,} tokens of split {config.split_names[0]}, out of "
-            f"{documents[0]:,} documents with {tokens[0]:,} tokens; {_rather(config)}"
-        )
+    of_train = [f"phase {name}" for name in config.phase_names] or [f"split {config.split_names[0]}"]
+    for section, name in enumerate(of_train):
+        if tokens[section] and not any(unit.inputs["split"] == section for unit in units):
+            raise ConfigError(
+                f"row: {config.row} makes no row of {config.row_tokens:,} tokens of {name}, out of "
+                f"{documents[section]:,} documents with {tokens[section]:,} tokens; {_rather(config)}"
+            )
     engine.run(sharding, units)
     _index_shards(context, id_bytes)
 
@@ -84,7 +86,7 @@ def _index_shards(context: RunContext, id_bytes: int) -> None:
     listings: dict[tuple[int, str], Json] = {}
     for split, name in enumerate(config.split_names):
         for kind in wanted:
-            entries = shard_index.shard_entries(written, split, kind)
+            entries = shard_index.shard_entries(written, config.sections_of(split), kind)
             if entries:
                 listings[split, kind] = engine.publish_list(indexing, f"{kind}-{name}", entries)
     folder = folder_of(next(iter(written[0].outputs.values())).path)
@@ -106,7 +108,9 @@ def described_files(run: RunRecords) -> dict[str, dict[str, Json]]:
     indexes = {(r.metadata["format"], r.metadata["split"]): r.outputs["index"] for r in run.of("shard_index")}
     return {
         name: {
-            split: format_entries(folder, name, written_shards(run.of("shards"), number), indexes.get((name, number)))
+            split: format_entries(
+                folder, name, written_shards(run.of("shards"), config.sections_of(number)), indexes.get((name, number))
+            )
             for number, split in enumerate(config.split_names)
         }
         for name in config.ordered_formats
@@ -127,6 +131,8 @@ def _manifest(run: RunRecords) -> ManifestPart:
         }
         for name in run.config.shards.split_names
     }
+    if run.config.shards.phases:
+        splits["train"]["phases"] = _phases(run)
     top = {
         "shards": {
             "format": main,
@@ -144,6 +150,22 @@ def _manifest(run: RunRecords) -> ManifestPart:
     return ManifestPart(top=top, splits=splits)
 
 
+def _phases(run: RunRecords) -> list[Json]:
+    """The phases of split train in order: where each begins, by row, token (padding apart) and shard, and its size."""
+    told, ends = [], {"row": 0, "token": 0, "shard": 0}
+    for section, name in enumerate(run.config.shards.phase_names):
+        written = written_shards(run.of("shards"), [section])
+        first = {f"first_{what}": at for what, at in ends.items()}
+        rows = sum(next(iter(shard.outputs.values())).rows for shard in written)
+        tokens = sum(shard.tokens for shard in written)
+        documents = by_section(run, "documents")[section]
+        told.append(
+            {"name": name, **first, "rows": rows, "tokens": tokens, "shards": len(written), "documents": documents}
+        )
+        ends = {"row": ends["row"] + rows, "token": ends["token"] + tokens, "shard": ends["shard"] + len(written)}
+    return told
+
+
 def _balances(run: RunRecords) -> list[Balance]:
     copies = run.total(run.ledger_stage, "copies")
     shuffled = {what: run.total("shuffle", what) for what in ("documents", "tokens")}
@@ -157,7 +179,11 @@ def _balances(run: RunRecords) -> list[Balance]:
 
 
 def _summary(run: RunRecords) -> list[str]:
-    lines = []
+    lines = [
+        f"phase {phase['name']}: {phase['rows']:,} rows from row {phase['first_row']:,} of split train, with "
+        f"{phase['tokens']:,} tokens of {phase['documents']:,} documents, in {phase['shards']:,} shards"
+        for phase in (_phases(run) if run.config.shards.phases else ())
+    ]
     for name, books in row_accounting(run).items():
         losses = [f"{books[loss]:,} {what}" for loss, what in _ROW_LOSSES.items() if books[loss]]
         if losses:

@@ -68,7 +68,8 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
     yield from (f"ALARM: {alarm}" for alarm in reading_alarms(run))
     yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
-    if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
+    of_train = run.config.shards.sections_of(0)
+    if records and not any(record.metadata["split"] in of_train for record in run.of("shards")):
         yield "ALARM: no document is left for the split train, so there are no shards of it"
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run
@@ -173,7 +174,8 @@ def _splits(run: RunRecords) -> Table:
     for column in ("documents", "tokens", "rows", "fill", "shards", "MB"):
         table.add_column(column, justify="right")
     for number, (name, books) in enumerate(row_accounting(run).items()):
-        records = [record for record in run.of("shards") if record.metadata["split"] == number]
+        sections = run.config.shards.sections_of(number)
+        records = [record for record in run.of("shards") if record.metadata["split"] in sections]
         held = books["row_tokens"] + books["padding_tokens"]
         documents, tokens = (run.total("shuffle", f"{what}/{name}") for what in ("documents", "tokens"))
         table.add_row(

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 
 from winnow.section import Section
 from winnow.shards.formats.formats import FORMATS, formats_that, formats_with_columns, in_order
+from winnow.shards.mixture.config import NOTHING, OTHERS, BucketConfig, MixtureConfig, PhaseConfig
 from winnow.shards.packing.config import BestFitConfig, WindowConfig
 
 FormatName = Annotated[
@@ -38,14 +39,20 @@ class ShardsConfig(Section):
     formats: tuple[FormatName, ...] = Field(("parquet",), strict=False, min_length=1)
     """Shard formats to write, any of parquet, raw (Megatron, datatrove, nanotron, OLMo), mds (MosaicML), litdata, and
     those of installed packages."""
-    mixture: dict[str, Annotated[float, Field(gt=0, le=1e15)]] | None = None
-    """Shares of the tokens of split train by source (any positive numbers; every source is named): whole passes over
-    a source, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing. None = as they are."""
+    buckets: tuple[BucketConfig, ...] = Field((), strict=False)
+    """Columns of ranges of a number that `mixture` may divide by."""
+    mixture: MixtureConfig | None = None
+    """Shares of the tokens of split train by source, `{SOURCE: WEIGHT}` (every source is named), or by other columns:
+    whole passes over a bucket, then a part of one. Without `max_tokens`, the largest mixture that repeats nothing.
+    None = as they are."""
     max_tokens: int | None = Field(None, ge=1)
     """Budget of split train in tokens, ends of documents and copies counted, and of each document what `row` lets into
     rows; less than one document of each source stays unused. None = all."""
+    phases: tuple[PhaseConfig, ...] = Field((), strict=False, max_length=100)
+    """In place of `mixture` and `max_tokens`: several mixtures, one after the other in split train, each in rows and
+    shards of its own, shuffled in itself; such as a main and an annealing phase."""
     max_epochs: float = Field(USUAL_EPOCHS, ge=1, le=1000)
-    """How often `mixture` may take a source's text at most: where shares and `max_tokens` ask for more, the run is
+    """How often `mixture` may take a bucket's text at most: where shares and `max_tokens` ask for more, the run is
     refused. Over 4 passes little is learnt from more (Muennighoff et al. 2023, arXiv 2305.16264)."""
     splits: dict[str, float] = Field({"val": 0.005})
     """Share of documents for each split besides `train`, drawn by near-duplicate component."""
@@ -91,6 +98,45 @@ class ShardsConfig(Section):
         if sum(self.splits.values()) >= 1:
             raise ValueError(f"splits take {sum(self.splits.values()):g} of the documents; leave a share for train")
         return self
+
+    @field_validator("mixture", mode="before")
+    @classmethod
+    def _no_mixture(cls, value: Any) -> Any:
+        return None if value is False or value in ("off", "none") else value
+
+    @model_validator(mode="after")
+    def _usable_mixture(self) -> Self:
+        mixtures = [phase.mixture for phase in self.all_phases if phase.mixture is not None]
+        if self.phases and (self.mixture is not None or self.max_tokens is not None):
+            raise ValueError(
+                "phases have mixtures and budgets of their own: leave mixture and max_tokens out beside them"
+            )
+        if len(self.phase_names) != len(set(self.phase_names)):
+            raise ValueError(f"phases {', '.join(self.phase_names)}: names must differ")
+        ranges = {bucket.name: bucket.ranges for bucket in self.buckets}
+        if len(ranges) < len(self.buckets):
+            raise ValueError(f"buckets {', '.join(bucket.name for bucket in self.buckets)}: names must differ")
+        if self.buckets and not mixtures:
+            raise ValueError("buckets are for mixture.by, and there is no mixture; leave them out, or add one")
+        idle = [name for name in ranges if not any(name in mixture.by for mixture in mixtures)]
+        if idle:
+            raise ValueError(f"bucket {idle[0]}: mixture.by does not name it; add it there, or leave it out")
+        for mixture in mixtures:
+            self._check_mixture(mixture, ranges)
+        return self
+
+    def _check_mixture(self, mixture: MixtureConfig, ranges: dict[str, tuple[str, ...]]) -> None:
+        for place, column in enumerate(mixture.by):
+            named = {leaf.path[place] for leaf in mixture.leaves if len(leaf.path) > place} - {OTHERS, NOTHING}
+            known = ranges.get(column, ())
+            for name in sorted(named - set(known)) if known else ():
+                raise ValueError(f"mixture names {name} of {column}, whose ranges are: {', '.join(known)}")
+        often = [leaf for leaf in mixture.leaves if mixture.repeats is not None and leaf.number > self.max_epochs]
+        if often:
+            raise ValueError(
+                f"mixture.repeats takes {often[0].name} {often[0].number:g} times, over max_epochs "
+                f"({self.max_epochs:g}); lower it, or raise max_epochs"
+            )
 
     @model_validator(mode="after")
     def _possible_formats(self) -> Self:
@@ -140,7 +186,26 @@ class ShardsConfig(Section):
     @property
     def mixes(self) -> bool:
         """Whether the train split is drawn by shares or to a budget."""
-        return self.mixture is not None or self.max_tokens is not None
+        return self.mixture is not None or self.max_tokens is not None or bool(self.phases)
+
+    @property
+    def all_phases(self) -> tuple[PhaseConfig, ...]:
+        """The phases; a single one of `mixture` and `max_tokens` where none are named."""
+        return self.phases or (PhaseConfig(name="all", mixture=self.mixture, max_tokens=self.max_tokens),)
+
+    @property
+    def phase_names(self) -> list[str]:
+        """Of the phases; none where there is a single one."""
+        return [phase.name for phase in self.phases]
+
+    @property
+    def sections(self) -> list[int]:
+        """The split of each section of the global order: a split, or of train a phase. Nothing reaches over its end."""
+        return [*(0 for _ in self.phases or (None,)), *range(1, len(self.split_names))]
+
+    def sections_of(self, split: int) -> list[int]:
+        """The sections of a split, in order."""
+        return [number for number, of in enumerate(self.sections) if of == split]
 
     @property
     def row_tokens(self) -> int:

@@ -78,7 +78,12 @@ def keyed_hash(key: tuple[int, int], messages: NDArray[np.uint64]) -> NDArray[np
 
 
 def order_keys(
-    docs: NDArray[np.uint64], copies: NDArray[np.uint64], copies_of: NDArray[np.uint64], seed: int, epoch: int
+    docs: NDArray[np.uint64],
+    copies: NDArray[np.uint64],
+    copies_of: NDArray[np.uint64],
+    seed: int,
+    epoch: int,
+    first_copy: NDArray[np.uint64] | int = 0,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Sort keys of (document, copy) rows.
 
@@ -91,11 +96,12 @@ def order_keys(
         copies_of: uint64[N], how many copies the document has, at least 1.
         seed: the run's seed.
         epoch: which pass over the data.
+        first_copy: uint64[N], copies in phases before, so that phases have orders of their own.
 
     Returns:
         high uint64[N] and low uint64[N]; order is by (high, low).
     """
-    digest = keyed_hash((seed, epoch), np.stack([docs, copies], axis=1))
+    digest = keyed_hash((seed, epoch), np.stack([docs, copies + np.asarray(first_copy, np.uint64)], axis=1))
     slice_width = np.uint64(0xFFFF_FFFF_FFFF_FFFF) // copies_of
     high = np.where(copies_of == 1, digest[:, 0], copies * slice_width + digest[:, 0] // copies_of)
     return high.astype(np.uint64), digest[:, 1]

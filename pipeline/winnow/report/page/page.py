@@ -8,6 +8,8 @@ from jinja2 import Environment
 from winnow.flow.records import RunRecords
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts, sections
+from winnow.report.page.groups import groups_section
+from winnow.report.page.mixture import mixture_section
 from winnow.report.page.parts import Part
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
@@ -29,7 +31,9 @@ def page_of(run: RunRecords) -> bytes:
         sections.languages_section(run, sample, draw=draw),
         sections.lengths_section(sample, draw=draw),
         sections.steps_section(run),
+        mixture_section(run),
         sections.rows_section(run),
+        groups_section(run),
         sections.stages_section(run),
     ]
     told = [line for line in summary_of(run) if isinstance(line, str)]

@@ -9,6 +9,7 @@ raw stream of its bit generators does not change.
 """
 
 import hashlib
+import itertools
 from collections import OrderedDict
 from typing import Any
 
@@ -27,6 +28,53 @@ def random_order(count: int, *named_by: int) -> NDArray[np.int64]:
     generator: Any = np.random.Philox(key=int.from_bytes(digest, "little"))
     keys: NDArray[np.uint64] = generator.random_raw(count)
     return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+class PhasedOrder:
+    """The order of a split with phases: each comes behind the one before, and is shuffled in itself.
+
+    Args:
+        phases: shards of each phase.
+        shard_rows, seed, epoch, mix_shards, shuffle_first: as :class:`EpochOrder` has them.
+    """
+
+    def __init__(
+        self,
+        phases: tuple[int, ...],
+        shard_rows: NDArray[np.int64],
+        seed: int,
+        epoch: int,
+        mix_shards: int,
+        shuffle_first: bool = False,
+    ) -> None:
+        self._shards = np.concatenate([[0], np.cumsum(phases)]).astype(np.int64)
+        mine = [shard_rows[first:last] for first, last in itertools.pairwise(self._shards.tolist())]
+        self._orders = [EpochOrder(rows, seed, epoch, mix_shards, shuffle_first) for rows in mine]
+        self._rows = np.concatenate([[0], np.cumsum([rows.sum() for rows in mine])]).astype(np.int64)
+        self._windows = np.concatenate([[0], np.cumsum([order.windows for order in self._orders])]).astype(np.int64)
+
+    def rows_at(self, positions: NDArray[np.int64]) -> Rows:
+        """The rows at the given positions int64[n] of the epoch."""
+        phase = np.searchsorted(self._rows, positions, side="right") - 1
+        shards, rows = np.empty_like(positions), np.empty_like(positions)
+        for number in np.unique(phase).tolist():
+            inside = phase == number
+            shards[inside], rows[inside] = self._orders[number].rows_at(positions[inside] - self._rows[number])
+            shards[inside] += self._shards[number]
+        return shards, rows
+
+    def window_of(self, position: int) -> int:
+        """Number of the window that holds a position, counted through the phases."""
+        phase = int(np.searchsorted(self._rows, position, side="right")) - 1
+        return int(self._windows[phase]) + self._orders[phase].window_of(position - int(self._rows[phase]))
+
+    def shards_of(self, window: int) -> list[int]:
+        """Shards of a window; none if there is no such window."""
+        phase = int(np.searchsorted(self._windows, window, side="right")) - 1
+        if phase >= len(self._orders):
+            return []
+        inside = self._orders[phase].shards_of(window - int(self._windows[phase]))
+        return [number + int(self._shards[phase]) for number in inside]
 
 
 class EpochOrder:
@@ -57,6 +105,11 @@ class EpochOrder:
             positions = self._shuffled(positions)
         place = np.searchsorted(self._starts, positions, side="right") - 1
         return self.shards[place], positions - self._starts[place]
+
+    @property
+    def windows(self) -> int:
+        """Number of windows."""
+        return -(-len(self.shards) // self._mix)
 
     def window_of(self, position: int) -> int:
         """Number of the window (in the stored order: of the shard) that holds a position."""

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class Split:
     shards: tuple[ShardEntry, ...]
     identity: str
     """Names the rows and their order, whichever format they are read from."""
+    phases: tuple[int, ...] = ()
+    """Shards of each phase, of a split that has some; they follow each other."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,33 @@ def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
             vocabulary_size=vocabulary["size"].whole(1),
             end_of_text=vocabulary["end_of_text"].whole(),
             file_format=chosen,
-            splits={name: _split(name, split, main[name], row_tokens) for name, split in formats[chosen].items()},
+            splits=_splits(formats[chosen], main, row_tokens),
             labels=label_names(manifest),
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None
+
+
+def _splits(described: Part, main: Part, row_tokens: int) -> dict[str, Split]:
+    """All splits by name; of one with phases also each phase, as SPLIT/PHASE."""
+    splits: dict[str, Split] = {}
+    for name, split in described.items():
+        splits[name] = whole = _split(name, split, main[name], row_tokens)
+        phases = main[name].get("phases")
+        if phases is None:
+            continue
+        sizes = [(entry["name"].text(), entry["shards"].whole()) for entry in phases.each()]
+        if sum(shards for _, shards in sizes) != len(whole.shards):
+            raise ValueError(f"{phases.name}: they have other shards than the split, which has {len(whole.shards):,}")
+        first = 0
+        for phase, shards in sizes:
+            mine = whole.shards[first : first + shards]
+            first += shards
+            splits[f"{name}/{phase}"] = Split(
+                f"{name}/{phase}", sum(shard.rows for shard in mine), mine, f"{whole.identity}/{phase}"
+            )
+        splits[name] = replace(whole, identity=f"{whole.identity}/{sizes}", phases=tuple(n for _, n in sizes))
+    return splits
 
 
 def _split(name: str, described: Part, main: Part, row_tokens: int) -> Split:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
-from winnow.shards.dataset.epoch_order import EpochOrder, Rows
+from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, Rows
 from winnow.shards.dataset.open_folder import open_folder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader
@@ -67,7 +67,7 @@ class SampleStream:
         """N, samples of an epoch."""
         self.total = None if epochs is None else epochs * self.rows
         """Samples of the stream; None if it has no end."""
-        self._orders: dict[int, EpochOrder] = {}
+        self._orders: dict[int, EpochOrder | PhasedOrder] = {}
         self._window: tuple[int, int] | None = None
 
     @property
@@ -122,13 +122,15 @@ class SampleStream:
                 make_batch(self.reader, shards, rows, batch, form, allocate),
             )
 
-    def _order(self, epoch: int) -> EpochOrder:
+    def _order(self, epoch: int) -> EpochOrder | PhasedOrder:
         if epoch not in self._orders:
             self._orders = {number: order for number, order in self._orders.items() if number == epoch - 1}
-            self._orders[epoch] = EpochOrder(self.reader.shard_rows, self._seed, epoch, self._mix, self._shuffle_first)
+            settings = self.reader.shard_rows, self._seed, epoch, self._mix, self._shuffle_first
+            phases = self.reader.split.phases
+            self._orders[epoch] = PhasedOrder(phases, *settings) if phases else EpochOrder(*settings)
         return self._orders[epoch]
 
-    def _announce(self, epoch: int, order: EpochOrder, position: int) -> None:
+    def _announce(self, epoch: int, order: EpochOrder | PhasedOrder, position: int) -> None:
         """Say which shards will be wanted next, whenever the stream comes to others."""
         window = order.window_of(position)
         if (epoch, window) != self._window:

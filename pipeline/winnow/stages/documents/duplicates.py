@@ -9,9 +9,9 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.stages.tables import column_to_numpy, exchange_output, read_listing, read_parquet
 
 
-def stage() -> Stage:
-    """Map side; the reduce side is whoever writes a part's documents."""
-    return Stage("duplicate_counts", 1, {}, run)
+def stage(prefix: str = "") -> Stage:
+    """Map side; the reduce side is whoever reads a part's documents. ``prefix`` of the stage's name."""
+    return Stage(f"{prefix}duplicate_counts", 1, {}, run)
 
 
 def plan(ledger: list[Record], starts: Json) -> list[Unit]:

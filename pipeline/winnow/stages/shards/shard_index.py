@@ -14,12 +14,12 @@ def stage(id_bytes: int, formats: list[str]) -> Stage:
     return Stage("shard_index", 1, {"id_bytes": id_bytes, **outside_formats(formats)}, run)
 
 
-def shard_entries(sharded: list[Record], split: int, file_format: str) -> list[Json]:
-    """What the index says of each shard of a split, with the reference of the file."""
+def shard_entries(sharded: list[Record], sections: list[int], file_format: str) -> list[Json]:
+    """What the index says of each shard of a split, which has these sections, with the reference of the file."""
     return [
         {**record.outputs[file_format].reference(), "entry": record.metadata[file_format]}
         for record in sharded
-        if record.metadata["split"] == split
+        if record.metadata["split"] in sections
     ]
 
 

@@ -16,12 +16,12 @@ class WrittenShard(NamedTuple):
     """By format, what writing it told beside the files."""
 
 
-def written_shards(sharded: list[Record], split: int) -> list[WrittenShard]:
-    """The shards of one split, in the global order."""
+def written_shards(sharded: list[Record], sections: list[int]) -> list[WrittenShard]:
+    """The shards of one split, which has these sections, in the global order."""
     return [
         WrittenShard(record.counters["tokens"], record.outputs, record.metadata)
         for record in sharded
-        if record.metadata["split"] == split
+        if record.metadata["split"] in sections
     ]
 
 

@@ -71,24 +71,25 @@ def written_columns(
 def plan(
     sharding: Stage,
     config: ShardsConfig,
-    split_tokens: list[int],
+    section_tokens: list[int],
     id_bytes: int,
     exchange: Json,
     layout: Json,
     partitions: int,
     group_rows: list[NDArray[np.int64]] | None = None,
 ) -> list[Unit]:
-    """One unit a shard. The number of shards follows from the tokens of the split and the size asked for.
+    """One unit a shard. The number of shards follows from the tokens of the section and the size asked for: a section
+    is a split, or a phase of train, and the shards of a split are counted through its sections.
 
     Args:
         sharding: the stage.
         config: of the shards.
-        split_tokens: stream tokens of each split.
+        section_tokens: stream tokens of each section.
         id_bytes: of a token.
         exchange: listing of the shuffle's files (``rows``), and where everything lies in them (``extents``).
         layout: where the tokens of every partition begin.
-        partitions: of each split.
-        group_rows: rows before each group of each split, int64[G + 1]; only for rows that are packed by groups.
+        partitions: of each section.
+        group_rows: rows before each group of each section, int64[G + 1]; only for rows that are packed by groups.
     """
     row_tokens = config.row_tokens
     units: list[Unit] = []
@@ -96,18 +97,23 @@ def plan(
     # names are part of it, because what the stages before hold of them is numbers.
     sizes = [config.shard_mb, config.shard_tokens]
     named = [sharding.fingerprint, exchange["rows"]["hash"], layout["hash"], *sizes, *config.split_names]
-    shard_set = content_hash(named, 16)
-    for split, (name, tokens) in enumerate(zip(config.split_names, split_tokens, strict=True)):
-        groups = None if group_rows is None else group_rows[split]
-        num_rows = _num_rows(config, tokens, groups)
+    shard_set = content_hash([*named, *config.phase_names], 16)
+    rows_of, shards_of = [], []
+    for section, tokens in enumerate(section_tokens):
+        num_rows = _num_rows(config, tokens, None if group_rows is None else group_rows[section])
         stored = tokens if config.row == "concat" else num_rows * row_tokens
-        shards = -(-stored * id_bytes // config.shard_bytes(id_bytes))
-        shards = min(shards, num_rows)
+        rows_of.append(num_rows)
+        shards_of.append(min(-(-stored * id_bytes // config.shard_bytes(id_bytes)), num_rows))
+    for section, (split, tokens) in enumerate(zip(config.sections, section_tokens, strict=True)):
+        groups = None if group_rows is None else group_rows[section]
+        num_rows, shards, name = rows_of[section], shards_of[section], config.split_names[split]
+        before = sum(shards_of[other] for other in config.sections_of(split) if other < section)
+        in_split = sum(shards_of[other] for other in config.sections_of(split))
         for shard in range(shards):
             first, last = shard * num_rows // shards, (shard + 1) * num_rows // shards
             inputs = {
-                "place": [f"shards/{shard_set}", name, shard, shards],
-                "split": split,
+                "place": [f"shards/{shard_set}", name, before + shard, in_split],
+                "split": section,
                 "first_row": first,
                 "rows": last - first,
                 "partitions": partitions,
@@ -146,7 +152,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         packed = read_rows(workspace, inputs)
     with workspace.timed("write"):
         write_rows(workspace, ShardId(*inputs["place"]), packed)
-    workspace.metadata["split"] = inputs["split"]
+    workspace.metadata["split"] = inputs["split"]  # the section
     workspace.count("rows", len(packed.rows))
     workspace.count("tokens", packed.pieces.sum(dtype=np.int64))
     workspace.count("pieces", len(packed.pieces))

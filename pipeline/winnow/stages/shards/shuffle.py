@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
@@ -15,9 +16,10 @@ LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
 """For each split, for each partition and one more: stream tokens (end-of-text included) before it."""
 
 
-def stage(seed: int, epoch: int, splits: list[str]) -> Stage:
-    """Map side of the global shuffle."""
-    return Stage("shuffle", 1, {"seed": seed, "epoch": epoch, "splits": splits}, run)
+def stage(seed: int, epoch: int, splits: list[str], phases: list[str] | None = None) -> Stage:
+    """Map side of the global shuffle; ``phases`` are those of split train, where it has some."""
+    settings = {"seed": seed, "epoch": epoch, "splits": splits, **({"phases": phases} if phases else {})}
+    return Stage("shuffle", 1, settings, run)
 
 
 def plan(
@@ -26,10 +28,13 @@ def plan(
     id_bytes: int,
     partition_mb: int,
     labelled: list[Json] | None = None,
+    *,
+    phased: bool = False,
 ) -> list[Unit]:
-    """One unit a part. Partitions (in each split) follow from the number of tokens alone.
+    """One unit a part. Partitions (in each section: a split, or a phase) follow from the number of tokens alone.
 
-    ``labelled`` says for each part where its documents and the labels of the run are (``documents``, ``labels``).
+    ``labelled`` says for each part where its documents and the labels of the run are (``documents``, ``labels``);
+    ``phased`` that ``decided`` tells how many copies are in each phase.
     """
     partitions = partitions_for(total(tokenised, "tokens") * id_bytes, partition_mb)
     return [
@@ -39,6 +44,7 @@ def plan(
                 "tokens": tokens.outputs["tokens"].reference(),
                 "decisions": decisions.outputs["decisions"].reference(),
                 "partitions": partitions,
+                **({"phases": decisions.outputs["phases"].reference()} if phased else {}),
                 **more,
             },
             tokens.outputs["tokens"].bytes,
@@ -68,15 +74,17 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     with workspace.timed("order"):
         place = np.repeat(np.arange(len(docs)), copies)  # one entry a (document, copy)
         copy = np.arange(len(place)) - np.repeat(np.cumsum(copies) - copies, copies)
+        section, first, among = _sections(unit, workspace, docs, split, copies, place, copy)
         high, low = order_keys(
             docs[place],
-            copy.astype(np.uint64),
-            copies[place].astype(np.uint64),
+            (copy - first).astype(np.uint64),
+            among.astype(np.uint64),
             settings["seed"],
             settings["epoch"],
+            first.astype(np.uint64),
         )
-        order = np.lexsort((copy, docs[place], low, high, split[place]))
-        place, copy, high, low = place[order], copy[order], high[order], low[order]
+        order = np.lexsort((copy, docs[place], low, high, section))
+        place, copy, high, low, section = place[order], copy[order], high[order], low[order], section[order]
 
     ids = tokens.column("ids").combine_chunks()
     if isinstance(ids, pa.ChunkedArray):  # an empty table keeps a chunked column
@@ -96,14 +104,18 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
     if "labels" in unit.inputs:
         known = read_labels(store, unit.inputs["documents"], unit.inputs["labels"])
         columns["label"] = labels_of(docs, known)[place]
-    partition = split[place] * partitions + partition_of_hash(high, partitions)
+    partition = section * partitions + partition_of_hash(high, partitions)
 
     with workspace.timed("write"):
         payload = gather_documents(flat, starts[:-1][place], lengths)
-        num_partitions = partitions * len(settings["splits"])
+        phases = settings.get("phases", [])
+        num_partitions = partitions * (len(settings["splits"]) + max(0, len(phases) - 1))
         exchange_output(workspace, "rows", partition, columns, num_partitions, payload, flat.dtype)
     workspace.count("documents", len(place))
     workspace.count("tokens", int(lengths.sum()) + len(place))
+    for index, name in enumerate(phases):
+        workspace.count(f"phase_documents/{name}", (section == index).sum())
+        workspace.count(f"phase_tokens/{name}", int(lengths[section == index].sum()) + int((section == index).sum()))
     for index, name in enumerate(settings["splits"]):
         chosen = split[place] == index
         workspace.count(f"documents/{name}", chosen.sum())
@@ -114,8 +126,36 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
                 workspace.count(f"labels/{name}/{label}", number)
 
 
+def _sections(
+    unit: Unit,
+    workspace: Workspace,
+    docs: NDArray[np.uint64],
+    split: NDArray[np.int64],
+    copies: NDArray[np.int64],
+    place: NDArray[np.int64],
+    copy: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of each copy of ``docs[place]`` its section, the document's first copy there, and how many are there."""
+    names = workspace.settings.get("phases")
+    if not names:
+        return split[place], np.zeros(len(place), np.int64), copies[place]
+    told = read_ipc(workspace.store, unit.inputs["phases"])
+    row = np.searchsorted(docs, column_to_numpy(told, "doc"))
+    each = np.zeros((len(docs), len(names)), np.int64)
+    each[row] = np.stack([column_to_numpy(told, f"copies{n}") for n in range(len(names))], axis=1)
+    each[split > 0, 0] = copies[split > 0]
+    ends = np.cumsum(each, axis=1)
+    phase = (copy[:, None] >= ends[place]).sum(axis=1)
+    first = ends[place, phase] - each[place, phase]
+    section = np.where(split[place] > 0, split[place] + len(names) - 1, phase)
+    return section, first, each[place, phase]
+
+
 def layout_stage(splits: list[str]) -> Stage:
-    """The barrier: all index tables, so that every token's global position is known, and where it lies in the files."""
+    """The barrier: all index tables, so that every token's global position is known, and where it lies in the files.
+
+    ``splits`` names all sections: splits, and the phases of train in its place.
+    """
     return Stage("layout", 2, {"splits": splits}, run_layout)
 
 

@@ -1,0 +1,1 @@
+"""Mentions of groups of people: lists of terms, and the documents that hold one of them."""
