@@ -53,7 +53,7 @@ def stretches_of(
     data, bounds = string_buffers(texts)
     found_begin, found_end = np.full(len(row), -1, np.int64), np.full(len(row), -1, np.int64)
     inside = np.zeros(len(row), np.bool_)
-    _stretches(data, bounds, character_tables(), row, begin, end, clinging, found_begin, found_end, inside)
+    _stretches(data, bounds, character_tables(), word_bytes(), row, begin, end, clinging, found_begin, found_end, inside)
     if (found_end < 0).any():
         place = int(np.argmax(found_end < 0))
         raise ValueError(
@@ -95,12 +95,11 @@ def _grown_on(data: Any, at: int, most: int) -> int:
 
 @kernel
 def _stretches(
-    data: Any, bounds: Any, tables: Any, row: Any, begin: Any, end: Any, clinging: bool,
+    data: Any, bounds: Any, tables: Any, byte_kinds: Any, row: Any, begin: Any, end: Any, clinging: bool,
     found_begin: Any, found_end: Any, inside: Any,
 ) -> None:  # fmt: skip
     data_end = len(data)
     data = pointer_to(data)
-    byte_kinds = word_bytes()
     pointers = (
         pointer_to(tables.class_pages),
         pointer_to(tables.classes),

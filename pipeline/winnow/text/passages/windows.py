@@ -78,7 +78,7 @@ def anchors_of(
     data, bounds = string_buffers(texts)
     found = np.empty(int(bounds[-1] - bounds[0]) // 2 + len(texts) + 1, np.uint64)  # never written, costs no memory
     words = np.zeros(len(texts), np.int64)
-    number = _anchors(data, bounds, group, character_tables(), length, gram, found, words)
+    number = _anchors(data, bounds, group, character_tables(), word_bytes(), length, gram, found, words)
     return found[:number].copy(), words
 
 
@@ -106,7 +106,7 @@ def windows_of(texts: pa.Array, wanted: NDArray[np.bool_], known: KnownAnchors, 
     text, word, count = np.empty(room, np.int64), np.empty(room, np.uint32), np.empty(room, np.uint32)
     key, elsewhere, hashes = np.empty(room, np.uint64), np.empty(room, np.bool_), np.empty(room, np.uint64)
     runs, windows = _windows(
-        data, bounds, wanted, character_tables(), known.keys, known.elsewhere, length, gram,
+        data, bounds, wanted, character_tables(), word_bytes(), known.keys, known.elsewhere, length, gram,
         text, word, count, key, elsewhere, hashes,
     )  # fmt: skip
     return Windows(*(column[:runs].copy() for column in (text, word, count, key, elsewhere)), hashes[:windows].copy())
@@ -143,11 +143,10 @@ def _slots(number: int) -> int:
 
 @kernel
 def _anchors(
-    data: Any, bounds: Any, group: Any, tables: Any, length: int, gram: int, found: Any, words: Any
+    data: Any, bounds: Any, group: Any, tables: Any, byte_kinds: Any, length: int, gram: int, found: Any, words: Any
 ) -> int:
     data_end = len(data)
     data = pointer_to(data)
-    byte_kinds = word_bytes()
     pointers = (
         pointer_to(tables.class_pages),
         pointer_to(tables.classes),
@@ -211,12 +210,11 @@ def _fill(keys: Any, elsewhere: Any, table: Any, marks: Any) -> None:
 
 @kernel
 def _windows(
-    data: Any, bounds: Any, wanted: Any, tables: Any, keys: Any, marks: Any, length: int, gram: int,
+    data: Any, bounds: Any, wanted: Any, tables: Any, byte_kinds: Any, keys: Any, marks: Any, length: int, gram: int,
     text_of: Any, word_of: Any, count_of: Any, key_of: Any, elsewhere_of: Any, hashes: Any,
 ) -> tuple[int, int]:  # fmt: skip
     data_end = len(data)
     data = pointer_to(data)
-    byte_kinds = word_bytes()
     pointers = (
         pointer_to(tables.class_pages),
         pointer_to(tables.classes),
