@@ -8,8 +8,10 @@ from jinja2 import Environment
 
 from winnow.audit.dedup import DedupAudit
 from winnow.audit.losses import Loss
+from winnow.audit.passages import PassagesAudit, passages_headline, passages_tables
 from winnow.audit.splits import SplitsAudit
 from winnow.audit.tables import TableOf, dedup_tables, headline, splits_headline, splits_tables
+from winnow.looking.passages import RepeatedPassage
 from winnow.report.differences import Piece, differences
 from winnow.report.safe_html import environment_of
 
@@ -43,6 +45,19 @@ def splits_page(audit: SplitsAudit) -> str:
     )
 
 
+def passages_page(audit: PassagesAudit) -> str:
+    """The audit of repeated passages."""
+    return _page(
+        "Repeated passages",
+        audit.run,
+        passages_headline(audit),
+        good=audit.holds,
+        tables=passages_tables(audit),
+        settings=f"passages of {audit.words:,} words and more",
+        passages=audit.most,
+    )
+
+
 def _page(
     title: str,
     run: str,
@@ -53,6 +68,7 @@ def _page(
     settings: str = "",
     alarms: tuple[str, ...] = (),
     losses: tuple[Loss, ...] = (),
+    passages: tuple[RepeatedPassage, ...] = (),
     clusters: list[tuple[Any, list[Piece], list[Piece]]] | None = None,
 ) -> str:
     return (
@@ -67,6 +83,7 @@ def _page(
             settings=settings,
             alarms=alarms,
             losses=losses,
+            passages=passages,
             clusters=clusters or [],
         )
     )

@@ -26,7 +26,7 @@ def searched(parts: list[list[str]], length: int, gram: int) -> list[Repeats]:
     for part, text in enumerate(texts):
         known = known_anchors(keys_of(shared[part]), keys_of(anchors[part][1]))
         found = windows_of(text, np.ones(len(text), np.bool_), known, length, gram)
-        runs = Runs(found.text.astype(np.uint64) + np.uint64(begin[part]), found.word, found.count)
+        runs = Runs(found.text.astype(np.uint64) + np.uint64(begin[part]), found.word, found.windows)
         first = first_copies(found.hashes)
         own.append(repeats_of(runs, first))
         sent.append(only_first(runs, found.hashes, found.elsewhere, first))
@@ -35,10 +35,7 @@ def searched(parts: list[list[str]], length: int, gram: int) -> list[Repeats]:
     far = repeats_of(rows, first_copies(np.concatenate([hashes for _, _, hashes in sent])))
     far = far._replace(doc=runs.doc[far.doc.astype(np.int64)], keeper=runs.doc[far.keeper.astype(np.int64)])
     sides = np.searchsorted(far.doc, begin.astype(np.uint64))
-    return [
-        resolve(mine, far.take(np.arange(sides[part], sides[part + 1])))
-        for part, mine in enumerate(own)
-    ]
+    return [resolve(mine, far.take(np.arange(sides[part], sides[part + 1]))) for part, mine in enumerate(own)]
 
 
 def check(parts: list[list[str]], length: int, gram: int) -> int:
@@ -59,9 +56,9 @@ def check(parts: list[list[str]], length: int, gram: int) -> int:
 
 
 few_words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=24).map(" ".join)
-passages = st.lists(st.sampled_from(["a b c d e", "b b b", "x y z a b", "Über,  straße", "語の文", "q"]), max_size=8).map(
-    " ".join
-)
+passages = st.lists(
+    st.sampled_from(["a b c d e", "b b b", "x y z a b", "Über,  straße", "語の文", "q"]), max_size=8
+).map(" ".join)
 
 
 @settings(max_examples=80, deadline=None)
@@ -79,7 +76,9 @@ def test_units_make_no_difference():
     rng = np.random.default_rng(4)
     texts = [" ".join(map(str, rng.integers(0, 2, rng.integers(0, 60)))) for _ in range(24)]
     ways = ([texts], [texts[:1], texts[1:7], texts[7:]], [[text] for text in texts])
-    found = [[np.concatenate(column).tolist() for column in zip(*searched(list(way), 7, 3), strict=True)] for way in ways]
+    found = [
+        [np.concatenate(column).tolist() for column in zip(*searched(list(way), 7, 3), strict=True)] for way in ways
+    ]
     assert found[0] == found[1] == found[2]
     assert sum(found[0][2]) > 50
 

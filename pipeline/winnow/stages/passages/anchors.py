@@ -6,9 +6,8 @@ more of a partition than there are parts. Reduce side: anchors of several parts 
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from winnow.engine.exchange import partition_of_hash, partitions_for
+from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.arrow_strings import string_buffers
@@ -83,6 +82,6 @@ def run_shared(unit: Unit, workspace: Workspace) -> None:
     found = partition_pieces(workspace.store, unit.inputs["anchors"], unit.inputs["partition"])
     shared = in_several([piece["anchor"].astype(np.uint64, copy=False) for piece in found])
     sizes = [len(piece) for piece in shared]
-    columns: dict[str, NDArray[np.generic]] = {"anchor": np.concatenate(shared)}
+    columns: Columns = {"anchor": np.concatenate(shared)}
     exchange_output(workspace, "shared", np.repeat(np.arange(len(shared)), sizes), columns, len(shared))
     workspace.count("shared", sum(sizes))

@@ -115,7 +115,7 @@ def _use_kernels() -> None:
     first, repeated = first_and_repeated(anchors)
     in_several([first, first])
     found = windows_of(texts, np.ones(2, np.bool_), known_anchors(keys_of(first), keys_of(repeated)), 3, 2)
-    runs = Runs(found.text.astype(np.uint64), found.word, found.count)
+    runs = Runs(found.text.astype(np.uint64), found.word, found.windows)
     copies = first_copies(found.hashes)
     repeats = repeats_of(runs, copies)
     only_first(runs, found.hashes, found.elsewhere, copies)

@@ -4,7 +4,7 @@ Three tables: ``edits`` (what is cut where texts leave), ``spans`` (every repeat
 and ``short`` (documents of which fewer than ``min_words`` words would be left: these are left out, and nothing is cut).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -108,13 +108,13 @@ def pieces_of(repeats: Repeats, length: int) -> tuple[NDArray[np.int64], NDArray
     So every word that is cut is told of once; ``repeats`` by document and word.
     """
     begin = repeats.word.astype(np.int64)
-    end = begin + repeats.count.astype(np.int64) - 1 + length
+    end = begin + repeats.windows.astype(np.int64) - 1 + length
     same = repeats.doc[1:] == repeats.doc[:-1]
     end[:-1] = np.where(same, np.minimum(end[:-1], begin[1:]), end[:-1])
     return begin, end
 
 
-def _passages(docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, length: int) -> dict[str, NDArray[np.generic]]:
+def _passages(docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, length: int) -> dict[str, NDArray[Any]]:
     """The table's columns for some documents."""
     mine = repeats.take(np.flatnonzero(np.isin(repeats.doc, docs)))
     begin, end = pieces_of(mine, length)
@@ -145,7 +145,7 @@ def _words_left(docs: NDArray[np.uint64], texts: pa.Array, before: Edits, made: 
 
 
 def _short(
-    docs: NDArray[np.uint64], left: NDArray[np.int64], gone: NDArray[np.bool_], here: dict[str, NDArray[np.generic]]
+    docs: NDArray[np.uint64], left: NDArray[np.int64], gone: NDArray[np.bool_], here: dict[str, NDArray[Any]]
 ) -> _Short:
     """The documents that go, each with the other document that has most of its words; of several the first."""
     chosen = docs[gone]
@@ -176,7 +176,7 @@ def _count(
     docs: NDArray[np.uint64],
     gone: NDArray[np.bool_],
     kept: Edits,
-    here: dict[str, NDArray[np.generic]],
+    here: dict[str, NDArray[Any]],
     source: pa.Array,
 ) -> None:
     row = np.searchsorted(docs, here["doc"])

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.engine.exchange import partition_of_hash, partitions_for
+from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.ingest.measure import Part
@@ -35,7 +35,7 @@ REPEATS = pa.schema(
     [
         ("doc", pa.uint64()),
         ("word", pa.uint32()),
-        ("count", pa.uint32()),
+        ("windows", pa.uint32()),
         ("keeper", pa.uint64()),
         ("keeper_word", pa.uint32()),
     ]
@@ -88,10 +88,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
         found = _windows(unit, workspace, docs, known)
     with workspace.timed("sort"):
         order = np.argsort(found.key, kind="stable")
-        lengths, starts = found.count.astype(np.int64), np.cumsum(found.count, dtype=np.int64) - found.count
+        lengths, starts = found.windows.astype(np.int64), np.cumsum(found.windows, dtype=np.int64) - found.windows
         found = found._replace(hashes=_gathered(found.hashes, starts[order], lengths[order]))
-        found = Windows(*(column[order] for column in found[:-1]), found.hashes)
-        runs = Runs(found.text.astype(np.uint64), found.word, found.count)
+        found = Windows(*[*(column[order] for column in found[:-1]), found.hashes])
+        runs = Runs(found.text.astype(np.uint64), found.word, found.windows)
         first = first_copies(found.hashes, _cuts(found))
         copies = repeats_of(runs, first)
         sent, owner, hashes = only_first(runs, found.hashes, found.elsewhere, first)
@@ -99,7 +99,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("sent", len(hashes))
     workspace.count("sent_runs", len(owner))
     key = found.key[owner] << np.uint64(DOCUMENT_BITS)
-    columns = {"doc": docs[sent.doc.astype(np.int64)], "word": sent.word, "length": sent.count}
+    columns: Columns = {"doc": docs[sent.doc.astype(np.int64)], "word": sent.word, "length": sent.windows}
     exchange_output(
         workspace, "windows", partition_of_hash(key, partitions), columns, partitions, [hashes], np.dtype(np.uint64)
     )
@@ -131,12 +131,13 @@ def _windows(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], known: 
 def _gathered(items: NDArray[np.uint64], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Stretches of an array, one behind the other."""
     shift = starts - (np.cumsum(lengths) - lengths)
-    return items[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
+    gathered: NDArray[np.uint64] = items[np.arange(int(lengths.sum())) + np.repeat(shift, lengths)]
+    return gathered
 
 
 def _cuts(found: Windows) -> NDArray[np.int64]:
     """Where the anchor changes: equal windows have one."""
-    ends = np.cumsum(found.count, dtype=np.int64)
+    ends = np.cumsum(found.windows, dtype=np.int64)
     last = np.flatnonzero(found.key[1:] != found.key[:-1])
     return np.concatenate([[0], ends[last], ends[-1:]])
 
@@ -166,18 +167,18 @@ def run_repeats(unit: Unit, workspace: Workspace) -> None:
     pieces = list(partition_pieces(store, listing, partition))
     sizes = [len(piece["doc"]) for piece in pieces]
     runs = Runs(*(np.concatenate([piece[name] for piece in pieces]) for name in ("doc", "word", "length")))
-    runs = Runs(runs.doc.astype(np.uint64), runs.word.astype(np.uint32), runs.count.astype(np.uint32))
+    runs = Runs(runs.doc.astype(np.uint64), runs.word.astype(np.uint32), runs.windows.astype(np.uint32))
     hashes = read_partition_payload(store, listing, partition).astype(np.uint64, copy=False)
     row = np.arange(len(runs.doc), dtype=np.uint64)
     repeats = repeats_of(runs._replace(doc=row), first_copies(hashes))
     part = np.repeat(np.arange(len(sizes)), sizes)[repeats.doc.astype(np.int64)]
-    columns = {
+    columns: Columns = {
         "doc": runs.doc[repeats.doc.astype(np.int64)],
         "word": repeats.word,
-        "count": repeats.count,
+        "windows": repeats.windows,
         "keeper": runs.doc[repeats.keeper.astype(np.int64)],
         "keeper_word": repeats.keeper_word,
     }
     exchange_output(workspace, "repeats", part, columns, len(sizes))
     workspace.count("repeats", len(part))
-    workspace.count("repeated_windows", repeats.count.sum(dtype=np.int64))
+    workspace.count("repeated_windows", repeats.windows.sum(dtype=np.int64))

@@ -21,7 +21,7 @@ class PassagesConfig(Section):
     """A document of which fewer words are left by cuts is left out, with outcome repeated."""
     sources: Names | None = None
     """Names of the sources it is done in; none given: all but conversations and pairs."""
-    max_marks_per_word: float | None = Field(0.6, gt=0)
+    max_marks_per_word: float | None = Field(0.8, gt=0)
     """Visible characters outside words, for each word: documents with more are taken for program text and markup,
     where repeats carry meaning, and take no part; null: all documents do."""
 

@@ -25,27 +25,27 @@ SLICE_WINDOWS = 2_000_000
 class Runs(NamedTuple):
     """Runs of windows."""
 
-    doc: NDArray[np.uint64]
-    """[R]."""
-    word: NDArray[np.uint32]
-    """[R] first word of the first window."""
-    count: NDArray[np.uint32]
-    """[R] windows."""
+    doc: NDArray[Any]
+    """uint64[R]."""
+    word: NDArray[Any]
+    """uint32[R] first word of the first window."""
+    windows: NDArray[Any]
+    """uint32[R] windows."""
 
 
 class Repeats(NamedTuple):
     """Runs of repeated windows, and where these stood first."""
 
-    doc: NDArray[np.uint64]
-    """[Q]."""
-    word: NDArray[np.uint32]
-    """[Q] first word of the first window."""
-    count: NDArray[np.uint32]
-    """[Q] windows."""
-    keeper: NDArray[np.uint64]
-    """[Q] the document that had them first."""
-    keeper_word: NDArray[np.uint32]
-    """[Q] first word there."""
+    doc: NDArray[Any]
+    """uint64[Q]."""
+    word: NDArray[Any]
+    """uint32[Q] first word of the first window."""
+    windows: NDArray[Any]
+    """uint32[Q] windows."""
+    keeper: NDArray[Any]
+    """uint64[Q] the document that had them first."""
+    keeper_word: NDArray[Any]
+    """uint32[Q] first word there."""
 
     @classmethod
     def none(cls) -> Self:
@@ -57,9 +57,7 @@ class Repeats(NamedTuple):
         return type(self)(*(column[rows] for column in self))
 
 
-def first_copies(
-    hashes: NDArray[np.uint64], cuts: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+def first_copies(hashes: NDArray[np.uint64], cuts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """Where each window's first copy stands: int64[W], its own place for the first.
 
     Args:
@@ -85,8 +83,8 @@ def repeats_of(runs: Runs, first: NDArray[np.int64]) -> Repeats:
         runs: of all windows, R.
         first: int64[W] of :func:`first_copies`.
     """
-    run_of = np.repeat(np.arange(len(runs.doc)), runs.count)
-    starts = np.concatenate([[0], np.cumsum(runs.count, dtype=np.int64)])
+    run_of = np.repeat(np.arange(len(runs.doc)), runs.windows)
+    starts = np.concatenate([[0], np.cumsum(runs.windows, dtype=np.int64)])
     room = int((first != np.arange(len(first))).sum())
     columns = [np.empty(room, np.int64) for _ in range(5)]
     number = _repeats(starts, runs.doc, runs.word.astype(np.int64), run_of, first, *columns)
@@ -110,9 +108,9 @@ def only_first(
     Returns:
         Their runs, of which run each is a piece (int64), and the windows' hashes, run by run.
     """
-    keep = (first == np.arange(len(first))) & np.repeat(wanted, runs.count)
-    run_of = np.repeat(np.arange(len(runs.doc)), runs.count)
-    starts = np.concatenate([[0], np.cumsum(runs.count, dtype=np.int64)])
+    keep = (first == np.arange(len(first))) & np.repeat(wanted, runs.windows)
+    run_of = np.repeat(np.arange(len(runs.doc)), runs.windows)
+    starts = np.concatenate([[0], np.cumsum(runs.windows, dtype=np.int64)])
     chosen = np.flatnonzero(keep)
     new = np.ones(len(chosen), np.bool_)
     new[1:] = (np.diff(chosen) != 1) | (np.diff(run_of[chosen]) != 0)
@@ -137,7 +135,7 @@ def resolve(here: Repeats, elsewhere: Repeats) -> Repeats:
     every = every.take(np.lexsort((every.word, every.doc)))
     if len(every.doc) == 0:
         return every
-    word, count, place = every.word.astype(np.int64), every.count.astype(np.int64), every.keeper_word.astype(np.int64)
+    word, count, place = every.word.astype(np.int64), every.windows.astype(np.int64), every.keeper_word.astype(np.int64)
     goes_on = (
         (every.doc[1:] == every.doc[:-1])
         & (every.keeper[1:] == every.keeper[:-1])
@@ -146,7 +144,7 @@ def resolve(here: Repeats, elsewhere: Repeats) -> Repeats:
     )
     begins = np.flatnonzero(np.concatenate([[True], ~goes_on]))
     joined = every.take(begins)
-    return joined._replace(count=np.add.reduceat(count, begins).astype(np.uint32))
+    return joined._replace(windows=np.add.reduceat(count, begins).astype(np.uint32))
 
 
 def _follow(here: Repeats, known: Repeats) -> Repeats:
@@ -154,8 +152,8 @@ def _follow(here: Repeats, known: Repeats) -> Repeats:
     if len(here.doc) == 0 or len(known.doc) == 0:
         return here
     arguments = (
-        here.keeper, here.keeper_word.astype(np.int64), here.count.astype(np.int64),
-        known.doc, known.word.astype(np.int64), known.count.astype(np.int64),
+        here.keeper, here.keeper_word.astype(np.int64), here.windows.astype(np.int64),
+        known.doc, known.word.astype(np.int64), known.windows.astype(np.int64),
         known.keeper, known.keeper_word.astype(np.int64),
     )  # fmt: skip
     nothing = np.empty(0, np.int64)
@@ -164,9 +162,7 @@ def _follow(here: Repeats, known: Repeats) -> Repeats:
     keeper = np.empty(room, np.uint64)
     _pieces(*arguments, run, offset, count, keeper, word, True)
     start = here.word[run] + offset
-    return Repeats(
-        here.doc[run], start.astype(np.uint32), count.astype(np.uint32), keeper, word.astype(np.uint32)
-    )
+    return Repeats(here.doc[run], start.astype(np.uint32), count.astype(np.uint32), keeper, word.astype(np.uint32))
 
 
 class WordRanges(NamedTuple):
@@ -183,7 +179,7 @@ class WordRanges(NamedTuple):
 def cut_words(repeats: Repeats, length: int) -> WordRanges:
     """The words that lie in repeated windows of ``length`` words; ``repeats`` by document and word."""
     begin = repeats.word.astype(np.int64)
-    end = begin + repeats.count.astype(np.int64) - 1 + length
+    end = begin + repeats.windows.astype(np.int64) - 1 + length
     if len(begin) == 0:
         return WordRanges(repeats.doc, begin, end)
     new = np.ones(len(begin), np.bool_)

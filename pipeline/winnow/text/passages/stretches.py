@@ -53,7 +53,9 @@ def stretches_of(
     data, bounds = string_buffers(texts)
     found_begin, found_end = np.full(len(row), -1, np.int64), np.full(len(row), -1, np.int64)
     inside = np.zeros(len(row), np.bool_)
-    _stretches(data, bounds, character_tables(), word_bytes(), row, begin, end, clinging, found_begin, found_end, inside)
+    _stretches(
+        data, bounds, character_tables(), word_bytes(), row, begin, end, clinging, found_begin, found_end, inside
+    )
     if (found_end < 0).any():
         place = int(np.argmax(found_end < 0))
         raise ValueError(

@@ -46,18 +46,18 @@ class KnownAnchors(NamedTuple):
 class Windows(NamedTuple):
     """Windows of texts with known anchors, in runs that begin at word after word and share an anchor."""
 
-    text: NDArray[np.int64]
-    """[R]."""
-    word: NDArray[np.uint32]
-    """[R] first word of the run's first window."""
-    count: NDArray[np.uint32]
-    """[R] windows."""
-    key: NDArray[np.uint64]
-    """[R] 40 bits of the anchor's hash."""
-    elsewhere: NDArray[np.bool_]
-    """[R] whether the anchor stands in other texts than these."""
-    hashes: NDArray[np.uint64]
-    """[W], run by run."""
+    text: NDArray[Any]
+    """int64[R]."""
+    word: NDArray[Any]
+    """uint32[R] first word of the run's first window."""
+    windows: NDArray[Any]
+    """uint32[R] windows."""
+    key: NDArray[Any]
+    """uint64[R] 40 bits of the anchor's hash."""
+    elsewhere: NDArray[Any]
+    """bool[R] whether the anchor stands in other texts than these."""
+    hashes: NDArray[Any]
+    """uint64[W], run by run."""
 
 
 def anchors_of(
@@ -109,7 +109,8 @@ def windows_of(texts: pa.Array, wanted: NDArray[np.bool_], known: KnownAnchors, 
         data, bounds, wanted, character_tables(), word_bytes(), known.keys, known.elsewhere, length, gram,
         text, word, count, key, elsewhere, hashes,
     )  # fmt: skip
-    return Windows(*(column[:runs].copy() for column in (text, word, count, key, elsewhere)), hashes[:windows].copy())
+    columns = [column[:runs].copy() for column in (text, word, count, key, elsewhere)]
+    return Windows(*[*columns, hashes[:windows].copy()])
 
 
 @inline_kernel
