@@ -122,6 +122,43 @@ def splits(
 
 
 @audit.command()
+def passages(
+    run: RunFolder,
+    most: Annotated[int, typer.Option(min=0, max=1000, help="Passages with most copies to show.")] = 50,
+    characters: Annotated[int, typer.Option(min=1, help="Characters of each shown in the HTML file.")] = 1200,
+    json_file: JsonFile = None,
+    html_file: Annotated[
+        str | None,
+        typer.Option(
+            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/passages.html in RUN."
+        ),
+    ] = None,
+) -> None:
+    """The passages of a finished run that stand in it most often, by source and with their texts.
+
+    Exit code 1: a passage that is read again does not stand where the run says.
+    """
+    with true_exit_codes():
+        from winnow.audit.page import passages_page
+        from winnow.audit.passages import audit_passages, passages_headline, passages_tables
+        from winnow.errors import NothingToAuditError
+        from winnow.runs.state import load_run
+
+        finished = load_run(run)
+        _can_write(finished.config.storage, json_file, html_file)
+        try:
+            measured = audit_passages(finished, most, characters)
+        except NothingToAuditError as nothing:
+            print(printable(str(nothing), lines=False))
+            return
+        print(passages_headline(measured))
+        _tell(passages_tables(measured))
+        _write(measured, json_file, html_file, passages_page(measured), finished, "audit/passages.html")
+        if not measured.holds:
+            sys.exit(FAILED)
+
+
+@audit.command()
 def contamination(
     run: Annotated[
         str,

@@ -98,6 +98,8 @@ def _list(
 
 def _lines(document: "Listed") -> str:
     """Two lines: what became of the document, and how it begins."""
+    from winnow.schemas import REPEATED
+
     parts = [f"{document.id}  {document.source}  {document.language or '-'}  {document.outcome}"]
     if document.rule is not None and document.value is not None:
         parts.append(f"{document.rule}: {document.value:.6g} (threshold {document.threshold:.6g})")
@@ -105,7 +107,8 @@ def _lines(document: "Listed") -> str:
         parts.append(f"and {document.more_rules} more rule{'s' * (document.more_rules > 1)}")
     if document.keeper is not None:
         measured = "" if document.similarity is None else f", similarity {document.similarity:.4f}"
-        parts.append(f"kept instead: document {document.keeper}{measured}")
+        told = "has most of it" if document.outcome == REPEATED else "kept instead"
+        parts.append(f"{told}: document {document.keeper}{measured}")
     beginning = " ".join(document.text.split())
     return ", ".join(parts).replace("\n", " ") + (f"\n    {beginning}" if beginning else "")
 

@@ -88,12 +88,14 @@ def tell(story: "Story", characters: int) -> None:
     if story.bucket is not None:
         lines.append(f"bucket     {printable(story.bucket, lines=False)}")
     lines += _held_items(story)
+    lines += _passages(story, min(characters, _SHOWN_PASSAGE))
     if story.keeper is not None:
         keeper = story.keeper
         measure = "cosine" if story.outcome == schemas.SEMANTIC_DUPLICATE else "similarity"
         by = {"signatures": " (estimated from signatures)", "texts": " (of the texts)", None: ""}[story.measured_by]
         name = "a document that is no longer in the index" if isinstance(keeper, LostDocument) else keeper.id
-        lines.append(f"keeper     {name}  (number {keeper.doc}), {measure} {story.similarity:.4f}{by}")
+        alike = "" if story.similarity is None else f", {measure} {story.similarity:.4f}{by}"
+        lines.append(f"keeper     {name}  (number {keeper.doc}){alike}")
         if isinstance(keeper, Story):
             lines.append(f"           {keeper.source}: {keeper.path}, row {keeper.row}")
             if keeper.label != story.label:
@@ -140,6 +142,31 @@ def _held_items(story: "Story") -> list[str]:
         ]
     if len(story.held_items) > _SHOWN_ITEMS:
         lines.append(f"           and {len(story.held_items) - _SHOWN_ITEMS:,} more items")
+    return lines
+
+
+_SHOWN_PASSAGES, _SHOWN_PASSAGE = 10, 80
+
+
+def _passages(story: "Story", characters: int) -> list[str]:
+    """Passages that stand in the corpus before: where, and who has them first."""
+    lines = []
+    from winnow import schemas
+
+    done = "repeats" if story.outcome == schemas.REPEATED else "cut"
+    for passage in story.passages[:_SHOWN_PASSAGES]:
+        whose = f"{passage.keeper_id}  (number {passage.keeper})"
+        if passage.keeper == story.doc:
+            whose = "this document"
+        elif passage.keeper_outcome != schemas.KEPT:
+            whose += f", which is left out: {passage.keeper_outcome}"
+        lines += [
+            f"{done:<10} {passage.words:,} words, bytes {passage.begin:,} to {passage.end:,} of the stored text, which "
+            f"stand first from word {passage.keeper_word:,} of {whose}",
+            f"           {' '.join(passage.text[:characters].split())}",
+        ]
+    if len(story.passages) > _SHOWN_PASSAGES:
+        lines.append(f"           and {len(story.passages) - _SHOWN_PASSAGES:,} more passages")
     return lines
 
 

@@ -18,6 +18,7 @@ EMPTY = "empty"
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 CONTAMINATED = "contaminated"
+REPEATED = "repeated"
 SEMANTIC_DUPLICATE = "semantic_duplicate"
 SAMPLED_OUT = "sampled_out"
 UNREADABLE = "unreadable"
@@ -29,6 +30,7 @@ DECIDED_OUTCOMES = (
     EXACT_DUPLICATE,
     NEAR_DUPLICATE,
     CONTAMINATED,
+    REPEATED,
     SEMANTIC_DUPLICATE,
     SAMPLED_OUT,
 )
@@ -177,6 +179,20 @@ FOUND_ITEMS = pa.schema(
     ]
 )
 """The same items, and where they were found: the table in `reports/`."""
+
+PASSAGES = pa.schema(
+    [
+        ("doc", pa.uint64()),
+        ("begin", pa.int64()),  # byte of the document's text at which the first word begins
+        ("end", pa.int64()),  # and at which the last one ends
+        ("word", pa.uint32()),  # number of the first word, from 0
+        ("words", pa.uint32()),
+        ("keeper", pa.uint64()),  # the document that has them first, which may be the same
+        ("keeper_word", pa.uint32()),  # number of the first word there
+    ]
+)
+"""One row a passage that stands in the corpus before, by document and word; every word that is cut is in one row.
+(`passages` only)"""
 
 EDGES = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
 """Candidate pairs as star edges: ``a`` is the smallest document that shares a band with ``b``."""

@@ -8,11 +8,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.audit.documents import EXACT, dedup_of, ids_of, read_rows
+from winnow.audit.documents import EXACT, dedup_of, read_rows
 from winnow.audit.exact_search import shingles_of
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import shown_texts, text_by_document
+from winnow.looking.texts import ids_of, shown_texts, text_by_document
 from winnow.text.words import hash_words
 
 _BEFORE = 80  # characters shown before the first difference

@@ -198,17 +198,6 @@ def components_of(run: RunRecords, docs: NDArray[np.uint64]) -> NDArray[np.uint6
     return components
 
 
-def ids_of(run: RunRecords, docs: set[int]) -> dict[int, str]:
-    """The users' ids of some documents; documents that the run does not have are named by their number."""
-    wanted = np.array(sorted(docs), np.uint64)
-    names = {doc: str(doc) for doc in docs}
-    for number, places in parts_holding(run, wanted):
-        table = read_parquet(run.store, run.parts[number].documents, ["doc", "id"])
-        at, there = _find(column_to_numpy(table, "doc"), wanted[places])
-        names |= dict(zip(wanted[places][there].tolist(), table.column("id").take(at).to_pylist(), strict=True))
-    return names
-
-
 def _find(sorted_docs: NDArray[np.uint64], docs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Places of those ``docs`` that are there, and which these are."""
     at = np.minimum(np.searchsorted(sorted_docs, docs), len(sorted_docs) - 1)

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.audit.documents import NEAR, ids_of, read_rows
+from winnow.audit.documents import NEAR, read_rows
 from winnow.dedup.guard import CONTENT_WORDS
 from winnow.dedup.shingles import shingle_hashes
 from winnow.finished.earlier import is_earlier, read_earlier
 from winnow.flow.guard import losses_of
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import text_by_document
+from winnow.looking.texts import ids_of, text_by_document
 from winnow.text.words import StopTable, read_words
 
 _CONTEXT = 60  # characters shown before and after what is marked

@@ -10,8 +10,10 @@ from winnow.audit.dedup import DedupAudit
 from winnow.audit.group_tables import groups_headline, groups_tables
 from winnow.audit.groups import GroupsAudit
 from winnow.audit.losses import Loss
+from winnow.audit.passages import PassagesAudit, passages_headline, passages_tables
 from winnow.audit.splits import SplitsAudit
 from winnow.audit.tables import TableOf, dedup_tables, headline, splits_headline, splits_tables
+from winnow.looking.passages import RepeatedPassage
 from winnow.report.differences import Piece, differences
 from winnow.report.safe_html import environment_of
 
@@ -58,6 +60,19 @@ def groups_page(audit: GroupsAudit) -> str:
     )
 
 
+def passages_page(audit: PassagesAudit) -> str:
+    """The audit of repeated passages."""
+    return _page(
+        "Repeated passages",
+        audit.run,
+        passages_headline(audit),
+        good=audit.holds,
+        tables=passages_tables(audit),
+        settings=f"passages of {audit.words:,} words and more",
+        passages=audit.most,
+    )
+
+
 def _page(
     title: str,
     run: str,
@@ -68,6 +83,7 @@ def _page(
     settings: str = "",
     alarms: tuple[str, ...] = (),
     losses: tuple[Loss, ...] = (),
+    passages: tuple[RepeatedPassage, ...] = (),
     clusters: list[tuple[Any, list[Piece], list[Piece]]] | None = None,
 ) -> str:
     return (
@@ -82,6 +98,7 @@ def _page(
             settings=settings,
             alarms=alarms,
             losses=losses,
+            passages=passages,
             clusters=clusters or [],
         )
     )

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.audit.contents import Contents
-from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, ids_of, rows_of, signatures_of
+from winnow.audit.documents import EXACT, KEPT, NEAR, Rows, dedup_of, rows_of, signatures_of
 from winnow.audit.exact_search import Sets
 from winnow.audit.intervals import Share, share_of
 from winnow.dedup.index import is_indexed
 from winnow.dedup.keeper_search import exact_similarity
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import ids_of
 from winnow.schemas import NO_DOC
 
 _BELOW = (0.0, 0.05, 0.1, 0.2)  # how far below the threshold, at least

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.audit.documents import ids_of, minhash_of, read_splits, signatures_of
+from winnow.audit.documents import minhash_of, read_splits, signatures_of
 from winnow.audit.earlier_runs import earlier_runs
 from winnow.audit.exact_search import Pairs, SetIndex, Sets, join_sets, shingles_of
 from winnow.audit.intervals import Share, share_of
@@ -23,7 +23,7 @@ from winnow.dedup.bands import band_keys, candidate_probability
 from winnow.dedup.config import DedupConfig
 from winnow.dedup.minhash import has_shingles
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import read_texts, texts_of
+from winnow.looking.texts import ids_of, read_texts, texts_of
 from winnow.stages.tables import column_to_numpy, read_ipc
 from winnow.text.words import WordHashes, hash_words
 

@@ -18,7 +18,6 @@ from winnow.audit.documents import (
     DocumentSignatures,
     components_of,
     dedup_of,
-    ids_of,
     read_rows,
     read_signatures,
     rows_of,
@@ -31,7 +30,7 @@ from winnow.dedup.guard import REASONS
 from winnow.dedup.minhash import has_shingles
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import read_texts
+from winnow.looking.texts import ids_of, read_texts
 from winnow.text.words import hash_words
 
 _FLOOR = 0.3

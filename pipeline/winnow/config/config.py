@@ -31,6 +31,7 @@ from winnow.text.config import FilterConfig, MeasureConfig
 from winnow.text.contamination.config import DecontaminateConfig
 from winnow.text.language.codes import LANGUAGES
 from winnow.text.language.config import half_of
+from winnow.text.passages.config import PassagesConfig
 from winnow.tokens.config import TokeniserConfig
 
 
@@ -48,6 +49,8 @@ class Config(Section):
     """`off` keeps duplicates."""
     decontaminate: DecontaminateConfig | None = None
     """Documents that hold items of evaluation sets, looked for in what dedup kept; `off` looks for none."""
+    passages: PassagesConfig | None = None
+    """Passages that stand earlier in what is kept, cut where texts leave: `off`, `on`, or settings."""
     tokenise: TokeniserConfig = TokeniserConfig()
     select: SelectConfig | None = None
     """Embedding, semantic duplicates and sampling; `none` takes every document."""
@@ -118,10 +121,10 @@ class Config(Section):
         """Folders that runs of this config write: below a source, they are no input."""
         return (self.run, self.dedup.index) if self.dedup and self.dedup.index else (self.run,)
 
-    @field_validator("dedup", mode="before")
+    @field_validator("dedup", "passages", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
-        return None if value is False or value == "off" else {} if value is True else value
+        return None if value is False or value == "off" else {} if value is True or value == "on" else value
 
     @field_validator("select", "documents", "decontaminate", mode="before")
     @classmethod
@@ -140,6 +143,7 @@ class Config(Section):
         about |= {f"filter.rules.{number}": rule.sources or () for number, rule in enumerate(self.filter.rules)}
         for name, part in self.filter.rule_sets.items():
             about[f"filter.{name}.sources"] = () if isinstance(part.sources, str) else part.sources
+        about["passages.sources"] = (self.passages and self.passages.sources) or ()
         for setting, chosen in about.items():
             for name in chosen:
                 if name not in names:
@@ -197,6 +201,12 @@ class Config(Section):
                 raise ValueError(
                     f"measure.line_rules would remove lines from the structured source {source.name!r}; name the other "
                     "sources in measure.line_rules.sources"
+                )
+        for source in marked if self.passages else ():
+            if self.passages and source.name in (self.passages.sources or ()):
+                raise ValueError(
+                    f"passages.sources names {source.name!r}, whose records are more than a text (conversations or "
+                    "pairs): nothing can be cut out of them; leave it out"
                 )
         for source in chats:
             if template_address(source):  # looked at when a run begins

@@ -76,6 +76,11 @@ TABLES = {
     "item_places": Table(
         "a place at which a document holds an evaluation item", "parquet", _outputs("contamination", "places")
     ),
+    "passages": Table(
+        "a passage that stands in the corpus before: place, words, and who has it first",
+        "parquet",
+        _outputs("passage_spans", "spans"),
+    ),
     "tokens": Table("a kept document: token ids", "ipc", _outputs("tokenise", "tokens")),
     "embeddings": Table("a kept document: its vector", "ipc", _outputs("embed", "embeddings")),
     "clusters": Table("a kept document: its cluster", "ipc", _outputs("assign", "clusters")),

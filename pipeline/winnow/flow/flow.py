@@ -23,6 +23,7 @@ STEPS: Registry[Step] = Registry(
         "screen": "winnow.flow.screen:STEP",
         "decontaminate": "winnow.flow.decontaminate:STEP",
         "redact": "winnow.flow.redact:STEP",
+        "passages": "winnow.flow.passages:STEP",
         "tokenise": "winnow.flow.tokenise:STEP",
         "select": "winnow.flow.select:STEP",
         "mixture": "winnow.flow.mixture:STEP",

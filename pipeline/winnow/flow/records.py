@@ -20,9 +20,9 @@ from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
 
-BEFORE_TOKENS = ("redact", "decontaminate", "screen", "decide")
+BEFORE_TOKENS = ("passages", "redact", "decontaminate", "screen", "decide")
 """Stages that write the ledger before texts are tokenised, the last first."""
-EDITING = ("contamination_spans", "redact_spans")
+EDITING = ("contamination_spans", "redact_spans", "passage_spans")
 """Stages that find what is replaced in kept texts, in their order: their output is called ``edits``."""
 
 

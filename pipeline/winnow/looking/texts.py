@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from winnow.flow.records import RunRecords
 from winnow.sources.source import STRUCTURE
 from winnow.stages.edits import edited_columns, read_edits
-from winnow.stages.tables import column_to_numpy
+from winnow.stages.tables import column_to_numpy, read_parquet
 
 _STRUCTURE = f"keep.{STRUCTURE}"
 
@@ -75,3 +75,14 @@ def shown_texts(run: RunRecords, docs: set[int]) -> dict[int, str]:
         texts, _ = edited_columns(rows, table.column("text").combine_chunks(), structures, there)
         found |= dict(zip(rows.tolist(), texts.to_pylist(), strict=True))
     return found
+
+
+def ids_of(run: RunRecords, docs: set[int]) -> dict[int, str]:
+    """The users' ids of some documents; documents that the run does not have are named by their number."""
+    wanted = np.array(sorted(docs), np.uint64)
+    names = {doc: str(doc) for doc in docs}
+    for number, places in parts_holding(run, wanted):
+        table = read_parquet(run.store, run.parts[number].documents, ["doc", "id"])
+        there = table.take(np.flatnonzero(np.isin(column_to_numpy(table, "doc"), wanted[places])))
+        names |= dict(zip(there.column("doc").to_pylist(), there.column("id").to_pylist(), strict=True))
+    return names

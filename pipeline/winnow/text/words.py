@@ -241,7 +241,10 @@ def next_word(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[
 
 @kernel
 def word_bytes() -> Any:
-    """uint8[256]: 1 for an ASCII letter or digit, 2 for a byte that is not ASCII."""
+    """uint8[256]: 1 for an ASCII letter or digit, 2 for a byte that is not ASCII.
+
+    A kernel that takes a pointer to it is given it by its caller: an array of its own would be freed before its end.
+    """
     kinds = np.zeros(256, np.uint8)
     kinds[48:58] = 1
     kinds[65:91] = 1

@@ -10,6 +10,7 @@ from winnow import schemas
 from winnow.audit.verify.contamination import check_contamination
 from winnow.audit.verify.labels import check_labels
 from winnow.audit.verify.line_rules import check_line_rules
+from winnow.audit.verify.passages import check_passages
 from winnow.audit.verify.provenance import check_provenance
 from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.semantic import check_semantics
@@ -212,6 +213,7 @@ def recount(run: RunRecords) -> list[Balance]:
         *check_provenance(run),
         *check_screen(run),
         *check_contamination(run),
+        *check_passages(run),
         *check_semantics(run),
         *check_steps(run),
         *check_labels(run),

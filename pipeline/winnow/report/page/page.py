@@ -11,6 +11,7 @@ from winnow.report.page import charts, sections
 from winnow.report.page.groups import groups_section
 from winnow.report.page.mixture import mixture_section
 from winnow.report.page.parts import Part
+from winnow.report.page.passages import passages_section
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
 from winnow.report.reports import Report
@@ -28,6 +29,7 @@ def page_of(run: RunRecords) -> bytes:
         sections.sources_section(run, draw=draw),
         rules_section(run, sample, draw=draw),
         sections.duplicates_section(run, sample, draw=draw),
+        passages_section(run),
         sections.languages_section(run, sample, draw=draw),
         sections.lengths_section(sample, draw=draw),
         sections.steps_section(run),

@@ -103,6 +103,8 @@ class LeftOut(NamedTuple):
     """float32[N]."""
     threshold: NDArray[np.float32]
     """float32[N]."""
+    keeper: NDArray[np.uint64] | None = None
+    """uint64[N], the document whose text it repeats, NO_DOC for none; None where none is a repeat."""
 
 
 def leave_out(
@@ -132,6 +134,9 @@ def leave_out(
     values = {name: before.column(name) for name in _KEPT_COLUMNS}
     values["value"] = pc.if_else(gone, pa.array(left_out.value, pa.float32()), before.column("value"))
     values["threshold"] = pc.if_else(gone, pa.array(left_out.threshold, pa.float32()), before.column("threshold"))
+    if left_out.keeper is not None:
+        keeper = pa.array(left_out.keeper, pa.uint64(), mask=left_out.keeper == schemas.NO_DOC)
+        values["keeper"] = pc.if_else(gone, keeper, before.column("keeper"))
     encoded = {name: column.combine_chunks().dictionary_encode() for name, column in names.items()}
     with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
         table.write({**values, **encoded, "copies": copies.astype(np.uint16)})

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from winnow.dedup.index import is_indexed
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.schemas import REPEATED
 from winnow.stages.tables import column_to_numpy, exchange_output, read_listing, read_parquet
 
 
@@ -30,8 +31,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
     """Count a part's removed documents by their keeper; keepers of an index belong to an earlier run."""
     store = workspace.store
     starts = np.array([entry["first_doc"] for entry in read_listing(store, unit.inputs["starts"])], np.uint64)
-    ledger = read_parquet(store, unit.inputs["decisions"], ["keeper"])
-    removed = ledger.filter(pc.is_valid(ledger.column("keeper")))
+    ledger = read_parquet(store, unit.inputs["decisions"], ["outcome", "keeper"])
+    copies = pc.and_(pc.is_valid(ledger.column("keeper")), pc.not_equal(ledger.column("outcome"), REPEATED))
+    removed = ledger.filter(copies)
     keepers = column_to_numpy(removed, "keeper") if removed.num_rows else np.empty(0, np.uint64)
     keepers, documents = np.unique(keepers[~is_indexed(keepers)], return_counts=True)
     part = np.asarray(np.searchsorted(starts, keepers, side="right"), np.int64) - 1

@@ -51,7 +51,7 @@ def probe(texts: pa.Array, wanted: NDArray[np.bool_], index: ItemIndex) -> Hits:
     begin, end = np.empty(room, np.uint32), np.empty(room, np.uint32)
     offsets = np.zeros(len(texts) + 1, np.int64)
     words = _probe(
-        data, bounds, wanted, character_tables(), index.bitmap, index.keys, index.grams, bit_shift(index),
+        data, bounds, wanted, character_tables(), word_bytes(), index.bitmap, index.keys, index.grams, bit_shift(index),
         gram, word, begin, end, offsets,
     )  # fmt: skip
     found = int(offsets[-1])
@@ -64,6 +64,7 @@ def _probe(
     bounds: Any,
     wanted: Any,
     tables: Any,
+    byte_kinds: Any,
     bitmap: Any,
     keys: Any,
     grams: Any,
@@ -76,7 +77,6 @@ def _probe(
 ) -> int:
     data_end = len(data)
     data = pointer_to(data)
-    byte_kinds = word_bytes()
     pointers = (
         pointer_to(tables.class_pages),
         pointer_to(tables.classes),

@@ -1,0 +1,1 @@
+"""Passages that texts repeat word for word, found by winnowing."""
