@@ -20,6 +20,7 @@ NEAR_DUPLICATE = "near_duplicate"
 CONTAMINATED = "contaminated"
 SEMANTIC_DUPLICATE = "semantic_duplicate"
 SAMPLED_OUT = "sampled_out"
+REMOVED_ON_REQUEST = "removed_on_request"
 UNREADABLE = "unreadable"
 
 DECIDED_OUTCOMES = (
@@ -34,7 +35,10 @@ DECIDED_OUTCOMES = (
 )
 """Outcomes of readable documents, in the order of the stages that decide them."""
 
-OUTCOMES = (*DECIDED_OUTCOMES, UNREADABLE)
+LEDGER_OUTCOMES = (*DECIDED_OUTCOMES, REMOVED_ON_REQUEST)
+"""The same, and what removal requests make of any of them."""
+
+OUTCOMES = (*LEDGER_OUTCOMES, UNREADABLE)
 """Every input record ends with exactly one of these."""
 
 _name = pa.dictionary(pa.int32(), pa.string())

@@ -1,7 +1,8 @@
 """Places: the rows and shards that hold a document, from the index of the shuffle's files alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,62 +53,96 @@ def locations_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[
     """
     tokens = read_ipc(run.store, run.of("tokenise")[part].outputs["tokens"].reference())
     ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
-    length = len(ids[0].as_py())
-    config = run.config.shards
-    shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
-    split = config.split_names.index(decision["split"])
-    places = []
-    for copy in range(decision["copies"]):
-        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, decision["copies"]))
-        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
-        if config.packs_by_groups:
-            rows = _rows_of_group(run, split, int(key[0]), doc, copy)
-        else:
-            rows = _rows_of_stream(run, split, int(key[0]), doc, copy)
-        places.append(DocumentLocation(decision["split"], copy, rows, _shards_of(shards, rows)))
-    return length, tuple(places)
+    return len(ids[0].as_py()), locate(run, [decision])[doc]
 
 
-def _rows_of_group(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document where rows are packed by groups: its group is packed once more."""
-    config = run.config.shards
-    row = config.row_settings
-    counted = run.of("row_counts")
-    starts = rows_of_groups(counted, split)
-    group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
-    description = {
-        "split": split,
-        "groups": len(starts) - 1,
-        "first_group": group,
-        "last_group": group + 1,
-        "partitions": run.layout["partitions"],
-        "exchange": _exchange(run),
-    }
-    documents, _, _ = read_groups(run.store, description)
-    pieces = pack_group(row, documents.lengths + 1, config.row_tokens)
-    pieces = in_final_order(row, pieces, documents, config.seed, config.epoch)
-    mine = np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0]
-    rows: list[int] = (starts[group] + np.unique(pieces.row[pieces.document == mine])).tolist()
-    return rows
+def locate(run: RunRecords, decisions: Iterable[Json]) -> dict[int, tuple[DocumentLocation, ...]]:
+    """By document, where every copy of it is. What lies together is read once.
+
+    Args:
+        run: the run.
+        decisions: rows of the decisions table (``doc``, ``split``, ``copies``) of kept documents.
+    """
+    config, shards = run.config.shards, run.manifest["shards"]["splits"]
+    wanted = []
+    for decision in decisions:
+        split = config.split_names.index(decision["split"])
+        for copy in range(decision["copies"]):
+            one, copy_of, among = (
+                np.array([value], np.uint64) for value in (decision["doc"], copy, decision["copies"])
+            )
+            key_high, _ = order_keys(one, copy_of, among, config.seed, config.epoch)
+            wanted.append((split, int(key_high[0]), decision["doc"], copy))
+    rows = _Groups(run) if config.packs_by_groups else _Stream(run)
+    found: dict[int, dict[int, DocumentLocation]] = {}
+    for split, key, doc, copy in sorted(wanted):
+        name = config.split_names[split]
+        of_copy = rows(split, key, doc, copy)
+        there = DocumentLocation(name, copy, of_copy, _shards_of(shards[name]["shards"], of_copy))
+        found.setdefault(doc, {})[copy] = there
+    return {doc: tuple(copies[copy] for copy in sorted(copies)) for doc, copies in found.items()}
 
 
-def _rows_of_stream(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document where rows are cut from the stream."""
-    config = run.config.shards
-    partitions = run.layout["partitions"]
-    partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
-    at = split * partitions + partition
-    documents, _ = read_documents(run.store, _exchange(run), at, at + 1)
-    mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
-    layout = read_ipc(run.store, run.layout["layout"])
-    starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
-    first = int(starts[partition]) + int((documents.lengths[:mine] + 1).sum())
-    last = first + int(documents.lengths[mine])
-    if config.row == "concat":
-        return range(first // config.row_tokens, last // config.row_tokens + 1)
-    windows = run.manifest["shards"]["splits"][config.split_names[split]]["rows"]
-    begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
-    return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
+class _Groups:
+    """Rows of documents where rows are packed by groups: a document's group is packed once more."""
+
+    def __init__(self, run: RunRecords) -> None:
+        self._run = run
+        self._held: tuple[tuple[int, int], Any] = ((-1, -1), None)
+
+    def __call__(self, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+        starts = rows_of_groups(self._run.of("row_counts"), split)
+        group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
+        if self._held[0] != (split, group):
+            self._held = (split, group), self._pack(split, group, len(starts) - 1)
+        documents, pieces = self._held[1]
+        mine = np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0]
+        rows: list[int] = (starts[group] + np.unique(pieces.row[pieces.document == mine])).tolist()
+        return rows
+
+    def _pack(self, split: int, group: int, groups: int) -> Any:
+        run, config = self._run, self._run.config.shards
+        description = {
+            "split": split,
+            "groups": groups,
+            "first_group": group,
+            "last_group": group + 1,
+            "partitions": run.layout["partitions"],
+            "exchange": _exchange(run),
+        }
+        documents, _, _ = read_groups(run.store, description)
+        pieces = pack_group(config.row_settings, documents.lengths + 1, config.row_tokens)
+        return documents, in_final_order(config.row_settings, pieces, documents, config.seed, config.epoch)
+
+
+class _Stream:
+    """Rows of documents where rows are cut from the stream."""
+
+    def __init__(self, run: RunRecords) -> None:
+        self._run = run
+        self._layout = read_ipc(run.store, run.layout["layout"])
+        self._windows = run.manifest["shards"]["splits"] if run.config.shards.row != "concat" else {}
+        self._held: tuple[int, Any, Any] = (-1, None, None)
+
+    def __call__(self, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+        config, partitions = self._run.config.shards, self._run.layout["partitions"]
+        partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
+        at = split * partitions + partition
+        if self._held[0] != at:
+            documents, _ = read_documents(self._run.store, _exchange(self._run), at, at + 1)
+            ends = np.cumsum(documents.lengths + 1)
+            self._held = at, documents, ends - documents.lengths - 1
+        _, documents, begins = self._held
+        mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
+        layout = self._layout
+        starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
+        first = int(starts[partition]) + int(begins[mine])
+        last = first + int(documents.lengths[mine])
+        if config.row == "concat":
+            return range(first // config.row_tokens, last // config.row_tokens + 1)
+        windows = self._windows[config.split_names[split]]["rows"]
+        begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
+        return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
 
 
 def _exchange(run: RunRecords) -> Json:
