@@ -79,7 +79,7 @@ def check(
             if number >= WORDS:
                 hashes = gram_hashes(ids.values.to_numpy())
                 passages.append(_Passage(record.metadata["split"], record.metadata["shard"], row, number, hashes))
-    holders = _holders(run, engine, passages, place) if passages else {}
+    holders = _holders(run, engine, vocabulary, passages, place) if passages else {}
     told["rows"], told["tokens"] = (
         sum(r.counters[f"searched_{what}"] for r in searched) for what in ("rows", "tokens")
     )
@@ -97,7 +97,7 @@ def _told(passage: _Passage, holders: dict[int, list[str]]) -> Json:
     for gram in passage.grams.tolist():
         for name in holders.get(gram, ()):
             counts[name] = counts.get(name, 0) + 1
-        if gram not in holders:
+        if gram not in holders:  # not even for a few words
             raise BooksError(
                 f"{passage.shard}, row {passage.row:,}: {passage.words} words in a row of a removed document stand "
                 "there, and no kept document holds them; the old shard set stays the current one. This is a fault in "
@@ -155,8 +155,10 @@ def _words(vocabulary: Vocabulary, runs: pa.ChunkedArray) -> list[int]:
     return words
 
 
-def _holders(run: RunRecords, engine: Engine, passages: list[_Passage], place: str) -> dict[int, list[str]]:
-    """By run of 16 tokens, ids of the kept documents that hold it."""
+def _holders(
+    run: RunRecords, engine: Engine, vocabulary: Vocabulary, passages: list[_Passage], place: str
+) -> dict[int, list[str]]:
+    """By run of 16 tokens that some kept document holds, ids of those that hold 50 words around it."""
     grams = np.unique(np.concatenate([passage.grams for passage in passages]))
     reference = _publish(run, f"{place}/passages.arrow", grams)
     units = standing.plan_documents(run.of("tokenise"), run.ledger, reference)
@@ -165,9 +167,10 @@ def _holders(run: RunRecords, engine: Engine, passages: list[_Passage], place: s
         table = read_ipc(run.store, record.outputs["runs"].reference())
         docs = column_to_numpy(table, "doc")
         names = dict(names_of(run, number, np.unique(docs))) if len(docs) else {}
-        for doc, ids in zip(docs.tolist(), table.column("ids"), strict=True):
+        words = _words(vocabulary, table.column("ids"))
+        for doc, ids, number_of_words in zip(docs.tolist(), table.column("ids"), words, strict=True):
             for gram in gram_hashes(ids.values.to_numpy()).tolist():
                 known = holders.setdefault(gram, [])
-                if names[doc][0] not in known and len(known) < _HOLDERS:
+                if number_of_words >= WORDS and names[doc][0] not in known and len(known) < _HOLDERS:
                     known.append(names[doc][0])
     return holders

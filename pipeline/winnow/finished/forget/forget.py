@@ -40,6 +40,7 @@ from winnow.tokens.vocabulary import Vocabulary
 
 PROOF, FOUND = "proof.json", "found.json"
 FORMAT = "winnow-removal-1"
+SMALL_SET_BYTES = 500_000_000
 _STEPS = FLOW[[step.name for step in FLOW].index("removals") :]
 
 
@@ -98,18 +99,25 @@ def forget(
         told = Forgotten(found, tuple(_read(store, number, FOUND)["unknown_ids"]), number)
         index = _tell_index(run, read_lists(store), told.notes)
         if not all(store.exists(_path(number, PROOF)) for number in read_lists(store)):
-            if executor is not None:
-                compute = run.config.compute.model_copy(update={"executor": executor})
-                run.config = run.config.model_copy(update={"compute": compute})
-            engine = Engine(store, run.config.compute, guard=lease.check, stop=stop, committed=run.records)
+            compute = run.config.compute.model_copy(update={"executor": executor or _executor(run)})
+            run.config = run.config.model_copy(update={"compute": compute})
+            engine = Engine(store, compute, guard=lease.check, stop=stop, committed=run.records)
             _make_set(run, engine, index)
             if (note := relist(store)) is not None:
                 told.notes.append(note)
         told.proof = _read(store, number, PROOF)
         if delete_old:
-            removed, size = remove_files(run, told.proof["old_set"]["files"])
+            removed, size = remove_files(run, _read(store, number, FOUND)["old_set"]["files"])
             told.notes.append(f"the old set is deleted: {removed:,} files, {size / 1e6:,.1f} MB")
+            told.proof["still_holds"] = still_held(run, _read(store, number, FOUND))
+            store.replace(_path(number, PROOF), _json(told.proof))
     return told
+
+
+def _executor(run: RunRecords) -> Literal["ray", "inline"]:
+    """Where the work is done unless the user says: a small set is made sooner than Ray starts."""
+    size = sum(output.bytes for record in run.of("shards") for output in record.outputs.values())
+    return "inline" if size < SMALL_SET_BYTES else run.config.compute.executor
 
 
 def _path(number: str, name: str) -> str:
@@ -246,6 +254,7 @@ def _make_set(run: RunRecords, engine: Engine, index: Store | None) -> None:
         found = _read(store, number, FOUND)
         new = {"folder": run.shards, "manifest_sha256": _sha256(manifest)}
         proof = {**found, "request": number, "new_set": new, "check": result, "still_holds": still_held(run, found)}
+        proof["old_set"] = {name: value for name, value in found["old_set"].items() if name != "files"}
         store.replace(_path(number, PROOF), _json(proof))
     write_reports(run)
 

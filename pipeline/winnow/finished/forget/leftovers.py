@@ -58,8 +58,9 @@ def still_held(run: RunRecords, found: Json) -> Json:
     folder = written_documents(run).get("folder", "")
     old = {folder_of(path) for path in found["old_set"]["files"] if not path.startswith("work/")}
     exported = {f"documents/{name}" for name in run.store.folders("documents")} - {folder}
+    there = {path for path in (old | exported) - {run.shards, folder} if run.store.files_below(path)}
     return {
-        "old_sets": sorted((old | exported) - {run.shards, folder}),
+        "old_sets": sorted(there),
         "tables": sorted(tables),
         "inputs": sorted(inputs - {""}),
     }

@@ -102,7 +102,7 @@ def plan(folder: str, file_format: str, splits: dict[str, list[Json]], grams: Js
         for number, (split, entry, after) in enumerate(
             (split, entry, after)
             for split, entries in splits.items()
-            for entry, after in zip(entries, [*entries[1:], None], strict=True)
+            for entry, after in zip(entries, [*entries[1:], None], strict=False)
         )
     ]
 
