@@ -48,8 +48,8 @@ def forget(
     """Make a new shard set of a finished run without some documents, keep them out for good, and write a proof.
 
     They get the outcome `removed_on_request`. A list of them stays in the run and in its index: no later run takes them
-    again. No duplicate takes the place of what goes. After an interruption the same command goes on. Exit code 2: the
-    request finds nothing, or everything.
+    again, and no duplicate takes their place. RUN may be a corpus that grows: each of its sets that holds some is made
+    anew. After an interruption the same command goes on. Exit code 2: the request finds nothing, or everything.
     """
     from winnow.engine.stopping import Stop
 
@@ -58,11 +58,11 @@ def forget(
     log_to_stderr()
     stop = Stop()
     with true_exit_codes(), stop.handle_signals():
-        from winnow.finished.forget.forget import forget as forget_documents
+        from winnow.finished.forget.corpus import forget_in
         from winnow.finished.forget.request import request_of
 
         request = request_of(ids, url_prefix or [], match or [], near=near_duplicates, reason=reason)
-        done = forget_documents(
+        done = forget_in(
             run,
             request,
             dry_run=dry_run,
@@ -71,8 +71,9 @@ def forget(
             executor=executor,
             stop=stop,
         )
-        for line in _lines(run, done):
-            print(printable(line, lines=False))
+        for folder, told in done:
+            for line in _lines(folder, told):
+                print(printable(line, lines=False))
     leave(OK)
 
 

@@ -506,17 +506,26 @@ def test_a_corpus_that_grows_lists_the_new_set(tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
     code, told = winnow("run", str(tmp_path / "c.yaml"), "--new-only")
     assert code == 0, told
-    code, told = winnow("forget", str(tmp_path / "corpus"), "--ids", ids_file(tmp_path, "d3"))
-    assert code == 2 and "a corpus of 1 shard sets" in told
+    values["sources"][0]["path"] = [str(tmp_path / "in.jsonl"), str(tmp_path / "more.jsonl")]
+    rng = random.Random(29)
+    write(tmp_path / "more.jsonl", [{"id": f"m{n}", "url": "", "text": article(rng, 20)} for n in range(9)])
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
+    code, told = winnow("run", str(tmp_path / "c.yaml"), "--new-only")
+    assert code == 0, told
+    code, told = winnow("forget", str(tmp_path / "corpus"), "--ids", ids_file(tmp_path, "D3"))
+    assert code == 2 and "no document of its 2 shard sets fits" in told, told
     old = json.loads((tmp_path / "corpus/corpus.json").read_text())
-    code, told = winnow("forget", str(tmp_path / "corpus/sets/00000"), "--ids", ids_file(tmp_path, "d3"))
-    assert code == 0 and "corpus.json names the new set" in told, told
+    names = ids_file(tmp_path, "d3", "m4", "gone")
+    code, told = winnow("forget", str(tmp_path / "corpus"), "--ids", names)
+    assert code == 0 and told.count("corpus.json names the new set") == 2, told
+    assert told.count("unknown id: gone") == 2 and "unknown id: m4" not in told
+    assert [removed(tmp_path / f"corpus/sets/0000{n}") for n in (0, 1)] == [{"d3", "d40"}, {"m4"}]
     new = json.loads((tmp_path / "corpus/corpus.json").read_text())
     finished = load_run(str(tmp_path / "corpus/sets/00000"))
     assert new["sets"][0]["manifest"] == f"sets/00000/{finished.shards}/manifest.json"
     assert sum(new["totals"][s]["documents"] for s in new["totals"]) == sum(
         old["totals"][s]["documents"] for s in old["totals"]
-    ) - 1  # fmt: skip
+    ) - 2  # fmt: skip
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.engine.engine import Engine
-from winnow.engine.records import Json
+from winnow.engine.records import Json, total
 from winnow.errors import BooksError, ConfigError
 from winnow.finished.shards import best_source, row_shape
 from winnow.flow.records import RunRecords
@@ -80,9 +80,7 @@ def check(
                 hashes = gram_hashes(ids.values.to_numpy())
                 passages.append(_Passage(record.metadata["split"], record.metadata["shard"], row, number, hashes))
     holders = _holders(run, engine, vocabulary, passages, place) if passages else {}
-    told["rows"], told["tokens"] = (
-        sum(r.counters[f"searched_{what}"] for r in searched) for what in ("rows", "tokens")
-    )
+    told["rows"], told["tokens"] = total(searched, "searched_rows"), total(searched, "searched_tokens")
     told["passages"], told["standing"] = len(passages), [_told(passage, holders) for passage in passages[:LISTED]]
     for name in ("grams", "passages"):
         run.store.remove(f"{place}/{name}.arrow")

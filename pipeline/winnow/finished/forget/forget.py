@@ -98,7 +98,7 @@ def forget(
         number, found = _begin(run, request, all_documents=all_documents)
         told = Forgotten(found, tuple(_read(store, number, FOUND)["unknown_ids"]), number)
         index = _tell_index(run, read_lists(store), told.notes)
-        if not all(store.exists(_path(number, PROOF)) for number in read_lists(store)):
+        if _unproven(store):
             compute = run.config.compute.model_copy(update={"executor": executor or _executor(run)})
             run.config = run.config.model_copy(update={"compute": compute})
             engine = Engine(store, compute, guard=lease.check, stop=stop, committed=run.records)
@@ -124,6 +124,15 @@ def _path(number: str, name: str) -> str:
     return f"{FOLDER}/{number}/{name}"
 
 
+def _unproven(store: Store) -> list[str]:
+    """Requests that are part of the run and have no proof yet; of lists that were copied here nothing is proven."""
+    return [
+        number
+        for number in read_lists(store)
+        if store.exists(_path(number, FOUND)) and not store.exists(_path(number, PROOF))
+    ]
+
+
 def _read(store: Store, number: str, name: str) -> Json:
     try:
         found: Json = orjson.loads(store.read(_path(number, name)))
@@ -139,18 +148,19 @@ def _begin(run: RunRecords, request: Request, *, all_documents: bool) -> tuple[s
     Raises:
         ConfigError: it finds nothing, or everything.
     """
-    lists = read_lists(run.store)
-    equal = [number for number in lists if _read(run.store, number, FOUND)["identity"] == request.identity]
-    for number in equal:
-        if not run.store.exists(_path(number, PROOF)):
+    lists, store = read_lists(run.store), run.store
+    told = [number for number in lists if store.exists(_path(number, FOUND))]
+    equal = [number for number in told if _read(store, number, FOUND)["identity"] == request.identity]
+    for number in _unproven(store):
+        if number in equal:
             return number, None  # killed on its way
     found = search(run, request)
     if equal and all(document.outcome == REMOVED_ON_REQUEST for document in found.documents):
         return equal[-1], found
     _refuse(run, found, all_documents=all_documents)
-    number = f"{max(map(int, lists), default=0) + 1:03d}"
-    run.store.replace(_path(number, FOUND), _json(_described(run, request, found)))
-    run.store.replace(_path(number, LIST), found.removals.to_json())  # from here on it is part of the run
+    number = f"{max((int(name) for name in lists if name.isdecimal()), default=0) + 1:03d}"
+    store.replace(_path(number, FOUND), _json(_described(run, request, found)))
+    store.replace(_path(number, LIST), found.removals.to_json())  # from here on it is part of the run
     return number, found
 
 
@@ -241,10 +251,9 @@ def _make_set(run: RunRecords, engine: Engine, index: Store | None) -> None:
     run.shards = shards_folder(run)
     manifest = manifest_of(run)
     checked = {}
-    for number in read_lists(store):
-        if not store.exists(_path(number, PROOF)):
-            docs = [document["doc"] for document in _read(store, number, FOUND)["documents"]]
-            checked[number] = check(run, engine, vocabulary, docs, manifest, f"{FOLDER}/{number}")
+    for number in _unproven(store):
+        docs = [document["doc"] for document in _read(store, number, FOUND)["documents"]]
+        checked[number] = check(run, engine, vocabulary, docs, manifest, f"{FOLDER}/{number}")
     engine.guard()
     for path, content in published_files(run).items():
         store.replace(path, content)

@@ -198,7 +198,7 @@ def is_empty(keys: Keys) -> NDArray[np.bool_]:
 def among(keys: Keys, listed: Keys) -> NDArray[np.bool_]:
     """bool[N], which of ``keys`` stand in ``listed``."""
     found = np.isin(keys[:, 0], listed[:, 0])
-    known = set(map(tuple, listed.tolist()))
+    known = set(map(tuple, listed[np.isin(listed[:, 0], keys[found, 0])].tolist()))
     for row in np.flatnonzero(found).tolist():
         found[row] = tuple(keys[row].tolist()) in known
     return found
