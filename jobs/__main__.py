@@ -7,6 +7,7 @@ import typer
 from .audit import audit
 from .dropped import dropped, kept
 from .export import export
+from .forget import forget
 from .index import index
 from .init import init
 from .lines import lines
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (run, submit, status, plan, push, release, init, schema, warm)
+RUNNING = (run, submit, status, plan, push, forget, release, init, schema, warm)
 ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

@@ -21,6 +21,7 @@ CONTAMINATED = "contaminated"
 REPEATED = "repeated"
 SEMANTIC_DUPLICATE = "semantic_duplicate"
 SAMPLED_OUT = "sampled_out"
+REMOVED_ON_REQUEST = "removed_on_request"
 UNREADABLE = "unreadable"
 
 DECIDED_OUTCOMES = (
@@ -36,7 +37,10 @@ DECIDED_OUTCOMES = (
 )
 """Outcomes of readable documents, in the order of the stages that decide them."""
 
-OUTCOMES = (*DECIDED_OUTCOMES, UNREADABLE)
+LEDGER_OUTCOMES = (*DECIDED_OUTCOMES, REMOVED_ON_REQUEST)
+"""The same, and what removal requests make of any of them."""
+
+OUTCOMES = (*LEDGER_OUTCOMES, UNREADABLE)
 """Every input record ends with exactly one of these."""
 
 _name = pa.dictionary(pa.int32(), pa.string())

@@ -30,7 +30,7 @@ NO_PATHS = {
 NO_PATH_PARAMETERS = {
     "overrides", "name", "text", "config", "node", "address", "env", "submission_id", "split", "source", "to",
     "executor", "rule", "outcome", "language", "settings", "log_format", "pattern", "formats", "columns",
-    "documents", "recipe",
+    "documents", "recipe", "url_prefix", "match", "reason",
 }  # fmt: skip
 
 

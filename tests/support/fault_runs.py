@@ -9,6 +9,7 @@ from copy import copy
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
 
 from tests.support.configs import sample_config, source_of
@@ -19,6 +20,7 @@ from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import parse_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.stages.removals.lists import RemovalList, hexadecimal, keys_of_ids
 
 STAGES = (
     "measure",
@@ -40,6 +42,7 @@ STAGES = (
     "redact",
     "tokenise",
     "embed",
+    "removals",
     "shuffle",
     "layout",
     "shards",
@@ -65,6 +68,9 @@ ITEM_STAGES = (
 class Runs:
     """One corpus, and the bytes that every run over it must end with."""
 
+    listed = b""
+    """A list of removal requests that lies in every run folder."""
+
     def __init__(self, folder: Path, documents: int = 900) -> None:
         self.data = folder / "data"
         write_sample(self.data, documents)
@@ -73,6 +79,7 @@ class Runs:
         self._compute_reference()
 
     def _compute_reference(self) -> None:
+        self._put_list(Path(self.config["run"]))
         run(parse_config(self.config))
         self.reference = shards_of(Path(self.config["run"])) | text_files_of(Path(self.config["run"]))
 
@@ -82,6 +89,8 @@ class Runs:
             return self._selecting
         if stage in WEB_STAGES:
             return self._with_lists
+        if stage == "removals":
+            return self._with_removals
         return self._with_items if stage in ITEM_STAGES else self
 
     @cached_property
@@ -116,6 +125,21 @@ class Runs:
             sources=[*self.config["sources"], source_of(self.data / "mail.jsonl", "mail")],
         )
 
+    @cached_property
+    def _with_removals(self) -> "Runs":
+        """A request lists every seventh page of the web."""
+        ids = [f"web/{n}" for n in range(0, 900, 7)]
+        keys = hexadecimal(keys_of_ids(pa.array(["web"] * len(ids)), pa.array(ids)))
+        other = copy(self)
+        other.listed = RemovalList(ids=tuple(sorted(keys))).to_json()
+        return other._with("removals")
+
+    def _put_list(self, folder: Path) -> None:
+        if self.listed:
+            path = folder / "forget/001/list.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.listed)
+
     def _with(self, name: str, **sections: object) -> "Runs":
         other = copy(self)
         other.config = self.config | sections | {"run": f"{self.config['run']}-{name}"}
@@ -129,6 +153,7 @@ class Runs:
             "compute": self.config["compute"] | {"executor": executor, "workers": 2} | compute,
         }
         folder.mkdir(parents=True, exist_ok=True)
+        self._put_list(folder / "run")
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         return [sys.executable, "-m", "jobs", "run", str(folder / "config.yaml")]
 

@@ -22,7 +22,7 @@ from winnow.looking.texts import parts_holding
 from winnow.shards.order import keyed_hash
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
-OUTCOMES = schemas.DECIDED_OUTCOMES
+OUTCOMES = schemas.LEDGER_OUTCOMES
 KEPT, EXACT, NEAR = (OUTCOMES.index(name) for name in (schemas.KEPT, schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE))
 
 _SAMPLE_TAG = 0x6175646974  # "audit": samples share no keys with orders and splits

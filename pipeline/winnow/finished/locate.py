@@ -1,7 +1,8 @@
 """Places: the rows and shards that hold a document, from the index of the shuffle's files alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from winnow.engine.exchange import partition_of_hash
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
+from winnow.looking.texts import parts_holding
 from winnow.shards.order import order_keys
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups
 from winnow.stages.shards.stream import read_documents
@@ -52,32 +54,52 @@ def locations_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[
     """
     tokens = read_ipc(run.store, run.of("tokenise")[part].outputs["tokens"].reference())
     ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
-    length = len(ids[0].as_py())
-    config = run.config.shards
-    shards = run.manifest["shards"]["splits"][decision["split"]]["shards"]
-    split = config.split_names.index(decision["split"])
-    places = []
-    for copy, section, first, among_them in _sections(run, part, doc, split, decision["copies"]):
-        one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy - first, among_them))
-        key, _ = order_keys(one, copy_of, among, config.seed, config.epoch, first)
-        find = _rows_of_group if config.packs_by_groups else _rows_of_stream
-        rows = _moved(find(run, section, int(key[0]), doc, copy), _rows_before(run, section))
-        places.append(DocumentLocation(decision["split"], copy, rows, _shards_of(shards, rows)))
-    return length, tuple(places)
+    return len(ids[0].as_py()), locate(run, [decision])[doc]
 
 
-def _sections(run: RunRecords, part: int, doc: int, split: int, copies: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of each copy its number, its section, the document's first copy there, and how many are there."""
+def locate(run: RunRecords, decisions: Iterable[Json]) -> dict[int, tuple[DocumentLocation, ...]]:
+    """By document, where every copy of it is. What lies together is read once.
+
+    Args:
+        run: the run.
+        decisions: rows of the decisions table (``doc``, ``split``, ``copies``) of kept documents.
+    """
+    config, shards = run.config.shards, run.manifest["shards"]["splits"]
+    decisions = list(decisions)
+    in_phases = _copies_in_phases(run, decisions)
+    wanted = []
+    for decision in decisions:
+        split, doc, first = config.split_names.index(decision["split"]), decision["doc"], 0
+        each = in_phases.get(doc) or {config.sections_of(split)[0]: decision["copies"]}
+        for section, number in each.items():
+            for copy in range(number):
+                one, copy_of, among = (np.array([value], np.uint64) for value in (doc, copy, number))
+                key_high, _ = order_keys(one, copy_of, among, config.seed, config.epoch, first)
+                wanted.append((section, int(key_high[0]), doc, first + copy))
+            first += number
+    rows = _Groups(run) if config.packs_by_groups else _Stream(run)
+    found: dict[int, dict[int, DocumentLocation]] = {}
+    before = [_rows_before(run, section) for section in range(len(config.sections))]
+    for section, key, doc, copy in sorted(wanted):
+        name = config.split_names[config.sections[section]]
+        of_copy = _moved(rows(section, key, doc, copy), before[section])
+        there = DocumentLocation(name, copy, of_copy, _shards_of(shards[name]["shards"], of_copy))
+        found.setdefault(doc, {})[copy] = there
+    return {doc: tuple(copies[copy] for copy in sorted(copies)) for doc, copies in found.items()}
+
+
+def _copies_in_phases(run: RunRecords, decisions: list[Json]) -> dict[int, dict[int, int]]:
+    """By document of a split with phases, how many copies each of its sections has; empty without phases."""
     config = run.config.shards
-    each = {config.sections_of(split)[0]: copies}
-    if config.phases and split == 0:
+    if not config.phases:
+        return {}
+    docs = np.array([row["doc"] for row in decisions if row["split"] == config.split_names[0]], np.uint64)
+    found: dict[int, dict[int, int]] = {}
+    for part, places in parts_holding(run, docs):
         told = read_ipc(run.store, run.of("mixture")[part].outputs["phases"].reference())
-        row = told.filter(pc.equal(told.column("doc"), pa.scalar(doc, pa.uint64()))).to_pylist()[0]
-        each = {section: row[f"copies{section}"] for section in config.sections_of(split)}
-    first = 0
-    for section, number in each.items():
-        yield from ((copy, section, first, number) for copy in range(first, first + number))
-        first += number
+        for row in told.filter(pa.array(np.isin(column_to_numpy(told, "doc"), docs[places]))).to_pylist():
+            found[row["doc"]] = {section: row[f"copies{section}"] for section in config.sections_of(0)}
+    return found
 
 
 def _rows_before(run: RunRecords, section: int) -> int:
@@ -93,46 +115,65 @@ def _moved(rows: Sequence[int], by: int) -> Sequence[int]:
     return [row + by for row in rows]
 
 
-def _rows_of_group(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document, in its section (``split``), where rows are packed by groups: its group is packed again."""
-    config = run.config.shards
-    row = config.row_settings
-    counted = run.of("row_counts")
-    starts = rows_of_groups(counted, split)
-    group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
-    description = {
-        "split": split,
-        "groups": len(starts) - 1,
-        "first_group": group,
-        "last_group": group + 1,
-        "partitions": run.layout["partitions"],
-        "exchange": _exchange(run),
-    }
-    documents, _, _ = read_groups(run.store, description)
-    pieces = pack_group(row, documents.lengths + 1, config.row_tokens)
-    pieces = in_final_order(row, pieces, documents, config.seed, config.epoch)
-    mine = np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0]
-    rows: list[int] = (starts[group] + np.unique(pieces.row[pieces.document == mine])).tolist()
-    return rows
+class _Groups:
+    """Rows of documents, in their section (``split``), where rows are packed by groups: a group is packed again."""
+
+    def __init__(self, run: RunRecords) -> None:
+        self._run = run
+        self._held: tuple[tuple[int, int], Any] = ((-1, -1), None)
+
+    def __call__(self, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+        starts = rows_of_groups(self._run.of("row_counts"), split)
+        group = int(partition_of_hash(np.array([key], np.uint64), len(starts) - 1)[0])
+        if self._held[0] != (split, group):
+            self._held = (split, group), self._pack(split, group, len(starts) - 1)
+        documents, pieces = self._held[1]
+        mine = np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0]
+        rows: list[int] = (starts[group] + np.unique(pieces.row[pieces.document == mine])).tolist()
+        return rows
+
+    def _pack(self, split: int, group: int, groups: int) -> Any:
+        run, config = self._run, self._run.config.shards
+        description = {
+            "split": split,
+            "groups": groups,
+            "first_group": group,
+            "last_group": group + 1,
+            "partitions": run.layout["partitions"],
+            "exchange": _exchange(run),
+        }
+        documents, _, _ = read_groups(run.store, description)
+        pieces = pack_group(config.row_settings, documents.lengths + 1, config.row_tokens)
+        return documents, in_final_order(config.row_settings, pieces, documents, config.seed, config.epoch)
 
 
-def _rows_of_stream(run: RunRecords, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
-    """Rows of a document, in its section (``split``), where rows are cut from the stream."""
-    config = run.config.shards
-    partitions = run.layout["partitions"]
-    partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
-    at = split * partitions + partition
-    documents, _ = read_documents(run.store, _exchange(run), at, at + 1)
-    mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
-    layout = read_ipc(run.store, run.layout["layout"])
-    starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
-    first = int(starts[partition]) + int((documents.lengths[:mine] + 1).sum())
-    last = first + int(documents.lengths[mine])
-    if config.row == "concat":
-        return range(first // config.row_tokens, last // config.row_tokens + 1)
-    windows = sum(r.counters["rows"] for r in run.of("shards") if r.metadata["split"] == split)
-    begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
-    return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
+class _Stream:
+    """Rows of documents, in their section (``split``), where rows are cut from the stream."""
+
+    def __init__(self, run: RunRecords) -> None:
+        self._run = run
+        self._layout = read_ipc(run.store, run.layout["layout"])
+        self._held: tuple[int, Any, Any] = (-1, None, None)
+
+    def __call__(self, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
+        config, partitions = self._run.config.shards, self._run.layout["partitions"]
+        partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
+        at = split * partitions + partition
+        if self._held[0] != at:
+            documents, _ = read_documents(self._run.store, _exchange(self._run), at, at + 1)
+            ends = np.cumsum(documents.lengths + 1)
+            self._held = at, documents, ends - documents.lengths - 1
+        _, documents, begins = self._held
+        mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
+        layout = self._layout
+        starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
+        first = int(starts[partition]) + int(begins[mine])
+        last = first + int(documents.lengths[mine])
+        if config.row == "concat":
+            return range(first // config.row_tokens, last // config.row_tokens + 1)
+        windows = sum(r.counters["rows"] for r in self._run.of("shards") if r.metadata["split"] == split)
+        begin = max(0, (first - config.row_tokens) // config.stride_tokens + 1)
+        return range(begin, max(begin, min(last // config.stride_tokens + 1, windows)))
 
 
 def _exchange(run: RunRecords) -> Json:

@@ -13,6 +13,7 @@ from winnow.engine.work_sizes import WorkSizes, work_sizes
 from winnow.flow.records import RunRecords
 from winnow.index.join import IndexRun
 from winnow.stages.ingest import estimates
+from winnow.stages.removals.lists import Listed
 from winnow.tokens.vocabulary import Vocabulary
 
 
@@ -29,6 +30,8 @@ class RunContext:
     index: IndexRun | None = None
     duplicates: tuple[Json, Json | None] | None = None
     """Where decisions on members of components, and matched components of an index, are listed; None without dedup."""
+    removals: Listed | None = None
+    """What removal requests to this run, and to those of its index, list; None where there are none."""
 
     @classmethod
     def of(
@@ -40,7 +43,9 @@ class RunContext:
         index: IndexRun | None = None,
     ) -> "RunContext":
         """A context in which nothing is known yet."""
-        return cls(RunRecords(engine.store, config, engine.committed), engine, inputs, vocabulary, index)
+        removals = Listed.of(engine.store, None if index is None else index.index.store)
+        run = RunRecords(engine.store, config, engine.committed)
+        return cls(run, engine, inputs, vocabulary, index, removals=removals)
 
     @property
     def config(self) -> Config:

@@ -84,7 +84,7 @@ def _stages(context: RunContext) -> list[str]:
 
 
 def _balances(run: RunRecords) -> list[Balance]:
-    outcomes = run.totals(run.ledger_stage, "outcome")
+    outcomes = run.totals(run.decided_stage, "outcome")
     decided = outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0)
     balances = [Balance("duplicates decided against duplicates found", run.total("keepers", "removed"), decided)]
     if run.config.dedup is not None and run.config.dedup.guarded:

@@ -28,6 +28,7 @@ STEPS: Registry[Step] = Registry(
         "select": "winnow.flow.select:STEP",
         "mixture": "winnow.flow.mixture:STEP",
         "index": "winnow.flow.index:STEP",
+        "removals": "winnow.flow.removals:STEP",
         "shards": "winnow.flow.shards:STEP",
         "documents": "winnow.flow.documents:STEP",
     },

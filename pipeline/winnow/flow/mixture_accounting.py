@@ -48,16 +48,18 @@ def mixture_balances(run: RunRecords) -> list[Balance]:
     given = sum(stratum["given"] for limit in limits for stratum in limit.metadata["strata"])
     names = [source.name for source in run.config.sources]
     whole = sum(run.total("mixture", f"whole_tokens/{name}") for name in names)
+    removed_in_rows = run.total("removals", "removed_row_tokens/train")
+    shuffled = run.total("shuffle", "tokens/train") + run.total("removals", "removed_tokens/train")
     balances = [
         Balance("tokens of the mixture against those of its sources", given, sum(_given(run, n) for n in names)),
-        Balance("tokens shuffled in split train against the mixture", whole, run.total("shuffle", "tokens/train")),
+        Balance("tokens shuffled in split train, or removed on request, against the mixture", whole, shuffled),
     ]
     for limit, told in zip(limits, strata_given(run), strict=False):
         of_strata = sum(stratum["tokens"] for stratum in told)
         wanted = sum(stratum["given"] for stratum in limit.metadata["strata"])
         balances.append(Balance("tokens of a phase's mixture against those of its buckets", wanted, of_strata))
     if run.config.shards.packs_by_groups:
-        in_rows = row_accounting(run)["train"]["row_tokens"]
+        in_rows = row_accounting(run)["train"]["row_tokens"] + removed_in_rows
         balances.append(Balance("tokens in the rows of split train against the mixture", given, in_rows))
     return balances
 

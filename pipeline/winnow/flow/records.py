@@ -24,6 +24,8 @@ BEFORE_TOKENS = ("passages", "redact", "decontaminate", "screen", "decide")
 """Stages that write the ledger before texts are tokenised, the last first."""
 EDITING = ("contamination_spans", "redact_spans", "passage_spans")
 """Stages that find what is replaced in kept texts, in their order: their output is called ``edits``."""
+REMOVALS = "removals"
+"""The stage that writes the ledger where removal requests hold."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class RunRecords:
     observed: Observations = Observations()
     found: dict[str, Json] = field(default_factory=dict)
     """How the files of sources were found, of those with lists or of which only a part is taken."""
+    removals: str = ""
+    """Names the lists of removal requests that the run was made with; empty where there are none."""
     _parts: tuple[list[Record], list[Part]] | None = field(default=None, init=False, repr=False, compare=False)
     """The parts of the records that were there when somebody asked."""
 
@@ -126,6 +130,12 @@ class RunRecords:
     def survivors(self) -> list[Record]:
         """Records of the ledger and of the documents that go on to tokenising."""
         return next((self.of(stage) for stage in BEFORE_TOKENS if self.of(stage)), [])
+
+    @property
+    def decided_stage(self) -> str:
+        """The last stage that wrote the ledger before removal requests did."""
+        removed = self.of(REMOVALS)
+        return str(removed[0].metadata["before"]) if removed else self.ledger_stage
 
     def earlier(self, stage: str) -> str:
         """The stage that wrote the ledger last before one of BEFORE_TOKENS did."""

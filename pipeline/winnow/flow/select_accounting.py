@@ -93,12 +93,13 @@ def selection_manifest(run: RunRecords) -> ManifestPart:
 
 def selection_balances(run: RunRecords) -> list[Balance]:
     """Semantic duplicates against those found; tokens that come out against the sample, where no mixture follows."""
-    decided = run.totals(run.ledger_stage, "outcome").get(SEMANTIC_DUPLICATE, 0)
+    decided = run.totals(run.decided_stage, "outcome").get(SEMANTIC_DUPLICATE, 0)
     balances = [Balance("semantic duplicates decided against found", run.total("semantic_keepers", "removed"), decided)]
-    if run.of("sample") and run.ledger_stage == "select":
-        taken, shuffled = run.total("sample", "taken_tokens"), run.total("shuffle", "tokens")
+    if run.of("sample") and run.decided_stage == "select":
+        taken, shuffled, removed = run.total("sample", "taken_tokens"), run.total("shuffle", "tokens"), "removed_tokens"
         if run.config.shards.cutting_rows:
-            shuffled = sum(books["row_tokens"] for books in row_accounting(run).values())
+            shuffled, removed = sum(books["row_tokens"] for books in row_accounting(run).values()), "removed_row_tokens"
+        shuffled += sum(run.totals("removals", removed).values())
         balances.append(Balance("tokens shuffled, or in rows that cut some, against tokens sampled", taken, shuffled))
     return balances
 

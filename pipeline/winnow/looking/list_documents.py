@@ -137,7 +137,7 @@ def rules_of(run: RunRecords, *, kept: bool) -> list[str]:
 
 
 def _check(run: RunRecords, wanted: Wanted, order: Order) -> None:
-    outcomes = [schemas.KEPT] if wanted.kept else [name for name in schemas.DECIDED_OUTCOMES if name != schemas.KEPT]
+    outcomes = [schemas.KEPT] if wanted.kept else [name for name in schemas.LEDGER_OUTCOMES if name != schemas.KEPT]
     asked = [("outcome", wanted.outcome, outcomes), ("rule", wanted.rule, rules_of(run, kept=wanted.kept))]
     sources = [configured.name for configured in run.config.sources]
     for what, name, there in [*asked, *(("source", name, sources) for name in wanted.sources)]:
@@ -246,7 +246,7 @@ def _rows(run: RunRecords, number: int, chosen: _Fits, rule: str | None, charact
     for failures in _failures(run, number):
         for doc in _only(failures, chosen.docs).column("doc").to_pylist():
             failed[doc] = failed.get(doc, 0) + 1
-    names = dict(_names(run, number, chosen.docs))
+    names = dict(names_of(run, number, chosen.docs))
     texts = shown_texts(run, set(chosen.docs.tolist())) if characters else {}
     rows = zip(decisions.to_pylist(), signals.column("language").to_pylist(), *chosen[2:], strict=True)
     for decision, language, value, threshold in rows:
@@ -271,7 +271,7 @@ def _only(table: pa.Table, docs: NDArray[np.uint64]) -> pa.Table:
     return table.filter(pc.is_in(table.column("doc"), value_set=pa.array(docs)))
 
 
-def _names(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> Iterator[tuple[int, tuple[str, str]]]:
+def names_of(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> Iterator[tuple[int, tuple[str, str]]]:
     """Id and source of documents of a part; row groups without one of them are not read."""
     with pq.ParquetFile(run.store.columns_of(run.parts[number].documents["path"])) as file:
         for group in range(file.num_row_groups):

@@ -26,6 +26,7 @@ from winnow.runs.folder import CORPUS, SETS, STATE, check_places, shard_sets
 from winnow.runs.run import resolve_inputs, run
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
+from winnow.stages.removals.lists import Listed
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
@@ -144,6 +145,27 @@ def _entry(name: str, folder: Store, segment: int) -> Json:
     }
 
 
+def relist(run: Store) -> str | None:
+    """Bring a corpus up to date with one of its sets that has been made anew; what is to be said of it, or None.
+
+    Raises:
+        LeaseHeldError: a run is at work in the corpus.
+    """
+    above, _, name = run.root.rstrip("/").rpartition("/")
+    root, _, sets = above.rpartition("/")
+    if sets != SETS:
+        return None
+    store = open_store(root, run.storage)
+    listed = shard_sets(store)
+    if name not in {entry["name"] for entry in listed}:
+        return None
+    with hold_lease(store, "corpus"):
+        listed = [_entry(name, run, e["segment"]) if e["name"] == name else e for e in shard_sets(store)]
+        content = {"format": FORMAT, "sets": listed, "totals": _totals(listed)}
+        store.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    return f"{store.location(CORPUS)} names the new set"
+
+
 def _totals(listed: list[Json]) -> Json:
     totals: Json = {}
     for entry in listed:
@@ -162,6 +184,10 @@ def is_unchanged(config: Config) -> bool:
         numbers = set(state["files"])
         catalogue = orjson.loads(store.read("catalogue.json"))["files"]
     except (FileNotFoundError, ValueError, KeyError):
+        return False
+    path = config.dedup.index if config.dedup is not None else None
+    listed = Listed.of(store, Index(path, config.storage).store if path is not None else None)
+    if state.get("removals", "") != ("" if listed is None else listed.name):
         return False
     settings = [
         orjson.loads(orjson.dumps(c)) | {"compute": None, "storage": None}

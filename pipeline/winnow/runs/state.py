@@ -60,6 +60,7 @@ def save_state(run: RunRecords) -> None:
         "layout": run.layout,
         "found": run.found,
         "ledger": run.ledger_stage,
+        "removals": run.removals,
         "index": None if run.index is None else asdict(run.index),
         "vocabulary": None if run.vocabulary is None else asdict(run.vocabulary),
         "records": {
@@ -106,6 +107,7 @@ def load_run(run: str) -> RunRecords:
             state["shards"],
             _observations(store),
             state.get("found", {}),
+            str(state.get("removals", "")),
         )
     except ConfigError:
         raise

@@ -23,7 +23,7 @@ def check_semantics(run: RunRecords) -> list[Balance]:
     if config is None or config.semantic is None or not run.parts:
         return []
     docs, keepers, similarities, stayed = [], [], [], []
-    for record in run.ledger:
+    for record in run.of(run.decided_stage):
         reference = record.outputs["decisions"].reference()
         table = read_parquet(run.store, reference, ["doc", "outcome", "keeper", "similarity"])
         outcome = table.column("outcome").cast(pa.string())

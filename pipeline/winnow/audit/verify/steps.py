@@ -74,7 +74,7 @@ def _taken_again(run: RunRecords, select: SelectConfig) -> Balance:
     candidates = candidates_of(run.store, scores, config)
     result = take_steps(candidates, config, shares_of(config, names))
     right = 0
-    for record in run.ledger:
+    for record in run.of(run.decided_stage):
         table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule"])
         docs = column_to_numpy(table, "doc")
         begin, end = np.searchsorted(candidates.docs, [docs[0], docs[-1] + 1]) if len(docs) else (0, 0)
@@ -98,7 +98,7 @@ def _spread(docs: NDArray[np.uint64]) -> slice:
 def _left_out(run: RunRecords, rule: str) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Some documents that a rule left out, rising, and their values."""
     docs, values = [], []
-    for record in run.ledger:
+    for record in run.of(run.decided_stage):
         table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule", "value"])
         mine = pc.and_(
             pc.equal(table.column("outcome").cast(pa.string()), schemas.SAMPLED_OUT),
@@ -113,7 +113,7 @@ def _left_out(run: RunRecords, rule: str) -> tuple[NDArray[np.uint64], NDArray[n
 
 def _kept(run: RunRecords) -> NDArray[np.uint64]:
     """Some kept documents, rising."""
-    tables = [read_ipc(run.store, record.outputs["survivors"].reference()) for record in run.ledger]
+    tables = [read_ipc(run.store, record.outputs["survivors"].reference()) for record in run.of(run.decided_stage)]
     docs = np.concatenate([column_to_numpy(table, "doc") for table in tables])
     return docs[_spread(docs)]
 

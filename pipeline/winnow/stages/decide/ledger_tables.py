@@ -141,11 +141,22 @@ def leave_out(
     with parquet_output(workspace, "decisions", schemas.DECISIONS, plain=("doc",)) as table:
         table.write({**values, **encoded, "copies": copies.astype(np.uint16)})
     write_survivors(workspace, column_to_numpy(before, "doc")[copies > 0])
-    outcomes = np.array(names["outcome"].to_pylist())
+    count_outcomes(workspace, names["outcome"], copies, source, sources)
+
+
+def count_outcomes(
+    workspace: Workspace,
+    outcome: pa.ChunkedArray,
+    copies: NDArray[np.int64],
+    source: NDArray[np.integer[Any]],
+    sources: list[str],
+) -> None:
+    """Count outcomes string[N] in all and by source, and copies int64[N]."""
+    outcomes = np.array(outcome.to_pylist())
     for index, name in enumerate(sources):
-        for outcome, number in zip(*np.unique(outcomes[source == index], return_counts=True), strict=True):
-            workspace.count(f"outcome/{outcome}", number)
-            workspace.count(f"source/{name}/{outcome}", number)
+        for found, number in zip(*np.unique(outcomes[source == index], return_counts=True), strict=True):
+            workspace.count(f"outcome/{found}", number)
+            workspace.count(f"source/{name}/{found}", number)
     workspace.count("copies", copies.sum())
 
 

@@ -1,0 +1,87 @@
+"""Removal requests: what is asked for leaves, is proven, never comes back, and nothing else changes."""
+
+from tests.breaks.change import Break
+
+RUNS = ("tests/e2e/test_forget.py",)
+LISTS = ("tests/stages/test_removal_lists.py",)
+FORGET = "winnow.finished.forget.forget"
+SEARCH = "winnow.finished.forget.search"
+LEDGER = "winnow.stages.removals.removals"
+LISTED = "winnow.stages.removals.lists"
+STANDING = "winnow.stages.removals.standing"
+BREAKS = (
+    Break(
+        "removed documents keep their copies", 1, LEDGER, "np.where(gone, 0, copies), source", "copies, source", RUNS
+    ),
+    Break(
+        "texts on a list are let through",
+        5,
+        LEDGER,
+        'rule[among(np.stack([high, low], axis=1), texts)] = RULES.index("removal.text")',
+        "pass",
+        RUNS,
+    ),
+    Break("ids on a list are let through", 5, LEDGER, "    if len(ids):\n", "    if len(ids) < 0:\n", RUNS),
+    Break("addresses are looked for in ids alone", 5, LEDGER, 'for name in ("id", field)', 'for name in ("id",)', RUNS),
+    Break(
+        "half of a key is enough",
+        5,
+        LISTED,
+        "found[row] = tuple(keys[row].tolist()) in known",
+        "found[row] = len(known) > 0",
+        LISTS,
+    ),
+    Break(
+        "a host is the beginning of others",
+        5,
+        LISTED,
+        'r"(?:[/?#]|$)"',
+        'r""',
+        (*RUNS, *LISTS),
+    ),
+    Break(
+        "ids of several sources are one",
+        5,
+        LISTED,
+        'pa.scalar("\\0", pa.large_string())',
+        'pa.scalar("", pa.large_string())',
+        LISTS,
+    ),
+    Break(
+        "exact copies are not found",
+        5,
+        SEARCH,
+        "        self._add_copies()\n        found = Found()",
+        "        found = Found()",
+        RUNS,
+    ),
+    Break("near-duplicates go unasked", 5, SEARCH, "        if self.request.near:\n", "        if True:\n", RUNS),
+    Break(
+        "the keeper of what goes is not told of",
+        5,
+        SEARCH,
+        "keepers = np.unique(np.concatenate([mine, kept_for[kept_for != schemas.NO_DOC]]))",
+        "keepers = mine",
+        RUNS,
+    ),
+    Break("a request for everything is carried out", 1, FORGET, "if found.kept_left == 0 and", "if False and", RUNS),
+    Break("a dry run writes", 5, FORGET, "    if dry_run:\n", "    if False:\n", RUNS),
+    Break("the old set goes unasked", 4, FORGET, "        if delete_old:\n", "        if True:\n", RUNS),
+    Break("the index is not told", 5, FORGET, "if not index.store.exists(name):", "if False:", RUNS),
+    Break(
+        "words of removed documents that stand there are passed over",
+        5,
+        "winnow.finished.forget.check",
+        "if gram not in holders:",
+        "if False:",
+        RUNS,
+    ),
+    Break(
+        "runs over the border of a block are cut",
+        5,
+        STANDING,
+        "at + _BLOCK + GRAM - 1]",
+        "at + _BLOCK]",
+        ("tests/stages/test_standing.py",),
+    ),
+)
