@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
-from winnow.errors import FAILED, HELD, INTERRUPTED, REFUSED, RESUMABLE
+from winnow.errors import ALARMED, FAILED, HELD, INTERRUPTED, REFUSED, RESUMABLE
 
 __all__ = [
+    "ALARMED",
     "FAILED",
     "HELD",
     "INTERRUPTED",

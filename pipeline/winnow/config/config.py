@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from winnow.config.alarms import AlarmKind
 from winnow.config.messages import mistakes_of
 from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
@@ -56,6 +57,9 @@ class Config(Section):
     report: bool = True
     """Whether a run writes `reports/report.html` at its end (docs/looking.md); it reads no more than 200,000 documents'
     signals. Charts need the extra `report`."""
+    alarms: Literal["warn", "fail"] | tuple[AlarmKind, ...] = "warn"
+    """What alarms do besides being told: `warn` nothing; with `fail` a run that raises any ends with exit code 4, its
+    shards out and its books closed; a list names the kinds that do so (docs/looking.md)."""
     compute: ComputeConfig = ComputeConfig()
     storage: StorageConfig = StorageConfig()
 

@@ -3,12 +3,16 @@
 from winnow.config.config import Config
 from winnow.engine.records import Json, Record
 from winnow.errors import ConfigError
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.step import Balance, ManifestPart, Step
 from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.stages import mixture
+
+MISSED_SHARE = 0.1
+"""Of a source's share of the mixture, from which it is an alarm that it was missed."""
 
 
 def mix_documents(context: RunContext) -> None:
@@ -89,12 +93,6 @@ def mixture_of(run: RunRecords) -> dict[str, Json]:
     }
 
 
-def left_out_of_mixture(run: RunRecords) -> dict[str, float]:
-    """Sources that ``shards.mixture`` asks for and that gave no document, with the number it gives each."""
-    shares = run.config.shards.mixture or {}
-    return {name: shares[name] for name, gave in mixture_of(run).items() if name in shares and not gave["documents"]}
-
-
 def _given(run: RunRecords, source: str) -> int:
     return run.total("mixture", f"tokens/{source}")
 
@@ -104,22 +102,47 @@ def _manifest(run: RunRecords) -> ManifestPart:
 
 
 def _summary(run: RunRecords) -> list[str]:
-    lines = [
+    return [
         f"mixture: {source} gave {gave['tokens']:,} tokens ({gave['share']:.2%} of train), {gave['epochs']:.2f} "
         f"times its text, from {gave['documents']:,} documents"
         for source, gave in mixture_of(run).items()
     ]
-    lines += [
-        f"ALARM: {source} is repeated {gave['epochs']:.1f} times: over {USUAL_EPOCHS:g} passes (the default of "
-        "shards.max_epochs) little is learnt from more of them; lower its share or shards.max_tokens, or add text"
-        for source, gave in mixture_of(run).items()
-        if gave["epochs"] > USUAL_EPOCHS
-    ]
-    return lines + [
-        f"WARNING: shards.mixture asks for {share:g} of source {source}, but none of its documents is in train: its "
-        "budget is less than its first document has; raise its share or shards.max_tokens"
-        for source, share in left_out_of_mixture(run).items()
-    ]
+
+
+def _alarms(run: RunRecords) -> list[Alarm]:
+    gave = mixture_of(run)
+    asked = run.config.shards.mixture or {}
+    whole = sum(asked.values())
+    alarms = []
+    for source, found in gave.items():
+        if found["epochs"] > USUAL_EPOCHS:
+            what = (
+                f"{source} is repeated {found['epochs']:.1f} times: over {USUAL_EPOCHS:g} passes (the default of "
+                "shards.max_epochs) little is learnt from more of them"
+            )
+            alarms.append(Alarm("repetition", source, what, "lower its share or shards.max_tokens, or add text"))
+        if source not in asked:
+            continue
+        if not found["documents"]:
+            what = (
+                f"shards.mixture asks for {asked[source]:g} of source {source}, but none of its documents is in train; "
+                "its budget is less than its first document has"
+            )
+            alarms.append(Alarm("mixture", source, what, "raise its share or shards.max_tokens"))
+        elif _missed(found, asked[source] / whole):
+            what = (
+                f"source {source} gave {found['share']:.2%} of the tokens of train, shards.mixture asks for "
+                f"{asked[source] / whole:.2%}"
+            )
+            alarms.append(Alarm("mixture", source, what, "its budget ends inside a document: raise shards.max_tokens"))
+    return alarms
+
+
+def _missed(gave: Json, share: float) -> bool:
+    """Whether a source is off its share by a tenth of it and by more than ten of its documents."""
+    whole = gave["tokens"] / max(gave["share"], 1e-9)
+    off = abs(gave["tokens"] - share * whole)
+    return bool(off > MISSED_SHARE * share * whole and off > 10 * gave["tokens"] / gave["copies"])
 
 
 def _enabled(config: Config) -> bool:
@@ -136,4 +159,5 @@ STEP = Step(
     balances=mixture_balances,
     manifest=_manifest,
     summary=_summary,
+    alarms=_alarms,
 )

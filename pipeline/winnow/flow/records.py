@@ -4,9 +4,10 @@ A running run fills it stage by stage (see :class:`winnow.flow.context.RunContex
 its folder (:mod:`winnow.runs.state`). Records are reached in no other way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from winnow.stages.ingest.labels import LabelSet, label_set
 from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
+
+Made = TypeVar("Made")
 
 BEFORE_TOKENS = ("redact", "decontaminate", "screen", "decide")
 """Stages that write the ledger before texts are tokenised, the last first."""
@@ -102,6 +105,15 @@ class RunRecords:
     """How the files of sources were found, of those with lists or of which only a part is taken."""
     _parts: tuple[list[Record], list[Part]] | None = field(default=None, init=False, repr=False, compare=False)
     """The parts of the records that were there when somebody asked."""
+
+    _made: dict[Callable[["RunRecords"], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: Callable[["RunRecords"], Made]) -> Made:
+        """What ``make`` gives of a run that is done, made when it is first asked for: several reports need the same."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: Made = self._made[make]
+        return found
 
     def of(self, stage: str) -> list[Record]:
         """Records of a stage, in unit order; none where it did not run."""

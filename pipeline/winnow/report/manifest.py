@@ -31,7 +31,7 @@ def manifest_of(run: RunRecords) -> bytes:
     }
     manifest: Json = {
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
-        "config": run.config.model_dump(mode="json", exclude={"run", "compute", "storage", "report"}),
+        "config": run.config.model_dump(mode="json", exclude={"run", "compute", "storage", "report", "alarms"}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
         )

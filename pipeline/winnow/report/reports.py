@@ -33,7 +33,11 @@ REPORTS: Registry[Report] = Registry(
     what="report",
     kind="winnow.report.reports:Report",
     group="winnow.reports",
-    built_in={"summary": "winnow.report.summary:REPORT", "page": "winnow.report.page.page:REPORT"},
+    built_in={
+        "summary": "winnow.report.summary:REPORT",
+        "metrics": "winnow.report.alarms:REPORT",
+        "page": "winnow.report.page.page:REPORT",
+    },
 )
 """All reports. A new one is a file and a line here, or an entry point of another package."""
 

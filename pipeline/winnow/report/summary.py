@@ -8,14 +8,14 @@ from rich.table import Table
 
 from winnow import schemas
 from winnow.engine.engine import StageSummary
-from winnow.flow.flow import enabled_steps
+from winnow.flow.flow import summary_lines
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
-from winnow.flow.reading import found_lines, passed_lines, reading_alarms, reading_lines, reading_warnings
+from winnow.flow.reading import found_lines, passed_lines, reading_lines, reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
-from winnow.report.alarms import dedup_alarms
+from winnow.report.alarms import alarms_of
 from winnow.report.labels import labels_table, missing_labels
 from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
@@ -42,8 +42,16 @@ def print_summary(run: RunRecords, console: Console) -> None:
             console.print(entry)
 
 
-def summary_of(run: RunRecords) -> Iterator[RenderableType]:
-    """The summary, entry by entry: lines as strings, tables as such."""
+def summary_of(run: RunRecords) -> list[RenderableType]:
+    """The summary, entry by entry: lines as strings, tables as such. Made once, for all reports."""
+    return run.once(_entries)
+
+
+def _entries(run: RunRecords) -> list[RenderableType]:
+    return list(_made(run))
+
+
+def _made(run: RunRecords) -> Iterator[RenderableType]:
     outcomes = outcomes_of(run)
     records, text_bytes = sum(outcomes.values()), run.total("measure", "text_bytes")
     stored = sum(file.bytes for file in run.files)
@@ -58,18 +66,14 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     yield from reading_lines(run)
     yield from passed_lines(run)
     yield from _boilerplate(run)
-    for step in enabled_steps(run.config):
-        yield from step.summary(run)
+    yield from run.once(summary_lines)
     yield _stages(run.observed.stages)
     yield _splits(run)
     yield from _labels(run)
     yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
     yield _duration(run, text_bytes)
     yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
-    yield from (f"ALARM: {alarm}" for alarm in reading_alarms(run))
-    yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
-    if records and not any(record.metadata["split"] == 0 for record in run.of("shards")):
-        yield "ALARM: no document is left for the split train, so there are no shards of it"
+    yield from (f"ALARM: {alarm}" for alarm in run.once(alarms_of))
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run
     yield (

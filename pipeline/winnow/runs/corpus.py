@@ -164,7 +164,7 @@ def is_unchanged(config: Config) -> bool:
     except (FileNotFoundError, ValueError, KeyError):
         return False
     settings = [
-        orjson.loads(orjson.dumps(c)) | {"compute": None, "storage": None}
+        orjson.loads(orjson.dumps(c)) | dict.fromkeys(("compute", "storage", "report", "alarms"))
         for c in (state["config"], pin_remote_files(config).model_dump(mode="json"))
     ]
     taken = {InputFile(**entry).identity for entry in catalogue if entry["number"] in numbers}

@@ -1,6 +1,7 @@
 """How far a run is, from its folder alone: no cluster, no inputs, no lease is needed. Touches nothing."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import orjson
@@ -9,7 +10,7 @@ from winnow.engine.attempt import State, read_attempt
 from winnow.engine.lease import LEASE, holder_of
 from winnow.engine.records import Json
 from winnow.errors import StorageError
-from winnow.runs.folder import STATE, run_folder
+from winnow.runs.folder import OBSERVED, STATE, run_folder
 from winnow.shards.manifest import read_manifest
 from winnow.storage.address import inside
 from winnow.storage.store import Store
@@ -56,6 +57,8 @@ class Status:
     """The current shard set: folder, books, and documents, tokens and shards of each split."""
     warnings: list[str] = field(default_factory=list)
     """Warnings and alarms of the summary of the latest run that finished here."""
+    alarms: list[Json] = field(default_factory=list)
+    """Its alarms alone: kind, about, what, do."""
     damage: str = ""
     """Why nothing can be told of the current shard set although a run has finished here."""
 
@@ -81,7 +84,7 @@ def status_of(run: str) -> Status:
         stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
     shards, damage = _shards(store)
     message = attempt.message if attempt else ""
-    return Status(store.root, state, message, holder, stages, shards, _warnings(store) if shards else [], damage)
+    return Status(store.root, state, message, holder, stages, shards, *(_told(store) if shards else ([], [])), damage)
 
 
 def _holder(store: Store) -> Holder | None:
@@ -95,12 +98,15 @@ def _holder(store: Store) -> Holder | None:
     return Holder(str(held.get("host")), int(held.get("pid") or 0), max(0.0, age), bool(held["abandoned"]))
 
 
-def _warnings(store: Store) -> list[str]:
-    try:
+def _told(store: Store) -> tuple[list[str], list[Json]]:
+    """Warnings and alarms as the summary has them, and the alarms by kind; none where they are gone or damaged."""
+    lines: list[str] = []
+    alarms: list[Json] = []
+    with suppress(FileNotFoundError, UnicodeDecodeError):
         lines = store.read(SUMMARY).decode().splitlines()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return []
-    return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))]
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        alarms = list(orjson.loads(store.read(OBSERVED))["alarms"])
+    return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))], alarms
 
 
 def _shards(store: Store) -> tuple[Json | None, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from winnow.flow.records import RunRecords
+from winnow.report.alarms import alarms_of
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts, sections
 from winnow.report.page.parts import Part
@@ -53,7 +54,7 @@ def page_of(run: RunRecords) -> bytes:
         .render(
             run=run.config.run,
             tiles=tiles,
-            alarms=[line.removeprefix("ALARM: ") for line in told if line.startswith("ALARM: ")],
+            alarms=run.once(alarms_of),
             warnings=[line.removeprefix("WARNING: ") for line in told if line.startswith("WARNING: ")],
             parts=[part for part in found if part is not None],
             sampled=sampled,

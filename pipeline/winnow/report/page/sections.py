@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from winnow import schemas
-from winnow.flow.flow import enabled_steps
+from winnow.flow.flow import summary_lines
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.looking.texts import shown_texts
@@ -193,8 +193,7 @@ def _first_difference(a: str, b: str) -> int:
 
 def steps_section(run: RunRecords) -> Part | None:
     """What every step says of itself, as in the summary; alarms stand at the top of the page."""
-    lines = [line for step in enabled_steps(run.config) for line in step.summary(run)]
-    told = [line for line in lines if isinstance(line, str) and not line.startswith(("ALARM", "WARNING"))]
+    told = [line for line in run.once(summary_lines) if not line.startswith("WARNING")]
     return Part("What the steps say", lines=told) if told else None
 
 
