@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .audit import audit
+from .compare import compare
 from .dropped import dropped, kept
 from .export import export
 from .index import index
@@ -36,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RUNNING = (run, submit, status, plan, push, release, init, schema)
-ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
+ASKING = (summary, report, compare, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)

@@ -88,7 +88,7 @@ def test_alarms_follow_their_share_and_need_some_documents(tmp_path):
         _, lines = said(tmp_path / str(share), long + short, {}, filter={"alarm_share": share})
         assert any(line.startswith("ALARM: source data lost") for line in lines) == alarmed
     _, lines = said(tmp_path / "few", short[: LEAST_ALARMING - 1], {})
-    assert not any("ALARM" in line for line in lines)
+    assert not any("ALARM" in line and "lost" in line for line in lines)
     _, lines = said(tmp_path / "annotated", short, {}, filter={"mode": "annotate"})
     assert not any("ALARM" in line for line in lines)
 

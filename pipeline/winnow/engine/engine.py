@@ -91,6 +91,8 @@ class Engine:
     """Nodes whose disks refused something."""
     _ray_said: str = ""
     """How Ray's last attempt ended, if it did not by itself."""
+    _told_disk: bool = False
+    """Whether it was said that the disk may not do."""
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -292,7 +294,8 @@ class Engine:
         if self.store.is_remote:
             return None
         left, reads = shutil.disk_usage(self.store.root).free, sum(unit.work_bytes for unit in units)
-        if left < reads:
+        if left < reads and not self._told_disk:
+            self._told_disk = True
             log.warning(
                 "%s: its disk has %.1f GB left, and the stage reads %.1f GB: it may not do", self.store.root,
                 left / 1e9, reads / 1e9, extra={"stage": stage.name},
