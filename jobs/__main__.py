@@ -6,6 +6,7 @@ import typer
 
 from .audit import audit
 from .compare import compare
+from .datasheet import datasheet
 from .dropped import dropped, kept
 from .export import export
 from .index import index
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RUNNING = (run, submit, status, plan, push, release, init, schema)
-ASKING = (summary, report, compare, why, dropped, kept, tune, lines, select, near, verify)
+ASKING = (summary, report, datasheet, compare, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)

@@ -79,6 +79,10 @@ class Observations:
     start_seconds: float = 0.0
     """Of these, waiting for Ray."""
     stages: tuple[StageSummary, ...] = ()
+    lineage_events: int = 0
+    """OpenLineage events, to each place that the config names."""
+    lineage_lost: int = 0
+    """Of these, events that could not be delivered."""
 
 
 @dataclass

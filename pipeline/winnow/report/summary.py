@@ -73,6 +73,8 @@ def _made(run: RunRecords) -> Iterator[RenderableType]:
     yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
     yield _duration(run, text_bytes)
     yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
+    if lost := run.observed.lineage_lost:
+        yield f"WARNING: {lost:,} of {run.observed.lineage_events:,} lineage events could not be delivered (lineage)"
     yield from (f"ALARM: {alarm}" for alarm in run.once(alarms_of))
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run

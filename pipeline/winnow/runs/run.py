@@ -37,6 +37,7 @@ from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import CONFIG, check_folder
+from winnow.runs.lineage import Lineage
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -117,11 +118,15 @@ def run(
                 context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
             return context
 
-        with record_outcome(attempt):
+        lineage = Lineage(config, store.root)
+        with record_outcome(attempt, lineage):
+            lineage.start()
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine
             seconds = time.perf_counter() - started
-            context.run.observed = Observations(seconds, engine.start_seconds, tuple(engine.summaries))
+            lineage.complete(context.run)
+            stages = tuple(engine.summaries)
+            context.run.observed = Observations(seconds, engine.start_seconds, stages, lineage.sent, lineage.lost)
             save_observations(context.run)
             write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way
@@ -157,8 +162,8 @@ def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: At
 
 
 @contextmanager
-def record_outcome(attempt: Attempt) -> Iterator[None]:
-    """However the attempt ends, its file says so; unless the folder cannot be written or belongs to another run."""
+def record_outcome(attempt: Attempt, lineage: Lineage) -> Iterator[None]:
+    """However the attempt ends, its file and its lineage say so; unless the folder belongs to another run."""
     attempt.save()
     try:
         yield
@@ -167,6 +172,7 @@ def record_outcome(attempt: Attempt) -> Iterator[None]:
         if not isinstance(error, LeaseHeldError):
             with suppress(OSError):
                 attempt.end(state, str(error))
+            lineage.fail(str(error) or type(error).__name__, stopped=state == "stopped")
         raise
     attempt.end("finished")
 

@@ -135,6 +135,7 @@ def _observations(store: Store) -> Observations:
     try:
         observed = orjson.loads(store.read(OBSERVED))
         stages = tuple(StageSummary(**stage) for stage in observed["stages"])
-        return Observations(observed["seconds"], observed["start_seconds"], stages)
+        lineage = observed.get("lineage_events", 0), observed.get("lineage_lost", 0)
+        return Observations(observed["seconds"], observed["start_seconds"], stages, *lineage)
     except (ValueError, TypeError, KeyError, FileNotFoundError):
         return Observations()
