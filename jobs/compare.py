@@ -176,18 +176,14 @@ def _fate(fate: dict[str, Any] | None) -> str:
 def _table(columns: list[str], rows: list[list[str]], what: str) -> None:
     """The first rows; the others are counted."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from winnow.report.printable import printable
+    from winnow.report.tables import add_names, table_of
 
     if not rows:
         return
-    table = Table()
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    table = table_of(columns[:1], columns[1:])
     for row in rows[:SHOWN]:
-        table.add_row(*(Text(printable(cell, lines=False)) for cell in row))
+        add_names(table, *row)
     Console(markup=False, highlight=False).print(table)
     if len(rows) > SHOWN:
         _say(f"and {len(rows) - SHOWN:,} more {what}: --json has all")

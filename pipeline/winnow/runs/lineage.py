@@ -47,7 +47,7 @@ class Lineage:
     @property
     def run_id(self) -> str:
         """UUID version 5: the same for the same folder and settings."""
-        settings = self._run.model_dump(mode="json", exclude=WITHOUT_RESULT)
+        settings = self._run.model_dump(mode="json", exclude={*WITHOUT_RESULT})
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._folder}#{content_hash(settings)}"))
 
     def start(self) -> None:

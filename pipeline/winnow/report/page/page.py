@@ -24,7 +24,7 @@ def page_of(run: RunRecords) -> bytes:
     """The page of a finished run."""
     draw, sample = charts.are_drawn(), take_sample(run)
     found: list[Part | None] = [
-        sections.sources_section(run, draw=draw),
+        sections.sources_section(run, sample, draw=draw),
         rules_section(run, sample, draw=draw),
         sections.duplicates_section(run, sample, draw=draw),
         sections.languages_section(run, sample, draw=draw),
