@@ -131,7 +131,8 @@ class Engine:
                 say(f"{stage.name}: compiling kernels, once, about 45 s")
         if self.attempt is not None:
             if missing:
-                self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
+                keys_missing, sizes = [stage.key(unit) for unit in missing], [unit.work_bytes for unit in missing]
+                self.attempt.begin_stage(stage.name, stage.folder, len(units), keys_missing, sizes)
             else:
                 self.attempt.reuse_stage(stage.name, stage.folder, len(units))
         ran = bool(missing)

@@ -26,7 +26,7 @@ from winnow.errors import (
     StoppedError,
 )
 from winnow.flow.context import RunContext
-from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps
+from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps, stage_names
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
@@ -35,6 +35,7 @@ from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
+from winnow.runs.estimate.stage_time import stage_weights
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import CONFIG, check_folder
 from winnow.runs.lineage import Lineage
@@ -104,6 +105,7 @@ def run(
             joined = join_index(index, config, store, save=True)
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt, surroundings=surroundings)
             context = RunContext.of(config, engine, inputs, vocabulary, joined)
+            attempt.planned = stage_weights(stage_names(context))
             run_steps(context)
             note_facts(context)
             close_books(balances(context.run))

@@ -30,6 +30,12 @@ class StageStatus:
     reused: int
     failed: list[Json]
     """Units that failed in that attempt: number and message."""
+    seconds: float = 0.0
+    """Since it began to run units, or that it took; 0 where there was nothing to run."""
+    mb_per_second: float | None = None
+    """Of its input; None where nothing of it is done yet."""
+    seconds_left: float | None = None
+    """Of the stage at work, at this speed; None where nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,11 @@ class Status:
     """Warnings and alarms of the summary of the latest run that finished here."""
     alarms: list[Json] = field(default_factory=list)
     """Its alarms alone: kind, about, what, do."""
+    seconds_left: float | None = None
+    """Of the whole run while it runs, from the time that the same share of other runs took; None where nobody can tell.
+    Stages of which earlier attempts have done a part may take less."""
+    ahead: list[str] = field(default_factory=list)
+    """Stages that have not begun."""
     damage: str = ""
     """Why nothing can be told of the current shard set although a run has finished here."""
 
@@ -75,16 +86,51 @@ def status_of(run: str) -> Status:
     state = "new" if attempt is None else str(attempt.state)
     if state == "running" and (holder is None or holder.abandoned):
         state = "died"
-    stages = []
+    stages, fractions = [], []
     for number, stage in enumerate(attempt.stages if attempt else []):
         done = stage.units if stage.state == "finished" else stage.units - len(stage.failed)
+        done_bytes, seconds = stage.bytes, stage.seconds
         if attempt and stage.state == "running" and number == len(attempt.stages) - 1:
             there = set(store.list(stage.folder, ".json"))
-            done = stage.units - sum(f"{key}.json" not in there for key in attempt.missing)
-        stages.append(StageStatus(stage.name, stage.state, stage.units, done, stage.reused, stage.failed))
+            missing = [f"{key}.json" not in there for key in attempt.missing]
+            done = stage.units - sum(missing)
+            done_bytes -= sum(size for size, is_missing in zip(attempt.sizes, missing, strict=False) if is_missing)
+            seconds = max(0.0, time.time() - stage.began) if stage.began and state == "running" else 0.0
+        speed = done_bytes / seconds if seconds and done_bytes else None
+        left = None if speed is None or stage.state != "running" else (stage.bytes - done_bytes) / speed
+        fractions.append(done_bytes / stage.bytes if stage.bytes else float(stage.state == "finished"))
+        rate = None if speed is None else speed / 1e6
+        told = (stage.name, stage.state, stage.units, done, stage.reused, stage.failed, seconds, rate, left)
+        stages.append(StageStatus(*told))
+    ahead = [name for name in attempt.planned if name not in {stage.name for stage in stages}] if attempt else []
+    left_of_all = _seconds_left(stages, fractions, attempt.planned, ahead) if attempt and state == "running" else None
     shards, damage = _shards(store)
     message = attempt.message if attempt else ""
-    return Status(store.root, state, message, holder, stages, shards, *(_told(store) if shards else ([], [])), damage)
+    warnings, alarms = _told(store) if shards else ([], [])
+    return Status(
+        store.root, state, message, holder, stages, shards, warnings, alarms, left_of_all,
+        ahead if state == "running" else [], damage,
+    )  # fmt: skip
+
+
+def _seconds_left(
+    stages: list[StageStatus], fractions: list[float], planned: dict[str, float], ahead: list[str]
+) -> float | None:
+    """Of all stages: the one at work at its own speed, those ahead by the time that those before took.
+
+    Args:
+        stages: that have begun.
+        fractions: how much of the work of each is done.
+        planned: how long each stage takes beside the others.
+        ahead: stages that have not begun.
+    """
+    ran = [(stage, done) for stage, done in zip(stages, fractions, strict=True) if stage.units > stage.reused]
+    weight = sum(planned.get(s.name, 0.0) * done * (s.units - s.reused) / s.units for s, done in ran)
+    seconds = sum(stage.seconds for stage, _ in ran)
+    current = sum(stage.seconds_left or 0.0 for stage, _ in ran)
+    if weight <= 0 or seconds <= 0 or any(s.state == "running" and s.seconds_left is None for s, _ in ran):
+        return None
+    return current + seconds / weight * sum(planned[name] for name in ahead)
 
 
 def _holder(store: Store) -> Holder | None:
