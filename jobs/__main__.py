@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from .audit import audit
+from .compare import compare
+from .datasheet import datasheet
 from .dropped import dropped, kept
 from .export import export
 from .forget import forget
@@ -39,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RUNNING = (run, submit, status, plan, push, forget, release, init, schema, warm)
-ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
+ASKING = (summary, report, datasheet, compare, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
-from winnow.errors import FAILED, HELD, INTERRUPTED, REFUSED, RESUMABLE
+from winnow.errors import ALARMED, FAILED, HELD, INTERRUPTED, REFUSED, RESUMABLE
 
 __all__ = [
+    "ALARMED",
     "FAILED",
     "HELD",
     "INTERRUPTED",
@@ -31,8 +32,12 @@ NO_READER = 141
 
 
 @contextmanager
-def true_exit_codes() -> Iterator[None]:
-    """Run a command; every error ends the process with a message and the code that belongs to it."""
+def true_exit_codes(failed: int = FAILED) -> Iterator[None]:
+    """Run a command; every error ends the process with a message and the code that belongs to it.
+
+    Args:
+        failed: what stands for FAILED where that means something else, as for commands that compare.
+    """
     # imported late so that `winnow --help` stays quick
     from winnow.errors import ForcedStop, WinnowError
 
@@ -44,18 +49,18 @@ def true_exit_codes() -> Iterator[None]:
             leave(NO_READER)
         raise
     except (WinnowError, ForcedStop) as error:
-        _end(error, error.exit_code)
+        _end(error, failed if error.exit_code == FAILED else error.exit_code)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             leave(NO_READER)
-        _end(error, FAILED)
+        _end(error, failed)
     except KeyboardInterrupt:
         _end("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort: told with its trace, and exit code 1
         traceback.print_exc()
         _end(
             f"{type(error).__name__}: {error}\nthis is a fault in winnow: please report it with the trace above",
-            FAILED,
+            failed,
         )
 
 

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .durations import duration
 from .paths import settled
 from .run import ConfigPath, Overrides
 
 if TYPE_CHECKING:
     from winnow.config.config import Config
+
+SHOWN = 20
+"""Sources that are told one by one."""
 
 
 def plan(
@@ -82,28 +86,44 @@ def _print_plan(settings: "Config") -> None:
     from winnow.runs.plan import plan_run
 
     console = Console()
+
+    def say(line: str) -> None:
+        console.print(printable(line, lines=False), soft_wrap=True, markup=False, highlight=False)
+
     planned = plan_run(settings)
-    console.print(
+    names = list(planned.sources)
+    for name in names[:SHOWN]:
+        files, size = planned.sources[name]
+        say(f"source {name}: {files:,} files, {size / 1e6:,.1f} MB")
+    if rest := names[SHOWN:]:
+        files, size = (sum(planned.sources[name][at] for name in rest) for at in (0, 1))
+        say(f"and {len(rest):,} more sources: {files:,} files, {size / 1e6:,.1f} MB")
+    say(
         f"{planned.files:,} files, {planned.corpus.stored_bytes / 1e6:,.1f} MB, "
         f"about {planned.corpus.text_bytes / 1e6:,.1f} MB of text"
     )
     if planned.unasked:
-        console.print(f"of these, {planned.unasked:,} files of lists are taken to be like a few whose size is known")
+        say(f"of these, {planned.unasked:,} files of lists are taken to be like a few whose size is known")
+    how = "counted" if planned.counted else "expected, if nothing is dropped"
+    say(f"documents and tokens, {how}: {planned.corpus.documents:,} and {planned.tokens:,}")
+    say(
+        f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
+        f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
+        + ("" if planned.disk_left is None else f"; {planned.disk_left / 1e6:,.0f} MB are free there")
+    )
+    say(f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers")
+    say(f"time: about {duration(planned.seconds)} from nothing, at the rate a core of docs/performance.md")
+    if planned.disk_left is not None and planned.disk_left < planned.work_bytes:
+        say("WARNING: the disk has less left than the run writes, unless much of it is done already")
+    for line in (f"tokens: {planned.ends}", *(f"WARNING: {warning}" for warning in planned.warnings)):
+        say(line)
+    say("what is left to do:")
     table = Table("stage", "units", "done", "to run")
     for stage in planned.stages:
         units = "after the stage before it" if stage.units is None else f"{stage.units:,}"
         left = "" if stage.units is None else f"{stage.units - stage.done:,}"
         table.add_row(stage.name, units, f"{stage.done:,}" if stage.units is not None else "", left)
     console.print(table)
-    for line in (f"tokens: {planned.ends}", *(f"WARNING: {warning}" for warning in planned.warnings)):
-        console.print(printable(line, lines=False), soft_wrap=True, markup=False, highlight=False)
-    console.print(
-        f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
-        f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
-    )
-    console.print(
-        f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers"
-    )
 
 
 if __name__ == "__main__":

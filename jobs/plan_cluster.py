@@ -82,7 +82,7 @@ def _corpus(config: "Config", asked: Asked) -> tuple["Corpus", int, int | None]:
 
     if asked.corpus_gb is None:
         planned = plan_run(config)
-        corpus, id_bytes, tokens = planned.corpus, planned.id_bytes, planned.tokens
+        corpus, id_bytes, tokens = planned.corpus, planned.id_bytes, planned.tokens if planned.counted else None
     else:
         import numpy as np
 

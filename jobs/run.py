@@ -46,7 +46,8 @@ def run(
 
     Committed work is never computed again: after a kill, the same command goes on; after a changed setting, only
     the stages that depend on it run. Exit code 0: everything is committed and the books close. 1: units failed.
-    2: config or input refused. 3: another run owns the folder. 75: stopped by SIGTERM; the same command goes on.
+    2: config or input refused. 3: another run owns the folder. 4: finished, with
+    alarms that `alarms` fails. 75: stopped by SIGTERM; the same command goes on.
     """
     from winnow.engine.stopping import Stop
 
@@ -69,6 +70,7 @@ def run(
         from rich.console import Console
 
         from winnow.config.load import load_config
+        from winnow.report.alarms import check_alarms
         from winnow.report.summary import print_summary
         from winnow.runs.corpus import add_new_inputs, is_unchanged
         from winnow.runs.run import run as run_pipeline
@@ -86,6 +88,7 @@ def run(
             print(f"winnow: nothing is new for {loaded.run}; nothing was done")
         else:
             print_summary(context.run, Console())
+            check_alarms(context.run)
     leave(OK)
 
 

@@ -1,12 +1,17 @@
 """``winnow summary``: what a finished run printed, again."""
 
+from typing import Annotated
+
 import typer
 
 from .exit_codes import true_exit_codes
 from .why import RunFolder
 
 
-def summary(run: RunFolder) -> None:
+def summary(
+    run: RunFolder,
+    whole: Annotated[bool, typer.Option("--all", help="Every source and language, however many there are.")] = False,
+) -> None:
     """Print the summary of the latest finished run of a folder again, as that run printed it."""
     with true_exit_codes():
         from rich.console import Console
@@ -14,7 +19,7 @@ def summary(run: RunFolder) -> None:
         from winnow.report.summary import print_summary
         from winnow.runs.state import load_run
 
-        print_summary(load_run(run), Console())
+        print_summary(load_run(run), Console(), whole=whole)
 
 
 if __name__ == "__main__":

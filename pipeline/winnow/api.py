@@ -110,9 +110,11 @@ def run(config: Config | Mapping[str, Any] | str | Path, overrides: Sequence[str
         overrides: ``section.setting=value`` each, for a YAML file.
 
     Raises:
-        ConfigError, InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError:
-            each with a message that says what to do; all are of :class:`winnow.WinnowError`.
+        ConfigError, InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError,
+            AlarmedError (the run is finished): each with a message that says what to do; all are of
+            :class:`winnow.WinnowError`.
     """
+    from winnow.report.alarms import check_alarms  # noqa: PLC0415
     from winnow.runs.run import run as run_pipeline  # noqa: PLC0415 - loads every kernel
 
     if isinstance(config, str | Path):
@@ -121,7 +123,9 @@ def run(config: Config | Mapping[str, Any] | str | Path, overrides: Sequence[str
         raise ConfigError("overrides change a YAML file; settings given in Python can be changed there")
     else:
         settings = config if isinstance(config, Config) else parse_config(dict(config))
-    return Run(run_pipeline(settings).run)
+    finished = run_pipeline(settings).run
+    check_alarms(finished)
+    return Run(finished)
 
 
 def open(run: str | Path) -> Run:

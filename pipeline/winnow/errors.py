@@ -5,6 +5,7 @@
         ConfigError, AddressError (NamedObjectError), InputError, ClusterError, UnreadableShareError,
         HubError, ModelFolderError, CentresError, ExamplesError, FormatError
       LeaseHeldError            3: another run owns the folder
+      AlarmedError              4: the run is finished, but raised alarms (`alarms: fail`)
       StoppedError              75 or 130: stopped by a signal; the same command goes on
       OperatorError             1: a user's operator returned what it must not
       StageFailedError (engine.engine), ReaderError, SignatureError, BooksError, StorageError, ObjectStorageError,
@@ -23,6 +24,8 @@ REFUSED = 2
 """The config or the input cannot be used as it is (also: too much of the input is unreadable)."""
 HELD = 3
 """Another run owns the run folder."""
+ALARMED = 4
+"""A run finished and its shards are out, but it raised alarms that its config does not let pass."""
 RESUMABLE = 75
 """EX_TEMPFAIL: stopped by SIGTERM (job stop, spot notice, Slurm); committed units stay, the same command goes on."""
 INTERRUPTED = 130
@@ -95,6 +98,12 @@ class LeaseHeldError(WinnowError, RuntimeError):
     """Another run owns this run folder, or this index."""
 
     exit_code = HELD
+
+
+class AlarmedError(WinnowError):
+    """A finished run raised alarms with which its config has it fail."""
+
+    exit_code = ALARMED
 
 
 class ReaderError(WinnowError, TypeError):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.configs import source_of, unread_config
 from winnow.config.config import parse_config
 from winnow.engine.records import Record
-from winnow.report.alarms import LEAST_CLUSTER, dedup_alarms
+from winnow.flow.dedup_alarms import LEAST_CLUSTER, dedup_alarms
 from winnow.stages.dedup.keepers import largest_clusters
 
 

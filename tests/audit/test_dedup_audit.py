@@ -269,7 +269,8 @@ def test_a_source_of_copies_raises_both_alarms(documents, tmp_path):
         assert "ALARM: source copies lost 40 of 40 documents (100.0%)" in lines
         assert "ALARM: the largest cluster of source copies holds 40 of 40 documents (100.0%)" in lines
         observed = json.loads((tmp_path / "run" / "observed.json").read_text())["alarms"]
-        assert [alarm["source"] for alarm in observed if alarm["documents"] == 40] == ["copies", "copies"]
+        told = [(alarm["kind"], alarm["about"]) for alarm in observed if "40 of 40" in alarm["what"]]
+        assert told == [("duplicates", "copies"), ("cluster", "copies")]
     code, output = winnow("audit", "dedup", str(tmp_path / "run"))
     assert code == 0 and "ALARM: source copies lost" in output
 

@@ -250,7 +250,7 @@ BREAKS = (
     Break(
         "a source that lost most of itself raises no alarm",
         5,
-        "winnow.report.alarms",
+        "winnow.flow.dedup_alarms",
         "if lost > limit * entered:",
         "if lost > limit * entered * 2:",
         ("tests/audit/test_alarms.py",),
@@ -258,7 +258,7 @@ BREAKS = (
     Break(
         "the largest cluster is the last one",
         5,
-        "winnow.report.alarms",
+        "winnow.flow.dedup_alarms",
         'cluster["documents"] > known["documents"]',
         'cluster["documents"] != known["documents"]',
         ("tests/audit/test_alarms.py",),

@@ -119,8 +119,8 @@ BREAKS = (
         "status does not tell warnings",
         1,
         "winnow.runs.status",
-        'return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))]',
-        "return []",
+        'return [line for line in lines if line.startswith(("WARNING: ", "ALARM: "))], alarms',
+        "return [], alarms",
         TOLD,
     ),
     Break(

@@ -192,8 +192,8 @@ def test_a_source_that_gives_nothing_is_told(sample, tmp_path):
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(sample_config(sample, tmp_path / "run", shards=shards)))
     code, output = winnow("run", str(tmp_path / "c.yaml"))
     assert code == 0, output
-    assert output.count("WARNING") == 1
-    assert "WARNING: shards.mixture asks for 1e-12 of source notes, but none of its documents" in output
+    assert output.count("ALARM: shards.mixture") == 1 and "WARNING" not in output
+    assert "ALARM: shards.mixture asks for 1e-12 of source notes, but none of its documents" in output
     code, output = winnow("shards", "stats", str(tmp_path / "run"), "--json")
     assert json.loads(output)["sources"]["notes"] == {"documents": 0, "copies": 0, "tokens": 0, "weight": 1.0}
 
@@ -283,10 +283,11 @@ def test_a_source_that_would_be_repeated_too_often_is_refused(sample, tmp_path):
     ):
         run(parse_config(sample_config(sample, tmp_path / "run", shards=shards)))
     context = run(parse_config(sample_config(sample, tmp_path / "run", shards=shards | {"max_epochs": 1000})))
-    lines = STEP.summary(context.run)
-    assert any(line.startswith("ALARM: notes is repeated ") and "over 4 passes" in line for line in lines)
+    kinds = {alarm.kind for alarm in STEP.alarms(context.run)}
+    assert any(str(a).startswith("notes is repeated ") and "over 4 passes" in a.what for a in STEP.alarms(context.run))
+    assert kinds == {"repetition"}
     once = run(parse_config(sample_config(sample, tmp_path / "run", shards=shards | {"max_tokens": None})))
-    assert not any("ALARM" in line for line in STEP.summary(once.run))
+    assert STEP.alarms(once.run) == []
 
 
 def test_a_weight_that_repeats_too_often_is_warned_of(sample, tmp_path):

@@ -21,7 +21,7 @@ from winnow.config.strict_yaml import read_yaml
 from winnow.engine.records import Output, Record
 from winnow.errors import ConfigError
 from winnow.finished.explain import Evidence, explain, find
-from winnow.flow.reading import reading_warnings
+from winnow.flow.reading import reading_alarms
 from winnow.flow.records import RunRecords
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -360,7 +360,7 @@ def test_fields_of_rules_that_pages_rarely_have_are_no_mistakes_in_keep(tmp_path
     rules = {**OFF, "opt_outs": "drop", "urls": {"domains": str(tmp_path / "hosts")}}
     rules["licences"] = {"allow": ["CC-BY"], "unknown": "keep"}
     context = run(parse_config(run_config(tmp_path / "run", *sources, filter=rules, shards={"sequence_tokens": 63})))
-    told = [line.partition(", so")[0] for line in reading_warnings(context.run)]
+    told = [str(alarm).partition(", so")[0] for alarm in reading_alarms(context.run)]
     assert told == [
         "source rows: filter: no record has a value for 'url'",
         "source rows: filter: no record has a value for 'licence'",

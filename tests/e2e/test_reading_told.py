@@ -62,11 +62,12 @@ def test_where_it_may_go_on_summary_manifest_and_status_tell_it(tmp_path, prose)
     assert f"{FOLDER}/{REPORT.file}" == SUMMARY
 
 
-def test_a_guess_is_counted_by_encoding_and_raises_no_alarm(tmp_path, prose):
+def test_a_guess_is_counted_by_encoding_and_is_an_alarm_where_many_are(tmp_path, prose):
     config = config_of(tmp_path, source_of(prose, "prose", encoding="detect"))
     summary = told(config)
     assert "source prose: 12 documents are not UTF-8 and were read as cp1252, which is a guess" in summary
-    assert "ALARM" not in summary
+    (alarm,) = [line for line in summary.splitlines() if line.startswith("ALARM")]
+    assert "source prose: 12 of 12 documents (100.0%) were read in an encoding that was guessed" in alarm
     assert load_run(config["run"]).manifest["sources"]["prose"]["reading"] == {"guessed cp1252": 12}
 
 
@@ -82,12 +83,12 @@ def test_names_that_match_nothing_are_warned_of_with_what_records_have(tmp_path)
     )
     source = source_of(tmp_path / "a.jsonl", id="idd", keep=["ur1", "url", "meta.lang", "meta.la"])
     summary = told(config_of(tmp_path, source))
-    has = "; records have: text, url, meta.lang"
+    has = ": records have: text, url, meta.lang"
     warned = [line for line in summary.splitlines() if "no record has a value" in line]
     assert warned == [
-        f"WARNING: source s: id: no record has a value for 'idd', so ids are derived from source, path and row{has}",
-        f"WARNING: source s: keep: no record has a value for 'ur1', so the column is empty{has}",
-        f"WARNING: source s: keep: no record has a value for 'meta.la', so the column is empty{has}",
+        f"ALARM: source s: id: no record has a value for 'idd', so ids are derived from source, path and row{has}",
+        f"ALARM: source s: keep: no record has a value for 'ur1', so the column is empty{has}",
+        f"ALARM: source s: keep: no record has a value for 'meta.la', so the column is empty{has}",
     ]
 
 
@@ -107,8 +108,8 @@ def test_a_source_without_a_record_is_warned_of(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": GERMAN}) + "\n")
     (tmp_path / "b.jsonl").write_text("\n\n")
     summary = told(config_of(tmp_path, source_of(tmp_path / "a.jsonl", "a"), source_of(tmp_path / "b.jsonl", "b")))
-    assert [line for line in summary.splitlines() if "WARNING" in line] == [
-        "WARNING: source b: no record in its 1 files"
+    assert [line for line in summary.splitlines() if line.startswith(("WARNING", "ALARM: source b"))] == [
+        "ALARM: source b: no record in its 1 files: look at its `path` and `format`"
     ]
 
 

@@ -40,7 +40,7 @@ def finished(folder, records, fields, splits, **sections):
 
 
 def warned(found) -> list[str]:
-    return [line for line in STEP.summary(found) if "WARNING" in line]
+    return [str(alarm) for alarm in STEP.alarms(found)]
 
 
 def test_chats_with_one_system_prompt(tmp_path):

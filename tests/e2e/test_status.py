@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -13,9 +14,10 @@ from winnow.config.config import parse_config
 from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import LEASE, hold_lease
 from winnow.errors import ConfigError
+from winnow.runs.estimate.stage_time import SECONDS, stage_weights
 from winnow.runs.run import run
 from winnow.runs.state import load_run
-from winnow.runs.status import status_of
+from winnow.runs.status import Holder, status_of
 from winnow.storage.local_store import LocalStore
 
 
@@ -134,3 +136,75 @@ def test_log_lines_as_json(tmp_path, capsys):
         "stage": "measure",
         "unit": 3,
     }
+
+
+def at_work(folder, monkeypatch, age: float):
+    """A run that is in its stage `tokenise`: measured in 8 s, and half of the work of `tokenise` done in 4 s."""
+    settings = config(folder)
+    done = run(settings).run
+    path = folder / "run" / "attempt.json"
+    content = orjson.loads(path.read_bytes())
+    names = list(content["planned"])
+    at = names.index("tokenise")
+    stages = content["stages"][: at + 1]
+    for stage in stages:
+        stage |= {"units": 2, "reused": 2, "bytes": 0, "began": 0.0, "seconds": 0.0}
+    measure = next(stage for stage in stages if stage["name"] == "measure")
+    measure |= {"reused": 0, "bytes": 4_000_000, "began": 1.0, "seconds": 8.0}
+    stages[-1] |= {"reused": 0, "bytes": 4_000_000, "state": "running", "began": 1000.0}
+    there = next(iter(done.of("tokenise"))).key
+    content |= {"state": "running", "stages": stages, "missing": [there, "gone"], "sizes": [1_000_000, 3_000_000]}
+    path.write_bytes(orjson.dumps(content))
+    monkeypatch.setattr("winnow.runs.status.time.time", lambda: 1000.0 + age)
+    monkeypatch.setattr("winnow.runs.status._holder", lambda _store: Holder("h", 1, 1.0, False))
+    return names, at
+
+
+def test_speed_and_time_left_of_the_stage_and_of_all(tmp_path, monkeypatch):
+    names, at = at_work(tmp_path, monkeypatch, 4.0)
+    found = status_of(str(tmp_path / "run"))
+    stage = found.stages[-1]
+    assert (stage.name, stage.units, stage.done, stage.seconds) == ("tokenise", 2, 1, 4.0)
+    assert stage.mb_per_second == pytest.approx(0.25) and stage.seconds_left == pytest.approx(12.0)
+    assert found.ahead == names[at + 1 :] and "shuffle" in found.ahead
+    # what is ahead takes the time that what is done took: all of measure, a quarter of tokenise
+    weight = SECONDS["measure"] + SECONDS["tokenise"] / 4
+    ahead = sum(stage_weights(found.ahead).values())
+    assert found.seconds_left == pytest.approx(12.0 + 12.0 / weight * ahead)
+    code, told = winnow("status", str(tmp_path / "run"))
+    assert code == 0 and "12 s" in told and "time left of the whole run: about" in told
+    assert all(len(line) <= 80 for line in told.splitlines() if line[:1] in "┃│┏└┡")
+
+
+def test_a_stage_of_which_nothing_is_done_has_no_time_left(tmp_path, monkeypatch):
+    at_work(tmp_path, monkeypatch, 4.0)
+    path = tmp_path / "run" / "attempt.json"
+    content = orjson.loads(path.read_bytes())
+    path.write_bytes(orjson.dumps(content | {"missing": ["gone", "gone too"]}))
+    found = status_of(str(tmp_path / "run"))
+    assert found.stages[-1].seconds_left is None and found.seconds_left is None
+    del content["sizes"], content["planned"]  # of an earlier version
+    path.write_bytes(orjson.dumps(content))
+    assert status_of(str(tmp_path / "run")).state == "running"
+
+
+def test_watch_ends_as_the_run_does(tmp_path, monkeypatch):
+    at_work(tmp_path, monkeypatch, 4.0)
+    name, looks = str(tmp_path / "run"), []
+
+    def look(run_name):
+        looks.append(status_of(run_name))
+        if len(looks) == 3:
+            return replace(looks[-1], state=ended)
+        return looks[-1]
+
+    monkeypatch.setattr("winnow.runs.status.status_of", look)
+    for ended, code in (("finished", 0), ("failed", 1), ("died", 1), ("stopped", 75)):
+        looks.clear()
+        found, told = winnow("status", name, "--watch", "--every", "0.05")
+        assert (found, len(looks)) == (code, 3)
+        assert told.startswith("tokenise: 1 of 2 units, 0.2 MB/s, 12 s left of the stage, about ")
+        assert told.count("left of the stage") == 1  # nothing changed between the looks
+    looks.clear()
+    _, told = winnow("status", name, "--watch", "--json", "--every", "0.05")
+    assert [orjson.loads(line)["state"] for line in told.splitlines()] == ["running", "stopped"]

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from jobs import exit_codes as exits
-from jobs.exit_codes import FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
+from jobs.exit_codes import ALARMED, FAILED, HELD, INTERRUPTED, NO_READER, OK, REFUSED, RESUMABLE, true_exit_codes
 from jobs.submit import _outcome, _wait
 from winnow.engine.engine import StageFailedError
 from winnow.engine.executors.execute import Failure
 from winnow.engine.stopping import Stop
 from winnow.errors import (
+    AlarmedError,
     BooksError,
     ClusterError,
     ConfigError,
@@ -36,6 +37,7 @@ MEANINGS = {
     ],
     REFUSED: [ConfigError("a setting"), InputError("no file"), ClusterError("no node"), UnreadableShareError("much")],
     HELD: [LeaseHeldError("another run")],
+    ALARMED: [AlarmedError("a split is empty")],
     RESUMABLE: [StoppedError("stopped", signal.SIGTERM), ForcedStop(signal.SIGTERM)],
     INTERRUPTED: [StoppedError("stopped", signal.SIGINT), ForcedStop(signal.SIGINT), KeyboardInterrupt()],
 }
@@ -85,7 +87,7 @@ class Client:
     ("state", "code", "expected"),
     [
         ("SUCCEEDED", 0, OK),
-        *(("FAILED", code, code) for code in (FAILED, REFUSED, HELD, RESUMABLE, INTERRUPTED)),
+        *(("FAILED", code, code) for code in (FAILED, REFUSED, HELD, ALARMED, RESUMABLE, INTERRUPTED)),
         ("FAILED", None, FAILED),  # its node was lost
         ("FAILED", -9, FAILED),
         ("STOPPED", None, RESUMABLE),

@@ -14,7 +14,9 @@ from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
 from winnow.config.config import parse_config
 from winnow.report.manifest import outcomes_of
+from winnow.report.outcomes import outcomes_by_source
 from winnow.report.page import charts
+from winnow.report.page.fates import tokens_by_fate
 from winnow.report.page.page import page_of
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
@@ -154,7 +156,7 @@ def test_report_off_writes_no_page_and_a_run_without_documents_has_one(tmp_path)
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": articles(3, 1)[0]}) + "\n")
     config = run_config(tmp_path / "run", source_of(tmp_path / "in.jsonl"))
     run(parse_config(config))
-    assert sorted(path.name for path in (tmp_path / "run" / "reports").iterdir()) == ["summary.txt"]
+    assert sorted(path.name for path in (tmp_path / "run" / "reports").iterdir()) == ["metrics.prom", "summary.txt"]
     (tmp_path / "in.jsonl").write_text('{"text": ""}\n')
     run(parse_config({**config, "report": "on"}))
     assert b"What happened to the data" in (tmp_path / "run" / "reports" / "report.html").read_bytes()
@@ -167,3 +169,18 @@ def test_a_chart_stays_a_drawing_whatever_names_say():
     assert "\u202e" not in drawn
     assert "&lt;a href=" in drawn
     assert len(re.findall(r"xxx…[^<>]*</text>", drawn)) == 2  # cut, and apart
+
+
+def test_tokens_stand_beside_records_and_are_exact_where_all_was_kept(folder, seen):
+    finished = load_run(str(folder))
+    sample = take_sample(finished)
+    fates = tokens_by_fate(finished, sample, outcomes_by_source(finished))
+    for name, of in fates.items():
+        counted = finished.total("tokenise", f"source_tokens/{name}")
+        assert of["kept"] == pytest.approx(counted, abs=1)  # characters times tokens a character: all of it
+        characters = sample.characters[(sample.source == name) & (sample.outcome == "filtered")].sum()
+        kept = sample.characters[(sample.source == name) & sample.kept].sum()
+        assert of["filtered"] == pytest.approx(characters * counted / kept, abs=1)
+    text = " ".join(" ".join(seen.text).split())
+    summed = sum(of["kept"] for of in fates.values())
+    assert f" {summed:,} " in text and "What is left after each step, in tokens, about." in text

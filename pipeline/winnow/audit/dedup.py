@@ -15,9 +15,9 @@ from winnow.audit.planted import MIN_WORDS, Planted, Words, measure_planted
 from winnow.audit.removed import Removed, measure_removed
 from winnow.audit.twins import Twins, measure_twins
 from winnow.errors import NothingToAuditError
+from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import texts_of
-from winnow.report.alarms import dedup_alarms
 from winnow.stages.ingest.languages import languages_of
 from winnow.text.words import hash_words
 

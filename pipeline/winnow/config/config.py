@@ -5,12 +5,14 @@ Every default stands in the section it belongs to; this file only says which sec
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from winnow.config.alarms import AlarmKind
 from winnow.config.languages import check_languages
+from winnow.config.lineage import LineageConfig
 from winnow.config.messages import mistakes_of
 from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
@@ -33,6 +35,9 @@ from winnow.text.language.codes import LANGUAGES
 from winnow.text.language.config import half_of
 from winnow.text.passages.config import PassagesConfig
 from winnow.tokens.config import TokeniserConfig
+
+WITHOUT_RESULT = frozenset(("compute", "storage", "report", "alarms", "lineage"))
+"""Sections and settings on which no byte of the shards depends."""
 
 
 class Config(Section):
@@ -62,6 +67,11 @@ class Config(Section):
     report: bool = True
     """Whether a run writes `reports/report.html` at its end (docs/looking.md); it reads no more than 200,000 documents'
     signals. Charts need the extra `report`."""
+    alarms: Literal["warn", "fail"] | Annotated[tuple[AlarmKind, ...], Field(min_length=1)] = "warn"
+    """What alarms do besides being told: `warn` nothing; with `fail` a run that raises any ends with exit code 4, its
+    shards out and its books closed; a list names the kinds that do so (docs/looking.md)."""
+    lineage: LineageConfig | None = None
+    """OpenLineage events of this run, to a file or a server; `off` sends none."""
     compute: ComputeConfig = ComputeConfig()
     storage: StorageConfig = StorageConfig()
 
@@ -126,7 +136,7 @@ class Config(Section):
     def _off(cls, value: Any) -> Any:
         return None if value is False or value == "off" else {} if value is True or value == "on" else value
 
-    @field_validator("select", "documents", "decontaminate", mode="before")
+    @field_validator("select", "documents", "decontaminate", "lineage", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value is False or value in ("none", "off") else {} if value is True else value

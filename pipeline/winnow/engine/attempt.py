@@ -4,6 +4,7 @@ Nothing but that command depends on it. It is written when a stage begins or end
 a stage are done is told by their records.
 """
 
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -30,6 +31,12 @@ class StageAttempt:
     state: State = "running"
     failed: list[Json] = field(default_factory=list)
     """Units that failed in this attempt and have not succeeded since: number and message."""
+    bytes: int = 0
+    """Of work, in the units that this attempt had to run."""
+    began: float = 0.0
+    """Seconds since 1970; 0 where nothing had to run."""
+    seconds: float = 0.0
+    """That it took; 0 while it runs."""
 
 
 @dataclass
@@ -45,13 +52,18 @@ class Attempt:
     """Keys of the units that the stage at work had to run."""
     executor: str = ""
     """Who does the units, and why; empty where none was to be done."""
+    sizes: list[int] = field(default_factory=list)
+    """Bytes of work of each of them."""
+    planned: dict[str, float] = field(default_factory=dict)
+    """All stages of the run in order, with how long each takes beside the others."""
     deaths: int = 0
     """Attempts before this one, in a row, that ended without a word: killed, or killed by what they worked on."""
 
-    def begin_stage(self, name: str, folder: str, units: int, missing: list[str]) -> None:
-        """A stage begins to run its missing units."""
-        self.stages.append(StageAttempt(name, folder, units, units - len(missing)))
-        self.missing = missing
+    def begin_stage(self, name: str, folder: str, units: int, missing: list[str], sizes: list[int]) -> None:
+        """A stage begins to run its missing units, of so many bytes of work each."""
+        begun = StageAttempt(name, folder, units, units - len(missing), bytes=sum(sizes), began=time.time())
+        self.stages.append(begun)
+        self.missing, self.sizes = missing, sizes
         self.save()
 
     def end_stage(self, failed: list[Json]) -> None:
@@ -59,7 +71,8 @@ class Attempt:
         stage = self.stages[-1]
         stage.failed = failed[:LISTED_FAILURES]
         stage.state = "failed" if failed else "finished"
-        self.missing = []
+        stage.seconds = max(0.0, time.time() - stage.began)
+        self.missing, self.sizes = [], []
         self.save()
 
     def reuse_stage(self, name: str, folder: str, units: int) -> None:
@@ -79,6 +92,8 @@ class Attempt:
             "stages": [asdict(stage) for stage in self.stages],
             "missing": self.missing,
             "executor": self.executor,
+            "sizes": self.sizes,
+            "planned": self.planned,
             "deaths": self.deaths,
         }
         self.store.replace(ATTEMPT, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -97,7 +112,10 @@ def read_attempt(store: Store) -> Attempt | None:
         stages = [StageAttempt(**stage) for stage in content["stages"]]
         for stage in stages:
             inside(stage.folder)
-        told = content["state"], content["message"], stages, content["missing"], content.get("executor", "")
-        return Attempt(store, *told, content["deaths"])
+        kept = {name: content[name] for name in ("state", "message", "missing", "deaths")}
+        told = {
+            name: content[name] for name in ("executor", "sizes", "planned") if name in content
+        }  # not of earlier versions
+        return Attempt(store, stages=stages, **kept, **told)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

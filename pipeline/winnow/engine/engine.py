@@ -1,6 +1,7 @@
 """Walks one stage: what is committed stays, what is missing is run, what fails is tried again and then named."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,10 @@ class StageSummary:
     work_bytes: int
     output_bytes: int
     peak_memory_mb: float
+    swapped_mb: float = 0.0
+    """Of the worker that had most of its memory in swap."""
+    disk_left: int | None = None
+    """Bytes that the run folder's disk had left when it began to compute; None where nobody can tell, or it did not."""
 
 
 @dataclass
@@ -91,6 +96,8 @@ class Engine:
     """The same for people, and why; empty where nothing was computed."""
     _said: str = ""
     """How the last attempt of workers ended, if it did not by itself."""
+    _told_disk: bool = False
+    """Whether it was said that the disk may not do."""
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -127,10 +134,12 @@ class Engine:
             fault_point("stage", stage=stage.name)
         if self.attempt is not None:
             if missing:
-                self.attempt.begin_stage(stage.name, stage.folder, len(units), [stage.key(unit) for unit in missing])
+                keys_missing, sizes = [stage.key(unit) for unit in missing], [unit.work_bytes for unit in missing]
+                self.attempt.begin_stage(stage.name, stage.folder, len(units), keys_missing, sizes)
             else:
                 self.attempt.reuse_stage(stage.name, stage.folder, len(units))
         ran = bool(missing)
+        disk_left = self._disk_left(stage, missing) if missing else None
         started = time.perf_counter()
         failures: dict[int, Failure] = {}
         with StageProgress(stage.name, units, missing) as progress:
@@ -169,7 +178,7 @@ class Engine:
         # a record keeps the number of the run that wrote it; this plan may count otherwise
         ordered = [replace(records[key], number=unit.number) for key, unit in keys.items()]
         self.committed[stage.name] = ordered
-        self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started)
+        self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started, disk_left)
         return ordered
 
     def is_done(self, stage: Stage, units: list[Unit]) -> bool:
@@ -305,7 +314,28 @@ class Engine:
             prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started
 
-    def _summarise(self, stage: Stage, records: list[Record], units: int, reused: int, seconds: float) -> None:
+    def _disk_left(self, stage: Stage, units: list[Unit]) -> int | None:
+        """Bytes free for what a stage is going to write; said at once where they are fewer than it reads."""
+        if self.store.is_remote:
+            return None
+        left, reads = shutil.disk_usage(self.store.root).free, sum(unit.work_bytes for unit in units)
+        if left < reads and not self._told_disk:
+            self._told_disk = True
+            log.warning(
+                "%s: its disk has %.1f GB left, and the stage reads %.1f GB: it may not do", self.store.root,
+                left / 1e9, reads / 1e9, extra={"stage": stage.name},
+            )  # fmt: skip
+        return left
+
+    def _summarise(
+        self,
+        stage: Stage,
+        records: list[Record],
+        units: int,
+        reused: int,
+        seconds: float,
+        disk_left: int | None = None,
+    ) -> None:
         def measured(name: str) -> list[float]:
             return [record.metrics.get(name, 0.0) for record in records]
 
@@ -319,5 +349,7 @@ class Engine:
                 int(sum(measured("work_bytes"))),
                 sum(output.bytes for record in records for output in record.outputs.values()),
                 max(measured("peak_memory_mb"), default=0.0),
+                max(measured("swapped_mb"), default=0.0) if units > reused else 0.0,
+                disk_left,
             )
         )

@@ -16,20 +16,23 @@ NAMES = {
     "winnow_bytes": "Bytes of work that committed units stand for.",
     "winnow_retries": "Units that were handed out again.",
     "winnow_mb_per_second": "Speed of the stage at work, in MB of its input.",
+    "winnow_alarms": "Alarms that the run ended with.",
 }
-_GAUGES = ("winnow_units_left", "winnow_mb_per_second")
+_GAUGES = ("winnow_units_left", "winnow_mb_per_second", "winnow_alarms")
+_LABELS = {"winnow_alarms": "kind"}
+"""What tells values of a metric apart, where it is not the stage."""
 
 
-def add(name: str, value: float, stage: str) -> None:
+def add(name: str, value: float, label: str) -> None:
     """Add to a counter."""
     if _on() and value:
-        _metric(name).inc(value, {"stage": stage})
+        _metric(name).inc(value, {_LABELS.get(name, "stage"): label})
 
 
-def show(name: str, value: float, stage: str) -> None:
+def show(name: str, value: float, label: str) -> None:
     """Set a gauge."""
     if _on():
-        _metric(name).set(value, {"stage": stage})
+        _metric(name).set(value, {_LABELS.get(name, "stage"): label})
 
 
 def _on() -> bool:
@@ -43,4 +46,4 @@ def _metric(name: str) -> Any:
     from ray.util.metrics import Counter, Gauge  # noqa: PLC0415 - it is loaded
 
     kind: Any = Gauge if name in _GAUGES else Counter
-    return kind(name, description=NAMES[name], tag_keys=("stage",))
+    return kind(name, description=NAMES[name], tag_keys=(_LABELS.get(name, "stage"),))

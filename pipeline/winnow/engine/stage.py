@@ -147,6 +147,7 @@ def run_unit(stage: Stage, unit: Unit, store: Store, prepared: pa.Table | None =
         "cpu_seconds": time.process_time() - cpu_started,
         "work_bytes": float(unit.work_bytes),
         "peak_memory_mb": peak_memory_mb(),
+        "swapped_mb": swapped_mb(),
         **{f"seconds.{part}": seconds for part, seconds in workspace.seconds.items()},
         **asked,
     }
@@ -177,10 +178,22 @@ def workspace_of(stage: Stage, unit: Unit, store: Store) -> Workspace:
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MB."""
-    try:  # ru_maxrss of a fresh process begins with its parent's; Linux's own figure does not
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
-    except (OSError, IndexError):
-        pass
+    # ru_maxrss of a fresh process begins with its parent's; Linux's own figure does not
+    if (peak := _status_mb("VmHWM")) is not None:
+        return peak
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def swapped_mb() -> float:
+    """Memory of this process that lies in swap, in MB; 0 where nobody can tell."""
+    return _status_mb("VmSwap") or 0.0
+
+
+def _status_mb(name: str) -> float | None:
+    """A figure of Linux on this process; None elsewhere."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition(f"{name}:")[2].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError, ValueError):
+        return None

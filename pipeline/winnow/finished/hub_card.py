@@ -2,12 +2,12 @@
 
 import re
 from fnmatch import fnmatchcase
-from typing import Any
 
 import yaml
 
 from winnow.engine.records import Json
 from winnow.finished.pushed_files import DOCUMENTS, SHARDS, RunFiles
+from winnow.report.markdown import markdown_text
 
 _LICENCES = frozenset(
     re.split(
@@ -23,8 +23,6 @@ _LICENCES = frozenset(
 """Names of licences that hubs know; others are told as ``other``."""
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 _STEPS = tuple((10 ** (3 + place), name) for place, name in enumerate(_SIZES))
-_MARKS = re.compile(r"([\\`*_{}\[\]<>|#!~])")
-_LONGEST = 200
 
 
 def card(made: RunFiles, repository: str, version: str) -> bytes:
@@ -38,7 +36,7 @@ def card(made: RunFiles, repository: str, version: str) -> bytes:
     header = yaml.safe_dump(_header(made, repository), sort_keys=False, allow_unicode=True, width=120)
     parts = [
         f"---\n{header}---\n",
-        f"# {_text(repository.partition('/')[2])}\n",
+        f"# {markdown_text(repository.partition('/')[2])}\n",
         _introduction(made, version),
         _splits(made),
         _loading(made, repository),
@@ -124,13 +122,13 @@ def _introduction(made: RunFiles, version: str) -> str:
     tokens = sum(split["tokens"] for split in shards["splits"].values())
     documents = sum(split["documents"] for split in shards["splits"].values())
     formats = ", ".join([shards["format"], *shards.get("formats", {})])
-    ends = f", documents end with {_text(vocabulary['ends'])}" if vocabulary.get("ends") else ""
+    ends = f", documents end with {markdown_text(vocabulary['ends'])}" if vocabulary.get("ends") else ""
     text = "\nThe texts themselves are in `documents/`.\n" if made.documents else ""
     return (
         f"{tokens:,} tokens of {documents:,} documents: cleaned, deduplicated, tokenised and globally shuffled by "
-        f"Winnow {_text(version)}.\n\n"
-        f"Rows of {shards['row_tokens']:,} ids ({shards['dtype']}, `row: {_text(shards['row'])}`), vocabulary "
-        f"{_text(vocabulary['name'])} ({vocabulary['size']:,} ids{ends}). Formats: {formats}.\n{text}"
+        f"Winnow {markdown_text(version)}.\n\n"
+        f"Rows of {shards['row_tokens']:,} ids ({shards['dtype']}, `row: {markdown_text(shards['row'])}`), vocabulary "
+        f"{markdown_text(vocabulary['name'])} ({vocabulary['size']:,} ids{ends}). Formats: {formats}.\n{text}"
     )
 
 
@@ -177,11 +175,11 @@ def _sources(manifest: Json) -> str:
     for name, source in manifest["sources"].items():
         outcomes = source["outcomes"]
         hubs = ", ".join(
-            f"[{_text(entry['repository'])}](https://huggingface.co/datasets/{entry['repository']}/tree/{entry['commit']})"
+            f"[{markdown_text(entry['repository'])}](https://huggingface.co/datasets/{entry['repository']}/tree/{entry['commit']})"
             for entry in source.get("hub", [])
         )
         lines.append(
-            f"| {_text(name)} | {_text(source['licence'] or 'not told')} | {source['weight']:g} | "
+            f"| {markdown_text(name)} | {markdown_text(source['licence'] or 'not told')} | {source['weight']:g} | "
             f"{sum(outcomes.values()):,} | {outcomes.get('kept', 0):,} | {source['tokens']:,} | {hubs} |"
         )
     return "\n".join(lines) + "\n"
@@ -194,7 +192,7 @@ def _outcomes(manifest: Json) -> str:
         f"All {books['records']:,} records that were read are accounted for.\n",
         "| outcome | records |",
         "| --- | ---: |",
-        *(f"| {_text(name)} | {number:,} |" for name, number in books["outcomes"].items()),
+        *(f"| {markdown_text(name)} | {number:,} |" for name, number in books["outcomes"].items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -215,9 +213,3 @@ def _checksums(made: RunFiles) -> str:
         *(f"- `{file.path}`: `{file.sha256}`" for file in made.files if not file.stored),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _text(said: Any) -> str:
-    """What somebody wrote, as text and nothing else: no mark of Markdown or HTML in it means anything."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in str(said)[:_LONGEST])
-    return _MARKS.sub(r"\\\1", plain.replace("&", "&amp;"))

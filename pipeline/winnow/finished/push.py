@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from winnow.errors import HubError, StorageError, WinnowError
-from winnow.finished.croissant import croissant
 from winnow.finished.hub_card import card
 from winnow.finished.pushed_files import PushedFile, check_files, made, run_files
 from winnow.flow.records import RunRecords
+from winnow.report.sheet.croissant import croissant
 from winnow.storage.config import StorageConfig
 from winnow.storage.hub import HubAddress
 from winnow.storage.hub_files import TOKEN, endpoint, token, translated
@@ -96,7 +96,16 @@ def push(
     """
     _check(address, dry_run=dry_run)
     found = run_files(run, documents)
-    described = made("croissant.json", croissant(found, address.repository))
+    described = made(
+        "croissant.json",
+        croissant(
+            ((file.path, file.size, file.sha256) for file in found.files),
+            found.manifest,
+            address.repository.partition("/")[2],
+            f"https://huggingface.co/datasets/{address.repository}",
+            "README.md says from what and how",
+        ),
+    )
     files = [*found.files, described, made(README, card(found, address.repository, winnow_version()))]
     check_files(run.store, files)
     hub = _Hub(address, run.config.storage)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from winnow.engine.records import Json
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, PartWork, Step
@@ -71,31 +72,32 @@ def _far(found: int, kept: int, share: float) -> bool:
     return abs(found - expected) > max(4 * math.sqrt(expected * (1 - share)), expected / 4)
 
 
-def _summary(run: RunRecords) -> list[str]:
+def _alarms(run: RunRecords) -> list[Alarm]:
     """Splits that are far from their share, with the component that may hold what they lack or have too much."""
     config, found = run.config.shards, run.totals("decide", "split")
     kept = sum(found.values())
-    lines = []
+    alarms = []
     for name, share in config.splits.items():
         if kept and _far(found.get(name, 0), kept, share):
-            lines.append(
-                f"WARNING: split {name} has {found.get(name, 0):,} of {kept:,} kept documents "
-                f"({found.get(name, 0) / kept:.2%}), its share is {share:.2%}{_largest_component(run, kept)}"
+            what = (
+                f"split {name} has {found.get(name, 0):,} of {kept:,} kept documents "
+                f"({found.get(name, 0) / kept:.2%}), its share is {share:.2%}"
             )
-    return lines
+            alarms.append(Alarm("split", name, what, _largest_component(run, kept)))
+    return alarms
 
 
 def _largest_component(run: RunRecords, kept: int) -> str:
     groups = [record.metadata["largest_group"] for record in run.of("keepers") if record.metadata["largest_group"]]
     if not groups:
-        return ": draw with another shards.seed, or give more text"
+        return "draw with another shards.seed, or give more text"
     largest = max(groups, key=lambda group: (group["documents"], -group["group"]))
     config, where = run.config.shards, ""
     if not run.config.stratified:
         drawn = draw_splits(np.array([largest["group"]], np.uint64), np.array([*config.splits.values()]), config.seed)
         where = f", all in split {config.split_names[drawn[0]]}"
     return (
-        f": splits are drawn by component of near-duplicate candidates, and the largest, that of document "
+        f"splits are drawn by component of near-duplicate candidates, and the largest, that of document "
         f"{largest['doc']}, holds {largest['documents']:,} ({largest['documents'] / kept:.1%} of all){where}; if only "
         "a template or a system prompt makes its documents alike, leave that out (dedup.lines; compare_system: false)"
     )
@@ -109,5 +111,5 @@ STEP = Step(
     ledger="decide",
     outcomes=(KEPT,),
     balances=_balances,
-    summary=_summary,
+    alarms=_alarms,
 )

@@ -5,7 +5,9 @@ from functools import partial
 from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
+from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.guard import guard_lines, losses_of
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
@@ -99,6 +101,10 @@ def _manifest(run: RunRecords) -> ManifestPart:
     return ManifestPart() if losses is None else ManifestPart(top={"dedup": losses})
 
 
+def _alarms(run: RunRecords) -> list[Alarm]:
+    return [lost.alarm for lost in dedup_alarms(run.config, run.of("keepers"), run.of("decide"))]
+
+
 def _enabled(config: Config) -> bool:
     return config.dedup is not None
 
@@ -113,4 +119,5 @@ STEP = Step(
     balances=_balances,
     manifest=_manifest,
     summary=guard_lines,
+    alarms=_alarms,
 )

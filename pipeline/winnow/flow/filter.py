@@ -1,6 +1,7 @@
 """Rules on signals: which documents go on."""
 
 from winnow.config.config import Config
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
 from winnow.flow.operators import failed_most, rules_on, verdicts_on
 from winnow.flow.quantiles import cut_quantiles, quantile_stages
@@ -39,7 +40,6 @@ def _summary(run: RunRecords) -> list[str]:
     return [
         *([f"rules failed most, in documents: {rules}"] if rules else []),
         *([f"rule sets for prose were not asked of {spared}"] if spared else []),
-        *(f"ALARM: {line}" for kind in ("source", "language") for line in _lost_most(run, kind)),
     ]
 
 
@@ -55,24 +55,31 @@ def _spared(config: Config) -> str:
     )
 
 
-def _lost_most(run: RunRecords, kind: str) -> list[str]:
+def _alarms(run: RunRecords) -> list[Alarm]:
+    return [alarm for kind in ("source", "language") for alarm in _lost_most(run, kind)]
+
+
+def _lost_most(run: RunRecords, kind: str) -> list[Alarm]:
     """Sources, or languages, that lost more than ``filter.alarm_share`` of their documents, with the rule."""
     config = run.config.filter
     of, dropped = run.totals("filter", f"of_{kind}"), run.totals("filter", f"dropped_{kind}")
     chosen = config.languages if kind == "language" else None
-    lines = []
+    alarms = []
     for name, lost in dropped.items():
         if of[name] < LEAST_ALARMING or lost <= config.alarm_share * of[name] or (chosen and name not in chosen):
             continue
         failed = run.totals("filter", f"most_{kind}/{name}")
         most = max(failed, key=failed.__getitem__)
-        lines.append(
+        what = (
             f"{kind} {name} lost {lost:,} of {of[name]:,} documents ({lost / of[name]:.1%}) to the rules, over "
-            f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}: "
+            f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}"
+        )
+        do = (
             f"`winnow dropped RUN --{kind} {name} --sample 20` shows some, `winnow tune RUN --rule {most}` what other "
             "thresholds would keep"
         )
-    return lines
+        alarms.append(Alarm("rules", name, what, do))
+    return alarms
 
 
 STEP = Step(
@@ -83,4 +90,5 @@ STEP = Step(
     outcomes=(FILTERED, EMPTY),
     balances=_balances,
     summary=_summary,
+    alarms=_alarms,
 )

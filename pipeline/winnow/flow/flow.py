@@ -99,6 +99,11 @@ def published_files(run: RunRecords) -> dict[str, bytes]:
     return {path: content for step in enabled_steps(run.config) for path, content in step.publishes(run).items()}
 
 
+def summary_lines(run: RunRecords) -> list[str]:
+    """What all steps say of a finished run."""
+    return [line for step in enabled_steps(run.config) for line in step.summary(run)]
+
+
 def run_steps(context: RunContext, steps: tuple[Step, ...] = FLOW) -> None:
     """Run steps in order; what is committed already is not computed again.
 

@@ -6,7 +6,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.flow.context import RunContext
 from winnow.flow.hub_sources import commits_read, hub_lines
 from winnow.flow.operators import check_classes, operator_balances, operator_counts, operator_lines
-from winnow.flow.reading import reading_manifest
+from winnow.flow.reading import reading_alarms, reading_manifest
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.flow.surroundings import met_now
@@ -209,4 +209,5 @@ STEP = Step(
     balances=_balances,
     manifest=_manifest,
     summary=_summary,
+    alarms=reading_alarms,
 )

@@ -9,6 +9,7 @@ from winnow.errors import ConfigError
 from winnow.flow.buckets import bucket_columns, bucket_stages, buckets_of, find_buckets
 from winnow.flow.context import RunContext
 from winnow.flow.mixture_accounting import Strata, mixture_balances, mixture_lines, mixture_part
+from winnow.flow.mixture_alarms import mixture_alarms
 from winnow.flow.step import Step
 from winnow.shards.config import ShardsConfig
 from winnow.shards.mixture.config import PhaseConfig
@@ -25,6 +26,10 @@ class _Phase:
     strata: Strata | None
     where: str
     """How messages call its settings."""
+
+
+MISSED_SHARE = 0.1
+"""Of a source's share of the mixture, from which it is an alarm that it was missed."""
 
 
 def mix_documents(context: RunContext) -> None:
@@ -120,4 +125,5 @@ STEP = Step(
     balances=mixture_balances,
     manifest=mixture_part,
     summary=mixture_lines,
+    alarms=mixture_alarms,
 )

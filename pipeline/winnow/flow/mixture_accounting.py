@@ -8,7 +8,6 @@ from winnow.flow.buckets import bucket_cuts, buckets_of, without_value
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.step import Balance, ManifestPart
-from winnow.shards.config import USUAL_EPOCHS
 from winnow.shards.mixture.config import MixtureConfig
 from winnow.stages import mixture
 
@@ -112,20 +111,8 @@ def _stratum(name: str, asked: Json, row: list[int], tokens: int) -> Json:
     return {"name": name, **asked, **gave, "share": round(share, 6), "epochs": round(epochs, 6)}
 
 
-def left_out_of_mixture(run: RunRecords) -> dict[str, float]:
-    """Sources or buckets that a mixture asks for and that gave no document, with the number it gives each."""
-    if not run.of("mixture"):
-        return {}
-    found = {}
-    given = strata_given(run) or [[{"documents": gave["documents"]} for gave in mixture_of(run).values()]]
-    for number, (strata, gave) in enumerate(zip(Strata.of(run.config), given, strict=True)):
-        for name, share, told in zip(strata.names, strata.numbers, gave, strict=True) if strata else ():
-            if share and not told["documents"]:
-                found[f"{strata.kind} {name}{_in_phase(run, number)}"] = share  # type: ignore[union-attr]
-    return found
-
-
-def _in_phase(run: RunRecords, number: int) -> str:
+def in_phase(run: RunRecords, number: int) -> str:
+    """Which phase, for messages; nothing where there is a single one."""
     names = run.config.shards.phase_names
     return f" in phase {names[number]}" if names else ""
 
@@ -150,7 +137,7 @@ def mixture_part(run: RunRecords) -> ManifestPart:
 
 
 def mixture_lines(run: RunRecords) -> list[str]:
-    """Shares reached beside those asked for, cuts, and what is repeated or missing."""
+    """Shares reached beside those asked for, and cuts."""
     given, (first, *_) = strata_given(run), Strata.of(run.config)
     asked = first if first is not None and first.kind == "source" and not given else None
     lines = []
@@ -174,23 +161,7 @@ def mixture_lines(run: RunRecords) -> list[str]:
         "(none), or as others"
         for column, number in without_value(run).items()
     ]
-    repeated = list(mixture_of(run).items()) if not given else []
-    repeated += [
-        (f"{'bucket ' if buckets_of(run.config)[n] else ''}{told['name']}{_in_phase(run, n)}", told)
-        for n, strata in enumerate(given)
-        for told in strata
-    ]
-    lines += [
-        f"ALARM: {name} is repeated {gave['epochs']:.1f} times: over {USUAL_EPOCHS:g} passes (the default of "
-        "shards.max_epochs) little is learnt from more of them; lower its share or shards.max_tokens, or add text"
-        for name, gave in repeated
-        if gave["epochs"] > USUAL_EPOCHS
-    ]
-    return lines + [
-        f"WARNING: shards.mixture asks for {share:g} of {name}, but none of its documents is in train: its "
-        "budget is less than its first document has; raise its share or shards.max_tokens"
-        for name, share in left_out_of_mixture(run).items()
-    ]
+    return lines
 
 
 def _line(name: str, gave: Json, of: str, asked: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from winnow.config.config import Config
 from winnow.engine.records import Json
+from winnow.flow.alarm import Alarm
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
 from winnow.sources.read import odd_files
@@ -13,6 +14,8 @@ from winnow.stages.provenance.provenance import OPT_OUT as OPT_OUT_FIELD
 
 ALARM_SHARE = 0.01
 """Documents of a source with bytes that were lost, from which it is an alarm."""
+GUESS_SHARE = 0.1
+"""Documents of a source whose encoding was guessed, from which it is an alarm: `detect` allows some."""
 _MOST_FIELDS = 20
 _READING = ("measure", "importance_target", "quality_examples")
 """Stages that read files."""
@@ -91,50 +94,68 @@ def reading_manifest(run: RunRecords) -> dict[str, Json]:
     return found
 
 
-def reading_alarms(run: RunRecords) -> list[str]:
-    """Sources that lost bytes in more than ``ALARM_SHARE`` of their documents."""
+def reading_alarms(run: RunRecords) -> list[Alarm]:
+    """Sources that lost bytes in more than ``ALARM_SHARE`` of their documents, or were read by guess in more than
+    ``GUESS_SHARE``; those without a record; fields that none has."""
     read = run.totals("measure", "readable")
     for stage in _READING[1:]:
         read |= run.totals(stage, "read")
     alarms = []
     for name, numbers in noted(run).items():
-        lost, of = numbers.get(REPLACED, 0) + numbers.get(FOREIGN, 0), read.get(name, 0)
+        of = read.get(name, 0)
+        lost = numbers.get(REPLACED, 0) + numbers.get(FOREIGN, 0)
+        guessed = sum(number for note, number in numbers.items() if note.startswith(GUESSED))
         if lost > ALARM_SHARE * of:
             encoding = _encoding(run, name)
             do = "set its `encoding`, such as cp1252 or gbk, or `detect`"
             if encoding != "UTF-8":
                 do = "name another `encoding`, or mend the files"
-            alarms.append(
+            what = (
                 f"source {name}: {lost:,} of {of:,} documents ({lost / of:.1%}) hold U+FFFD in place of bytes that are "
-                f"not {encoding}, over {ALARM_SHARE:.0%}: {do}"
+                f"not {encoding}, over {ALARM_SHARE:.0%}"
             )
-    return alarms
+            alarms.append(Alarm("replaced_bytes", name, what, do))
+        if guessed > GUESS_SHARE * of:
+            what = (
+                f"source {name}: {guessed:,} of {of:,} documents ({guessed / of:.1%}) were read in an encoding that "
+                f"was guessed, over {GUESS_SHARE:.0%}"
+            )
+            alarms.append(Alarm("charset", name, what, "look at some, and name their `encoding` if all have one"))
+    return alarms + _missing(run)
 
 
-def reading_warnings(run: RunRecords) -> list[str]:
-    """Fields that no record of a source has, and plain text beside records."""
-    readable = run.totals("measure", "readable")
+def _missing(run: RunRecords) -> list[Alarm]:
+    """Sources whose files hold no record, and fields that no record of a source has."""
+    readable, unreadable = run.totals("measure", "readable"), run.totals("measure", "unreadable")
     present: dict[str, list[str]] = {}
     for record in run.of("measure"):
         for name, fields in record.metadata.get("fields", {}).items():
             present.setdefault(name, fields)
-    warnings = []
-    unreadable = run.totals("measure", "unreadable")
+    alarms = []
     for source in run.config.sources:
         read = sum(file.source == source.name for file in run.files)
-        records = readable.get(source.name, 0) + unreadable.get(source.name, 0)
-        if run.of("measure") and not records:
-            warnings += [f"source {source.name}: no record in its {read:,} files"] if read else []
-        elif source.separator is not None and 0 < records <= read:
-            warnings.append(never_separated(source, read))
+        if run.of("measure") and read and not readable.get(source.name, 0) + unreadable.get(source.name, 0):
+            what = f"source {source.name}: no record in its {read:,} files"
+            alarms.append(Alarm("empty_source", source.name, what, "look at its `path` and `format`"))
         given = run.totals("measure", f"given/{source.name}")
         fields = present.get(source.name, [])
         for setting, name in named_fields(run.config, source, fields):
             if readable.get(source.name) and not given.get(name):
-                warnings.append(no_value(source, setting, name, fields))
+                alarms.append(Alarm("missing_field", source.name, *no_value(source, setting, name, fields)))
+    return alarms
+
+
+def reading_warnings(run: RunRecords) -> list[str]:
+    """Separators that cut no file, and plain text beside records."""
+    readable, unreadable = run.totals("measure", "readable"), run.totals("measure", "unreadable")
+    warnings = []
     files: dict[str, list[str]] = {}
     for file in run.files:
         files.setdefault(file.source, []).append(file.path)
+    for source in run.config.sources:
+        records = readable.get(source.name, 0) + unreadable.get(source.name, 0)
+        if source.separator is not None and 0 < records <= len(files.get(source.name, [])):
+            warnings.append(never_separated(source, len(files[source.name])))
     return warnings + [line for source in run.config.sources for line in odd_files(source, files.get(source.name, []))]
 
 
@@ -163,14 +184,15 @@ def named_fields(config: Config, source: SourceConfig, fields: Collection[str]) 
             yield "filter", name
 
 
-def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> str:
-    """That a name in the config matches nothing, with what records do have."""
+def no_value(source: SourceConfig, setting: str, name: str, fields: Sequence[str]) -> tuple[str, str]:
+    """That a name in the config matches nothing and what follows; what records do have, or what to do."""
     told = {
         "id": "ids are derived from source, path and row",
         "filter": "its rules find none there (another name is set by `field` of urls or licences)",
     }.get(setting, "the column is empty")
-    has = f"; records have: {', '.join(field[:40] for field in fields[:_MOST_FIELDS])}" if fields else ""
-    return f"source {source.name}: {setting}: no record has a value for {name!r}, so {told}{has}"
+    has = ", ".join(field[:40] for field in fields[:_MOST_FIELDS])
+    what = f"source {source.name}: {setting}: no record has a value for {name!r}, so {told}"
+    return what, f"records have: {has}" if has else f"correct `{setting}` of the source, or leave it out"
 
 
 def _encoding(run: RunRecords, name: str) -> str:

@@ -4,9 +4,10 @@ A running run fills it stage by stage (see :class:`winnow.flow.context.RunContex
 its folder (:mod:`winnow.runs.state`). Records are reached in no other way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from winnow.stages.ingest.labels import LabelSet, label_set
 from winnow.stages.ingest.measure import Part, parts_of
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
+
+Made = TypeVar("Made")
 
 BEFORE_TOKENS = ("passages", "redact", "decontaminate", "screen", "decide")
 """Stages that write the ledger before texts are tokenised, the last first."""
@@ -80,6 +83,10 @@ class Observations:
     stages: tuple[StageSummary, ...] = ()
     executor: str = ""
     """Who did the units, and why; empty where nothing was computed."""
+    lineage_events: int = 0
+    """OpenLineage events, to each place that the config names."""
+    lineage_lost: int = 0
+    """Of these, events that could not be delivered."""
 
 
 @dataclass
@@ -108,6 +115,15 @@ class RunRecords:
     """Names the lists of removal requests that the run was made with; empty where there are none."""
     _parts: tuple[list[Record], list[Part]] | None = field(default=None, init=False, repr=False, compare=False)
     """The parts of the records that were there when somebody asked."""
+
+    _made: dict[Callable[["RunRecords"], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, make: Callable[["RunRecords"], Made]) -> Made:
+        """What ``make`` gives of a run that is done, made when it is first asked for: several reports need the same."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: Made = self._made[make]
+        return found
 
     def of(self, stage: str) -> list[Record]:
         """Records of a stage, in unit order; none where it did not run."""

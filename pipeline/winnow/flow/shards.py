@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from winnow.engine.records import Json, content_hash
 from winnow.errors import ConfigError
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import by_section, row_accounting, row_balances, section_names
@@ -191,6 +192,17 @@ def _summary(run: RunRecords) -> list[str]:
     return lines
 
 
+def _alarms(run: RunRecords) -> list[Alarm]:
+    """A split train of which nothing came, although something was read."""
+    records = sum(sum(run.totals("measure", kind).values()) for kind in ("readable", "unreadable"))
+    if not records or any(record.metadata["split"] == 0 for record in run.of("shards")):
+        return []
+    what = f"no document is left for the split {run.config.shards.split_names[0]}, so there are no shards of it"
+    return [
+        Alarm("split", run.config.shards.split_names[0], what, "look with `winnow dropped RUN` what became of them")
+    ]
+
+
 def _stages(context: RunContext) -> list[str]:
     config = context.config.shards
     names = {
@@ -211,4 +223,5 @@ STEP = Step(
     balances=_balances,
     manifest=_manifest,
     summary=_summary,
+    alarms=_alarms,
 )

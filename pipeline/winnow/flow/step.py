@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from winnow.config.config import Config
 from winnow.engine.records import Json
+from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
 
@@ -94,3 +95,5 @@ class Step:
     """Files by path that are written once the books are closed: what makes results of the step public."""
     summary: Callable[[RunRecords], list[str]] = _nothing_to_say
     """Lines that the summary prints, in the order of the flow."""
+    alarms: Callable[[RunRecords], list[Alarm]] = lambda _run: []
+    """What may not be as it was meant."""

@@ -106,11 +106,23 @@ def list_documents(run: RunRecords, wanted: Wanted, order: Order, first: int, ch
         chosen = both.take(np.lexsort((both.docs, both.rank))[:first])
     if order == "sample":
         chosen = chosen.take(np.argsort(chosen.docs))
+    rows = _by_number(run, chosen, wanted.rule, characters)
+    return Listing(found, [rows[doc] for doc in chosen.docs.tolist()])
+
+
+def listed_documents(run: RunRecords, docs: set[int], characters: int) -> dict[int, Listed]:
+    """Some readable documents by number, each with the first rule that it failed."""
+    numbers = np.array(sorted(docs), np.uint64)
+    nothing = np.full(len(numbers), np.nan)
+    return _by_number(run, _Fits(numbers, nothing, nothing, nothing), None, characters)
+
+
+def _by_number(run: RunRecords, chosen: _Fits, rule: str | None, characters: int) -> dict[int, Listed]:
     rows: dict[int, Listed] = {}
     for number, places in parts_holding(run, chosen.docs):
         mine = chosen.take(places[np.argsort(chosen.docs[places])])
-        rows |= {row.doc: row for row in _rows(run, number, mine, wanted.rule, characters)}
-    return Listing(found, [rows[doc] for doc in chosen.docs.tolist()])
+        rows |= {row.doc: row for row in _rows(run, number, mine, rule, characters)}
+    return rows
 
 
 def rules_of(run: RunRecords, *, kept: bool) -> list[str]:

@@ -255,7 +255,7 @@ def _add_to_curve(curve: Curve, rule: NamedRuleValues, others: NDArray[np.bool_]
 
 
 def _parts(run: RunRecords) -> Iterator[_Part]:
-    rates = _tokens_a_character(run)
+    rates = tokens_a_character(run)
     for number in range(len(run.parts)):
         signals = read_signals(run, number)
         characters = column_to_numpy(signals, "characters").astype(np.int64)
@@ -264,7 +264,7 @@ def _parts(run: RunRecords) -> Iterator[_Part]:
         yield _Part(number, signals, characters, characters * rate)
 
 
-def _tokens_a_character(run: RunRecords) -> dict[str, float]:
+def tokens_a_character(run: RunRecords) -> dict[str, float]:
     """By source; where nothing of a source was tokenised, that of all."""
     characters: dict[str, int] = dict.fromkeys((source.name for source in run.config.sources), 0)
     for part, decided in zip(run.parts, run.survivors, strict=True):

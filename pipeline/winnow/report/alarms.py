@@ -1,75 +1,90 @@
-"""Alarms: signs in a run's own counters that deduplication took more than it should have.
+"""All alarms of a finished run: those of its steps, and those of the machines that it ran on."""
 
-They warn and never fail a run: a source of copies does lose most of its documents, and rightly so. Every `winnow run`
-prints them. Nothing is read but commit records.
-"""
-
-from dataclasses import dataclass
-
-import numpy as np
-
-from winnow import schemas
+from winnow.config.alarms import MEANINGS
 from winnow.config.config import Config
-from winnow.dedup.index import is_indexed
-from winnow.engine.records import Json, Record, totals_under
+from winnow.engine import metrics
+from winnow.errors import AlarmedError
+from winnow.flow.alarm import Alarm
+from winnow.flow.flow import enabled_steps
+from winnow.flow.records import RunRecords
+from winnow.report.reports import Report
 
-LEAST_CLUSTER = 10
-"""Documents from which a cluster can be an alarm: in a source of 20 documents, every pair is a tenth."""
+SWAPPED_MB = 64
+"""Of a worker's memory in swap, from which it is an alarm: systems put aside a little that nobody uses."""
 
 
-@dataclass(frozen=True)
-class Alarm:
-    """One sign, about one source."""
+def alarms_of(run: RunRecords) -> list[Alarm]:
+    """In the order of the flow, those of the machines last."""
+    return [*(alarm for step in enabled_steps(run.config) for alarm in step.alarms(run)), *_of_machines(run)]
 
-    source: str
-    documents: int
-    of: int
-    """Documents of the source that took part in dedup."""
-    limit: float
-    keeper: int | None
-    """The kept document of the cluster; None where the alarm is about the source as a whole."""
 
-    def __str__(self) -> str:
-        share = f"{self.documents:,} of {self.of:,} documents ({self.documents / self.of:.1%})"
-        if self.keeper is None:
-            return (
-                f"source {self.source} lost {share} to duplicates, over {self.limit:.1%} "
-                "(dedup.alarm_source_share): is it a copy of another source, or of itself?"
+def _of_machines(run: RunRecords) -> list[Alarm]:
+    alarms = []
+    for stage in run.observed.stages:
+        if stage.swapped_mb > SWAPPED_MB:
+            what = f"stage {stage.name}: a worker had {stage.swapped_mb:,.0f} MB of its memory in swap, which is slow"
+            alarms.append(
+                Alarm("swap", stage.name, what, "give it fewer compute.workers, or a machine with more memory")
             )
-        look = f"look at document {self.keeper}, which was kept"
-        if is_indexed(np.array([self.keeper], np.uint64))[0]:
-            look = "an earlier run kept its document; `winnow audit dedup` shows it"
-        return (
-            f"the largest cluster of source {self.source} holds {share}, over {self.limit:.1%} "
-            f"(dedup.alarm_cluster_share): {look}"
+        if stage.disk_left is not None and stage.disk_left < stage.work_bytes and stage.units > stage.reused:
+            what = (
+                f"stage {stage.name} began with {stage.disk_left / 1e9:,.1f} GB left on the disk of the run folder, "
+                f"and reads {stage.work_bytes / 1e9:,.1f} GB"
+            )
+            alarms.append(Alarm("disk", stage.name, what, "`winnow plan CONFIG` says what a run needs; free some disk"))
+    return alarms
+
+
+def failing(config: Config, alarms: list[Alarm]) -> list[Alarm]:
+    """Those with which a run ends as failed."""
+    if isinstance(config.alarms, str):
+        return alarms if config.alarms == "fail" else []
+    return [alarm for alarm in alarms if alarm.kind in config.alarms]
+
+
+def check_alarms(run: RunRecords) -> None:
+    """Show the alarms of a finished run to Prometheus, and fail where its config says so.
+
+    Raises:
+        AlarmedError: it has alarms that `alarms` names.
+    """
+    found = run.once(alarms_of)
+    for kind in MEANINGS:
+        metrics.show("winnow_alarms", sum(alarm.kind == kind for alarm in found), kind)
+    if failed := failing(run.config, found):
+        listed = "\n".join(f"  {alarm.kind}: {alarm}" for alarm in failed)
+        raise AlarmedError(
+            f"the run is finished and its shards are out, but `alarms` of its config fails runs with these:\n{listed}"
         )
 
 
-def dedup_alarms(config: Config, clustered: list[Record], decided: list[Record]) -> list[Alarm]:
-    """Alarms of a run, in the order of its sources: the source as a whole, then its largest cluster.
+def _gauges(run: RunRecords) -> bytes:
+    """Alarms, records and tokens as Prometheus reads them: the text format, version 0.0.4."""
+    found = run.once(alarms_of)
+    name = _label(run.config.run)
+    kept = run.totals(run.ledger_stage, "outcome")
+    gauges = {
+        "winnow_run_alarms": ("Alarms of the latest finished run, by kind.", "kind", _by_kind(found)),
+        "winnow_run_documents": ("Readable documents of the latest finished run, by outcome.", "outcome", kept),
+        "winnow_run_tokens": (
+            "Tokens of kept documents, by source.",
+            "source",
+            run.totals("tokenise", "source_tokens"),
+        ),
+    }
+    lines = []
+    for gauge, (told, label, values) in gauges.items():
+        lines += [f"# HELP {gauge} {told}", f"# TYPE {gauge} gauge"]
+        lines += [f'{gauge}{{run="{name}",{label}="{_label(key)}"}} {value}' for key, value in values.items()]
+    return ("\n".join(lines) + "\n").encode()
 
-    Args:
-        config: of the run.
-        clustered: records of the keepers stage.
-        decided: records of the decide stage.
-    """
-    if config.dedup is None:
-        return []
-    largest: dict[int, Json] = {}
-    for cluster in (cluster for record in clustered for cluster in record.metadata["largest_clusters"]):
-        known = largest.get(cluster["source"])
-        if known is None or cluster["documents"] > known["documents"]:
-            largest[cluster["source"]] = cluster
-    alarms = []
-    for position, source in enumerate(config.sources):
-        outcomes = totals_under(decided, f"source/{source.name}")
-        lost = outcomes.get(schemas.EXACT_DUPLICATE, 0) + outcomes.get(schemas.NEAR_DUPLICATE, 0)
-        entered = lost + outcomes.get(schemas.KEPT, 0)
-        limit = config.dedup.alarm_source_share
-        if lost > limit * entered:
-            alarms.append(Alarm(source.name, lost, entered, limit, None))
-        limit = config.dedup.alarm_cluster_share
-        cluster = largest.get(position, {"documents": 0})
-        if cluster["documents"] >= LEAST_CLUSTER and cluster["documents"] > limit * entered:
-            alarms.append(Alarm(source.name, cluster["documents"], entered, limit, cluster["keeper"]))
-    return alarms
+
+def _by_kind(alarms: list[Alarm]) -> dict[str, int]:
+    return {kind: sum(alarm.kind == kind for alarm in alarms) for kind in MEANINGS}
+
+
+def _label(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+REPORT = Report("metrics", "metrics.prom", _gauges)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from winnow import schemas
+from winnow.config.config import WITHOUT_RESULT
 from winnow.engine.records import Json
 from winnow.flow.flow import STEPS, enabled_steps
 from winnow.flow.records import RunRecords
@@ -31,7 +32,7 @@ def manifest_of(run: RunRecords) -> bytes:
     }
     manifest: Json = {
         "books": {"records": sum(outcomes.values()), "outcomes": outcomes},
-        "config": run.config.model_dump(mode="json", exclude={"run", "compute", "storage", "report"}),
+        "config": run.config.model_dump(mode="json", exclude={"run", *WITHOUT_RESULT}),
         "versions": library_versions(
             "winnow-corpus", "ftfy", "py3langid", "gigatoken", "tiktoken", "pyarrow", "unicodedata"
         )

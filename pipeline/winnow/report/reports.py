@@ -33,9 +33,23 @@ REPORTS: Registry[Report] = Registry(
     what="report",
     kind="winnow.report.reports:Report",
     group="winnow.reports",
-    built_in={"summary": "winnow.report.summary:REPORT", "page": "winnow.report.page.page:REPORT"},
+    built_in={
+        "summary": "winnow.report.summary:REPORT",
+        "metrics": "winnow.report.alarms:REPORT",
+        "page": "winnow.report.page.page:REPORT",
+        "datasheet": "winnow.report.sheet.datasheet:REPORT",
+        "croissant": "winnow.report.sheet.croissant:REPORT",
+        "eu_summary": "winnow.report.sheet.eu_summary:REPORT",
+    },
 )
 """All reports. A new one is a file and a line here, or an entry point of another package."""
+
+
+def write_report(run: RunRecords, report: Report) -> str:
+    """Write one report of a finished run; where it lies."""
+    path = f"{FOLDER}/{report.file}"
+    run.store.replace(path, report.make(run))
+    return run.store.location(path)
 
 
 def write_reports(run: RunRecords) -> None:
@@ -45,6 +59,6 @@ def write_reports(run: RunRecords) -> None:
             report = REPORTS.get(name)
             if not report.enabled(run.config):
                 continue
-            run.store.replace(f"{FOLDER}/{report.file}", report.make(run))
+            write_report(run, report)
         except Exception as error:  # noqa: BLE001 - the shards are out; a report is no reason to fail
             log.warning("report %s cannot be made: %s: %s", name, type(error).__name__, error)

@@ -6,21 +6,22 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from winnow import schemas
 from winnow.engine.engine import StageSummary
-from winnow.flow.flow import enabled_steps
+from winnow.flow.flow import summary_lines
 from winnow.flow.labels import documents_by_label
 from winnow.flow.measure import removed_lines
-from winnow.flow.reading import found_lines, passed_lines, reading_alarms, reading_lines, reading_warnings
+from winnow.flow.reading import found_lines, passed_lines, reading_lines, reading_warnings
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
-from winnow.report.alarms import dedup_alarms
+from winnow.report.alarms import alarms_of
 from winnow.report.labels import labels_table, missing_labels
 from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
+from winnow.report.outcomes import outcome_tables
 from winnow.report.printable import printable
 from winnow.report.reports import Report
+from winnow.report.tables import add_names, table_of
 from winnow.stages.ingest.boilerplate import listed_lines
 
 
@@ -33,17 +34,31 @@ def _as_text(run: RunRecords) -> bytes:
 REPORT = Report("summary", "summary.txt", _as_text)
 
 
-def print_summary(run: RunRecords, console: Console) -> None:
-    """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is."""
-    for entry in summary_of(run):
+def print_summary(run: RunRecords, console: Console, *, whole: bool = False) -> None:
+    """Documents and bytes in, every outcome with its share, stages, tokens, shards, and where everything is.
+
+    Args:
+        run: a finished run.
+        console: where to.
+        whole: every source and language, however many there are.
+    """
+    for entry in _entries(run, whole=True) if whole else summary_of(run):
         if isinstance(entry, str):  # not wrapped, so that it can be searched for and copied
             console.print(printable(entry, lines=False), soft_wrap=True, markup=False, highlight=False)
         else:
             console.print(entry)
 
 
-def summary_of(run: RunRecords) -> Iterator[RenderableType]:
-    """The summary, entry by entry: lines as strings, tables as such."""
+def summary_of(run: RunRecords) -> list[RenderableType]:
+    """The summary, entry by entry: lines as strings, tables as such. Made once, for all reports."""
+    return run.once(_short)
+
+
+def _short(run: RunRecords) -> list[RenderableType]:
+    return list(_entries(run, whole=False))
+
+
+def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     outcomes = outcomes_of(run)
     records, text_bytes = sum(outcomes.values()), run.total("measure", "text_bytes")
     stored = sum(file.bytes for file in run.files)
@@ -52,25 +67,22 @@ def summary_of(run: RunRecords) -> Iterator[RenderableType]:
     unasked = sum(not file.bytes and file.state.is_unasked for file in run.files)
     besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
     yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
-    yield _outcomes(run, outcomes, records)
+    yield from outcome_tables(run, whole=whole)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
     yield from found_lines(run)
     yield from reading_lines(run)
     yield from passed_lines(run)
     yield from _boilerplate(run)
-    for step in enabled_steps(run.config):
-        yield from step.summary(run)
+    yield from run.once(summary_lines)
     yield _stages(run.observed.stages)
     yield _splits(run)
     yield from _labels(run)
     yield "the books close: every record that came in is accounted for (kept + dropped + unreadable = read)"
     yield _duration(run, text_bytes)
     yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
-    yield from (f"ALARM: {alarm}" for alarm in reading_alarms(run))
-    yield from (f"ALARM: {alarm}" for alarm in dedup_alarms(run.config, run.of("keepers"), run.of("decide")))
-    of_train = run.config.shards.sections_of(0)
-    if records and not any(record.metadata["split"] in of_train for record in run.of("shards")):
-        yield "ALARM: no document is left for the split train, so there are no shards of it"
+    if lost := run.observed.lineage_lost:
+        yield f"WARNING: {lost:,} of {run.observed.lineage_events:,} lineage events could not be delivered (lineage)"
+    yield from (f"ALARM: {alarm}" for alarm in run.once(alarms_of))
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run
     yield (
@@ -91,42 +103,18 @@ def _duration(run: RunRecords, text_bytes: int) -> str:
     return f"{observed.seconds:,.1f} s{begun}{by}, {rate}peak memory of a worker {peak:,.0f} MB"
 
 
-def _outcomes(run: RunRecords, outcomes: dict[str, int], records: int) -> Table:
-    table = Table("outcome", title="outcomes", title_justify="left")
-    table.add_column("documents", justify="right")
-    table.add_column("share", justify="right")
-    sources = [source.name for source in run.config.sources]
-    shown = sources if 1 < len(sources) <= 4 else []
-    for name in shown:
-        table.add_column(name, justify="right")
-    unreadable = run.totals("measure", "unreadable")
-    by_source = {
-        name: {**run.totals(run.ledger_stage, f"source/{name}"), schemas.UNREADABLE: unreadable.get(name, 0)}
-        for name in shown
-    }
-    for outcome in schemas.OUTCOMES:
-        number = outcomes.get(outcome, 0)
-        if number:
-            share = f"{number / records:.2%}"
-            table.add_row(outcome, f"{number:,}", share, *(f"{by_source[n].get(outcome, 0):,}" for n in shown))
-    table.add_section()
-    table.add_row("records in", f"{records:,}", "", *(f"{sum(by_source[n].values()):,}" for n in shown))
-    return table
-
-
 def _boilerplate(run: RunRecords) -> Iterator[RenderableType]:
     """Where lines were removed: how much by source, and the most frequent of them."""
     removed = removed_lines(run)
     if not removed:
         return
-    table = Table("source", title="boilerplate lines removed", title_justify="left")
-    for column in ("lines", "characters", "bytes", "documents", "emptied"):
-        table.add_column(column, justify="right")
+    columns = ["lines", "characters", "bytes", "documents", "emptied"]
+    table = table_of(["source"], columns, "boilerplate lines removed")
     for source, numbers in removed.items():
         share = f"{numbers['bytes'] / max(1, numbers['bytes_read']):.2%}"
         counts = [f"{numbers[name]:,}" for name in ("lines", "characters", "documents", "emptied")]
         if numbers["lines"]:
-            table.add_row(source, counts[0], counts[1], share, *counts[2:])
+            add_names(table, source, counts[0], counts[1], share, *counts[2:])
     yield table
     first = listed_lines(run.store, run.of("boilerplate_set"), run.of("measure"), first=10)
     yield lines_table(first, 60, "the most frequent of them, source by source")
@@ -150,9 +138,7 @@ def _labels(run: RunRecords) -> Iterator[RenderableType]:
 
 
 def _stages(summaries: Sequence[StageSummary]) -> Table:
-    table = Table("stage", title="stages", title_justify="left")
-    for column in ("units", "reused", "seconds", "MB/s", "CPU s", "written MB"):
-        table.add_column(column, justify="right")
+    table = table_of(["stage"], ["units", "reused", "seconds", "MB/s", "CPU s", "written MB"], "stages")
     for summary in summaries:
         if not summary.units:
             continue
@@ -170,9 +156,8 @@ def _stages(summaries: Sequence[StageSummary]) -> Table:
 
 
 def _splits(run: RunRecords) -> Table:
-    table = Table("split", title=f"shards, row: {run.config.shards.row}", title_justify="left")
-    for column in ("documents", "tokens", "rows", "fill", "shards", "MB"):
-        table.add_column(column, justify="right")
+    columns = ["documents", "tokens", "rows", "fill", "shards", "MB"]
+    table = table_of(["split"], columns, f"shards, row: {run.config.shards.row}")
     for number, (name, books) in enumerate(row_accounting(run).items()):
         sections = run.config.shards.sections_of(number)
         records = [record for record in run.of("shards") if record.metadata["split"] in sections]

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from winnow.config.config import Config, parse_config
+from winnow.config.config import WITHOUT_RESULT, Config, parse_config
 from winnow.config.operators import pin_operators
 from winnow.config.remote_files import pin_remote_files
 from winnow.engine.lease import hold_lease
@@ -190,7 +190,7 @@ def is_unchanged(config: Config) -> bool:
     if state.get("removals", "") != ("" if listed is None else listed.name):
         return False
     settings = [
-        orjson.loads(orjson.dumps(c)) | {"compute": None, "storage": None}
+        orjson.loads(orjson.dumps(c)) | dict.fromkeys(WITHOUT_RESULT)
         for c in (state["config"], pin_remote_files(config).model_dump(mode="json"))
     ]
     taken = {InputFile(**entry).identity for entry in catalogue if entry["number"] in numbers}

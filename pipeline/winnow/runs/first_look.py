@@ -64,7 +64,7 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
                 )
         if look is not None and look.readable:
             for setting, name in look.empty:
-                log.warning("of the first records: %s", no_value(source, setting, name, look.fields))
+                log.warning("of the first records: %s", ": ".join(no_value(source, setting, name, look.fields)))
 
 
 def _look(config: Config, source: SourceConfig, path: str, store: Store) -> _Look | None:

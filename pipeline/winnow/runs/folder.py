@@ -21,6 +21,8 @@ STATE = "state.json"
 """Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
 
 
+OBSERVED = "observed.json"
+"""What the latest attempt took, and its alarms."""
 CORPUS = "corpus.json"
 SETS = "sets"
 CONFIG = "config.yaml"

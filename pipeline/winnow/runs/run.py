@@ -27,7 +27,7 @@ from winnow.errors import (
     StoppedError,
 )
 from winnow.flow.context import RunContext
-from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps
+from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps, stage_names
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
@@ -36,8 +36,10 @@ from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.files import publish
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
+from winnow.runs.estimate.stage_time import stage_weights
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import CONFIG, check_folder
+from winnow.runs.lineage import Lineage
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -107,6 +109,7 @@ def run(
             joined = join_index(index, config, store, save=True)
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt, surroundings=surroundings)
             context = RunContext.of(config, engine, inputs, vocabulary, joined)
+            attempt.planned = stage_weights(stage_names(context))
             run_steps(context)
             note_facts(context)
             close_books(balances(context.run))
@@ -121,12 +124,16 @@ def run(
                 context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
             return context
 
-        with record_outcome(attempt):
+        lineage = Lineage(config, store.root)
+        with record_outcome(attempt, lineage):
+            lineage.start()
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine
             seconds = time.perf_counter() - started
+            lineage.complete(context.run)
+            stages = tuple(engine.summaries)
             context.run.observed = Observations(
-                seconds, engine.start_seconds, tuple(engine.summaries), engine.executor_told
+                seconds, engine.start_seconds, stages, engine.executor_told, lineage.sent, lineage.lost
             )
             save_observations(context.run)
             write_reports(context.run)
@@ -165,8 +172,8 @@ def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: At
 
 
 @contextmanager
-def record_outcome(attempt: Attempt) -> Iterator[None]:
-    """However the attempt ends, its file says so; unless the folder cannot be written or belongs to another run."""
+def record_outcome(attempt: Attempt, lineage: Lineage) -> Iterator[None]:
+    """However the attempt ends, its file and its lineage say so; unless the folder belongs to another run."""
     attempt.save()
     try:
         yield
@@ -175,6 +182,7 @@ def record_outcome(attempt: Attempt) -> Iterator[None]:
         if not isinstance(error, LeaseHeldError):
             with suppress(OSError):
                 attempt.end(state, str(error))
+            lineage.fail(str(error) or type(error).__name__, stopped=state == "stopped")
         raise
     attempt.end("finished")
 

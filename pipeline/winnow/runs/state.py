@@ -12,15 +12,12 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.flow.records import IndexFacts, Observations, RunRecords, VocabularyFacts
 from winnow.flow.vocabulary_notes import token_name, vocabulary_warnings
-from winnow.report.alarms import dedup_alarms
-from winnow.runs.folder import STATE, run_folder
+from winnow.report.alarms import alarms_of
+from winnow.runs.folder import OBSERVED, STATE, run_folder
 from winnow.sources.catalogue import CATALOGUE, InputFile
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.address import inside
 from winnow.storage.store import Store
-
-OBSERVED = "observed.json"
-"""What the latest attempt took."""
 
 
 def note_facts(context: RunContext) -> None:
@@ -73,8 +70,7 @@ def save_state(run: RunRecords) -> None:
 
 def save_observations(run: RunRecords) -> None:
     """What this run took, stage by stage, and its alarms."""
-    alarms = dedup_alarms(run.config, run.of("keepers"), run.of("decide"))
-    observed = asdict(run.observed) | {"alarms": [asdict(alarm) for alarm in alarms]}
+    observed = asdict(run.observed) | {"alarms": [asdict(alarm) for alarm in run.once(alarms_of)]}
     run.store.replace(OBSERVED, orjson.dumps(observed, option=orjson.OPT_INDENT_2))
 
 
@@ -141,6 +137,7 @@ def _observations(store: Store) -> Observations:
     try:
         observed = orjson.loads(store.read(OBSERVED))
         stages = tuple(StageSummary(**stage) for stage in observed["stages"])
-        return Observations(observed["seconds"], observed["start_seconds"], stages, observed.get("executor", ""))
+        told = observed.get("executor", ""), observed.get("lineage_events", 0), observed.get("lineage_lost", 0)
+        return Observations(observed["seconds"], observed["start_seconds"], stages, *told)
     except (ValueError, TypeError, KeyError, FileNotFoundError):
         return Observations()

@@ -26,6 +26,8 @@ _KEPT, _DROPPED, _OTHER = "#3a9a5b", "#c9553f", "#a9b4bf"
 _COLOURS = {
     "kept": _KEPT,
     "passes": _KEPT,
+    "goes on": _KEPT,
+    "ends here": _DROPPED,
     "filtered": _DROPPED,
     "dropped": _DROPPED,
     "fails this rule": _DROPPED,

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from winnow.flow.records import RunRecords
+from winnow.report.alarms import alarms_of
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts, sections
 from winnow.report.page.groups import groups_section
@@ -26,7 +27,7 @@ def page_of(run: RunRecords) -> bytes:
     """The page of a finished run."""
     draw, sample = charts.are_drawn(), take_sample(run)
     found: list[Part | None] = [
-        sections.sources_section(run, draw=draw),
+        sections.sources_section(run, sample, draw=draw),
         rules_section(run, sample, draw=draw),
         sections.duplicates_section(run, sample, draw=draw),
         passages_section(run),
@@ -59,7 +60,7 @@ def page_of(run: RunRecords) -> bytes:
         .render(
             run=run.config.run,
             tiles=tiles,
-            alarms=[line.removeprefix("ALARM: ") for line in told if line.startswith("ALARM: ")],
+            alarms=run.once(alarms_of),
             warnings=[line.removeprefix("WARNING: ") for line in told if line.startswith("WARNING: ")],
             parts=[part for part in found if part is not None],
             sampled=sampled,

@@ -5,13 +5,15 @@ from collections import Counter
 import numpy as np
 
 from winnow import schemas
-from winnow.flow.flow import enabled_steps
+from winnow.flow.flow import summary_lines
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.looking.texts import shown_texts
 from winnow.report.differences import differences
 from winnow.report.manifest import outcomes_of
+from winnow.report.outcomes import outcomes_by_source
 from winnow.report.page import charts
+from winnow.report.page.fates import Fates, funnel, tokens_by_fate
 from winnow.report.page.parts import Figure, Pair, Part, table
 from winnow.report.page.sample import Sample
 
@@ -22,35 +24,40 @@ PAIRS = 5
 PAIR_CHARACTERS = 1200
 
 
-def sources_section(run: RunRecords, *, draw: bool) -> Part:
-    """What became of the records of each source."""
-    unreadable = run.totals("measure", "unreadable")
-    by_source = {
-        source.name: {
-            **run.totals(run.ledger_stage, f"source/{source.name}"),
-            schemas.UNREADABLE: unreadable.get(source.name, 0),
-        }
-        for source in run.config.sources
-    }
-    outcomes = outcomes_of(run)
+def sources_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part:
+    """What became of the records of each source, in records and in tokens."""
+    by_source, outcomes = outcomes_by_source(run), outcomes_of(run)
     there = [name for name in schemas.OUTCOMES if outcomes.get(name)]
     read = sum(outcomes.values())
+    tokens = tokens_by_fate(run, sample, by_source)
+    all_tokens = {kind: sum(of.get(kind, 0) for of in tokens.values()) for kind in there}
+    whole = sum(all_tokens.values())
     rows = []
     for source in run.config.sources:
         counts = by_source[source.name]
-        total, tokens = sum(counts.values()), run.total("tokenise", f"source_tokens/{source.name}")
+        total, counted = sum(counts.values()), run.total("tokenise", f"source_tokens/{source.name}")
         kept = counts.get(schemas.KEPT, 0)
         share = f"{kept / total:.1%}" if total else ""
-        cells = [source.name, source.licence or "not stated", f"{total:,}", f"{kept:,}", share, f"{tokens:,}"]
+        cells = [source.name, source.licence or "not stated", f"{total:,}", f"{kept:,}", share, f"{counted:,}"]
         rows.append([*cells, *(f"{counts.get(name, 0):,}" for name in there if name != schemas.KEPT)])
     part = Part(
         "What came in, and what became of it",
-        "Every record ends with exactly one outcome.",
+        "Every record ends with exactly one outcome. Tokens of what was dropped are estimated from its characters and "
+        "from the tokens a character that its source's kept documents have.",
         f"winnow dropped {run.config.run} --sample 20",
         tables=[
             table(
-                ["outcome", "records", "share"],
-                [[name, f"{outcomes[name]:,}", f"{outcomes[name] / read:.2%}"] for name in there],
+                ["outcome", "records", "share", "tokens, about", "share of these"],
+                [
+                    [
+                        name,
+                        f"{outcomes[name]:,}",
+                        f"{outcomes[name] / read:.2%}",
+                        f"{all_tokens[name]:,}",
+                        f"{all_tokens[name] / whole:.2%}" if whole else "",
+                    ]
+                    for name in there
+                ],
             ),
             table(
                 ["source", "licence", "records", "kept", "of them", "tokens", *(n for n in there if n != schemas.KEPT)],
@@ -61,12 +68,28 @@ def sources_section(run: RunRecords, *, draw: bool) -> Part:
         ],
     )
     if draw and read:
-        largest = sorted(by_source, key=lambda name: -sum(by_source[name].values()))[:MOST_NAMES]
-        bars = [(name, kind, by_source[name].get(kind, 0)) for name in largest for kind in there]
-        part.figures.append(
-            Figure("Records by source and outcome.", charts.stacked_bars(bars, there, "records", share=False))
-        )
+        part.figures = _fates(by_source, tokens, there)
     return part
+
+
+def _fates(by_source: Fates, tokens: Fates, there: list[str]) -> list[Figure]:
+    """Funnels and shares, of records and of tokens."""
+    figures = []
+    largest = sorted(by_source, key=lambda name: -sum(by_source[name].values()))[:MOST_NAMES]
+    for what, fates in (("records", by_source), ("tokens", tokens)):
+        if not any(map(sum, (of.values() for of in fates.values()))):
+            continue
+        about = "" if what == "records" else ", about"
+        summed = {kind: sum(of.get(kind, 0) for of in fates.values()) for kind in there}
+        steps = [(step, kind, amount) for step, left, ended in funnel(summed) for kind, amount in
+                 (("goes on", left), ("ends here", ended))]  # fmt: skip
+        svg = charts.stacked_bars(steps, ["goes on", "ends here"], f"{what}{about}", share=False)
+        figures.append(Figure(f"What is left after each step, in {what}{about}.", svg))
+        shares = [("all", kind, float(summed[kind])) for kind in there]
+        shares += [(name, kind, fates[name].get(kind, 0)) for name in largest for kind in there if len(by_source) > 1]
+        svg = charts.stacked_bars(shares, there, f"share of {what}{about}", share=True)
+        figures.append(Figure(f"Shares of {what}{about} by outcome, of each source.", svg))
+    return figures
 
 
 def languages_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None:
@@ -193,8 +216,7 @@ def _first_difference(a: str, b: str) -> int:
 
 def steps_section(run: RunRecords) -> Part | None:
     """What every step says of itself, as in the summary; alarms stand at the top of the page."""
-    lines = [line for step in enabled_steps(run.config) for line in step.summary(run)]
-    told = [line for line in lines if isinstance(line, str) and not line.startswith(("ALARM", "WARNING"))]
+    told = [line for line in run.once(summary_lines) if not line.startswith("WARNING")]
     return Part("What the steps say", lines=told) if told else None
 
 

@@ -205,6 +205,23 @@ class ClusterPlan:
         }
 
 
+def core_seconds_a_mb(config: Config) -> dict[str, float]:
+    """Core seconds a MB of text, by what a run of this config does; models on GPUs apart."""
+    rates = dict(CORE_SECONDS_A_MB)
+    if config.dedup is None:
+        del rates["dedup"]
+    elif config.dedup.lines:
+        rates["lines"] = LINES_CORE_SECONDS_A_MB
+    if config.select is not None:
+        rates["select"] = SELECT_CORE_SECONDS_A_MB
+    return rates
+
+
+def seconds_on_this_machine(config: Config, text_bytes: int, workers: int) -> float:
+    """How long a run takes from nothing, at the measured rate a core."""
+    return START_SECONDS + sum(core_seconds_a_mb(config).values()) * text_bytes / 1e6 / max(1, workers)
+
+
 def plan_cluster(
     corpus: Corpus, config: Config, id_bytes: int, node: NodeType, given: Assumptions, tokens: int | None = None
 ) -> ClusterPlan:
@@ -219,17 +236,11 @@ def plan_cluster(
         tokens: where they have been counted.
     """
     sizes = sizes_of(corpus, config, id_bytes, tokens)
-    rates = dict(CORE_SECONDS_A_MB)
-    if config.dedup is None:
-        del rates["dedup"]
-    elif config.dedup.lines:
-        rates["lines"] = LINES_CORE_SECONDS_A_MB
+    rates = core_seconds_a_mb(config)
     select = config.select
     gpu_hours = None
-    if select is not None:
-        rates["select"] = SELECT_CORE_SECONDS_A_MB
-        if select.needs_vectors and select.encoder.model != HASHING and given.embed_documents_s:
-            gpu_hours = corpus.documents / given.embed_documents_s / 3600
+    if select is not None and select.needs_vectors and select.encoder.model != HASHING and given.embed_documents_s:
+        gpu_hours = corpus.documents / given.embed_documents_s / 3600
     candidates = corpus.documents * CANDIDATE_SHARE if config.dedup else 0.0
     return ClusterPlan(
         corpus=corpus,

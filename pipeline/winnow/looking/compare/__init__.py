@@ -1,0 +1,1 @@
+"""What changed between two runs: settings, and what became of each document."""
