@@ -12,6 +12,7 @@ from tests.breaks import (
     nothing_lost,
     open_to_all,
     places,
+    readers,
     resumable,
     same_bytes,
     verified,
@@ -34,6 +35,7 @@ BREAKS = (
     *open_to_all.BREAKS,
     *places.BREAKS,
     *hubs.BREAKS,
+    *readers.BREAKS,
     *web_lists.BREAKS,
     *web_rules.BREAKS,
 )
