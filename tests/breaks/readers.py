@@ -3,6 +3,7 @@
 from tests.breaks.change import Break
 
 SEVERAL = ("tests/shards/dataset/test_several_sets.py",)
+STARTER = ("tests/config/test_starter.py",)
 
 BREAKS = (
     Break(
@@ -14,11 +15,11 @@ BREAKS = (
         SEVERAL,
     ),
     Break(
-        "a row at the border of two blocks is read twice",
+        "rows of a set stand at the end of their part of the epoch",
         2,
         "winnow.shards.dataset.set_order",
-        "found -= (found > 0) & ((found - 0.5) / rows >= times)",
-        "found -= (found > 0) & ((found - 0.5) / rows > times)",
+        "(numbers - self._set_starts[which] + 0.5)",
+        "(numbers - self._set_starts[which] + 1.0)",
         SEVERAL,
     ),
     Break(
@@ -76,6 +77,30 @@ BREAKS = (
         "if part.split.identity in names:",
         "if part.place.location in names:",
         SEVERAL,
+    ),
+    Break(
+        "a section with nothing in it is off",
+        5,
+        "winnow.config.written",
+        "return section is not None and value is NOTHING",
+        "return False",
+        STARTER,
+    ),
+    Break(
+        "a section of nothing but names of sections is on",
+        5,
+        "winnow.config.written",
+        "return bool(value) and all(",
+        "return not value and all(",
+        STARTER,
+    ),
+    Break(
+        "a setting of the starter config stands one level too deep",
+        5,
+        "winnow.config.starter",
+        'yield from _settings(inner, indent + "  ")',
+        'yield from _settings(inner, indent + "  " * len(indent or "x"))',
+        STARTER,
     ),
     Break(
         "the order of several sets is named by the first",
