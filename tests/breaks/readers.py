@@ -99,7 +99,7 @@ BREAKS = (
         5,
         "winnow.config.starter",
         'yield from _settings(inner, indent + "  ")',
-        'yield from _settings(inner, indent + "  " * len(indent or "x"))',
+        'yield from _settings(inner, indent)',
         STARTER,
     ),
     Break(

@@ -45,7 +45,7 @@ class _Loader(yaml.SafeLoader):
         """One deeper; PyYAML itself goes on until the interpreter gives up."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+            line = self.peek_event().start_mark.line + 1
             raise yaml.YAMLError(f"line {line}: over {MAX_DEPTH} levels inside each other, brackets included")
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
@@ -125,7 +125,7 @@ def read_yaml(text: str, nothing: Any = None) -> Any:
     loader = _Loader(text)
     loader.nothing = nothing
     try:
-        return loader.get_single_data()  # type: ignore[no-untyped-call]
+        return loader.get_single_data()
     except (yaml.YAMLError, RepeatedSettingError):
         raise
     except (
@@ -136,4 +136,4 @@ def read_yaml(text: str, nothing: Any = None) -> Any:
     ) as error:  # 5,000 digits, a 13th month
         raise yaml.YAMLError(f"a value cannot be read: {error}; quote it if it is text") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
