@@ -3,6 +3,7 @@
 import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -18,7 +19,10 @@ from winnow.storage.address import last_part, settled_path
 from winnow.storage.open_store import open_store
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from winnow.finished.explain import Story
+    from winnow.report.page.notebook import RunReport
     from winnow.shards.dataset.torch_datasets import ShardDataset
 
 
@@ -75,6 +79,29 @@ class Run:
             ConfigError: this run has no such table.
         """
         return table_of(self._records, name)
+
+    def frame(self, name: str, columns: Sequence[str] | None = None) -> "DataFrame":
+        """A table as a ``pandas.DataFrame`` in memory, a row each of :meth:`table`.
+
+        Args:
+            name: of the table.
+            columns: those that are read; by default all. Leave ``text`` and ``ids`` out where the corpus is large.
+
+        Raises:
+            ConfigError: this run has no such table, or it no such column.
+        """
+        table = self.table(name)
+        if unknown := sorted(set(columns or ()) - set(table.schema.names)):
+            raise ConfigError(f"table {name!r} has no column {unknown[0]!r}; it has {', '.join(table.schema.names)}")
+        frame: DataFrame = table.to_table(columns=None if columns is None else list(columns)).to_pandas()
+        return frame
+
+    @cached_property
+    def report(self) -> "RunReport":
+        """The run in pictures, tables and texts: what ``reports/report.html`` shows, inline in a notebook."""
+        from winnow.report.page.notebook import RunReport  # noqa: PLC0415
+
+        return RunReport(self._records)
 
     def explain(self, name: str | int) -> "Story":
         """What became of one document.

@@ -3,6 +3,7 @@
 from tests.breaks.change import Break
 
 SEVERAL = ("tests/shards/dataset/test_several_sets.py",)
+PAGE = ("tests/report/test_page.py",)
 STARTER = ("tests/config/test_starter.py",)
 
 BREAKS = (
@@ -79,6 +80,30 @@ BREAKS = (
         SEVERAL,
     ),
     Break(
+        "a page in a notebook may run scripts",
+        5,
+        "winnow.report.page.notebook",
+        """<iframe sandbox="" srcdoc""",
+        """<iframe srcdoc""",
+        PAGE,
+    ),
+    Break(
+        "quotes of the corpus end the frame's page",
+        5,
+        "winnow.report.page.notebook",
+        "escape(self.html, quote=True)",
+        "escape(self.html, quote=False)",
+        PAGE,
+    ),
+    Break(
+        "a summary in a notebook is shown and not returned",
+        5,
+        "winnow.report.summary",
+        "force_terminal=False, force_jupyter=False",
+        "force_terminal=False",
+        PAGE,
+    ),
+    Break(
         "a section with nothing in it is off",
         5,
         "winnow.config.written",
@@ -99,7 +124,7 @@ BREAKS = (
         5,
         "winnow.config.starter",
         'yield from _settings(inner, indent + "  ")',
-        'yield from _settings(inner, indent)',
+        "yield from _settings(inner, indent)",
         STARTER,
     ),
     Break(

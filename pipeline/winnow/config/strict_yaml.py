@@ -45,7 +45,7 @@ class _Loader(yaml.SafeLoader):
         """One deeper; PyYAML itself goes on until the interpreter gives up."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            line = self.peek_event().start_mark.line + 1
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(f"line {line}: over {MAX_DEPTH} levels inside each other, brackets included")
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
