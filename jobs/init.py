@@ -16,18 +16,23 @@ def init(
         str | None,
         typer.Option(help="A config for a task: code, common-crawl, dclm, fineweb, instructions or wikipedia."),
     ] = None,
+    minimal: Annotated[bool, typer.Option("--minimal", help="Ten lines that run, instead of every setting.")] = False,
 ) -> None:
-    """Write a starter config with every setting, its default and its meaning; or, with --recipe, one for a task."""
+    """Write a starter config: every setting with its default and meaning, ten lines (--minimal), or one for a task."""
     from pathlib import Path
 
     from .exit_codes import REFUSED, true_exit_codes
 
     with true_exit_codes():
         from winnow.config.recipe_files import recipe_files
-        from winnow.config.starter import starter_config
+        from winnow.config.starter import minimal_config, starter_config
+        from winnow.errors import ConfigError
 
+        if recipe and minimal:
+            raise ConfigError("--minimal and --recipe write different configs; give one of them")
+        write = minimal_config if minimal else starter_config
         first, *beside = (
-            recipe_files(recipe).items() if recipe else [("", starter_config("winnow.yaml" if path == "-" else path))]
+            recipe_files(recipe).items() if recipe else [("", write("winnow.yaml" if path == "-" else path))]
         )
         if path == "-":
             print(first[1], end="")

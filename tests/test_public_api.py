@@ -37,6 +37,7 @@ def test_the_public_names():
         "ConfigError",
         "InputError",
         "Run",
+        "Runs",
         "ShardDataset",
         "ShardError",
         "WinnowError",

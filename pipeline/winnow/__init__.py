@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see of the names below
     from winnow.api import Run as Run
+    from winnow.api import Runs as Runs
     from winnow.api import open as open
     from winnow.api import run as run
     from winnow.config.config import Config as Config
@@ -22,6 +23,7 @@ _WHERE = {
     "run": "api",
     "open": "api",
     "Run": "api",
+    "Runs": "api",
     "Config": "config.config",
     "ShardDataset": "shards.dataset.torch_datasets",
     "signal": "operators.marks",

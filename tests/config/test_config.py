@@ -5,7 +5,6 @@ import yaml
 
 from winnow.config.config import parse_config
 from winnow.config.load import load_config
-from winnow.config.starter import starter_config
 from winnow.errors import ConfigError
 
 MINIMAL = {"run": "runs/x", "sources": [{"name": "web", "path": "data/*.jsonl"}]}
@@ -167,22 +166,6 @@ def test_a_file_where_the_run_folder_belongs_is_refused(tmp_path):
         ):
             load(tmp_path, f"run: {tmp_path}/{run}\n{sources}")
     assert load(tmp_path, f"run: {tmp_path}/new/folder\n{sources}").run.endswith("new/folder")
-
-
-def test_the_starter_config_is_valid_and_its_comments_are_the_defaults(tmp_path):
-    text = starter_config("winnow.yaml")
-    starter = load(tmp_path, text)
-    shown = [
-        line[2:] if line.startswith("# ") and not line.lstrip("# ").startswith("#") else line
-        for line in text.splitlines()
-    ]
-    settings = [
-        line
-        for line in shown
-        if not line.lstrip().startswith("#") and "A whole run" not in line and "Lines that begin" not in line
-    ]
-    everything = load(tmp_path, "\n".join(settings))
-    assert everything == starter
 
 
 def test_the_schema_is_json():

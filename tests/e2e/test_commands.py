@@ -1,5 +1,6 @@
 """The command line as users and schedulers meet it: messages and exit codes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 
 from tests.support.commands import winnow
 from tests.support.configs import sample_config
-from tests.support.corpora import write_sample
+from tests.support.corpora import articles, write_sample
 from winnow.report.printable import printable
 
 
@@ -109,6 +110,23 @@ def test_init_writes_a_config_once(tmp_path):
     assert "sequence_tokens: 4096" in path.read_text()
     assert winnow("init", str(path))[0] == 2
     assert winnow("schema")[0] == 0
+
+
+def test_ten_lines_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, told = winnow("init", "mine.yaml", "--minimal")
+    assert code == 0, told
+    assert winnow("init", "--minimal", "-")[1] == (tmp_path / "mine.yaml").read_text().replace("mine", "winnow", 1)
+    (tmp_path / "data" / "deeper").mkdir(parents=True)
+    rows = [json.dumps({"text": text}) for text in articles(5, 40)]
+    (tmp_path / "data" / "deeper" / "a.jsonl").write_text("\n".join(rows))
+    code, told = winnow("run", "mine.yaml", "--set", "compute.executor=inline")
+    assert code == 0, told
+    assert f"{len(rows)} records from 1 files" in told
+    assert list((tmp_path / "runs" / "first" / "shards").glob("*/train-*.parquet"))
+    code, told = winnow("init", "other.yaml", "--minimal", "--recipe", "dclm")
+    assert code == 2
+    assert "give one of them" in told
 
 
 def test_help_is_there_for_every_command():

@@ -13,6 +13,7 @@ import orjson
 import pytest
 import yaml
 
+import winnow as winnow_api
 from tests.support.commands import winnow
 from tests.support.configs import night_config
 from tests.support.corpora import articles
@@ -22,9 +23,9 @@ from winnow.engine.lease import hold_lease
 from winnow.errors import ConfigError, LeaseHeldError
 from winnow.index.folder import Index
 from winnow.runs.corpus import add_new_inputs, is_unchanged
-from winnow.runs.folder import CORPUS
 from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.shards.dataset.several_sets import CORPUS
 from winnow.storage.local_store import LocalStore
 
 ROOT = Path(__file__).parents[2]
@@ -187,3 +188,32 @@ def test_sets_of_a_corpus_below_its_source_are_not_read(tmp_path):
         context = add_new_inputs(parse_config(values))
         assert [file.path for file in context.run.files] == [str(path)]
     assert add_new_inputs(parse_config(values)) is None
+
+
+def test_all_nights_are_opened_and_read_as_one(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
+    for addition in range(2):
+        write_night(tmp_path / "raw", addition)
+        add_new_inputs(parse_config(config(tmp_path)), f"2026-11-2{addition}")
+    corpus = tmp_path / "corpus"
+    runs = winnow_api.open([corpus])
+    assert (len(runs), runs.names) == (2, ("2026-11-20", "2026-11-21"))
+    assert runs["2026-11-21"].path == runs[-1].path == runs[1:][0].path == f"{corpus}/sets/2026-11-21"
+    assert runs.outcomes == {name: runs[0].outcomes.get(name, 0) + number for name, number in runs[1].outcomes.items()}
+    one_by_one = winnow_api.open([run.path for run in runs])
+    assert repr(one_by_one) == f"winnow.open({[run.path for run in runs]!r})"
+    read = [row.tolist() for tokens, _ in runs.dataset(batch_size=2) for row in tokens]
+    again = one_by_one.dataset(batch_size=2)
+    assert read == [row.tolist() for tokens, _ in again for row in tokens]
+    apart = [row.tolist() for run in runs for tokens, _ in run.dataset(batch_size=1) for row in tokens]
+    assert len(apart) - len(read) in (0, 1)  # batches of 2: an odd row at the end is left out
+    assert {*map(tuple, read)} <= {*map(tuple, apart)}
+    assert len(winnow_api.open([corpus, runs[0].path])) == 3
+    with pytest.raises(winnow_api.ShardError, match="hold the same rows"):
+        winnow_api.open([corpus, runs[0].path]).dataset()
+    with pytest.raises(KeyError, match="none of 2026-11-20, 2026-11-21"):
+        runs["2026-11-19"]
+    with pytest.raises(ConfigError, match="no runs"):
+        winnow_api.open([])
+    with pytest.raises(ConfigError, match="no such folder"):
+        winnow_api.open([corpus, tmp_path / "nothing"])

@@ -222,7 +222,7 @@ def test_commands_on_a_run_in_a_store(bucket, local, tmp_path):
 def test_nights_in_a_store(bucket, local, tmp_path):
     """A corpus that grows, its index beside it: the sets and the list of a corpus on a disk."""
     from winnow.runs.corpus import add_new_inputs
-    from winnow.runs.folder import CORPUS
+    from winnow.shards.dataset.several_sets import CORPUS
     from winnow.storage.open_store import open_store
 
     files = {"disk": tmp_path / "corpus", "s3": f"{bucket}/corpus"}

@@ -4,12 +4,12 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from winnow.finished.croissant import croissant
 
 from tests.formats.peers import read_with
 from tests.support.configs import sample_config
 from tests.support.corpora import write_sample
 from winnow.config.config import parse_config
-from winnow.finished.croissant import croissant
 from winnow.finished.hub_card import card
 from winnow.finished.pushed_files import run_files
 from winnow.runs.run import run

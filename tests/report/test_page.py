@@ -1,14 +1,17 @@
 """The page of a run: its numbers are the run's, its examples lie at their thresholds, and corpus text stays text."""
 
+import html
 import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import winnow as winnow_api
 from tests.support.commands import winnow
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
@@ -24,6 +27,7 @@ from winnow.runs.run import run
 from winnow.runs.state import load_run
 
 pytest.importorskip("vl_convert", reason="the extra `report` is not installed: nothing draws charts")
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_run.ipynb"
 HOSTILE = "</pre><script>alert('x')</script><img src=x onerror=alert(1)> \x1b[31m \u202e &lt;b&gt; http://evil.test/x "
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ELEMENTS = set(
@@ -184,3 +188,80 @@ def test_tokens_stand_beside_records_and_are_exact_where_all_was_kept(folder, se
     text = " ".join(" ".join(seen.text).split())
     summed = sum(of["kept"] for of in fates.values())
     assert f" {summed:,} " in text and "What is left after each step, in tokens, about." in text
+
+
+@pytest.fixture(scope="module")
+def opened(folder):
+    """The run as a notebook has it."""
+    return winnow_api.open(folder)
+
+
+def test_the_page_stands_in_a_frame_that_may_do_nothing(opened):
+    shown = opened.report._repr_html_()
+    frame = re.fullmatch(r'<iframe sandbox="" srcdoc="([^"]*)" style="[^"<>]*" title="[^"<>]*"></iframe>', shown)
+    assert frame is not None  # the corpus closes no attribute and no element
+    assert html.unescape(frame[1]) == opened.report.html == page_of(load_run(opened.path)).decode()
+    assert "default-src 'none'" in opened.report.html
+    assert html.escape("<script>alert(") in opened.report.html
+    assert repr(opened.report) == f"<report of {opened.path}>"
+    assert opened.report is opened.report
+
+
+def test_it_is_written_into_a_file(opened, tmp_path):
+    opened.report.save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == opened.report.html
+
+
+def test_charts_are_those_of_the_page_and_known_to_altair(opened):
+    pytest.importorskip("vl_convert", reason="the extra `report` is not installed: nothing draws charts")
+    found = opened.report.charts
+    assert len(found) == opened.report.html.count("<figure>")
+    assert {"Lengths", "Languages"} <= set(found)
+    chart = found["Lengths"]
+    assert chart._repr_svg_().startswith("<svg") and "currentColor" not in chart.svg
+    assert repr(chart) == "<chart: Documents by length.>"
+    counted = sum(value["to"] - value["from"] for value in chart.specification["layer"][0]["data"]["values"])
+    assert counted == opened.table("documents").count_rows()
+    altair = pytest.importorskip("altair", reason="altair is not installed")
+    altair.Chart.from_dict(chart.specification).to_dict()
+
+
+def test_without_the_package_that_draws_charts_say_so(opened, monkeypatch):
+    monkeypatch.setattr("winnow.report.page.charts.are_drawn", lambda: False)
+    with pytest.raises(winnow_api.ConfigError, match=r"pip install 'winnow-corpus\[report\]'"):
+        _ = winnow_api.open(opened.path).report.charts
+    assert "<figure>" not in winnow_api.open(opened.path).report.html
+
+
+def test_the_summary_is_plain_text_in_a_notebook_and_where_colours_are_forced(opened, folder, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert opened.summary() == (folder / "reports" / "summary.txt").read_text()
+    assert "\x1b" not in opened.summary()
+
+
+def test_tables_are_frames(opened):
+    frame = opened.frame("decisions")
+    assert frame.outcome.astype(str).value_counts().to_dict() == {k: v for k, v in opened.outcomes.items() if v}
+    assert list(opened.frame("documents", ["id", "doc"]).columns) == ["id", "doc"]
+    with pytest.raises(winnow_api.ConfigError, match=r"'documents' has no column 'ids'; it has doc, id"):
+        opened.frame("documents", ["doc", "ids"])
+    with pytest.raises(winnow_api.ConfigError, match="no such table"):
+        opened.frame("nothing")
+
+
+@pytest.mark.slow
+def test_the_example_runs_in_jupyter_and_shows_page_chart_and_tables(tmp_path):
+    nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed (extra `dev`)")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (extra `dev`)")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed (extra `dev`)")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, kernel_name="python3").execute()
+    results = [out for cell in notebook.cells for out in cell.get("outputs", ()) if out.output_type == "execute_result"]
+    kinds = [sorted(result["data"]) for result in results]
+    assert ["text/html", "text/plain"] in kinds and ["image/svg+xml", "text/plain"] in kinds
+    (page,) = (result["data"]["text/html"] for result in results if "<iframe" in result["data"].get("text/html", ""))
+    assert page.startswith('<iframe sandbox="" srcdoc="')
+    printed = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+    assert "records from 1 files" in printed and "[0m" not in printed

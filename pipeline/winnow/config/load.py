@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from winnow.config.config import Config, parse_config
-from winnow.config.strict_yaml import RepeatedSettingError, read_yaml
-from winnow.config.written import whole_number
+from winnow.config.strict_yaml import NOTHING, RepeatedSettingError, read_yaml
+from winnow.config.written import whole_number, with_empty_sections
 from winnow.config.yaml_mistakes import told
 from winnow.errors import AddressError, ConfigError
 from winnow.operators.places import place_operators
@@ -47,7 +47,7 @@ def read_config(content: bytes, path: str, overrides: list[str] | None = None, *
         ConfigError: it is not YAML, or a setting is wrong or given twice.
     """
     try:
-        values = read_yaml(content.decode("utf-8"))
+        values = with_empty_sections(read_yaml(content.decode("utf-8"), NOTHING), Config)
     except RepeatedSettingError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,10 +1,15 @@
-"""The starter config: every setting with its default and its meaning, written from the sections themselves."""
+"""Starter configs: every setting with its default and its meaning, written from the sections themselves; or ten lines.
+
+Names of sections stand there uncommented, with nothing in them, which means their defaults: so any setting, at any
+depth, is changed by taking away the mark of its own line.
+"""
 
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from pydantic.fields import FieldInfo
 
 from winnow.config.config import Config
 from winnow.section import Section, section_of
@@ -12,9 +17,27 @@ from winnow.sources.source import SourceConfig
 
 _HEAD = """\
 # A whole run of winnow. Start it with `winnow run {name}`; look first with `winnow plan {name}`.
-# Lines that begin with "# " show defaults: take the mark away to change one.
+# Lines like `#name: value` show defaults: take the # away to change one. A section with nothing in it has its defaults;
+# one marked `off` is off until something stands in it.
+"""
+_MINIMAL = """\
+# Clean, deduplicate, tokenise and shuffle your text. Start it with `winnow run {name}`.
+# Every other setting, its default and its meaning: `winnow init all.yaml`.
+run: runs/first                      # everything that is made lies in this folder
+sources:
+  - name: mine
+    path: "data/**/*.jsonl"          # your files: also .parquet .csv .txt .html .warc.gz .zst ...
+    text: text                       # the field, or column, with the text
+dedup: {{threshold: 0.8}}              # word 5-grams that two texts must share for one of them to go
+tokenise: {{encoding: o200k_base}}     # or cl100k_base, gpt2, a .tiktoken file, a tokenizer.json
+shards: {{sequence_tokens: 2048, splits: {{val: 0.01}}}}
 """
 WIDTH = 110
+
+
+def minimal_config(name: str) -> str:
+    """YAML text of ten lines; runs as it is once the source's path holds files."""
+    return _MINIMAL.format(name=name)
 
 
 def starter_config(name: str) -> str:
@@ -22,50 +45,56 @@ def starter_config(name: str) -> str:
     lines = [_HEAD.format(name=name)]
     lines += _comment(Config.model_fields["run"].description)
     lines += ["run: runs/first", "", *_comment(Config.model_fields["sources"].description), "sources:"]
-    lines += ["  - name: web", "    path: data/**/*.jsonl.zst"]
     for field in ("name", "path"):
-        lines += _comment(SourceConfig.model_fields[field].description, "    ")
+        lines += _comment(SourceConfig.model_fields[field].description, "  ")
+    lines += ["  - name: web", "    path: data/**/*.jsonl.zst"]
     lines += _settings(SourceConfig, "    ", skip=("name", "path"))
     for field, info in Config.model_fields.items():
-        if field in ("run", "sources"):
-            continue
-        section = section_of(info.annotation)
-        default = info.get_default(call_default_factory=True)
-        lines += ["", *_comment(info.description)]
-        if section is None:
-            lines.append(f"# {field}: {_inline(default)}")
-        elif default is None:
-            lines += [f"# {field}: none", *_commented_twice(section)]
-        else:
-            lines += [f"# {field}:", *_settings(section, "  ")]
+        if field not in ("run", "sources"):
+            lines += ["", *_setting(field, info, "")]
     return "\n".join(lines) + "\n"
 
 
 def _settings(section: type[Section], indent: str, skip: tuple[str, ...] = ()) -> Iterator[str]:
     for name, info in section.model_fields.items():
-        if name in skip:
+        if name not in skip:
+            yield from _setting(name, info, indent)
+
+
+def _setting(name: str, info: FieldInfo, indent: str) -> Iterator[str]:
+    """What one setting means, and its line; of a section, those of its settings, too."""
+    yield from _comment(info.description, indent)
+    inner = section_of(info.annotation)
+    default = () if info.is_required() and inner else info.get_default(call_default_factory=True)
+    if inner is None:
+        yield f"{indent}#{name}:  # needed" if info.is_required() else f"{indent}#{name}: {_inline(default)}"
+    elif "tuple" in str(info.annotation):
+        yield f"{indent}{name}:  # a list: none"
+        yield from _item(inner, indent + "  ")
+    else:
+        yield f"{indent}{name}:{_state(info, inner, default)}"
+        yield from _settings(inner, indent + "  ")
+
+
+def _state(info: FieldInfo, inner: type[Section], default: Any) -> str:
+    """What is said beside the name of a section that can be on or off."""
+    if default is None:
+        return "  # off"
+    if type(None) not in getattr(info.annotation, "__args__", ()):
+        return ""
+    below = any(section_of(field.annotation) for field in inner.model_fields.values())
+    return "  # on; for `off`, put # before the names of sections in it, too" if below else "  # on; or `off`"
+
+
+def _item(section: type[Section], indent: str) -> Iterator[str]:
+    """An item of a list, its first setting behind a dash."""
+    first = True
+    for line in _settings(section, ""):
+        if line.startswith("# "):
+            yield indent + line
             continue
-        yield from _comment(info.description, indent)
-        inner = section_of(info.annotation)
-        default = info.get_default(call_default_factory=True)
-        if info.is_required():
-            yield f"# {indent}# {name}: (no default; to be given where the section is used)"
-        elif inner is not None and default == ():  # a list of sections, empty
-            yield f"# {indent}{name}: []"
-            yield from _commented_twice(inner, indent)
-        elif inner is not None and default is None:
-            yield f"# {indent}{name}: off"
-            yield from _commented_twice(inner, indent)
-        elif inner is not None:
-            yield f"# {indent}{name}:"
-            yield from _settings(inner, indent + "  ")
-        else:
-            yield f"# {indent}{name}: {_inline(default)}"
-
-
-def _commented_twice(section: type[Section], indent: str = "") -> Iterator[str]:
-    """Settings of a section that is off: with one mark taken away they are still comments."""
-    return (f"# {indent}# {line.removeprefix('# ')}" for line in _settings(section, "  "))
+        yield f"{indent}#{'- ' if first else '  '}{line.removeprefix('#')}"
+        first = False
 
 
 def _inline(value: Any) -> str:
@@ -78,4 +107,4 @@ def _comment(text: str | None, indent: str = "") -> list[str]:
     if not text:
         return []
     joined = " ".join(text.split())
-    return [f"# {indent}# {line}" for line in textwrap.wrap(joined, WIDTH - len(indent))]
+    return [f"{indent}# {line}" for line in textwrap.wrap(joined, WIDTH - len(indent))]

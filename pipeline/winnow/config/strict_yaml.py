@@ -9,10 +9,18 @@ import yaml
 from winnow.config.yaml_scalars import RESOLVERS
 
 _MERGE = "tag:yaml.org,2002:merge"
+_NULL = "tag:yaml.org,2002:null"
 MAX_DEPTH = 64
 """Sections and lists inside each other; settings need seven."""
 MAX_VALUES = 1_000_000
 """Values of a document once every alias is written out."""
+
+
+class Nothing:
+    """Stands where a name has nothing behind its colon; ``null`` is something."""
+
+
+NOTHING = Nothing()
 
 
 class RepeatedSettingError(ValueError):
@@ -24,6 +32,14 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = RESOLVERS
     depth = 0
+    nothing: Any = None
+    """The value of a name with nothing behind its colon."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Nothing at all is no ``null`` for who wants to know."""
+        if isinstance(node, yaml.ScalarNode) and node.tag == _NULL and not node.value:
+            return self.nothing
+        return super().construct_object(node, deep)
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         """One deeper; PyYAML itself goes on until the interpreter gives up."""
@@ -92,8 +108,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, nothing: Any = None) -> Any:
     """The values of a YAML document, or of one in JSON (which may be indented with tabs, unlike YAML).
+
+    Args:
+        text: of the document.
+        nothing: in place of nothing at all, where a value belongs.
 
     Raises:
         yaml.YAMLError: it is not YAML, or nested or repeated by aliases beyond what settings are.
@@ -102,8 +122,10 @@ def read_yaml(text: str) -> Any:
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         with contextlib.suppress(json.JSONDecodeError, RecursionError):  # whatever else it is, YAML's reader tells
             return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_once)
+    loader = _Loader(text)
+    loader.nothing = nothing
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        return loader.get_single_data()
     except (yaml.YAMLError, RepeatedSettingError):
         raise
     except (
@@ -113,3 +135,5 @@ def read_yaml(text: str) -> Any:
         AttributeError,
     ) as error:  # 5,000 digits, a 13th month
         raise yaml.YAMLError(f"a value cannot be read: {error}; quote it if it is text") from error
+    finally:
+        loader.dispose()

@@ -8,6 +8,7 @@ import re
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from winnow.config.strict_yaml import NOTHING
 from winnow.section import Section, section_of
 
 _COUNT = re.compile(r"(\d+|\d{1,3}(?:,\d{3})+|\d*\.\d+)\s*(k|K|M|G|B|T|Ki|Mi|Gi|Ti|)(B|b)?")
@@ -16,6 +17,37 @@ _FACTORS |= {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
 _MB = "_mb"
 _ABOUT = ("title", "description", "default")
+
+
+def with_empty_sections(values: Any, section: type[Section] | None) -> Any:
+    """The values of a section that was read with :data:`~winnow.config.strict_yaml.NOTHING` in place of nothing.
+
+    A section with nothing in it, or with nothing but such sections, is left out: it has its defaults. Elsewhere
+    nothing is None, as YAML has it.
+    """
+    if isinstance(values, list):
+        return [with_empty_sections(item, section) for item in values]
+    if not isinstance(values, dict):
+        return None if values is NOTHING else values
+    found = {}
+    for name, value in values.items():
+        inner = _inner(section, name)
+        if not _is_empty(value, inner):
+            found[None if name is NOTHING else name] = with_empty_sections(value, inner)
+    return found
+
+
+def _inner(section: type[Section] | None, name: Any) -> type[Section] | None:
+    """The section that a setting is."""
+    field = section.model_fields.get(name) if section and isinstance(name, str) else None
+    return section_of(field.annotation) if field else None
+
+
+def _is_empty(value: Any, section: type[Section] | None) -> bool:
+    """Whether this is a section in which nothing is set."""
+    if section is None or not isinstance(value, dict):
+        return section is not None and value is NOTHING
+    return bool(value) and all(_is_empty(inner, _inner(section, name)) for name, inner in value.items())
 
 
 def as_meant(values: dict[str, Any], section: type[Section]) -> dict[str, Any]:
@@ -65,7 +97,7 @@ def whole_number(value: Any, *, in_mb: bool = False) -> int | None:
 
 
 def with_units(schema: Any) -> Any:
-    """A JSON schema in which whole numbers may have units, as :func:`as_meant` takes them."""
+    """A JSON schema in which whole numbers may have units, and sections nothing in them, as configs may."""
     if isinstance(schema, list):
         return [with_units(item) for item in schema]
     if not isinstance(schema, dict):
@@ -74,7 +106,18 @@ def with_units(schema: Any) -> Any:
         number = {key: value for key, value in schema.items() if key not in _ABOUT}
         about = {key: value for key, value in schema.items() if key in _ABOUT}
         return about | {"anyOf": [number, {"type": "string", "pattern": f"^(?:{_COUNT.pattern})$"}]}
-    return {key: with_units(value) for key, value in schema.items()}
+    found = {key: with_units(value) for key, value in schema.items()}
+    if "properties" in schema:
+        found["properties"] = {name: _or_nothing(inner) for name, inner in found["properties"].items()}
+    return found
+
+
+def _or_nothing(schema: Any) -> Any:
+    """The schema of a setting; of a section, or a list of them, null will do."""
+    if "$ref" not in schema and "$ref" not in schema.get("items", {}):
+        return schema
+    about = {key: value for key, value in schema.items() if key in _ABOUT}
+    return about | {"anyOf": [{key: value for key, value in schema.items() if key not in _ABOUT}, {"type": "null"}]}
 
 
 def no_json(value: Any, where: str = "") -> str | None:

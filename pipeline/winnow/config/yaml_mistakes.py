@@ -1,6 +1,7 @@
 """What is wrong with a file that is no YAML, and what to write instead."""
 
 import re
+from typing import Any
 
 _HINTS = (
     (r"scanning an alias|undefined alias", "* begins an alias in YAML: put a glob in quotes, such as path: '*.jsonl'"),
@@ -32,6 +33,9 @@ _HINTS = (
 )
 
 
+_OFF = re.compile(r"\s*([\w-]+):\s+(off|no|none|false)\s*(?:#.*)?", re.IGNORECASE)
+
+
 def told(error: Exception) -> str:
     """What is wrong with a YAML document, in one line, and what to do."""
     if isinstance(error, UnicodeDecodeError):
@@ -40,5 +44,17 @@ def told(error: Exception) -> str:
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, message)), None)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or message
+    if ("mapping values" in message or "block end" in message) and (name := _off_above(mark)):
+        hint = f"`{name}` is off, and has settings below: put # before those, names of sections included"
     where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
     return f"{where}{hint} ({problem})" if hint else f"{where}{problem}"
+
+
+def _off_above(mark: Any) -> str | None:
+    """The section that the last line before a mark switches off, comments left out."""
+    text = getattr(mark, "buffer", None)
+    if not isinstance(text, str):
+        return None
+    before = [line for line in text.splitlines()[: mark.line] if line.strip() and not line.lstrip().startswith("#")]
+    found = _OFF.fullmatch(before[-1]) if before else None
+    return found and found[1]

@@ -38,8 +38,8 @@ def shuffle_and_shard(context: RunContext) -> None:
     labelled = None
     if run.labels is not None:
         labelled = [{"documents": part.documents, "labels": run.labels.table} for part in run.parts]
-    partition_mb, phased = context.sizes.partition_mb, bool(config.phases)
-    units = shuffle.plan(run.of("tokenise"), run.ledger, shuffled_bytes, partition_mb, labelled, phased=phased)
+    partition_mb, phases = context.sizes.partition_mb, run.of("mixture") if config.phases else None
+    units = shuffle.plan(run.of("tokenise"), run.ledger, shuffled_bytes, partition_mb, labelled, phases=phases)
     shuffled = engine.run(shuffling, units)
     if not units:
         return
@@ -195,7 +195,8 @@ def _summary(run: RunRecords) -> list[str]:
 def _alarms(run: RunRecords) -> list[Alarm]:
     """A split train of which nothing came, although something was read."""
     records = sum(sum(run.totals("measure", kind).values()) for kind in ("readable", "unreadable"))
-    if not records or any(record.metadata["split"] == 0 for record in run.of("shards")):
+    of_train = run.config.shards.sections_of(0)
+    if not records or any(record.metadata["split"] in of_train for record in run.of("shards")):
         return []
     what = f"no document is left for the split {run.config.shards.split_names[0]}, so there are no shards of it"
     return [

@@ -27,7 +27,8 @@ from winnow.stages.ingest.boilerplate import listed_lines
 
 def _as_text(run: RunRecords) -> bytes:
     text = io.StringIO()
-    print_summary(run, Console(file=text, width=120))
+    # plain text whatever FORCE_COLOR or a notebook around it would have
+    print_summary(run, Console(file=text, width=120, color_system=None, force_terminal=False, force_jupyter=False))
     return text.getvalue().encode()
 
 

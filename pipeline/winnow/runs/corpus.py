@@ -22,15 +22,15 @@ from winnow.errors import ConfigError
 from winnow.flow.context import RunContext
 from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files
-from winnow.runs.folder import CORPUS, SETS, STATE, check_places, shard_sets
+from winnow.runs.folder import SETS, STATE, check_places, shard_sets
 from winnow.runs.run import resolve_inputs, run
+from winnow.shards.dataset.several_sets import CORPUS, CORPUS_FORMAT
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
 from winnow.stages.removals.lists import Listed
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
 
-FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -125,7 +125,7 @@ def _list_finished(addition: CorpusRun) -> None:
             found[name] = _entry(name, folder, own.number)
     if found.keys() != known.keys():
         listed = sorted(found.values(), key=lambda entry: int(entry["segment"]))
-        content = {"format": FORMAT, "sets": listed, "totals": _totals(listed)}
+        content = {"format": CORPUS_FORMAT, "sets": listed, "totals": _totals(listed)}
         addition.corpus.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 

@@ -12,6 +12,7 @@ from winnow.engine.lease import LEASE
 from winnow.engine.records import Json
 from winnow.errors import AddressError, ConfigError
 from winnow.report.printable import printable
+from winnow.shards.dataset.several_sets import CORPUS
 from winnow.sources.catalogue import CATALOGUE
 from winnow.storage.address import check_lasting, is_url, last_part, settled_path
 from winnow.storage.open_store import open_store
@@ -23,7 +24,6 @@ STATE = "state.json"
 
 OBSERVED = "observed.json"
 """What the latest attempt took, and its alarms."""
-CORPUS = "corpus.json"
 SETS = "sets"
 CONFIG = "config.yaml"
 _OWN = frozenset((ATTEMPT, CATALOGUE, CONFIG, STATE))

@@ -58,13 +58,13 @@ def test_the_next_shards_are_fetched_while_one_is_read(url, tmp_path):
     reader = Source(url, cache=str(cache)).reader()
     stream = SampleStream(reader, mix_shards=2, epochs=2)
     stream.rows_of(0, 10)
-    reader._folder._fetcher.shutdown()
+    reader.parts[0].folder._fetcher.shutdown()
     assert cached(cache) == ["train-00001-of-00005.parquet"]
     reader = Source(url, cache=str(cache)).reader()
     stream = SampleStream(reader, mix_shards=2, epochs=2)
     stream.rows_of(4000, 4010)  # epoch 1: the second window of two shards
-    reader._folder._fetcher.shutdown()
-    wanted = {stream.reader.split.shards[n].path for n in stream._order(1).shards_of(1)}
+    reader.parts[0].folder._fetcher.shutdown()
+    wanted = {stream.reader.shards[n].path for n in stream._order(1).shards_of(1)}
     assert wanted <= set(cached(cache))
 
 

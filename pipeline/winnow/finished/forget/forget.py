@@ -8,7 +8,6 @@ the proof comes last.
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal
 
 import orjson
 
@@ -66,7 +65,7 @@ def forget(
     dry_run: bool = False,
     all_documents: bool = False,
     delete_old: bool = False,
-    executor: Literal["ray", "inline"] | None = None,
+    executor: str | None = None,
     stop: Stop | None = None,
 ) -> Forgotten:
     """Make a new shard set of a finished run, without what a request means.
@@ -114,7 +113,7 @@ def forget(
     return told
 
 
-def _executor(run: RunRecords) -> Literal["ray", "inline"]:
+def _executor(run: RunRecords) -> str:
     """Where the work is done unless the user says: a small set is made sooner than Ray starts."""
     size = sum(output.bytes for record in run.of("shards") for output in record.outputs.values())
     return "inline" if size < SMALL_SET_BYTES else run.config.compute.executor

@@ -6,9 +6,9 @@ and lines take the page's own colour, so one drawing does for light and dark.
 Source: Vega-Lite 5, https://vega.github.io/vega-lite/docs/.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -35,6 +35,13 @@ _COLOURS = {
 }
 
 
+class Drawing(Markup):
+    """A chart as an element of the page."""
+
+    specification: Json
+    """That it was drawn from, in Vega-Lite."""
+
+
 def are_drawn() -> bool:
     """Whether the package that draws is installed (extra ``report``)."""
     return find_spec("vl_convert") is not None
@@ -46,7 +53,7 @@ def short(name: str) -> str:
     return plain if len(plain) <= LONGEST_NAME else f"{plain[: LONGEST_NAME - 1]}…"
 
 
-def stacked_bars(rows: Sequence[tuple[str, str, float]], kinds: Sequence[str], unit: str, *, share: bool) -> Markup:
+def stacked_bars(rows: Sequence[tuple[str, str, float]], kinds: Sequence[str], unit: str, *, share: bool) -> Drawing:
     """Horizontal bars, one a name, made of kinds.
 
     Args:
@@ -83,7 +90,7 @@ def histogram(
     line: float | None = None,
     *,
     log: bool = False,
-) -> Markup:
+) -> Drawing:
     """Documents by value, stacked by kind, with a line at the threshold.
 
     Args:
@@ -165,18 +172,30 @@ _CONFIG = {
 }
 
 
-def _drawn(specification: Json) -> Markup:
+def on_white(specification: Json) -> Json:
+    """The same for a page of its own: dark on white, with nothing left to who shows it."""
+    config = json.loads(json.dumps(_CONFIG).replace(_INK, "#1d2733")) | {"background": "white"}
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **specification, "config": config}
+
+
+def as_svg(specification: Json) -> str:
+    """The drawing of a specification."""
+    import vl_convert  # noqa: PLC0415 - an extra
+
+    return str(vl_convert.vegalite_to_svg(specification, vl_version="5.20"))
+
+
+def _drawn(specification: Json) -> Drawing:
     """The drawing as an element of the page.
 
     Raises:
         ValueError: it holds what no drawing needs (a link, a script, another file).
     """
-    import vl_convert  # noqa: PLC0415 - an extra
-
-    drawing: Any = vl_convert.vegalite_to_svg({**specification, "config": _CONFIG}, vl_version="5.20")
-    svg = str(drawing).replace(_INK, "currentColor")
+    svg = as_svg({**specification, "config": _CONFIG}).replace(_INK, "currentColor")
     for element in ElementTree.fromstring(svg).iter():  # noqa: S314 - made by vl-convert, without a document type
         name = element.tag.rpartition("}")[2]
         if name not in _DRAWING or any(key.startswith("on") or key.endswith("href") for key in element.attrib):
             raise ValueError(f"a chart holds <{name}>, which no drawing needs")
-    return Markup(svg)  # noqa: S704 - vl-convert escapes names, and what it made was looked through
+    drawing = Drawing(svg)  # vl-convert escapes names, and what it made was looked through
+    drawing.specification = specification
+    return drawing

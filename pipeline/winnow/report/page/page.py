@@ -14,7 +14,7 @@ from winnow.report.page.mixture import mixture_section
 from winnow.report.page.parts import Part
 from winnow.report.page.passages import passages_section
 from winnow.report.page.rules import rules_section
-from winnow.report.page.sample import take_sample
+from winnow.report.page.sample import Sample, take_sample
 from winnow.report.reports import Report
 from winnow.report.safe_html import environment_of
 from winnow.report.summary import summary_of
@@ -26,6 +26,11 @@ _HERE = Path(__file__).parent
 def page_of(run: RunRecords) -> bytes:
     """The page of a finished run."""
     draw, sample = charts.are_drawn(), take_sample(run)
+    return page_with(run, sample, parts_of(run, sample, draw=draw), draw=draw).encode()
+
+
+def parts_of(run: RunRecords, sample: Sample, *, draw: bool) -> list[Part]:
+    """The sections of the page."""
     found: list[Part | None] = [
         sections.sources_section(run, sample, draw=draw),
         rules_section(run, sample, draw=draw),
@@ -39,6 +44,11 @@ def page_of(run: RunRecords) -> bytes:
         groups_section(run),
         sections.stages_section(run),
     ]
+    return [part for part in found if part is not None]
+
+
+def page_with(run: RunRecords, sample: Sample, parts: list[Part], *, draw: bool) -> str:
+    """The page with these sections."""
     told = [line for line in summary_of(run) if isinstance(line, str)]
     outcomes = outcomes_of(run)
     read, kept = sum(outcomes.values()), outcomes.get(KEPT, 0)
@@ -54,7 +64,7 @@ def page_of(run: RunRecords) -> bytes:
         if sample.parts < len(run.parts)
         else ""
     )
-    rendered = (
+    return (
         _environment()
         .get_template("page.html")
         .render(
@@ -62,12 +72,11 @@ def page_of(run: RunRecords) -> bytes:
             tiles=tiles,
             alarms=run.once(alarms_of),
             warnings=[line.removeprefix("WARNING: ") for line in told if line.startswith("WARNING: ")],
-            parts=[part for part in found if part is not None],
+            parts=parts,
             sampled=sampled,
             drawn=draw,
         )
     )
-    return rendered.encode()
 
 
 REPORT = Report("page", "report.html", page_of, lambda config: config.report)

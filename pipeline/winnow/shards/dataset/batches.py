@@ -14,7 +14,6 @@ from winnow.shards.dataset.split_reader import SplitReader
 
 IGNORE = -100
 """Label of what the loss must leave out: the default ``ignore_index`` of torch's cross entropy."""
-LOSS_MASK = "loss_mask"
 LABEL = "label"
 _LONG_ROW = 1024
 """From here on a step of Python for each row costs less than looking at every token of it."""
@@ -91,8 +90,8 @@ def make_batch(
         labels[:count] = ids[:, length - seen :]
         if not reader.full:
             _leave_out_padding(labels, reader.filled(shards, rows) - form.shift)
-        if LOSS_MASK in reader.shard(int(shards[0])).names:
-            mask = reader.values(shards, rows, LOSS_MASK)
+        mask = reader.loss_mask(shards, rows)
+        if mask is not None:
             np.copyto(labels[:count], IGNORE, where=mask[:, length - seen :] == 0)
     if form.position_ids:
         batch["position_ids"][:count] = _positions(lens, counts, length)[:, :seen]

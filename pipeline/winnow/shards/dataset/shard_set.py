@@ -74,9 +74,11 @@ class ShardSet:
     splits: dict[str, Split]
     labels: tuple[str, ...] = ()
     """Names of the documents' labels by number; none where documents have no labels."""
+    vocabulary: str = ""
+    """Its sha256; "" where the manifest does not say."""
 
-    def split(self, name: str) -> Split:
-        """A split that holds rows.
+    def split(self, name: str, may_be_empty: bool = False) -> Split:
+        """A split that holds rows, or that may be empty.
 
         Raises:
             ShardError: there is no such split, or it is empty.
@@ -84,7 +86,7 @@ class ShardSet:
         held = ", ".join(f"{split.name} ({split.rows:,} rows)" for split in self.splits.values())
         if name not in self.splits:
             raise ShardError(f"{self.location} has no split {name!r}; it has {held or 'none'}")
-        if self.splits[name].rows == 0:
+        if self.splits[name].rows == 0 and not may_be_empty:
             raise ShardError(
                 f"split {name!r} of {self.location} is empty; the splits are {held}. "
                 f"Give it a larger share (`shards.splits`) and run again, or read another split"
@@ -92,23 +94,35 @@ class ShardSet:
         return self.splits[name]
 
 
-def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
+def manifest_content(folder: Folder) -> bytes:
+    """``manifest.json`` of a shard set.
+
+    Raises:
+        ShardError: it is not there, or cannot be read.
+    """
+    place = f"{folder.location}/{MANIFEST}"
+    try:
+        return folder.read(MANIFEST)
+    except FileNotFoundError:
+        raise ShardError(f"{place} does not exist; {_where_it_is(folder)}") from None
+    except OSError as error:
+        raise ShardError(f"{place}: {error.strerror or error}; {_where_it_is(folder)}") from None
+
+
+def read_shard_set(folder: Folder, file_format: str | None = None, content: bytes | None = None) -> ShardSet:
     """Read ``manifest.json``.
 
     Args:
         folder: of the shard set.
         file_format: one of :data:`READABLE`; by default the first of the set's own that is.
+        content: of the manifest, where it was read before.
 
     Raises:
         ShardError: it is missing, broken, or names no shards that this reader can read.
     """
     place = f"{folder.location}/{MANIFEST}"
     try:
-        manifest = Part(json.loads(folder.read(MANIFEST)))
-    except FileNotFoundError:
-        raise ShardError(f"{place} does not exist; {_where_it_is(folder)}") from None
-    except OSError as error:
-        raise ShardError(f"{place}: {error.strerror or error}; {_where_it_is(folder)}") from None
+        manifest = Part(json.loads(manifest_content(folder) if content is None else content))
     except (ValueError, RecursionError) as error:
         raise ShardError(f"{place} is no JSON ({error}); copy it again from where it was made") from None
     try:
@@ -136,6 +150,7 @@ def read_shard_set(folder: Folder, file_format: str | None = None) -> ShardSet:
             file_format=chosen,
             splits=_splits(formats[chosen], main, row_tokens),
             labels=label_names(manifest),
+            vocabulary="" if (digest := vocabulary.get("sha256")) is None else digest.text(),
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None

@@ -1,10 +1,14 @@
-"""Rows of a split by their numbers, whichever shards hold them.
+"""Rows of a split by their numbers, whichever shards of which sets hold them.
 
-Legend: n rows asked for, L ids a row.
+Shards of several sets are numbered set after set.
+
+Legend: n rows asked for, L ids a row, K shards.
 """
 
+import hashlib
 import itertools
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,30 +18,34 @@ from numpy.typing import NDArray
 from winnow.errors import ShardError
 from winnow.shards.dataset.columns import DecodedGroups, item_type
 from winnow.shards.dataset.errors import WHAT_TO_DO
-from winnow.shards.dataset.folders import Folder
+from winnow.shards.dataset.several_sets import SetSplit
 from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash, open_listed
-from winnow.shards.dataset.shard_set import ShardSet, Split
 
+LOSS_MASK = "loss_mask"
 _OPEN_SHARDS = 64
-"""Shards that stay mapped."""
+"""Shards that stay mapped, beside one of each set."""
+_MOST_OPEN = 512
+"""Each mapped shard takes one of the process's open files, of which many systems allow 1,024."""
 
 
 class SplitReader:
     """Reads rows of one split.
 
     Args:
-        shard_set: the shard set.
-        split: one of its splits.
-        folder: where its files lie.
+        parts: the split in each shard set, one at least; they go together.
         verify: whether the sha256 of each shard, and of the index beside it, is compared with the manifest's when it is
             first used.
     """
 
-    def __init__(self, shard_set: ShardSet, split: Split, folder: Folder, verify: bool = False) -> None:
-        self.shard_set, self.split = shard_set, split
-        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum([shard.rows for shard in split.shards])])
+    def __init__(self, parts: Sequence[SetSplit], verify: bool = False) -> None:
+        self.parts = tuple(parts)
+        self.shard_set = parts[0].shard_set
+        """The first set: row length, vocabulary and labels are those of all."""
+        self.shards = tuple(shard for part in parts for shard in part.split.shards)
+        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum([shard.rows for shard in self.shards])])
         """int64[K + 1], number of the first row of each shard, and of all rows."""
-        self._folder, self._verify = folder, verify
+        self._part_of = np.repeat(np.arange(len(parts)), [len(part.split.shards) for part in parts])
+        self._verify, self._most_open = verify, min(_OPEN_SHARDS + len(parts) - 1, _MOST_OPEN)
         self._decoded = DecodedGroups()
         self._open: OrderedDict[int, ShardFile] = OrderedDict()
         self._verified: set[int] = set()
@@ -46,6 +54,16 @@ class SplitReader:
     def shard_rows(self) -> NDArray[np.int64]:
         """int64[K], rows of each shard."""
         return np.diff(self.starts)
+
+    @property
+    def set_rows(self) -> NDArray[np.int64]:
+        """Rows int64[S] of the split in each set."""
+        return np.array([part.split.rows for part in self.parts], np.int64)
+
+    def identity(self, sets: int | None = None) -> str:
+        """Names the rows and their order, whichever format they are read from; of the first sets alone if asked."""
+        names = [part.split.identity for part in self.parts[:sets]]
+        return names[0] if len(names) == 1 else hashlib.blake2b(" ".join(names).encode(), digest_size=8).hexdigest()
 
     def shard(self, number: int) -> ShardFile:
         """The shard of this number, opened if it is not.
@@ -56,22 +74,22 @@ class SplitReader:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        entry = self.split.shards[number]
-        path, file = open_listed(self._folder, entry)
+        entry, part = self.shards[number], self.parts[self._part_of[number]]
+        path, file = open_listed(part.folder, entry)
         with file:
             if self._verify and number not in self._verified:
                 check_hash(path, file, entry)
                 self._verified.add(number)
-            opened = ShardFile(path, file, entry, self.shard_set, self._decoded, self._folder, self._verify)
+            opened = ShardFile(path, file, entry, part.shard_set, self._decoded, part.folder, self._verify)
         self._open[number] = opened
-        if len(self._open) > _OPEN_SHARDS:
+        if len(self._open) > self._most_open:
             self._open.popitem(last=False)
         return opened
 
     def expect(self, number: int) -> None:
         """A shard that will soon be read."""
         if number not in self._open:
-            self._folder.expect(self.split.shards[number])
+            self.parts[self._part_of[number]].folder.expect(self.shards[number])
 
     def values(self, shards: NDArray[np.int64], rows: NDArray[np.int64], name: str = IDS) -> NDArray[Any]:
         """A fixed-length column of the given rows.
@@ -93,10 +111,10 @@ class SplitReader:
         for number, places in _by_shard(shards):
             column = self.shard(number).column(name)
             if column.length != first.length:
-                paths = [self.split.shards[at].path for at in (int(shards[0]), number)]
+                paths = [self._path(at) for at in (int(shards[0]), number)]
                 raise ShardError(
-                    f"{self.shard_set.location}: column {name!r} has {first.length} values a row in {paths[0]}, "
-                    f"{column.length} in {paths[1]}; {WHAT_TO_DO}"
+                    f"column {name!r} has {first.length} values a row in {paths[0]}, {column.length} in {paths[1]}; "
+                    f"{WHAT_TO_DO}"
                 )
             taken = column.items(rows[places])
             if column.dtype == first.dtype:
@@ -105,10 +123,23 @@ class SplitReader:
                 found[places] = taken.view(column.dtype).reshape(-1, column.length)
         return found
 
+    def loss_mask(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[Any] | None:
+        """[n, L], 0 where the loss must leave a token out; None where no shard of these rows says so."""
+        sets = np.unique(self._part_of[shards]) if len(self.parts) > 1 else [0]
+        if len(sets) == 1:
+            return self.values(shards, rows, LOSS_MASK) if LOSS_MASK in self.shard(int(shards[0])).names else None
+        found: NDArray[Any] | None = None
+        for number, places in _by_shard(shards):
+            if LOSS_MASK in self.shard(number).names:
+                if found is None:
+                    found = np.ones((len(rows), self.shard_set.row_tokens), np.uint8)
+                found[places] = self.values(np.full(len(places), number), rows[places], LOSS_MASK)
+        return found
+
     @cached_property
     def full(self) -> bool:
         """No row of the split has padding, by the manifest's count of tokens."""
-        return all(shard.tokens == shard.rows * self.shard_set.row_tokens for shard in self.split.shards)
+        return all(shard.tokens == shard.rows * self.shard_set.row_tokens for shard in self.shards)
 
     def filled(self, shards: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n], how many ids at the beginning of each row are text; the rest is padding."""
@@ -118,6 +149,9 @@ class SplitReader:
             if not shard.full:
                 found[places] = shard.filled()[rows[places]]
         return found
+
+    def _path(self, number: int) -> str:
+        return f"{self.parts[self._part_of[number]].shard_set.location}/{self.shards[number].path}"
 
     def pieces(
         self, shards: NDArray[np.int64], rows: NDArray[np.int64]

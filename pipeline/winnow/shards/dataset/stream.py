@@ -6,15 +6,15 @@ where a training run stands.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
 from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, Rows
-from winnow.shards.dataset.open_folder import open_folder
-from winnow.shards.dataset.shard_set import read_shard_set
+from winnow.shards.dataset.set_order import SetOrder
+from winnow.shards.dataset.several_sets import Opener, SetPlace
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import ReaderRank, Tail, samples_of
 
@@ -23,22 +23,29 @@ from winnow.shards.dataset.steps import ReaderRank, Tail, samples_of
 class Source:
     """Where a split is read from."""
 
-    location: str
+    location: str | tuple[str | SetPlace, ...]
+    """A shard set, a corpus, or several of them."""
     split: str = "train"
     verify: bool = False
     cache: str | None = None
     cache_mb: int | None = None
     file_format: str | None = None
+    until: str | None = None
+    """The last set of a corpus that is read."""
 
     def reader(self) -> SplitReader:
-        """Read the manifest and get ready to open shards.
+        """Read the manifests and get ready to open shards.
 
         Raises:
-            ShardError: no manifest, no such split, or an empty one.
+            ShardError: no manifest, no such split, an empty one, or sets that cannot be read as one.
         """
-        folder = open_folder(self.location, self.cache, self.cache_mb)
-        shard_set = read_shard_set(folder, self.file_format)
-        return SplitReader(shard_set, shard_set.split(self.split), folder, self.verify)
+        locations = (self.location,) if isinstance(self.location, str) else self.location
+        opener = Opener(self.split, self.until, self.cache, self.cache_mb, self.file_format)
+        return SplitReader(opener.open(locations), self.verify)
+
+    def pinned(self, reader: SplitReader) -> "Source":
+        """The source of the very sets that a reader of it found."""
+        return replace(self, location=tuple(part.place for part in reader.parts), until=None)
 
 
 class SampleStream:
@@ -67,13 +74,17 @@ class SampleStream:
         """N, samples of an epoch."""
         self.total = None if epochs is None else epochs * self.rows
         """Samples of the stream; None if it has no end."""
-        self._orders: dict[int, EpochOrder | PhasedOrder] = {}
+        self._orders: dict[int, EpochOrder | PhasedOrder | SetOrder] = {}
         self._window: tuple[int, int] | None = None
 
     @property
     def identity(self) -> str:
         """Names the order of the stream: equal for equal shards, seed and ways to shuffle."""
-        named_by = f"{self.reader.split.identity} {self._seed} {self._mix} {self._shuffle_first}"
+        return self.identity_of(None)
+
+    def identity_of(self, sets: int | None) -> str:
+        """The same, as it was when there were so many sets; None: of all."""
+        named_by = f"{self.reader.identity(sets)} {self._seed} {self._mix} {self._shuffle_first}"
         return hashlib.blake2b(named_by.encode(), digest_size=8).hexdigest()
 
     def rows_of(self, first: int, last: int) -> Rows:
@@ -122,20 +133,28 @@ class SampleStream:
                 make_batch(self.reader, shards, rows, batch, form, allocate),
             )
 
-    def _order(self, epoch: int) -> EpochOrder | PhasedOrder:
+    def _order(self, epoch: int) -> EpochOrder | PhasedOrder | SetOrder:
         if epoch not in self._orders:
             self._orders = {number: order for number, order in self._orders.items() if number == epoch - 1}
-            settings = self.reader.shard_rows, self._seed, epoch, self._mix, self._shuffle_first
-            phases = self.reader.split.phases
-            self._orders[epoch] = PhasedOrder(phases, *settings) if phases else EpochOrder(*settings)
+            self._orders[epoch] = self._new_order(epoch)
         return self._orders[epoch]
 
-    def _announce(self, epoch: int, order: EpochOrder | PhasedOrder, position: int) -> None:
+    def _new_order(self, epoch: int) -> EpochOrder | PhasedOrder | SetOrder:
+        if epoch == 0 and not self._shuffle_first and len(self.reader.parts) > 1:
+            return SetOrder(self.reader.set_rows, self.reader.starts)
+        settings = self.reader.shard_rows, self._seed, epoch, self._mix, self._shuffle_first
+        phases = self.reader.parts[0].split.phases
+        return PhasedOrder(phases, *settings) if phases else EpochOrder(*settings)
+
+    def _announce(self, epoch: int, order: EpochOrder | PhasedOrder | SetOrder, position: int) -> None:
         """Say which shards will be wanted next, whenever the stream comes to others."""
         window = order.window_of(position)
         if (epoch, window) != self._window:
             self._window = epoch, window
-            for number in order.shards_of(window + 1):
+            soon = order.shards_of(window + 1)
+            if len(self.reader.parts) > 1:  # each set is fetched by a thread of its own
+                soon = [*order.shards_of(window), *soon]
+            for number in soon:
                 self.reader.expect(number)
 
 

@@ -17,6 +17,8 @@ from winnow.shards.dataset.steps import ReaderRank, Tail, batch_of_rank, num_ste
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
 Dtype = Literal["int64", "int32"]
+Location = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A shard set, a corpus, or a list of them."""
 PAIR = ("input_ids", "labels")
 """What batches are that are no dicts: (tokens, targets)."""
 
@@ -28,7 +30,9 @@ class ShardDataset(IterableDataset[Any]):
     sample (0, or what :meth:`load_state_dict` set), each time anew, and goes to the end of the last epoch.
 
     Args:
-        location: folder of the shard set, or an fsspec URL of it.
+        location: folder of the shard set, or an fsspec URL of it. Several of them (a list), or a corpus that grows (its
+            folder, or its ``corpus.json``), are one stream: the first epoch spreads the sets evenly, later ones mix the
+            shards of all. The sets are those that are there when the dataset is made.
         split: name of the split.
         batch_size: rows of this rank in a step. Without it and ``global_batch``, single rows come without a batch
             dimension.
@@ -57,16 +61,17 @@ class ShardDataset(IterableDataset[Any]):
         cache_mb: its largest size, in MB.
         file_format: ``parquet`` or ``raw``, where the set has both.
         pin_memory: make batches in pinned memory where there is CUDA and no worker process.
+        until: name of the last set of a corpus that is read, such as that of the night when a training run began.
 
     Raises:
-        ShardError: no manifest, no such split, an empty one; while iterating, a shard that is missing, cut short or
-            altered.
+        ShardError: no manifest, no such split, an empty one; sets of other row lengths or vocabularies; while
+            iterating, a shard that is missing, cut short or altered.
         ValueError: settings that do not fit.
     """
 
     def __init__(
         self,
-        location: str | os.PathLike[str],
+        location: Location,
         split: str = "train",
         *,
         batch_size: int | None = None,
@@ -89,6 +94,7 @@ class ShardDataset(IterableDataset[Any]):
         cache_mb: int | None = None,
         file_format: str | None = None,
         pin_memory: bool = False,
+        until: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size is not None and global_batch is not None:
@@ -112,7 +118,7 @@ class ShardDataset(IterableDataset[Any]):
         self._order = whole_number("seed", seed), whole_number("mix_shards", mix_shards), epochs, shuffle_first
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
-        self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
+        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
         self._stream = self._open()
         self._start = 0
         self._position: int | None = None  # not read from yet
@@ -148,7 +154,7 @@ class ShardDataset(IterableDataset[Any]):
         return samples if self._stream.total is None else min(samples, self._stream.total)
 
     def state_dict(self) -> dict[str, Any]:
-        """``samples``, the integer, and ``order``, which names shards, seed and ways to shuffle.
+        """``samples``, the integer, and ``order``, which names shards, seed and ways to shuffle; ``sets`` of several.
 
         With worker processes this copy of the dataset does not see how far they are: take :meth:`samples_after`.
         """
@@ -156,7 +162,8 @@ class ShardDataset(IterableDataset[Any]):
         if position is None:
             worker = get_worker_info()
             position = self._start + (0 if worker is None or self._own_step else worker.id * self.global_batch)
-        return {"samples": position, "order": self._stream.identity}
+        sets = len(self._stream.reader.parts)
+        return {"samples": position, "order": self._stream.identity} | ({"sets": sets} if sets > 1 else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where a run stood, with any number of ranks and workers.
@@ -172,6 +179,7 @@ class ShardDataset(IterableDataset[Any]):
                 '{"samples": what samples_after(steps) gave}'
             )
         if state.get("order", self._stream.identity) != self._stream.identity:
+            self._refuse_grown(state.get("sets"), state["order"])
             raise ValueError(
                 f"this state belongs to other shards than split {self._source.split!r} of {self._source.location}, or "
                 "to another seed, mix_shards or shuffle_first; give the same ones, or `samples` "
@@ -215,11 +223,23 @@ class ShardDataset(IterableDataset[Any]):
     def __getstate__(self) -> dict[str, Any]:
         # Spawned workers have no process group: what torch.distributed says is settled here.
         place = self._place()
-        return {**self.__dict__, "_stream": None, "_ranks": (place.rank, place.world)}
+        pinned = self._source.pinned(self._stream.reader)
+        return {**self.__dict__, "_source": pinned, "_stream": None, "_ranks": (place.rank, place.world)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._stream = self._open()
+
+    def _refuse_grown(self, sets: Any, order: Any) -> None:
+        """Say so where the state is of the first sets alone, as when a corpus had no more of them."""
+        parts = self._stream.reader.parts
+        known = sets if isinstance(sets, int) else 1
+        if 0 < known < len(parts) and self._stream.identity_of(known) == order:
+            last = parts[known - 1].place.name
+            raise ValueError(
+                f"this state is of the first {known} of these {len(parts)} shard sets; to go on with those, give the "
+                f"same list, or of a corpus until={last!r}"
+            )
 
     def _open(self) -> SampleStream:
         return SampleStream(self._source.reader(), *self._order)
@@ -233,13 +253,13 @@ class ShardRows(Dataset[Any]):
     """Rows by their numbers in the global order, for samplers and for looking at data.
 
     ``rows[7]`` is one row, ``rows[[7, 3]]`` and ``rows[7:9]`` are batches; a ``BatchSampler`` given as ``sampler`` to a
-    ``DataLoader`` with ``batch_size=None`` makes it read whole batches. The arguments are those of
-    :class:`ShardDataset`.
+    ``DataLoader`` with ``batch_size=None`` makes it read whole batches. Rows of several sets are numbered set after
+    set, so a corpus that grows keeps its numbers. The arguments are those of :class:`ShardDataset`.
     """
 
     def __init__(
         self,
-        location: str | os.PathLike[str],
+        location: Location,
         split: str = "train",
         *,
         as_dict: bool = False,
@@ -252,11 +272,12 @@ class ShardRows(Dataset[Any]):
         cache: str | None = None,
         cache_mb: int | None = None,
         file_format: str | None = None,
+        until: str | None = None,
     ) -> None:
         self._as_dict = as_dict
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
-        self._source = Source(os.fspath(location), split, verify, cache, cache_mb, file_format)
+        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
         self._reader: SplitReader = self._source.reader()
 
     def __len__(self) -> int:
@@ -275,7 +296,7 @@ class ShardRows(Dataset[Any]):
         return _single_row(arrays, self._as_dict) if single else _tensors(arrays, self._as_dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_reader": None}
+        return {**self.__dict__, "_source": self._source.pinned(self._reader), "_reader": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -294,6 +315,12 @@ class ShardRows(Dataset[Any]):
         if len(outside):
             raise IndexError(f"row {outside[0]} of a split of {len(self):,} rows")
         return positions_as_rows(self._reader, numbers % len(self))
+
+
+def _settled(location: Location) -> str | tuple[str, ...]:
+    if isinstance(location, str | os.PathLike):
+        return os.fspath(location)
+    return tuple(os.fspath(place) for place in location)
 
 
 def _ranks_around() -> tuple[int, int]:

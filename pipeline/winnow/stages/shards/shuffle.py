@@ -29,12 +29,12 @@ def plan(
     partition_mb: int,
     labelled: list[Json] | None = None,
     *,
-    phased: bool = False,
+    phases: list[Record] | None = None,
 ) -> list[Unit]:
     """One unit a part. Partitions (in each section: a split, or a phase) follow from the number of tokens alone.
 
     ``labelled`` says for each part where its documents and the labels of the run are (``documents``, ``labels``);
-    ``phased`` that ``decided`` tells how many copies are in each phase.
+    ``phases`` are the records that tell how many copies are in each phase.
     """
     partitions = partitions_for(total(tokenised, "tokens") * id_bytes, partition_mb)
     return [
@@ -44,12 +44,14 @@ def plan(
                 "tokens": tokens.outputs["tokens"].reference(),
                 "decisions": decisions.outputs["decisions"].reference(),
                 "partitions": partitions,
-                **({"phases": decisions.outputs["phases"].reference()} if phased else {}),
+                **({"phases": phases[number].outputs["phases"].reference()} if phases else {}),
                 **more,
             },
             tokens.outputs["tokens"].bytes,
         )
-        for tokens, decisions, more in zip(tokenised, decided, labelled or [{}] * len(tokenised), strict=True)
+        for number, (tokens, decisions, more) in enumerate(
+            zip(tokenised, decided, labelled or [{}] * len(tokenised), strict=True)
+        )
     ]
 
 
@@ -140,9 +142,12 @@ def _sections(
     if not names:
         return split[place], np.zeros(len(place), np.int64), copies[place]
     told = read_ipc(workspace.store, unit.inputs["phases"])
-    row = np.searchsorted(docs, column_to_numpy(told, "doc"))
+    in_phases = column_to_numpy(told, "doc")
+    stay = np.isin(in_phases, docs)  # not what was removed since
     each = np.zeros((len(docs), len(names)), np.int64)
-    each[row] = np.stack([column_to_numpy(told, f"copies{n}") for n in range(len(names))], axis=1)
+    each[np.searchsorted(docs, in_phases[stay])] = np.stack(
+        [column_to_numpy(told, f"copies{n}")[stay] for n in range(len(names))], axis=1
+    )
     each[split > 0, 0] = copies[split > 0]
     ends = np.cumsum(each, axis=1)
     phase = (copy[:, None] >= ends[place]).sum(axis=1)
