@@ -161,7 +161,7 @@ def relist(run: Store) -> str | None:
         return None
     with hold_lease(store, "corpus"):
         listed = [_entry(name, run, e["segment"]) if e["name"] == name else e for e in shard_sets(store)]
-        content = {"format": FORMAT, "sets": listed, "totals": _totals(listed)}
+        content = {"format": CORPUS_FORMAT, "sets": listed, "totals": _totals(listed)}
         store.replace(CORPUS, orjson.dumps(content, option=orjson.OPT_INDENT_2))
     return f"{store.location(CORPUS)} names the new set"
 

@@ -197,8 +197,8 @@ def _check_phases(parts: Sequence[SetSplit]) -> None:
     for part in parts:
         if part.split.phases:
             raise ShardError(
-                f"{part.place.name} has phases in split {part.split.name!r}, which follow each other; read it alone, or "
-                "one phase of each set (SPLIT/PHASE)"
+                f"{part.place.name} has phases in split {part.split.name!r}, which follow each other; read it alone, "
+                "or one phase of each set (SPLIT/PHASE)"
             )
 
 
