@@ -19,7 +19,9 @@ SETTING = re.compile(r"( *)#(- |  )?(\w+):")
 """A commented setting: prose has one space behind its mark."""
 COMMENTED = [number for number, line in enumerate(LINES) if SETTING.match(line)]
 NEEDED = "# needed"
-WHAT_TO_DO = re.compile("is missing; give it|not nothing|put a - before it|or leave (urls|line_rules) out")
+WHAT_TO_DO = re.compile(
+    "is missing; give it|not nothing|put a - before it|or leave (urls|line_rules) out|give weights or repeats"
+)
 """Of a line that means nothing without others."""
 
 
@@ -61,6 +63,7 @@ def test_every_setting_stands_there():
 
     found, stack = set(), []
     for line in LINES:
+        line = re.sub(r"^( *)#( {2,})#(?=\w+:)", r"\1  \2", line)  # a setting of a section in an item
         match = re.match(r"( *)#?(- |  (?=\w+:))?(\w+):", line.replace("  - name: web", "    name: web"))
         if match and not re.match(r" *# \S", line):
             depth = len(match[1]) + 2 * bool(match[2])
