@@ -105,7 +105,9 @@ class MixtureConfig(Section):
         """`{web: 0.7, books: 0.3}` means weights by source."""
         if not isinstance(value, dict):
             return value
-        whole = {"weights", "repeats"} & {key for key, inside in value.items() if isinstance(inside, dict)}
+        whole = {"weights", "repeats"} & {
+            key for key, inside in value.items() if inside is None or isinstance(inside, dict)
+        }
         return value if whole or isinstance(value.get("by"), list | tuple | str) else {"weights": value}
 
     @field_validator("by", mode="before")
