@@ -12,7 +12,7 @@ from .exit_codes import REFUSED, true_exit_codes
 from .paths import settled
 
 if TYPE_CHECKING:
-    from winnow.finished.explain import Evidence, Story
+    from winnow.finished.story import Evidence, Story
 
 RunFolder = Annotated[
     str, typer.Argument(metavar="RUN", callback=settled, help="The run folder (`run` in the config).")
@@ -61,7 +61,7 @@ def why(
 def tell(story: "Story", characters: int) -> None:
     """Print a story; text from the corpus is shown with its control characters escaped."""
     from winnow import schemas
-    from winnow.finished.explain import LostDocument, Story
+    from winnow.finished.story import LostDocument, Story
     from winnow.flow.flow import REASONS
 
     lines = [

@@ -21,7 +21,7 @@ from winnow.storage.open_store import open_store
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from winnow.finished.explain import Story
+    from winnow.finished.story import Story
     from winnow.report.page.notebook import RunReport
     from winnow.shards.dataset.torch_datasets import ShardDataset
 

@@ -23,7 +23,8 @@ from winnow.engine.engine import StageFailedError
 from winnow.engine.lease import hold_lease
 from winnow.errors import ConfigError, LeaseHeldError, UnreadableShareError
 from winnow.finished.earlier import EarlierDocument
-from winnow.finished.explain import LostDocument, explain, find
+from winnow.finished.explain import explain, find
+from winnow.finished.story import LostDocument
 from winnow.index.check import check_index
 from winnow.index.folder import Index
 from winnow.runs.run import run

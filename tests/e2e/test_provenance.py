@@ -20,7 +20,8 @@ from winnow.config.config import parse_config
 from winnow.config.strict_yaml import read_yaml
 from winnow.engine.records import Output, Record
 from winnow.errors import ConfigError
-from winnow.finished.explain import Evidence, explain, find
+from winnow.finished.explain import explain, find
+from winnow.finished.story import Evidence
 from winnow.flow.reading import reading_alarms
 from winnow.flow.records import RunRecords
 from winnow.runs.run import run
