@@ -3,6 +3,8 @@
 from tests.breaks.change import Break
 
 AFAR = ("tests/e2e/test_web_parts.py",)
+CSV_PARTS = ("tests/sources/test_csv_parts.py",)
+TAR_PARTS = ("tests/sources/packed/test_tar_parts.py",)
 DECLARED = ("tests/sources/web/test_declared.py",)
 BREAKS = (
     Break(
@@ -100,5 +102,53 @@ BREAKS = (
         '        if told["whole"]:',
         "        if False:",
         AFAR,
+    ),
+    Break(
+        "a table is cut before lines, quoted ones, too",
+        2,
+        "winnow.sources.readers.csv_table",
+        'marks = _delimiter(part.path, part.settings["delimiter"]).encode(), part.settings["quote"].encode()',
+        'marks = _delimiter(part.path, part.settings["delimiter"]).encode(), b""',
+        CSV_PARTS,
+    ),
+    Break(
+        "a part of a table ends where its bytes end",
+        1,
+        "winnow.sources.readers.csv_table",
+        "        number = int(np.searchsorted(block.starts, stop))",
+        "        number = int(np.searchsorted(block.starts, stop - 1))",
+        CSV_PARTS,
+    ),
+    Break(
+        "a fault behind the end of a part is not looked at",
+        2,
+        "winnow.sources.readers.cuts",
+        "        return _bytes(file, part.size)",
+        "        return _bytes(file, part.stop or part.size)",
+        CSV_PARTS,
+    ),
+    Break(
+        "a tar archive is cut between a member and the headers that tell of it",
+        2,
+        "winnow.sources.packed.tar_members",
+        "        entry = begin if entry < 0 else entry",
+        "        entry = begin",
+        TAR_PARTS,
+    ),
+    Break(
+        "samples of a tar archive are cut apart",
+        1,
+        "winnow.sources.readers.tar",
+        "PIECE_BYTES and stem != before:",
+        "PIECE_BYTES:",
+        TAR_PARTS,
+    ),
+    Break(
+        "a member of records counts as one row",
+        1,
+        "winnow.sources.readers.tar",
+        "        if kind_of(member.name) == RECORDS and member.kind == FILE:",
+        "        if False:",
+        TAR_PARTS,
     ),
 )

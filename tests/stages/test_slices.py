@@ -1,7 +1,10 @@
 """The plan of the reading: what is cut, how large units are, and which unit a document belongs to."""
 
+import csv
 import gzip
+import io
 import json
+import tarfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,7 +98,13 @@ def test_a_small_corpus_has_units_for_more_than_one_core():
     assert work_sizes(ComputeConfig(unit_mb=64), 1_000_000).unit_mb == 64
 
 
-@pytest.mark.parametrize("suffix", [".jsonl.gz", ".parquet", ".txt.zst"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        *(".jsonl.gz", ".parquet", ".txt.zst"),
+        *(pytest.param(more, marks=pytest.mark.slow) for more in (".csv", ".csv.gz", ".tar")),
+    ],
+)
 def test_one_compressed_file_becomes_several_units_with_the_same_shards(tmp_path, monkeypatch, suffix):
     texts = articles(3, 2_500)
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
@@ -108,6 +117,18 @@ def test_one_compressed_file_becomes_several_units_with_the_same_shards(tmp_path
     elif suffix == ".parquet":
         pq.write_table(pa.table({"text": texts}), path, compression="zstd")
         monkeypatch.setattr("winnow.sources.readers.parquet.PIECE_BYTES", 100_000)
+    elif suffix == ".tar":
+        with tarfile.open(path, "w") as tar:
+            for number, text in enumerate(texts):
+                info = tarfile.TarInfo(f"{number:05}.txt")
+                info.size = len(text.encode())
+                tar.addfile(info, io.BytesIO(text.encode()))
+        monkeypatch.setattr("winnow.sources.readers.tar.PIECE_BYTES", 100_000)
+    elif suffix.startswith(".csv"):
+        out = io.StringIO(newline="")
+        csv.writer(out).writerows([["text"], *([text] for text in texts)])
+        table = out.getvalue().encode()
+        path.write_bytes(gzip.compress(table) if suffix.endswith(".gz") else table)
     else:
         path.write_bytes(gzip.compress(lines))
     monkeypatch.setattr(cuts, "PIECE_BYTES", 100_000)

@@ -1,8 +1,8 @@
 """A slice: the stretch of one input file that is read in one go."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 OpenBinary = Callable[[str], BinaryIO]
 """Opens an input for reading, seekable: local files, or an object store behind the same interface."""
@@ -38,5 +38,7 @@ class FileSlice:
     """Decompressed bytes before ``enter``."""
     separator: bytes = b""
     """What stands between records, in the bytes of the file, where the source says so; for a reader's ``pieces``."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the source: those that its reader's ``pieces`` asks for (``Reader.cut_by``), by name."""
     first_row: int = 0
     """Rows of the file that begin before ``start``: the number of the slice's first record."""

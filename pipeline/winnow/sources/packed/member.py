@@ -40,6 +40,8 @@ class Member:
     """Of its header in the stored file; None where that is compressed."""
     pieces: Callable[[], Iterator[bytes]]
     """Its bytes; until the next member is asked for. Raises BadRecordError."""
+    entry: int | None = None
+    """Of a tar archive: where the headers that tell of it begin, in the text; reading may begin there."""
     fault: str = ""
     """Why it cannot be read, where that is known before."""
 

@@ -5,12 +5,13 @@ wherever they stand, so archives that were joined are read to their end.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from winnow.sources.fields import BadRecordError
 from winnow.sources.packed.member import DEVICE, FILE, FOLDER, LINK, Member
 from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import FileFaultError
+from winnow.sources.stored_file import StoredFile
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
@@ -24,17 +25,55 @@ _KINDS = {b"1": LINK, b"2": LINK, b"3": DEVICE, b"4": DEVICE, b"6": DEVICE, b"5"
 _FILES = (b"0", b"\0", b"7")
 
 
-class _Stream:
-    """A stream of which bytes are taken or passed over."""
+class Stream(Protocol):
+    """A text of which bytes are taken or passed over."""
 
-    def __init__(self, chunks: Iterator[Chunk]) -> None:
+    offset: int
+    fault: FileFaultError | None
+
+    def take(self, size: int) -> bytes:
+        """So many bytes; fewer at the end."""
+
+    def skip(self, size: int) -> int:
+        """Pass over so many bytes; returns how many are missing at the end."""
+
+
+class HoppedFile:
+    """A plain file, of which nothing is read that is passed over."""
+
+    def __init__(self, file: StoredFile) -> None:
+        self._file = file
+        self.offset = 0
+        self.fault: FileFaultError | None = None
+        if expect := getattr(file.raw, "expect", None):  # of an object: in large blocks
+            expect(file.size)
+
+    def take(self, size: int) -> bytes:
+        """As :class:`Stream`."""
+        if self._file.position != self.offset:
+            self._file.seek(self.offset)
+        data = self._file.read(size)
+        self.offset += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """As :class:`Stream`."""
+        passed = min(size, max(0, self._file.size - self.offset))
+        self.offset += passed
+        return size - passed
+
+
+class ReadStream:
+    """A stream of chunks, the first of which begins at ``offset``."""
+
+    def __init__(self, chunks: Iterator[Chunk], offset: int = 0) -> None:
         self._chunks = chunks
         self._data = memoryview(b"")
-        self.offset = 0
+        self.offset = offset
         self.fault: FileFaultError | None = None
 
     def take(self, size: int) -> bytes:
-        """So many bytes; fewer at the end of the stream."""
+        """As :class:`Stream`."""
         parts = []
         while size and (self._data or self._more()):
             part = self._data[:size]
@@ -45,7 +84,7 @@ class _Stream:
         return b"".join(parts)
 
     def skip(self, size: int) -> int:
-        """Pass over so many bytes; returns how many are missing at the end of the stream."""
+        """As :class:`Stream`."""
         while size and (self._data or self._more()):
             part = min(size, len(self._data))
             self._data = self._data[part:]
@@ -69,18 +108,18 @@ class _Header(NamedTuple):
     is_sparse_further: bool
 
 
-def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
+def tar_members(stream: Stream, *, exact: bool) -> Iterator[Member]:
     """The members in their order.
 
     Args:
-        chunks: the archive.
+        stream: the archive, from its beginning or from the ``entry`` of a member on.
         exact: whether offsets of the stream are those of the stored file.
 
     Raises:
         FileFaultError: the archive ends too early, or its stream has a fault.
     """
-    stream = _Stream(chunks)
     long_name, pax, ended, first = b"", dict[bytes, bytes](), False, True
+    entry = -1  # where what tells of the next member begins; -1 where nothing has come of it
     while True:
         begin = stream.offset
         block = stream.take(BLOCK)
@@ -90,6 +129,7 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
         if block == _ZEROS:
             ended = True
             continue
+        entry = begin if entry < 0 else entry
         header = _header_of(block)
         if header is None:
             if first:
@@ -100,6 +140,7 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
             if header is None:
                 break
             long_name, pax, begin = b"", {}, stream.offset - BLOCK
+            entry = begin
         first, ended = False, False
         if header.kind in (b"L", b"x", b"X"):  # X: as x, of Solaris
             data = _told(stream, header, MOST_NAME_BYTES if header.kind == b"L" else MOST_PAX_BYTES)
@@ -111,8 +152,8 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
         while header.is_sparse_further:
             header = header._replace(is_sparse_further=stream.take(BLOCK)[504:505] not in (b"\0", b""))
         name = pax.get(_SPARSE + b"name") or pax.get(b"path") or long_name or header.name
-        yield from _member(stream, header, name, pax, begin, exact)
-        long_name, pax = b"", {}
+        yield from _member(stream, header, name, pax, (entry, begin), exact)
+        long_name, pax, entry = b"", {}, -1
     if stream.fault is not None:
         raise stream.fault
     if not ended:
@@ -120,8 +161,9 @@ def tar_members(chunks: Iterator[Chunk], *, exact: bool) -> Iterator[Member]:
 
 
 def _member(
-    stream: _Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], begin: int, exact: bool
+    stream: Stream, header: _Header, name: bytes, pax: dict[bytes, bytes], begins: tuple[int, int], exact: bool
 ) -> Iterator[Member]:
+    entry, begin = begins
     told = pax.get(b"size", b"")
     size = int(told) if told.isdigit() and len(told) < _DIGITS else header.size
     shown = name.decode(errors="replace").replace("\0", "")
@@ -142,24 +184,24 @@ def _member(
                 raise BadRecordError("cut off: the file ends within the member", shown, size - left[0])
             yield data
 
-    yield Member(shown, kind, size, begin if exact else None, pieces, fault)
+    yield Member(shown, kind, size, begin if exact else None, pieces, entry, fault)
     if _passed(stream, left[0], -size % BLOCK):
         cut = FileFaultError("truncated file: the tar archive ends within a member", stream.offset if exact else 0)
         raise stream.fault or cut
 
 
 def _faulty(name: str, size: int, position: int | None, reason: str) -> Member:
-    return Member(name, FILE, size, position, lambda: iter(()), reason)
+    return Member(name, FILE, size, position, lambda: iter(()), fault=reason)
 
 
-def _passed(stream: _Stream, size: int, padding: int | None = None) -> int:
+def _passed(stream: Stream, size: int, padding: int | None = None) -> int:
     """Pass over data and what fills its last block; the bytes of data that are missing."""
     missing = stream.skip(size)
     stream.skip(-size % BLOCK if padding is None else padding)
     return missing
 
 
-def _told(stream: _Stream, header: _Header, most: int) -> bytes:
+def _told(stream: Stream, header: _Header, most: int) -> bytes:
     """The data of a header that tells of the next member; empty where it is too long."""
     data = stream.take(min(header.size, most))
     stream.skip(header.size - len(data) + -header.size % BLOCK)
@@ -184,7 +226,7 @@ def _header_of(block: bytes) -> _Header | None:
     return _Header(name, size, kind, kind == b"S" and block[482:483] not in (b"\0", b""))
 
 
-def _found_again(stream: _Stream) -> _Header | None:
+def _found_again(stream: Stream) -> _Header | None:
     """The next header that is right; None where there is none."""
     while block := stream.take(BLOCK):
         if block[257:262] == b"ustar" and (header := _header_of(block)) is not None:

@@ -58,7 +58,7 @@ class ZipMembers:
             fault = f"unknown compression: method {info.compress_type} of zip"
         elif info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
             fault = f"expands too much: {info.file_size:,} bytes out of {info.compress_size:,}"
-        return Member(info.filename, kind, info.file_size, info.header_offset, partial(self._pieces, info), fault)
+        return Member(info.filename, kind, info.file_size, info.header_offset, partial(self._pieces, info), fault=fault)
 
     def _pieces(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         """A member's bytes; BadRecordError where they are damaged, FileFaultError where the file cannot be read."""

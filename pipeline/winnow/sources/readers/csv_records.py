@@ -46,13 +46,14 @@ class CsvRecords:
         delimiter: between fields, one byte.
         quote: around fields, one byte or none.
         most: bytes of a record; a longer one is only counted.
+        offset: of the first chunk in the text; a record begins there.
     """
 
-    def __init__(self, chunks: Iterator[Chunk], delimiter: bytes, quote: bytes, most: int) -> None:
+    def __init__(self, chunks: Iterator[Chunk], delimiter: bytes, quote: bytes, most: int, offset: int = 0) -> None:
         self._chunks = chunks
         self._delimiter, self.quote, self.most = ord(delimiter), ord(quote) if quote else -1, most
         self.data = bytearray()
-        self.offset = 0  # of the buffer's first byte in the text
+        self.offset = offset  # of the buffer's first byte in the text
         self._ended = False
         self.columns = 0
         self.fault: FileFaultError | None = None
@@ -104,11 +105,15 @@ class CsvRecords:
         if self.data[:1] == b"\n":  # the header ended with CR and LF
             scan.begin_at(1)
         while True:
-            found = scan.over(self.data, len(self.data))
+            stop = self._stop(scan)
+            found = scan.over(self.data, stop)
             if len(found.records):
                 yield Block(self, found.records, found.fields[:, : len(wanted)])
             if found.fault:
                 yield self._behind_fault(scan, BEHIND_QUOTE)
+            elif scan.at == stop < len(self.data):
+                if lost := self._make_room(scan):
+                    yield lost
             elif scan.at == len(self.data):
                 if not self._ended:
                     lost = self._make_room(scan)
@@ -131,6 +136,13 @@ class CsvRecords:
         """What cannot be read, by its place in the buffer."""
         return Row(None, self.offset + start, end - start, reason)
 
+    def _stop(self, scan: Scan) -> int:
+        """How far to scan: no further than where the record that has not ended becomes too long, so that this is seen
+        at the same byte however the text comes in pieces."""
+        if scan.record < 0 or scan.at - scan.record > self.most:
+            return len(self.data)
+        return min(len(self.data), scan.record + self.most + 1)
+
     def _make_room(self, scan: Scan) -> Row | None:
         """Let go of all before the record that has not ended, and of that record where it is too long.
 
@@ -139,6 +151,7 @@ class CsvRecords:
         """
         too_long = scan.at - scan.record > self.most
         if too_long and scan.in_quotes and scan.record >= 0:
+            self._fill(scan.at + LOOKED_AT)
             begin = self._next_good(scan.record, scan.at)
             if begin >= 0:
                 return self._given_up(scan, begin, NOT_CLOSED)
@@ -222,6 +235,15 @@ class Block:
         """bool[N]: of the right number of fields, and not too large."""
         start, end, number = self.records.T
         return np.asarray((number == self._table.columns) & (end - start <= self._table.most))
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """int64[N]: where they begin in the text."""
+        return self.records[:, 0] + self._table.offset
+
+    def cut(self, number: int) -> "Block":
+        """The first of them."""
+        return Block(self._table, self.records[:number], self.fields[:number])
 
     def row(self, number: int) -> Row:
         """One of them."""

@@ -12,9 +12,11 @@ from winnow.sources.fields import MOST_NAMES, BadRecordError
 from winnow.sources.readers.charset import Charset
 from winnow.sources.readers.csv_columns import column_of
 from winnow.sources.readers.csv_records import Block, CsvRecords, Row, names_in
+from winnow.sources.readers.cuts import SPLIT_COMPRESSIONS, Marks, counted, text_from
 from winnow.sources.readers.from_records import Noted, batches_of
 from winnow.sources.readers.parquet_batches import cut, joined
-from winnow.sources.readers.reader import Reader
+from winnow.sources.readers.reader import Piece, Reader
+from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import MAX_ROWS, FileFaultError, RecordBatch, Unreadable, nothing_read
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
@@ -24,7 +26,8 @@ _TABS = (".tsv", ".tab")
 
 
 def read_csv(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
-    """Read a file from front to back. Row 0 is the first record behind the header; blank lines are no records.
+    """Read a file, or the records that begin in [start, stop) of its text. Row 0 is the first record behind the header;
+    blank lines are no records.
 
     Raises:
         FileFaultError: after everything before it has been yielded.
@@ -46,10 +49,10 @@ class _Table(NamedTuple):
 
 def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batch_bytes: int) -> Iterator[RecordBatch]:
     compression = compression_of(file_slice.path)
-    bare = file_slice.path[: len(file_slice.path) - len(compression)].lower()
-    delimiter = source.delimiter or ("\t" if bare.endswith(_TABS) else ",")
+    delimiter = _delimiter(file_slice.path, source.delimiter)
     charset = Charset(source, file, file_slice.path, is_text=True)
-    records = CsvRecords(charset.chunks(), delimiter.encode(), source.quote.encode(), source.max_document_bytes)
+    marks, most = (delimiter.encode(), source.quote.encode()), source.max_document_bytes
+    records = CsvRecords(charset.chunks(), *marks, most)
     header = records.header()
     if 0 in header:
         raise FileFaultError("wrong format: zeros in the header; the file is no CSV, is damaged, or is UTF-16", 0)
@@ -59,8 +62,12 @@ def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
         if names.count(name) > 1:
             raise FileFaultError(f"malformed CSV: {names.count(name)} columns are called {name!r}", 0)
     table = _Table(names, wanted, charset, records.quote, not compression and not charset.stream)
-    row = told = 0
-    for block in records.blocks(len(names), [names.index(name) for name in wanted]):
+    row, told = file_slice.first_row, 0
+    if file_slice.start:
+        records = CsvRecords(text_from(file_slice, file), *marks, most, file_slice.start)
+        told = file.position
+    found = records.blocks(len(names), [names.index(name) for name in wanted])
+    for block in found if file_slice.stop is None else _before(found, file_slice.stop):
         number = len(block.records) if isinstance(block, Block) else 1
         if row + number > MAX_ROWS:
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} records; split it", file.position)
@@ -75,12 +82,61 @@ def _batches(file_slice: FileSlice, source: SourceConfig, file: StoredFile, batc
             told = file.position
         row += number
     needed = source.texts if not source.structure_fields else source.structure_fields
-    if names and not row and records.fault is None and not set(needed) & set(names):
+    whole = not file_slice.start and file_slice.stop is None
+    if names and not row and whole and records.fault is None and not set(needed) & set(names):
         raise FileFaultError(f"no records: the file has one line, and as a header it does not name {needed[0]!r}", 0)
     if file.position > told:
         yield nothing_read(source.carried, file.position - told)
     if records.fault is not None:
         raise records.fault
+
+
+def _delimiter(path: str, given: str | None) -> str:
+    bare = path[: len(path) - len(compression_of(path))].lower()
+    return given or ("\t" if bare.endswith(_TABS) else ",")
+
+
+def _before(blocks: Iterator[Block | Row], stop: int) -> Iterator[Block | Row]:
+    """The records that begin before an offset of the text; where the last one ends may be told behind it."""
+    for block in blocks:
+        if isinstance(block, Row):
+            if block.start >= stop:
+                return
+            yield block
+            continue
+        number = int(np.searchsorted(block.starts, stop))
+        if number:
+            yield block if number == len(block.records) else block.cut(number)
+        if number < len(block.records):
+            return
+
+
+def _pieces(part: FileSlice, file: StoredFile) -> list[Piece]:
+    """Cuts before records, all found by one reading of the file: whether a quote is open is told by all before it.
+
+    What is found behind the begin of a record depends on nothing before it (``csv_records``), so any will do.
+    """
+    marks = _delimiter(part.path, part.settings["delimiter"]).encode(), part.settings["quote"].encode()
+
+    def check(head: bytes) -> None:
+        if b"\0" in head:
+            raise FileFaultError("not cut: the file has zeros, and may be UTF-16", 0)
+
+    def count(chunks: Iterator[Chunk], found: Marks) -> None:
+        records = CsvRecords(chunks, *marks, part.settings["max_document_mb"] * 1_000_000)
+        names = names_in(records.header().decode("latin-1"), *(mark.decode() for mark in marks))
+        for block in records.blocks(len(names), []):
+            starts = np.array([block.start]) if isinstance(block, Row) else block.starts
+            before, at = found.rows, int(np.searchsorted(starts, found.next))
+            while at < len(starts):
+                found.rows = before + at
+                found.add(int(starts[at]))
+                at = int(np.searchsorted(starts, found.next))
+            found.rows = before + len(starts)
+        if records.fault is not None:
+            raise records.fault
+
+    return counted(file, compression_of(part.path), check, count)
 
 
 def _columnar(
@@ -164,4 +220,12 @@ def _named(source: SourceConfig) -> list[str]:
     return [name for name in (*source.texts, source.id, source.label, *source.structure_fields, *source.keep) if name]
 
 
-READER = Reader(name="csv", suffixes=(".csv", *_TABS), read=read_csv)
+READER = Reader(
+    name="csv",
+    suffixes=(".csv", *_TABS),
+    read=read_csv,
+    pieces=_pieces,
+    split_compressions=SPLIT_COMPRESSIONS,
+    cut_by=("delimiter", "quote", "max_document_mb"),
+    counted_whole=True,
+)

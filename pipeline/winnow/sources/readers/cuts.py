@@ -183,6 +183,20 @@ def stretch(part: FileSlice, file: StoredFile) -> Iterator[Chunk]:
     return _between(read_chunks(file, compression, enter=part.enter), part.before, part.start, stop)
 
 
+def text_from(part: FileSlice, file: StoredFile) -> Iterator[Chunk]:
+    """A file's text from ``part.start`` on, to its end: for records whose end is told by what is behind it.
+
+    Raises:
+        FileFaultError: on reading, after everything before it.
+    """
+    compression = compression_of(part.path)
+    if not compression:
+        file.seek(part.start)
+        return _bytes(file, part.size)
+    file.seek(part.enter)
+    return _between(read_chunks(file, compression, enter=part.enter), part.before, part.start, 1 << 62)
+
+
 def _bytes(file: StoredFile, stop: int) -> Iterator[Chunk]:
     while (at := file.position) < stop and (data := file.read(min(streams.CHUNK_BYTES, stop - at))):
         yield Chunk(data, at)

@@ -98,6 +98,8 @@ class Reader:
     split_compressions: tuple[str, ...] = ()
     """Compressions (``.gz`` ...) of files that ``pieces`` cuts, too: it is asked for the whole file, once, and start
     and stop count decompressed bytes. A part decompresses what is before it, from ``enter`` on."""
+    cut_by: tuple[str, ...] = ()
+    """Settings of a source that ``pieces`` depends on: it finds them in ``part.settings``."""
     counted_whole: bool = False
     """``pieces`` reads the whole file: files are cut only where they are a large share of all text."""
     cut_from_afar: bool = False

@@ -120,6 +120,8 @@ def plan_count(
             }
             if by_separator:
                 inputs["separator"] = sources[file.source].separator_bytes.hex()
+            if cut_by := READERS.get(kind).cut_by:
+                inputs["settings"] = {name: getattr(sources[file.source], name) for name in cut_by}
             work = file.bytes if whole or by_separator else 1 if stop is None else stop - start
             units.append(Unit(len(units), inputs, work))
     return units
@@ -138,6 +140,7 @@ def run_count(unit: Unit, workspace: Workspace) -> None:
         start=inputs["start"],
         stop=inputs["stop"],
         separator=bytes.fromhex(inputs.get("separator", "")),
+        settings=inputs.get("settings", {}),
     )
     reader = READERS.get(part.format)
     workspace.metadata |= {"path": part.path, "pieces": []}
