@@ -31,6 +31,11 @@ from winnow.storage.open_store import open_store
 
 FINE, REFUSED, WRONG = 0, 10, 11
 DOCUMENTS = 12
+REFERENCE = "reference0"
+"""As long as the cases' names: some files hold the run's."""
+ABSENT = "the call did not come"
+MOST_ABSENT = 0.02
+"""Share of cases whose call may not come: what threads read ahead differs from run to run."""
 
 
 class Cases:
@@ -42,11 +47,11 @@ class Cases:
         write_sample(self.data, DOCUMENTS)
         self.is_far = address.startswith("s3:")
         warmed = self.config("warmed").model_dump(mode="json")
-        run(parse_config(warmed | {"run": f"{folder}/warmed/run", "dedup": {}}))  # children have all that is loaded once
+        run(parse_config(warmed | {"run": f"{folder}/warmed/run", "dedup": {}}))  # loads what children need
         first = self.config("first", index="base")
         _must(self._fork(lambda: run(first)), "the first run")
         self.names = [name for name in self._recorded() if " first/" not in name]
-        self.reference = self._looked_at("reference")
+        self.reference = self._looked_at(REFERENCE)
 
     def config(self, case: str, index: str = "") -> Config:
         values = sample_config(
@@ -76,9 +81,9 @@ class Cases:
         found = self.folder / "calls.txt"
 
         def record() -> None:
-            self._begin("reference")
-            calls = self._counted("reference")
-            run(self.config("reference"))
+            self._begin(REFERENCE)
+            calls = self._counted(REFERENCE)
+            run(self.config(REFERENCE))
             names = sorted(set(calls.names))
             found.write_bytes("\n".join(names).encode())
 
@@ -108,7 +113,7 @@ class Cases:
             found.write_text("\n".join(sorted(set(lines))))
 
         _must(self._fork(look), f"the look at {case}")
-        return {line: "" for line in found.read_text().split("\n")}
+        return dict.fromkeys(found.read_text().split("\n"), "")
 
     def _fork(self, do: Callable[[], object]) -> tuple[int, str]:
         """Do it in a child: how it ended (a signal is negative), and what it said."""
@@ -132,7 +137,7 @@ class Cases:
 
     def holds(self, number: int, kind: str, name: str) -> str:
         """What is wrong where this call goes wrong in this way; empty: nothing."""
-        case = f"case-{number}"
+        case = f"case-{number:05d}"
         met = self.folder / "met"
         met.unlink(missing_ok=True)
 
@@ -153,7 +158,7 @@ class Cases:
             elif code == WRONG or code < 0:
                 return f"ended with {code}: {said}"
             elif killed or not met.exists():
-                return "the call did not come"
+                return ABSENT
             if code == REFUSED:
                 code, said = self._fork(lambda: run(self.config(case)))
                 if code != FINE:
@@ -200,13 +205,15 @@ def main() -> None:
         share, of = map(int, options.share.split("/"))
         chosen = chosen[share - 1 :: of]
         print(f"{len(cases.names)} calls, {len(every)} cases, {len(chosen)} tried, seed {options.seed}", flush=True)
-        wrong = 0
+        wrong = absent = 0
         for number, (kind, name) in enumerate(chosen):
-            if problem := cases.holds(number, kind, name):
+            problem = cases.holds(number, kind, name)
+            absent += problem == ABSENT
+            if problem not in ("", ABSENT):
                 wrong += 1
                 print(f'--only "{kind}: {name}"\n    {problem}', flush=True)
-    print(f"{wrong} of {len(chosen)} do not hold", flush=True)
-    sys.exit(1 if wrong else 0)
+    print(f"{wrong} of {len(chosen)} do not hold; {absent} calls did not come", flush=True)
+    sys.exit(1 if wrong or absent > MOST_ABSENT * len(chosen) + 1 else 0)
 
 
 if __name__ == "__main__":
