@@ -303,7 +303,7 @@ def test_too_much_unreadable_input_stops_the_run(sample, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", "processes", "ray"])
 def test_kill_9_in_the_middle_and_the_same_command_again(reference, sample, tmp_path, executor):
     context, _ = reference
     run_folder = tmp_path / "run"

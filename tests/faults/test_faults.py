@@ -25,11 +25,15 @@ def every_stage(*fast: str):
     return [pytest.param(s, marks=pytest.mark.slow if s in fast else pytest.mark.longest) for s in STAGES]
 
 
+WORKERS = pytest.mark.parametrize("executor", ["ray", "processes"])
+
+
+@WORKERS
 @pytest.mark.parametrize("stage", every_stage("measure"))
-def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage):
+def test_a_worker_killed_in_the_middle_of_a_unit(runs, tmp_path, stage, executor):
     runs = runs.having(stage)
     fault = {"point": "commit", "is": {"stage": stage}, "do": "kill", "times": 1}
-    code, messages = ended(runs.line(tmp_path, "ray"), tmp_path / "marks", fault)
+    code, messages = ended(runs.line(tmp_path, executor), tmp_path / "marks", fault)
     assert code == 0, messages
     assert len(list((tmp_path / "marks").iterdir())) == 1
     runs.holds(tmp_path)
@@ -52,11 +56,12 @@ def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point
     runs.holds(tmp_path)
 
 
+@WORKERS
 @pytest.mark.parametrize("stage", every_stage("tokenise"))
-def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage):
+def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage, executor):
     runs = runs.having(stage)
     fault = {"point": "commit", "is": {"stage": stage}, "do": "freeze", "times": 1}
-    line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.05)
+    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.05)
     code, messages = ended(line, tmp_path / "marks", fault)
     assert code == 0, messages
     assert f"{stage} unit" in messages
@@ -64,15 +69,17 @@ def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage
     runs.holds(tmp_path)
 
 
+@WORKERS
 @pytest.mark.parametrize("stage", every_stage("tokenise"))
-def test_a_worker_frozen_before_its_first_unit_is_killed(runs, tmp_path, stage):
-    """It has said nothing yet of what it is at."""
+def test_a_worker_frozen_before_its_first_unit_is_killed(runs, tmp_path, stage, executor):
+    """It has said nothing yet of what it is at; of processes, the driver knows."""
     runs = runs.having(stage)
     fault = {"point": "group", "is": {"stage": stage}, "do": "freeze", "times": 1}
-    line = runs.line(tmp_path, "ray", unit_timeout_minutes=0.1)
+    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.1)
     code, messages = ended(line, tmp_path / "marks", fault)
     assert code == 0, messages
-    assert messages.count("has stood still for over 0.1 minutes without a unit; it is killed") == 1
+    idle, busy = "has stood still for over 0.1 minutes without a unit; it is killed", "at it for over 0.1 minutes"
+    assert messages.count(idle if executor == "ray" else busy) == 1
     runs.holds(tmp_path)
 
 
@@ -208,6 +215,7 @@ def isolated(folder, reason: str) -> None:
     assert found.reason.endswith(reason)
 
 
+@WORKERS
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "what"),
@@ -221,10 +229,12 @@ def isolated(folder, reason: str) -> None:
         pytest.param("candidates", "kill", marks=pytest.mark.longest),
     ],
 )
-def test_a_document_that_ends_its_worker_each_time_is_recorded_and_the_rest_goes_on(poisoned, tmp_path, stage, what):
+def test_a_document_that_ends_its_worker_each_time_is_recorded_and_the_rest_goes_on(
+    poisoned, tmp_path, stage, what, executor
+):
     """In each stage that works on texts: the bytes are those of a corpus in which it could never be read."""
     fault = {"point": "batch", "is": {"stage": stage}, "holds": {"texts": "POISON"}, "do": what}
-    code, messages = ended(poisoned[stage].line(tmp_path, "ray"), tmp_path / "marks", fault)
+    code, messages = ended(poisoned[stage].line(tmp_path, executor), tmp_path / "marks", fault)
     assert code == 0, messages
     isolated(tmp_path, f" in {stage}")
     assert "the run goes on without them" in messages
@@ -245,16 +255,19 @@ def test_a_document_that_ends_the_only_process_is_found_by_the_third_run(poisone
     assert shards_of(tmp_path / "run") == poisoned[stage].reference
 
 
+@WORKERS
 @pytest.mark.slow
-def test_a_worker_killed_from_outside(runs, tmp_path):
+def test_a_worker_killed_from_outside(runs, tmp_path, executor):
     """By its process id, as the system does when memory runs out."""
-    line = runs.line(tmp_path, "ray")
+    line = runs.line(tmp_path, executor)
     slow = {"point": "commit", "is": {"stage": "tokenise"}, "do": "sleep", "seconds": 2, "times": 2}
     process = started(line, tmp_path / "marks", slow)
     wait_for(lambda: any((tmp_path / "marks").iterdir()), process)
-    workers = [
-        p for p in psutil.Process(process.pid).children(recursive=True) if "ray::MapBatches" in " ".join(p.cmdline())
-    ]
+    family = psutil.Process(process.pid).children(recursive=True)
+    if executor == "ray":
+        workers = [member for member in family if "ray::MapBatches" in " ".join(member.cmdline())]
+    else:
+        workers = [member for member in family if member.ppid() != process.pid]
     assert workers
     workers[0].kill()
     _, messages = process.communicate(timeout=240)

@@ -10,7 +10,7 @@ SLOW_UNITS = {"point": "unit", "do": "sleep", "seconds": 0.5}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", "processes", "ray"])
 @pytest.mark.parametrize("stage", ["measure", "tokenise"])
 def test_sigterm_lets_running_units_commit_and_the_next_run_goes_on(runs, tmp_path, executor, stage):
     line = runs.line(tmp_path, executor)
@@ -31,7 +31,7 @@ def test_sigterm_lets_running_units_commit_and_the_next_run_goes_on(runs, tmp_pa
 
 
 @pytest.mark.longest
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["inline", "processes", "ray"])
 def test_a_second_ctrl_c_ends_at_once(runs, tmp_path, executor):
     line = runs.line(tmp_path, executor)
     process = started(
