@@ -1,11 +1,10 @@
 """What operators cost in measure, on one core: nothing that an operator does itself, only being asked.
 
     python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 5]
-    python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 3] --built-in [--model lid.176.ftz]
+    python -m benchmarks.operators [CORPUS] [--mb 60] [--runs 3] --built-in [--model lid.176.ftz] [--classifier FOLDER]
 
-With ``--built-in``: Winnow's own operators by themselves on the same texts, each beside a yardstick of the same run.
-``fasttext`` is asked for two models: one of two labels, 100 dimensions and 2,000,000 buckets of pairs of words, that
-the fastText library trains on some of the texts, and ``--model``; its yardstick is that library on the same texts.
+With ``--built-in``: Winnow's own operators by themselves on the same texts, each beside yardsticks of the same run and
+the figure that it must reach (``benchmarks/built_in_operators.py``).
 
 CORPUS is a folder of ``*.jsonl.zst`` files whose rows have a ``text``. One unit of so much text goes through the stage
 ``measure`` (read from JSONL, normalise, language, signals, MinHash, tables written), without operators and with each
@@ -17,7 +16,7 @@ texts (batches, checks of what comes back, the sample that is asked twice), of w
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from benchmarks.built_in_operators import all_calls
 from benchmarks.measuring import add_corpus, batches, corpus_files, one_core, read_texts
 from winnow.config.config import parse_config
 from winnow.config.operators import pin_operators
@@ -85,30 +85,6 @@ SETS = {
     "six of them": ["length", "exclamations", "same", "no_banner", "long_enough", "in_python"],
 }
 
-_OFF = ("card", "iban", "ssn", "phone")
-BUILT_IN: dict[str, dict[str, Any]] = {
-    "pii, kinds that are on": {"use": "pii"},
-    "pii, every kind": {"use": "pii", **dict.fromkeys(_OFF, True)},
-}
-PATTERNS = (
-    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,24}",
-    r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b",
-    r"\b[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}",
-    *(rf"\b{prefix}[A-Z0-9]{{16}}\b" for prefix in ("AKIA", "ASIA")),
-    *(rf"\bgh{letter}_[A-Za-z0-9]{{36}}" for letter in "pousr"),
-    r"\bgithub_pat_[A-Za-z0-9_]{60}",
-    r"\bxox[abeoprs]-[A-Za-z0-9-]{20}",
-    r"\bAIza[A-Za-z0-9_-]{35}",
-    r"\b[sr]k_live_[A-Za-z0-9]{16}",
-    r"\bsk-[A-Za-z0-9_-]{40}",
-    r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY",
-    r"\b[0-9]{13,19}\b|\b[0-9]{4}[ -][0-9]{4,6}[ -][0-9]{4,5}",
-    r"\b[A-Z]{2}[0-9]{2}[A-Z0-9 ]{11,40}",
-    r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b",
-    r"\+[0-9][0-9 ().-]{7,}|\(?[0-9]{3}\)?[ .-][0-9]{3}[.-][0-9]{4}\b",
-)
-
 
 def main() -> None:
     """Print the table."""
@@ -117,7 +93,9 @@ def main() -> None:
     parser.add_argument("--mb", type=float, default=60)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--built-in", action="store_true", help="the operators that come with Winnow, by themselves")
-    parser.add_argument("--model", type=Path, help="a fastText model, such as lid.176.ftz")
+    parser.add_argument("--model", type=Path, help="a fastText model of languages, such as lid.176.ftz")
+    parser.add_argument("--classifier", type=Path, help="a folder for `use: classifier`; else one is made")
+    parser.add_argument("--evals", type=Path, help="folder of the evaluation sets; `evals` beside CORPUS")
     arguments = parser.parse_args()
     one_core()
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +103,7 @@ def main() -> None:
         (Path(folder) / "ops.py").write_text(SOURCE)
         print(f"{documents:,} documents, {size / 1e6:,.0f} MB")
         if arguments.built_in:
-            built_in(Path(folder), size, arguments.runs, arguments.model)
+            built_in(Path(folder), size, arguments)
             return
         print(f"{'operators':<30} {'measure':>17} {'':>10} {'share':>8} {'alone':>10} {'share':>8}")
         works = {name: Work(Path(folder), names) for name, names in SETS.items()}
@@ -144,65 +122,21 @@ def main() -> None:
             )
 
 
-def built_in(folder: Path, size: int, runs: int, model: Path | None) -> None:
+def built_in(folder: Path, size: int, arguments: argparse.Namespace) -> None:
     """Each operator alone (batches, checks, sample), and yardsticks, in turns; the least processor time counts."""
     texts = [orjson.loads(line)["text"] for line in (folder / "in.jsonl").read_bytes().splitlines()]
-    calls: dict[str, Callable[[], object]] = {name: Work(folder, [], [entry]).alone for name, entry in BUILT_IN.items()}
-    calls |= pii_yardsticks([text.encode() for text in texts])
-    calls |= fasttext_calls(folder, texts, model)
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(runs + 1):
-        for name, call in calls.items():
+    calls = all_calls(folder, texts, size, lambda entry: Work(folder, [], [entry]).alone, arguments)
+    taken: dict[str, list[float]] = {call.name: [] for call in calls}
+    for turn in range(arguments.runs + 1):
+        for call in calls:
             started = time.process_time()
-            alone = call()  # without making it, where it says so
+            alone = call.work()  # without making it, where it says so
             if turn:  # the first one compiles
-                taken[name].append(alone if isinstance(alone, float) else time.process_time() - started)
-    for name, seconds in taken.items():
-        print(f"{name:<56} {min(seconds):8.3f} s {size / min(seconds) / 1e6:8.1f} MB/s")
-
-
-def pii_yardsticks(texts: list[bytes]) -> dict[str, Callable[[], None]]:
-    """Of `pii`: the set of patterns of google-re2 that tells which kinds a text may hold, and no more."""
-    try:
-        import re2
-    except ImportError:
-        print("google-re2 is not installed: no yardstick for pii")
-        return {}
-    options = re2.Options()
-    options.never_capture = options.longest_match = True
-    patterns = re2.Set.SearchSet(options)
-    for pattern in PATTERNS:
-        patterns.Add(pattern)
-    patterns.Compile()
-
-    def look() -> None:
-        for text in texts:
-            patterns.Match(text)
-
-    return {f"yardstick: google-re2's Set, {len(PATTERNS)} patterns, alone": look}
-
-
-def fasttext_calls(folder: Path, texts: list[str], given: Path | None) -> dict[str, Callable[[], object]]:
-    """`fasttext` with a model of two labels and the one that was given, and the library with the same."""
-    try:
-        import fasttext
-    except ImportError:
-        print("fasttext-wheel is not installed: nothing of fasttext is measured")
-        return {}
-    lines = folder / "lines.txt"
-    begun = [" ".join(text[:2000].split()) for text in texts[:: max(1, len(texts) // 2000)]]
-    lines.write_text("".join(f"__label__{'yes' if n % 2 else 'no'} {text}\n" for n, text in enumerate(begun)))
-    shape = {"dim": 100, "wordNgrams": 2, "bucket": 2_000_000, "epoch": 1, "thread": 1, "verbose": 0}
-    fasttext.train_supervised(str(lines), **shape).save_model(str(folder / "two.bin"))
-    calls: dict[str, Callable[[], object]] = {}
-    for path in [folder / "two.bin", *([given] if given else [])]:
-        library = fasttext.load_model(str(path))
-        entry = {"use": "fasttext", "name": "model", "model": str(path.absolute()), "label": library.labels[0]}
-        calls[f"fasttext, {path.name}, {len(library.labels)} labels"] = Work(folder, [], [entry]).alone
-        calls[f"yardstick: the fastText library, {path.name}"] = lambda model=library: [  # type: ignore[misc]
-            model.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict") for text in texts
-        ]
-    return calls
+                taken[call.name].append(alone if isinstance(alone, float) else time.process_time() - started)
+    print(f"{'':<62} {'seconds':>9} {'MB/s':>9}   notes")
+    for call in calls:
+        seconds = min(taken[call.name])
+        print(f"{call.name:<62} {seconds:9.3f} {call.bytes / seconds / 1e6:9.1f}   {call.goal}")
 
 
 def write_corpus(corpus: Path, size: float, path: Path) -> tuple[int, int]:

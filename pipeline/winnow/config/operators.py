@@ -10,6 +10,7 @@ from winnow.operators.chain import OWN_COLUMNS
 from winnow.operators.config import OperatorConfig
 from winnow.operators.find import find_operator
 from winnow.operators.operator import Operator
+from winnow.operators.origins import target_of
 from winnow.operators.suggest import suggestion
 from winnow.text.line_rules.config import COLUMNS
 from winnow.text.rules.signal_rules import rule_names
@@ -34,6 +35,7 @@ def pin_operators(config: Config) -> Config:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         _check_place(where, found, pinned, config)
+        _check_memory(where, found.found, config)
         pinned.append(found)
     _check_rules(config, pinned)
     if not pinned:
@@ -71,6 +73,22 @@ def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig]
         raise ConfigError(
             f"{where}: operator {operator.name} changes texts, but the records of source {structured[0]} are more than "
             "a text (conversations or pairs), whose parts it cannot see; leave it out, or change the text before"
+        )
+
+
+def _check_memory(where: str, operator: Operator, config: Config) -> None:
+    """A model that a worker has no memory for is refused, where the operator can tell (`memory_bytes`)."""
+    needs = getattr(target_of(operator.origin), "memory_bytes", None)
+    if needs is None or (operator.gpu and config.compute.gpus not in ("auto", 0)):
+        return
+    local = {file.path: str(file.content) for file in operator.published}
+    files = {key: local[file["path"]] for key, file in operator.files.items()}
+    taken, room = needs(**{**operator.settings, **files, **operator.folder_paths}), config.compute.worker_memory_mb
+    if taken > room * 1_000_000:
+        on_gpus = ", a lower `precision` if it has one, or GPUs (compute.gpus)" if operator.gpu else ""
+        raise ConfigError(
+            f"{where}: operator {operator.name}: its model takes {taken / 1e6:,.0f} MB of memory, and "
+            f"compute.worker_memory_mb is {room:,}: set more{on_gpus}"
         )
 
 

@@ -1,6 +1,7 @@
 """Operators that come with Winnow: written as anybody's are, reached by name alone. One line each."""
 
 BUILT_IN = {
+    "classifier": "winnow.operators.built_in.classifier:Classifier",
     "fasttext": "winnow.operators.built_in.fasttext:FastText",
     "perplexity": "winnow.operators.built_in.perplexity:Perplexity",
     "pii": "winnow.operators.built_in.pii:PersonalData",

@@ -31,7 +31,17 @@ _LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 _MOST_LAYERS = 1_000
 _LARGEST = 1 << 24
 """Of any size in a config: no encoder has one that comes near."""
-_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "type_vocab_size", *_LAYERS)
+_WIDTHS = ("hidden_size", "dim")
+"""What configs call the length of a token's vector; DistilBERT has the second."""
+_SIZES = (
+    *_WIDTHS[1:],
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "type_vocab_size",
+    *_LAYERS,
+)
 _LEARNED_POSITIONS = (
     "bert",
     "roberta",
@@ -58,6 +68,11 @@ class ModelFolder:
     max_tokens: int
     lower_case: bool
     hashes: dict[str, str]
+
+    @property
+    def weights(self) -> list[Path]:
+        """The weight files."""
+        return [path for name in self.hashes if (path := Path(self.folder) / name).suffix == ".safetensors"]
 
 
 def model_folder(name: str) -> str:
@@ -129,7 +144,7 @@ def inspect_model(folder: str) -> ModelFolder:
     settings_files += [bert] if bert.exists() else []
     _refuse_prompts(root)
     weights = _weights(transformer, config)
-    dimensions = _number(transformer / "config.json", config, "hidden_size")
+    dimensions = next((size for key in _WIDTHS if (size := _number(transformer / "config.json", config, key))), None)
     if not dimensions:
         raise ModelFolderError(f"{transformer}/config.json: no hidden_size; the length of its vectors is not known")
     return ModelFolder(
@@ -244,7 +259,7 @@ def _weights(transformer: Path, config: dict[str, Any]) -> list[Path]:
                     "convert them to safetensors (model.save_pretrained(folder)) where you trust them"
                 )
             raise ModelFolderError(f"{path}: missing; an encoder's folder holds its weights as safetensors")
-    tensors = [name for path in paths for name in _check_safetensors(path)]
+    tensors = [name for path in paths for name in tensors_of(path)]
     held = {int(number) for name in tensors for number in re.findall(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.", name)}
     for key in _LAYERS:
         wanted = _number(transformer / "config.json", config, key) or 0
@@ -260,7 +275,7 @@ def _weights(transformer: Path, config: dict[str, Any]) -> list[Path]:
 def _check_sizes(path: Path, config: dict[str, Any], weight_bytes: int) -> None:
     """A matrix that the config names cannot have more numbers than all weights have bytes: building it would take the
     machine's memory."""
-    hidden = _number(path, config, "hidden_size") or 0
+    hidden = next((size for key in _WIDTHS if (size := _number(path, config, key))), 0)
     narrow = _number(path, config, "embedding_size") or hidden
     learned = config.get("model_type") in _LEARNED_POSITIONS
     for key, width in (
@@ -276,8 +291,12 @@ def _check_sizes(path: Path, config: dict[str, Any], weight_bytes: int) -> None:
             )
 
 
-def _check_safetensors(path: Path) -> list[str]:
-    """Names of the tensors of a safetensors file: 8 bytes of size, JSON, then exactly the bytes that it lists."""
+def tensors_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors of a safetensors file: 8 bytes of size, JSON, then exactly the bytes listed.
+
+    Raises:
+        ModelFolderError: it is none, or was cut short.
+    """
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -293,7 +312,7 @@ def _check_safetensors(path: Path) -> list[str]:
             f"{path}: {size:,} bytes, but its header lists {8 + length + end:,}; it was cut short or altered: copy the "
             "model again"
         )
-    return [name for name in header if name != "__metadata__"]
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
 
 
 def _sha256(path: Path) -> str:

@@ -5,12 +5,10 @@ process has its device. Batches are cut by length, longest first, under a budget
 depends on the unit it lies in and on nothing else.
 """
 
-import importlib
 import importlib.util
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,18 +18,16 @@ from numpy.typing import NDArray
 from winnow.errors import ModelFolderError
 from winnow.numeric.prefetch import prefetch
 from winnow.select.encoder_config import EncoderConfig
-from winnow.select.model_folder import ModelFolder, inspect_model, load_tokeniser
+from winnow.select.model_folder import ModelFolder, inspect_model
+from winnow.select.network import load_network
+from winnow.select.text_tokens import TextTokens
 from winnow.select.vectors import device_of_this_process, has_vector, stored_vectors
 
 log = logging.getLogger("winnow")
 
 PLAIN_TEXT = "A plain text, which every encoder takes."
-CHARACTERS_A_TOKEN = 12
-"""Of a long text this many characters for each token wanted are tokenised first; all of it only if they do not do."""
 BATCHES_AHEAD = 2
 """Batches that are padded and copied to a GPU before it asks for them."""
-_MARGIN = 8
-"""Tokens that a cut text must have beyond those wanted, so that the cut cannot have changed them."""
 
 
 class TransformerEncoder:
@@ -45,7 +41,7 @@ class TransformerEncoder:
         self.dimensions = self.model.dimensions
         self.max_tokens = min(self.model.max_tokens, config.max_tokens or self.model.max_tokens)
         self.batch_tokens = 2_048 if config.batch_tokens == "auto" else config.batch_tokens
-        self._tokeniser: Any = None
+        self._tokens: TextTokens | None = None
         self._network: Any = None
         self._copying: Any = None
         self.device = device_of_this_process()
@@ -56,43 +52,9 @@ class TransformerEncoder:
 
     def prepare(self, texts: pa.Array) -> pa.Array:
         """Token ids large_list<int32>[N], special tokens included, cut at ``max_tokens``."""
-        if self._tokeniser is None:
-            self._tokeniser = load_tokeniser(Path(self.model.transformer))
-            self._tokeniser.no_padding()
-            self._tokeniser.enable_truncation(self.max_tokens + _MARGIN)
-        strings = [text.lower() for text in texts.to_pylist()] if self.model.lower_case else texts.to_pylist()
-        shortened = [_first_words(text, self.max_tokens * CHARACTERS_A_TOKEN) for text in strings]
-        ids = self._encode(shortened)
-        wanted = self.max_tokens + _MARGIN
-        again = [
-            n
-            for n, (short, whole) in enumerate(zip(shortened, strings, strict=True))
-            if len(short) < len(whole) and len(ids[n]) < wanted
-        ]
-        for n, found in zip(again, self._encode([strings[n] for n in again]), strict=True):
-            ids[n] = found
-        ids = [self._cut(found) for found in ids]
-        offsets = np.concatenate([[0], np.cumsum([len(found) for found in ids], dtype=np.int64)])
-        flat = np.concatenate([np.empty(0, np.int32), *ids]).astype(np.int32)
-        return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(flat, pa.int32()))
-
-    def _encode(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        return [np.array(e.ids, np.int32) for e in self._tokeniser.encode_batch(texts)] if texts else []
-
-    def _cut(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The first ``max_tokens``, closed by what closes a text of this model (its end tokens, if it has any)."""
-        if len(ids) <= self.max_tokens:
-            return ids
-        ending = self._ending()
-        return np.concatenate([ids[: self.max_tokens - len(ending)], ending])
-
-    def _ending(self) -> NDArray[np.int32]:
-        if not hasattr(self, "_ending_ids"):
-            bare = len(self._tokeniser.encode("a", add_special_tokens=False).ids)
-            closed = self._tokeniser.encode("a")
-            begins = closed.special_tokens_mask.index(0) if 0 in closed.special_tokens_mask else 0
-            self._ending_ids = np.array(closed.ids[begins + bare :], np.int32)
-        return self._ending_ids
+        if self._tokens is None:
+            self._tokens = TextTokens(self.model, self.max_tokens)
+        return self._tokens(texts)
 
     # --- the half with the model -------------------------------------------------------------------------------
 
@@ -105,7 +67,7 @@ class TransformerEncoder:
         import torch  # noqa: PLC0415 - optional, and slow to load
 
         if self._network is None:
-            self._network = _load_network(self.model, self.config.precision, self.device)
+            self._network = load_network(self.model.transformer, self.config.precision, self.device)
         starts = prepared.offsets.to_numpy()
         flat = prepared.values.to_numpy()
         lengths = np.diff(starts)
@@ -278,40 +240,3 @@ def _pool(hidden: Any, mask: Any, count: Any, pooling: str) -> Any:
         return hidden.masked_fill(~mask[:, :, None], float("-inf")).amax(dim=1)
     sums = (hidden * mask[:, :, None]).sum(dim=1)
     return sums / (count[:, None].sqrt() if pooling == "mean_sqrt_len_tokens" else count[:, None])
-
-
-def _first_words(text: str, characters: int) -> str:
-    """The text cut at white space after so many characters; whole where it is shorter or has no white space there."""
-    if len(text) <= characters:
-        return text
-    end = text.find(" ", characters, 2 * characters)
-    return text[:end] if end > 0 else text
-
-
-def _load_network(model: ModelFolder, precision: str, device: str) -> Any:
-    """The network in eval mode, from safetensors only, with no code but transformers' own."""
-    torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    if device == "cpu":
-        torch.set_num_threads(1)  # one core means one core, and the same sums whatever the machine
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    try:
-        network, loaded = transformers.AutoModel.from_pretrained(
-            model.transformer,
-            trust_remote_code=False,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelFolderError(f"{model.transformer}: transformers cannot load this model: {error}") from error
-    # a pooler is not used, and positions are counted; anything else would be left random
-    missing = [name for name in loaded["missing_keys"] if "pooler." not in name and "position_ids" not in name]
-    if missing:
-        raise ModelFolderError(
-            f"{model.transformer}: its weights lack {len(missing):,} tensors of the network in config.json, "
-            f"such as {sorted(missing)[0]}; copy the model again"
-        )
-    return network.to(device).eval()
