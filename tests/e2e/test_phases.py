@@ -134,7 +134,7 @@ def test_the_reader_reads_one_phase_or_all_in_order(phased):
 
     def read(split, **more):
         settings = {"batch_size": 1, "rank": 0, "world_size": 1} | more
-        rows = [inputs for inputs, _ in in ShardDataset(found.store.path(found.shards), split=split, **settings)]
+        rows = [inputs for inputs, _ in ShardDataset(found.store.path(found.shards), split=split, **settings)]
         return torch.cat(rows)
 
     whole, one, other = read("train"), read("train/main"), read("train/anneal")

@@ -40,6 +40,12 @@ STAGES = (
     "redact",
     "tokenise",
     "embed",
+    "bucket_columns",
+    "bucket_quantile_cuts",
+    "buckets",
+    "mixture_counts",
+    "phase2_mixture_limits",
+    "mixture",
     "shuffle",
     "layout",
     "shards",
@@ -50,6 +56,21 @@ PUBLISHED = {"document_shards": "documents"}
 """Folder that a stage publishes in, where it is not named like the stage."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SELECT_STAGES = ("embed",)
+MIXTURE = {
+    "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
+    "phases": [
+        {"name": "main", "mixture": {"by": ["source", "long"], "weights": {"web": {"long": 2, "short": 1}, "*": 1}}},
+        {"name": "late", "max_tokens": 20_000},
+    ],
+}
+MIXTURE_STAGES = (
+    "bucket_columns",
+    "bucket_quantile_cuts",
+    "buckets",
+    "mixture_counts",
+    "phase2_mixture_limits",
+    "mixture",
+)
 WEB_STAGES = ("url_lists", "provenance")
 ITEM_STAGES = (
     "evaluation_items",
@@ -80,6 +101,8 @@ class Runs:
         """These, or the same with settings that need the stage."""
         if stage in SELECT_STAGES:
             return self._selecting
+        if stage in MIXTURE_STAGES:
+            return self._mixing
         if stage in WEB_STAGES:
             return self._with_lists
         return self._with_items if stage in ITEM_STAGES else self
@@ -87,6 +110,10 @@ class Runs:
     @cached_property
     def _selecting(self) -> "Runs":
         return self._with("select", select=SELECT)
+
+    @cached_property
+    def _mixing(self) -> "Runs":
+        return self._with("mixture", shards=self.config["shards"] | MIXTURE)
 
     @cached_property
     def _with_lists(self) -> "Runs":
