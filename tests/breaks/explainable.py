@@ -307,8 +307,8 @@ BREAKS = (
         "a mixture may leave sources out",
         5,
         "winnow.config.config",
-        "if set(self.shards.mixture) != set(names):",
-        "if set(self.shards.mixture) - set(names):",
+        "if mixture.by_source and named != set(names):",
+        "if mixture.by_source and named - set(names):",
         ("tests/e2e/test_mixture.py::test_settings_that_cannot_be",),
     ),
     Break(

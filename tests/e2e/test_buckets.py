@@ -1,12 +1,15 @@
 """Mixtures by buckets: shares to one document, quantiles exact, what no bucket reaches refused or told."""
 
 import json
+import re
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.e2e.test_mixture import filled, hashes
 from tests.support.configs import run_config, source_of
@@ -234,3 +237,23 @@ def test_settings_that_cannot_be(folder, tmp_path, shards, message):
 
     with pytest.raises(ConfigError, match=message):
         check_steps(config_of(folder, tmp_path / "run", **shards))
+
+
+def documented():
+    text = (Path(__file__).parents[2] / "docs/mixtures.md").read_text()
+    return [yaml.safe_load(block)["shards"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_the_documentation_shows(folder, tmp_path, number):
+    from winnow.flow.flow import check_steps
+
+    assert len(documented()) == 4
+    check_steps(config_of(folder, tmp_path / "run", **documented()[number]))
+
+
+def test_the_documented_buckets_run(mixed):
+    found = mixed(**documented()[1] | {"max_tokens": 9_000})
+    told = strata_given(found)[0]
+    assert [bucket["name"] for bucket in told] == ["web/high", "web/mid", "web/low", "web/(none)", "books"]
+    assert told[3]["documents"] == 0 and told[4]["share"] == pytest.approx(2.5 / 8, abs=0.02)

@@ -44,6 +44,20 @@ def test_budgets_are_exact_shares(sources, max_tokens):
     assert any(budget == n for budget, n in zip(once, tokens, strict=True))  # the scarcest source is taken whole
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 10**12), st.sampled_from([0, 0.1, 0.3, 1, 2.5, 4])), min_size=1, max_size=6),
+    st.integers(1, 10**13),
+)
+def test_repeats_are_made_smaller_alike(strata, max_tokens):
+    tokens, repeats = [n for n, _ in strata], [float(times) for _, times in strata]
+    exact = [n * Fraction(str(times)) for n, times in strata]
+    assert budgets(tokens, repeats, None, repeats=True) == [int(n) for n in exact]
+    found = budgets(tokens, repeats, max_tokens, repeats=True)
+    less = min(Fraction(1), Fraction(max_tokens) / sum(exact)) if sum(exact) else 1
+    assert found == [int(n * less) for n in exact]
+    assert sum(found) <= max_tokens
+
+
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample") / "data"

@@ -69,3 +69,18 @@ def test_copies_follow_the_weight_and_never_shrink_with_it():
         assert abs(copies.mean() - weight) < 0.01
         assert (copies >= before).all()
         before = copies
+
+
+def test_every_order_of_a_later_phase_is_as_likely_whatever_the_one_before():
+    """Five documents, three of them with copies in the phase before: all 120 orders, and pairs of both orders."""
+    docs, first = np.arange(5, dtype=np.uint64), np.array([0, 1, 2, 1, 0], np.uint64)
+    ones, zeros = np.ones(5, np.uint64), np.zeros(5, np.uint64)
+    found, both = Counter(), Counter()
+    for seed in range(12_000):
+        later = np.argsort(order_keys(docs, zeros, ones, seed, 0, first)[0])
+        found[tuple(later)] += 1
+        before = np.argsort(order_keys(docs[1:4], zeros[:3], ones[:3], seed, 0)[0]) + 1
+        both[tuple(before), tuple(later[np.isin(later, before)])] += 1
+    for counted, orders in ((found, 120), (both, 36)):
+        assert len(counted) == orders
+        assert chisquare(list(counted.values())).pvalue > 1e-4

@@ -43,6 +43,12 @@ STAGES = (
     "tokenise",
     "embed",
     "removals",
+    "bucket_columns",
+    "bucket_quantile_cuts",
+    "buckets",
+    "mixture_counts",
+    "phase2_mixture_limits",
+    "mixture",
     "shuffle",
     "layout",
     "shards",
@@ -53,6 +59,21 @@ PUBLISHED = {"document_shards": "documents"}
 """Folder that a stage publishes in, where it is not named like the stage."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SELECT_STAGES = ("embed",)
+MIXTURE = {
+    "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
+    "phases": [
+        {"name": "main", "mixture": {"by": ["source", "long"], "weights": {"web": {"long": 2, "short": 1}, "*": 1}}},
+        {"name": "late", "max_tokens": 20_000},
+    ],
+}
+MIXTURE_STAGES = (
+    "bucket_columns",
+    "bucket_quantile_cuts",
+    "buckets",
+    "mixture_counts",
+    "phase2_mixture_limits",
+    "mixture",
+)
 WEB_STAGES = ("url_lists", "provenance")
 ITEM_STAGES = (
     "evaluation_items",
@@ -87,6 +108,8 @@ class Runs:
         """These, or the same with settings that need the stage."""
         if stage in SELECT_STAGES:
             return self._selecting
+        if stage in MIXTURE_STAGES:
+            return self._mixing
         if stage in WEB_STAGES:
             return self._with_lists
         if stage == "removals":
@@ -96,6 +119,10 @@ class Runs:
     @cached_property
     def _selecting(self) -> "Runs":
         return self._with("select", select=SELECT)
+
+    @cached_property
+    def _mixing(self) -> "Runs":
+        return self._with("mixture", shards=self.config["shards"] | MIXTURE)
 
     @cached_property
     def _with_lists(self) -> "Runs":

@@ -65,11 +65,11 @@ _NUMBERS = frozenset(range(3, 8))
 def _disparate(audit: GroupsAudit) -> TableOf:
     return TableOf(
         "What stands out",
-        f"Rules and steps that remove at least {LEAST_REMOVED} documents that mention a group, at least {audit.ratio:g} "
-        "times as often as other documents of the same source, language and length (in powers of two), where an "
-        f"interval that holds for all {audit.comparisons:,} comparisons together leaves the expected out. It says that "
-        "a rule meets a group more often, not why: look at the terms below, and at the documents (`winnow dropped RUN "
-        "--rule RULE`).",
+        f"Rules and steps that remove at least {LEAST_REMOVED} documents that mention a group, and at least "
+        f"{audit.ratio:g} times as often as other documents of the same source, language and length (in powers of "
+        f"two), where an interval that holds for all {audit.comparisons:,} comparisons together leaves the expected "
+        "out. It says that a rule meets a group more often, not why: look at the terms below, and at the documents "
+        "(`winnow dropped RUN --rule RULE`).",
         _COLUMNS,
         tuple(_cells(removal) for removal in audit.disparate),
         _NUMBERS,

@@ -14,7 +14,6 @@ from winnow.shards.mixture.config import NOTHING, OTHERS, Leaf
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _LARGEST = (1 << 32) - 1
-_MOST_PLACES = 10_000_000
 
 
 def as_numbers(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -54,11 +53,7 @@ def ranges_of(values: pa.Array, cuts: NDArray[np.float64], names: Sequence[str],
 
 
 class Tree:
-    """The buckets that a mixture names, as tables that many documents are led through at once.
-
-    Raises:
-        ValueError: the tree has more than 10 million places (nodes times values).
-    """
+    """The buckets that a mixture names, as tables that many documents are led through at once."""
 
     def __init__(self, leaves: Sequence[Leaf], columns: int) -> None:
         """``leaves`` of K buckets, over so many columns."""
@@ -76,8 +71,6 @@ class Tree:
         for level in range(columns):
             inner = [path for path in nodes if len(path) == level + 1]
             named = sorted({path[-1] for path in inner} - {OTHERS})
-            if len(named) * len(nodes) > _MOST_PLACES:
-                raise ValueError(f"a mixture of {len(nodes):,} buckets by {len(named):,} values is too large")
             table = np.repeat(np.where(self.bucket >= 0, np.arange(dead + 1), dead)[:, None], len(named) + 1, axis=1)
             for path in sorted(inner, key=lambda path: path[-1] != OTHERS):  # what is named wins
                 row = table[nodes[path[:-1]]]

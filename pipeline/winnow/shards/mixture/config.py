@@ -14,6 +14,7 @@ OTHERS = "*"
 NOTHING = "(none)"
 """The value of a document that has none."""
 BY_SOURCE = ("source",)
+_MOST_BUCKETS = 1000
 
 
 class BucketConfig(Section):
@@ -124,6 +125,10 @@ class MixtureConfig(Section):
         found = list(_leaves(self.numbers, self.by))
         if not found:
             raise ValueError("it names no bucket; name at least one, or leave it out")
+        if len(found) > _MOST_BUCKETS:
+            raise ValueError(
+                f"it names {len(found):,} buckets; at most {_MOST_BUCKETS:,}: take rare values together by '*'"
+            )
         if not any(leaf.number for leaf in found):
             raise ValueError("every bucket has 0, which takes nothing; give one of them more")
         return self

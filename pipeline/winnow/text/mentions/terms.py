@@ -19,7 +19,7 @@ from winnow.text.words import hash_words
 
 BUILT_IN = Path(__file__).parent / "groups.csv"
 """Winnow's own short list. Categories and groups follow Dodge et al. 2021, "Documenting Large Webtext Corpora"
-(arXiv 2104.08758, section 5.3), who found that a list of words removed such texts unequally; the terms are our own."""
+(arXiv 2104.08758), who found that a list of words removed such texts unequally; the terms are our own."""
 _MOST_BYTES, _MOST_TERMS, _MOST_GROUPS, _MOST_WORDS = 16_000_000, 100_000, 500, 16
 _COLUMNS = ("category", "group", "language", "term")
 
