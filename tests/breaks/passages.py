@@ -14,11 +14,11 @@ BREAKS = (
         KERNELS,
     ),
     Break(
-        "an anchor that lies before its window stays",
+        "a window's copy is the last one before it, not the first",
         1,
         "winnow.text.passages.repeats",
-        "        if hashes[index] == hashes[head]:\n            first[np.int64(places[index])] = np.int64(places[head])",
-        "        if hashes[index] == hashes[head]:\n            first[np.int64(places[index])] = np.int64(places[index - 1])",
+        "first[np.int64(places[index])] = np.int64(places[head])",
+        "first[np.int64(places[index])] = np.int64(places[index - 1])",
         KERNELS,
     ),
     Break(

@@ -25,7 +25,6 @@ from winnow.stages.tables import (
     read_parquet,
     read_partition,
 )
-from winnow.storage.store import Store
 from winnow.text.edits import Edits, merge_edits
 from winnow.text.passages.repeats import Repeats, WordRanges, cut_words, resolve
 from winnow.text.passages.stretches import JOINT, stretches_of
@@ -68,6 +67,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         elsewhere = read_partition(store, unit.inputs["repeats"], unit.inputs["place"])
         repeats = resolve(_repeats(copies), Repeats(*(elsewhere[name] for name in Repeats._fields)))
         cut, before = cut_words(repeats, length), read_edits(store, unit.inputs)
+        named = read_parquet(store, unit.inputs["documents"], ["doc", "source"]) if len(cut.doc) else None
     short: list[_Short] = []
     with (
         parquet_output(workspace, "edits", schemas.EDITS, plain=("doc",)) as edits,
@@ -85,7 +85,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
             short.append(_short(docs, left, gone, here, length))
             kept = made.take(~np.isin(made.doc, docs[gone]))
             edits.write(kept.columns())
-            _count(workspace, docs, gone, kept, mine, _sources(store, unit.inputs["documents"], docs))
+            _count(workspace, docs, gone, kept, mine, _sources(named, docs))
             workspace.count("passages", len(here["doc"]))
             workspace.count("lost_words", left[gone].sum())
     with ipc_output(workspace, "short", SHORT) as table:
@@ -159,10 +159,9 @@ def _short(
     return _Short(chosen, left[gone].astype(np.uint32), keepers)
 
 
-def _sources(store: Store, documents: Json, docs: NDArray[np.uint64]) -> pa.Array:
-    table = read_parquet(store, documents, ["doc", "source"])
-    rows = np.searchsorted(column_to_numpy(table, "doc"), docs)
-    return table.column("source").take(pa.array(rows)).combine_chunks().cast(pa.string())
+def _sources(named: pa.Table, docs: NDArray[np.uint64]) -> pa.Array:
+    rows = np.searchsorted(column_to_numpy(named, "doc"), docs)
+    return named.column("source").take(pa.array(rows)).combine_chunks().cast(pa.string())
 
 
 def _count(
