@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from winnow.finished.tables import table_of
 from winnow.flow.flow import balances
 from winnow.report.manifest import manifest_of
 from winnow.runs.plan import plan_run
+from winnow.text.passages.config import PassagesConfig
 
 WORDS = 12
 LEAST = 5
@@ -346,3 +348,12 @@ def test_real_text_is_cut_as_the_dictionary_says(shared, tmp_path, monkeypatch):
 def _kept(finished, record) -> list[int]:
     table = pq.read_table(finished.store.path(record.outputs["decisions"].path))
     return [row["doc"] for row in table.to_pylist() if row["outcome"] == "kept"]
+
+
+def test_the_example_of_the_page():
+    """What docs/passages.md shows is the default, and every setting is told."""
+    page = (Path(__file__).parents[2] / "docs" / "passages.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    config = parse_config({"run": "r", "sources": [{"name": "a", "path": "x"}], **yaml.safe_load(example)})
+    assert config.passages == PassagesConfig()
+    assert all(f"`{name}`" in page for name in PassagesConfig.model_fields)
