@@ -195,8 +195,8 @@ PASSAGES = pa.schema(
         ("keeper_word", pa.uint32()),  # number of the first word there
     ]
 )
-"""One row a passage that stands in the corpus before, by document and word; every word that is cut is in one row.
-(`passages` only)"""
+"""One row a passage that stands in the corpus before, by document and word: as far as it goes on in one document. The
+next may begin before its end; every word that is cut is in one. (`passages` only)"""
 
 EDGES = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
 """Candidate pairs as star edges: ``a`` is the smallest document that shares a band with ``b``."""

@@ -9,6 +9,7 @@ WORK_ONLY = {
     # how much there was to do: alters and leaves out nothing; in metrics and records
     *("edges", "keys", "links", "payload_bytes", "shingles", "visits", "words", "entries", "labels", "pieces"),
     *("candidates", "members", "corpus_features", "target_features", "different_lines"),
+    *("sent", "sent_runs", "repeated_windows"),
     # how kernels came to their result, which does not depend on it
     *("normalise_identical_bytes", "normalise_substituted_bytes", "fitted_documents", "rounds", "repaired"),
     # told in tokens

@@ -18,6 +18,7 @@ from winnow.runs.state import load_run
 from winnow.select.steps import DROP_RULES
 from winnow.stages.decontaminate.decontaminate import RULES
 from winnow.stages.mixture import RULE
+from winnow.stages.passages import passages
 from winnow.stages.removals.removals import RULES as REMOVAL_RULES
 
 
@@ -30,7 +31,7 @@ def test_every_outcome_is_some_steps():
 
 
 def test_every_rule_of_a_later_step_can_be_told():
-    assert set(REASONS) == {*DROP_RULES, *RULES, RULE, *REMOVAL_RULES}
+    assert set(REASONS) == {*DROP_RULES, *RULES, RULE, passages.RULE, *REMOVAL_RULES}
     assert all(
         "1.5" in sentence.format(1.5, 2.5) and "2.5" in sentence.format(1.5, 2.5)
         for rule, sentence in REASONS.items()
@@ -58,6 +59,7 @@ CASES = {
     "text": {"documents": {"columns": ["text", "duplicates"]}},
     "text in order": {"documents": {"order": "input"}},
     "evaluation sets": {"decontaminate": {"sets": ["SET"]}},
+    "passages": {"passages": {"words": 10}},
     "spans of evaluation sets": {"decontaminate": {"sets": ["SET"], "action": "span"}},
 }
 

@@ -40,6 +40,12 @@ STAGES = (
     "contaminated_items",
     "redact_spans",
     "redact",
+    "passage_anchors",
+    "passage_shared",
+    "passage_windows",
+    "passage_repeats",
+    "passage_spans",
+    "passages",
     "tokenise",
     "embed",
     "removals",
@@ -83,6 +89,12 @@ ITEM_STAGES = (
     "contaminated_items",
     "redact_spans",
     "redact",
+    "passage_anchors",
+    "passage_shared",
+    "passage_windows",
+    "passage_repeats",
+    "passage_spans",
+    "passages",
 )
 
 
@@ -139,7 +151,7 @@ class Runs:
 
     @cached_property
     def _with_items(self) -> "Runs":
-        """Passages of the corpus are items, and a source of its own holds addresses beside some of them."""
+        """Passages of the corpus are items, repeated, and a source of its own holds addresses beside some of them."""
         found = articles(1, 60)
         items = [" ".join(text.split()[20:60]) for text in found[:40:4]]
         (self.data / "items.jsonl").write_text("".join(json.dumps({"question": item}) + "\n" for item in items))
@@ -149,6 +161,7 @@ class Runs:
             "items",
             decontaminate={"sets": [str(self.data / "items.jsonl")], "action": "span", "span_characters": 20},
             measure={"operators": [{"use": "pii"}]},
+            passages={"words": 30},
             sources=[*self.config["sources"], source_of(self.data / "mail.jsonl", "mail")],
         )
 

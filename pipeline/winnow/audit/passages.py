@@ -166,7 +166,7 @@ def passages_tables(audit: PassagesAudit) -> list[TableOf]:
         (
             f"{passage.copies:,}",
             f"{passage.words:,}",
-            f"{passage.cut_words:,}",
+            f"{passage.all_words:,}",
             passage.keeper_id,
             " ".join(passage.text.split())[:80],
         )

@@ -131,15 +131,15 @@ class Config(Section):
         """Folders that runs of this config write: below a source, they are no input."""
         return (self.run, self.dedup.index) if self.dedup and self.dedup.index else (self.run,)
 
-    @field_validator("dedup", "passages", mode="before")
+    @field_validator("dedup", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
-        return None if value is False or value == "off" else {} if value is True or value == "on" else value
+        return None if value is False or value == "off" else {} if value is True else value
 
-    @field_validator("select", "documents", "decontaminate", "lineage", mode="before")
+    @field_validator("select", "documents", "decontaminate", "passages", "lineage", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
-        return None if value is False or value in ("none", "off") else {} if value is True else value
+        return None if value is False or value in ("none", "off") else {} if value is True or value == "on" else value
 
     @model_validator(mode="after")
     def _known_sources(self) -> "Config":

@@ -14,10 +14,11 @@ from winnow import schemas
 from winnow.engine.records import Json, Record
 from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
 from winnow.finished.locate import locations_of
-from winnow.finished.story import Evidence, FailedRule, HeldItem, HeldPassage, LostDocument, Story, UnreadableRecord
+from winnow.finished.passages import passages_of
+from winnow.finished.story import Evidence, FailedRule, HeldItem, LostDocument, Story, UnreadableRecord
 from winnow.flow.flow import REASONS
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import ids_of, parts_holding, shown_texts, text_by_document
+from winnow.looking.texts import shown_texts
 from winnow.sources.catalogue import CATALOGUE
 from winnow.stages.buckets import column_of
 from winnow.stages.ingest.labels import COLUMN as LABEL_COLUMN
@@ -114,7 +115,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _removed_by_rule(run, part, doc),
         _held_items(run, number, doc),
         _bucket(run, number, doc),
-        _passages(run, number, doc) if with_keeper else (),
+        passages_of(run, number, doc) if with_keeper else (),
     )
 
 
@@ -131,41 +132,6 @@ def _bucket(run: RunRecords, number: int, doc: int) -> str | None:
         if phase.mixture is not None and column_of(number) in row
     ]
     return ", ".join(told) or None
-
-
-def _passages(run: RunRecords, number: int, doc: int) -> tuple[HeldPassage, ...]:
-    """Passages of the document that stand before, with what they say."""
-    cut = run.of("passage_spans")[number : number + 1]
-    rows = _rows(read_parquet(run.store, cut[0].outputs["spans"].reference()), doc) if cut else []
-    if not rows:
-        return ()
-    keepers = {row["keeper"] for row in rows}
-    ids, outcomes = ids_of(run, keepers), _outcomes(run, keepers)
-    text = text_by_document(run, {doc})[doc].encode()
-    return tuple(
-        HeldPassage(
-            row["begin"],
-            row["end"],
-            row["words"],
-            row["keeper"],
-            ids[row["keeper"]],
-            row["keeper_word"],
-            outcomes[row["keeper"]],
-            text[row["begin"] : row["end"]].decode(),
-        )
-        for row in rows
-    )
-
-
-def _outcomes(run: RunRecords, docs: set[int]) -> dict[int, str]:
-    """What became of some documents."""
-    found: dict[int, str] = {}
-    wanted = np.array(sorted(docs), np.uint64)
-    for number, places in parts_holding(run, wanted):
-        table = read_parquet(run.store, run.ledger[number].outputs["decisions"].reference(), ["doc", "outcome"])
-        mine = table.filter(pa.array(np.isin(column_to_numpy(table, "doc"), wanted[places])))
-        found |= dict(zip(mine.column("doc").to_pylist(), mine.column("outcome").to_pylist(), strict=True))
-    return found
 
 
 def _held_items(run: RunRecords, number: int, doc: int) -> tuple[HeldItem, ...]:

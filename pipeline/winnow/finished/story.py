@@ -5,6 +5,7 @@ from typing import Literal
 
 from winnow.finished.earlier import EarlierDocument
 from winnow.finished.locate import DocumentLocation
+from winnow.finished.passages import HeldPassage
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,6 @@ class HeldItem:
     end: int
     places: int
     """At how many places."""
-
-
-@dataclass(frozen=True)
-class HeldPassage:
-    """A passage of the document that stands in the corpus before."""
-
-    begin: int
-    """Byte of the stored text."""
-    end: int
-    words: int
-    keeper: int
-    """The document that has it first; this one, where it repeats itself."""
-    keeper_id: str
-    keeper_word: int
-    """Number of its first word there."""
-    keeper_outcome: str
-    text: str
-    """What stands there."""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ STEP = Step(
     run=find_passages,
     stages=_stages,
     enabled=_enabled,
-    part_work=PartWork(files=9, records=4, opens=14),
+    part_work=PartWork(files=9, records=4, opens=15),
     ledger="passages",
     outcomes=(REPEATED,),
     reasons={RULE: "has {0:.4g} words left where passages that stand earlier are cut, and needs {1:.4g}"},

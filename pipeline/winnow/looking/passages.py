@@ -32,7 +32,7 @@ class RepeatedPassage:
     """Places at which it stands again."""
     words: int
     """Of its longest copy."""
-    cut_words: int
+    all_words: int
     """Of all copies together."""
     doc: int
     """A document with the longest copy."""

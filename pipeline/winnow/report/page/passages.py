@@ -36,7 +36,7 @@ def passages_section(run: RunRecords) -> Part | None:
     )
     part.examples = [
         Example(
-            f"{passage.copies:,} times more, up to {passage.words:,} words ({passage.cut_words:,} in all); "
+            f"{passage.copies:,} times more, up to {passage.words:,} words ({passage.all_words:,} in all); "
             f"first in {passage.keeper_id}",
             passage.text,
         )

@@ -25,7 +25,6 @@ from winnow.stages.tables import (
     read_parquet,
     read_partition,
 )
-from winnow.storage.store import Store
 from winnow.text.edits import Edits, merge_edits
 from winnow.text.passages.repeats import Repeats, WordRanges, cut_words, resolve
 from winnow.text.passages.stretches import JOINT, stretches_of
@@ -68,6 +67,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         elsewhere = read_partition(store, unit.inputs["repeats"], unit.inputs["place"])
         repeats = resolve(_repeats(copies), Repeats(*(elsewhere[name] for name in Repeats._fields)))
         cut, before = cut_words(repeats, length), read_edits(store, unit.inputs)
+        named = read_parquet(store, unit.inputs["documents"], ["doc", "source"]) if len(cut.doc) else None
     short: list[_Short] = []
     with (
         parquet_output(workspace, "edits", schemas.EDITS, plain=("doc",)) as edits,
@@ -76,15 +76,17 @@ def run(unit: Unit, workspace: Workspace) -> None:
         for docs, texts in texts_of(workspace, unit.inputs["documents"], np.unique(cut.doc)):
             with workspace.timed("places"):
                 here = _passages(docs, texts, repeats, length)
-                made = _edits(docs, texts, cut)
+                mine = cut.of_documents(docs)
+                made = _edits(docs, texts, mine)
             with workspace.timed("left"):
                 left = _words_left(docs, texts, before, made)
             gone = left < workspace.settings["min_words"]
             spans.write(here)
-            short.append(_short(docs, left, gone, here))
+            short.append(_short(docs, left, gone, here, length))
             kept = made.take(~np.isin(made.doc, docs[gone]))
             edits.write(kept.columns())
-            _count(workspace, docs, gone, kept, here, _sources(store, unit.inputs["documents"], docs))
+            _count(workspace, docs, gone, kept, mine, _sources(named, docs))
+            workspace.count("passages", len(here["doc"]))
             workspace.count("lost_words", left[gone].sum())
     with ipc_output(workspace, "short", SHORT) as table:
         for few in short:
@@ -102,38 +104,26 @@ def _repeats(table: pa.Table) -> Repeats:
     return Repeats(*(column_to_numpy(table, name) for name in Repeats._fields))
 
 
-def pieces_of(repeats: Repeats, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First word and end of what is told of each run, int64[Q] twice: up to where the next begins, if that is sooner.
-
-    So every word that is cut is told of once; ``repeats`` by document and word.
-    """
-    begin = repeats.word.astype(np.int64)
-    end = begin + repeats.windows.astype(np.int64) - 1 + length
-    same = repeats.doc[1:] == repeats.doc[:-1]
-    end[:-1] = np.where(same, np.minimum(end[:-1], begin[1:]), end[:-1])
-    return begin, end
-
-
 def _passages(docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, length: int) -> dict[str, NDArray[Any]]:
-    """The table's columns for some documents."""
+    """The table's columns for some documents: runs in full, though one may begin before the last one ends."""
     mine = repeats.take(np.flatnonzero(np.isin(repeats.doc, docs)))
-    begin, end = pieces_of(mine, length)
-    places = stretches_of(texts, np.searchsorted(docs, mine.doc), begin, end, clinging=False)
+    row, word = np.searchsorted(docs, mine.doc), mine.word.astype(np.int64)
+    words = mine.windows.astype(np.int64) - 1 + length
+    last = word + words
     return {
         "doc": mine.doc,
-        "begin": places.begin,
-        "end": places.end,
+        "begin": stretches_of(texts, row, word, word + 1, clinging=False).begin,
+        "end": stretches_of(texts, row, last - 1, last, clinging=False).end,
         "word": mine.word,
-        "words": (end - begin).astype(np.uint32),
+        "words": words.astype(np.uint32),
         "keeper": mine.keeper,
         "keeper_word": mine.keeper_word,
     }
 
 
 def _edits(docs: NDArray[np.uint64], texts: pa.Array, cut: WordRanges) -> Edits:
-    mine = np.flatnonzero(np.isin(cut.doc, docs))
-    doc = cut.doc[mine]
-    places = stretches_of(texts, np.searchsorted(docs, doc), cut.begin[mine], cut.end[mine], clinging=True)
+    doc = cut.doc
+    places = stretches_of(texts, np.searchsorted(docs, doc), cut.begin, cut.end, clinging=True)
     replacement = dictionary_column(places.inside.astype(np.int64), ["", JOINT])
     return Edits(doc, places.begin, places.end, replacement, dictionary_column(np.zeros(len(doc), np.int64), [KIND]))
 
@@ -145,30 +135,33 @@ def _words_left(docs: NDArray[np.uint64], texts: pa.Array, before: Edits, made: 
 
 
 def _short(
-    docs: NDArray[np.uint64], left: NDArray[np.int64], gone: NDArray[np.bool_], here: dict[str, NDArray[Any]]
+    docs: NDArray[np.uint64],
+    left: NDArray[np.int64],
+    gone: NDArray[np.bool_],
+    here: dict[str, NDArray[Any]],
+    length: int,
 ) -> _Short:
-    """The documents that go, each with the other document that has most of its words; of several the first."""
+    """The documents that go, each with the other document that has most of its windows; of several the first."""
     chosen = docs[gone]
-    doc, keeper = here["doc"].astype(np.uint64), here["keeper"].astype(np.uint64)
-    rows = np.flatnonzero(np.isin(doc, chosen) & (keeper != doc))
-    order = rows[np.lexsort((keeper[rows], doc[rows]))]
+    rows = np.flatnonzero(np.isin(here["doc"], chosen) & (here["keeper"] != here["doc"]))
+    order = rows[np.lexsort((here["keeper"][rows], here["doc"][rows]))]
+    doc, keeper = here["doc"][order], here["keeper"][order]
     keepers = np.full(len(chosen), schemas.NO_DOC)
     if len(order):
         new = np.ones(len(order), np.bool_)
-        new[1:] = (doc[order[1:]] != doc[order[:-1]]) | (keeper[order[1:]] != keeper[order[:-1]])
+        new[1:] = (doc[1:] != doc[:-1]) | (keeper[1:] != keeper[:-1])
         begins = np.flatnonzero(new)
-        words = np.add.reduceat(here["words"][order].astype(np.int64), begins)
-        owner, named = doc[order[begins]], keeper[order[begins]]
-        best = np.lexsort((named, -words, owner))
+        windows = np.add.reduceat(here["words"][order].astype(np.int64) - length + 1, begins)
+        owner, named = doc[begins], keeper[begins]
+        best = np.lexsort((named, -windows, owner))
         found, at = np.unique(owner[best], return_index=True)
         keepers[np.searchsorted(chosen, found)] = named[best[at]]
     return _Short(chosen, left[gone].astype(np.uint32), keepers)
 
 
-def _sources(store: Store, documents: Json, docs: NDArray[np.uint64]) -> pa.Array:
-    table = read_parquet(store, documents, ["doc", "source"])
-    rows = np.searchsorted(column_to_numpy(table, "doc"), docs)
-    return table.column("source").take(pa.array(rows)).combine_chunks().cast(pa.string())
+def _sources(named: pa.Table, docs: NDArray[np.uint64]) -> pa.Array:
+    rows = np.searchsorted(column_to_numpy(named, "doc"), docs)
+    return named.column("source").take(pa.array(rows)).combine_chunks().cast(pa.string())
 
 
 def _count(
@@ -176,12 +169,10 @@ def _count(
     docs: NDArray[np.uint64],
     gone: NDArray[np.bool_],
     kept: Edits,
-    here: dict[str, NDArray[Any]],
+    cut: WordRanges,
     source: pa.Array,
 ) -> None:
-    row = np.searchsorted(docs, here["doc"])
-    words = np.bincount(row, here["words"], len(docs)).astype(np.int64)
-    workspace.count("passages", len(row))
+    words = np.bincount(np.searchsorted(docs, cut.doc), cut.end - cut.begin, len(docs)).astype(np.int64)
     workspace.count("repeated_words", words.sum())
     workspace.count("cut_documents", (~gone).sum())
     workspace.count("cut_words", words[~gone].sum())

@@ -168,12 +168,17 @@ def _follow(here: Repeats, known: Repeats) -> Repeats:
 class WordRanges(NamedTuple):
     """Words that are cut, S ranges by document and word, none beside another."""
 
-    doc: NDArray[np.uint64]
-    """[S]."""
-    begin: NDArray[np.int64]
-    """[S] first word."""
-    end: NDArray[np.int64]
-    """[S] behind the last."""
+    doc: NDArray[Any]
+    """uint64[S]."""
+    begin: NDArray[Any]
+    """int64[S] first word."""
+    end: NDArray[Any]
+    """int64[S] behind the last."""
+
+    def of_documents(self, docs: NDArray[np.uint64]) -> "WordRanges":
+        """Those of some documents."""
+        mine = np.isin(self.doc, docs)
+        return WordRanges(*(column[mine] for column in self))
 
 
 def cut_words(repeats: Repeats, length: int) -> WordRanges:
