@@ -45,3 +45,36 @@ def test_runs_over_the_border_of_a_block(monkeypatch):
         assert [tuple(one) for one in runs_in(ids, wanted)] == [(begin, end)]
     assert list(runs_in(ids, GramSet(np.empty(0, np.uint64)))) == []
     assert list(runs_in(ids[:5], GramSet(gram_hashes(ids)))) == []
+
+
+def test_passages_over_the_border_of_a_shard(monkeypatch):
+    """Rows of two shards hold a passage; each unit reads the first row of the next shard, too."""
+    from types import SimpleNamespace
+
+    from winnow.engine.records import Unit
+    from winnow.stages.removals import standing
+
+    rng = np.random.default_rng(5)
+    rows = rng.integers(0, 50_000, (4, 40)).astype(np.uint32)
+    wanted = np.unique(gram_hashes(rows.reshape(-1)[60:100]))  # the last 20 tokens of one shard, 20 of the next
+    monkeypatch.setattr(standing, "read_ipc", lambda *_: None)
+    monkeypatch.setattr(standing, "column_to_numpy", lambda *_: wanted)
+    monkeypatch.setattr(
+        standing,
+        "read_shard",
+        lambda _store, path, _kind, _entry, _shape, first, whole_rows: SimpleNamespace(
+            rows=rows[:2][:first] if path == "f/0" else rows[2:][:first]
+        ),
+    )
+    written = []
+    monkeypatch.setattr(standing, "_write", lambda _workspace, *columns: written.append(columns))
+    workspace = SimpleNamespace(store=None, settings={"row_tokens": 40, "dtype": "uint32", "separator": None})
+    workspace.metadata, workspace.count = {}, lambda *_: None
+    for shard, after in (("0", "1"), ("1", None)):
+        entries = [{"path": shard}, after and {"path": after}]
+        inputs = {"folder": "f", "format": "parquet", "split": "train", "grams": {}}
+        standing.run(Unit(0, {**inputs, "shard": entries[0], "next": entries[1]}), workspace)
+    (row, _, ids), (other_row, _, other_ids) = written
+    assert (row, other_row) == ([1], [0])
+    assert ids[0].tolist() == rows.reshape(-1)[60:100].tolist()
+    assert other_ids[0].tolist() == rows.reshape(-1)[80:100].tolist()

@@ -24,8 +24,9 @@ from winnow.tokens.marks import MARK
 GRAM = 16
 _POINT = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
-_BITS = 22
-_BLOCK = 1 << 20
+_MOST_BITS = 26
+_BLOCK = 1 << 16
+"""Positions that are hashed at once: they stay in the core's cache."""
 GRAMS = pa.schema([("gram", pa.uint64())])
 STANDING = pa.schema([("row", pa.int64()), ("doc", pa.uint64()), ("ids", pa.large_list(pa.uint32()))])
 """A run of tokens that removed documents hold: the row of the shard, or the document, that it begins in."""
@@ -48,12 +49,12 @@ class GramSet:
 
     def __init__(self, grams: NDArray[np.uint64]) -> None:
         self.grams = np.unique(grams)
-        self._maybe = np.zeros(1 << _BITS, bool)
+        self._bits = min(_MOST_BITS, max(12, (32 * len(self.grams)).bit_length()))
+        self._maybe = np.zeros(1 << self._bits, bool)
         self._maybe[self._slot(self.grams)] = True
 
-    @staticmethod
-    def _slot(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        return (hashes >> np.uint64(64 - _BITS)).astype(np.int64)
+    def _slot(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        return (hashes >> np.uint64(64 - self._bits)).view(np.int64)
 
     def places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Positions of hashes that are in the set, rising."""
@@ -117,10 +118,14 @@ def run(unit: Unit, workspace: Workspace) -> None:
         for entry, first in ((inputs["shard"], None), (inputs["next"], 1))
         if entry is not None
     ]
-    flat = np.concatenate([packed.rows.reshape(-1) for packed in rows]) if len(rows) > 1 else rows[0].rows.reshape(-1)
-    own = rows[0].rows.size
-    found = [(one, 0, flat[one.begin : one.end]) for one in runs_in(flat, wanted) if one.begin < own]
-    _write(workspace, [one.begin // shape.row_tokens for one, _, _ in found], [0] * len(found), [i for *_, i in found])
+    flat = rows[0].rows.reshape(-1)
+    own, inside = len(flat), list(runs_in(flat, wanted))
+    begin = inside.pop().begin if inside and inside[-1].end == own else max(0, own - GRAM + 1)
+    found = [(one.begin, flat[one.begin : one.end]) for one in inside]
+    tail = np.concatenate([flat[begin:], *(packed.rows.reshape(-1) for packed in rows[1:])])  # over the border
+    found += [(begin + o.begin, tail[o.begin : o.end]) for o in runs_in(tail, wanted) if begin + o.begin < own]
+    rows_of = [at // shape.row_tokens for at, _ in found]
+    _write(workspace, rows_of, [0] * len(found), [ids for _, ids in found])
     workspace.metadata.update({"split": inputs["split"], "shard": inputs["shard"]["path"]})
     workspace.count("searched_rows", len(rows[0].rows))
     workspace.count("searched_tokens", own)
