@@ -185,7 +185,7 @@ def test_airflow_example_maps_exit_codes(monkeypatch):
     exec(compile(ast.parse(source), "winnow_nightly.py", "exec"), {"__name__": "dag"})
     ((night, options),) = tasks
     assert options["retries"] == 3
-    for code, error in ((2, Fail), (3, Fail), (1, Again), (75, Again)):
+    for code, error in ((2, Fail), (3, Fail), (4, Fail), (1, Again), (75, Again)):
         monkeypatch.setattr(subprocess, "run", lambda *_, code=code, **__: types.SimpleNamespace(returncode=code))
         with pytest.raises(error):
             night(ds="2026-11-21")
