@@ -37,8 +37,8 @@ BREAKS = (
         "a setting that changed is not told",
         5,
         "winnow.looking.compare.settings",
-        "        yield name, value",
-        "        yield name, str(value)[:1]",
+        "        if then != now:",
+        "        if str(then)[:1] != str(now)[:1]:",
         COMPARED,
     ),
     Break(
