@@ -24,7 +24,7 @@ def winnow_nightly():
         line = ["winnow", "submit", "/data/config/nightly.yaml", "--new-only", "--if-changed", "--as", ds]
         environment = {"RAY_API_SERVER_ADDRESS": "http://ray-head:8265", **os.environ}
         code = subprocess.run(line, env=environment, check=False).returncode
-        if code in (2, 3):  # refused, or another run is at work: a retry would not help
+        if code in (2, 3, 4):  # refused, another run is at work, or alarms: a retry would not help
             raise AirflowFailException(f"winnow ended with {code}")
         if code != 0:  # 1: units failed, 75: stopped; committed work stays
             raise AirflowException(f"winnow ended with {code}")

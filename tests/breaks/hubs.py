@@ -105,7 +105,7 @@ BREAKS = (
     Break(
         "a licence's marks mean something in the card",
         1,
-        "winnow.finished.hub_card",
+        "winnow.report.markdown",
         '    return _MARKS.sub(r"\\\\\\1", plain.replace("&", "&amp;"))',
         "    return plain",
         (f"{PUSH}::test_what_the_config_says_is_text_in_the_card",),

@@ -190,17 +190,18 @@ def test_a_stage_of_which_nothing_is_done_has_no_time_left(tmp_path, monkeypatch
 
 def test_watch_ends_as_the_run_does(tmp_path, monkeypatch):
     at_work(tmp_path, monkeypatch, 4.0)
-    name, looks = str(tmp_path / "run"), []
+    name, looks, ends = str(tmp_path / "run"), [], []
 
     def look(run_name):
         looks.append(status_of(run_name))
         if len(looks) == 3:
-            return replace(looks[-1], state=ended)
+            return replace(looks[-1], state=ends[-1])
         return looks[-1]
 
     monkeypatch.setattr("winnow.runs.status.status_of", look)
     for ended, code in (("finished", 0), ("failed", 1), ("died", 1), ("stopped", 75)):  # noqa: B007  look reads it
         looks.clear()
+        ends.append(ended)
         found, told = winnow("status", name, "--watch", "--every", "0.05")
         assert (found, len(looks)) == (code, 3)
         assert told.startswith("tokenise: 1 of 2 units, 0.2 MB/s, 12 s left of the stage, about ")

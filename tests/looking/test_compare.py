@@ -169,11 +169,13 @@ def test_settings_are_told_by_their_whole_name():
     then = {"config": {"a": {"b": 1, "c": [1, 2]}, "sources": [{"name": "x", "path": "p"}]}, "versions": {"ftfy": "6"}}
     now = {"config": {"a": {"b": 2, "c": [1, 2]}, "sources": [{"name": "y", "path": "p"}]}, "versions": {"ftfy": "7"}}
     assert changed_settings(then, then) == []
+    (off,) = changed_settings({**then, "config": {"a": {"b": 1}}}, {**then, "config": {"a": None}})
+    assert off == ("a", {"b": 1}, None)
     assert [tuple(changed) for changed in changed_settings(then, now)] == [
         ("a.b", 1, 2),
-        ("sources.x.path", "p", "-"),
+        ("sources.x", {"path": "p"}, "-"),
+        ("sources.y", "-", {"path": "p"}),
         ("versions.ftfy", "6", "7"),
-        ("sources.y.path", "-", "p"),
     ]
 
 

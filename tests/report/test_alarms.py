@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import orjson
 import pytest
@@ -152,8 +154,10 @@ def test_a_mixture_that_missed_its_shares():
     assert MIXTURE.alarms(mixed({"a": (1000, 4), "b": (700, 3)})) == []  # a document more or less
 
 
-def test_kinds_are_those_that_the_setting_knows():
+def test_kinds_are_those_that_the_setting_and_the_docs_know():
     assert set(MEANINGS) == set(AlarmKind.__args__)
+    text = (Path(__file__).parents[2] / "docs" / "looking.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(MEANINGS)
     config = parse_config(unread_config(alarms=[*MEANINGS]))
     assert failing(config, []) == []
 

@@ -23,6 +23,7 @@ from winnow.report.page.fates import tokens_by_fate
 from winnow.report.page.page import page_of
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
+from winnow.report.reports import REPORTS
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 
@@ -164,6 +165,8 @@ def test_report_off_writes_no_page_and_a_run_without_documents_has_one(tmp_path)
     (tmp_path / "in.jsonl").write_text('{"text": ""}\n')
     run(parse_config({**config, "report": "on"}))
     assert b"What happened to the data" in (tmp_path / "run" / "reports" / "report.html").read_bytes()
+    written = {path.name for path in (tmp_path / "run" / "reports").iterdir()}
+    assert written == {REPORTS.get(name).file for name in REPORTS}
 
 
 def test_a_chart_stays_a_drawing_whatever_names_say():

@@ -318,7 +318,11 @@ class Engine:
         """Bytes free for what a stage is going to write; said at once where they are fewer than it reads."""
         if self.store.is_remote:
             return None
-        left, reads = shutil.disk_usage(self.store.root).free, sum(unit.work_bytes for unit in units)
+        try:
+            left = shutil.disk_usage(self.store.root).free
+        except OSError:
+            return None
+        reads = sum(unit.work_bytes for unit in units)
         if left < reads and not self._told_disk:
             self._told_disk = True
             log.warning(

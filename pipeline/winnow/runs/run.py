@@ -12,6 +12,7 @@ from winnow.config.hub_revisions import publish_revisions
 from winnow.config.remote_files import pin_remote_files
 from winnow.config.strict_yaml import write_yaml
 from winnow.engine.attempt import Attempt, State, next_attempt
+from winnow.engine.doing import doing
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.lease import hold_lease
@@ -136,7 +137,8 @@ def run(
                 seconds, engine.start_seconds, stages, engine.executor_told, lineage.sent, lineage.lost
             )
             save_observations(context.run)
-            write_reports(context.run)
+            with doing("writing the reports"):
+                write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way
     return context
 

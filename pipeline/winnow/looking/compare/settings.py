@@ -20,32 +20,28 @@ class Changed(NamedTuple):
 
 def changed_settings(then: Json, now: Json) -> list[Changed]:
     """Settings and versions of two manifests that differ, by name: those that results may depend on."""
-    names = ("config", "versions")
-    flat = [
-        {**_sorted(_flat(manifest[names[0]], "")), **_sorted(_flat(manifest[names[1]], names[1]))}
-        for manifest in (then, now)
-    ]
-    return [
-        Changed(name, flat[0].get(name, ABSENT), flat[1].get(name, ABSENT))
-        for name in dict.fromkeys([*flat[0], *flat[1]])
-        if flat[0].get(name, ABSENT) != flat[1].get(name, ABSENT)
-    ]
+    return [*_changed("", then["config"], now["config"]), *_changed("versions", then["versions"], now["versions"])]
 
 
-def _sorted(entries: Iterator[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(sorted(entries))
+def _changed(name: str, then: Any, now: Any) -> Iterator[Changed]:
+    """Settings that differ, each with its whole name; a section that only one has is told as a whole."""
+    parts = [_by_name(value) for value in (then, now)]
+    if parts[0] is None or parts[1] is None:
+        if then != now:
+            yield Changed(name, then, now)
+        return
+    for key in sorted({**parts[0], **parts[1]}):
+        inner = f"{name}.{key}" if name else key
+        yield from _changed(inner, parts[0].get(key, ABSENT), parts[1].get(key, ABSENT))
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every setting with its whole name; entries of lists by the name that they have."""
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and value and all(isinstance(entry, dict) and entry.get("name") for entry in value):
-        for entry in value:
-            yield from _flat({key: inner for key, inner in entry.items() if key != "name"}, f"{name}.{entry['name']}")
-    else:
-        yield name, value
+def _by_name(value: Any) -> dict[str, Any] | None:
+    """Settings of a section, and entries of a list that have names; None for a single value."""
+    if isinstance(value, dict):
+        return {str(key): inner for key, inner in value.items()}
+    if isinstance(value, list) and value and all(isinstance(entry, dict) and entry.get("name") for entry in value):
+        return {entry["name"]: {key: inner for key, inner in entry.items() if key != "name"} for entry in value}
+    return None
 
 
 def changed_files(then: RunRecords, now: RunRecords) -> dict[str, int]:
