@@ -199,7 +199,7 @@ def test_watch_ends_as_the_run_does(tmp_path, monkeypatch):
         return looks[-1]
 
     monkeypatch.setattr("winnow.runs.status.status_of", look)
-    for ended, code in (("finished", 0), ("failed", 1), ("died", 1), ("stopped", 75)):  # noqa: B007  look reads it
+    for ended, code in (("finished", 0), ("failed", 1), ("died", 1), ("stopped", 75)):
         looks.clear()
         ends.append(ended)
         found, told = winnow("status", name, "--watch", "--every", "0.05")
