@@ -5,12 +5,9 @@ from typing import Annotated
 import typer
 
 from .audit import audit
-<<<<<<< HEAD
 from .compare import compare
 from .datasheet import datasheet
-=======
 from .demo import demo
->>>>>>> readers
 from .dropped import dropped, kept
 from .export import export
 from .forget import forget
@@ -44,13 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-<<<<<<< HEAD
-RUNNING = (run, submit, status, plan, push, forget, release, init, schema, warm)
+RUNNING = (demo, run, submit, status, plan, push, forget, release, init, schema, warm)
 ASKING = (summary, report, datasheet, compare, why, dropped, kept, tune, lines, select, near, verify)
-=======
-RUNNING = (demo, run, submit, status, plan, push, release, init, schema)
-ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
->>>>>>> readers
 for command in (*RUNNING, *ASKING):
     app.command()(command)
 app.command("train-tokenizer")(train_tokenizer)
