@@ -182,7 +182,7 @@ BREAKS = (
         "a table without a header is a header without records",
         1,
         "winnow.sources.readers.csv_table",
-        "    if names and not row and records.fault is None and not set(needed) & set(names):",
+        "    if names and not row and whole and records.fault is None and not set(needed) & set(names):",
         "    if False:",
         CSV,
     ),

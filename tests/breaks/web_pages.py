@@ -151,4 +151,28 @@ BREAKS = (
         "        if False:",
         TAR_PARTS,
     ),
+    Break(
+        "a comment decides where the directory of a zip file is",
+        1,
+        "winnow.sources.packed.zip_members",
+        "    return None if at == last else begin + at + 22",
+        "    return None",
+        ("tests/sources/packed/test_zip.py",),
+    ),
+    Break(
+        "an LZMA member takes what memory it asks for",
+        6,
+        "winnow.sources.packed.zip_members",
+        "self._lzma_bytes(info) > MOST_LZMA_BYTES:",
+        "False:",
+        ("tests/sources/packed/test_zip.py",),
+    ),
+    Break(
+        "a frame of lz4 that is cut short is whole",
+        1,
+        "winnow.sources.readers.decoders",
+        "        return bool(self._decoder.eof)",
+        "        return bool(self._decoder.eof or self._decoder.needs_input)",
+        ("tests/sources/test_streams.py",),
+    ),
 )

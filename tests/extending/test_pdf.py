@@ -3,6 +3,7 @@
 import importlib
 import json
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,10 @@ def test_its_time_memory_and_size_are_bounded(tmp_path, reader, monkeypatch):
     assert [bad.reason for bad in read(path).unreadable] == ["too large: the PDF takes more memory than it is given"]
     monkeypatch.undo()
     assert read(path).texts == ["one\n\ntwo"]
+
+
+def test_the_extra_brings_what_the_reader_needs(reader):
+    extras = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert [entry.partition(">")[0] for entry in extras["pdf"]] == list(reader.READER.packages)

@@ -8,7 +8,9 @@ import os
 import random
 import struct
 import zlib
+from functools import partial
 
+import lz4.frame
 import pytest
 import zstandard
 
@@ -22,6 +24,7 @@ COMPRESS = {
     ".zst": lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data),
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
+    ".lz4": partial(lz4.frame.compress, content_checksum=True),  # as the command lz4 does
 }
 suffixes = pytest.mark.parametrize("suffix", COMPRESS)
 

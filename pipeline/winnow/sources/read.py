@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -57,6 +58,8 @@ def format_of(path: str, config: SourceConfig) -> str:
         )
     if compression and not READERS.get(wanted).may_be_compressed:
         raise ValueError(f"{path}: a {wanted} file cannot be read through {compression}; decompress it first")
+    if compression == ".lz4" and find_spec("lz4") is None:
+        raise ValueError(f"{path}: .lz4 needs the package lz4: pip install 'winnow-corpus[web]', on every node")
     if config.ranges_from and not READERS.get(wanted).takes_ranges:
         raise ValueError(f"{path}: ranges_from is for web archives (format warc), and this file is {wanted}")
     return wanted

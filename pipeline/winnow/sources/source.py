@@ -128,7 +128,7 @@ class SourceConfig(Section):
     """What the files hold: `jsonl`, `parquet`, `text`, `csv`, `warc`, `html`, `tar`, `zip`, `wiki` (dumps as XML),
     `epub`, or the format of an installed package. `auto` goes by suffix: .jsonl .ndjson .json, .parquet, .txt .md and
     the like, .csv .tsv, .warc .wet .arc, .html .htm, .tar .tgz, .zip, .xml, .epub, each of them (but Parquet, zip and
-    EPUB) also with .gz .zst .bz2 .xz behind it."""
+    EPUB) also with .gz .zst .bz2 .xz .lz4 behind it."""
     text: Names = "text"
     """Field or column that holds the text; `a.b` is field b inside a, unless a field is itself called
     `a.b`. Of several (`[content, text]`) the first that has a value."""

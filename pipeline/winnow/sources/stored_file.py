@@ -7,7 +7,7 @@ from winnow.errors import WebServerError
 from winnow.sources.records import FileFaultError
 from winnow.storage.address import without_query
 
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 """Suffixes of compressed files that can be read."""
 
 _MAGICS = {
@@ -15,13 +15,14 @@ _MAGICS = {
     "zstd": (b"\x28\xb5\x2f\xfd", *(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
     "bzip2": tuple(b"BZh%d" % level + end for level in range(1, 10) for end in (b"1AY&", b"\x17rE8")),
     "xz": (b"\xfd7zXZ\0",),
+    "lz4": (b"\x04\x22\x4d\x18",),
     "Parquet": (b"PAR1\x15",),
     "zip": (b"PK\x03\x04",),
     "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
 }
 GIT_LFS = b"version https://git-lfs.github.com/spec/"
 """How a file begins that stands for one that was not fetched from a repository."""
-_NAMES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", "Parquet": "Parquet"}
+_NAMES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".lz4": "lz4", "Parquet": "Parquet"}
 _TRANSIENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN, errno.ENOBUFS}
 
 

@@ -25,7 +25,7 @@ def archive(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return out.getvalue()
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_members_become_documents_as_in_tar(tmp_path, method):
     data = archive(MEMBERS, method)
     found = look(tmp_path / "a.zip", data, id="member", keep=["url"])
@@ -65,7 +65,7 @@ def test_bombs_locks_links_and_unknown_methods_are_refused_with_a_reason(tmp_pat
         packed.writestr("good.txt", b"good")
         packed.writestr("bomb.txt", bytes(20 << 20))
         packed.writestr("large.txt", b"0123456789abcdef" * 70_000)
-        packed.writestr("lzma.txt", b"text", zipfile.ZIP_LZMA)
+        packed.writestr("zstd.txt", b"text")
         link = zipfile.ZipInfo("link.txt")
         link.external_attr = 0o120777 << 16
         packed.writestr(link, "/etc/passwd")
@@ -74,12 +74,13 @@ def test_bombs_locks_links_and_unknown_methods_are_refused_with_a_reason(tmp_pat
     data = bytearray(out.getvalue())
     at = data.rfind(b"PK\x01\x02")  # the last entry of the directory
     data[at + 8] |= 1
+    data[data.rfind(b"zstd.txt") - 36] = 93  # method of zip
     found = look(tmp_path / "a.zip", bytes(data), id="member", max_document_mb=1)
     assert found.texts == ["good"] and found.passed == {"link": 1, "folder": 1}
     assert {name: reason.split(":")[0] for name, reason in found.bad.items()} == {
         "bomb.txt": "expands too much",
         "large.txt": "too large",
-        "lzma.txt": "unknown compression",
+        "zstd.txt": "unknown compression",
         "locked.txt": "encrypted member",
     }
     assert look(tmp_path / "a.zip", id="member").bad["bomb.txt"].startswith("expands too much: 20,971,520 bytes")
@@ -147,3 +148,28 @@ def test_names_of_windows_are_paths_too(tmp_path):
     found = look(tmp_path / "a.zip", archive(members | {"v1.0\\.hidden.txt": b"h"}), id="member", keep=["url"])
     assert found.ids == [f"v1.0\\{n}.txt" for n in range(3)] and found.keep["url"] == ["u"] * 3
     assert found.passed == {"fields of a text beside it": 3, "member: hidden file": 1} and not found.bad
+
+
+@pytest.mark.parametrize("comment", [b"PK\5\6", b"of PK\5\6 and PK\5\6" + bytes(40), b"PK", b"PK\5\6" * 9000])
+def test_a_comment_may_hold_what_looks_like_the_end_of_a_directory(tmp_path, comment):
+    data = archive({"a.txt": b"one", "b.txt": b"two"})
+    data = data[:-2] + len(comment).to_bytes(2, "little") + comment
+    found = look(tmp_path / "a.zip", data, id="member")
+    assert (found.ids, found.texts, found.unreadable) == (["a.txt", "b.txt"], ["one", "two"], [])
+
+
+def test_an_lzma_member_that_asks_for_too_much_memory(tmp_path):
+    data = bytearray(archive({"a.txt": b"one", "b.txt": b"two"}, zipfile.ZIP_LZMA))
+    at = 30 + len("a.txt") + 5  # behind version, size and the byte of lc, lp and pb
+    data[at : at + 4] = (1 << 31).to_bytes(4, "little")
+    found = look(tmp_path / "a.zip", bytes(data), id="member")
+    assert found.texts == ["two"]
+    assert found.bad == {"a.txt": "needs too much memory: an LZMA dictionary of over 134,217,728 bytes"}
+
+
+def test_fields_of_a_text_that_cannot_be_read_are_told(tmp_path):
+    data = bytearray(archive({"a.json": b'{"url": "u"}', "a.txt": b"damaged", "b.txt": b"two"}, zipfile.ZIP_STORED))
+    data[data.index(b"damaged")] ^= 1
+    found = look(tmp_path / "a.zip", bytes(data), id="member", keep=["url"])
+    assert found.texts == ["two"] and list(found.bad) == ["a.txt"]
+    assert found.passed == {"fields of a text beside it that could not be read": 1}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from lz4.frame import compress
 
 from tests.support.archives import archive, page
 from tests.support.reading import open_binary
@@ -83,7 +84,8 @@ def cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def real_archives() -> list[Path]:
-    return sorted(path for path in REAL.rglob("*") if path.name.endswith((".warc", ".warc.gz", ".arc", ".arc.gz")))
+    ends = (".warc", ".warc.gz", ".warc.lz4", ".arc", ".arc.gz")
+    return sorted(path for path in REAL.rglob("*") if path.name.endswith(ends))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/warc")
@@ -123,6 +125,12 @@ def zst(plain: bytes) -> bytes:
     return head + b"".join(packer.compress(record) for record in records)
 
 
+def lz4(plain: bytes) -> bytes:
+    """A frame a record."""
+    begins = [at for at in range(len(plain)) if plain.startswith(b"WARC/1", at)] + [len(plain)]
+    return b"".join(compress(plain[first:stop]) for first, stop in pairwise(begins))
+
+
 def pairs(plain: bytes) -> bytes:
     """Gzip members that hold two records and a half."""
     begins = [at for at in range(len(plain)) if plain.startswith(b"WARC/1", at)]
@@ -130,7 +138,7 @@ def pairs(plain: bytes) -> bytes:
     return b"".join(gzip.compress(plain[a:b], mtime=0) for a, b in zip([0, *ends], [*ends, len(plain)], strict=True))
 
 
-@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst", "pairs.warc.gz", "one.warc.gz"])
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst", "a.warc.lz4", "pairs.warc.gz", "one.warc.gz"])
 def test_damaged_archives_in_any_parts(tmp_path, name) -> None:
     pages = [page(n, sentences=n % 5) for n in range(12)]
     pages[4] = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: 3\r\n\r\nabc" + pages[4]  # a record in a page
@@ -139,6 +147,7 @@ def test_damaged_archives_in_any_parts(tmp_path, name) -> None:
         "a.warc": lambda: plain,
         "a.warc.gz": lambda: archive(pages),
         "a.warc.zst": lambda: zst(plain),
+        "a.warc.lz4": lambda: lz4(plain),
         "pairs.warc.gz": lambda: pairs(plain),
         "one.warc.gz": lambda: gzip.compress(plain, mtime=0),
     }[name]()
@@ -155,10 +164,15 @@ def test_damaged_archives_in_any_parts(tmp_path, name) -> None:
         check_any_cut(path, rng)
 
 
-@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst"])
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst", "a.warc.lz4"])
 def test_records_of_a_list_are_those_of_the_whole(tmp_path, name) -> None:
     plain = archive([page(n) for n in range(12)], gzip=False)
-    data = {"a.warc": plain, "a.warc.gz": archive([page(n) for n in range(12)]), "a.warc.zst": zst(plain)}[name]
+    data = {
+        "a.warc": plain,
+        "a.warc.gz": archive([page(n) for n in range(12)]),
+        "a.warc.zst": zst(plain),
+        "a.warc.lz4": lz4(plain),
+    }[name]
     path = tmp_path / name
     path.write_bytes(data)
     with path.open("rb") as file:
@@ -184,7 +198,7 @@ def test_records_of_a_list_are_those_of_the_whole(tmp_path, name) -> None:
 
 def test_which_archives_are_cut() -> None:
     source = SourceConfig(name="s", path="a.warc")
-    assert all(can_split(f"a.warc{end}", "warc", source) for end in ("", ".gz", ".zst"))
+    assert all(can_split(f"a.warc{end}", "warc", source) for end in ("", ".gz", ".zst", ".lz4"))
     assert not can_split("a.warc.bz2", "warc", source)
     assert READERS.get("warc").counted_whole
 

@@ -24,6 +24,7 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.web.records import page_fields
 
 BESIDE = "fields of a text beside it"
+BESIDE_BAD = "fields of a text beside it that could not be read"
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _MOST_HELD = 16
 Document = Mapping[str, Any] | BadRecordError | Passed
@@ -67,7 +68,8 @@ def _joined(held: list[_Read]) -> Iterator[Document]:
     fields: Document = {}
     if len(texts) == len(records) == 1 and not isinstance(held[records[0]].found, BadRecordError):
         fields = held[records[0]].found
-        held[records[0]] = _Read("", Passed(BESIDE))
+        bad = isinstance(held[texts[0]].found, BadRecordError)
+        held[records[0]] = _Read("", Passed(BESIDE_BAD if bad else BESIDE))
     for one in held:
         if isinstance(fields, Noted) and isinstance(one.found, Noted):
             own = {name: one.found[name] for name in ("member", "text")}

@@ -18,7 +18,7 @@ _PASSED = {
     **dict.fromkeys((".mp3", ".wav", ".flac", ".ogg", ".m4a", ".opus"), "audio"),
     **dict.fromkeys((".mp4", ".webm", ".avi", ".mkv", ".mov"), "video"),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar", ".jar"), "archive"),
-    **dict.fromkeys((".gz", ".zst", ".bz2", ".xz"), "compressed file"),
+    **dict.fromkeys((".gz", ".zst", ".bz2", ".xz", ".lz4"), "compressed file"),
     **dict.fromkeys((".csv", ".tsv", ".parquet", ".warc", ".wet"), "file of records"),
     **dict.fromkeys((".pdf", ".epub", ".doc", ".docx", ".odt", ".ps", ".djvu"), "document of another format"),
     **dict.fromkeys((".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".safetensors", ".cls"), "data"),

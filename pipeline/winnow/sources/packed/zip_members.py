@@ -17,7 +17,9 @@ from winnow.sources.watched_file import WatchedFile
 MOST_DIRECTORY_BYTES = 256 << 20
 BOMB_BYTES, BOMB_RATIO = 16 << 20, 200
 """A member that is larger, and so many times as large as it is stored, is not read."""
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+MOST_LZMA_BYTES = 128 << 20
+"""Of the dictionary that an LZMA member asks for: its decoder takes so much memory at once."""
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x07"
 _PIECE_BYTES = 1 << 20
 
@@ -35,8 +37,8 @@ class ZipMembers:
     def __init__(self, file: StoredFile) -> None:
         self._raw = WatchedFile(file.raw)
         try:
-            _check_directory(self._raw, file.size)
-            self._zip = zipfile.ZipFile(self._raw)
+            end = _check_directory(self._raw, file.size)
+            self._zip = zipfile.ZipFile(self._raw if end is None else _WithoutComment(self._raw, end))
         except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError) as error:
             if self._raw.error is not None:
                 raise fault_of(self._raw.error, 0) from error
@@ -56,9 +58,21 @@ class ZipMembers:
             fault = "encrypted member: no key is known"
         elif info.compress_type not in _METHODS:
             fault = f"unknown compression: method {info.compress_type} of zip"
+        elif info.compress_type == zipfile.ZIP_LZMA and self._lzma_bytes(info) > MOST_LZMA_BYTES:
+            fault = f"needs too much memory: an LZMA dictionary of over {MOST_LZMA_BYTES:,} bytes"
         elif info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
             fault = f"expands too much: {info.file_size:,} bytes out of {info.compress_size:,}"
         return Member(info.filename, kind, info.file_size, info.header_offset, partial(self._pieces, info), fault=fault)
+
+    def _lzma_bytes(self, info: zipfile.ZipInfo) -> int:
+        """The dictionary that a member asks for (APPNOTE 5.8.8); 0 where its header cannot be read."""
+        try:
+            self._raw.seek(info.header_offset)
+            head = self._raw.read(30)
+            self._raw.seek(info.header_offset + 30 + sum(struct.unpack("<HH", head[26:30])))
+            return int.from_bytes(self._raw.read(9)[5:], "little")
+        except (OSError, struct.error):
+            return 0  # met again, and told, where it is read
 
     def _pieces(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         """A member's bytes; BadRecordError where they are damaged, FileFaultError where the file cannot be read."""
@@ -76,11 +90,61 @@ class ZipMembers:
             raise BadRecordError(f"corrupt member: {said}", info.filename, info.file_size, info.header_offset) from None
 
 
-def _check_directory(raw: WatchedFile, size: int) -> None:
-    """Look how large the directory says that it is, before anything reads it."""
-    raw.seek(max(0, size - (1 << 16) - 64))
+class _WithoutComment:
+    """A zip file up to its comment, for a library that takes the last end of a directory for the right one, even in a
+    comment.
+
+    Args:
+        file: the whole.
+        end: where the comment begins: behind its length, which reads as 0.
+    """
+
+    closed = False
+
+    def __init__(self, file: WatchedFile, end: int) -> None:
+        self._file, self._end, self._at = file, end, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file."""
+        left = max(0, self._end - self._at)
+        self._file.seek(self._at)
+        data = bytearray(self._file.read(left if size < 0 else min(size, left)))
+        for place in (self._end - 2, self._end - 1):
+            if 0 <= place - self._at < len(data):
+                data[place - self._at] = 0
+        self._at += len(data)
+        return bytes(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As a file; never before its beginning."""
+        at = offset + (0, self._at, self._end)[whence]
+        if at < 0:
+            raise OSError(22, "a place before the file's beginning")
+        self._at = at
+        return at
+
+    def tell(self) -> int:
+        """As a file."""
+        return self._at
+
+    def seekable(self) -> bool:
+        """As a file."""
+        return True
+
+
+def _check_directory(raw: WatchedFile, size: int) -> int | None:
+    """Look how large the directory says that it is, before anything reads it.
+
+    Returns:
+        Where the comment begins, if it holds what looks like another end of a directory.
+    """
+    begin = max(0, size - (1 << 16) - 64)
+    raw.seek(begin)
     tail = raw.read((1 << 16) + 64)
-    at = tail.rfind(_END)
+    last = at = tail.rfind(_END)
+    while at >= 0 and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") != len(tail):
+        at = tail.rfind(_END, 0, at)  # the comment of the right one reaches to the end of the file
+    at = last if at < 0 else at
     if at < 0 or at + 20 > len(tail):
         raise zipfile.BadZipFile("no directory at its end; it may be cut off")
     of_directory = int.from_bytes(tail[at + 12 : at + 16], "little")
@@ -90,6 +154,7 @@ def _check_directory(raw: WatchedFile, size: int) -> None:
     if of_directory > min(size, MOST_DIRECTORY_BYTES):
         raise zipfile.BadZipFile(f"a directory of {of_directory:,} bytes; cut the file into smaller ones")
     raw.seek(0)
+    return None if at == last else begin + at + 22
 
 
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:

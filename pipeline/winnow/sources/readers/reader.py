@@ -84,7 +84,7 @@ class Reader:
     """Whether records have fields that a source can name. A format without them takes every file that is said to be
     of it; the others only files with their suffix, and those that ``path`` names."""
     may_be_compressed: bool = True
-    """Whether .gz .zst .bz2 .xz may stand behind the suffix. The reader decompresses (``open_text``,
+    """Whether .gz .zst .bz2 .xz .lz4 may stand behind the suffix. The reader decompresses (``open_text``,
     ``read_chunks``)."""
     packages: tuple[str, ...] = ()
     """Distributions whose version may change what is read."""

@@ -1,8 +1,8 @@
 """Bytes of a stored file, decompressed, in chunks of bounded size whatever the file claims to hold.
 
 Compression goes by suffix: .gz (any number of members), .zst (any number of frames, windows up to 2 GiB),
-.bz2 and .xz (any number of streams). A file that ends too early, is corrupt, or is not what its name says
-ends with ``FileFaultError`` after everything that could be decompressed.
+.bz2, .xz and .lz4 (any number of streams). A file that ends too early, is corrupt, or is not what its name says ends
+with ``FileFaultError`` after everything that could be decompressed.
 """
 
 import io

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import zstandard
 
+from winnow.sources.readers.decoders import Lz4Decoder
 from winnow.sources.records import FileFaultError
 from winnow.sources.stored_file import TRANSIENT_ERRORS, StoredFile
 
@@ -97,7 +98,7 @@ def pieces_of(file: StoredFile, compression: str, start: int = 0, stop: int | No
 
     Args:
         file: at its front.
-        compression: ``.gz``, ``.zst`` or empty.
+        compression: ``.gz``, ``.zst``, ``.lz4`` or empty.
         start: the byte.
         stop: little behind this byte will be read: of an object, no more is fetched ahead.
 
@@ -126,7 +127,7 @@ def pieces_of(file: StoredFile, compression: str, start: int = 0, stop: int | No
             if not data:
                 return
             yield Piece(bytes(data), at, at == 0)
-    kind = _GZIP if compression == ".gz" else _zstd(stored)
+    kind = {".gz": _GZIP, ".lz4": _LZ4}.get(compression) or _zstd(stored)
     if start:
         stored.seek(start)
     elif wrong is not None:
@@ -162,7 +163,7 @@ def _member(stored: _Stored, kind: _Kind, at: int) -> Iterator[Piece]:
             return
         try:
             found = decoder.decompress(data)
-        except (zlib.error, zstandard.ZstdError) as error:
+        except _FAULTS as error:
             yield Piece(b"", at, begins, f"corrupt: {str(error).rpartition(': ')[2]}")
             return
         if found or decoder.eof:
@@ -210,7 +211,7 @@ def _begins_a_record(near: memoryview, kind: _Kind) -> bool:
         while len(found) < _LOOKED_AT and not decoder.eof and at < len(near):
             found += decoder.decompress(near[at : at + 1024])
             at += 1024
-    except (zlib.error, zstandard.ZstdError):
+    except _FAULTS:
         pass  # a fault behind a good beginning is a record's, told when it is read
     return RECORD_START.match(found.lstrip()) is not None
 
@@ -233,6 +234,8 @@ class _GzipMember:
         return self._decoder.decompress(data)
 
 
+_FAULTS = (zlib.error, zstandard.ZstdError, ValueError)
+_LZ4 = _Kind(b"\x04\x22\x4d\x18", 32 << 10, Lz4Decoder, 64 << 10)  # of 32 KiB come 8 MB at most
 _GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember, 4 << 10)  # 32 KiB of deflate are 34 MB at most
 
 

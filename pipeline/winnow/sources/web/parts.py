@@ -130,4 +130,4 @@ def _dictionary(file: StoredFile, compression: str) -> bytes:
 
 
 _ELSEWHERE = "not at its place"
-_MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+_MAGIC = {".lz4": b"\x04\x22\x4d\x18", ".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
