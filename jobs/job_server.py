@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -54,6 +53,8 @@ def connect(address: str | None) -> Any:
 
 def _look(address: str) -> None:
     """Raise OSError within seconds where nobody is at an address; Ray's own ways would wait for minutes."""
+    from urllib.request import getproxies
+
     parts = urlsplit(address if "://" in address else f"//{address}")
     if parts.scheme in getproxies() or not parts.hostname:
         return

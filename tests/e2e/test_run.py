@@ -157,6 +157,17 @@ def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monk
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
+def test_processes_do_not_change_a_byte(reference, sample, tmp_path, monkeypatch):
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    many_units(monkeypatch, 80_000)
+    context, _ = reference
+    other = run(parse_config(sample_config(sample, tmp_path / "run", compute={"executor": "processes", "workers": 2})))
+    assert len(other.run.parts) > 3
+    assert other.run.observed.executor == "2 processes of this machine (as the config says)"
+    assert load_run(str(tmp_path / "run")).observed.executor == other.run.observed.executor
+    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
+
+
 def test_a_second_run_computes_nothing(reference, sample):
     context, finished = reference
     before = {path: path.stat().st_mtime_ns for path in Path(context.config.run).rglob("*.parquet")}

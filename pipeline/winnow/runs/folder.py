@@ -3,20 +3,22 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
-from winnow.config.config import Config
 from winnow.engine.attempt import ATTEMPT
 from winnow.engine.lease import LEASE
 from winnow.engine.records import Json
 from winnow.errors import AddressError, ConfigError
 from winnow.report.printable import printable
 from winnow.shards.dataset.several_sets import CORPUS
-from winnow.sources.catalogue import CATALOGUE
 from winnow.storage.address import check_lasting, is_url, last_part, settled_path
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
+
+if TYPE_CHECKING:  # `winnow status` does without
+    from winnow.config.config import Config
 
 STATE = "state.json"
 """Which records belong to the latest run of this folder: where ``why``, ``verify`` and ``status`` begin."""
@@ -26,9 +28,6 @@ OBSERVED = "observed.json"
 """What the latest attempt took, and its alarms."""
 SETS = "sets"
 CONFIG = "config.yaml"
-_OWN = frozenset((ATTEMPT, CATALOGUE, CONFIG, STATE))
-"""Files of which each run folder has at least one, however far the run came."""
-
 log = logging.getLogger("winnow")
 
 
@@ -53,23 +52,26 @@ def run_folder(run: str) -> Store:
     return store
 
 
-def check_folder(config: Config, store: Store) -> None:
+def check_folder(config: "Config", store: Store) -> None:
     """Look whether the `run` folder of a config is one for an ordinary run, before anything is written there.
 
     Raises:
         ConfigError: it is the folder of a corpus that grows, or what is written would not stay.
     """
+    from winnow.sources.catalogue import CATALOGUE  # noqa: PLC0415 - `winnow status` does without
+
+    own = {ATTEMPT, CATALOGUE, CONFIG, STATE}  # each run folder has at least one, however far the run came
     check_places(config.written_folders)
     found = {*store.list(""), *store.folders("")}
     begun = SETS in found and any(store.exists(f"{SETS}/{name}/{CONFIG}") for name in store.folders(SETS))
-    if CORPUS in found or (begun and not found & _OWN):
+    if CORPUS in found or (begun and not found & own):
         raise ConfigError(
             f"run: {config.run}: the folder of a corpus that grows; add what is new to it with `winnow run CONFIG "
             "--new-only`, or give an ordinary run a folder of its own, such as with --set run=PATH"
         )
     index = config.dedup and config.dedup.index
     foreign = found - {LEASE} - ({last_part(index)} if index else set())
-    if foreign and not found & _OWN:
+    if foreign and not found & own:
         names = ", ".join(sorted(foreign)[:3]) + (" and others" if len(foreign) > 3 else "")
         log.warning(
             "run: %s: holds %d files and folders that are no run's (%s); a run writes beside them, and reads as a run "

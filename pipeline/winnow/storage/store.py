@@ -10,13 +10,15 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 
-import pyarrow as pa
 import xxhash
 
 from winnow.storage.address import is_url
 from winnow.storage.config import StorageConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DigestName = Literal["xxh3_128", "sha256"]
 DIGESTS: dict[DigestName, Callable[[], Any]] = {"xxh3_128": xxhash.xxh3_128, "sha256": hashlib.sha256}
@@ -75,8 +77,10 @@ class Draft:
         """``name:hex`` digest of all bytes written so far."""
         return f"{self._digest_name}:{self._digest.hexdigest()}"
 
-    def arrow(self) -> pa.NativeFile:
+    def arrow(self) -> "pa.NativeFile":
         """This draft as a sink for Arrow's writers."""
+        import pyarrow as pa  # noqa: PLC0415 - `winnow status` does without
+
         return pa.PythonFile(self, mode="w")
 
 

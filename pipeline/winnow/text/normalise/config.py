@@ -1,11 +1,13 @@
 """The settings `measure.normalise`."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ftfy import TextFixerConfig
 from pydantic import Field
 
 from winnow.section import Section
+
+if TYPE_CHECKING:
+    from ftfy import TextFixerConfig
 
 
 class NormaliseConfig(Section):
@@ -64,8 +66,10 @@ class NormaliseConfig(Section):
         """Whether documents in Chinese, Japanese or Korean are repaired with other options."""
         return self.ftfy and "auto" in (self.fix_character_width, self.uncurl_quotes)
 
-    def ftfy_config(self, *, cjk: bool = False) -> TextFixerConfig:
+    def ftfy_config(self, *, cjk: bool = False) -> "TextFixerConfig":
         """The same options as ftfy takes them; ``cjk`` for documents in Chinese, Japanese or Korean."""
+        from ftfy import TextFixerConfig  # noqa: PLC0415 - a config is often read and no text repaired
+
         options = {name: getattr(self, name) for name in TextFixerConfig._fields if name != "explain"}
         for name in ("fix_character_width", "uncurl_quotes"):
             options[name] = not cjk if options[name] == "auto" else options[name]
