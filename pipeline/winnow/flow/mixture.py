@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from winnow.config.config import Config
-from winnow.engine.records import Json, Record
+from winnow.engine.records import Record
 from winnow.errors import ConfigError
 from winnow.flow.buckets import bucket_columns, bucket_stages, buckets_of, find_buckets
 from winnow.flow.context import RunContext
@@ -97,7 +97,7 @@ def _check_copies(mixed: list[Record], config: ShardsConfig) -> None:
 
 def _stages(context: RunContext) -> list[str]:
     prefixes = [mixture.prefix_of(number) for number in range(len(context.config.shards.all_phases))]
-    counted: list[Json] = [f"{prefix}{name}" for prefix in prefixes for name in ("mixture_counts", "mixture_limits")]
+    counted = [f"{prefix}{name}" for prefix in prefixes for name in ("mixture_counts", "mixture_limits")]
     return [*bucket_stages(context.config), *counted, "mixture"]
 
 
