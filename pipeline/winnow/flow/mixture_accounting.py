@@ -12,6 +12,10 @@ from winnow.shards.mixture.config import MixtureConfig
 from winnow.stages import mixture
 
 
+MOST_LINES = 40
+"""Of one kind that the summary prints."""
+
+
 @dataclass(frozen=True)
 class Strata:
     """What a mixture gives shares to: sources, or buckets."""
@@ -150,18 +154,27 @@ def mixture_lines(run: RunRecords) -> list[str]:
         for told in strata:
             wanted = f"{told['repeats']:g} times asked" if "repeats" in told else f"{told['asked']:.2%} asked"
             lines.append(_line(f"{kind}{told['name']}", told, of, f"; {wanted}"))
-    lines += [
-        f"mixture: {cut['bucket']}: quantile {cut['quantile']:g}"
-        f"{' of ' + cut['by'] + ' ' + str(cut['group']) if cut['by'] else ''} is {cut['value']:g}, of "
-        f"{cut['documents']:,} documents"
-        for cut in bucket_cuts(run)
-    ]
+    lines = _first(lines) + _first([_cut_line(cut) for cut in bucket_cuts(run)])
     lines += [
         f"WARNING: {number:,} documents of split train have no value of {column}; the mixture takes them as bucket "
         "(none), or as others"
         for column, number in without_value(run).items()
     ]
     return lines
+
+
+def _first(lines: list[str]) -> list[str]:
+    """Lines for a terminal."""
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"mixture: {more:,} more such lines stand in the manifest"]
+
+
+def _cut_line(cut: Json) -> str:
+    of = f" of {cut['by']} {cut['group']}" if cut["by"] else ""
+    return (
+        f"mixture: {cut['bucket']}: quantile {cut['quantile']:g}{of} is {cut['value']:g}, of {cut['documents']:,} "
+        "documents"
+    )
 
 
 def _line(name: str, gave: Json, of: str, asked: str) -> str:

@@ -35,6 +35,7 @@ def cut_quantiles(
         tables: of all documents that a quantile is of.
         prefix: of the stages' names.
     """
+    tables = [table for table in tables if table.rows]  # empty ones say nothing, and are equal
     if not quantile_bounds(rules) or not tables:
         return None
     counting = quantiles.counts_stage(rules, prefix)

@@ -83,11 +83,13 @@ def stage(mixtures: list[MixtureConfig | None], buckets: tuple[BucketConfig, ...
 
 
 def plan(gathered: list[Record], cuts: Json | None) -> list[Unit]:
-    """One unit a part."""
-    inputs = {} if cuts is None else {"cuts": cuts}
+    """One unit a part, which is named: tables of parts without documents are equal."""
+    more = {} if cuts is None else {"cuts": cuts}
     return [
         Unit(
-            record.number, {"signals": record.outputs["signals"].reference(), **inputs}, record.outputs["signals"].rows
+            record.number,
+            {"part": record.number, "signals": record.outputs["signals"].reference(), **more},
+            record.outputs["signals"].rows,
         )
         for record in gathered
     ]

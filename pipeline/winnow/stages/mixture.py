@@ -85,7 +85,7 @@ def with_buckets(tables: list[Json], buckets: list[Record], column: str) -> list
 def plan_counts(tables: list[Json], tokenised: list[Record]) -> list[Unit]:
     """One unit a part."""
     return [
-        Unit(number, named, record.counters["documents"] * 32)
+        Unit(number, named, record.counters.get("documents", 0) * 32)
         for number, (named, record) in enumerate(zip(tables, tokenised, strict=True))
     ]
 
@@ -234,7 +234,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
     found = [
         _take(workspace, {**unit.inputs, **known}, phase) for phase, known in enumerate(phases or [{}])
     ]  # of the same documents each
-    (_, source, _, whole, tokens, row), taken = found[0].train, sum(phase.times for phase in found)
+    _, source, _, whole, tokens, row = found[0].train
+    taken = np.sum([phase.times for phase in found], axis=0)
     before = read_parquet(workspace.store, unit.inputs["decisions"]).combine_chunks()
     copies = column_to_numpy(before, "copies").astype(np.int64)
     once = copies[row]
@@ -268,7 +269,7 @@ def _given(phase: _Taken, once: NDArray[np.int64]) -> list[list[int]]:
     gave = np.zeros((int(train.stratum.max(initial=-1)) + 1, len(GIVEN)), np.int64)
     rows = np.stack([times > 0, once * times, train.tokens, train.tokens * times], axis=1)
     np.add.at(gave, train.stratum, rows)
-    return gave.tolist()  # type: ignore[no-any-return]
+    return gave.tolist()
 
 
 def _keys(docs: NDArray[np.uint64], seed: int, phase: int = 0) -> NDArray[np.uint64]:
