@@ -20,7 +20,7 @@ from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, rea
 from winnow.storage.store import Store
 from winnow.text.passages.repeats import Repeats, Runs, cut_words, first_copies, only_first, repeats_of, resolve
 from winnow.text.passages.shared import first_and_repeated, groups_of, in_several, keys_of
-from winnow.text.passages.stretches import stretches_of
+from winnow.text.passages.stretches import count_words, cuts_of, word_places
 from winnow.text.passages.windows import anchors_of, known_anchors, windows_of
 
 
@@ -121,4 +121,7 @@ def _use_kernels() -> None:
     only_first(runs, found.hashes, found.elsewhere, copies)
     resolve(repeats, Repeats(*(column[:1] for column in repeats)))
     cut = cut_words(repeats, 3)
-    stretches_of(texts, cut.doc.astype(np.int64), cut.begin, cut.end, clinging=True)
+    row = cut.doc.astype(np.int64)
+    places = word_places(texts, np.concatenate([row, row]), np.concatenate([cut.begin, cut.end - 1]))
+    cuts_of(texts, places, row, cut.begin, cut.end)
+    count_words(texts, 5)

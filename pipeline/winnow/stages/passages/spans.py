@@ -27,8 +27,7 @@ from winnow.stages.tables import (
 )
 from winnow.text.edits import Edits, merge_edits
 from winnow.text.passages.repeats import Repeats, WordRanges, cut_words, resolve
-from winnow.text.passages.stretches import JOINT, stretches_of
-from winnow.text.words import hash_words
+from winnow.text.passages.stretches import JOINT, count_words, cuts_of, word_places
 
 KIND = "passages"
 SHORT = pa.schema([("doc", pa.uint64()), ("words", pa.uint32()), ("keeper", pa.uint64())])
@@ -60,7 +59,7 @@ def plan(parts: list[Part], found: list[Record], listing: Json, edits: list[list
 
 def run(unit: Unit, workspace: Workspace) -> None:
     """Settle the passages of the part's documents."""
-    store, length = workspace.store, workspace.settings["words"]
+    store, length, least = workspace.store, workspace.settings["words"], workspace.settings["min_words"]
     with workspace.timed("load"):
         compile_kernels()
         copies = read_ipc(store, unit.inputs["copies"])
@@ -75,12 +74,11 @@ def run(unit: Unit, workspace: Workspace) -> None:
     ):
         for docs, texts in texts_of(workspace, unit.inputs["documents"], np.unique(cut.doc)):
             with workspace.timed("places"):
-                here = _passages(docs, texts, repeats, length)
                 mine = cut.of_documents(docs)
-                made = _edits(docs, texts, mine)
+                here, made = _passages(docs, texts, repeats, mine, length)
             with workspace.timed("left"):
-                left = _words_left(docs, texts, before, made)
-            gone = left < workspace.settings["min_words"]
+                left = _words_left(docs, texts, before, made, least)
+            gone = left < least
             spans.write(here)
             short.append(_short(docs, left, gone, here, length))
             kept = made.take(~np.isin(made.doc, docs[gone]))
@@ -104,34 +102,38 @@ def _repeats(table: pa.Table) -> Repeats:
     return Repeats(*(column_to_numpy(table, name) for name in Repeats._fields))
 
 
-def _passages(docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, length: int) -> dict[str, NDArray[Any]]:
-    """The table's columns for some documents: runs in full, though one may begin before the last one ends."""
+def _passages(
+    docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, cut: WordRanges, length: int
+) -> tuple[dict[str, NDArray[Any]], Edits]:
+    """For some documents the table's columns, and what is cut.
+
+    The table has runs in full, though one may begin before the last one ends.
+    """
     mine = repeats.take(np.flatnonzero(np.isin(repeats.doc, docs)))
-    row, word = np.searchsorted(docs, mine.doc), mine.word.astype(np.int64)
-    words = mine.windows.astype(np.int64) - 1 + length
-    last = word + words
-    return {
+    row, cut_row = np.searchsorted(docs, mine.doc), np.searchsorted(docs, cut.doc)
+    word, words = mine.word.astype(np.int64), mine.windows.astype(np.int64) - 1 + length
+    last = word + words - 1
+    rows = np.concatenate([row, row, cut_row, cut_row])
+    places = word_places(texts, rows, np.concatenate([word, last, cut.begin, cut.end - 1]))
+    columns = {
         "doc": mine.doc,
-        "begin": stretches_of(texts, row, word, word + 1, clinging=False).begin,
-        "end": stretches_of(texts, row, last - 1, last, clinging=False).end,
+        "begin": places.start[places.of(row, word)],
+        "end": places.end[places.of(row, last)],
         "word": mine.word,
         "words": words.astype(np.uint32),
         "keeper": mine.keeper,
         "keeper_word": mine.keeper_word,
     }
+    gone = cuts_of(texts, places, cut_row, cut.begin, cut.end)
+    replacement = dictionary_column(gone.inside.astype(np.int64), ["", JOINT])
+    kind = dictionary_column(np.zeros(len(cut.doc), np.int64), [KIND])
+    return columns, Edits(cut.doc, gone.begin, gone.end, replacement, kind)
 
 
-def _edits(docs: NDArray[np.uint64], texts: pa.Array, cut: WordRanges) -> Edits:
-    doc = cut.doc
-    places = stretches_of(texts, np.searchsorted(docs, doc), cut.begin, cut.end, clinging=True)
-    replacement = dictionary_column(places.inside.astype(np.int64), ["", JOINT])
-    return Edits(doc, places.begin, places.end, replacement, dictionary_column(np.zeros(len(doc), np.int64), [KIND]))
-
-
-def _words_left(docs: NDArray[np.uint64], texts: pa.Array, before: Edits, made: Edits) -> NDArray[np.int64]:
-    """int64[N], words of each text as it would leave, with the edits of all steps made."""
+def _words_left(docs: NDArray[np.uint64], texts: pa.Array, before: Edits, made: Edits, most: int) -> NDArray[np.int64]:
+    """int64[N], words of each text as it would leave, with the edits of all steps made; ``most`` are counted."""
     edited, _ = edited_columns(docs, texts, None, merge_edits([before.of_documents(docs), made]))
-    return np.diff(hash_words(edited).offsets)
+    return count_words(edited, most)
 
 
 def _short(

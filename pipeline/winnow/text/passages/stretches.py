@@ -1,9 +1,9 @@
-"""From words to bytes: what is cut of a text for a range of its words.
+"""From words to bytes: where words stand in a text, and what is cut for a range of them.
 
 A cut goes from the first to the last word of the range, takes what clings to these (quotes and brackets before,
 punctuation behind), and the blanks on both sides. What is left before and behind becomes two paragraphs.
 
-Legend: N texts, S ranges.
+Legend: N texts, S ranges, P words.
 """
 
 from typing import Any, NamedTuple
@@ -22,6 +22,26 @@ JOINT = "\n\n"
 """Stands between what is left before and behind a cut."""
 MOST_CLINGING = 64
 """Bytes that cling to a word at most; of more, such as a ruled line, none go."""
+_WORD_BITS = np.uint64(32)
+
+
+class WordPlaces(NamedTuple):
+    """Where some words of texts stand, in bytes of their text."""
+
+    key: NDArray[Any]
+    """uint64[P] text and number of the word, rising."""
+    start: NDArray[Any]
+    """int64[P]."""
+    end: NDArray[Any]
+    """int64[P]."""
+    before: NDArray[Any]
+    """int64[P] where the word before ends; 0 for the first."""
+    after: NDArray[Any]
+    """int64[P] where the next word begins; the text's end for the last."""
+
+    def of(self, row: NDArray[np.int64], word: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where words stand in these columns: int64, for texts and numbers that were asked for."""
+        return np.searchsorted(self.key, _keys(row, word))
 
 
 class Stretches(NamedTuple):
@@ -35,33 +55,61 @@ class Stretches(NamedTuple):
     """[S] whether text is left on both sides."""
 
 
-def stretches_of(
-    texts: pa.Array, row: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64], *, clinging: bool
-) -> Stretches:
-    """The bytes of ranges of words.
+def word_places(texts: pa.Array, row: NDArray[np.int64], word: NDArray[np.int64]) -> WordPlaces:
+    """Find words in one pass; texts are read as far as the last one.
 
     Args:
         texts: large_string[N] without nulls.
-        row: int64[S], rising, the text of each range.
-        begin: int64[S], first word, rising within a text.
-        end: int64[S], behind the last word; not over the next range.
-        clinging: whether the bytes around the words that a cut takes belong to them.
+        row: int64, the text of each word that is asked for, in any order, some of them twice.
+        word: int64, its number.
 
     Raises:
-        ValueError: a text has fewer words than a range says.
+        ValueError: a text has fewer words.
     """
     data, bounds = string_buffers(texts)
-    found_begin, found_end = np.full(len(row), -1, np.int64), np.full(len(row), -1, np.int64)
-    inside = np.zeros(len(row), np.bool_)
-    _stretches(
-        data, bounds, character_tables(), word_bytes(), row, begin, end, clinging, found_begin, found_end, inside
-    )
-    if (found_end < 0).any():
-        place = int(np.argmax(found_end < 0))
+    key = np.unique(_keys(row, word))
+    found = np.full((4, len(key)), -1, np.int64)
+    _places(data, bounds, character_tables(), word_bytes(), key, *found)
+    if (found[0] < 0).any():
+        lacking = int(key[int(np.argmax(found[0] < 0))])
         raise ValueError(
-            f"text {row[place]} has fewer than {end[place]:,} words; passages and texts do not belong together"
+            f"text {lacking >> 32} has no word {lacking & 0xFFFFFFFF:,}; passages and texts do not belong together"
         )
-    return Stretches(found_begin, found_end, inside)
+    return WordPlaces(key, *found)
+
+
+def cuts_of(
+    texts: pa.Array, places: WordPlaces, row: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
+) -> Stretches:
+    """What is cut for ranges of words, of which ``places`` has the first and the last.
+
+    Args:
+        texts: large_string[N] without nulls.
+        places: of their words.
+        row: int64[S], the text of each range.
+        begin: int64[S], first word.
+        end: int64[S], behind the last word; ranges lie apart.
+    """
+    data, bounds = string_buffers(texts)
+    first, last = places.of(row, begin), places.of(row, end - 1)
+    found_begin, found_end = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
+    _grow(
+        data, bounds[row], places.start[first], places.before[first], places.end[last], places.after[last],
+        found_begin, found_end,
+    )  # fmt: skip
+    return Stretches(found_begin, found_end, (found_begin > 0) & (found_end < np.diff(bounds)[row]))
+
+
+def count_words(texts: pa.Array, most: int) -> NDArray[np.int64]:
+    """Words of each text, int64[N]; no more than ``most`` are counted."""
+    data, bounds = string_buffers(texts)
+    counts = np.zeros(len(texts), np.int64)
+    _count(data, bounds, character_tables(), word_bytes(), most, counts)
+    return counts
+
+
+def _keys(row: NDArray[np.int64], word: NDArray[np.int64]) -> NDArray[np.uint64]:
+    return (row.astype(np.uint64) << _WORD_BITS) | word.astype(np.uint64)
 
 
 @kernel
@@ -70,36 +118,37 @@ def _is_blank(byte: int) -> bool:
 
 
 @kernel
-def _grown_back(data: Any, at: int, least: int) -> int:
-    """Back over what clings to the word at ``at``, then over blanks; not before ``least``."""
-    clinging = at
-    while clinging > least and not _is_blank(data[clinging - 1]):
-        clinging -= 1
-    if at - clinging > MOST_CLINGING:
-        return at
-    while clinging > least and _is_blank(data[clinging - 1]):
-        clinging -= 1
-    return clinging
+def _grow(
+    data: Any, base: Any, start: Any, before: Any, end: Any, after: Any, found_begin: Any, found_end: Any
+) -> None:
+    """From the words' bytes over what clings to them, then over blanks, as far as the words beside them."""
+    for number in range(len(base)):
+        first, least = base[number] + start[number], base[number] + before[number]
+        at = first
+        while at > least and not _is_blank(data[at - 1]):
+            at -= 1
+        if first - at > MOST_CLINGING:
+            at = first
+        else:
+            while at > least and _is_blank(data[at - 1]):
+                at -= 1
+        found_begin[number] = at - base[number]
+        last, most = base[number] + end[number], base[number] + after[number]
+        at = last
+        while at < most and not _is_blank(data[at]):
+            at += 1
+        if at - last > MOST_CLINGING:
+            at = last
+        else:
+            while at < most and _is_blank(data[at]):
+                at += 1
+        found_end[number] = at - base[number]
 
 
 @kernel
-def _grown_on(data: Any, at: int, most: int) -> int:
-    """The same behind a word that ends at ``at``."""
-    clinging = at
-    while clinging < most and not _is_blank(data[clinging]):
-        clinging += 1
-    if clinging - at > MOST_CLINGING:
-        return at
-    while clinging < most and _is_blank(data[clinging]):
-        clinging += 1
-    return clinging
-
-
-@kernel
-def _stretches(
-    data: Any, bounds: Any, tables: Any, byte_kinds: Any, row: Any, begin: Any, end: Any, clinging: bool,
-    found_begin: Any, found_end: Any, inside: Any,
-) -> None:  # fmt: skip
+def _places(
+    data: Any, bounds: Any, tables: Any, byte_kinds: Any, key: Any, start: Any, end: Any, before: Any, after: Any
+) -> None:
     data_end = len(data)
     data = pointer_to(data)
     pointers = (
@@ -110,33 +159,46 @@ def _stretches(
         pointer_to(byte_kinds),
     )
     number = 0
-    while number < len(row):
-        text = row[number]
+    while number < len(key):
+        text = np.int64(key[number] >> _WORD_BITS)
         first, last = bounds[text], bounds[text + 1]
-        i, word, before = first, 0, first
-        while number < len(row) and row[number] == text:
-            start, stop = i, i
-            while word <= begin[number]:
-                before = i
-                start, i, _ = next_word(data, i, last, data_end, pointers)
-                if start == i:
+        i, word, ended = first, 0, first
+        while number < len(key) and np.int64(key[number] >> _WORD_BITS) == text:
+            wanted = np.int64(key[number] & np.uint64(0xFFFFFFFF))
+            begin = i
+            while word <= wanted:
+                ended = i
+                begin, i, _ = next_word(data, i, last, data_end, pointers)
+                if begin == i:
                     break
                 word += 1
-            found_begin[number] = (_grown_back(data, start, before) if clinging else start) - first
-            while word < end[number]:
-                other, i, _ = next_word(data, i, last, data_end, pointers)
-                if other == i:
-                    break
-                word += 1
-            if word < end[number]:
-                found_end[number] = -1
+            if word <= wanted:
                 break
-            stop = i
-            following, i, _ = next_word(data, i, last, data_end, pointers)
-            grown = _grown_on(data, stop, following) if clinging else stop
-            found_end[number] = grown - first
-            inside[number] = found_begin[number] > 0 and grown < last
-            i = stop
+            start[number], end[number], before[number] = begin - first, i - first, ended - first
+            following, _, _ = next_word(data, i, last, data_end, pointers)
+            after[number] = following - first
             number += 1
-        while number < len(row) and row[number] == text:
+        while number < len(key) and np.int64(key[number] >> _WORD_BITS) == text:
             number += 1
+
+
+@kernel
+def _count(data: Any, bounds: Any, tables: Any, byte_kinds: Any, most: int, counts: Any) -> None:
+    data_end = len(data)
+    data = pointer_to(data)
+    pointers = (
+        pointer_to(tables.class_pages),
+        pointer_to(tables.classes),
+        pointer_to(tables.fold_pages),
+        pointer_to(tables.folds),
+        pointer_to(byte_kinds),
+    )
+    for text in range(len(bounds) - 1):
+        i, last = bounds[text], bounds[text + 1]
+        words = 0
+        while words < most:
+            start, i, _ = next_word(data, i, last, data_end, pointers)
+            if start == i:
+                break
+            words += 1
+        counts[text] = words

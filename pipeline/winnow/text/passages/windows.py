@@ -6,8 +6,8 @@ hash of its L - k + 1 grams (winnowing: Schleimer, Wilkerson and Aiken, "Winnowi
 Fingerprinting", SIGMOD 2003): equal windows have equal anchors, and neighbours mostly share one, so that of a text in
 which nothing repeats only about one anchor for every (L - k + 2) / 2 words is ever looked at.
 
-A window's hash is a polynomial of its words' hashes modulo 2^64, mixed: two different windows share it with a chance
-of 2^-64, and are compared only where they share the part of the anchor that names a partition.
+The hash of a run of words is a polynomial of their hashes modulo 2^64, mixed: two different windows share it with a
+chance of 2^-64, and are compared only where they share the part of the anchor that names a partition.
 
 Legend: N texts, A anchors, R runs of windows, W windows.
 """
@@ -157,7 +157,7 @@ def _anchors(
     )
     ring_size = _slots(length + 1)
     ring_mask = ring_size - 1
-    ring, grams = np.zeros(ring_size, np.uint64), np.zeros(ring_size, np.uint64)
+    sums, grams = np.zeros(ring_size, np.uint64), np.zeros(ring_size, np.uint64)
     oldest = _power(gram)
     number = 0
     for text in range(len(bounds) - 1):
@@ -166,21 +166,20 @@ def _anchors(
             continue
         named = np.uint64(group[text])
         word = 0
-        rolled, least = np.uint64(0), np.uint64(0)
+        whole, least = np.uint64(0), np.uint64(0)
+        sums[0] = whole
         place, told = -1, -1
         while i < last:
             start, i, value = next_word(data, i, last, data_end, pointers)
             if start == i:
                 break
-            rolled = rolled * _STEP + value
-            if word >= gram:
-                rolled -= ring[(word - gram) & ring_mask] * oldest
-            ring[word & ring_mask] = value
-            at = word - gram + 1
+            whole = whole * _STEP + value
             word += 1
+            sums[word & ring_mask] = whole
+            at = word - gram
             if at < 0:
                 continue
-            mixed = _mixed(rolled)
+            mixed = _mixed(whole - sums[at & ring_mask] * oldest)
             grams[at & ring_mask] = mixed
             first = word - length
             if place < 0 or mixed < least:
@@ -225,7 +224,7 @@ def _windows(
     )
     ring_size = _slots(length + 1)
     ring_mask = ring_size - 1
-    ring, grams = np.zeros(ring_size, np.uint64), np.zeros(ring_size, np.uint64)
+    sums, grams = np.zeros(ring_size, np.uint64), np.zeros(ring_size, np.uint64)
     oldest, oldest_of_window = _power(gram), _power(length)
     mask = len(keys) - 1
     runs, windows = 0, 0
@@ -234,25 +233,21 @@ def _windows(
         if not wanted[text]:
             continue
         word = 0
-        rolled, whole, least = np.uint64(0), np.uint64(0), np.uint64(0)
+        whole, least = np.uint64(0), np.uint64(0)
+        sums[0] = whole
         place, told = -1, -1
         inside = False
         while i < last:
             start, i, value = next_word(data, i, last, data_end, pointers)
             if start == i:
                 break
-            rolled = rolled * _STEP + value
             whole = whole * _STEP + value
-            if word >= gram:
-                rolled -= ring[(word - gram) & ring_mask] * oldest
-            if word >= length:
-                whole -= ring[(word - length) & ring_mask] * oldest_of_window
-            ring[word & ring_mask] = value
-            at = word - gram + 1
             word += 1
+            sums[word & ring_mask] = whole
+            at = word - gram
             if at < 0:
                 continue
-            mixed = _mixed(rolled)
+            mixed = _mixed(whole - sums[at & ring_mask] * oldest)
             grams[at & ring_mask] = mixed
             first = word - length
             if place < 0 or mixed < least:
@@ -280,6 +275,6 @@ def _windows(
                     runs += 1
             if inside:
                 count_of[runs - 1] += 1
-                hashes[windows] = _mixed(whole)
+                hashes[windows] = _mixed(whole - sums[first & ring_mask] * oldest_of_window)
                 windows += 1
     return runs, windows
