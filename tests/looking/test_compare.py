@@ -13,7 +13,7 @@ from tests.looking.conftest import RULES
 from tests.support.commands import winnow
 from winnow.config.config import parse_config
 from winnow.looking.compare.compare import compare_runs
-from winnow.looking.compare.pairs import ROW, Names, joined, merge
+from winnow.looking.compare.pairs import ROW, Names, hashed_rows, joined, merge
 from winnow.looking.compare.settings import changed_settings
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -184,3 +184,12 @@ def test_names_have_the_same_numbers_in_both_runs():
     first = names.codes(pa.chunked_array([pa.array(["b", None, "a"])]))
     assert first.tolist() == [1, 0, 2] and names.codes(pa.chunked_array([pa.array(["a", "c"])])).tolist() == [2, 3]
     assert names.codes(pa.chunked_array([pa.array([], pa.string())])).tolist() == []
+
+
+def test_documents_of_two_sources_with_one_id_are_two():
+    def keys(sources, ids):
+        rows = hashed_rows(*(pa.chunked_array([pa.array(column)]) for column in (sources, ids)))
+        return list(zip(rows["high"].tolist(), rows["low"].tolist(), strict=True))
+
+    assert len(set(keys(["a", "b", "ab", "a"], ["x", "x", "c", "bc"]))) == 4
+    assert keys(["a"], ["x"]) == keys(["b", "a"], ["y", "x"])[1:]

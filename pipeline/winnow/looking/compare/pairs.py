@@ -145,7 +145,7 @@ def _rows_of(run: RunRecords, names: Names) -> Iterator[Rows]:
         signals = read_parquet(run.store, part.signals, ["language", "characters"])
         columns = ["outcome", "rule", "split", "copies"]
         decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), columns)
-        rows = _hashed(documents.column("source"), documents.column("id"))
+        rows = hashed_rows(documents.column("source"), documents.column("id"))
         rows["doc"] = column_to_numpy(documents, "doc")
         outcome = pc.dictionary_encode(decisions.column("outcome").cast(pa.string())).combine_chunks()
         known = np.array([outcome_of[name] for name in outcome.dictionary.to_pylist()], np.uint8)
@@ -169,7 +169,7 @@ def _unreadable_rows(run: RunRecords, names: Names, outcome: int) -> Iterator[Ro
 
     def made() -> Rows:
         sources = pa.chunked_array([pa.array([source for source, _ in known], pa.string())])
-        rows = _hashed(sources, pa.chunked_array([pa.array([name for _, name in known], pa.string())]))
+        rows = hashed_rows(sources, pa.chunked_array([pa.array([name for _, name in known], pa.string())]))
         rows["doc"], rows["outcome"], rows["source"] = schemas.NO_DOC, outcome, names.codes(sources)
         known.clear()
         return rows
@@ -184,7 +184,7 @@ def _unreadable_rows(run: RunRecords, names: Names, outcome: int) -> Iterator[Ro
         yield made()
 
 
-def _hashed(sources: Any, ids: Any) -> Rows:
+def hashed_rows(sources: Any, ids: Any) -> Rows:
     """Rows [N] that have their hashes and nothing else yet."""
     rows = np.zeros(len(ids), ROW)
     if len(ids):
