@@ -47,7 +47,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """The page with its links as the site has them."""
     folder = ROOT if page.file.src_uri == "index.md" else (ROOT / "docs" / page.file.src_uri).parent
     fences = re.split(r"(^```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if n % 2 else _LINK.sub(lambda found: _link(found, folder), part) for n, part in enumerate(fences))
+    return "".join(
+        part if n % 2 else _LINK.sub(lambda found: _link(found, folder), part) for n, part in enumerate(fences)
+    )
 
 
 def _link(found: re.Match[str], folder: Path) -> str:
