@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from winnow.section import Section, section_of
 SETTINGS = "reference/settings.md"
 
 
+@cache
 def settings_pages() -> dict[str, str]:
     """Pages by path: one for what stands at the top of a config, with links to the others, and one a section."""
     pages, top, listed = {}, [], []
@@ -29,8 +31,9 @@ def settings_pages() -> dict[str, str]:
         body = [f"# {name}", _text(info.description), _default_of_section(info.get_default(call_default_factory=True))]
         pages[path] = "\n\n".join([*filter(None, body), *_tables(section, name)]) + "\n"
     head = (
-        "# Settings\n\nEvery setting has a default but `run` and `sources`; `winnow init` writes them all into one file, "
-        "and `winnow schema` gives them to editors. Any can be given on the command line: `--set shards.seed=8`.\n"
+        "# Settings\n\nEvery setting has a default but `run` and `sources`; `winnow init` writes them all into "
+        "one file, and `winnow schema` gives them to editors. Any can be given on the command line: "
+        "`--set shards.seed=8`.\n"
     )
     tops = "\n".join(["## At the top", "", _HEAD, *(_row(Config, "", name) for name in top)])
     sections = "\n".join(["## Sections", "", "| section | |", "| --- | --- |", *listed])
@@ -59,9 +62,14 @@ def _default_of_section(default: Any) -> str:
     return "Off unless something stands in it." if default is None else ""
 
 
+@cache
+def _schema(section: type[Section]) -> dict[str, Any]:
+    return section.model_json_schema()
+
+
 def _row(section: type[Section], place: str, name: str) -> str:
     info = section.model_fields[name]
-    schema = section.model_json_schema()
+    schema = _schema(section)
     values = _values(schema["properties"][name], schema.get("$defs", {}))
     if info.is_required():
         default = "needed"
@@ -120,18 +128,23 @@ def _commands(group: click.Command, place: str) -> Iterator[tuple[str, click.Com
 
 def _command(name: str, command: click.Command) -> Iterator[str]:
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
-    arguments = [parameter for parameter in shown if isinstance(parameter, click.Argument)]
+    arguments = [parameter for parameter in shown if _is_argument(parameter)]
     usage = " ".join([name, *(_metavar(argument) for argument in arguments)])
-    yield f"## {name}\n\n```\n{usage}{' [OPTIONS]' if len(arguments) < len(shown) else ''}\n```\n\n{_text(command.help)}"
+    options = " [OPTIONS]" if len(arguments) < len(shown) else ""
+    yield f"## {name}\n\n```\n{usage}{options}\n```\n\n{_text(command.help)}"
     rows = []
     for parameter in shown:
-        label = _metavar(parameter) if isinstance(parameter, click.Argument) else ", ".join(parameter.opts)
-        more = parameter.secondary_opts if isinstance(parameter, click.Option) else []
+        label = _metavar(parameter) if _is_argument(parameter) else ", ".join(parameter.opts)
+        more = [] if _is_argument(parameter) else parameter.secondary_opts
         default = parameter.default
         told = "" if default in (None, False, (), []) or callable(default) else f"`{default}`"
         rows.append(f"| `{' / '.join([label, *more])}` | {_text(getattr(parameter, 'help', ''))} | {told} |")
     if rows:
         yield "\n".join(["| | | default |", "| --- | --- | --- |", *rows])
+
+
+def _is_argument(parameter: click.Parameter) -> bool:
+    return parameter.param_type_name == "argument"  # typer has a copy of click with classes of its own
 
 
 def _metavar(argument: click.Parameter) -> str:

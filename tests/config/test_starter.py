@@ -20,7 +20,8 @@ SETTING = re.compile(r"( *)#(- |  )?(\w+):")
 COMMENTED = [number for number, line in enumerate(LINES) if SETTING.match(line)]
 NEEDED = "# needed"
 WHAT_TO_DO = re.compile(
-    "is missing; give it|not nothing|put a - before it|or leave (urls|line_rules) out|give weights or repeats|give .file., .http. or both"
+    "is missing; give it|not nothing|put a - before it|or leave (urls|line_rules) out|"
+    "give weights or repeats|give .file., .http. or both"
 )
 """Of a line that means nothing without others."""
 

@@ -1,5 +1,6 @@
 """Every snippet of docs/training.md is run with the library that it is about, and finds the run's first row."""
 
+import itertools
 import json
 import os
 import re
@@ -72,9 +73,7 @@ def test_a_snippet_runs_as_it_stands(run, name, tmp_path):
         name == "megatron"
     ):  # documents in an order of its own: each of its pairs of ids stands in the rows, or at a border
         known = set(zip(rows[:, :-1].ravel(), rows[:, 1:].ravel(), strict=True))
-        within = [
-            pair in known for pair in zip(first[:-1], first[1:], strict=True) if pair[0] != vocabulary["end_of_text"]
-        ]
+        within = [pair in known for pair in itertools.pairwise(first) if pair[0] != vocabulary["end_of_text"]]
         assert len(first) == 1024 and np.mean(within) > 0.99
     else:
         assert np.array_equal(first, rows[0, :1024])

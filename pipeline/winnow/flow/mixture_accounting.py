@@ -11,7 +11,6 @@ from winnow.flow.step import Balance, ManifestPart
 from winnow.shards.mixture.config import MixtureConfig
 from winnow.stages import mixture
 
-
 MOST_LINES = 40
 """Of one kind that the summary prints."""
 
