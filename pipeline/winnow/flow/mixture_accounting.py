@@ -12,7 +12,6 @@ from winnow.shards.config import USUAL_EPOCHS
 from winnow.shards.mixture.config import MixtureConfig
 from winnow.stages import mixture
 
-
 MOST_LINES = 40
 """Of one kind that the summary prints."""
 
