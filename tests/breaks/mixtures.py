@@ -62,12 +62,12 @@ BREAKS = (
         ("tests/e2e/test_phases.py::test_what_phases_cannot_reach_is_refused",),
     ),
     Break(
-        "an epoch mixes phases",
+        "a later phase reads the shards of the first",
         2,
-        "winnow.shards.dataset.stream",
-        "PhasedOrder(phases, *settings) if phases else EpochOrder(*settings)",
-        "EpochOrder(*settings)",
-        ("tests/e2e/test_phases.py::test_the_reader_reads_one_phase_or_all_in_order",),
+        "winnow.shards.dataset.epoch_order",
+        "            shards[inside] += self._shards[number]\n",
+        "",
+        ("tests/shards/dataset/test_epoch_order.py",),
     ),
     Break(
         "why counts the rows of a later phase from its own beginning",

@@ -100,7 +100,7 @@ def expected_buckets(rows):
     return found
 
 
-@pytest.mark.parametrize("max_tokens", [None, 12_000])
+@pytest.mark.parametrize("max_tokens", [None, pytest.param(12_000, marks=pytest.mark.slow)])
 def test_every_bucket_gives_its_share_to_one_document(mixed, max_tokens):
     found = mixed(mixture={"by": ["source", "edu"], "weights": WEIGHTS}, buckets=BUCKETS, max_tokens=max_tokens)
     before = [row for row in documents(found, "decide") if row["split"] == "train"]
@@ -130,6 +130,7 @@ def test_every_bucket_gives_its_share_to_one_document(mixed, max_tokens):
     assert not check_shards(found)
 
 
+@pytest.mark.slow
 def test_repeats_by_number_of_copies(mixed):
     """Documents with copies twice, others once; a budget takes from all alike."""
     shards = {
@@ -158,6 +159,7 @@ def test_kept_columns_and_languages(mixed):
     assert explain(mixed(mixture={"web": 1, "books": 1}), left["doc"]).bucket is None
 
 
+@pytest.mark.slow
 def test_units_and_partitions_do_not_change_a_byte(mixed, folder, tmp_path, monkeypatch):
     shards = {"mixture": {"by": ["source", "edu"], "weights": WEIGHTS}, "buckets": BUCKETS, "max_tokens": 12_000}
     expected = hashes(mixed(**shards))
@@ -168,6 +170,7 @@ def test_units_and_partitions_do_not_change_a_byte(mixed, folder, tmp_path, monk
     assert hashes(load_run(str(tmp_path / "run"))) == expected
 
 
+@pytest.mark.slow
 def test_weights_by_source_are_what_they_were(mixed):
     """The short form, the long form, and buckets that are sources give the same shards."""
     short = mixed(mixture={"web": 1, "books": 2}, max_tokens=9_000)
@@ -252,8 +255,24 @@ def test_what_the_documentation_shows(folder, tmp_path, number):
     check_steps(config_of(folder, tmp_path / "run", **documented()[number]))
 
 
+@pytest.mark.slow
 def test_the_documented_buckets_run(mixed):
     found = mixed(**documented()[1] | {"max_tokens": 9_000})
     told = strata_given(found)[0]
     assert [bucket["name"] for bucket in told] == ["web/high", "web/mid", "web/low", "web/(none)", "books"]
     assert told[3]["documents"] == 0 and told[4]["share"] == pytest.approx(2.5 / 8, abs=0.02)
+
+
+@pytest.mark.slow
+def test_parts_without_documents(folder, tmp_path, monkeypatch):
+    """Their tables are empty, and equal."""
+    many_units(monkeypatch)
+    first = (folder / "web.jsonl").read_text().splitlines()[0]
+    (tmp_path / "copies.jsonl").write_text(f"{first}\n" * 300)
+    sources = [source_of(folder / "web.jsonl", "web", id="id", keep=["topic", "score"])]
+    sources.append(source_of(tmp_path / "copies.jsonl", "copies", id="id"))
+    mixture = {"by": ["edu"], "weights": {"0-0.5": 1, "0.5-1": 2, "(none)": 0}}
+    shards = SHARDS | {"mixture": mixture, "buckets": EDU, "max_tokens": 3_000}
+    found = run(parse_config(run_config(tmp_path / "run", *sources, shards=shards))).run
+    assert [record.counters.get("documents", 0) for record in found.of("tokenise")].count(0) > 1
+    assert [bucket["share"] for bucket in strata_given(found)[0]] == pytest.approx([1 / 3, 2 / 3, 0], abs=0.03)

@@ -71,7 +71,9 @@ def train_rows(found):
     return rows
 
 
-@pytest.mark.parametrize("row", ["concat", "best_fit", "window"])
+@pytest.mark.parametrize(
+    "row", ["concat", *(pytest.param(row, marks=pytest.mark.slow) for row in ("best_fit", "window"))]
+)
 def test_phases_follow_each_other_and_are_told(phased, row):
     found = phased(row=row)
     main, anneal = found.manifest["shards"]["splits"]["train"]["phases"]
@@ -101,12 +103,14 @@ def test_phases_follow_each_other_and_are_told(phased, row):
         assert sorted({number for place in places for number in place.rows}) == held
 
 
+@pytest.mark.slow
 def test_splits_are_unaffected(phased):
     plain = phased(phases=[], max_tokens=12_000)
     expected = {n.split("/")[-1]: h for n, h in hashes(plain).items() if "/val" in n}
     assert expected == {n.split("/")[-1]: h for n, h in hashes(phased()).items() if "/val" in n}
 
 
+@pytest.mark.slow
 def test_one_phase_is_the_mixture_alone(phased):
     """Another name for the same: the same rows."""
     alone = phased(phases=[], mixture={"web": 3, "books": 1}, max_tokens=12_000)
@@ -116,6 +120,7 @@ def test_one_phase_is_the_mixture_alone(phased):
     assert train_rows(phased(phases=PHASES[:1])) == expected
 
 
+@pytest.mark.slow
 def test_units_and_partitions_do_not_change_a_byte(phased, folder, tmp_path, monkeypatch):
     expected = hashes(phased(row="best_fit"))
     many_units(monkeypatch)
@@ -125,6 +130,7 @@ def test_units_and_partitions_do_not_change_a_byte(phased, folder, tmp_path, mon
     assert hashes(load_run(str(tmp_path / "run"))) == expected
 
 
+@pytest.mark.slow
 def test_the_reader_reads_one_phase_or_all_in_order(phased):
     torch = pytest.importorskip("torch")
     from winnow.shards.dataset.torch_datasets import ShardDataset

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.shards.dataset.epoch_order import EpochOrder, random_order
+from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, random_order
 
 FROZEN = [1, 8, 3, 2, 5, 4, 9, 11, 7, 0, 10, 6]
 FROZEN_ROWS = [(2, 0), (0, 0), (2, 2), (0, 1), (2, 3), (0, 2), (2, 1), (1, 0), (1, 1)]
@@ -91,3 +91,20 @@ def test_windows_name_the_shards_that_are_read_there(position):
     shards, _ = order.rows_at(np.array([position]))
     assert int(shards[0]) in order.shards_of(window)
     assert order.shards_of(2) == []
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=4), st.integers(1, 3), st.booleans())
+def test_phases_follow_each_other_and_are_shuffled_in_themselves(phases, mix, shuffled):
+    sizes = [rows for phase in phases for rows in phase]
+    order = PhasedOrder(tuple(map(len, phases)), np.array(sizes, np.int64), 5, int(shuffled), mix)
+    shards, rows = order.rows_at(np.arange(sum(sizes)))
+    expected, first = [], 0
+    for phase in phases:
+        mine = EpochOrder(np.array(phase, np.int64), 5, int(shuffled), mix).rows_at(np.arange(sum(phase)))
+        expected += zip((mine[0] + first).tolist(), mine[1].tolist(), strict=True)
+        first += len(phase)
+    assert list(zip(shards.tolist(), rows.tolist(), strict=True)) == expected
+    for position, shard in enumerate(shards.tolist()):
+        assert shard in order.shards_of(order.window_of(position))
+    last = order.window_of(sum(sizes) - 1) if sum(sizes) else 0
+    assert order.shards_of(last + 99) == []
