@@ -574,3 +574,21 @@ def test_two_workers_and_a_kill_give_the_same_bytes(base, tmp_path, local_ray):
     assert text_files_of(two) == text_files_of(one)
     assert proof_of(two)["documents"] == proof_of(one)["documents"]
     holds(two)
+
+
+@pytest.mark.slow
+def test_in_an_object_store(base, made, tmp_path, s3):
+    import s3fs
+
+    s3fs.S3FileSystem().makedirs("winnow-forget", exist_ok=True)
+    address = f"s3://winnow-forget/{tmp_path.name}/run"
+    storage = {"scratch": str(tmp_path / "scratch"), "retries": 2}
+    run(parse_config(settings(address, base / "in.jsonl", storage=storage)))
+    old = load_run(address).shards
+    code, told = winnow("forget", address, "--ids", ids_file(tmp_path, "d3", "d9"), "--delete-old")
+    assert code == 0, told
+    forget(str(made), Request(ids=("d3", "d9")))
+    finished, local = load_run(address), load_run(str(made))
+    assert finished.manifest["shards"]["splits"] == local.manifest["shards"]["splits"]
+    assert json.loads(finished.store.read("forget/001/proof.json"))["check"] == proof_of(made)["check"]
+    assert finished.store.files_below(old) == [] and check_shards(finished) == []

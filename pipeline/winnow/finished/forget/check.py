@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.engine.engine import Engine
-from winnow.engine.records import Json, total
+from winnow.engine.records import Json, Record, total
 from winnow.errors import BooksError, ConfigError
 from winnow.finished.shards import best_source, row_shape
 from winnow.flow.records import RunRecords
@@ -73,15 +73,18 @@ def check(
     searched = engine.run(stage, standing.plan(run.shards, kind, splits, reference))
     passages = []
     for record in searched:
-        table = read_ipc(run.store, record.outputs["runs"].reference())
-        words = _words(vocabulary, table.column("ids"))
-        for row, number, ids in zip(table.column("row").to_pylist(), words, table.column("ids"), strict=True):
-            if number >= WORDS:
-                hashes = gram_hashes(ids.values.to_numpy())
-                passages.append(_Passage(record.metadata["split"], record.metadata["shard"], row, number, hashes))
-    holders = _holders(run, engine, vocabulary, passages, place) if passages else {}
+        runs = _runs_of(run, vocabulary, record)
+        for row in np.flatnonzero(runs.words >= WORDS).tolist():
+            hashes = np.unique(gram_hashes(runs.ids(row)))
+            where = record.metadata["split"], record.metadata["shard"], int(runs.rows[row])
+            passages.append(_Passage(*where, int(runs.words[row]), hashes))
     told["rows"], told["tokens"] = total(searched, "searched_rows"), total(searched, "searched_tokens")
-    told["passages"], told["standing"] = len(passages), [_told(passage, holders) for passage in passages[:LISTED]]
+    told["passages"] = len(passages)
+    if passages:
+        holders = _holders(run, engine, vocabulary, passages, place)
+        for passage in passages:
+            _check_held(passage, holders)
+        told["standing"] = [_told(passage, holders) for passage in passages[:LISTED]]
     for name in ("grams", "passages"):
         run.store.remove(f"{place}/{name}.arrow")
     for stage_name in (stage.name, standing.documents_stage().name):
@@ -89,21 +92,64 @@ def check(
     return told
 
 
-def _told(passage: _Passage, holders: dict[int, list[str]]) -> Json:
+class _Runs(NamedTuple):
+    """What a unit of the search found: R runs of tokens."""
+
+    rows: NDArray[np.int64]
+    docs: NDArray[np.uint64]
+    flat: NDArray[np.uint32]
+    starts: NDArray[np.int64]
+    """int64[R + 1] into ``flat``."""
+    words: NDArray[np.int64]
+
+    def ids(self, row: int) -> NDArray[np.uint32]:
+        """The tokens of one run."""
+        return self.flat[self.starts[row] : self.starts[row + 1]]
+
+
+def _runs_of(run: RunRecords, vocabulary: Vocabulary, record: Record) -> _Runs:
+    table = read_ipc(run.store, record.outputs["runs"].reference()).combine_chunks()
+    rows, docs = column_to_numpy(table, "row"), column_to_numpy(table, "doc")
+    starts = np.concatenate([[0], np.cumsum(list_lengths(table, "ids"))]).astype(np.int64)
+    flat = table.column("ids").combine_chunks().flatten().to_numpy() if len(rows) else np.empty(0, np.uint32)
+    texts = [
+        vocabulary.decode(flat[begin:end]).decode("utf-8", "ignore")
+        for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+    ]
+    words = np.diff(hash_words(pa.array(texts, pa.large_string())).offsets) if texts else np.empty(0, np.int64)
+    return _Runs(rows, docs, flat, starts, words)
+
+
+class _Holders(NamedTuple):
+    """Who holds which runs of 16 tokens, among the kept documents."""
+
+    held: NDArray[np.uint64]
+    """All that anybody holds, rising."""
+    gram: NDArray[np.uint64]
+    """[P] rising: of pairs of a run and a document that holds 50 words around it."""
+    doc: NDArray[np.uint64]
+    """[P]."""
+    names: dict[int, str]
+    """Ids by document."""
+
+
+def _check_held(passage: _Passage, holders: _Holders) -> None:
     """Raises BooksError where nobody holds the passage."""
-    counts: dict[str, int] = {}
-    for gram in passage.grams.tolist():
-        for name in holders.get(gram, ()):
-            counts[name] = counts.get(name, 0) + 1
-        if gram not in holders:  # not even for a few words
-            raise BooksError(
-                f"{passage.shard}, row {passage.row:,}: {passage.words} words in a row of a removed document stand "
-                "there, and no kept document holds them; the old shard set stays the current one. This is a fault in "
-                "winnow, please report"
-            )
-    most = sorted(counts, key=lambda name: (-counts[name], name))[:_HOLDERS]
+    if not np.isin(passage.grams, holders.held).all():
+        raise BooksError(
+            f"{passage.shard}, row {passage.row:,}: {passage.words} words in a row of a removed document stand there, "
+            "and no kept document holds them; the old shard set stays the current one. This is a fault in winnow, "
+            "please report"
+        )
+
+
+def _told(passage: _Passage, holders: _Holders) -> Json:
+    first, end = (np.searchsorted(holders.gram, passage.grams, side) for side in ("left", "right"))
+    pairs = [holders.doc[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)]
+    docs, counts = np.unique(np.concatenate(pairs), return_counts=True)
+    most = docs[np.lexsort((docs, -counts))][:_HOLDERS]
     fields = {name: getattr(passage, name) for name in ("split", "shard", "row", "words")}
-    return fields | {"also_in": most}
+    return fields | {"also_in": [holders.names[doc] for doc in most.tolist()]}
 
 
 def _grams_of(run: RunRecords, docs: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], int]:
@@ -143,32 +189,22 @@ def _publish(run: RunRecords, path: str, grams: NDArray[np.uint64]) -> Json:
     return {"path": path, "hash": draft.hash}
 
 
-def _words(vocabulary: Vocabulary, runs: pa.ChunkedArray) -> list[int]:
-    """Words of each run of tokens."""
-    texts = [vocabulary.decode(ids.values.to_numpy()).decode("utf-8", "ignore") for ids in runs]
-    if not texts:
-        return []
-    offsets = hash_words(pa.array(texts, pa.large_string())).offsets
-    words: list[int] = np.diff(offsets).tolist()
-    return words
-
-
-def _holders(
-    run: RunRecords, engine: Engine, vocabulary: Vocabulary, passages: list[_Passage], place: str
-) -> dict[int, list[str]]:
-    """By run of 16 tokens that some kept document holds, ids of those that hold 50 words around it."""
-    grams = np.unique(np.concatenate([passage.grams for passage in passages]))
-    reference = _publish(run, f"{place}/passages.arrow", grams)
+def _holders(run: RunRecords, engine: Engine, vocabulary: Vocabulary, passages: list[_Passage], place: str) -> _Holders:
+    """Search the tokens of the kept documents for the passages."""
+    reference = _publish(run, f"{place}/passages.arrow", np.unique(np.concatenate([p.grams for p in passages])))
     units = standing.plan_documents(run.of("tokenise"), run.ledger, reference)
-    holders: dict[int, list[str]] = {}
+    held, grams, docs = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    names: dict[int, str] = {}
     for number, record in enumerate(engine.run(standing.documents_stage(), units)):
-        table = read_ipc(run.store, record.outputs["runs"].reference())
-        docs = column_to_numpy(table, "doc")
-        names = dict(names_of(run, number, np.unique(docs))) if len(docs) else {}
-        words = _words(vocabulary, table.column("ids"))
-        for doc, ids, number_of_words in zip(docs.tolist(), table.column("ids"), words, strict=True):
-            for gram in gram_hashes(ids.values.to_numpy()).tolist():
-                known = holders.setdefault(gram, [])
-                if number_of_words >= WORDS and names[doc][0] not in known and len(known) < _HOLDERS:
-                    known.append(names[doc][0])
-    return holders
+        runs = _runs_of(run, vocabulary, record)
+        for row, long in enumerate((runs.words >= WORDS).tolist()):
+            found = np.unique(gram_hashes(runs.ids(row)))
+            held.append(found)
+            if long:
+                grams.append(found)
+                docs.append(np.full(len(found), runs.docs[row]))
+        of_part = np.unique(runs.docs[runs.words >= WORDS])
+        names |= {doc: name for doc, (name, _) in names_of(run, number, of_part)} if len(of_part) else {}
+    gram, doc = np.concatenate(grams), np.concatenate(docs)
+    order = np.lexsort((doc, gram))
+    return _Holders(np.unique(np.concatenate(held)), gram[order], doc[order], names)
