@@ -183,12 +183,19 @@ def _is_ours(client: Any, job: str, token: str) -> bool:
 def _operators_along(config: "Config", folder: Path) -> list[str]:
     """Copy files of operators, and those that their settings name, into a folder; options that name the copies."""
     from winnow.errors import ConfigError
+    from winnow.operators.config import OperatorConfig
     from winnow.operators.files import existing
     from winnow.operators.origins import parse_use
     from winnow.storage.address import is_url
 
     options: list[str] = []
-    for number, entry in enumerate(config.measure.operators):
+    entries = [(f"measure.operators.{n}", f"{n}", entry) for n, entry in enumerate(config.measure.operators)]
+    entries += [
+        (f"sources.{n}.extract", f"extract-{n}", source.extract)
+        for n, source in enumerate(config.sources)
+        if isinstance(source.extract, OperatorConfig)
+    ]
+    for where, number, entry in entries:
         use = parse_use(entry.use)
         wanted = {} if use.file is None or is_url(use.file) else {"use": Path(use.file)}
         for key, value in entry.settings.items():
@@ -201,9 +208,9 @@ def _operators_along(config: "Config", folder: Path) -> list[str]:
             try:
                 shutil.copyfile(path, folder / copy)
             except OSError as error:
-                raise ConfigError(f"measure.operators.{number}.{key}: {path}: {error.strerror or error}") from error
+                raise ConfigError(f"{where}.{key}: {path}: {error.strerror or error}") from error
             named = f"{copy}:{use.object}" if key == "use" else copy
-            options += ["--set", f"measure.operators.{number}.{key}={json.dumps(named)}"]
+            options += ["--set", f"{where}.{key}={json.dumps(named)}"]
     return options
 
 

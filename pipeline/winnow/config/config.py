@@ -15,6 +15,7 @@ from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.errors import AddressError, ConfigError
+from winnow.operators.config import OperatorConfig
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
@@ -76,6 +77,11 @@ class Config(Section):
         if self.decontaminate:
             paths += [(f"decontaminate.sets.{n}.path", entry.path) for n, entry in enumerate(self.decontaminate.sets)]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
+        uses += [
+            (f"extract of source {s.name!r}", s.extract.use)
+            for s in self.sources
+            if isinstance(s.extract, OperatorConfig)
+        ]
         paths += [(name, use) for name, use in uses if is_url(use)]
         written = ("run", "dedup.index")
         lists = self.filter.urls.lists.values() if self.filter.urls else ()

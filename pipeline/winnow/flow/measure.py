@@ -15,6 +15,7 @@ from winnow.operators.find import publish_operators
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest import afar, boilerplate, line_removal, lines, measure, slices
+from winnow.stages.ingest.extractors import publish_extractors
 from winnow.stages.tables import read_parquet
 from winnow.text.lines.config import LinesConfig
 
@@ -41,6 +42,7 @@ def measure_documents(context: RunContext) -> None:
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
         publish_operators(config.measure.operators, engine.store)
+        publish_extractors(config.sources, engine.store)
     quarantined = quarantined_documents(engine.store, met_now(config, engine.surroundings))
     planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined)
     if lines_config:

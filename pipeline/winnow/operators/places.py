@@ -21,9 +21,11 @@ def place_operators(values: dict[str, Any], folder: str) -> None:
     Raises:
         ConfigError: ``~`` stands for no home folder that is known.
     """
-    measure = values.get("measure")
+    measure, sources = values.get("measure"), values.get("sources")
     operators = measure.get("operators") if isinstance(measure, dict) else None
-    for entry in operators if isinstance(operators, list) else ():
+    entries = list(operators) if isinstance(operators, list) else []
+    entries += [s.get("extract") for s in sources if isinstance(s, dict)] if isinstance(sources, list) else []
+    for entry in entries:
         if not isinstance(entry, dict):
             continue
         for key, value in entry.items():
@@ -41,7 +43,7 @@ def _settled(key: str, path: str) -> str:
     try:
         return settled_path(path)
     except AddressError as error:
-        raise ConfigError(f"measure.operators: {key}: {error}") from error
+        raise ConfigError(f"an operator: {key}: {error}") from error
 
 
 def _placed(path: str, folder: str) -> str:

@@ -32,6 +32,7 @@ from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
 from winnow.flow.surroundings import release_outdated, surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
+from winnow.operators.config import OperatorConfig
 from winnow.operators.find import publish_operators
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
@@ -46,6 +47,7 @@ from winnow.sources.read import format_of
 from winnow.sources.structured.chat import render
 from winnow.sources.structured.template_environment import TemplateBoundError
 from winnow.sources.wanted import wanted_of
+from winnow.stages.ingest.extractors import publish_extractors
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
@@ -92,6 +94,7 @@ def run(
 
         store.remove_drafts()
         publish_operators(config.measure.operators, store)
+        publish_extractors(config.sources, store)
         publish_revisions(written, config, store)
         store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
@@ -133,7 +136,13 @@ def _own_config(written: Config, config: Config) -> bytes:
     settled = {"pinned": None, "on_gpu": False, "finds_spans": False, "made_columns": ()}
     operators = [entry.model_copy(update=settled) for entry in config.measure.operators]
     measure = written.measure.model_copy(update={"operators": tuple(operators)})
-    values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
+    sources = [
+        source.model_copy(update={"extract": found.extract.model_copy(update=settled)})
+        if isinstance(found.extract, OperatorConfig)
+        else source
+        for source, found in zip(written.sources, config.sources, strict=True)
+    ]
+    values = written.model_copy(update={"measure": measure, "sources": tuple(sources)}).model_dump(mode="json")
     return write_yaml(values)
 
 
