@@ -183,12 +183,19 @@ def _is_ours(client: Any, job: str, token: str) -> bool:
 def _operators_along(config: "Config", folder: Path) -> list[str]:
     """Copy files of operators, those that their settings name, and the model of languages into a folder; options that
     name the copies."""
+    from winnow.operators.config import OperatorConfig
     from winnow.operators.files import existing
     from winnow.operators.origins import parse_use
     from winnow.storage.address import is_url
 
     options: list[str] = []
-    for number, entry in enumerate(config.measure.operators):
+    entries = [(f"measure.operators.{n}", f"{n}", entry) for n, entry in enumerate(config.measure.operators)]
+    entries += [
+        (f"sources.{n}.extract", f"extract-{n}", source.extract)
+        for n, source in enumerate(config.sources)
+        if isinstance(source.extract, OperatorConfig)
+    ]
+    for where, number, entry in entries:
         use = parse_use(entry.use)
         wanted = {} if use.file is None or is_url(use.file) else {"use": Path(use.file)}
         for key, value in entry.settings.items():
@@ -197,9 +204,9 @@ def _operators_along(config: "Config", folder: Path) -> list[str]:
                 wanted[key] = path
         for key, path in wanted.items():
             copy = f"operators/{number}/{key}/{path.name}"
-            _copy_along(path, folder / copy, f"measure.operators.{number}.{key}")
+            _copy_along(path, folder / copy, f"{where}.{key}")
             named = f"{copy}:{use.object}" if key == "use" else copy
-            options += ["--set", f"measure.operators.{number}.{key}={json.dumps(named)}"]
+            options += ["--set", f"{where}.{key}={json.dumps(named)}"]
     model = existing(config.measure.language.model)
     if model is not None and model.is_file():
         copy = f"operators/language/{model.name}"

@@ -94,6 +94,14 @@ def test_quoted_line_ends_are_never_cut(tmp_path, cut_everywhere):
     assert [row[1:] for row in rows_of(part, source)] == [tuple(row) for row in rows]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_why_a_record_is_malformed_may_be_told_behind_its_part(tmp_path, cut_everywhere, suffix):
+    path = tmp_path / f"a{suffix}"
+    data = b'id,text,k\n0,a,x\n1,"open,x\n2,"b",x\n3,c,x\n4,"open,x\n5,d,x\n'
+    path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
+    assert check_any_cut(path) > 4
+
+
 @pytest.mark.slow
 def test_an_open_quote_and_records_that_are_too_large(tmp_path, monkeypatch):
     monkeypatch.setattr(cuts, "PIECE_BYTES", 200_000)

@@ -18,6 +18,7 @@ from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.errors import AddressError, ConfigError
+from winnow.operators.config import OperatorConfig
 from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
@@ -92,6 +93,11 @@ class Config(Section):
         if self.decontaminate:
             paths += [(f"decontaminate.sets.{n}.path", entry.path) for n, entry in enumerate(self.decontaminate.sets)]
         uses = [(f"measure.operators.{n}.use", entry.use) for n, entry in enumerate(self.measure.operators)]
+        uses += [
+            (f"extract of source {s.name!r}", s.extract.use)
+            for s in self.sources
+            if isinstance(s.extract, OperatorConfig)
+        ]
         paths += [(name, use) for name, use in uses if is_url(use)]
         paths.append(("measure.language.model", self.measure.language.model or ""))
         written = ("run", "dedup.index")

@@ -12,6 +12,8 @@ from winnow.operators.find import find_operator
 from winnow.operators.operator import Operator
 from winnow.operators.origins import target_of
 from winnow.operators.suggest import suggestion
+from winnow.sources.source import SourceConfig
+from winnow.sources.web.own_extract import COLUMNS as EXTRACT_COLUMNS
 from winnow.text.line_rules.config import COLUMNS
 from winnow.text.rules.signal_rules import rule_names
 from winnow.text.signals.signals import SIGNALS
@@ -38,10 +40,32 @@ def pin_operators(config: Config) -> Config:
         _check_memory(where, found.found, config)
         pinned.append(found)
     _check_rules(config, pinned)
-    if not pinned:
+    sources = tuple(_with_extract(number, source, config) for number, source in enumerate(config.sources))
+    if not pinned and all(one is other for one, other in zip(sources, config.sources, strict=True)):
         return config
     measure = config.measure.model_copy(update={"operators": tuple(pinned)})
-    return config.model_copy(update={"measure": measure})
+    return config.model_copy(update={"measure": measure, "sources": sources})
+
+
+def _with_extract(number: int, source: SourceConfig, config: Config) -> SourceConfig:
+    """A source with the operator found that takes text out of its HTML."""
+    if not isinstance(source.extract, OperatorConfig):
+        return source
+    where = f"sources.{number}.extract"
+    try:
+        found = find_operator(source.extract, config.storage)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if found.found.kind != "mapper":
+        raise ConfigError(
+            f"{where}: {found.found.name} is a {found.found.kind}; a page becomes text by a mapper: @winnow.mapper"
+        )
+    if unknown := [name for name in found.found.needs or () if name not in EXTRACT_COLUMNS]:
+        raise ConfigError(
+            f"{where}: {found.found.name} needs the column {unknown[0]!r}; of a page there are: "
+            f"{', '.join(EXTRACT_COLUMNS)}"
+        )
+    return source.model_copy(update={"extract": found})
 
 
 def _check_place(where: str, entry: OperatorConfig, before: list[OperatorConfig], config: Config) -> None:

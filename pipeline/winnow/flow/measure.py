@@ -15,6 +15,7 @@ from winnow.operators.files import publish
 from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest import afar, boilerplate, line_removal, lines, measure, slices
+from winnow.stages.ingest.extractors import publish_extractors
 from winnow.stages.tables import read_parquet
 from winnow.text.language.codes import NO_LANGUAGE, UNDETERMINED
 from winnow.text.lines.config import LinesConfig
@@ -42,6 +43,7 @@ def measure_documents(context: RunContext) -> None:
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
         publish(engine.store, config.measure.named_files)
+        publish_extractors(config.sources, engine.store)
     quarantined = quarantined_documents(engine.store, met_now(config, engine.surroundings))
     planned = slices.plan_measure(run.files, sources, counted, unit_bytes, quarantined)
     if lines_config:

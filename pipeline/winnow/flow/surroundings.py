@@ -13,6 +13,7 @@ from winnow.engine.quarantine import met_by, release
 from winnow.engine.records import Json, content_hash
 from winnow.flow.operators import late_versions
 from winnow.flow.select import encoder_files
+from winnow.stages.ingest.extractors import extractors_of
 from winnow.storage.store import Store
 from winnow.tokens.vocabulary import Vocabulary
 from winnow.version import winnow_version
@@ -38,7 +39,8 @@ def surroundings_of(config: Config, vocabulary: Vocabulary | None) -> Json:
     Raises:
         ConfigError: the encoder's model cannot be used.
     """
-    operators = [entry.found.fingerprint for entry in config.measure.operators]
+    entries = (*config.measure.operators, *extractors_of(config.sources))
+    operators = [entry.found.fingerprint for entry in entries]
     tokeniser = [None if vocabulary is None else vocabulary.sha256, config.structured]
     on_texts = config.model_dump(
         mode="json",

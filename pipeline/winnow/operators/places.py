@@ -22,12 +22,14 @@ def place_operators(values: dict[str, Any], folder: str) -> None:
     Raises:
         ConfigError: ``~`` stands for no home folder that is known.
     """
-    measure = values.get("measure")
+    measure, sources = values.get("measure"), values.get("sources")
     operators, language = (measure.get(key) if isinstance(measure, dict) else None for key in ("operators", "language"))
     if isinstance(language, dict) and isinstance(model := language.get("model"), str):
         settled = _settled("measure.language: model", model)
         language["model"] = _existing(settled, folder) or model
-    for entry in operators if isinstance(operators, list) else ():
+    entries = list(operators) if isinstance(operators, list) else []
+    entries += [s.get("extract") for s in sources if isinstance(s, dict)] if isinstance(sources, list) else []
+    for entry in entries:
         if not isinstance(entry, dict):
             continue
         for key, value in entry.items():

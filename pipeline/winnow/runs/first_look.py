@@ -7,6 +7,7 @@ from typing import NamedTuple
 from winnow.config.config import Config
 from winnow.errors import InputError
 from winnow.flow.reading import named_fields, no_value
+from winnow.operators.config import OperatorConfig
 from winnow.sources.inputs import look_at
 from winnow.sources.read import format_of, odd_files, read_slice
 from winnow.sources.readers.registry import READERS
@@ -69,7 +70,10 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
 
 def _look(config: Config, source: SourceConfig, path: str, store: Store) -> _Look | None:
     """None where nothing can be told: no records, or a fault of the surroundings."""
-    read = SourceConfig.model_validate({**reader_settings(source), "name": source.name, "path": path})
+    settings = reader_settings(source) | {"name": source.name, "path": path}
+    if isinstance(source.extract, OperatorConfig):  # which is loaded where there is work to do
+        settings["extract"] = "raw"
+    read = SourceConfig.model_validate(settings)
     kind = format_of(path, source)
     try:
         size = look_at(path, store.storage).bytes

@@ -34,6 +34,7 @@ from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
 from winnow.flow.surroundings import release_outdated, surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
+from winnow.operators.config import OperatorConfig
 from winnow.operators.files import publish
 from winnow.report.manifest import manifest_of
 from winnow.report.reports import write_reports
@@ -50,6 +51,7 @@ from winnow.sources.read import format_of
 from winnow.sources.structured.chat import render
 from winnow.sources.structured.template_environment import TemplateBoundError
 from winnow.sources.wanted import wanted_of
+from winnow.stages.ingest.extractors import publish_extractors
 from winnow.stages.kernel_sets import compile_in_background
 from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
@@ -99,6 +101,7 @@ def run(
 
         store.remove_drafts()
         publish(store, config.measure.named_files)
+        publish_extractors(config.sources, store)
         publish_revisions(written, config, store)
         store.replace(CONFIG, _own_config(written, config))
         attempt = next_attempt(store)
@@ -150,7 +153,13 @@ def _own_config(written: Config, config: Config) -> bytes:
     operators = [entry.model_copy(update=settled) for entry in config.measure.operators]
     language = written.measure.language.model_copy(update={"model": config.measure.language.model})
     measure = written.measure.model_copy(update={"operators": tuple(operators), "language": language})
-    values = written.model_copy(update={"measure": measure}).model_dump(mode="json")
+    sources = [
+        source.model_copy(update={"extract": found.extract.model_copy(update=settled)})
+        if isinstance(found.extract, OperatorConfig)
+        else source
+        for source, found in zip(written.sources, config.sources, strict=True)
+    ]
+    values = written.model_copy(update={"measure": measure, "sources": tuple(sources)}).model_dump(mode="json")
     return write_yaml(values)
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
+from winnow.operators.config import OperatorConfig
 from winnow.sources.folders import folder_values, tables_with_a_log, with_folder_values
 from winnow.sources.readers.outside import checked_batches, named_faults
 from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields, is_cut_by_bytes
@@ -58,6 +59,8 @@ def format_of(path: str, config: SourceConfig) -> str:
         )
     if compression and not READERS.get(wanted).may_be_compressed:
         raise ValueError(f"{path}: a {wanted} file cannot be read through {compression}; decompress it first")
+    if wanted == "wiki" and isinstance(config.extract, OperatorConfig):
+        raise ValueError(f"{path}: `extract: {{use: ...}}` is for HTML; of wikitext, `raw` and a mapper in operators")
     if compression == ".lz4" and find_spec("lz4") is None:
         raise ValueError(f"{path}: .lz4 needs the package lz4: pip install 'winnow-corpus[web]', on every node")
     if config.ranges_from and not READERS.get(wanted).takes_ranges:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from winnow.operators.config import OperatorConfig
 from winnow.section import Section
 from winnow.sources.encoding import DETECT, UTF_8, Encoding, is_ascii_superset
 from winnow.sources.readers.registry import READERS, formats_with_fields
@@ -134,10 +135,11 @@ class SourceConfig(Section):
     `a.b`. Of several (`[content, text]`) the first that has a value."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
-    extract: Literal["main", "all", "raw", "trafilatura"] = "main"
+    extract: Literal["main", "all", "raw", "trafilatura"] | OperatorConfig = "main"
     """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that
     is next to nothing), all text, the HTML as it is, for an operator of your own, or what trafilatura takes for the
-    main content (of the extra `trafilatura`; a tenth as fast). Of books `main` is all text; of format wiki `raw` is the
+    main content (of the extra `trafilatura`; a tenth as fast); or a mapper of your own that is given the HTML
+    (`{use: "extract.py:NAME"}`, as in `measure.operators`). Of books `main` is all text; of format wiki `raw` is the
     wikitext."""
     id: str | None = Field(default=None, min_length=1)
     """Field or column that holds the document's id; None derives one from source, path and row."""

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from winnow.errors import ConfigError
+from winnow.operators.config import OperatorConfig
 from winnow.sources.fields import BadRecordError
 from winnow.sources.readers.charset import guess_encoding, wide_encoding
 from winnow.sources.source import SourceConfig
 from winnow.sources.web.by_trafilatura import main_text
 from winnow.sources.web.guard import refusal
+from winnow.sources.web.own_extract import own_text
 
 PACKAGES = ("resiliparse",)
 """Distributions whose version may change the text of a page."""
@@ -149,17 +151,20 @@ class Extracted(NamedTuple):
     """``FALLBACK``, or empty."""
 
 
-def extract(html: str, source: SourceConfig) -> Extracted:
-    """The text of a page as ``source.extract`` says.
+def extract(html: str, source: SourceConfig, address: str | None = None) -> Extracted:
+    """The text of a page as ``source.extract`` says; its address is for operators of the user's.
 
     Raises:
         BadRecordError: a parser would take too long over it, or cannot parse it.
+        OperatorError: an operator breaks its contract.
     """
     if source.extract == "raw":
         return Extracted(html)
     size = html.encode(errors="replace")
     if why := refusal(size):
         raise BadRecordError(why, None, len(size))
+    if isinstance(source.extract, OperatorConfig):
+        return Extracted(own_text(html, source.extract, source.name, address))
     if source.extract == "trafilatura":
         return Extracted(main_text(html))
     plain = _resiliparse()

@@ -47,7 +47,7 @@ def page_fields(
     page = decode_page(body, charset)
     if xhtml:
         page = page._replace(text=as_html(page.text))
-    text, note = extract(page.text, source) if html else (page.text, "")
+    text, note = extract(page.text, source, address) if html else (page.text, "")
     fields: dict[str, Any] = {"text": text, "charset": page.encoding, "charset_from": page.how}
     said, left_out = _said(page.text if html else "", headers or {}, address, source.keep)
     read_as = REPLACED if page.replaced else GUESSED + page.encoding if page.how in ("guessed", "windows-1252") else ""
@@ -107,7 +107,7 @@ def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: Sto
             for name in mine:
                 found[name].append(said[name])
             try:
-                text, note = extract(html, source)
+                text, note = extract(html, source, addresses[place])
             except BadRecordError as bad:
                 refused[place] = Unreadable(row, file.position, str(bad), bad.size, batch.ids[place].as_py())
                 continue

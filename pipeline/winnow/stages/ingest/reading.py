@@ -22,6 +22,8 @@ from winnow.sources.read import read_slice
 from winnow.sources.records import RecordBatch, Unreadable, gathered
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
+from winnow.sources.web.own_extract import OwnExtract
+from winnow.stages.ingest.extractors import loaded_extractor
 from winnow.stages.ingest.isolate import drop_quarantined, unreadable_documents
 from winnow.stages.ingest.slices import parse_quarantined, parse_slice
 
@@ -83,8 +85,11 @@ def _of_one_source(one: Documents, other: Documents) -> bool:
 
 def _documents(unit: Unit, workspace: Workspace, note: Note) -> Iterator[Documents]:
     quarantined = parse_quarantined(unit)
+    extractors: list[OwnExtract] = []
     for fields in unit.inputs["slices"]:
         part, source = parse_slice(fields)
+        if (own := loaded_extractor(source, workspace.store)) is not None and own not in extractors:
+            extractors.append(own)
         for batch in read_slice(part, source, workspace.store.open_input, workspace.runtime["batch_bytes"]):
             batch = drop_quarantined(batch, part, quarantined)  # noqa: PLW2901 - the other one is let go of
             note(part, source, batch)
@@ -95,6 +100,8 @@ def _documents(unit: Unit, workspace: Workspace, note: Note) -> Iterator[Documen
             held = [Documents(source, docs, ids, batch.texts, batch.keep, [(0, part)])]
             del batch, docs, ids  # whoever gets them is the only one that holds them
             yield held.pop()
+    for own in extractors:
+        own.finish()
 
 
 def _joined(group: list[Documents]) -> Documents:
