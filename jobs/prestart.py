@@ -9,8 +9,14 @@ from typing import Any
 
 from winnow.engine.executors.choose import LARGE_BYTES, SMALL_BYTES, Executor
 
-LOADED = ("winnow.stages.ingest.measure", "winnow.stages.tokenise.tokenise", "winnow.stages.shards.shards")
-"""Modules of the stages that take longest; they load most of what others need, too."""
+LOADED = (
+    "winnow.stages.ingest.measure",
+    "winnow.stages.tokenise.tokenise",
+    "winnow.stages.shards.shards",
+    "awkward",
+    "winnow.stages.kernel_sets:load_compiled",
+)
+"""What workers need, so that it is there before they are: the stages that take longest, and their kernels."""
 
 
 def start_workers_early(config: str, overrides: list[str]) -> None:

@@ -62,9 +62,11 @@ class Calls:
             self.fail(what, place)
         if mine and self.kind == "killed before":
             os.kill(os.getpid(), signal.SIGKILL)
-        answer = do()
-        if mine and self.kind == "killed after":
-            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            answer = do()
+        finally:  # a call that fails by itself, such as for a folder that is there, is over, too
+            if mine and self.kind == "killed after":
+                os.kill(os.getpid(), signal.SIGKILL)
         if mine and self.kind == "lost":
             self.fail(what, place)
         return answer

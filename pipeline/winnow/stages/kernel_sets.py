@@ -124,6 +124,13 @@ def are_compiled() -> bool:
     return all(is_compiled(name) for name in DEFAULT)
 
 
+def load_compiled() -> None:
+    """Load what is compiled, so that processes that are forked from this one have it."""
+    for name, use in DEFAULT.items():
+        if is_compiled(name):
+            use()
+
+
 def compile_default() -> None:
     """Compile what is missing and nobody else is at, and wait for those who are."""
     compile_all(DEFAULT)

@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +71,8 @@ class Gigatoken:
             del self._backend  # first let go: two caches at once is what the limit is there to prevent
             self._backend = _gigatoken_backend(self._vocabulary)
             self._grown = 0
+        import awkward as ak  # noqa: PLC0415 - a quarter of a second that only this engine needs
+
         before = _resident_bytes()
         strings = ak.contents.ListOffsetArray(
             ak.index.Index64(bounds),

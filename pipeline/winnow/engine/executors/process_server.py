@@ -35,13 +35,14 @@ def serve(control: int, modules: list[str]) -> None:
 
     Args:
         control: descriptor of a Unix socket.
-        modules: loaded before the first fork, so that all workers have them.
+        modules: loaded before the first fork, so that all workers have them; of ``module:function``, the function is
+            called, too.
     """
     _leave_signals_to_the_driver()
     asked = socket.socket(fileno=control)
     for name in modules:
-        with contextlib.suppress(ImportError):  # whoever needs it says so
-            importlib.import_module(name)
+        with contextlib.suppress(Exception):  # whoever needs it says what is wrong
+            _find(name)
     gc.collect()
     gc.freeze()  # a collection would touch, and so copy, every page of every worker
     children: set[int] = set()
@@ -66,6 +67,14 @@ def serve(control: int, modules: list[str]) -> None:
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     os._exit(0)
+
+
+def _find(name: str) -> None:
+    """Load a module; of ``module:function``, call the function."""
+    module, _, function = name.partition(":")
+    found = importlib.import_module(module)
+    if function:
+        getattr(found, function)()
 
 
 def _leave_signals_to_the_driver() -> None:
@@ -115,8 +124,7 @@ class _Worker:
             os.environ.update(message["environment"])
             sys.path[:] = message["path"]
         if "call" in message:
-            module, _, function = message["call"].partition(":")
-            getattr(importlib.import_module(module), function)()
+            _find(message["call"])
             return None
         unit = message["unit"]
         if "job" in message:
