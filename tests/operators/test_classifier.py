@@ -1,13 +1,14 @@
 """``use: classifier`` in runs, after dedup on CPU; and what is refused before any work is done."""
 
+import random
 import re
 import shutil
 
 import numpy as np
 import pytest
 
-from tests.operators.runs import config, corpus, done, shards
-from tests.support.classifiers import change_config, outputs_of, save_classifier
+from tests.operators.runs import config, done, shards, write_input
+from tests.support.classifiers import WORDS, change_config, outputs_of, save_classifier
 from tests.support.commands import winnow
 from tests.support.small_work import many_units
 from winnow.errors import ConfigError
@@ -22,7 +23,8 @@ TOPIC = {"use": "classifier", "name": "topic", "model": "models/topic", "labels"
 def folder(tmp_path):
     save_classifier(tmp_path / "models/edu", labels=("LABEL_0",))
     save_classifier(tmp_path / "models/topic")
-    corpus(tmp_path, 12)
+    draw = random.Random(6)
+    write_input(tmp_path, [" ".join(draw.choices(WORDS, k=draw.randrange(5, 200))) for _ in range(40)])
     return tmp_path
 
 

@@ -47,13 +47,13 @@ def test_rules_summary_and_guard_go_by_the_model(folder):
     assert {name: row["language"] for name, row in signals(finished).items()} == expected
     assert set(expected.values()) == {"en", "de", "om", "und", "zxx"}
     others = sum(code not in ("en", "om") for code in expected.values())
-    assert finished.totals("filter", "failed")["languages"] == others
+    assert finished.totals("filter", "failed")["language"] == others
     unsure = sum(code == "und" for code in expected.values())
     sha256 = hashlib.sha256((folder / "models/lid.bin").read_bytes()).hexdigest()
     assert f"languages by lid.bin (SHA-256 {sha256}): {unsure} documents are und" in " ".join(STEP.summary(finished))
     assert finished.total("decide", "outcome/near_duplicate") > 0
     audit = audit_dedup(finished, SampleSizes(documents=30, removed=30, planted=5), 0)
-    assert audit.guaranteed and audit.removed.near.total
+    assert audit.guaranteed and audit.removed.near.of
     (folder / "models/lid.bin").unlink()
     again, _ = done(folder / "run" / "config.yaml")  # names what the run folder holds
     assert not computed(again)

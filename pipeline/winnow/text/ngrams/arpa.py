@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from winnow.numeric.arrow_strings import strings_from_buffers
 from winnow.numeric.cached_arrays import Arrays, prepared_arrays
 from winnow.numeric.jit import kernel
-from winnow.text.ngrams.model import NgramModel, key_of, room_for, slot_of
+from winnow.text.ngrams.model import NgramModel, gram_slot_of, key_of, logarithms_of, room_for, slot_of
 from winnow.text.ngrams.tokens import TokenKind, hash_of_bytes
 from winnow.text.words import NO_STOP_WORDS, read_words
 
@@ -98,7 +98,7 @@ def read_arpa(path: str, kind: TokenKind, identity: str) -> NgramModel:
     """
     found = prepared_arrays("ngrams", (identity, kind), lambda: _read(path, kind))
     order, closed, begin, end, unknown = found.pop("numbers").tolist()
-    names = ("word_keys", "word_numbers", "words", "gram_keys", "grams")
+    names = ("word_keys", "word_numbers", "words", "grams")
     return NgramModel(order, bool(closed), begin, end, unknown, *(found[name] for name in names))
 
 
@@ -124,12 +124,13 @@ def _read(path: str, kind: TokenKind) -> Arrays:
         special[2] = size
         words[size, 0] = _UNKNOWN_LOG10
     slots = room_for(sum(counts[1:]))
-    gram_keys, grams, closed = np.zeros(slots, np.uint64), np.zeros((slots, 2), np.float32), np.ones(1, np.bool_)
+    grams, closed = np.zeros((slots, 2), np.uint64), np.ones(1, np.bool_)
+    logarithms = logarithms_of(grams)
     for number in range(2, order + 1):
         at = _section(name, data, at, number)
-        at = _read_grams(data, at, number, counts[number - 1], raw_keys, raw_numbers, gram_keys, grams, closed)
+        at = _read_grams(data, at, number, counts[number - 1], raw_keys, raw_numbers, grams, logarithms, closed)
         _checked(name, data, at)
-    if (words[:size, 0] > 0).any() or (grams[:, 0] > 0).any():
+    if (words[:size, 0] > 0).any() or (logarithms[grams[:, 0] != 0, 2] > 0).any():
         raise ArpaError(f"{name}: is damaged: a logarithm of a probability is above 0")
     if kind == "words":
         keys, numbers = _ours(name, data, places, special)
@@ -140,7 +141,7 @@ def _read(path: str, kind: TokenKind) -> Arrays:
     meta = np.array([order, closed[0], *special], np.int64)
     return {
         "numbers": meta, "word_keys": keys, "word_numbers": numbers, "words": words,
-        "gram_keys": gram_keys, "grams": grams,
+        "grams": grams,
     }  # fmt: skip
 
 
@@ -354,7 +355,7 @@ def _read_words(data, at, places, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _read_grams(data, at, order, number, word_keys, word_numbers, keys, values, closed):  # type: ignore[no-untyped-def]
+def _read_grams(data, at, order, number, word_keys, word_numbers, grams, logarithms, closed):  # type: ignore[no-untyped-def]
     """The section of n-grams; as above. Notes whether of each the one without its first word was there before."""
     words = np.empty(order, np.int64)
     for _ in range(number):
@@ -371,13 +372,13 @@ def _read_grams(data, at, order, number, word_keys, word_numbers, keys, values, 
                 return -start - 1
             words[place] = word_numbers[slot]
         if order > 2:
-            closed[0] &= keys[slot_of(keys, key_of(words[1:]))] != 0
-        slot = slot_of(keys, key_of(words))
-        if keys[slot] != 0:
+            closed[0] &= grams[gram_slot_of(grams, key_of(words[1:])), 0] != 0
+        slot = gram_slot_of(grams, key_of(words))
+        if grams[slot, 0] != 0:
             return -start - 1
-        keys[slot] = key_of(words)
-        values[slot, 0] = value
-        values[slot, 1], at = _backoff(data, at)
+        grams[slot, 0] = key_of(words)
+        logarithms[slot, 2] = value
+        logarithms[slot, 3], at = _backoff(data, at)
         if at < 0:
             return -start - 1
     return at

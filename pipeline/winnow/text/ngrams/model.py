@@ -36,10 +36,9 @@ class NgramModel(NamedTuple):
     """int32[H]."""
     words: NDArray[np.float32]
     """float32[V, 2], logarithms of probability and backoff."""
-    gram_keys: NDArray[np.uint64]
-    """uint64[S], 0 for none."""
-    grams: NDArray[np.float32]
-    """float32[S, 2]."""
+    grams: NDArray[np.uint64]
+    """uint64[S, 2], side by side so that a look is one access to memory: the key of an n-gram, 0 for none, and the
+    same two logarithms, as float32 (:func:`logarithms_of`)."""
 
 
 class Scores(NamedTuple):
@@ -59,8 +58,13 @@ def score(model: NgramModel, tokens: Tokens) -> Scores:
     """How probable N texts are. Each by itself, whatever stands beside it."""
     number = len(tokens.offsets) - 1
     found = Scores(np.zeros(number), *np.zeros((3, number), np.int64))
-    _score(model, tokens.hashes, tokens.begins, tokens.offsets, *found)
+    _score(model, logarithms_of(model.grams), tokens.hashes, tokens.begins, tokens.offsets, *found)
     return found
+
+
+def logarithms_of(grams: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """The table of n-grams seen as numbers, float32[S, 4]: the last two are logarithms of probability and backoff."""
+    return grams.view(np.float32)
 
 
 @inline_kernel
@@ -80,6 +84,16 @@ def slot_of(keys, key):  # type: ignore[no-untyped-def]
     return slot
 
 
+@inline_kernel
+def gram_slot_of(grams, key):  # type: ignore[no-untyped-def]
+    """The same in the table of n-grams."""
+    mask = len(grams) - 1
+    slot = np.int64(key >> np.uint64(20)) & mask
+    while grams[slot, 0] != 0 and grams[slot, 0] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
 @kernel
 def key_of(words):  # type: ignore[no-untyped-def]
     """The key of an n-gram, int[n] numbers of words in their order; never 0."""
@@ -95,7 +109,7 @@ def room_for(number: int) -> int:
 
 
 @kernel
-def _next(model_words, gram_keys, grams, order, closed, word, context, length, before, now):  # type: ignore[no-untyped-def]
+def _next(model_words, grams, logarithms, order, closed, word, context, length, before, now):  # type: ignore[no-untyped-def]
     """The logarithm of a word's probability behind ``context`` int64[K], its last ``length``; moves the context on.
 
     ``before`` float32[K] are backoffs of the context by its length; ``now`` is where the next ones are put.
@@ -107,11 +121,11 @@ def _next(model_words, gram_keys, grams, order, closed, word, context, length, b
     key = extended(_START, word)
     for size in range(2, min(order, length + 1) + 1):
         key = extended(key, context[length - size + 1])
-        slot = slot_of(gram_keys, key if key != 0 else np.uint64(1))
-        if gram_keys[slot] != 0:
-            found, matched = grams[slot, 0], size
+        slot = gram_slot_of(grams, key if key != 0 else np.uint64(1))
+        if grams[slot, 0] != 0:
+            found, matched = logarithms[slot, 2], size
             if size < order:
-                now[size] = grams[slot, 1]
+                now[size] = logarithms[slot, 3]
         elif closed:
             break
     total = np.float64(found)
@@ -121,8 +135,8 @@ def _next(model_words, gram_keys, grams, order, closed, word, context, length, b
 
 
 @kernel
-def _score(model, hashes, begins, offsets, log10, numbers, sentences, unknown):  # type: ignore[no-untyped-def]
-    order, closed, begin, end, unk, word_keys, word_numbers, words, gram_keys, grams = model
+def _score(model, logarithms, hashes, begins, offsets, log10, numbers, sentences, unknown):  # type: ignore[no-untyped-def]
+    order, closed, begin, end, unk, word_keys, word_numbers, words, grams = model
     context = np.empty(order + 1, np.int64)
     before, now = np.zeros(order + 1, np.float32), np.zeros(order + 1, np.float32)
     for text in range(len(offsets) - 1):
@@ -130,7 +144,7 @@ def _score(model, hashes, begins, offsets, log10, numbers, sentences, unknown): 
         for token in range(offsets[text], offsets[text + 1] + 1):
             is_behind = token == offsets[text + 1]
             if token > offsets[text] and (is_behind or begins[token]):
-                total += _next(words, gram_keys, grams, order, closed, end, context, length, before, now)
+                total += _next(words, grams, logarithms, order, closed, end, context, length, before, now)
             if is_behind:
                 break
             if begins[token]:
@@ -142,7 +156,7 @@ def _score(model, hashes, begins, offsets, log10, numbers, sentences, unknown): 
             slot = slot_of(word_keys, hashes[token])
             word = np.int64(word_numbers[slot]) if word_keys[slot] != 0 else unk
             unknown[text] += word == unk
-            total += _next(words, gram_keys, grams, order, closed, word, context, length, before, now)
+            total += _next(words, grams, logarithms, order, closed, word, context, length, before, now)
             before, now = now, before
             if order > 1:
                 if length == order - 1:
