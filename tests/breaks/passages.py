@@ -30,11 +30,11 @@ BREAKS = (
         KERNELS,
     ),
     Break(
-        "windows that only one part holds are sent in its stead",
+        "anchors of two parts are none of several",
         1,
         "winnow.text.passages.shared",
         "    several = keys[1:][keys[1:] == keys[:-1]]",
-        "    several = keys[1:][keys[1:] != keys[:-1]]",
+        "    several = keys[2:][keys[2:] == keys[:-2]]",
         KERNELS,
     ),
     Break(

@@ -293,6 +293,17 @@ def test_killed_in_every_stage_and_gone_on(data, cut, tmp_path):
     assert shards_of(tmp_path / "run") == shards_of(cut[0] / "run")
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_no_byte(data, cut, tmp_path, monkeypatch, local_ray, workers):
+    many_units(monkeypatch, 4_000)
+    many_partitions(monkeypatch, 3)
+    _, finished = done(settings(data, tmp_path, compute={"executor": "ray", "workers": workers}))
+    assert len(finished.parts) > 3
+    assert shards_of(tmp_path / "run") == shards_of(cut[0] / "run")
+
+
 def test_conversations_take_no_part(data, tmp_path):
     config = yaml.safe_load(settings(data, tmp_path).read_text())
     config["sources"][1] |= {"messages": "text"}

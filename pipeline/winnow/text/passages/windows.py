@@ -187,7 +187,7 @@ def _anchors(
             elif place < first:
                 place, least = first, grams[first & ring_mask]
                 for other in range(first + 1, at + 1):
-                    if grams[other & ring_mask] < least:
+                    if grams[other & ring_mask] <= least:  # the last of equal ones stays longest
                         place, least = other, grams[other & ring_mask]
             if first >= 0 and place != told:
                 told = place
@@ -255,7 +255,7 @@ def _windows(
             elif place < first:
                 place, least = first, grams[first & ring_mask]
                 for other in range(first + 1, at + 1):
-                    if grams[other & ring_mask] < least:
+                    if grams[other & ring_mask] <= least:  # the last of equal ones stays longest
                         place, least = other, grams[other & ring_mask]
             if first < 0:
                 continue
