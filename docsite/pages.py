@@ -70,7 +70,8 @@ def _schema(section: type[Section]) -> dict[str, Any]:
 def _row(section: type[Section], place: str, name: str) -> str:
     info = section.model_fields[name]
     schema = _schema(section)
-    values = _values(schema["properties"][name], schema.get("$defs", {}))
+    whole = schema if "properties" in schema else schema["anyOf"][0]  # the others are short forms of it
+    values = _values(whole["properties"][name], schema.get("$defs", {}))
     if info.is_required():
         default = "needed"
     else:
