@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -92,6 +94,18 @@ _PathsOrLists = Annotated[
 """The same, or nothing, where a list names the files."""
 
 
+def _kind_of_extract(value: Any) -> str:
+    return "function-operator" if isinstance(value, dict | OperatorConfig) else "literal-word"
+
+
+Extract = Annotated[
+    Annotated[Literal["main", "all", "raw", "trafilatura"], Tag("literal-word")]
+    | Annotated[OperatorConfig, Tag("function-operator")],
+    Discriminator(_kind_of_extract),
+]
+"""How text is taken out of HTML; the tags are what messages of pydantic call kinds of values."""
+
+
 def _template_or_path(setting: str, info: ValidationInfo) -> str:
     return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
@@ -135,7 +149,7 @@ class SourceConfig(Section):
     `a.b`. Of several (`[content, text]`) the first that has a value."""
     html: str | None = Field(default=None, min_length=1)
     """Field or column that holds HTML, of which the text is taken; takes the place of `text`."""
-    extract: Literal["main", "all", "raw", "trafilatura"] | OperatorConfig = "main"
+    extract: Extract = "main"
     """What of HTML is text, in formats warc, html, tar and zip, too: the main content of a page (all of it where that
     is next to nothing), all text, the HTML as it is, for an operator of your own, or what trafilatura takes for the
     main content (of the extra `trafilatura`; a tenth as fast); or a mapper of your own that is given the HTML
