@@ -129,7 +129,7 @@ def test_the_next_attempt_begins_anew_where_the_process_that_forks_has_ended(tmp
 
 
 def test_all_workers_end_with_a_driver_that_is_killed(tmp_path):
-    """The driver kills itself while a worker is at a unit of ten minutes."""
+    """The driver kills itself while a worker is at a unit of a minute."""
     code = f"""
 import os, signal, threading, time
 from pathlib import Path
@@ -139,7 +139,7 @@ def kill():
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 threading.Thread(target=kill).start()
-engine(Path({str(tmp_path)!r})).run(Stage("s", 1, {{}}, linger), [Unit(0, {{"n": 0, "seconds": 600}}, BIG)])
+engine(Path({str(tmp_path)!r})).run(Stage("s", 1, {{}}, linger), [Unit(0, {{"n": 0, "seconds": 60}}, BIG)])
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL

@@ -184,6 +184,15 @@ def end_processes() -> None:
     _running.clear()
 
 
+@contextlib.contextmanager
+def ended_at_the_end() -> Iterator[None]:
+    """After this block no process is left: a program that uses this as a library may go on for long."""
+    try:
+        yield
+    finally:
+        end_processes()
+
+
 def workers_of(config: ComputeConfig) -> int:
     """Workers on this machine: as configured; `auto` is one a core, as far as there is memory for them."""
     if isinstance(config.workers, int):
