@@ -178,9 +178,9 @@ def test_auto_grows_and_does_not_go_back(tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     auto = engine(tmp_path, executor="auto")
     auto.run(Stage("small", 1, {}, tell), [Unit(0, {"n": 0}, 100)])
-    assert auto.executor_told == "this process (0 MB to do)"
+    assert auto.executor_told == "this process (under 16 MB to do)"
     (large,) = auto.run(Stage("large", 1, {}, tell), [Unit(0, {"n": 0}, SMALL_BYTES)])
-    assert auto.executor_told == "2 processes of this machine (16 MB to do on this machine)"
+    assert auto.executor_told == "2 processes of this machine (under 8 GB to do, and no cluster is joined)"
     (small,) = auto.run(Stage("next", 1, {}, tell), [Unit(0, {"n": 0}, 100)])
     assert os.getpid() not in (large.metadata["process"], small.metadata["process"])
 
