@@ -96,7 +96,7 @@ def test_failures_are_told_as_elsewhere(tmp_path):
 
 def test_a_unit_that_takes_too_long_is_tried_by_another_worker(tmp_path, caplog):
     logging.getLogger("winnow").propagate = True
-    stuck = [Unit(0, {"n": 0, "seconds": 600}, BIG)]
+    stuck = [Unit(0, {"n": 0, "seconds": 30}, BIG)]
     (record,) = engine(tmp_path, unit_timeout_minutes=0.005).run(Stage("s", 1, {}, linger), stuck)
     assert record.number == 0
     assert "s unit 0: at it for over 0.005 minutes; its worker is killed and the unit tried again" in caplog.text

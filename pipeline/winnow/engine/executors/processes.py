@@ -241,7 +241,7 @@ def run_in_processes(
                         waiting.append(unit)
                     continue
                 if isinstance(answer, int):
-                    worker.process = answer
+                    worker.process, worker.since = answer, time.monotonic()  # what it loaded before is no unit's time
                     continue
                 if isinstance(answer, tuple):
                     name, level, line = answer
@@ -261,7 +261,9 @@ def run_in_processes(
 
 def _kill_overdue(stage: Stage, busy: list[Worker], seconds: float) -> None:
     for worker in busy:
-        if not worker.overdue and worker.unit is not None and time.monotonic() - worker.since > seconds:
+        if worker.overdue or worker.unit is None or not worker.process:
+            continue
+        if time.monotonic() - worker.since > seconds:
             log.warning(
                 "%s unit %d: at it for over %g minutes; its worker is killed and the unit tried again",
                 stage.name,
