@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,encoder]'
 	touch $@
 
-## Main job on real text of this machine: all stages on Ray, ends with shards, a story and a decoded row.
+## Main job on real text of this machine: all stages, ends with shards, a story and a decoded row.
 demo: $(READY)
 	$(BIN)/python -m jobs.demo
 

@@ -1,6 +1,6 @@
 """A whole run, timed from outside: wall and marginal MB/s a core, where the time goes, and how it grows.
 
-    python -m benchmarks.end_to_end [CORPUS] [--scales 1 3] [--workers 2] [--runs 1] [--work FOLDER]
+    python -m benchmarks.end_to_end [CORPUS] [--scales 1 3] [--workers 2] [--executor ray] [--runs 1] [--work FOLDER]
 
 Annotate mode, so that every document goes all the way. Copies of the corpus have their words swapped in pairs or
 turned in threes and fours: the same bytes, words and tokens to read, but other 5-grams, so that dedup keeps them. The
@@ -71,7 +71,7 @@ def prepare(corpus: Path, folder: Path, copies: int) -> None:
         (target / "done").touch()
 
 
-def run_once(work: Path, scale: int, workers: int) -> dict:
+def run_once(work: Path, scale: int, workers: int, executor: str = "ray") -> dict:
     """One fresh run in a process of its own; what it and its records say."""
     run = work / f"run-{scale}"
     shutil.rmtree(run, ignore_errors=True)
@@ -80,7 +80,7 @@ def run_once(work: Path, scale: int, workers: int) -> dict:
         "run": str(run),
         "sources": [{"name": "corpus", "path": [f"{work}/copy-{n}/*.zst" for n in range(scale)], "id": "id"}],
         "filter": {"mode": "annotate"},
-        "compute": {"workers": workers},
+        "compute": {"executor": executor, "workers": workers},
     }
     (work / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "jobs", "run", str(work / "config.yaml")]
@@ -122,6 +122,7 @@ def options_with_copies(description: str | None) -> argparse.Namespace:
     parser.add_argument("corpus", nargs="?", type=Path, default=SHARED)
     parser.add_argument("--scales", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--executor", default="ray", choices=("auto", "ray", "processes", "inline"))
     parser.add_argument("--runs", type=int, default=1, help="runs a scale; the median of the wall time counts")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "winnow-end-to-end")
     options = parser.parse_args()
@@ -142,7 +143,7 @@ def main() -> None:
 
 def median_run(options: argparse.Namespace, scale: int) -> dict:
     """The run in the middle of those that were asked for, with the median of their wall seconds."""
-    runs = (run_once(options.work, scale, options.workers) for _ in range(options.runs))
+    runs = (run_once(options.work, scale, options.workers, options.executor) for _ in range(options.runs))
     results = sorted(runs, key=lambda result: result["seconds"])
     median = statistics.median(result["seconds"] for result in results)
     return {**results[len(results) // 2], "seconds": median}

@@ -1,7 +1,7 @@
 """``winnow demo`` and ``make demo``: the whole road on real text that every machine with Python has.
 
 Gathers documentation, licences and sources of the Python installation (two thousand documents and more, with the
-near-duplicates that licences and READMEs naturally are), runs all stages on Ray, tells the story of one removed
+near-duplicates that licences and READMEs naturally are), runs all stages, tells the story of one removed
 near-duplicate, decodes one row of a shard, and ends with the report.
 """
 

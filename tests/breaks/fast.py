@@ -5,6 +5,22 @@ from tests.breaks.change import Break
 COUNTED = ("tests/runs/test_counted_by_hand.py",)
 BREAKS = (
     Break(
+        "auto leaves a cluster that is joined",
+        6,
+        "winnow.engine.executors.choose",
+        '    if joins_cluster():\n        return "ray"',
+        '    if not joins_cluster():\n        return "ray"',
+        ("tests/engine/test_processes.py",),
+    ),
+    Break(
+        "a process waits for a set of kernels while others are free",
+        6,
+        "winnow.numeric.jit",
+        "    for patient in (False, True):",
+        "    for patient in (True,):",
+        ("tests/numeric/test_compile_sets.py",),
+    ),
+    Break(
         "parts of a compressed file decompress all before them",
         6,
         "winnow.sources.readers.cuts",

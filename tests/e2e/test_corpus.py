@@ -31,7 +31,7 @@ def hashes(run: Path) -> dict[str, str]:
 def on_two_workers(shared, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     run = folder / "run"
-    subprocess.run(command(config(shared, run, workers=2), folder / "c.yaml"), check=True)
+    subprocess.run(command(config(shared, run, executor="ray", workers=2), folder / "c.yaml"), check=True)
     return run
 
 
@@ -75,7 +75,7 @@ def test_one_process_and_other_unit_sizes_give_the_same_bytes(shared, on_two_wor
 
 def test_one_worker_killed_three_times_gives_the_same_bytes(shared, on_two_workers, tmp_path):
     run = tmp_path / "run"
-    line = command(config(shared, run, workers=1), tmp_path / "c.yaml")
+    line = command(config(shared, run, executor="processes", workers=1), tmp_path / "c.yaml")
     moments = ("work/measure/*/*.json", "work/tokenise/*/*.json", "work/shards/*/*.json")
     kills = [kill_when(line, lambda pattern=pattern: len(list(run.glob(pattern))) >= 2) for pattern in moments]
     assert all(kills)

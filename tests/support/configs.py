@@ -63,6 +63,6 @@ def audited_config(documents: Path, run: Path, **sections) -> dict:
 
 
 def corpus_config(shared: Path, run: Path, **sections) -> dict:
-    """A run over the whole shared corpus of real text, as a user starts it: ``compute`` is as given, Ray if nothing."""
+    """A run over the whole shared corpus of real text, as a user starts it: ``compute`` is as given."""
     corpus = source_of(f"{shared}/corpus/[01]*.jsonl.zst", "corpus", id="id")
     return run_config(run, corpus, **sections) | {"compute": sections.get("compute", {})}

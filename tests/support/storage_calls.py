@@ -23,7 +23,7 @@ KINDS = ("once", "for good", "killed before", "killed after", "lost")
 """``lost``: a request is done, and no answer comes."""
 _BY_PATH = ("mkdir", "rename", "replace", "unlink", "link", "stat", "scandir", "listdir", "rmdir")
 _CHANGES = (*_BY_PATH[:5], "rmdir", "write", "fsync", "create", "put", "delete", "copy")
-_VARIES = re.compile(rf"-{re.escape(socket.gethostname())}-\d+$|(?<=\.)[0-9a-f]{{16}}$")
+_VARIES = re.compile(rf"-{re.escape(socket.gethostname())}-\d+$|(?<=[.-])[0-9a-f]{{16}}$")
 
 
 def kinds_of(name: str, *, far: bool) -> tuple[str, ...]:

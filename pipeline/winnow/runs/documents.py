@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from winnow.config.messages import mistakes_of
 from winnow.engine.engine import Engine
+from winnow.engine.executors.processes import ended_at_the_end
 from winnow.engine.lease import hold_lease
 from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
@@ -49,7 +50,7 @@ def export_documents(
     STEP.check(finished.config)
     stop = stop or Stop()
     stop.grace_seconds = compute.grace_seconds
-    with hold_lease(finished.store) as lease:
+    with ended_at_the_end(), hold_lease(finished.store) as lease:
         finished.store.remove_drafts()
         engine = Engine(finished.store, compute, guard=lease.check, stop=stop, committed=finished.records)
         context = RunContext(finished, engine, {})

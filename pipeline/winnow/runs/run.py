@@ -15,6 +15,7 @@ from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.doing import doing
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.executors.demand import joins_cluster
+from winnow.engine.executors.processes import ended_at_the_end
 from winnow.engine.lease import hold_lease
 from winnow.engine.quarantine import times_quarantined
 from winnow.engine.stopping import Stop
@@ -93,7 +94,7 @@ def run(
     check_encoder(config)
     check_steps(config)
     index = index_of(config)
-    with hold_lease(store) as lease, hold_index(index) as check_index:
+    with ended_at_the_end(), hold_lease(store) as lease, hold_index(index) as check_index:
 
         def guard() -> None:
             lease.check()

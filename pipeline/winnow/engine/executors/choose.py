@@ -35,10 +35,10 @@ def choose_executor(config: ComputeConfig, work_bytes: int, *, on_gpu: bool = Fa
     if on_gpu and config.gpus != 0 and (config.gpus != "auto" or _has_gpu()):
         return "ray", "GPUs are given out by Ray"
     if work_bytes < SMALL_BYTES:
-        return "inline", f"{work_bytes / 1e6:,.0f} MB to do"
+        return "inline", f"under {SMALL_BYTES / 1e6:,.0f} MB to do"
     if work_bytes < LARGE_BYTES:
-        return "processes", f"{work_bytes / 1e6:,.0f} MB to do on this machine"
-    return "ray", f"{work_bytes / 1e9:,.0f} GB to do"
+        return "processes", f"under {LARGE_BYTES / 1e9:,.0f} GB to do, and no cluster is joined"
+    return "ray", f"{LARGE_BYTES / 1e9:,.0f} GB or more to do"
 
 
 def described(executor: Executor, config: ComputeConfig) -> str:

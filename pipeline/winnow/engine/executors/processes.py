@@ -184,6 +184,15 @@ def end_processes() -> None:
     _running.clear()
 
 
+@contextlib.contextmanager
+def ended_at_the_end() -> Iterator[None]:
+    """After this block no process is left: a program that uses this as a library may go on for long."""
+    try:
+        yield
+    finally:
+        end_processes()
+
+
 def workers_of(config: ComputeConfig) -> int:
     """Workers on this machine: as configured; `auto` is one a core, as far as there is memory for them."""
     if isinstance(config.workers, int):
@@ -232,7 +241,7 @@ def run_in_processes(
                         waiting.append(unit)
                     continue
                 if isinstance(answer, int):
-                    worker.process = answer
+                    worker.process, worker.since = answer, time.monotonic()  # what it loaded before is no unit's time
                     continue
                 if isinstance(answer, tuple):
                     name, level, line = answer
@@ -252,7 +261,9 @@ def run_in_processes(
 
 def _kill_overdue(stage: Stage, busy: list[Worker], seconds: float) -> None:
     for worker in busy:
-        if not worker.overdue and worker.unit is not None and time.monotonic() - worker.since > seconds:
+        if worker.overdue or worker.unit is None or not worker.process:
+            continue
+        if time.monotonic() - worker.since > seconds:
             log.warning(
                 "%s unit %d: at it for over %g minutes; its worker is killed and the unit tried again",
                 stage.name,
