@@ -60,6 +60,8 @@ class LocalProcesses:
         theirs.close()
         self.workers: list[Worker] = []
         self.background: list[Worker] = []
+        self.lost = False
+        """It did not answer; the system may not have said yet that it has ended."""
 
     def fork(self, handle: int) -> None:
         """Have a worker forked that listens on this descriptor; where the server has ended, the worker has, too."""
@@ -77,6 +79,7 @@ class LocalProcesses:
             self._control.sendall(MESSAGE.pack(REAP, process))
             answer = self._control.recv(ANSWER.size, socket.MSG_WAITALL)
         if len(answer) < ANSWER.size:
+            self.lost = True
             raise ClusterError("the process that starts workers on this machine has ended (killed, or out of memory)")
         return int(ANSWER.unpack(answer)[0])
 
@@ -91,7 +94,7 @@ class LocalProcesses:
 
     def is_there(self) -> bool:
         """Whether this process began it and it has not ended."""
-        return self.process == os.getpid() and self._server.poll() is None
+        return self.process == os.getpid() and not self.lost and self._server.poll() is None
 
     def hire(self, number: int) -> list["Worker"]:
         """As many workers as that, new ones where there are fewer."""
@@ -156,6 +159,7 @@ class Worker:
         self.connection.close()
         self._processes.workers.remove(self)
         if not self.process:
+            self._processes.lost = True
             return "lost before it began"
         self.kill()  # what has closed its connection and lives would be waited for without end
         status = self._processes.reap(self.process)
