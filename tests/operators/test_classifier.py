@@ -24,7 +24,7 @@ def folder(tmp_path):
     save_classifier(tmp_path / "models/edu", labels=("LABEL_0",))
     save_classifier(tmp_path / "models/topic")
     draw = random.Random(6)
-    write_input(tmp_path, [" ".join(draw.choices(WORDS, k=draw.randrange(5, 200))) for _ in range(40)])
+    write_input(tmp_path, [" ".join(draw.choices(WORDS, k=draw.randrange(5, 200))) for _ in range(80)])
     return tmp_path
 
 
