@@ -237,8 +237,9 @@ def groups(
     step. What it finds is added to audit/groups.json in RUN, and `winnow report RUN` shows it. Reads the text once.
     """
     with true_exit_codes():
+        from winnow.audit.group_results import summary_of
         from winnow.audit.group_tables import groups_headline, groups_tables
-        from winnow.audit.groups import audit_groups, summary_of, terms_of
+        from winnow.audit.groups import audit_groups, terms_of
         from winnow.audit.page import groups_page
         from winnow.report.group_audits import add_audit, read_audits
         from winnow.runs.state import load_run

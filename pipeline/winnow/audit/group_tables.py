@@ -1,6 +1,7 @@
 """The audit of groups as tables of plain text, the same for the terminal and for the HTML page."""
 
-from winnow.audit.groups import LEAST_REMOVED, GroupsAudit, Removal
+from winnow.audit.group_results import GroupsAudit, Removal
+from winnow.audit.groups import LEAST_REMOVED
 from winnow.audit.intervals import Share
 from winnow.audit.tables import TableOf
 

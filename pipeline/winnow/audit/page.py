@@ -7,8 +7,8 @@ from typing import Any
 from jinja2 import Environment
 
 from winnow.audit.dedup import DedupAudit
+from winnow.audit.group_results import GroupsAudit
 from winnow.audit.group_tables import groups_headline, groups_tables
-from winnow.audit.groups import GroupsAudit
 from winnow.audit.losses import Loss
 from winnow.audit.passages import PassagesAudit, passages_headline, passages_tables
 from winnow.audit.splits import SplitsAudit

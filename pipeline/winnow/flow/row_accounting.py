@@ -16,7 +16,8 @@ def section_names(config: ShardsConfig) -> list[str]:
 def by_section(run: RunRecords, what: str) -> list[int]:
     """``documents`` or ``tokens`` that were shuffled, by section."""
     config = run.config.shards
-    of_phases = [run.total("shuffle", f"phase_{what}/{name}") for name in config.phase_names]
+    counter = {"documents": "phase_documents", "tokens": "phase_tokens"}[what]
+    of_phases = [run.total("shuffle", f"{counter}/{name}") for name in config.phase_names]
     of_splits = [run.total("shuffle", f"{what}/{name}") for name in config.split_names]
     return [*(of_phases or of_splits[:1]), *of_splits[1:]]
 
