@@ -135,7 +135,8 @@ class _Holders(NamedTuple):
 
 def _check_held(passage: _Passage, holders: _Holders) -> None:
     """Raises BooksError where nobody holds the passage."""
-    if not np.isin(passage.grams, holders.held).all():
+    at = np.minimum(np.searchsorted(holders.held, passage.grams), len(holders.held) - 1)
+    if len(holders.held) == 0 or (holders.held[at] != passage.grams).any():
         raise BooksError(
             f"{passage.shard}, row {passage.row:,}: {passage.words} words in a row of a removed document stand there, "
             "and no kept document holds them; the old shard set stays the current one. This is a fault in winnow, "
@@ -145,8 +146,9 @@ def _check_held(passage: _Passage, holders: _Holders) -> None:
 
 def _told(passage: _Passage, holders: _Holders) -> Json:
     first, end = (np.searchsorted(holders.gram, passage.grams, side) for side in ("left", "right"))
-    pairs = [holders.doc[a:b] for a, b in zip(first.tolist(), end.tolist(), strict=True)]
-    docs, counts = np.unique(np.concatenate(pairs), return_counts=True)
+    number = end - first
+    pairs = np.repeat(first - np.cumsum(number) + number, number) + np.arange(number.sum())
+    docs, counts = np.unique(holders.doc[pairs], return_counts=True)
     most = docs[np.lexsort((docs, -counts))][:_HOLDERS]
     fields = {name: getattr(passage, name) for name in ("split", "shard", "row", "words")}
     return fields | {"also_in": [holders.names[doc] for doc in most.tolist()]}
@@ -198,7 +200,7 @@ def _holders(run: RunRecords, engine: Engine, vocabulary: Vocabulary, passages: 
     for number, record in enumerate(engine.run(standing.documents_stage(), units)):
         runs = _runs_of(run, vocabulary, record)
         for row, long in enumerate((runs.words >= WORDS).tolist()):
-            found = np.unique(gram_hashes(runs.ids(row)))
+            found = gram_hashes(runs.ids(row))
             held.append(found)
             if long:
                 grams.append(found)
