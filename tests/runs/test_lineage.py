@@ -131,7 +131,13 @@ class _Server(BaseHTTPRequestHandler):
         self.seen.append((self.headers.get("Authorization", ""), body))
         self.send_response(self.answer)
         if self.answer == 302:
-            self.send_header("Location", "http://127.0.0.1:1/other")
+            self.send_header("Location", "/other")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        self.seen.append((self.headers.get("Authorization", ""), b"followed"))
+        self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
