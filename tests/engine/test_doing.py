@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import orjson
 import pytest
 
 from winnow.engine import doing as module
@@ -51,31 +50,6 @@ def test_a_stage_is_told_while_no_unit_ends(lines):
         wait_for(lines, "slow: 0/1 units, 0.0 MB/s, time left unknown, 0 failed (0 s")
 
 
-<<<<<<< HEAD
-=======
-def test_kernels_that_are_not_compiled_are_known(monkeypatch, tmp_path):
-    monkeypatch.setattr(cache_folder, "CACHE_FOLDER", str(tmp_path))
-    assert cache_folder.is_compiled("measure") is False
-    for name in cache_folder.KERNEL_SETS["measure"]:
-        assert cache_folder.is_compiled("measure") is False
-        (tmp_path / f"{name}.compiled").touch()
-    assert cache_folder.is_compiled("measure") is True
-    assert cache_folder.is_compiled("filter") is None
-
-
-def test_what_measure_waits_for_are_its_sets_of_kernels(monkeypatch):
-    from winnow.dedup.minhash_config import MinHashConfig
-    from winnow.stages.ingest import measure
-    from winnow.text.config import MeasureConfig
-
-    asked = []
-    monkeypatch.setattr(measure, "compile_each", asked.extend)
-    stage = measure.stage(MeasureConfig(), MinHashConfig(bands=32, rows=8), None, {})
-    measure._kernels.__wrapped__(orjson.dumps(stage.settings))
-    assert tuple(asked) == cache_folder.KERNEL_SETS["measure"]
-
-
->>>>>>> readers
 def test_the_first_line_comes_before_anything_heavy(tmp_path):
     """Within two seconds; a busy machine has more time here. What would cost most is named below."""
     config = tmp_path / "config.yaml"

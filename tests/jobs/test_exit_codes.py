@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Each exit code: which errors it stands for, that docs/cluster.md has it, and that submit hands it on."""
-=======
 """Each exit code: which errors it stands for, that docs/cluster.md lists it, and that submit hands it on."""
->>>>>>> readers
 
 import re
 import signal
