@@ -63,7 +63,15 @@ def why(finished, name: str) -> str:
 def test_the_page_names_every_file_once():
     names = [name for _, name, _ in docs_files._BLOCK.findall(docs_files.PAGE.read_text())]
     assert len(names) == len(set(names))
-    expected = {"config.yaml", "emoji.py", "cookie_banner.py", "login_pages.py", "edu.py", "signatures.py"}
+    expected = {
+        "config.yaml",
+        "emoji.py",
+        "cookie_banner.py",
+        "login_pages.py",
+        "edu.py",
+        "signatures.py",
+        "paragraphs.py",
+    }
     assert {*expected, "acme_rules.py", "pyproject.toml"} == set(names)
 
 
