@@ -52,7 +52,6 @@ def run(
     from winnow.engine.stopping import Stop
 
     from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
-    from .prestart import start_workers_early
 
     started = time.perf_counter()
     settings = list(overrides or []) + ([f"compute.executor={executor}"] if executor else [])
@@ -66,6 +65,8 @@ def run(
         telling.enter_context(told_by_the_clock())
         telling.enter_context(doing("looking at the config, inputs, models and what is done already"))
         if not new_only and not if_changed:
+            from .prestart import start_workers_early
+
             start_workers_early(config, settings)
         from rich.console import Console
 
