@@ -206,9 +206,9 @@ BREAKS = (
     Break(
         "the run folder does not keep the files of operators",
         7,
-        "winnow.operators.find",
-        "    publish(store, [file",
-        "    assert ([file",
+        "winnow.text.config",
+        "[*(file for entry in self.operators for file in entry.found.published), *self.language.files]",
+        "[*self.language.files]",
         (f"{RUNS}::test_the_run_folder_is_enough_to_resume_and_to_explain",),
     ),
     Break(
