@@ -8,11 +8,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all test-formats test-faults test-breaks check format digests bench clean
+.PHONY: demo test test-all test-formats test-faults test-breaks check docs format digests bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,encoder]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,encoder]'
 	touch $@
 
 ## Main job on real text of this machine: all stages on Ray, ends with shards, a story and a decoded row.
@@ -43,12 +43,16 @@ test-faults: $(READY)
 test-breaks: $(READY)
 	$(BIN)/python -m tests.breaks
 
-## Lint, format, types, and the layers of the house.
-check: $(READY)
+## Lint, format, types, the layers of the house, and the documentation with all its links.
+check: $(READY) docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+## The documentation as a site, in build/site; a broken link or a page that nothing leads to is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

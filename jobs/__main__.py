@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .audit import audit
+from .demo import demo
 from .dropped import dropped, kept
 from .export import export
 from .index import index
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (run, submit, status, plan, push, release, init, schema)
+RUNNING = (demo, run, submit, status, plan, push, release, init, schema)
 ASKING = (summary, report, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

@@ -1,8 +1,8 @@
-"""``make demo``: the whole road on real text that every machine with Python has.
+"""``winnow demo`` and ``make demo``: the whole road on real text that every machine with Python has.
 
-Gathers documentation, licences and sources of the Python installation (thousands of documents, with the
+Gathers documentation, licences and sources of the Python installation (two thousand documents and more, with the
 near-duplicates that licences and READMEs naturally are), runs all stages on Ray, tells the story of one removed
-near-duplicate, and decodes one row of a shard.
+near-duplicate, decodes one row of a shard, and ends with the report.
 """
 
 import sys
@@ -10,13 +10,18 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from winnow.flow.records import RunRecords
 
 TEXT = "demo-text"
 RUN = "demo-run"
 MAX_FILE_BYTES = 400_000
-MAX_SOURCE_BYTES = {"documentation": 30_000_000, "sources": 40_000_000}
+MAX_SOURCE_BYTES = {"documentation": 6_000_000, "sources": 8_000_000}
+"""Enough to see everything happen; kernels, which the first run on a machine compiles, take longer than the text."""
 DOCUMENTATION_SUFFIXES = {".md", ".rst", ".txt", ".html"}
 DOCUMENTATION_NAMES = (
     "LICENSE",
@@ -32,7 +37,7 @@ DOCUMENTATION_NAMES = (
 
 
 def demo() -> None:
-    """Run the demo in the current folder (``demo-text``, ``demo-run``)."""
+    """Run all stages on text of this machine, in a minute (writes demo-text and demo-run into the current folder)."""
     from winnow.report.printable import printable
 
     from .exit_codes import OK, leave, log_to_stderr, true_exit_codes
@@ -71,7 +76,7 @@ def demo() -> None:
                 "filter": {"mode": "annotate"},
                 "select": _selection(),
                 "shards": {"sequence_tokens": 1024, "shard_mb": 8, "splits": {"val": 0.01}},
-                "compute": {"unit_mb": 16},
+                "compute": {"unit_mb": 4},  # so that several workers have something to do
             }
         )
         gather()
@@ -91,9 +96,28 @@ def demo() -> None:
         console.print("\n[bold]one row of a shard, decoded[/bold]")
         print(decoded_row())
         console.print("\n[bold]what happened to the data, in pictures and texts[/bold]")
-        print(printable(f"{RUN}/reports/report.html", lines=False))
-        print(f"which documents were dropped: winnow dropped {RUN}; other thresholds: winnow tune {RUN}")
+        print(printable(f"{Path(RUN).resolve()}/reports/report.html", lines=False))
+        for line in read_on(finished):
+            print(printable(line, lines=False))
     leave(OK)
+
+
+def read_on(finished: "RunRecords") -> list[str]:
+    """Three lines with what a finished run has to show next."""
+    from winnow import schemas
+    from winnow.report.manifest import outcomes_of
+
+    outcomes, run = outcomes_of(finished), finished.config.run
+    copies = sum(outcomes.get(name, 0) for name in (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE))
+    failed = finished.totals("filter", "failed")
+    rule = min(failed, key=lambda name: (-failed[name], name), default="gopher_quality.min_words")
+    return [
+        f"{copies:,} of {sum(outcomes.values()):,} documents say what others say; the closest calls: "
+        f"winnow dropped {run} --outcome near_duplicate --near-threshold",
+        f"{rule} fails {failed.get(rule, 0):,} of them; what another threshold would keep: "
+        f"winnow tune {run} --rule {rule}",
+        "the same on your text: winnow init mine.yaml --minimal, set `path`, winnow run mine.yaml",
+    ]
 
 
 EMBEDDED_TOKENS = 24
@@ -113,7 +137,7 @@ def _selection() -> dict[str, object]:
     return {
         "encoder": encoder,
         "semantic": "off",
-        "sample": {"target_tokens": 6_000_000, "cluster_temperature": 0.5},
+        "sample": {"target_tokens": 2_000_000, "cluster_temperature": 0.5},
     }
 
 
@@ -171,7 +195,7 @@ def decoded_row() -> str:
     ids = row.column("input_ids")[0].as_py()
     text = load_run_vocabulary(finished.config).decode(ids).decode("utf-8", "replace")
     return f"{shard}, row 0, {len(ids)} tokens, document pieces of {row.column('doc_lens')[0].as_py()}:\n" + printable(
-        text[:600]
+        text[:400]
     )
 
 

@@ -3,6 +3,7 @@
 from tests.breaks.change import Break
 
 SEVERAL = ("tests/shards/dataset/test_several_sets.py",)
+DOCS = ("tests/test_docs.py",)
 PAGE = ("tests/report/test_page.py",)
 STARTER = ("tests/config/test_starter.py",)
 
@@ -126,6 +127,38 @@ BREAKS = (
         'yield from _settings(inner, indent + "  ")',
         "yield from _settings(inner, indent)",
         STARTER,
+    ),
+    Break(
+        "a setting's page leaves the least value out",
+        5,
+        "docsite.pages",
+        '(("minimum", "≥"), ("exclusiveMinimum", ">")',
+        '(("exclusiveMinimum", ">")',
+        DOCS,
+    ),
+    Break(
+        "options that switch off are in no page of commands",
+        5,
+        "docsite.pages",
+        "[] if _is_argument(parameter) else parameter.secondary_opts",
+        "[]",
+        DOCS,
+    ),
+    Break(
+        "sections inside sections have no table",
+        5,
+        "docsite.pages",
+        "            yield from _tables(inner, where)\n",
+        "            pass\n",
+        DOCS,
+    ),
+    Break(
+        "each process compiles all kernels",
+        6,
+        "winnow.numeric.jit",
+        "                if free and not (",
+        "                if not (",
+        ("tests/numeric/test_jit.py",),
     ),
     Break(
         "the order of several sets is named by the first",

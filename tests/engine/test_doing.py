@@ -54,7 +54,9 @@ def test_a_stage_is_told_while_no_unit_ends(lines):
 def test_kernels_that_are_not_compiled_are_known(monkeypatch, tmp_path):
     monkeypatch.setattr(cache_folder, "CACHE_FOLDER", str(tmp_path))
     assert cache_folder.is_compiled("measure") is False
-    (tmp_path / "measure.compiled").touch()
+    for name in cache_folder.KERNEL_SETS["measure"]:
+        assert cache_folder.is_compiled("measure") is False
+        (tmp_path / f"{name}.compiled").touch()
     assert cache_folder.is_compiled("measure") is True
     assert cache_folder.is_compiled("filter") is None
 

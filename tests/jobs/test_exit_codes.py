@@ -1,4 +1,4 @@
-"""Each exit code: which errors it stands for, that the README's table says so, and that submit hands it on."""
+"""Each exit code: which errors it stands for, that the table of docs/cluster.md says so, and that submit hands it on."""
 
 import re
 import signal
@@ -54,9 +54,9 @@ def test_errors_end_with_their_code_and_their_message(code, error, monkeypatch, 
         assert f"{error}" in told
 
 
-def test_the_readme_lists_just_these():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    table = readme[readme.index("| code | meaning |") :].split("\n\n")[0]
+def test_the_documentation_lists_just_these():
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    table = page[page.index("| code | meaning |") :].split("\n\n")[0]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {*MEANINGS, NO_READER}
 
 

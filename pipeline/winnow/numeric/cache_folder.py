@@ -14,7 +14,7 @@ from winnow.numeric.own_folder import own_folder, user_cache
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-KERNEL_SETS = ("lines", "measure")
+KERNEL_SETS = {"lines": ("lines",), "measure": ("counters", "normalise", "language")}
 """Sets that are compiled before their first use, by the stage of that name."""
 _KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
 
@@ -52,5 +52,6 @@ CACHE_FOLDER = _cache_folder()
 
 
 def is_compiled(name: str) -> bool | None:
-    """Whether a set of kernels (``compile_once``) is compiled on this node; None where there is no such set."""
-    return (Path(CACHE_FOLDER) / f"{name}.compiled").exists() if name in KERNEL_SETS else None
+    """Whether the kernels of a stage are compiled on this node; None where nobody waits for all of them."""
+    sets = KERNEL_SETS.get(name)
+    return None if sets is None else all((Path(CACHE_FOLDER) / f"{one}.compiled").exists() for one in sets)

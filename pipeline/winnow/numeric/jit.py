@@ -7,7 +7,7 @@ numba files a kernel under its own source file alone: after a change in a kernel
 on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numba import njit
 from numba.core.caching import UserProvidedCacheLocator
 
 from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER
-from winnow.numeric.file_lock import file_lock
+from winnow.numeric.file_lock import file_lock, file_lock_if_free
 
 numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
 
@@ -61,6 +61,23 @@ def compile_once(name: str, use_kernels: Callable[[], object]) -> None:
         if not done.exists():
             use_kernels()
             done.touch()
+
+
+def compile_each(sets: Mapping[str, Callable[[], object]]) -> None:
+    """Compile several sets, each once, shared out among the processes of this node that need them at the same time.
+
+    Args:
+        sets: by name, as :func:`compile_once` takes them; none calls a kernel of another one.
+    """
+    folder = Path(CACHE_FOLDER)
+    for name, use_kernels in sets.items():
+        if not (folder / f"{name}.compiled").exists():
+            with file_lock_if_free(folder / f"{name}.lock") as free:
+                if free and not (folder / f"{name}.compiled").exists():
+                    use_kernels()
+                    (folder / f"{name}.compiled").touch()
+    for name, use_kernels in sets.items():  # what others are at work on
+        compile_once(name, use_kernels)
 
 
 kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)

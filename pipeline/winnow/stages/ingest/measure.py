@@ -27,7 +27,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.errors import SignatureError
 from winnow.fault_point import fault_point
 from winnow.numeric.cache_folder import CACHE_FOLDER
-from winnow.numeric.jit import compile_once
+from winnow.numeric.jit import compile_each
 from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
@@ -98,13 +98,13 @@ def _kernels(settings: bytes) -> _Kernels:
     identify = LanguageIdentifier(LanguageConfig.model_validate(parsed["language"]))
     minhash = MinHashConfig.model_validate(parsed["minhash"])
 
-    def use_kernels() -> None:
-        texts = normalise(pa.array(_SAMPLE_TEXTS, pa.large_string())).texts
-        identify(texts)
+    texts = pa.array(_SAMPLE_TEXTS, pa.large_string())
+
+    def use_counters() -> None:
         words = measure(texts).words
         signatures(words.hashes, words.offsets, minhash)
 
-    compile_once("measure", use_kernels)
+    compile_each({"counters": use_counters, "normalise": lambda: normalise(texts), "language": lambda: identify(texts)})
     lines = None
     if parsed["lines"]:
         compile_lines()
