@@ -10,7 +10,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 TEXT = "demo-text"
 RUN = "demo-run"
 MAX_FILE_BYTES = 400_000
-MAX_SOURCE_BYTES = {"documentation": 6_000_000, "sources": 8_000_000}
+SHARE = {"documentation": 0.4, "sources": 0.6}
+MEGABYTES = 14
 """Enough to see everything happen; kernels, which the first run on a machine compiles, take longer than the text."""
 DOCUMENTATION_SUFFIXES = {".md", ".rst", ".txt", ".html"}
 DOCUMENTATION_NAMES = (
@@ -36,7 +37,11 @@ DOCUMENTATION_NAMES = (
 )
 
 
-def demo() -> None:
+def demo(
+    mb: Annotated[
+        int, typer.Option("--mb", min=1, help="Text to gather, in MB, where none was gathered before.")
+    ] = MEGABYTES,
+) -> None:
     """Run all stages on text of this machine, in a minute (writes demo-text and demo-run into the current folder)."""
     from winnow.report.printable import printable
 
@@ -79,7 +84,7 @@ def demo() -> None:
                 "compute": {"unit_mb": 4},  # so that several workers have something to do
             }
         )
-        gather()
+        gather(mb)
         started = time.perf_counter()
         context = run(config, started=started)
         console = Console()
@@ -141,7 +146,7 @@ def _selection() -> dict[str, object]:
     }
 
 
-def gather() -> None:
+def gather(megabytes: int) -> None:
     """Write the machine's own text as JSONL.gz and Parquet, unless an earlier demo did."""
     import gzip
 
@@ -159,9 +164,9 @@ def gather() -> None:
     )
     paths = sorted({path for root in roots if root.is_dir() for path in root.rglob("*")})
     with gzip.open(folder / "documentation.jsonl.gz", "wb", compresslevel=3) as file:
-        for name, text in _texts(paths, "documentation", _is_documentation):
+        for name, text in _texts(paths, megabytes * SHARE["documentation"], _is_documentation):
             file.write(orjson.dumps({"path": name, "text": text}) + b"\n")
-    rows = list(_texts(paths, "sources", lambda path: path.suffix == ".py"))
+    rows = list(_texts(paths, megabytes * SHARE["sources"], lambda path: path.suffix == ".py"))
     table = pa.table({"path": [name for name, _ in rows], "text": [text for _, text in rows]})
     pq.write_table(table, folder / "sources.parquet", row_group_size=1000)
 
@@ -170,10 +175,10 @@ def _is_documentation(path: Path) -> bool:
     return path.suffix in DOCUMENTATION_SUFFIXES or path.name.startswith(DOCUMENTATION_NAMES)
 
 
-def _texts(paths: list[Path], source: str, wanted: Callable[[Path], bool]) -> Iterator[tuple[str, str]]:
+def _texts(paths: list[Path], megabytes: float, wanted: Callable[[Path], bool]) -> Iterator[tuple[str, str]]:
     """(path, text) of wanted files, every k-th where there are too many, so that all packages are seen."""
     chosen = [p for p in paths if wanted(p) and p.is_file() and 0 < p.stat().st_size <= MAX_FILE_BYTES]
-    step = -(-sum(p.stat().st_size for p in chosen) // MAX_SOURCE_BYTES[source]) or 1
+    step = int(-(-sum(p.stat().st_size for p in chosen) // (megabytes * 1_000_000))) or 1
     for path in chosen[::step]:
         try:
             yield str(path), path.read_text(encoding="utf-8")

@@ -1,6 +1,8 @@
 """``import winnow``: which names there are, and that they do what the commands do."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +139,36 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
     assert names["run"].outcomes["kept"] > 0
+
+
+def test_the_demo_ends_with_three_things_to_try(finished):
+    import shlex
+
+    import typer
+
+    from jobs.__main__ import app
+    from jobs.demo import read_on
+
+    lines = read_on(load_run(finished.path))
+    assert len(lines) == 3
+    assert lines[0].startswith("1 of 42 documents say what others say")
+    program = typer.main.get_command(app)
+    for line in lines:
+        for call in re.findall(r"winnow [a-z][^,]*", line):
+            name, *words = shlex.split(call)[1:]
+            known = {option for parameter in program.commands[name].params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= known, call
+
+
+@pytest.mark.slow
+def test_the_demo_runs(tmp_path):
+    command = [sys.executable, "-m", "jobs", "demo", "--mb", "1"]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(NOTEBOOK.parents[1]), str(NOTEBOOK.parents[1] / "pipeline")])
+    }
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=900)
+    assert done.returncode == 0, done.stderr
+    *_, path, first, second, third = done.stdout.splitlines()
+    assert path == f"{tmp_path.resolve()}/demo-run/reports/report.html"
+    assert Path(path).is_file()
+    assert all("winnow " in line for line in (first, second, third))

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from winnow.engine import doing as module
@@ -59,6 +60,18 @@ def test_kernels_that_are_not_compiled_are_known(monkeypatch, tmp_path):
         (tmp_path / f"{name}.compiled").touch()
     assert cache_folder.is_compiled("measure") is True
     assert cache_folder.is_compiled("filter") is None
+
+
+def test_what_measure_waits_for_are_its_sets_of_kernels(monkeypatch):
+    from winnow.dedup.minhash_config import MinHashConfig
+    from winnow.stages.ingest import measure
+    from winnow.text.config import MeasureConfig
+
+    asked = []
+    monkeypatch.setattr(measure, "compile_each", asked.extend)
+    stage = measure.stage(MeasureConfig(), MinHashConfig(bands=32, rows=8), None, {})
+    measure._kernels.__wrapped__(orjson.dumps(stage.settings))
+    assert tuple(asked) == cache_folder.KERNEL_SETS["measure"]
 
 
 def test_the_first_line_comes_before_anything_heavy(tmp_path):

@@ -1,4 +1,4 @@
-"""Each exit code: which errors it stands for, that the table of docs/cluster.md says so, and that submit hands it on."""
+"""Each exit code: which errors it stands for, that docs/cluster.md lists it, and that submit hands it on."""
 
 import re
 import signal
