@@ -4,7 +4,10 @@ from tests.breaks.change import Break
 
 SEVERAL = ("tests/shards/dataset/test_several_sets.py",)
 DOCS = ("tests/test_docs.py",)
-PAGE = ("tests/report/test_page.py",)
+PAGE = (
+    "tests/report/test_page.py::test_the_page_stands_in_a_frame_that_may_do_nothing",
+    "tests/report/test_page.py::test_the_summary_is_plain_text_in_a_notebook_and_where_colours_are_forced",
+)
 STARTER = ("tests/config/test_starter.py",)
 
 BREAKS = (
