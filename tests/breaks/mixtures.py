@@ -73,8 +73,8 @@ BREAKS = (
         "why counts the rows of a later phase from its own beginning",
         5,
         "winnow.finished.locate",
-        "_rows_before(run, section))",
-        "0)",
+        "copy), before[section])",
+        "copy), 0)",
         ("tests/e2e/test_phases.py::test_phases_follow_each_other_and_are_told",),
     ),
     Break(

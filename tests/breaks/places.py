@@ -23,8 +23,8 @@ BREAKS = (
         "a place: the folder of a corpus takes an ordinary run",
         1,
         "winnow.runs.folder",
-        "if CORPUS in found or (begun and not found & _OWN):",
-        "if begun and not found & _OWN and CORPUS not in found:",
+        "if CORPUS in found or (begun and not found & own):",
+        "if begun and not found & own and CORPUS not in found:",
         ("tests/runs/test_folder.py",),
     ),
     Break(

@@ -156,14 +156,6 @@ BREAKS = (
         DOCS,
     ),
     Break(
-        "each process compiles all kernels",
-        6,
-        "winnow.numeric.jit",
-        "                if free and not (",
-        "                if not (",
-        ("tests/numeric/test_jit.py",),
-    ),
-    Break(
         "the order of several sets is named by the first",
         4,
         "winnow.shards.dataset.split_reader",

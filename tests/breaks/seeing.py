@@ -78,7 +78,7 @@ BREAKS = (
     Break(
         "a mixture may miss its shares in silence",
         5,
-        "winnow.flow.mixture",
+        "winnow.flow.mixture_alarms",
         "off > MISSED_SHARE * share * whole",
         "off > whole",
         ALARMED,
