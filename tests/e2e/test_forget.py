@@ -536,8 +536,16 @@ def test_a_corpus_that_grows_lists_the_new_set(tmp_path):
         {"row": "document", "max_tokens": 3000},
         {"row": "window", "mixture": {"web": 1}},
         {"row": "concat", "formats": ["parquet", "mds"]},
+        {
+            "row": "concat",
+            "phases": [
+                {"name": "main", "mixture": {"web": 1}},
+                {"name": "end", "mixture": {"web": 1}, "max_tokens": 2000},
+            ],
+        },
+        {"row": "document", "phases": [{"name": "a", "max_tokens": 3000}, {"name": "b", "max_tokens": 2000}]},
     ],
-    ids=lambda shards: shards["row"],
+    ids=lambda shards: shards["row"] + "-in-phases" * ("phases" in shards),
 )
 def test_rows_and_mixtures(base, tmp_path, shards):
     run_folder = tmp_path / "run"
