@@ -150,12 +150,18 @@ engine(Path({str(tmp_path)!r})).run(Stage("s", 1, {{}}, linger), [Unit(0, {{"n":
         time.sleep(0.02)
 
 
+def _without_ray(monkeypatch) -> None:
+    """As in a process that is connected to no cluster; other tests may have connected this one."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [(0, "inline"), (SMALL_BYTES - 1, "inline"), (SMALL_BYTES, "processes"), (LARGE_BYTES, "ray")],
 )
 def test_auto_goes_by_the_work(monkeypatch, tmp_path, size, expected):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    _without_ray(monkeypatch)
     monkeypatch.setattr(choose, "_DEVICES", tmp_path)
     auto = ComputeConfig()
     assert auto.executor == "auto"
@@ -164,7 +170,7 @@ def test_auto_goes_by_the_work(monkeypatch, tmp_path, size, expected):
 
 
 def test_auto_is_ray_for_a_cluster_and_for_gpus(monkeypatch, tmp_path):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    _without_ray(monkeypatch)
     monkeypatch.setattr(choose, "_DEVICES", tmp_path)
     (tmp_path / "nvidia0").touch()
     assert choose_executor(ComputeConfig(), 1, on_gpu=True)[0] == "ray"
@@ -175,7 +181,7 @@ def test_auto_is_ray_for_a_cluster_and_for_gpus(monkeypatch, tmp_path):
 
 
 def test_auto_grows_and_does_not_go_back(tmp_path, monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    _without_ray(monkeypatch)
     auto = engine(tmp_path, executor="auto")
     auto.run(Stage("small", 1, {}, tell), [Unit(0, {"n": 0}, 100)])
     assert auto.executor_told == "this process (under 16 MB to do)"
