@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
         ("PDF", "pdf_reader.py"),
         ("Shard formats", "u32.py"),
         ("Text formats", "plain_text.py"),
-        ("Steps", "removals.py"),
+        ("Steps", "takedowns.py"),
         ("Reports", "licences.py"),
     ],
 )

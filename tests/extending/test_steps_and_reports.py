@@ -52,18 +52,18 @@ def test_a_step_decides_and_is_told_of(tmp_path, site):
     gone = sorted(name for name in before if before.count(name) == 1)[:3]
     (tmp_path / "list.txt").write_text("\n".join([*gone, "no-such-id"]))
 
-    install(site, "removals", "winnow.steps", {"removals": "STEP"})
-    config = str(write_config(tmp_path, steps={"removals": {"list": str(tmp_path / "list.txt")}}))
+    install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})
+    config = str(write_config(tmp_path, steps={"takedowns": {"list": str(tmp_path / "list.txt")}}))
     lines = ("plan", config), ("run", config), ("run", config), ("why", gone[0], run), ("verify", run), ("summary", run)
     done = winnow_there(site, *lines)
     assert [code for code, _ in done] == [0] * len(lines), done
     plan, first, again, story, _, summary = (" ".join(told.split()) for _, told in done)
-    assert "removals" in plan
-    assert "removals: 3 documents left out" in first
+    assert "takedowns" in plan
+    assert "takedowns: 3 documents left out" in first
     assert "0 units computed" in again
     assert "outcome filtered" in story
-    assert "left out removals.listed: its id stands in the list of removals" in story
-    assert "removals: 3 documents left out" in summary
+    assert "left out takedowns.listed: its id stands in the list of takedowns" in story
+    assert "takedowns: 3 documents left out" in summary
 
 
 def test_a_step_that_there_is_not_is_refused(tmp_path, site):
@@ -72,15 +72,15 @@ def test_a_step_that_there_is_not_is_refused(tmp_path, site):
     assert code == 2 and "'removal' is no known step" in output
     code, output = winnow("run", str(write_config(tmp_path, steps={"dedup": {}})))
     assert code == 2 and "steps.dedup" in output
-    install(site, "removals", "winnow.steps", {"removals": "STEP"})
+    install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})
     ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path, steps={"removal": {}}))))
-    assert code == 2 and "did you mean 'removals'" in output
+    assert code == 2 and "did you mean 'takedowns'" in output
 
 
 def test_a_report_is_written_and_a_broken_one_harms_nothing(tmp_path, site):
     install(site, "licences", "winnow.reports", {"licences": "REPORT"})
     install(site, "broken", "winnow.reports", {"broken": "REPORT"}, code="REPORT = 1 / 0\n")
-    install(site, "removals", "winnow.steps", {"removals": "STEP"})  # no config names it: it does not run
+    install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})  # no config names it: it does not run
     ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path))))
     assert code == 0, output
     assert "report broken cannot be made: ConfigError" in output

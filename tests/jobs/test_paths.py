@@ -31,7 +31,7 @@ NO_PATHS = {
 NO_PATH_PARAMETERS = {
     "overrides", "name", "text", "config", "node", "address", "env", "submission_id", "split", "source", "to",
     "executor", "rule", "outcome", "language", "settings", "log_format", "pattern", "formats", "columns",
-    "documents", "recipe", "url_prefix", "match", "reason",
+    "documents", "recipe", "url_prefix", "match", "reason", "note",
 }  # fmt: skip
 
 

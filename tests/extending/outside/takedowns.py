@@ -12,7 +12,7 @@ from winnow.flow.step import Step
 from winnow.stages.decide.ledger_tables import LeftOut, leave_out
 from winnow.stages.tables import column_to_numpy, read_parquet
 
-RULE = "removals.listed"
+RULE = "takedowns.listed"
 
 
 def run_unit(unit: Unit, workspace: Workspace) -> None:
@@ -34,8 +34,8 @@ def run_unit(unit: Unit, workspace: Workspace) -> None:
 def run_step(context: RunContext) -> None:
     """All parts. The list's content is among the settings, so another list is another work."""
     run = context.run
-    listed = sorted(set(Path(context.config.steps["removals"]["list"]).read_text().split()))
-    stage = Stage("removals", 1, {"ids": listed, "sources": [source.name for source in run.config.sources]}, run_unit)
+    listed = sorted(set(Path(context.config.steps["takedowns"]["list"]).read_text().split()))
+    stage = Stage("takedowns", 1, {"ids": listed, "sources": [source.name for source in run.config.sources]}, run_unit)
     units = [
         Unit(
             part.number,
@@ -53,15 +53,15 @@ def run_step(context: RunContext) -> None:
 
 def summary(run: RunRecords) -> list[str]:
     """A line of the run's summary."""
-    return [f"removals: {run.total('removals', 'removed'):,} documents left out"]
+    return [f"takedowns: {run.total('takedowns', 'removed'):,} documents left out"]
 
 
 STEP = Step(
-    name="removals",
+    name="takedowns",
     run=run_step,
-    stages=lambda context: ["removals"],
+    stages=lambda context: ["takedowns"],
     after="select",
-    ledger="removals",
-    reasons={RULE: "its id stands in the list of removals"},
+    ledger="takedowns",
+    reasons={RULE: "its id stands in the list of takedowns"},
     summary=summary,
 )
