@@ -147,9 +147,8 @@ def run(config: Config | Mapping[str, Any] | str | Path, overrides: Sequence[str
         overrides: ``section.setting=value`` each, for a YAML file.
 
     Raises:
-        ConfigError, InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError,
-            AlarmedError (the run is finished): each with a message that says what to do; all are of
-            :class:`winnow.WinnowError`.
+        WinnowError: ConfigError, InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError,
+            StorageError, or AlarmedError (the run is finished), each with a message that says what to do.
     """
     from winnow.report.alarms import check_alarms  # noqa: PLC0415
     from winnow.runs.run import run as run_pipeline  # noqa: PLC0415 - loads every kernel

@@ -67,13 +67,13 @@ def test_a_step_decides_and_is_told_of(tmp_path, site):
 
 
 def test_a_step_that_there_is_not_is_refused(tmp_path, site):
-    config = write_config(tmp_path, steps={"removal": {}})
+    config = write_config(tmp_path, steps={"takedown": {}})
     code, output = winnow("run", str(config))
-    assert code == 2 and "'removal' is no known step" in output
+    assert code == 2 and "'takedown' is no known step" in output
     code, output = winnow("run", str(write_config(tmp_path, steps={"dedup": {}})))
     assert code == 2 and "steps.dedup" in output
     install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})
-    ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path, steps={"removal": {}}))))
+    ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path, steps={"takedown": {}}))))
     assert code == 2 and "did you mean 'takedowns'" in output
 
 
