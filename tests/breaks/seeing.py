@@ -5,8 +5,33 @@ from tests.breaks.change import Break
 COMPARED, ALARMED = ("tests/looking/test_compare.py",), ("tests/report/test_alarms.py",)
 TABLES, SHEET = ("tests/report/test_outcome_tables.py",), ("tests/report/test_sheet.py",)
 LINEAGE, STATUS = ("tests/runs/test_lineage.py",), ("tests/e2e/test_status.py",)
+RULES, RULE_TABLES = ("tests/report/test_rule_tables.py",), "winnow.report.rule_tables"
 PAIRS, COUNTS = "winnow.looking.compare.pairs", "winnow.looking.compare.compare"
 BREAKS = (
+    Break(
+        "failures are of the wrong source",
+        5,
+        "winnow.stages.filter",
+        "pairs = source[failures.row]",
+        "pairs = source[: len(failures.row)]",
+        ("tests/report/test_page.py",),
+    ),
+    Break(
+        "sources that do not fit are lost",
+        5,
+        RULE_TABLES,
+        "others = [columns[name] for name in sources[fit:]]",
+        "others = [columns[name] for name in sources[fit + 1 :]]",
+        RULES,
+    ),
+    Break(
+        "rules that screen decides are of no source",
+        5,
+        RULE_TABLES,
+        '_DECIDING = ("filter", "screen", "redact")',
+        '_DECIDING = ("filter", "redact")',
+        RULES,
+    ),
     Break("equal ids of a run are one document", 5, PAIRS, "return at - np.maximum", "return 0 * np.maximum", COMPARED),
     Break(
         "documents are joined by id alone",

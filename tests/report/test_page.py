@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from winnow.report.page.page import page_of
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
 from winnow.report.reports import REPORTS
+from winnow.report.rule_tables import failures_by_source
 from winnow.runs.run import run
 from winnow.runs.state import load_run
+from winnow.stages.tables import read_parquet
 
 pytest.importorskip("vl_convert", reason="the extra `report` is not installed: nothing draws charts")
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_run.ipynb"
@@ -111,6 +114,16 @@ def test_tiles_and_tables_hold_the_numbers_of_the_run(folder, seen):
         assert re.search(rf"{re.escape(rule)} m(in|ax) [\d.]+ {number:,} ", text), rule
     for name, number in finished.totals("tokenise", "source_tokens").items():
         assert f"{number:,}" in text, name
+
+
+def test_failures_of_a_source_are_those_of_the_table(folder):
+    finished, found = load_run(str(folder)), {"good": Counter(), "other": Counter()}
+    for part, record in zip(finished.parts, finished.of("filter"), strict=True):
+        signals = read_parquet(finished.store, part.signals, ["doc", "source"]).to_pylist()
+        source = {row["doc"]: row["source"] for row in signals}
+        for row in read_parquet(finished.store, record.outputs["failures"].reference()).to_pylist():
+            found[source[row["doc"]]][row["rule"]] += 1
+    assert failures_by_source(finished) == found and all(found.values())
 
 
 def test_examples_are_the_documents_nearest_to_the_threshold_on_both_sides(folder):

@@ -21,6 +21,7 @@ from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcome_tables
 from winnow.report.printable import printable
 from winnow.report.reports import Report
+from winnow.report.rule_tables import rule_tables
 from winnow.report.tables import add_names, table_of
 from winnow.stages.ingest.boilerplate import listed_lines
 
@@ -41,7 +42,7 @@ def print_summary(run: RunRecords, console: Console, *, whole: bool = False) -> 
     Args:
         run: a finished run.
         console: where to.
-        whole: every source and language, however many there are.
+        whole: every source, language and rule, however many there are.
     """
     for entry in _entries(run, whole=True) if whole else summary_of(run):
         if isinstance(entry, str):  # not wrapped, so that it can be searched for and copied
@@ -69,6 +70,7 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
     yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
     yield from outcome_tables(run, whole=whole)
+    yield from rule_tables(run, whole=whole)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
     yield from found_lines(run)
     yield from reading_lines(run)

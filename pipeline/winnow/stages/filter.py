@@ -1,6 +1,7 @@
 """Filter: published rules, rules on any signal, and verdicts of operators, decided on signals alone. Reads no text."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import orjson
@@ -46,7 +47,7 @@ def stage(
     installed = [name for name in RULE_SETS if name not in BUILT_IN and getattr(config, name) is not None]
     if installed:
         settings["rule_sets"] = {name: identity_of(RULE_SETS[name]) for name in installed}
-    return Stage("filter", 2, settings, run)
+    return Stage("filter", 3, settings, run)
 
 
 def plan(parts: list[Part], cuts: Json | None = None, provenance: list[Record] | None = None) -> list[Unit]:
@@ -110,7 +111,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
                 "source": position,
             }
         )
-    write_failures(workspace, docs, failures, rules)
+    write_failures(workspace, docs, failures, rules, position, names)
     dropped = failed_rules > 0 if config.mode == "filter" else empty
     for kind, groups in (("source", source), ("language", languages)):
         count_losses(workspace, kind, groups, dropped, failures, rules)
@@ -118,8 +119,24 @@ def run(unit: Unit, workspace: Workspace) -> None:
     workspace.count("passed", passed.sum())
 
 
-def write_failures(workspace: Workspace, docs: NDArray[np.uint64], failures: Failures, rules: tuple[str, ...]) -> None:
-    """Write the table, and count documents by failed rule: ``failures`` of ``docs`` uint64[N], named by ``rules``."""
+def write_failures(
+    workspace: Workspace,
+    docs: NDArray[np.uint64],
+    failures: Failures,
+    rules: tuple[str, ...],
+    source: NDArray[np.integer[Any]],
+    sources: list[str],
+) -> None:
+    """Write the table, and count documents by failed rule, in all and of each source.
+
+    Args:
+        workspace: gets ``failed/RULE`` and ``failed_source/NAME/RULE``, of sources and rules with such documents.
+        docs: uint64[N].
+        failures: of them.
+        rules: names.
+        source: int[N] into ``sources``.
+        sources: names.
+    """
     with parquet_output(workspace, "failures", schemas.FAILURES, plain=("doc",)) as table:
         table.write(
             {
@@ -132,6 +149,10 @@ def write_failures(workspace: Workspace, docs: NDArray[np.uint64], failures: Fai
     for rule, number in enumerate(np.bincount(failures.rule, minlength=len(rules))):
         if number:
             workspace.count(f"failed/{rules[rule]}", number)
+    pairs = source[failures.row].astype(np.int64) * len(rules) + failures.rule
+    for pair, number in zip(*np.unique(pairs, return_counts=True), strict=True):
+        name, rule = divmod(int(pair), len(rules))
+        workspace.count(f"failed_source/{sources[name]}/{rules[rule]}", number)
 
 
 def count_losses(

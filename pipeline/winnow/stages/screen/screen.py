@@ -45,7 +45,7 @@ def stage(
     }
     if always:
         settings["always"] = list(always)
-    return Stage(name, 2, settings, run)
+    return Stage(name, 3, settings, run)
 
 
 def plan(decided: list[Record], filtered: list[Record], signalled: list[Record], cuts: Json | None) -> list[Unit]:
@@ -79,23 +79,24 @@ def run(unit: Unit, workspace: Workspace) -> None:
             *(refusals(signals, name, rules) for name in settings["verdicts"]),
         ]
     )
-    write_failures(workspace, docs, failures, rules)
     failed, first = np.unique(failures.row, return_index=True)
     workspace.count("documents", len(docs))
     workspace.count("failed_documents", len(failed))
 
     before = read_parquet(store, inputs["decisions"]).combine_chunks()
+    source = column_to_numpy(read_parquet(store, inputs["verdicts"], ["source"]), "source")
+    row_of = np.searchsorted(column_to_numpy(before, "doc"), docs)
+    write_failures(workspace, docs, failures, rules, source[row_of], settings["sources"])
     if settings["mode"] == "annotate":
         only = np.flatnonzero(np.isin(failures.rule, [rules.index(name) for name in settings.get("always", [])]))
         failed, place = np.unique(failures.row[only], return_index=True)
         first = only[place]
-    row = np.searchsorted(column_to_numpy(before, "doc"), docs[failed])
+    row = row_of[failed]
     number = np.full(before.num_rows, -1)
     value, threshold = np.zeros((2, before.num_rows), np.float32)
     number[row], value[row], threshold[row] = (column[first] for column in failures[1:])
     gone = number >= 0
     copies = np.where(gone, 0, column_to_numpy(before, "copies").astype(np.int64))
-    source = column_to_numpy(read_parquet(store, inputs["verdicts"], ["source"]), "source")
     left_out = LeftOut(gone, schemas.FILTERED, _names(number, rules), value, threshold)
     leave_out(workspace, before, left_out, copies, source, settings["sources"])
 
