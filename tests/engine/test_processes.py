@@ -75,7 +75,7 @@ def test_workers_stay_have_the_environment_and_speak_through_the_driver(tmp_path
 
 
 def test_modules_come_from_where_the_driver_has_them(tmp_path, monkeypatch):
-    """A `json.py` beside the user's data is not loaded; a Path among the paths, which Python passes over, does no harm."""
+    """A `json.py` beside the data is not loaded; a Path among the paths, which Python passes over, does no harm."""
     processes.end_processes()
     (tmp_path / "json.py").write_text("raise ImportError('not this one')")
     monkeypatch.chdir(tmp_path)
