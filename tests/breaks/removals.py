@@ -17,6 +17,14 @@ LISTED = "winnow.stages.removals.lists"
 STANDING = "winnow.stages.removals.standing"
 BREAKS = (
     Break(
+        "a corpus goes on naming the set with what was removed, once a command is killed",
+        4,
+        FORGET,
+        "        if (note := relist(store)) is not None:",
+        "        if number in _unproven(store) and (note := relist(store)) is not None:",
+        (f"{FILE}::test_a_corpus_lists_the_new_set_of_a_command_that_was_killed_behind_its_proof",),
+    ),
+    Break(
         "removed documents keep their copies", 1, LEDGER, "np.where(gone, 0, copies), source", "copies, source", LEAVE
     ),
     Break(

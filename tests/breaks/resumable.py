@@ -194,6 +194,14 @@ BREAKS = (
         ("tests/engine/test_processes.py",),
     ),
     Break(
+        "a local worker loads a module of the working directory in place of Python's",
+        4,
+        "winnow.engine.executors.processes",
+        '[sys.executable, "-P", "-c",',
+        '[sys.executable, "-c",',
+        ("tests/engine/test_processes.py",),
+    ),
+    Break(
         "a stage goes on with new units after a signal",
         4,
         "winnow.engine.executors.execute",

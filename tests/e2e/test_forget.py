@@ -24,10 +24,12 @@ from winnow.finished.forget.request import Request, read_ids, request_of
 from winnow.flow.flow import balances
 from winnow.looking.list_documents import Wanted, list_documents
 from winnow.report.manifest import manifest_of
+from winnow.runs import corpus
 from winnow.runs.plan import plan_run
 from winnow.runs.run import load_run_vocabulary, run
 from winnow.runs.state import load_run
 from winnow.schemas import KEPT, REMOVED_ON_REQUEST
+from winnow.shards.dataset.several_sets import CORPUS_FORMAT
 
 PERSON = "Jane (née O'Hara) lives at 12 Elm Street [flat 3.*]"
 
@@ -498,6 +500,24 @@ def test_a_request_to_a_later_night_reaches_earlier_ones_and_names_them(tmp_path
     (tmp_path / "index/removed" / next((tmp_path / "index/removed").iterdir()).name).write_text("{")
     with pytest.raises(ConfigError, match="damaged"):
         run(parse_config(night["one"]))
+
+
+def test_a_corpus_lists_the_new_set_of_a_command_that_was_killed_behind_its_proof(base, tmp_path, monkeypatch):
+    folder = tmp_path / "corpus/sets/00000"
+    shutil.copytree(base / "run", folder)
+    described = corpus._entry("00000", load_run(str(folder)).store, 0)
+    content = {"format": CORPUS_FORMAT, "sets": [described], "totals": corpus._totals([described])}
+    (tmp_path / "corpus/corpus.json").write_text(json.dumps(content))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(forgetting, "relist", lambda _store: (_ for _ in ()).throw(KeyboardInterrupt))
+        forget(str(folder), Request(ids=("d3",)))
+    assert proof_of(folder)["new_set"]["folder"] == load_run(str(folder)).shards
+    told = forget(str(folder), Request(ids=("d3",)), delete_old=True)
+    (listed,) = json.loads((tmp_path / "corpus/corpus.json").read_text())["sets"]
+    assert listed["manifest"] == f"sets/00000/{load_run(str(folder)).shards}/manifest.json" != described["manifest"]
+    assert any("corpus.json names the new set" in note for note in told.notes)
+    again_told = forget(str(folder), Request(ids=("d3",)))
+    assert not any("corpus.json" in note for note in again_told.notes)
 
 
 @pytest.mark.slow

@@ -74,6 +74,15 @@ def test_workers_stay_have_the_environment_and_speak_through_the_driver(tmp_path
     assert capfd.readouterr().out == ""
 
 
+def test_modules_come_from_where_the_driver_has_them(tmp_path, monkeypatch):
+    """A `json.py` beside the data is not loaded; a Path among the paths, which Python passes over, does no harm."""
+    processes.end_processes()
+    (tmp_path / "json.py").write_text("raise ImportError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
+    assert len(engine(tmp_path / "run", attempts=1).run(Stage("s", 1, {}, work), units(1))) == 1
+
+
 def test_a_worker_that_dies_harms_no_other_unit(tmp_path, caplog):
     logging.getLogger("winnow").propagate = True
     many = [Unit(n, {"n": n, **({"dies": 1} if n == 1 else {})}, BIG) for n in range(4)]

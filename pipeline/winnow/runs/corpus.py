@@ -146,7 +146,8 @@ def _entry(name: str, folder: Store, segment: int) -> Json:
 
 
 def relist(run: Store) -> str | None:
-    """Bring a corpus up to date with one of its sets that has been made anew; what is to be said of it, or None.
+    """Bring a corpus up to date with one of its sets that has been made anew; what is to be said of it, or None where
+    it is no set of a corpus, or the one that the corpus names.
 
     Raises:
         LeaseHeldError: a run is at work in the corpus.
@@ -156,8 +157,7 @@ def relist(run: Store) -> str | None:
     if sets != SETS:
         return None
     store = open_store(root, run.storage)
-    listed = shard_sets(store)
-    if name not in {entry["name"] for entry in listed}:
+    if all(entry["name"] != name or entry == _entry(name, run, entry["segment"]) for entry in shard_sets(store)):
         return None
     with hold_lease(store, "corpus"):
         listed = [_entry(name, run, e["segment"]) if e["name"] == name else e for e in shard_sets(store)]

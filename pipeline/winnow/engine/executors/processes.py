@@ -51,7 +51,7 @@ class LocalProcesses:
         self.process = os.getpid()
         self._control = ours
         self._server = subprocess.Popen(
-            [sys.executable, "-c", _BEGIN, str(theirs.fileno()), json.dumps(sys.path), json.dumps(modules)],
+            [sys.executable, "-P", "-c", _BEGIN, str(theirs.fileno()), json.dumps(_path()), json.dumps(modules)],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C is the driver's to hear
@@ -116,6 +116,11 @@ class LocalProcesses:
             self._server.wait()
 
 
+def _path() -> list[str]:
+    """Where this process finds modules. ``-P`` above: a `json.py` of the working directory is not found before."""
+    return [entry for entry in sys.path if isinstance(entry, str)]  # Python, too, passes over a Path
+
+
 def _environment() -> dict[str, str]:
     return {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
 
@@ -144,7 +149,7 @@ class Worker:
     def send(self, message: dict[str, Any]) -> None:
         """Send what it is to do."""
         if "unit" not in message or "job" in message:
-            message |= {"environment": _environment(), "path": sys.path}
+            message |= {"environment": _environment(), "path": _path()}
         with contextlib.suppress(OSError):  # it has died: told where its answer is waited for
             self.connection.send_bytes(pickle.dumps(message))
 

@@ -102,8 +102,8 @@ def forget(
             run.config = run.config.model_copy(update={"compute": compute})
             engine = Engine(store, compute, guard=lease.check, stop=stop, committed=run.records)
             _make_set(run, engine, index)
-            if (note := relist(store)) is not None:
-                told.notes.append(note)
+        if (note := relist(store)) is not None:  # also of what an attempt that was killed has made
+            told.notes.append(note)
         told.proof = _read(store, number, PROOF)
         if delete_old:
             removed, size = remove_files(run, _read(store, number, FOUND)["old_set"]["files"])
