@@ -82,6 +82,7 @@ def test_three_nights_and_quiet_ones(tmp_path):
     assert orjson.loads(seen[0])["sets"] == listed[:1]
 
 
+@pytest.mark.slow
 def test_sets_have_the_bytes_of_runs_with_an_index_and_no_clock(tmp_path):
     for addition in range(2):
         write_night(tmp_path / "raw", addition)

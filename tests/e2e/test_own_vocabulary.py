@@ -53,6 +53,7 @@ def test_a_vocabulary_is_trained_and_used(config, tmp_path):
     assert (manifest["vocabulary"]["size"], manifest["vocabulary"]["end_of_text"]) == (700, 699)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_other_units(config, tmp_path):
     def trained(name, seed=7, **compute):
         compute = {"executor": "inline", "max_unreadable_share": 0.5, **compute}

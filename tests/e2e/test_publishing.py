@@ -47,6 +47,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.*"))}
 
 
+@pytest.mark.slow
 def test_a_published_set_stands_whatever_later_runs_do(tmp_path):
     write_sample(tmp_path / "in", 60)
     run(parse_config(config(tmp_path, 1)))

@@ -48,6 +48,7 @@ def holds(folder: Path):
     return finished
 
 
+@pytest.mark.slow
 def test_unit_sizes_back_and_forth_in_one_folder(tmp_path):
     files = [tmp_path / f"{name}.jsonl" for name in "abcd"]
     for seed, path in enumerate(files):

@@ -157,6 +157,7 @@ def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monk
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
+@pytest.mark.slow
 def test_processes_do_not_change_a_byte(reference, sample, tmp_path, monkeypatch):
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
     many_units(monkeypatch, 80_000)

@@ -57,6 +57,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[list[dict]]:
     return found
 
 
+@pytest.mark.slow
 def test_parts_of_a_far_archive_are_those_of_a_local_one(web: WebServer, tmp_path, whole, planned) -> None:
     (tmp_path / "a.warc").write_bytes(whole)
     run(config(tmp_path / "local", path=str(tmp_path / "a.warc")))

@@ -481,6 +481,7 @@ def test_submit_sends_files_of_operators_along(folder, monkeypatch):
     assert second.settings["model"].endswith("/operators/1/model/model.txt")
 
 
+@pytest.mark.slow
 def test_an_operator_and_a_run_in_an_object_store(s3, folder, many, tmp_path):
     import s3fs
 

@@ -110,6 +110,7 @@ def test_a_batch_that_memory_does_not_hold_is_halved(folder, texts, monkeypatch,
         encoder.embed(encoder.prepare(pa.array(texts, pa.large_string())))
 
 
+@pytest.mark.slow
 def test_the_next_batch_is_staged_while_one_is_computed(folder, texts, monkeypatch):
     encoder = TransformerEncoder(folder, EncoderConfig(model=MODEL, precision="fp32", batch_tokens=600))
     prepared = encoder.prepare(pa.array(texts, pa.large_string()))

@@ -2,11 +2,12 @@
 
 import json
 import textwrap
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.stages.digests import RECORDED, SOURCES, DigestError, Package, differences, record
+from tests.stages.digests import RECORDED, SOURCES, DigestError, Package, StageSources, differences, record
 
 STAGE = """
     \"\"\"A stage.\"\"\"
@@ -66,6 +67,12 @@ FILES = {
 }
 
 
+@cache
+def own_stages() -> dict[str, StageSources]:
+    """Of this package, read once: it takes seconds."""
+    return Package(SOURCES).stages()
+
+
 def package(folder: Path, changes: dict[str, tuple[str, str]] | None = None) -> Package:
     for name, text in FILES.items():
         text = textwrap.dedent(text).lstrip()
@@ -80,7 +87,7 @@ def package(folder: Path, changes: dict[str, tuple[str, str]] | None = None) -> 
 
 def test_every_stage_is_as_recorded():
     """See tests/stages/digests.py for what to do: `python -m tests.stages.digests` says it, too."""
-    lines = differences(Package(SOURCES).stages(), json.loads(RECORDED.read_text()))
+    lines = differences(own_stages(), json.loads(RECORDED.read_text()))
     assert not lines, "\n" + "\n".join(lines) + "\nrecord with: python -m tests.stages.digests --write"
 
 
@@ -92,7 +99,7 @@ def test_every_stage_call_is_covered():
         for line in path.read_text().splitlines()
         if not line.startswith("class ")
     )
-    stages = Package(SOURCES).stages()
+    stages = own_stages()
     assert len(stages) >= 40
     assert {"measure", "filter", "keepers", "components", "semantic_components", "tokenise", "shards"} <= set(stages)
     by_call = [name for name in stages if not name.startswith("operator ")]
@@ -121,7 +128,7 @@ def test_names_are_followed_to_what_they_stand_for(tmp_path):
         "winnow.csv.read",
         "winnow.registry.Registry",
     }
-    assert "winnow.sources.readers.jsonl.read_jsonl" in Package(SOURCES).stages()["measure"].definitions
+    assert "winnow.sources.readers.jsonl.read_jsonl" in own_stages()["measure"].definitions
 
 
 def test_a_changed_reader_is_noticed(tmp_path):

@@ -186,6 +186,7 @@ def test_more_lines_than_the_first_table_holds(monkeypatch):
     assert len(counter.take()[0]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_real_corpus(shared, unit):
     """Every line of several sources: one key a line, the same counts, the same texts."""
