@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pytest
 import yaml
 
 from tests.support.configs import sample_config
