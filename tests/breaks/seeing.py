@@ -9,6 +9,22 @@ RULES, RULE_TABLES = ("tests/report/test_rule_tables.py",), "winnow.report.rule_
 PAIRS, COUNTS = "winnow.looking.compare.pairs", "winnow.looking.compare.compare"
 BREAKS = (
     Break(
+        "a document's own licence counts for nothing",
+        5,
+        "winnow.stages.licences",
+        "return pc.coalesce(documents.column(column).cast(pa.string()), of_source)",
+        "return of_source",
+        ("tests/report/test_page.py",),
+    ),
+    Break(
+        "tokens are of other documents",
+        5,
+        "winnow.report.page.kept",
+        'found[np.searchsorted(docs, column_to_numpy(tokens, "doc"))] = list_lengths',
+        "found[: tokens.num_rows] = list_lengths",
+        ("tests/report/test_page.py",),
+    ),
+    Break(
         "failures are of the wrong source",
         5,
         "winnow.stages.filter",
