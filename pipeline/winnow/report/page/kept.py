@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json
+from winnow.flow.columns import licence_fields
 from winnow.flow.records import RunRecords
 from winnow.report.page.parts import Part, TableOf, table
 from winnow.report.page.sample import Sample, chosen_parts
@@ -50,19 +51,16 @@ def kept_section(run: RunRecords, sample: Sample) -> Part | None:
 def _documents(run: RunRecords, sample: Sample) -> Iterator[pa.Table]:
     """Of each part of the sample the kept documents: language, licence, site, year, bytes, characters, tokens."""
     kept, config = sample.docs[sample.kept], run.config.filter
-    address, licence = (
-        (config.urls and config.urls.field) or "url",
-        (config.licences and config.licences.field) or "licence",
-    )
+    address, own = (config.urls and config.urls.field) or "url", licence_fields(run.config)
     declared = {source.name: source.licence for source in run.config.sources}
     for number in chosen_parts([part.rows for part in run.parts]):
         part = run.parts[number]
-        documents = _fields(run, part.documents, (address, licence, *DATES))
+        documents = _fields(run, part.documents, (address, *own, *DATES))
         docs = column_to_numpy(documents, "doc")
         signals = read_parquet(run.store, part.signals, ["doc", "language", "bytes", "characters"])
         columns = {
             "doc": pa.array(docs),
-            "licence": licences_of(documents, licence, declared),
+            "licence": licences_of(documents, own, declared),
             "site": _matched(documents, (address,), _HOST, "host"),
             "year": _matched(documents, DATES, _YEAR, "year"),
             **_measured(signals, docs),

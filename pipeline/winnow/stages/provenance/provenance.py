@@ -114,7 +114,7 @@ def _urls(workspace: Workspace, batch: pa.RecordBatch, given: Json, tables: dict
 
 
 def _licences(workspace: Workspace, batch: pa.RecordBatch, config: LicencesConfig) -> Failed:
-    licence = licences_of(batch, config.field, workspace.settings["declared"])
+    licence = licences_of(batch, [config.field], workspace.settings["declared"])
     return judge_licences(licence, config, _among(batch, None if config.sources is None else list(config.sources)))
 
 
