@@ -9,6 +9,30 @@ RULES, RULE_TABLES = ("tests/report/test_rule_tables.py",), "winnow.report.rule_
 PAIRS, COUNTS = "winnow.looking.compare.pairs", "winnow.looking.compare.compare"
 BREAKS = (
     Break(
+        "a document's own licence counts for nothing",
+        5,
+        "winnow.stages.licences",
+        "pc.coalesce(*(documents.column(name).cast(pa.string()) for name in there), of_source)",
+        "pc.coalesce(of_source)",
+        ("tests/report/test_page.py",),
+    ),
+    Break(
+        "licences are of other rows",
+        5,
+        "winnow.stages.documents.columns",
+        'licences_of(read.take(pa.array(_rows_of(column_to_numpy(read, "doc"), docs, path))), fields, sources)',
+        "licences_of(read.slice(0, len(docs)), fields, sources)",
+        ("tests/flow/test_documents.py",),
+    ),
+    Break(
+        "tokens are of other documents",
+        5,
+        "winnow.report.page.kept",
+        'found[np.searchsorted(docs, column_to_numpy(tokens, "doc"))] = list_lengths',
+        "found[: tokens.num_rows] = list_lengths",
+        ("tests/report/test_page.py",),
+    ),
+    Break(
         "failures are of the wrong source",
         5,
         "winnow.stages.filter",

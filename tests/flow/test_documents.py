@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.commands import winnow
-from tests.support.configs import sample_config
-from tests.support.corpora import write_sample
+from tests.support.configs import run_config, sample_config, source_of
+from tests.support.corpora import articles, write_sample
 from tests.support.finished import ledger, texts_and_decisions
 from tests.support.small_work import many_units
 from winnow.audit.verify.verify import check_shards
@@ -106,6 +106,36 @@ def test_kept_fields_and_scores_stand_where_a_source_has_them(data, tmp_path):
     rows = [*rows_of(context), *rows_of(context, "val")]
     assert {row["cluster"] for row in rows} <= {0, 1} and {row["quality"] for row in rows} == {None}
     assert all((row["keep.id"] is not None) == (row["source"] == "books") for row in rows)
+
+
+@pytest.mark.parametrize("order", ["global", "input"])
+def test_a_row_has_its_own_licence_or_that_of_its_source(tmp_path, monkeypatch, order):
+    many_units(monkeypatch)
+    said = ({"licence": "MIT"}, {"license": "CC0-1.0"}, {"licence": None}, {})
+    for name, first in (("a", 1), ("b", 2), ("c", 3)):
+        records = [
+            {"id": f"{name}{n}", "text": text, **said[n % len(said)]} for n, text in enumerate(articles(first, 40))
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    sources = [
+        source_of(tmp_path / "a.jsonl", "a", id="id", licence="CC-BY-4.0", keep=["licence", "license"]),
+        source_of(tmp_path / "b.jsonl", "b", id="id", keep=["license"]),
+        source_of(tmp_path / "c.jsonl", "c", id="id", licence="ODC-By"),
+    ]
+    own = {"a": ("MIT", "CC0-1.0", "CC-BY-4.0", "CC-BY-4.0"), "b": (None, "CC0-1.0", None, None), "c": ("ODC-By",) * 4}
+    documents = {"columns": ["id", "licence"], "order": order}
+    files = []
+    for licence in ("ODC-By", "PDDL-1.0"):
+        sources[2]["licence"] = licence
+        own["c"] = (licence,) * 4
+        context = run(parse_config(run_config(tmp_path / "run", *sources, documents=documents, shards=SHARDS)))
+        rows = [*rows_of(context), *rows_of(context, "val")]
+        assert {row["id"]: row["licence"] for row in rows} == {
+            row["id"]: own[row["id"][0]][int(row["id"][1:]) % 4] for row in rows
+        }
+        assert len(rows) == context.run.totals(context.run.ledger_stage, "outcome")["kept"] > 60
+        files.append(context.run.manifest["documents"]["folder"])
+    assert files[0] != files[1]
 
 
 def test_a_weight_gives_a_document_once_and_says_how_often_it_is_in_the_shards(data, tmp_path):

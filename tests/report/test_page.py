@@ -21,6 +21,7 @@ from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcomes_by_source
 from winnow.report.page import charts
 from winnow.report.page.fates import tokens_by_fate
+from winnow.report.page.kept import kept_section
 from winnow.report.page.page import page_of
 from winnow.report.page.rules import rules_section
 from winnow.report.page.sample import take_sample
@@ -33,6 +34,11 @@ from winnow.stages.tables import read_parquet
 pytest.importorskip("vl_convert", reason="the extra `report` is not installed: nothing draws charts")
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_run.ipynb"
 HOSTILE = "</pre><script>alert('x')</script><img src=x onerror=alert(1)> \x1b[31m \u202e &lt;b&gt; http://evil.test/x "
+SAID = (
+    {"url": "https://user@WWW.site.test:80/a?b", "date": "2019-05-01", "licence": "MIT"},
+    {"url": "http://<img src=x onerror=alert(1)>\u202e.test/", "date": "1700000000"},
+    {"date": "20240102030405"},
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ELEMENTS = set(
     "html head meta title style body header main nav section h1 h2 p div span strong a figure figcaption table tr th "
@@ -62,9 +68,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     texts = {"good": articles(1, 90), "other": articles(2, 40)}
     for number, lines in enumerate(texts.values()):
-        records = [{"id": f"{number}-{n}", "text": HOSTILE + text} for n, text in enumerate(lines)]
+        said = [SAID[n % len(SAID)] if number else {} for n in range(len(lines))]
+        records = [{"id": f"{number}-{n}", "text": HOSTILE + text, **said[n]} for n, text in enumerate(lines)]
         (folder / f"{number}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    sources = [source_of(folder / f"{number}.jsonl", name, id="id") for number, name in enumerate(texts)]
+    more = ({"licence": "CC-BY-4.0"}, {"keep": ["url", "date", "licence"]})
+    sources = [source_of(folder / f"{n}.jsonl", name, id="id", **more[n]) for n, name in enumerate(texts)]
     rules = {"mode": "filter", "gopher_quality": {"min_words": 180}, "gopher_repetition": "off"}
     shards = {"sequence_tokens": 127, "splits": {"val": 0.1}}
     run(parse_config(run_config(folder / "run", *sources, filter=rules, shards=shards, report=True)))
@@ -126,6 +134,34 @@ def test_failures_of_a_source_are_those_of_the_table(folder):
     assert failures_by_source(finished) == found and all(found.values())
 
 
+def _ids(finished, part):
+    return read_parquet(finished.store, part.documents, ["doc", "id"]).to_pylist()
+
+
+def test_what_was_kept_is_counted_by_language_licence_site_and_year(folder, seen):
+    finished = load_run(str(folder))
+    part = kept_section(finished, take_sample(finished))
+    languages, licences, sites, years = part.tables
+    records = [json.loads(line) for n in (0, 1) for line in (folder.parent / f"{n}.jsonl").read_text().splitlines()]
+    kept = set(take_sample(finished).docs[take_sample(finished).kept].tolist())
+    ids = {row["id"] for part in finished.parts for row in _ids(finished, part) if row["doc"] in kept}
+    mine = [record for record in records if record["id"] in ids]
+    tokens = finished.total("tokenise", "tokens")
+    assert sum(int(row[1]) for row in languages.rows) == len(mine) == sum(int(row[1]) for row in licences.rows)
+    assert sum(int(row[2].replace(",", "")) for row in languages.rows) == tokens
+    of = Counter(record.get("licence") or ("CC-BY-4.0" if record["id"][0] == "0" else "not stated") for record in mine)
+    assert {row[0]: int(row[1]) for row in licences.rows} == of and len(of) == 3
+    of = Counter(record["url"] for record in mine if "url" in record)
+    assert {row[0]: int(row[1]) for row in sites.rows} == {
+        "site.test": of[SAID[0]["url"]],
+        "<img src=x onerror=alert(1)>\u202e.test": of[SAID[1]["url"]],
+    }
+    of = Counter(record.get("date") for record in mine)
+    assert [(row[0], int(row[1])) for row in years.rows] == [("2019", of["2019-05-01"]), ("2024", of["20240102030405"])]
+    assert years.note == f"{of['1700000000'] + of[None]:,} documents tell none."
+    assert "<img src=x onerror=alert(1)>" in "".join(seen.text)
+
+
 def test_examples_are_the_documents_nearest_to_the_threshold_on_both_sides(folder):
     finished = load_run(str(folder))
     sample = take_sample(finished)
@@ -143,14 +179,14 @@ def test_examples_are_the_documents_nearest_to_the_threshold_on_both_sides(folde
 
 
 def test_a_large_run_is_sampled_by_whole_parts_evenly_and_the_page_says_so(folder, monkeypatch):
-    from winnow.report.page.sample import _chosen_parts
+    from winnow.report.page.sample import chosen_parts
 
     rows = [1000] * 100
-    chosen = _chosen_parts(rows, 10_000)
+    chosen = chosen_parts(rows, 10_000)
     assert len(chosen) == 10
     assert set(np.diff(chosen)) == {10}
-    assert _chosen_parts(rows, 100_000) == list(range(100))
-    assert _chosen_parts([5_000_000], 10) == [0]
+    assert chosen_parts(rows, 100_000) == list(range(100))
+    assert chosen_parts([5_000_000], 10) == [0]
     finished = load_run(str(folder))
     sampled = take_sample(finished)._replace(parts=0)
     monkeypatch.setattr("winnow.report.page.page.take_sample", lambda _run: sampled)

@@ -1,5 +1,7 @@
 """Columns of kept documents by name, and the tables of a run that they stand in: for clean text and mixtures."""
 
+import orjson
+
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
@@ -14,6 +16,7 @@ _PLACES = {
     **dict.fromkeys(("split", "copies"), "decisions"),
     **dict.fromkeys(("language", *SIGNALS), "signals"),
     **{name: name for name in ("tokens", "duplicates")},
+    "licence": "licence",
 }
 _RECORDS = {
     "tokens": ("tokenise", "tokens"),
@@ -40,6 +43,9 @@ def find_column(config: Config, name: str, setting: str) -> Column:
         places |= dict.fromkeys(config.measure.line_rules.columns, "signals")
     places |= {column: "redact_signals" for entry in config.measure.span_operators for column in entry.made_columns}
     kept = {name for source in config.sources for name in source.keep}
+    if name == "licence":
+        stated = {source.name: source.licence for source in config.sources}
+        return Column(name, name, orjson.dumps({"fields": licence_fields(config), "sources": stated}).decode())
     if name in places:
         return Column(name, places[name], name)
     if (field := name.removeprefix(KEEP)) in kept:
@@ -51,6 +57,12 @@ def find_column(config: Config, name: str, setting: str) -> Column:
     )
 
 
+def licence_fields(config: Config) -> tuple[str, ...]:
+    """Fields that hold a document's own licence, where its source keeps them."""
+    asked = config.filter.licences
+    return ("licence", "license") if asked is None else (asked.field,)
+
+
 def column_tables(context: RunContext, wanted: set[str], prefix: str = "") -> list[Json]:
     """By part, references to the tables that columns stand in; ``prefix`` of the stage that counts duplicates."""
     run = context.run
@@ -60,6 +72,7 @@ def column_tables(context: RunContext, wanted: set[str], prefix: str = "") -> li
         starts = context.engine.publish_list(counting, "starts", part_starts(run.parts))
         counts = context.engine.run(counting, duplicates.plan(run.ledger, starts))
         counted = context.engine.listing(counting, counts, "counts")
+    wanted = wanted | {"documents"} if "licence" in wanted else wanted
     tables: list[Json] = []
     for place, part in enumerate(run.parts):
         named: Json = {"documents": part.documents, "signals": part.signals}

@@ -10,6 +10,7 @@ from winnow.report.alarms import alarms_of
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts, sections
 from winnow.report.page.groups import groups_section
+from winnow.report.page.kept import kept_section
 from winnow.report.page.mixture import mixture_section
 from winnow.report.page.parts import Part
 from winnow.report.page.passages import passages_section
@@ -38,6 +39,7 @@ def parts_of(run: RunRecords, sample: Sample, *, draw: bool) -> list[Part]:
         passages_section(run),
         sections.languages_section(run, sample, draw=draw),
         sections.lengths_section(sample, draw=draw),
+        kept_section(run, sample),
         sections.steps_section(run),
         mixture_section(run),
         sections.rows_section(run),

@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 
 def take_sample(run: RunRecords, most: int = MOST_DOCUMENTS) -> Sample:
     """Read the sample of a run."""
-    chosen = _chosen_parts([part.rows for part in run.parts], most)
+    chosen = chosen_parts([part.rows for part in run.parts], most)
     cuts = cuts_of(run, run.config.filter)
     columns: dict[str, list[NDArray[np.generic]]] = {}
     rules: dict[str, tuple[NamedRuleValues, set[float], list[NDArray[np.float32]], list[NDArray[np.bool_]]]] = {}
@@ -106,7 +106,7 @@ def take_sample(run: RunRecords, most: int = MOST_DOCUMENTS) -> Sample:
     return Sample(len(chosen), **joined, rules=found) if chosen else _empty()
 
 
-def _chosen_parts(rows: list[int], most: int) -> list[int]:
+def chosen_parts(rows: list[int], most: int = MOST_DOCUMENTS) -> list[int]:
     """Parts evenly over all, so many that they hold about ``most`` rows."""
     total = sum(rows)
     if total <= most:

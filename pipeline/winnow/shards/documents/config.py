@@ -22,8 +22,8 @@ class DocumentsConfig(Section):
     """Formats to write: parquet, jsonl.zst, and those of installed packages."""
     columns: tuple[str, ...] = Field(("id", "text", "source", "language"), strict=False, min_length=1, max_length=100)
     """Columns in this order: `doc`, `id`, `text`, `source`, `language`, `split`, `copies` (times in the shards),
-    `tokens`, `duplicates` (documents removed as copies of it), any kept field, any signal, and of `select` `cluster`,
-    `centre_cosine`, `quality` and `importance`."""
+    `tokens`, `duplicates` (documents removed as copies of it), `licence` (the document's own, else its source's), any
+    kept field, any signal, and of `select` `cluster`, `centre_cosine`, `quality` and `importance`."""
     order: Literal["global", "input"] = "global"
     """`global` is a uniform shuffle, `input` the order of the inputs with one file a part."""
     shard_mb: int = Field(256, ge=1)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from winnow.engine.records import Json
 from winnow.shards.documents.cells import is_text
 from winnow.sources.source import STRUCTURE
 from winnow.stages.edits import edited_columns, read_edits
+from winnow.stages.licences import licences_of
 from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet, read_partition
 from winnow.storage.store import Store
 from winnow.text.edits import Edits
@@ -19,8 +21,9 @@ from winnow.text.edits import Edits
 KEEP = "keep."
 """What the documents table puts before kept fields."""
 _STRUCTURE = KEEP + STRUCTURE
-COUNTED = {"tokens": pa.int64(), "duplicates": pa.int64()}
-"""Columns that are counted, not read: token ids of the text, and documents removed as copies of it."""
+MADE = {"tokens": pa.int64(), "duplicates": pa.int64(), "licence": pa.string()}
+"""Columns that stand in no table: token ids of the text, documents removed as copies of it, and the licence that it or
+else its source states."""
 
 
 class Column(NamedTuple):
@@ -28,9 +31,9 @@ class Column(NamedTuple):
 
     name: str
     table: str
-    """Where it stands: ``documents``, ``decisions``, ``signals``, ``screen_signals``, ``scores``; or it is counted."""
+    """Where it stands: ``documents``, ``decisions``, ``signals``, ``screen_signals``, ``scores``; or it is made."""
     field: str
-    """Its name there."""
+    """Its name there; of ``licence`` JSON with ``fields`` that hold it and the licences of ``sources``."""
 
 
 def schema_of(store: Store, columns: list[Column], tables: Json) -> list[list[str]]:
@@ -40,12 +43,12 @@ def schema_of(store: Store, columns: list[Column], tables: Json) -> list[list[st
     """
     known = {
         table: pq.read_schema(store.columns_of(tables[table]["path"]))
-        for table in sorted({column.table for column in columns} - set(COUNTED))
+        for table in sorted({column.table for column in columns} - set(MADE))
     }
     types = []
     for column in columns:
-        if column.table in COUNTED:
-            kind = COUNTED[column.table]
+        if column.table in MADE:
+            kind = MADE[column.table]
         elif column.field in known[column.table].names:
             kind = known[column.table].field(column.field).type
         else:
@@ -86,7 +89,7 @@ def read_part(store: Store, tables: Json, columns: list[Column], schema: pa.Sche
     kept = ledger.filter(pc.greater(ledger.column("copies"), 0))
     docs = column_to_numpy(kept, "doc")
     found: dict[str, pa.ChunkedArray | pa.Array] = {}
-    for name in sorted({column.table for column in columns} - set(COUNTED)):
+    for name in sorted({column.table for column in columns} - set(MADE)):
         wanted = [column for column in columns if column.table == name]
         with pq.ParquetFile(store.columns_of(tables[name]["path"]), memory_map=True) as file:
             there = {column.field for column in wanted} & set(file.schema_arrow.names)
@@ -98,6 +101,9 @@ def read_part(store: Store, tables: Json, columns: list[Column], schema: pa.Sche
         nothing = pa.nulls(len(docs), pa.large_string())
         for column in wanted:
             found[column.name] = rows.column(column.field) if column.field in there else nothing
+    for column in columns:
+        if column.table == "licence":
+            found[column.name] = _licences(store, tables["documents"]["path"], docs, **orjson.loads(column.field))
     if any(column.table == "tokens" for column in columns):
         tokens = read_ipc(store, tables["tokens"])
         found["tokens"] = pa.array(
@@ -107,6 +113,16 @@ def read_part(store: Store, tables: Json, columns: list[Column], schema: pa.Sche
         found["duplicates"] = pa.array(_copies_of(docs, read_partition(store, tables["duplicates"], tables["part"])))
     table = pa.table([found[column.name].cast(schema.field(column.name).type) for column in columns], schema)
     return PartDocuments(docs, kept.column("split").cast(pa.string()).to_numpy(), table)
+
+
+def _licences(
+    store: Store, path: str, docs: NDArray[np.uint64], fields: list[str], sources: dict[str, str | None]
+) -> pa.ChunkedArray:
+    """string[N]: the licence of each of docs uint64[N], or of its source."""
+    with pq.ParquetFile(store.columns_of(path), memory_map=True) as file:
+        there = [name for name in (KEEP + field for field in fields) if name in file.schema_arrow.names]
+        read = file.read(["doc", "source", *there], use_threads=False)
+    return licences_of(read.take(pa.array(_rows_of(column_to_numpy(read, "doc"), docs, path))), fields, sources)
 
 
 def _edited(rows: pa.Table, edits: Edits) -> pa.Table:

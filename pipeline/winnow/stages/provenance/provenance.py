@@ -15,6 +15,7 @@ from winnow import schemas
 from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.ingest.measure import Part
+from winnow.stages.licences import licences_of
 from winnow.stages.provenance.url_lists import open_tables
 from winnow.stages.tables import parquet_batches, parquet_output
 from winnow.stages.versions import library_versions
@@ -113,11 +114,7 @@ def _urls(workspace: Workspace, batch: pa.RecordBatch, given: Json, tables: dict
 
 
 def _licences(workspace: Workspace, batch: pa.RecordBatch, config: LicencesConfig) -> Failed:
-    sources = batch.column("source")
-    declared = workspace.settings["declared"]
-    of_source = pa.array([declared.get(name) for name in sources.dictionary.to_pylist()], pa.string())
-    own = _field(batch, config.field)
-    licence = pc.coalesce(own, of_source.take(sources.indices))
+    licence = licences_of(batch, [config.field], workspace.settings["declared"])
     return judge_licences(licence, config, _among(batch, None if config.sources is None else list(config.sources)))
 
 
