@@ -269,13 +269,12 @@ def _is_run(path: str) -> bool:
 
 def _tell(tables: "list[TableOf]") -> None:
     """Print tables; texts from the corpus are shown with their control characters escaped."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 140  # a file or a pipe: tables need not be squeezed
+    from winnow.report.tables import console_for_tables
+
+    console = console_for_tables()
     for table in tables:
         console.print(f"\n{printable(table.title, lines=False)}", style="bold", soft_wrap=True)
         if table.note:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .counts import shown_tokens
 from .exit_codes import REFUSED, leave, true_exit_codes
 from .paths import settled
 
@@ -121,7 +122,7 @@ def _groups(what: str, then: "dict[str, Group]", now: "dict[str, Group]") -> Non
     for name in names:
         a, b = then.get(name, Group()), now.get(name, Group())
         if a != b:
-            rows.append([name, f"{a.kept:,}", f"{b.kept:,}", f"{_millions(a.tokens)}", f"{_millions(b.tokens)}"])
+            rows.append([name, f"{a.kept:,}", f"{b.kept:,}", f"{shown_tokens(a.tokens)}", f"{shown_tokens(b.tokens)}"])
             rows[-1] += [f"{a.share:.1%}", f"{b.share:.1%}"]
     about = "tokens" if what == "source" else "tokens, about"
     _table([what, "kept then", "now", f"{about} then", "now", "share then", "now"], rows, f"{what}s that changed")
@@ -137,10 +138,6 @@ def _tokens(found: "Comparison") -> None:
     _table(["split", "documents then", "now", "tokens then", "now"], rows, "splits")
     change = f" ({found.now.tokens / found.then.tokens - 1:+.2%})" if found.then.tokens else ""
     _say(f"tokens in the shards: {found.then.tokens:,} then, {found.now.tokens:,} now{change}")
-
-
-def _millions(tokens: int) -> str:
-    return f"{tokens / 1e6:,.1f} M" if tokens >= 100_000 else f"{tokens:,}"
 
 
 _KINDS = {

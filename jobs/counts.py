@@ -24,3 +24,8 @@ def count(least: int = 1, *, in_mb: bool = False) -> Callable[[str | int], int]:
         return number
 
     return parse
+
+
+def shown_tokens(tokens: float) -> str:
+    """A number of tokens: in millions from 100,000 on, and below that as it is."""
+    return f"{tokens / 1e6:,.1f} M" if tokens >= 100_000 else f"{tokens:,.0f}"

@@ -117,7 +117,7 @@ def read_on(finished: "RunRecords") -> list[str]:
     failed = finished.totals("filter", "failed")
     rule = min(failed, key=lambda name: (-failed[name], name), default="gopher_quality.min_words")
     return [
-        f"{copies:,} of {sum(outcomes.values()):,} documents say what others say; the closest calls: "
+        f"{copies:,} of {sum(outcomes.values()):,} documents are duplicates of others; the closest calls: "
         f"winnow dropped {run} --outcome near_duplicate --near-threshold",
         f"{rule} fails {failed.get(rule, 0):,} of them; what another threshold would keep: "
         f"winnow tune {run} --rule {rule}",

@@ -91,9 +91,17 @@ def _list(
     listing = list_documents(load_run(folder), wanted, order, sample or first, characters)
     for document in listing.documents:
         print(_json_line(document) if as_json else printable(_lines(document)))
-    how = {"near": "those nearest to the threshold", "sample": "a random sample", "input": "the first"}[order]
     which = "kept" if wanted.kept else "dropped"
-    _tell(f"{listing.found:,} {which} documents fit; listed: {how}, {len(listing.documents):,}")
+    _tell(f"{listing.found:,} {which} documents match; " + _shown(order, len(listing.documents), listing.found))
+
+
+def _shown(order: "Order", listed: int, found: int) -> str:
+    """How many of what was found are listed, and how to see more."""
+    if listed == found:
+        return "all are listed"
+    how = {"near": f"the {listed:,} nearest to the threshold", "sample": f"a random sample of {listed:,}"}
+    option = "--sample" if order == "sample" else "--first"
+    return f"listed: {how.get(order, f'the first {listed:,}')} ({option} N lists more)"
 
 
 def _lines(document: "Listed") -> str:
@@ -136,7 +144,7 @@ def _unreadable(folder: str, sources: list[str] | None, first: int, as_json: boo
             row = "rest of the file" if record["row"] is None else f"row {record['row']}"
             told = f"{record['path']}  {record['source']}  {row}, byte {record['position']:,}: {record['reason']}"
             print(orjson.dumps(record).decode() if as_json else printable(told, lines=False))
-    _tell(f"{found:,} unreadable records fit; listed: the first, {shown:,}")
+    _tell(f"{found:,} unreadable records match; " + _shown("input", shown, found))
 
 
 def _tell(line: str) -> None:

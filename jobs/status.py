@@ -164,7 +164,10 @@ def _show(found: "Status") -> None:
         for line in found.warnings:
             say(line)
     else:
-        say(f"current shard set: {found.damage}" if found.damage else "no shard set yet")
+        none = (
+            "no run has begun in this folder: `winnow run` begins one" if found.state == "new" else "no shard set yet"
+        )
+        say(f"current shard set: {found.damage}" if found.damage else none)
 
 
 if __name__ == "__main__":

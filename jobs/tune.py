@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .counts import shown_tokens
 from .exit_codes import true_exit_codes
 from .why import RunFolder
 
@@ -155,10 +156,10 @@ def _table(first: str, *columns: str) -> Any:
 
 
 def _print(table: Any) -> None:
-    from rich.console import Console
+    from winnow.report.tables import console_for_tables
 
-    Console(markup=False, highlight=False).print(table)
+    console_for_tables().print(table)
 
 
 def _tokens(amount: "Amount") -> str:
-    return f"{amount.tokens / 1e6:,.1f} M"
+    return shown_tokens(amount.tokens)

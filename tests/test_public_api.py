@@ -151,7 +151,7 @@ def test_the_demo_ends_with_three_things_to_try(finished):
 
     lines = read_on(load_run(finished.path))
     assert len(lines) == 3
-    assert lines[0].startswith("1 of 42 documents say what others say")
+    assert lines[0].startswith("1 of 42 documents are duplicates of others")
     program = typer.main.get_command(app)
     for line in lines:
         for call in re.findall(r"winnow [a-z][^,]*", line):

@@ -99,7 +99,8 @@ def test_each_format_is_read_told_and_explained(tmp_path):
 
     _, summary = winnow("summary", str(tmp_path / "run"))
     assert (
-        "61 records of its files are no documents: 30 fields of a text beside it, 30 member: image, 1 link" in summary
+        "61 records in its files are not documents and were skipped: "
+        "30 fields of a text beside it, 30 member: image, 1 link" in summary
     )
     assert "templates left out" in summary, summary
     _, told = winnow("why", str(tmp_path / "in" / "a.zip"), str(tmp_path / "run"))

@@ -157,7 +157,8 @@ def test_the_reader_reads_one_phase_or_all_in_order(phased):
         ({"max_tokens": 5}, "leave mixture and max_tokens out"),
         ({"phases": [PHASES[0], PHASES[0]]}, "names must differ"),
         ({"phases": [{"name": "a b"}]}, "phases.0.name"),
-        ({"phases": [{"name": "a", "mixture": {"web": 1}}]}, "must name every source once"),
+        ({"phases": [{"name": "a", "mixture": {"web": 1}}]}, r"shards.phases.a.mixture must name every source once"),
+        ({"phases": [{"name": "a", "mixture": {"wib": 1}}]}, "missing: .*web; no source is named wib"),
     ],
 )
 def test_settings_that_cannot_be(folder, tmp_path, shards, message):

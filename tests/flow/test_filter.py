@@ -46,7 +46,7 @@ def test_sets_for_prose_leave_structured_documents_alone(tmp_path, structure):
     fields, record = STRUCTURES[structure]
     outcomes, lines = said(tmp_path, [record(n) for n in range(40)], fields)
     assert outcomes == {"kept": 40}
-    assert any(line.startswith("rule sets for prose were not asked of data, whose") for line in lines)
+    assert any(line.startswith("rule sets for prose were not applied to data, whose") for line in lines)
     assert not any("ALARM" in line for line in lines)
 
 

@@ -121,7 +121,7 @@ def test_every_record_is_kept_dropped_or_unreadable(asked):
 @pytest.mark.parametrize(
     ("wanted", "order", "says"),
     [
-        (Wanted(rule="min_words"), "input", "no such rule; there are: empty, gopher_quality.min_words"),
+        (Wanted(rule="words"), "input", "no such rule; there are: empty, gopher_quality.min_words"),
         (Wanted(outcome="kept"), "input", "no such outcome; there are: filtered"),
         (Wanted(sources=("nowhere",)), "input", "no such source; there are: web, books, notes"),
         (Wanted(kept=True), "near", "name the rule"),
@@ -137,13 +137,19 @@ def test_the_commands_print_lines_for_people_and_json_for_programs(asked, tables
     code, shown = winnow("dropped", config["run"], "--rule", "long", "--first", "2")
     assert code == 0
     assert shown.count("long: ") == shown.count("(threshold 600)") == 2
-    assert "dropped documents fit; listed: the first, 2" in shown
+    assert "dropped documents match; listed: the first 2 (--first N lists more)" in shown
     lines = winnow("kept", config["run"], "--sample", "3", "--json", "--text", "9")[1].splitlines()
     records = [json.loads(line) for line in lines if line.startswith("{")]
+    assert "a random sample of 3 (--sample N lists more)" in lines[-1]
     assert [record["text"] for record in records] == [tables[record["doc"]]["text"][:9] for record in records]
     assert len(records) == 3
     assert "web-0.jsonl  web  row 3, byte " in winnow("dropped", config["run"], "--outcome", "unreadable")[1]
-    assert winnow("dropped", config["run"], "--rule", "nothing")[0] == 2
+    code, told = winnow("dropped", config["run"], "--rule", "nothing")
+    assert code == 2 and "the run has no such rule; there are: empty" in told
+    code, told = winnow("dropped", config["run"], "--rule", "min_sentences")
+    assert code == 2 and "the run has no such rule; did you mean 'c4.min_sentences'? there are: empty" in told
+    assert "unreadable" in winnow("dropped", config["run"], "--outcome", "near")[1]
+    assert winnow("dropped", config["run"], "--outcome", "unreadable")[1].endswith("all are listed\n")
     code, told = winnow("dropped", config["run"], "--outcome", "unreadable", "--rule", "long")
     assert code == 2
     assert "give --source and --first alone" in told

@@ -92,6 +92,10 @@ def test_tokens_of_what_passes_are_about_those_that_the_run_counted(asked):
 def test_what_cannot_be_tuned_is_refused(asked):
     with pytest.raises(ConfigError, match="no such rule; there are: empty"):
         curve_of(asked[1], "words")
+    with pytest.raises(ConfigError, match=r"no such rule; did you mean 'gopher_quality.min_words'\? there are: empty"):
+        curve_of(asked[1], "min_words")
+    with pytest.raises(ConfigError, match=r"did you mean 'c4.min_sentences'\? there are: empty"):
+        curve_of(asked[1], "c4.min_sentence")
     with pytest.raises(ConfigError, match="quantiles of each group"):
         curve_of(asked[1], "small")
     with pytest.raises(ConfigError, match="measured no signal 'word'; did you mean 'words'"):
@@ -109,5 +113,7 @@ def test_the_command_gives_lines_to_paste_that_a_config_takes(asked):
     assert code == 0
     pasted = shown.partition("to paste into the config:\n")[2]
     assert pasted == "filter:\n  c4: 'off'\n  gopher_quality:\n    min_words: 90\n"
+    assert " c4.min_sentences " in (table := winnow("tune", asked[0]["run"])[1])
+    assert "0.0 M" not in table and all(len(line) <= 140 for line in table.splitlines())
     lines = winnow("tune", asked[0]["run"], "--json")[1].splitlines()
     assert {json.loads(line)["name"] for line in lines} >= {"long", "small", "c4.min_sentences"}

@@ -171,13 +171,17 @@ class Config(Section):
             mixture = phase.mixture
             if mixture is None:
                 continue
+            where = f"shards.phases.{phase.name}.mixture" if self.shards.phases else "shards.mixture"
             at = mixture.by.index("source") if "source" in mixture.by else None
             named = {leaf.path[at] for leaf in mixture.leaves if at is not None and len(leaf.path) > at}
             if mixture.by_source and named != set(names):
-                raise ValueError(f"shards.mixture must name every source once: {', '.join(names)}")
+                missing, unknown = sorted(set(names) - named), sorted(named - set(names))
+                told = [f"; missing: {', '.join(missing)}"] if missing else []
+                told += [f"; no source is named {', '.join(unknown)}"] if unknown else []
+                raise ValueError(f"{where} must name every source once: {', '.join(names)}{''.join(told)}")
             if named - {*names, OTHERS}:
-                told = ", ".join(sorted(named - {*names, OTHERS}))
-                raise ValueError(f"shards.mixture names source {told}; there are: {', '.join(names)}")
+                others = ", ".join(sorted(named - {*names, OTHERS}))
+                raise ValueError(f"{where} names source {others}; there are: {', '.join(names)}")
             weighted = [source.name for source in self.sources if source.weight != 1]
             if weighted:
                 raise ValueError(

@@ -39,7 +39,7 @@ def _summary(run: RunRecords) -> list[str]:
     rules, spared = failed_most(run, "filter"), _spared(run.config)
     return [
         *([f"rules failed most, in documents: {rules}"] if rules else []),
-        *([f"rule sets for prose were not asked of {spared}"] if spared else []),
+        *([f"rule sets for prose were not applied to {spared}"] if spared else []),
     ]
 
 
@@ -50,8 +50,8 @@ def _spared(config: Config) -> str:
     if not sets or not sources:
         return ""
     return (
-        f"{', '.join(sources)}, whose documents are conversations, pairs or labelled: {', '.join(sets)} (to ask them, "
-        f"write `filter: {{{sets[0]}: on}}`)"
+        f"{', '.join(sources)}, whose documents are conversations, pairs or labelled: {', '.join(sets)} (to apply "
+        f"them, write `filter: {{{sets[0]}: on}}`)"
     )
 
 

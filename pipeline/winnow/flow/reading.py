@@ -61,7 +61,9 @@ def passed_lines(run: RunRecords) -> list[str]:
     lines = []
     for name, kinds in passed(run).items():
         parts = ", ".join(f"{number:,} {what}" for what, number in sorted(kinds.items(), key=lambda k: (-k[1], k[0])))
-        lines.append(f"source {name}: {sum(kinds.values()):,} records of its files are no documents: {parts}")
+        lines.append(
+            f"source {name}: {sum(kinds.values()):,} records in its files are not documents and were skipped: {parts}"
+        )
     return lines
 
 

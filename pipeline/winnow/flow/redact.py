@@ -89,7 +89,11 @@ def _summary(run: RunRecords) -> list[str]:
             for name in kinds
             if found[name]
         )
-        done = {"replace": "replaced where texts leave", "drop": "documents left out", "annotate": "only counted"}
+        done = {
+            "replace": "replaced in shards, clean text and reports",
+            "drop": "documents left out",
+            "annotate": "only counted",
+        }
         none = [name.partition(".")[2] for name in kinds if not found[name]]
         lines.append(
             f"operator {entry.name}, of {run.total('redact_spans', 'documents'):,} documents kept so far: "

@@ -50,10 +50,8 @@ def _first_refused(run: RunRecords) -> str:
 def _summary(run: RunRecords) -> list[str]:
     checked, mismatches = run.total("tokenise", "checked"), run.total("tokenise", "mismatches")
     engines = sorted({record.metadata["engine"] for record in run.of("tokenise") if "engine" in record.metadata})
-    lines = [
-        f"tokeniser ({', '.join(engines)}) checked against its reference on {checked:,} documents: "
-        f"{mismatches:,} differences"
-    ]
+    told = f"tokeniser ({', '.join(engines)}) checked against its reference on {checked:,} documents: {mismatches:,}"
+    lines = [f"{told} differences"] if engines else []  # none, where no document came so far
     facts = run.vocabulary
     if facts is not None and facts.ends:  # runs of an earlier version did not note it
         lines.append(ends_line(run.config, facts.begins, facts.ends))

@@ -24,6 +24,7 @@ from winnow.flow.records import RunRecords
 from winnow.flow.redact import limits_of
 from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part, verdicts_of
 from winnow.looking.texts import parts_holding, shown_texts
+from winnow.operators.suggest import meant_or_known
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.rules.signal_rules import rule_names
@@ -154,7 +155,9 @@ def _check(run: RunRecords, wanted: Wanted, order: Order) -> None:
     sources = [configured.name for configured in run.config.sources]
     for what, name, there in [*asked, *(("source", name, sources) for name in wanted.sources)]:
         if name is not None and name not in there:
-            raise ConfigError(f"{name!r}: the run has no such {what}; there are: {', '.join(there)}")
+            # records that could not be read are listed by the command itself
+            listed = [*there, "unreadable"] if what == "outcome" and not wanted.kept else there
+            raise ConfigError(f"{name!r}: the run has no such {what}; {meant_or_known(name, listed)}")
     if order == "near" and wanted.kept and wanted.rule is None:
         raise ConfigError("kept documents near a threshold: name the rule, such as --rule gopher_quality.min_words")
 

@@ -26,7 +26,7 @@ from winnow.looking.rule_values import (
     read_signals,
     rules_of_part,
 )
-from winnow.operators.suggest import suggestion
+from winnow.operators.suggest import meant_or_known, suggestion
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.config import FilterConfig
 from winnow.text.rules.signal_rules import bounds_of
@@ -144,7 +144,7 @@ def curve_of(run: RunRecords, name: str, thresholds: Sequence[float] = ()) -> Cu
         rules = list(rules_of_part(run, run.config.filter, cuts, part.signals, part.number))
         rule = next((rule for rule in rules if rule.name == name), None)
         if rule is None:
-            raise ConfigError(f"{name!r}: the run has no such rule; there are: {', '.join(r.name for r in rules)}")
+            raise ConfigError(f"{name!r}: the run has no such rule; {meant_or_known(name, [r.name for r in rules])}")
         if rule.is_match:
             setting = name.partition(".")[0]
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -9,6 +10,14 @@ from winnow.report.printable import printable
 
 SHOWN = 20
 """Rows of a table before the rest is summed."""
+
+
+def console_for_tables() -> Console:
+    """Standard output. In a file or a pipe tables need not be squeezed: names there are whole, for `grep`."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 140
+    return console
 
 
 def table_of(texts: Sequence[str], numbers: Sequence[str], title: str | None = None) -> Table:
