@@ -17,6 +17,14 @@ LISTED = "winnow.stages.removals.lists"
 STANDING = "winnow.stages.removals.standing"
 BREAKS = (
     Break(
+        "copies are listed by their texts alone, which other settings write another way",
+        5,
+        SEARCH,
+        "own = [not _is_derived(doc, *names[doc])",
+        "own = [self.why[doc] in NAMED and not _is_derived(doc, *names[doc])",
+        LEAVE,
+    ),
+    Break(
         "a corpus goes on naming the set with what was removed, once a command is killed",
         4,
         FORGET,

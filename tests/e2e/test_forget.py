@@ -175,6 +175,8 @@ def test_a_document_and_its_copy_leave(base, made, tmp_path):
     assert PERSON in "".join(old_text.values()) and PERSON not in "".join(stream(made).values())
     assert proof["check"]["passages"] == 0 and proof["check"]["tokens"] > 5000
     assert old.shards in proof["still_holds"]["old_sets"]
+    listed = json.loads((made / "forget/001/list.json").read_text())
+    assert (len(listed["ids"]), len(listed["texts"])) == (2, 1)  # of the copy, too: its text can be read anew
     assert (
         "Elm" not in (made / "forget/001/list.json").read_text()
         and '"d3"' not in (made / "forget/001/list.json").read_text()
@@ -252,6 +254,18 @@ def test_the_same_bytes_as_a_run_that_knew_of_the_request(base, made, tmp_path):
     assert text_files_of(fresh) == text_files_of(made)
     assert removed(fresh) == removed(made) == {"d3", "d9", "d40", "d41"}
     holds(fresh)
+
+
+@pytest.mark.slow
+def test_texts_that_are_written_another_way_bring_no_copy_back(base, tmp_path):
+    """The copy that is asked for is a duplicate; the document that was kept for it has another id."""
+    write(tmp_path / "in.jsonl", [row | {"text": f"\u201c{row['text']}\u201d"} for row in rows()])
+    run(parse_config(settings(tmp_path / "run", tmp_path / "in.jsonl")))
+    assert outcomes(tmp_path / "run")["d3"] == KEPT
+    forget(str(tmp_path / "run"), Request(ids=("d40",)))
+    for normalise in ({"uncurl_quotes": False}, {"ftfy": False}):
+        again(tmp_path, tmp_path / "run", measure={"normalise": normalise})
+        assert removed(tmp_path / "run") == {"d3", "d40"}
 
 
 @pytest.mark.slow

@@ -212,7 +212,7 @@ class _Search:
         for number, (some, keys) in zip((n for n, _ in parts_holding(self.run, docs)), self._keys(docs), strict=True):
             decided = _rows_of(self.run.store, self.run.ledger[number], some, columns).to_pylist()
             names, empty, hashes = dict(names_of(self.run, number, some)), is_empty(keys).tolist(), hexadecimal(keys)
-            own = [self.why[doc] in NAMED and not _is_derived(doc, *names[doc]) for doc in some.tolist()]
+            own = [not _is_derived(doc, *names[doc]) for doc in some.tolist()]  # of copies, too: texts can be read anew
             id_keys += _id_keys([names[doc] for doc, mine in zip(some.tolist(), own, strict=True) if mine])
             texts += [key for key, nothing in zip(hashes, empty, strict=True) if not nothing]
             for row, key, nothing, mine in zip(decided, hashes, empty, own, strict=True):
