@@ -9,8 +9,16 @@ BREAKS = (
         "anchors are looked for in one gram too few",
         1,
         "winnow.text.passages.windows",
-        "            if first >= 0 and place != told:\n                told = place\n                found[number]",
-        "            if first > 0 and place != told:\n                told = place\n                found[number]",
+        "            if first >= 0 and place != told:\n",
+        "            if first > 0 and place != told:\n",
+        KERNELS,
+    ),
+    Break(
+        "a text that repeats itself by a short period is not looked at",
+        1,
+        "winnow.text.passages.windows",
+        "for _ in range(2 if again else 1):",
+        "for _ in range(1):",
         KERNELS,
     ),
     Break(

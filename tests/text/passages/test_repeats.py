@@ -71,6 +71,17 @@ def test_what_is_cut_is_every_window_that_stood_before(parts, length, gram):
     check(parts, length, min(gram, length))
 
 
+def test_a_short_period_at_the_end_of_a_text():
+    """Its two windows share the place of their anchor, which stands once in all texts."""
+    cut = 0
+    for period in range(1, 13):
+        for before in range(0, 30, 3):
+            words = [f"{chr(97 + period)}{before}x{n}" for n in range(before)]
+            words += ([f"p{period}x{before}x{n}" for n in range(period)] * 23)[: 20 + period]
+            cut += check([[" ".join(words)]], 20, 5)
+    assert cut > 0
+
+
 def test_units_make_no_difference():
     """However documents are cut into parts, the same words go, for the same first copies."""
     rng = np.random.default_rng(4)

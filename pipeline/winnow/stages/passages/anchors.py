@@ -26,7 +26,7 @@ ANCHORS = pa.schema([("anchor", pa.uint64())])
 
 def stage(settings: Json) -> Stage:
     """Map side; ``settings`` of :func:`winnow.stages.passages.searched.settings_of`."""
-    return Stage("passage_anchors", 1, settings, run)
+    return Stage("passage_anchors", 2, settings, run)
 
 
 def plan(parts: list[Part], survivors: list[Record], length: int, gram: int, partition_mb: int) -> list[Unit]:

@@ -73,7 +73,7 @@ def anchors_of(
 
     Returns:
         uint64[A], 40 bits of the anchor's hash above the text's group, in the order of the windows, neighbours that
-        are one anchor once; and int64[N], the words of each text.
+        are one anchor once, twice where that gram stands in a window twice; and int64[N], the words of each text.
     """
     data, bounds = string_buffers(texts)
     found = np.empty(int(bounds[-1] - bounds[0]) // 2 + len(texts) + 1, np.uint64)  # never written, costs no memory
@@ -168,7 +168,7 @@ def _anchors(
         word = 0
         whole, least = np.uint64(0), np.uint64(0)
         sums[0] = whole
-        place, told = -1, -1
+        place, told, again = -1, -1, False
         while i < last:
             start, i, value = next_word(data, i, last, data_end, pointers)
             if start == i:
@@ -183,16 +183,18 @@ def _anchors(
             grams[at & ring_mask] = mixed
             first = word - length
             if place < 0 or mixed < least:
-                place, least = at, mixed
+                place, least, again = at, mixed, False
             elif place < first:
-                place, least = first, grams[first & ring_mask]
+                place, least, again = first, grams[first & ring_mask], False
                 for other in range(first + 1, at + 1):
                     if grams[other & ring_mask] <= least:  # the last of equal ones stays longest
+                        again = grams[other & ring_mask] == least
                         place, least = other, grams[other & ring_mask]
             if first >= 0 and place != told:
                 told = place
-                found[number] = (_key(least) << np.uint64(DOCUMENT_BITS)) | named
-                number += 1
+                for _ in range(2 if again else 1):  # equal windows of a short period can share one place
+                    found[number] = (_key(least) << np.uint64(DOCUMENT_BITS)) | named
+                    number += 1
         words[text] = word
     return number
 
