@@ -17,6 +17,7 @@ from tests.support.small_work import many_units
 from winnow.audit.verify.verify import check_shards
 from winnow.config.config import parse_config
 from winnow.errors import ConfigError
+from winnow.flow.buckets import bucket_columns
 from winnow.flow.flow import balances
 from winnow.runs.plan import plan_run
 from winnow.runs.run import load_run_vocabulary, run
@@ -136,6 +137,12 @@ def test_a_row_has_its_own_licence_or_that_of_its_source(tmp_path, monkeypatch, 
         assert len(rows) == context.run.totals(context.run.ledger_stage, "outcome")["kept"] > 60
         files.append(context.run.manifest["documents"]["folder"])
     assert files[0] != files[1]
+
+
+def test_a_mixture_divides_by_licence_as_it_stands(tmp_path):
+    shards = SHARDS | {"mixture": {"by": ["licence"], "weights": {"CC0-1.0": 1}}}
+    columns, texts, numbers = bucket_columns(parse_config(sample_config(tmp_path, tmp_path / "run", shards=shards)))
+    assert "licence" in texts and not numbers and '"books":"CC0-1.0"' in columns[texts.index("licence")].field
 
 
 def test_a_weight_gives_a_document_once_and_says_how_often_it_is_in_the_shards(data, tmp_path):

@@ -41,7 +41,7 @@ def bucket_columns(config: Config) -> tuple[list[Column], list[str], list[str]]:
             numbers[signal] = None
             continue
         columns[name] = found = find_column(config, name, "shards.mixture.by")
-        if name not in (*buckets.GROUPS, "cluster") and not found.field.startswith(KEEP):
+        if name not in (*buckets.GROUPS, "cluster", "licence") and not found.field.startswith(KEEP):
             raise ConfigError(
                 f"shards.mixture.by: {name} is a number or a text of its own: say in shards.buckets where it is cut, "
                 f"such as `buckets: [{{name: level, signal: {name}, quantiles: [0.5]}}]`, and name level here"
