@@ -61,7 +61,7 @@ def test_the_driver_killed_at_each_step_of_a_commit(runs, tmp_path, stage, point
 def test_a_frozen_worker_is_killed_and_its_unit_done_again(runs, tmp_path, stage, executor):
     runs = runs.having(stage)
     fault = {"point": "commit", "is": {"stage": stage}, "do": "freeze", "times": 1}
-    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.05)
+    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.15)
     code, messages = ended(line, tmp_path / "marks", fault)
     assert code == 0, messages
     assert f"{stage} unit" in messages
@@ -75,10 +75,10 @@ def test_a_worker_frozen_before_its_first_unit_is_killed(runs, tmp_path, stage, 
     """It has said nothing yet of what it is at; of processes, the driver knows."""
     runs = runs.having(stage)
     fault = {"point": "group", "is": {"stage": stage}, "do": "freeze", "times": 1}
-    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.1)
+    line = runs.line(tmp_path, executor, unit_timeout_minutes=0.2)
     code, messages = ended(line, tmp_path / "marks", fault)
     assert code == 0, messages
-    idle, busy = "has stood still for over 0.1 minutes without a unit; it is killed", "at it for over 0.1 minutes"
+    idle, busy = "has stood still for over 0.2 minutes without a unit; it is killed", "at it for over 0.2 minutes"
     assert messages.count(idle if executor == "ray" else busy) == 1
     runs.holds(tmp_path)
 
