@@ -25,7 +25,7 @@ from winnow.engine.executors.processes import begin_processes
 from winnow.numeric.jit import compile_all, is_compiled
 from winnow.numeric.radix import sort_pairs
 from winnow.shards.order import order_keys
-from winnow.shards.packing.stream import gather_documents, pack_rows
+from winnow.shards.packing.stream import gather_documents, pack_rows, place_documents
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
 from winnow.text.language.identifier import Identifier
@@ -34,6 +34,7 @@ from winnow.text.normalise.normalise import Normaliser
 from winnow.text.prose import prose_of
 from winnow.text.scripts import dominant_scripts
 from winnow.text.signals.signals import measure
+from winnow.tokens.cuts import cut_long
 
 SAMPLE_TEXTS = pa.array(
     (
@@ -100,13 +101,18 @@ def use_candidates() -> None:
 
 
 def use_shards() -> None:
-    """Order and rows."""
+    """Order and rows, and the parts of long documents."""
     ones = np.ones(2, np.uint64)
     order_keys(ones, ones - np.uint64(1), ones, 0, 0)
     for dtype in (np.uint32, np.uint16):
         ids, starts, lengths = np.arange(6, dtype=dtype), np.array([0, 3]), np.array([3, 3])
+        ids.flags.writeable = False  # as what Arrow gives out
         list(gather_documents(ids, starts, lengths))
         pack_rows([(0, ids)], starts, lengths, 0, 8, 4, 0, np.dtype(dtype))
+        place_documents([(0, ids)], starts, lengths, starts, np.empty_like(ids))
+    data = np.zeros(8, np.uint8)
+    data.flags.writeable = False
+    cut_long(data, 0, 8, 4, 4, 4)
 
 
 MEASURE: dict[str, Callable[[], None]] = {
