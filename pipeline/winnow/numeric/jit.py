@@ -14,7 +14,7 @@ from typing import Any
 
 import numba
 from numba import njit
-from numba.core.caching import UserProvidedCacheLocator
+from numba.core.caching import IndexDataCacheFile, UserProvidedCacheLocator
 
 from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER
 from winnow.numeric.file_lock import file_lock
@@ -45,6 +45,22 @@ class KernelLocator(UserProvidedCacheLocator):
 numba.config.CACHE_LOCATOR_CLASSES = (  # type: ignore[attr-defined]  # numba without it files by path
     f"{__name__}.KernelLocator,UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
 )
+
+
+_save = IndexDataCacheFile.save
+
+
+def _save_alone(file: Any, key: object, data: object) -> None:
+    """Keep compiled code while no other process files code of the same kernel.
+
+    numba reads the kernel's index, takes the next free number and writes both: two processes that compile a kernel for
+    different types at the same time would take one number, and then run code that was compiled for other types.
+    """
+    with file_lock(Path(f"{file._index_path}.lock")):
+        _save(file, key, data)  # type: ignore[no-untyped-call]
+
+
+IndexDataCacheFile.save = _save_alone  # type: ignore[method-assign]
 
 
 def compile_once(name: str, use_kernels: Callable[[], object], *, wait: bool = True) -> None:
