@@ -28,10 +28,6 @@ class _Phase:
     """How messages call its settings."""
 
 
-MISSED_SHARE = 0.1
-"""Of a source's share of the mixture, from which it is an alarm that it was missed."""
-
-
 def mix_documents(context: RunContext) -> None:
     """Count, find where budgets end, write the ledger once more; nothing where nothing was read.
 
