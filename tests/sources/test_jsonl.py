@@ -374,7 +374,7 @@ def test_megabytes_of_blank_lines_take_no_time_and_keep_the_rows(tmp_path, blank
     found = read(path)
     assert found.texts == ["a", "b"] and found.rows == [0, 1 + lines]
     assert found.kinds == [(2 + lines + 5_000, "malformed JSON")]
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 6
 
 
 def _deep(levels: int) -> str:
