@@ -202,6 +202,8 @@ AddedTokens = tuple[str, ...] | Mapping[str, int | None]
 
 def _wanted_ids(vocabulary: Vocabulary, added: AddedTokens) -> dict[str, int]:
     """Ids of special tokens that the vocabulary has not got: those that are given, else the next free ones."""
+    if not added:
+        return {}  # nothing to compare with the ranks, which take 0.1 s to read
     if any(len(name) < 2 for name in added):
         raise ValueError("tokenise.added_tokens: each name must have two characters at least")
     given: Mapping[str, int | None] = added if isinstance(added, Mapping) else dict.fromkeys(added)
