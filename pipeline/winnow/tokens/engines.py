@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -200,7 +201,7 @@ def fast_engine(vocabulary: Vocabulary, cache_mb: int) -> Engine:
             "tokenise.engine (gigatoken) knows only the named patterns; "
             "for a regular expression of your own set tokenise.engine to tiktoken"
         )
-    if not vocabulary.tokenizer_json and vocabulary.sha256 in {known.sha256 for known in ENCODINGS.values()}:
+    if _is_published(vocabulary):
         return Gigatoken(vocabulary, cache_mb)
     reference = reference_engine(vocabulary)
     definition = vocabulary.tokenizer_json
@@ -225,6 +226,17 @@ def _same_ids(one: Engine, other: Engine, texts: list[str]) -> bool:
     return np.array_equal(offsets, places) and np.array_equal(ids, expected)
 
 
+def _is_published(vocabulary: Vocabulary) -> bool:
+    """Whether its rank file is that of a named encoding to the byte; those have their ranks in order."""
+    return not vocabulary.tokenizer_json and vocabulary.sha256 in {known.sha256 for known in ENCODINGS.values()}
+
+
+def _in_order(ranks: Mapping[bytes, int]) -> bytes:
+    """A rank file with rising ranks, as gigatoken wants it."""
+    lines = sorted(ranks.items(), key=lambda entry: entry[1])
+    return b"".join(b"%s %d\n" % (base64.b64encode(token), rank) for token, rank in lines)
+
+
 def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
     from gigatoken.gigatoken_rs import BPETokenizer, load_hf_json  # noqa: PLC0415 - for this engine only
 
@@ -240,8 +252,7 @@ def _gigatoken_backend(vocabulary: Vocabulary) -> Any:
     descriptor, path = tempfile.mkstemp(suffix=".tiktoken")  # it reads rank files by path only
     try:
         with os.fdopen(descriptor, "wb") as file:
-            for token, rank in sorted(vocabulary.ranks.items(), key=lambda entry: entry[1]):  # it wants them in order
-                file.write(b"%s %d\n" % (base64.b64encode(token), rank))
+            file.write(vocabulary.rank_file if _is_published(vocabulary) else _in_order(vocabulary.ranks))
         return BPETokenizer.from_tiktoken(path, str(vocabulary.pattern.gigatoken), {})
     finally:
         Path(path).unlink()
