@@ -1,7 +1,9 @@
 """Near-duplicate removal at scale: millions of made-up signatures through the real stages, and the law for more.
 
     python -m benchmarks.dedup_scale [--documents 20000000] [--folder FOLDER] [--executor inline]
-    python -m benchmarks.dedup_scale --components 250000000    (the one step that no partition bounds, alone)
+    python -m benchmarks.dedup_scale --rounds --partition-mb 8 (components in rounds, in as small partitions)
+    python -m benchmarks.dedup_scale --components 250000000    (components in one unit, alone)
+    python -m benchmarks.dedup_scale --rounds --components 50000000    (the same documents in rounds, edges on disk)
     python -m benchmarks.dedup_scale --hard                    (a million copies of one text, 100,000 near-copies)
 
 Writes the tables that the stages read (1.06 KB a document), runs bands, edges, components, candidates and keepers
@@ -23,6 +25,8 @@ from numpy.typing import NDArray
 
 from benchmarks.dedup_tables import (
     CLUSTERED,
+    PART_DOCUMENTS,
+    MadeUpParts,
     WatchedEngine,
     clusters_of,
     deduplicate,
@@ -32,12 +36,17 @@ from benchmarks.dedup_tables import (
 )
 from benchmarks.measuring import machine
 from winnow import schemas
+from winnow.config.config import parse_config
 from winnow.dedup.components import connected_components
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import StageSummary
 from winnow.engine.records import Record, Unit, total
-from winnow.engine.stage import Stage, peak_memory_mb
+from winnow.engine.stage import Stage, Workspace, peak_memory_mb
+from winnow.flow.components import HALVES, STAGE, find_components
+from winnow.flow.context import RunContext
+from winnow.stages.ingest.measure import Part
+from winnow.stages.tables import ipc_output
 from winnow.storage.local_store import LocalStore
 
 LAWS = (250_000_000, 2_500_000_000)
@@ -56,9 +65,10 @@ class ScaleEngine(WatchedEngine):
 
     def run(self, stage: Stage, units: list[Unit], *rest: object) -> list[Record]:
         """As the engine does."""
-        if stage.name == "components":
+        if stage.name in ("components", "component_links") and "bands" in self.committed:
             for record in self.committed["bands"]:
                 self.store.remove(record.outputs["bands"].path)
+            del self.committed["bands"]
         return super().run(stage, units, *rest)
 
 
@@ -90,7 +100,7 @@ def print_laws(summaries: list[StageSummary], documents: int, candidates: int, e
     print(f"{'components, GB':16}{memory}   of memory, one node; every other stage holds a partition")
 
 
-def run_stages(documents: int, folder: Path, executor: str) -> None:
+def run_stages(documents: int, folder: Path, compute: ComputeConfig, how: str) -> None:
     """Make the tables, run the stages, print."""
     free = shutil.disk_usage(folder).free
     if free < documents * DISK_BYTES_A_DOCUMENT:
@@ -98,10 +108,9 @@ def run_stages(documents: int, folder: Path, executor: str) -> None:
             f"{folder} has {free / 1e9:,.0f} GB free; {documents:,} documents need "
             f"{documents * DISK_BYTES_A_DOCUMENT / 1e9:,.0f}: name another --folder or fewer --documents"
         )
-    compute = ComputeConfig(executor=executor)  # type: ignore[arg-type]
     engine = ScaleEngine(LocalStore(str(folder)), compute)
     parts, filtered = make_parts(engine, documents, DedupConfig().minhash)
-    committed = deduplicate(engine, parts, filtered)
+    committed = deduplicate(engine, parts, filtered, {"components": how})
     chosen = fates(engine, committed["keepers"])
     sizes = np.unique(chosen["component"], return_counts=True)[1]
     edges = total(committed["edges"], "edges")
@@ -111,8 +120,56 @@ def run_stages(documents: int, folder: Path, executor: str) -> None:
         f"removed {int((chosen['keeper'] != schemas.NO_DOC).sum()):,}, {int(chosen['exact'].sum()):,} of them copies\n"
     )
     print_stages(engine.summaries, documents)
+    if how == "rounds":
+        print_rounds(engine.summaries, len(chosen["doc"]))
+        return
     laws = [summary for summary in engine.summaries if summary.name != "made"]
     print_laws(laws, documents, len(chosen["doc"]), edges)
+
+
+def print_rounds(summaries: list[StageSummary], candidates: int) -> None:
+    """What rounds cost, a candidate."""
+    of_rounds = [s for s in summaries if s.name in (*HALVES, STAGE)]
+    rounds = sum(summary.name == "small_star" for summary in of_rounds)
+    seconds, written = (sum(getattr(s, what) for s in of_rounds) for what in ("cpu_seconds", "output_bytes"))
+    print(
+        f"\n{rounds} rounds, the last of which changed nothing: {seconds / candidates * 1e6:.2f} us of CPU and "
+        f"{written / candidates:.0f} bytes of disk a candidate"
+    )
+
+
+def write_edges(unit: Unit, workspace: Workspace) -> None:
+    """A file of edges, as the reduce side of the bands would leave it."""
+    edges = np.load(unit.inputs["path"])
+    with ipc_output(workspace, "edges", schemas.EDGES) as table:
+        table.write({"a": np.ascontiguousarray(edges[:, 0]), "b": np.ascontiguousarray(edges[:, 1])})
+    workspace.count("edges", len(edges))
+
+
+def run_rounds(documents: int, folder: Path, compute: ComputeConfig) -> None:
+    """Components alone, in rounds, of the edges that ``--components`` joins in one unit."""
+    engine = WatchedEngine(LocalStore(str(folder)), compute)
+    units = []
+    for number, piece in enumerate(edge_chunks(documents)):
+        np.save(path := folder / f"edges-{number}.npy", piece)
+        units.append(Unit(number, {"path": str(path)}, piece.nbytes))
+    edging = Stage("edges", 1, {}, write_edges)
+    edged = engine.run(edging, units)
+    config = parse_config(
+        {"run": str(folder), "sources": [{"name": "made", "path": "-"}], "dedup": {"components": "rounds"}}
+    ).model_copy(update={"compute": compute})
+    none = {"path": "-", "rows": 0, "hash": "-"}
+    parts = [
+        Part(number, first, PART_DOCUMENTS * 4096, PART_DOCUMENTS, none, none, none)
+        for number, first in enumerate(range(0, documents, PART_DOCUMENTS))
+    ]
+    context = RunContext(MadeUpParts(parts, engine.store, config, engine.committed), engine, {})
+    candidates = total(find_components(context, edging, edged), "documents")
+    print(
+        f"components of {documents:,} documents in rounds: {candidates:,} candidates, {total(edged, 'edges'):,} edges\n"
+    )
+    print_stages(engine.summaries, candidates)
+    print_rounds(engine.summaries, candidates)
 
 
 def run_hard(folder: Path) -> None:
@@ -174,6 +231,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to make a folder")
     parser.add_argument("--executor", choices=("inline", "ray"), default="inline")
+    parser.add_argument("--rounds", action="store_true", help="join candidates in rounds")
+    parser.add_argument("--partition-mb", type=int, default=256, help="of exchanges")
     parser.add_argument("--components", type=int, metavar="DOCUMENTS", help="only the union-find of so many documents")
     parser.add_argument("--hard", action="store_true", help="only components that are hard by themselves")
     arguments = parser.parse_args()
@@ -181,11 +240,16 @@ def main() -> None:
     if arguments.hard:
         run_hard(arguments.folder)
         return
-    if arguments.components:
+    compute = ComputeConfig(executor=arguments.executor, partition_mb=arguments.partition_mb)
+    if arguments.components and not arguments.rounds:
         run_components(arguments.components)
         return
     with tempfile.TemporaryDirectory(prefix="dedup-scale-", dir=arguments.folder) as folder:
-        run_stages(arguments.documents, Path(folder), arguments.executor)
+        if arguments.components:
+            run_rounds(arguments.components, Path(folder), compute)
+        else:
+            how = "rounds" if arguments.rounds else "one_unit"
+            run_stages(arguments.documents, Path(folder), compute, how)
 
 
 if __name__ == "__main__":

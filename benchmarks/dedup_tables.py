@@ -194,7 +194,7 @@ class WatchedEngine(Engine):
         return super().run(stage, units, *rest)
 
 
-class _MadeUpParts(RunRecords):
+class MadeUpParts(RunRecords):
     """Records of a run that measured nothing."""
 
     def __init__(self, made_up: list[Part], *rest: Any) -> None:
@@ -216,7 +216,7 @@ def deduplicate(
         {"run": engine.store.root, "sources": [{"name": "made", "path": "-"}], "dedup": dedup}
     ).model_copy(update={"compute": engine.compute})
     engine.committed["filter"] = filtered
-    find_duplicates(RunContext(_MadeUpParts(parts, engine.store, config, engine.committed), engine, {}))
+    find_duplicates(RunContext(MadeUpParts(parts, engine.store, config, engine.committed), engine, {}))
     return engine.committed
 
 

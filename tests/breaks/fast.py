@@ -63,9 +63,9 @@ BREAKS = (
     Break(
         "a stage is not reckoned with",
         6,
-        "winnow.flow.dedup",
-        '        "components": True,',
-        '        "components": False,',
+        "winnow.flow.components",
+        "(*(HALVES if in_rounds else ()), STAGE)",
+        "(HALVES if in_rounds else ())",
         COUNTED,
     ),
     Break(

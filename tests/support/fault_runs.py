@@ -30,6 +30,10 @@ STAGES = (
     "bands",
     "edges",
     "components",
+    "component_links",
+    "large_star",
+    "small_star",
+    "component_ranges",
     "candidates",
     "keepers",
     "decide",
@@ -81,6 +85,7 @@ MIXTURE_STAGES = (
     "mixture",
 )
 WEB_STAGES = ("url_lists", "provenance")
+ROUND_STAGES = ("component_links", "large_star", "small_star", "component_ranges")
 ITEM_STAGES = (
     "evaluation_items",
     "contamination",
@@ -124,6 +129,8 @@ class Runs:
             return self._mixing
         if stage in WEB_STAGES:
             return self._with_lists
+        if stage in ROUND_STAGES:
+            return self._in_rounds
         if stage == "removals":
             return self._with_removals
         return self._with_items if stage in ITEM_STAGES else self
@@ -135,6 +142,12 @@ class Runs:
     @cached_property
     def _mixing(self) -> "Runs":
         return self._with("mixture", shards=self.config["shards"] | MIXTURE)
+
+    @cached_property
+    def _in_rounds(self) -> "Runs":
+        rounds = self._with("rounds", dedup={"components": "rounds"})
+        assert rounds.reference == self.reference
+        return rounds
 
     @cached_property
     def _with_lists(self) -> "Runs":

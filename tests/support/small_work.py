@@ -2,7 +2,7 @@
 
 import pytest
 
-from winnow.stages.dedup import bands, components
+from winnow.stages.dedup import bands, candidates, component_rounds
 from winnow.stages.ingest import boilerplate, slices
 from winnow.stages.passages import anchors, windows
 from winnow.stages.select import clusters, semantic
@@ -18,5 +18,5 @@ def many_units(monkeypatch: pytest.MonkeyPatch, unit_bytes: int = 20_000) -> Non
 
 def many_partitions(monkeypatch: pytest.MonkeyPatch, number: int = 7) -> None:
     """Exchanges of so many partitions."""
-    for stage in (anchors, bands, boilerplate, clusters, components, semantic, shuffle, windows):
+    for stage in (anchors, bands, boilerplate, candidates, clusters, component_rounds, semantic, shuffle, windows):
         monkeypatch.setattr(stage, "partitions_for", lambda *_size: number)

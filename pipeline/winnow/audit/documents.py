@@ -189,12 +189,13 @@ def signatures_of(run: RunRecords, docs: NDArray[np.uint64]) -> DocumentSignatur
 def components_of(run: RunRecords, docs: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Candidate component of documents uint64[D]: uint64[D]; a document that met no other is its own component."""
     components = docs.copy()
-    table = read_ipc(run.store, run.of("components")[0].outputs["components"].reference())
-    known = column_to_numpy(table, "doc")
-    if len(known):
-        at = np.minimum(np.searchsorted(known, docs), len(known) - 1)
-        met = known[at] == docs
-        components[met] = column_to_numpy(table, "component")[at[met]]
+    for record in run.of("components"):
+        table = read_ipc(run.store, record.outputs["components"].reference())
+        known = column_to_numpy(table, "doc")
+        if len(known):
+            at = np.minimum(np.searchsorted(known, docs), len(known) - 1)
+            met = known[at] == docs
+            components[met] = column_to_numpy(table, "component")[at[met]]
     return components
 
 

@@ -6,8 +6,8 @@ doubles, the old one and a map of 8 bytes a slot live beside the new one: 84 byt
 The result takes 48 bytes a document while it is sorted, 16 after.
 
 The smaller document always becomes the root, so a component is named by its smallest document and the result
-depends on the set of edges alone. Source: R. Tarjan and J. van Leeuwen, "Worst-case analysis of set union
-algorithms" (1984), path halving.
+depends on the set of edges alone. Where not even this fits, :mod:`winnow.dedup.stars` goes round by round. Source:
+R. Tarjan and J. van Leeuwen, "Worst-case analysis of set union algorithms" (1984), path halving.
 
 Legend: E edges, M documents that occur in an edge.
 """
@@ -28,13 +28,18 @@ _FIRST_SLOTS = 1 << 10
 
 
 @inline_kernel
+def mixed(doc: np.uint64) -> np.uint64:
+    """A hash of ``doc``: document numbers are file << 32 | row, far from random (finaliser of D. Stafford, 13)."""
+    h = (doc ^ (doc >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
+@inline_kernel
 def _find_slot(table: NDArray[np.uint64], doc: np.uint64) -> int:
     """The slot that holds ``doc``, or the free slot where it belongs. The slots are a power of two."""
     mask = np.uint64(len(table) - 1)
-    # Document numbers are file << 32 | row, far from random: mix them (finaliser of D. Stafford, variant 13).
-    h = (doc ^ (doc >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    slot = (h ^ (h >> np.uint64(31))) & mask
+    slot = mixed(doc) & mask
     while table[np.int64(slot), 1] != 0 and table[np.int64(slot), 0] != doc:
         slot = (slot + np.uint64(1)) & mask
     return np.int64(slot)  # type: ignore[return-value]

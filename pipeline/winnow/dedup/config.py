@@ -40,6 +40,10 @@ class DedupConfig(Section):
     """Warn when a source loses more than this share of its documents to duplicates."""
     lines: LinesConfig | None = None
     """Remove boilerplate lines before anything is measured: `off`, `on`, or settings. Reads all text once more."""
+    components: Literal["auto", "one_unit", "rounds"] = "auto"
+    """How candidates are joined into components, with the same result: `one_unit` holds all documents that have a
+    candidate in one worker's memory (up to 84 bytes each), `rounds` holds partitions of them and takes some rounds over
+    all edges; `auto` takes rounds where the one unit might not fit `compute.worker_memory_mb`."""
     index: PathSetting | None = Field(None, min_length=1)
     """Folder that scheduled runs share: what earlier runs kept is removed here, and this run is added when it commits.
     None = this run stands alone."""

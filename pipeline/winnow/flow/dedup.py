@@ -6,12 +6,13 @@ from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.alarm import Alarm
+from winnow.flow.components import find_components, stages_of_components
 from winnow.flow.context import RunContext
 from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.guard import guard_lines, losses_of
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
-from winnow.stages.dedup import bands, candidate_sets, components, index_lookup, keepers
+from winnow.stages.dedup import bands, candidate_sets, candidates, index_lookup, keepers
 
 
 def find_duplicates(context: RunContext) -> None:
@@ -28,16 +29,13 @@ def find_duplicates(context: RunContext) -> None:
     edging = bands.edges_stage()
     entries = context.index.entries if context.index else []
     run_indexed = partial(context.index.run, engine) if context.index else engine.run
-    index, groups = None, None
+    index, grouped = None, None
     if context.index is not None and entries:
         index = context.index.listing = engine.publish_list(edging, "index", entries)
-        grouped = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
-        groups = grouped[0].outputs["groups"].reference()
+        (grouped,) = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
     edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
-    connecting = components.components_stage()
-    edges = engine.listing(edging, edged, "edges")
-    connected = engine.run(connecting, components.plan_components(edges, edged, groups))
+    connected = find_components(context, edging, edged, grouped)
     sets = config.verification.reads_texts
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
     if sized is not None and index is not None:
@@ -47,8 +45,8 @@ def find_duplicates(context: RunContext) -> None:
     labels = run.labels.table if run.labels else None
     guarded = config.guarded
     ngram = config.minhash.ngram if sets else None
-    gathering = components.candidates_stage(num_perm, ngram, context.config.guard_language)
-    gather_units = components.plan_candidates(
+    gathering = candidates.candidates_stage(num_perm, ngram, context.config.guard_language)
+    gather_units = candidates.plan_candidates(
         parts, filtered, connected, num_perm, partition_mb, sized, labels, guarded=guarded
     )
     gathered = engine.run(gathering, gather_units)
@@ -61,9 +59,9 @@ def find_duplicates(context: RunContext) -> None:
 
     choosing = keepers.stage(config, context.index.pin.segment if context.index else 0)
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
-    candidates = engine.listing(gathering, gathered, "candidates")
-    chosen = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
-    matched: Json | None = None if index is None else connected[0].outputs["matched_components"].reference()
+    listing = engine.listing(gathering, gathered, "candidates")
+    chosen = engine.run(choosing, keepers.plan(listing, gathered, partitions, starts, num_perm))
+    matched: Json | None = None if index is None else connected[-1].outputs["matched_components"].reference()
     context.duplicates = engine.listing(choosing, chosen, "member_decisions"), matched
 
 
@@ -75,7 +73,7 @@ def _stages(context: RunContext) -> list[str]:
         "bands": True,
         "index_groups": indexed,
         "edges": True,
-        "components": True,
+        **dict.fromkeys(stages_of_components(context), True),
         "candidate_sizes": reads_texts,
         "index_candidate_sizes": reads_texts and indexed,
         "candidates": True,

@@ -7,6 +7,7 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.records import Json, Record
 from winnow.engine.stage import Stage
 from winnow.errors import CentresError, ConfigError, ModelFolderError
+from winnow.flow.components import find_components, stages_of_components
 from winnow.flow.context import RunContext
 from winnow.flow.select_accounting import selection_balances, selection_lines, selection_manifest
 from winnow.flow.select_examples import judge_quality, weigh_importance
@@ -17,7 +18,6 @@ from winnow.select.encoder import encoder_settings
 from winnow.select.encoder_config import HASHING
 from winnow.select.model_folder import inspect_model, model_folder
 from winnow.stages.decide.ledger_tables import survivor_units
-from winnow.stages.dedup import components
 from winnow.stages.dedup.keepers import part_starts
 from winnow.stages.select import clusters, embed, scores, select, semantic
 from winnow.storage.node_copy import with_user_addresses
@@ -153,13 +153,10 @@ def _semantic_duplicates(context: RunContext, config: SelectConfig, assigned: li
     linking = semantic.links_stage(threshold)
     partitions = assigned[0].metadata["partitions"]
     linked = engine.run(linking, semantic.plan_links(members, assigned, partitions, dimensions))
-    connecting = components.components_stage("semantic_components")
-    edges = engine.listing(linking, linked, "edges")
-    connected = engine.run(connecting, components.plan_components(edges, linked))
+    connected = find_components(context, linking, linked, prefix="semantic_")
     gathering = semantic.candidates_stage(dimensions)
-    units = semantic.plan_candidates(
-        context.run.of("embed"), context.run.of("filter"), connected, dimensions, partition_mb
-    )
+    run = context.run
+    units = semantic.plan_candidates(run.parts, run.of("embed"), run.of("filter"), connected, dimensions, partition_mb)
     gathered = engine.run(gathering, units)
     keep = (context.config.dedup or DedupConfig()).keep
     choosing = semantic.keepers_stage(threshold, keep)
@@ -177,9 +174,12 @@ def _stages(context: RunContext) -> list[str]:
     groups = {
         ("embed",): config.needs_vectors,
         ("centres", "assign"): config.needs_clusters,
-        ("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers"): (
-            config.semantic is not None
-        ),
+        (
+            "semantic_links",
+            *stages_of_components(context, "semantic_"),
+            "semantic_candidates",
+            "semantic_keepers",
+        ): config.semantic is not None,
         ("quality_examples", "quality_embed", "quality_fit", "quality"): config.quality is not None,
         ("importance_target", "importance_counts", "importance_ratio", "importance"): config.importance is not None,
         ("scores",): True,

@@ -19,6 +19,7 @@ from winnow.dedup.shingle_sets import shingle_sets
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.fault_point import fault_point
+from winnow.stages.dedup.components import table_of
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.ingest.languages import languages_of
 from winnow.stages.ingest.measure import Part
@@ -60,9 +61,13 @@ def items_a_shingle(*, guarded: bool) -> int:
 
 def plan_sizes(parts: list[Part], components: list[Record]) -> list[Unit]:
     """One unit a part."""
-    reference = components[0].outputs["components"].reference()
     return [
-        Unit(part.number, {"signatures": part.signatures, "components": reference}, part.rows * 28) for part in parts
+        Unit(
+            part.number,
+            {"signatures": part.signatures, "components": table_of(components, part.first_doc)},
+            part.rows * 28,
+        )
+        for part in parts
     ]
 
 

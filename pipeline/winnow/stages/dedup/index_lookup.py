@@ -19,7 +19,7 @@ from winnow.engine.exchange import ExchangeFile, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.dedup.candidate_sets import first_of_each_text
-from winnow.stages.dedup.components import guard_columns, spread_components, write_candidates
+from winnow.stages.dedup.candidates import guard_columns, spread_components, write_candidates
 from winnow.stages.ingest.labels import NO_LABEL
 from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, read_ipc, read_listing
 from winnow.storage.store import Store
@@ -117,7 +117,7 @@ def plan_candidates(
 
     Without ``partitions``: units of the sizes stage.
     """
-    indexed = components[0].outputs["indexed"].reference()
+    indexed = components[-1].outputs["indexed"].reference()
     units: list[Unit] = []
     first = kept = 0
     for number, entry in enumerate(entries):

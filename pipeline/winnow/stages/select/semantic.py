@@ -19,8 +19,10 @@ from winnow.numeric.equal_runs import equal_runs
 from winnow.select.semantic import choose_semantic_keepers, links_in_cluster
 from winnow.select.vectors import STORED
 from winnow.stages.dedup.candidate_sets import lookup
-from winnow.stages.dedup.components import spread_components
+from winnow.stages.dedup.candidates import spread_components
+from winnow.stages.dedup.components import table_of
 from winnow.stages.dedup.keepers import ranking
+from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,
     exchange_output,
@@ -79,25 +81,28 @@ def candidates_stage(dimensions: int) -> Stage:
 
 
 def plan_candidates(
-    embedded: list[Record], filtered: list[Record], components: list[Record], dimensions: int, partition_mb: int
+    parts: list[Part],
+    embedded: list[Record],
+    filtered: list[Record],
+    components: list[Record],
+    dimensions: int,
+    partition_mb: int,
 ) -> list[Unit]:
     """One unit a part."""
     size = total(components, "documents") * (dimensions * STORED.itemsize + 32)
-    common = {
-        "components": components[0].outputs["components"].reference(),
-        "partitions": partitions_for(size, partition_mb),
-    }
+    partitions = partitions_for(size, partition_mb)
     return [
         Unit(
             vectors.number,
             {
                 "embeddings": vectors.outputs["embeddings"].reference(),
                 "verdicts": verdicts.outputs["verdicts"].reference(),
-                **common,
+                "components": table_of(components, part.first_doc),
+                "partitions": partitions,
             },
             vectors.outputs["embeddings"].rows * 64,
         )
-        for vectors, verdicts in zip(embedded, filtered, strict=True)
+        for part, vectors, verdicts in zip(parts, embedded, filtered, strict=True)
     ]
 
 
