@@ -194,6 +194,7 @@ class Config(Section):
     def _usable_structures(self) -> "Config":
         marked = [source for source in self.sources if source.structure_fields]
         chats = [source for source in marked if source.is_chat]
+        self._check_preferences()
         if chats and len(chats) < len(marked):
             raise ValueError(
                 "sources with pairs and sources with conversations cannot share a run: a token has one mark, either "
@@ -201,7 +202,7 @@ class Config(Section):
             )
         if marked and not chats and self.shards.row != "document":
             raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
-        wanted = [self.marks] if self.marks else []
+        wanted = [self.marks] if self.marks and self.marks != "preference" else []
         plain = [name for name in self.shards.formats if FORMATS.get(name).unsupported_columns(wanted)]
         if marked and plain:
             raise ValueError(
@@ -236,6 +237,29 @@ class Config(Section):
             except (OSError, ValueError) as error:
                 raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
         return self
+
+    def _check_preferences(self) -> None:
+        pairs = [source.name for source in self.sources if source.is_preference]
+        if not pairs:
+            if self.shards.row == "preference":
+                raise ValueError("shards.row: preference is for sources with chosen and rejected, and there are none")
+            return
+        others = [source.name for source in self.sources if not source.is_preference]
+        if others:
+            raise ValueError(
+                f"source {pairs[0]!r} has preference pairs and {others[0]!r} none: their rows have other columns; make "
+                "two runs"
+            )
+        if self.shards.row != "preference":
+            raise ValueError(f"source {pairs[0]!r} has preference pairs: set shards.row to preference, one pair a row")
+        if self.labelled:
+            raise ValueError(f"source {pairs[0]!r} has preference pairs, whose rows have no label; leave label out")
+        if self.shards.splits and (self.dedup is None or self.dedup.index is not None):
+            what = "dedup: off" if self.dedup is None else "dedup.index"
+            raise ValueError(
+                f"source {pairs[0]!r} has preference pairs, and with {what} those of one prompt could stand in several "
+                "splits; set shards.splits to {}, or leave it out"
+            )
 
     @model_validator(mode="after")
     def _usable_labels(self) -> "Config":
@@ -272,8 +296,10 @@ class Config(Section):
         return self.labelled and self.shards.stratify and bool(self.shards.splits)
 
     @property
-    def marks(self) -> Literal["loss_mask", "token_type_ids"] | None:
-        """The column that marks of tokens become; None where tokens have none."""
+    def marks(self) -> Literal["loss_mask", "token_type_ids", "preference"] | None:
+        """What marks of tokens become: a column, or the parts of preference pairs; None where tokens have none."""
+        if self.shards.row == "preference":
+            return "preference"
         if any(source.is_chat for source in self.sources):
             return "loss_mask"
         return "token_type_ids" if any(source.pair for source in self.sources) else None
@@ -295,7 +321,7 @@ class Config(Section):
         chats = self.marks == "loss_mask"
         return {
             "templates": {s.name: template_of(s).model_dump() for s in self.sources if s.is_chat},
-            "row_tokens": None if chats else self.shards.row_tokens,
+            "row_tokens": None if chats else self.shards.sequence_tokens,
             "plain_mark": int(chats),
         }
 

@@ -87,6 +87,13 @@ def exchange_rows(
     )
 
 
+def prompt_keys(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A key uint64[N] that preference pairs of one prompt share, so that they are in one component whatever their
+    answers say; from hashes uint64[N, 2] of the prompts."""
+    keys: NDArray[np.uint64] = (hashes[:, 1] ^ (hashes[:, 0] * _STEP)) * _MIX
+    return keys
+
+
 @kernel
 def _star_edges(
     keys: NDArray[np.uint64],

@@ -36,7 +36,10 @@ def row_shape(manifest: Json) -> RowShape:
     """What the manifest says of the rows."""
     shards, vocabulary = manifest["shards"], manifest["vocabulary"]
     return RowShape(
-        shards["row_tokens"], np.dtype(shards["dtype"]), document_separator(shards["row"], vocabulary["end_of_text"])
+        shards["row_tokens"],
+        np.dtype(shards["dtype"]),
+        document_separator(shards["row"], vocabulary["end_of_text"]),
+        vocabulary["end_of_text"],
     )
 
 

@@ -23,7 +23,8 @@ def find_duplicates(context: RunContext) -> None:
     parts, filtered = run.parts, run.of("filter")
     partition_mb = context.sizes.partition_mb
     banding = bands.bands_stage(config.minhash)
-    band_units = bands.plan_bands(parts, filtered, config.minhash, partition_mb)
+    prompts = any(source.is_preference for source in context.config.sources)
+    band_units = bands.plan_bands(parts, filtered, config.minhash, partition_mb, prompts=prompts)
     banded = engine.run(banding, band_units)
     listing = engine.listing(banding, banded, "bands")
     edging = bands.edges_stage()

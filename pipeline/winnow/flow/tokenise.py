@@ -36,10 +36,14 @@ def check_refused(run: RunRecords) -> None:
     limit = run.config.compute.max_unreadable_share
     if refused > limit * documents:
         raise UnreadableShareError(
-            f"{refused:,} of {documents:,} documents ({refused / documents:.2%}) are conversations that get no ids, "
-            f"and compute.max_unreadable_share allows {limit:.2%}: {_first_refused(run)}; change the template, or "
+            f"{refused:,} of {documents:,} documents ({refused / documents:.2%}) are {_talks(run)} that get no ids, "
+            f"and compute.max_unreadable_share allows {limit:.2%}: {_first_refused(run)}; change what it names, or "
             "raise the share"
         )
+
+
+def _talks(run: RunRecords) -> str:
+    return "preference pairs" if run.config.marks == "preference" else "conversations"
 
 
 def _first_refused(run: RunRecords) -> str:
@@ -64,9 +68,19 @@ def _summary(run: RunRecords) -> list[str]:
             "vocabulary alters text (case, spaces, characters that it lacks)"
         )
     if refused := run.total("tokenise", "refused_conversations"):
-        lines.append(f"WARNING: {refused:,} conversations have no ids, {_first_refused(run)}")
+        lines.append(f"WARNING: {refused:,} {_talks(run)} have no ids, {_first_refused(run)}")
+    if unanswered := run.total("tokenise", "unanswered_conversations"):
+        lines.append(
+            f"WARNING: the assistant says nothing in {unanswered:,} conversations: they stand in rows, and nothing is "
+            "learned of them; leave them out, or give the source that has their answers"
+        )
     if truncated := run.total("tokenise", "truncated_pairs"):
-        lines.append(f"{truncated:,} pairs were cut to fit a row")
+        what = (
+            "preference pairs lost the end of an answer, so as"
+            if run.config.marks == "preference"
+            else "pairs were cut"
+        )
+        lines.append(f"{truncated:,} {what} to fit a row")
     spelled = run.totals("tokenise", "spelled")
     if spelled:
         listed = ", ".join(f"{name} ({number:,} conversations)" for name, number in list(spelled.items())[:8])

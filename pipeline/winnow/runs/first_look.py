@@ -98,7 +98,7 @@ def _look(config: Config, source: SourceConfig, path: str, store: Store) -> _Loo
 
 
 def _settings(source: SourceConfig) -> str:
-    names = ("messages", "prompt", "response", "pair", "label")
+    names = ("messages", "prompt", "response", "chosen", "rejected", "pair", "label")
     given = [name for name in names if getattr(source, name) is not None]
     return " and ".join(f"`{name}`" for name in (given if source.is_chat else ["text", *given]))
 

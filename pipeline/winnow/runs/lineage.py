@@ -23,6 +23,7 @@ from winnow.config.config import WITHOUT_RESULT, Config
 from winnow.engine.records import Json, content_hash
 from winnow.flow.records import RunRecords
 from winnow.report.printable import printable
+from winnow.shards.manifest import columns_of
 from winnow.sources.wanted import addresses_of
 from winnow.storage.address import is_url, last_part
 from winnow.version import winnow_version
@@ -146,7 +147,7 @@ def _append(place: str, content: bytes) -> None:
 def _output(run: RunRecords, manifest: Json) -> Json:
     splits = manifest["shards"]["splits"].values()
     files = [output for record in run.of("shards") for output in record.outputs.values()]
-    fields = [{"name": name} for name in ("input_ids", *manifest["shards"]["columns"])]
+    fields = [{"name": name} for name in columns_of(manifest["shards"])]
     licences = sorted({source["licence"] or "unknown" for source in manifest["sources"].values()})
     tags = [{"key": "licence", "value": licence, "source": "CONFIG"} for licence in licences]
     statistics = _facet(

@@ -17,18 +17,21 @@ FormatName = Annotated[
 """Name of a shard format that is installed."""
 USUAL_EPOCHS = 4.0
 """Passes over the same text that are worth about as much as new text."""
+ONE_A_ROW = ("document", "preference")
+"""Kinds of rows that hold one document each."""
 ColumnName = Literal["position_ids", "attention_mask", "loss_mask", "docs"]
 
 
 class ShardsConfig(Section):
     """Training shards: row length, splits, size, order."""
 
-    row: Literal["concat", "best_fit", "window", "document"] = "concat"
+    row: Literal["concat", "best_fit", "window", "document", "preference"] = "concat"
     """How documents become rows: `concat` joins them with end-of-text and cuts every `sequence_tokens` + 1, `best_fit`
-    packs whole documents and the tails of long ones, `window` slides along the text, `document` is one a row."""
+    packs whole documents and the tails of long ones, `window` slides along the text, `document` is one a row,
+    `preference` one preference pair a row."""
     sequence_tokens: int = Field(4096, ge=1)
     """Tokens a training step sees in a row. A stored row has one more, so that inputs and targets both fit; with
-    `row: document` it has just these."""
+    `row: document` it has just these, and with `row: preference` they are the most of a prompt with one answer."""
     best_fit: BestFitConfig = BestFitConfig()
     """For `row: best_fit`."""
     window: WindowConfig = WindowConfig()
@@ -181,7 +184,18 @@ class ShardsConfig(Section):
             )
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns {', '.join(self.columns)}: name each one once")
+        if self.row == "preference":
+            self._check_preference_rows()
         return self
+
+    def _check_preference_rows(self) -> None:
+        unable = [name for name in self.formats if not FORMATS.get(name).preferences]
+        if unable:
+            able = formats_that(lambda known: known.preferences)
+            raise ValueError(f"{unable[0]} shards have no place for preference pairs; set formats to [{able}]")
+        lost = [name for name in self.columns if name != "docs"]
+        if lost:
+            raise ValueError(f"columns names {lost[0]}, which rows of preference pairs do not have; leave it out")
 
     @property
     def mixes(self) -> bool:
@@ -210,6 +224,8 @@ class ShardsConfig(Section):
     @property
     def row_tokens(self) -> int:
         """Tokens of a stored row."""
+        if self.row == "preference":
+            return 2 * self.sequence_tokens + 1
         return self.sequence_tokens + (self.row != "document")
 
     @property
@@ -220,7 +236,7 @@ class ShardsConfig(Section):
     @property
     def packs_by_groups(self) -> bool:
         """Whether rows are made from groups of documents, so that their number is known only after packing."""
-        return self.row in ("best_fit", "document") or (self.row == "window" and self.window.over == "document")
+        return self.row in ("best_fit", *ONE_A_ROW) or (self.row == "window" and self.window.over == "document")
 
     @property
     def row_settings(self) -> dict[str, Any]:
@@ -236,7 +252,7 @@ class ShardsConfig(Section):
         """What decides how much of a document gets into rows, for ``tokens_in_rows``; empty where all of it does, the
         end of the stream apart."""
         cuts = self.row == "best_fit" and self.best_fit.long_documents != "split"
-        if cuts or self.row == "document" or (self.row == "window" and self.window.over == "document"):
+        if cuts or self.row in ONE_A_ROW or (self.row == "window" and self.window.over == "document"):
             return {**self.row_settings, "row_tokens": self.row_tokens}
         return {}
 

@@ -35,6 +35,11 @@ def shard_entry(path: str, rows: int, size: int, sha256: str, tokens: int) -> Js
     return {**file_entry(path, size, sha256), "rows": rows, "tokens": tokens}
 
 
+def columns_of(shards: Json) -> list[str]:
+    """All columns of the rows that a manifest's section ``shards`` describes."""
+    return [*(() if shards["row"] == "preference" else ("input_ids",)), *shards["columns"]]
+
+
 def file_entry(path: str, size: int, sha256: str) -> Json:
     """One file in the manifest; the path is relative to the manifest."""
     return {"path": path, "bytes": size, "sha256": sha256.removeprefix("sha256:")}

@@ -29,3 +29,6 @@ class PackedRows(NamedTuple):
     """uint32[P], how many tokens of its document stand before each piece; given where ``docs`` is."""
     labels: NDArray[np.int64] | None = None
     """int64[R], the label of each row's document, or None where documents have none."""
+    preferences: bool = False
+    """Whether each row is a preference pair: its three pieces are the prompt, the chosen answer, and the rejected one
+    with the end-of-text that ends every document and belongs to none of them."""

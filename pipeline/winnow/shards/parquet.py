@@ -4,6 +4,7 @@ Columns: ``input_ids`` fixed_size_list<uint16 or uint32>[L] and ``doc_lens`` lis
 pieces in the row, end-of-text included; what they do not cover at the end of a row is padding. Where the config asks
 for them: columns with one number a token, fixed_size_list<uint8, uint16 or uint32>[L], and ``docs`` list<uint64> with
 ``doc_starts`` list<uint32>, one entry a piece like ``doc_lens``. Rows of labelled documents have ``label`` int64.
+Preference pairs have lists of their three parts in place of ``input_ids`` and ``doc_lens``.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from winnow.shards.footer import describe_footer
 from winnow.shards.formats.shard_format import Json, RowShape, ShardFiles, ShardFormat, ShardSink
 from winnow.shards.packed_rows import LABEL, NO_COLUMNS, PackedRows
+from winnow.shards.preferences import PARTS, pair_columns, pairs_of
 
 A_PIECE = ("doc_lens", "docs", "doc_starts")
 """Columns with one entry for each document piece; all others have one a token."""
@@ -31,6 +33,7 @@ def shard_schema(
     *,
     docs: bool = False,
     labels: bool = False,
+    preferences: bool = False,
 ) -> pa.Schema:
     """Arrow schema of a shard with rows of ``row_tokens`` ids.
 
@@ -40,10 +43,16 @@ def shard_schema(
         columns: further columns with one number a token, and their types.
         docs: whether ``docs`` and ``doc_starts`` are there.
         labels: whether ``label`` is there.
+        preferences: whether rows are preference pairs.
     """
+    ids = pa.from_numpy_dtype(dtype)
     fields = [
-        pa.field("input_ids", _fixed(dtype, row_tokens)),
-        pa.field("doc_lens", _list(pa.uint32())),
+        *([pa.field(name, _list(ids)) for name in PARTS] if preferences else []),
+        *(
+            []
+            if preferences
+            else [pa.field("input_ids", _fixed(dtype, row_tokens)), pa.field("doc_lens", _list(pa.uint32()))]
+        ),
         *(pa.field(name, _fixed(kind, row_tokens)) for name, kind in (columns or {}).items()),
     ]
     if docs:
@@ -74,8 +83,9 @@ class ParquetShardWriter:
         *,
         docs: bool = False,
         labels: bool = False,
+        preferences: bool = False,
     ) -> None:
-        self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels)
+        self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels, preferences=preferences)
         self._writer = pq.ParquetWriter(
             sink,
             self._schema,
@@ -94,6 +104,7 @@ class ParquetShardWriter:
         docs: NDArray[np.uint64] | None = None,
         doc_starts: NDArray[np.uint32] | None = None,
         labels: NDArray[np.int64] | None = None,
+        preferences: bool = False,
     ) -> None:
         """Append rows; the arguments are the fields of :class:`winnow.shards.packed_rows.PackedRows`."""
         a_token = {"input_ids": rows, **columns}
@@ -104,9 +115,12 @@ class ParquetShardWriter:
             stop = min(start + ROWS_A_GROUP, len(rows))
             first, last = int(offsets[start]), int(offsets[stop])
             bounds = pa.array((offsets[start : stop + 1] - first).astype(np.int32))
+            pairs = pair_columns(rows[start:stop], pieces[first:last]) if preferences else {}
             arrays = []
             for field in self._schema:
-                if field.name in a_token:
+                if field.name in pairs:
+                    arrays.append(pairs[field.name].cast(field.type))
+                elif field.name in a_token:
                     flat = pa.array(a_token[field.name][start:stop].reshape(-1))
                     arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
                 elif field.name == LABEL and labels is not None:
@@ -131,6 +145,7 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
             {name: column.dtype for name, column in packed.columns.items()},
             docs=packed.docs is not None,
             labels=packed.labels is not None,
+            preferences=packed.preferences,
         )
         writer.write(*packed)
         writer.close()
@@ -145,6 +160,8 @@ def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
             there += file.metadata.row_group(groups).num_rows
             groups += 1
         table = file.read_row_groups(range(groups), use_threads=False)
+    if PARTS[0] in table.column_names:
+        return _read_pairs(table, shape)
     lens = _one_array(table.column("doc_lens"))
     offsets = lens.offsets.to_numpy().astype(np.int64)
     a_piece = {name: _one_array(table.column(name)).values.to_numpy() for name in A_PIECE if name in table.column_names}
@@ -162,11 +179,24 @@ def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
     )
 
 
+def _read_pairs(table: pa.Table, shape: RowShape) -> PackedRows:
+    columns = {name: _one_array(table.column(name)) for name in table.column_names}
+    rows, pieces = pairs_of(columns, shape.row_tokens, shape.end_of_text)
+    docs, starts = (columns[name].values.to_numpy() if name in columns else None for name in A_PIECE[1:])
+    offsets = np.arange(len(rows) + 1) * len(PARTS)
+    return PackedRows(rows, pieces, offsets, docs=docs, doc_starts=starts, preferences=True)
+
+
 def _one_array(column: pa.ChunkedArray) -> Any:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 def _count(files: ShardFiles) -> tuple[int, int]:
+    names = pq.read_schema(files.columns()).names
+    if PARTS[0] in names:
+        pairs = pq.read_table(files.columns(), columns=list(PARTS))
+        held = sum(len(chunk.flatten()) for column in pairs.columns for chunk in column.chunks)
+        return pairs.num_rows, held + pairs.num_rows
     table = pq.read_table(files.columns(), columns=["doc_lens"])
     tokens = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
     return table.num_rows, tokens
@@ -181,6 +211,7 @@ FORMAT = ShardFormat(
     columns=None,
     docs=True,
     labels=True,
+    preferences=True,
     has_document_boundaries=True,
     compressible=True,
     own_folder=False,

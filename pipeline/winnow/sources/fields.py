@@ -11,8 +11,9 @@ import orjson
 
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.labels import LabelError, label_text
-from winnow.sources.structured.structure import MISSING as _MISSING
-from winnow.sources.structured.structure import StructureError, structure_reader
+from winnow.sources.structured.parts import MISSING as _MISSING
+from winnow.sources.structured.parts import StructureError
+from winnow.sources.structured.structure import structure_reader
 
 MOST_NAMES = 30
 """Names of fields that are shown."""

@@ -110,6 +110,9 @@ def _template_or_path(setting: str, info: ValidationInfo) -> str:
     return setting if "{" in setting or "\n" in setting else settle(setting, info)
 
 
+_CHATS = "sources with messages, with prompt and response, or with chosen and rejected"
+
+
 def _is_date(text: str) -> bool:
     try:
         return datetime.date.fromisoformat(text).isoformat() == text
@@ -194,6 +197,11 @@ class SourceConfig(Section):
     (Alpaca's `[instruction, input]`) those that hold something, with a blank line between them."""
     response: str | None = Field(default=None, min_length=1)
     """Field or column with the assistant's answer to `prompt`."""
+    chosen: str | None = Field(default=None, min_length=1)
+    """Preference pairs: field or column with the better answer, a string or a list of messages; `rejected` is the other
+    one. What both lists begin with is the prompt; of strings `prompt` names it. Needs `shards.row: preference`."""
+    rejected: str | None = Field(default=None, min_length=1)
+    """Field or column with the worse answer, in the form of `chosen`."""
     compare_system: bool = True
     """Conversations: whether system turns belong to the text that is filtered and compared. False leaves them out
     there, so that one long system prompt does not make chats alike; the shards have them all the same."""
@@ -247,15 +255,18 @@ class SourceConfig(Section):
 
     @model_validator(mode="after")
     def _one_structure(self) -> Self:
-        if (self.prompt is None) != (self.response is None):
+        if (self.chosen is None) != (self.rejected is None):
+            raise ValueError("chosen and rejected belong together: give both, or neither")
+        if self.chosen is None and (self.prompt is None) != (self.response is None):
             raise ValueError("prompt and response belong together: give both, or neither")
-        given = [name for name in ("messages", "prompt", "pair") if getattr(self, name) is not None]
+        prompted = "response" if self.chosen else "prompt"
+        given = [name for name in ("messages", prompted, "pair", "chosen") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)}: give one of them; a record has one structure")
         if self.pair is not None and not isinstance(self.text, str):
             raise ValueError("text: sentence pairs need one field for the first text, not several")
         if self.chat_template is not None and not self.is_chat:
-            raise ValueError("chat_template is for sources with messages, or with prompt and response")
+            raise ValueError(f"chat_template is for {_CHATS}")
         if self.separator is not None and is_ascii_superset(self.encoding) and self.encoding != DETECT:
             try:
                 self.separator.encode(self.encoding)
@@ -271,7 +282,7 @@ class SourceConfig(Section):
         if not _is_date(self.template_date):
             raise ValueError(f"template_date ({self.template_date}) must be a date such as {DATE}")
         if not self.compare_system and not self.is_chat:
-            raise ValueError("compare_system is for sources with messages, or with prompt and response")
+            raise ValueError(f"compare_system is for {_CHATS}")
         if self.label is not None:
             given.append("label")
         if given and self.format != AUTO and not READERS.get(self.format).has_fields:
@@ -288,8 +299,13 @@ class SourceConfig(Section):
 
     @property
     def is_chat(self) -> bool:
-        """Whether records are conversations."""
-        return self.messages is not None or self.prompt is not None
+        """Whether records are conversations, which go through a template; preference pairs are two each."""
+        return self.messages is not None or self.prompt is not None or self.is_preference
+
+    @property
+    def is_preference(self) -> bool:
+        """Whether records are preference pairs."""
+        return self.chosen is not None
 
     @property
     def template(self) -> TemplateSettings:
@@ -308,11 +324,18 @@ class SourceConfig(Section):
     @property
     def structure_fields(self) -> tuple[str, ...]:
         """Fields that a structured record is made of; none for plain texts."""
+        if self.chosen is not None and self.rejected is not None:
+            return *_as_tuple(self.prompt or ()), self.chosen, self.rejected
         if self.prompt is not None and self.response is not None:
             return *_as_tuple(self.prompt), self.response
         if self.messages is not None:
             return (self.messages,) if self.tools is None else (self.messages, self.tools)
         return () if self.pair is None else (*self.texts, self.pair)
+
+    @property
+    def listed_fields(self) -> tuple[str, ...]:
+        """Those of them that may hold lists of messages."""
+        return self.structure_fields if self.is_preference else (self.messages,) if self.messages else ()
 
     @property
     def texts(self) -> tuple[str, ...]:

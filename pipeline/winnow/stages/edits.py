@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json, Unit
-from winnow.sources.structured.structure import JOINT, contents_of, text_of, with_contents
+from winnow.sources.structured.parts import JOINT
+from winnow.sources.structured.structure import contents_of, text_of, with_contents
 from winnow.stages.tables import read_parquet
 from winnow.storage.store import Store
 from winnow.text.edits import Edits, apply_edits, merge_edits

@@ -1,4 +1,5 @@
-"""Ids and marks of structured documents: conversations through their template, pairs with their separators.
+"""Ids and marks of structured documents: conversations and preference pairs through their template, pairs of texts with
+their separators.
 
 Legend: N documents, T tokens.
 """
@@ -12,10 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.sources.structured.chat import Rendered, TemplateSettings, render, spelled_names, unread_parts
-from winnow.sources.structured.structure import conversation_of
+from winnow.sources.structured.structure import conversations_of
 from winnow.sources.structured.template_environment import ChatTemplateError
 from winnow.tokens.conversations import encode_conversations
 from winnow.tokens.marks import with_marks
+from winnow.tokens.preferences import PairError, joined_pair, with_answers_marked
 from winnow.tokens.tokeniser import Checked, Mismatch, TokenisedTexts, Tokeniser
 
 Ids = NDArray[Any]
@@ -34,7 +36,10 @@ class MarkedTexts(NamedTuple):
     """Pairs that were cut to fit a row."""
     refused: dict[int, str]
     """Conversations without ids, by row, and why: the template took them as they were read and refuses them normalised
-    or with their special tokens' names as ordinary text, or the vocabulary cannot keep such a name apart."""
+    or with their special tokens' names as ordinary text, or the vocabulary cannot keep such a name apart. Preference
+    pairs, too, whose answers agree or have no room."""
+    unanswered: int
+    """Conversations of which nothing is learned: the assistant says nothing in them."""
     spelled: Counter[str]
     """What looks like a special token's name, was written by the template and is none of the vocabulary's: in how many
     conversations."""
@@ -59,16 +64,15 @@ def encode_structured(
         structures: N, the JSON of :mod:`winnow.sources.structured.structure`, or None for a plain document.
         sources: N, the source of each document.
         settings: ``templates`` (source -> :class:`TemplateSettings` as JSON), ``row_tokens`` (pairs are cut to fit
-            such a row), ``plain_mark`` (of plain documents' tokens).
+            so many), ``plain_mark`` (of plain documents' tokens).
     """
     parsed: list[Any] = [None if structure is None else orjson.loads(structure) for structure in structures]
     documents: list[_Document | None] = [None] * len(parsed)
-    talks: list[Any] = [None if parts is None else conversation_of(parts) for parts in parsed]
+    talks = [[] if parts is None else conversations_of(parts) for parts in parsed]
     plain = [row for row, parts in enumerate(parsed) if parts is None]
-    chats = [row for row, talk in enumerate(talks) if talk is not None]
-    pairs = [row for row, parts in enumerate(parsed) if parts is not None and talks[row] is None]
+    pairs = [row for row, parts in enumerate(parsed) if parts is not None and not talks[row]]
     checks: list[tuple[Checked, list[int]]] = []
-    truncated = 0
+    truncated, unanswered = 0, 0
     refused: dict[int, str] = {}
     spelled: Counter[str] = Counter()
     unread: Counter[str] = Counter()
@@ -81,19 +85,36 @@ def encode_structured(
             ids = np.concatenate([first, some])
             mark = settings["plain_mark"]
             documents[row] = _Document(ids, np.full(len(ids), mark, np.uint8), mark)
-    if chats:
-        given = {row: talks[row] for row in chats}
-        rendered, refused, unread = _render(tokeniser, given, sources, settings["templates"])
-        spelled = _spelled(tokeniser, rendered, texts, chats)
+    if owners := [row for row, some in enumerate(talks) for _ in some]:
+        given = [talk for some in talks for talk in some]
+        rendered, reasons, unread = _render(tokeniser, given, [sources[row] for row in owners], settings["templates"])
+        spelled = _spelled(tokeniser, rendered, texts, owners)
+        preferences = [row for row in dict.fromkeys(owners) if len(talks[row]) > 1]
+        if preferences:  # of which there are no others in a run
+            rendered = _with_answers_marked(rendered, reasons)
         encoded = encode_conversations(tokeniser, rendered)
-        checks.append((encoded.checked, chats))
-        refused |= {chats[n]: "a special token's name in it cannot be kept apart" for n in sorted(encoded.refused)}
-        for row, (ids, marks) in zip(chats, encoded.ids, strict=True):
-            answered = int(len(ids) > 0 and talks[row]["messages"][-1]["role"] == "assistant")
-            if len(ids) and ids[-1] == tokeniser.vocabulary.end_of_text:  # the rows add it
+        checks.append((encoded.checked, owners))
+        reasons |= dict.fromkeys(encoded.refused, "a special token's name in it cannot be kept apart")
+        refused = {owners[n]: reasons[n] for n in sorted(reasons, reverse=True)}
+        end_of_text = tokeniser.vocabulary.end_of_text
+        for row, chosen, rejected in zip(preferences, encoded.ids[::2], encoded.ids[1::2], strict=False):
+            documents[row] = _Document(_ids(None), np.empty(0, np.uint8), 0)
+            if row in refused:
+                continue
+            try:
+                pair = joined_pair(chosen, rejected, settings["row_tokens"], end_of_text)
+            except PairError as error:
+                refused[row] = str(error)
+                continue
+            documents[row] = _Document(pair.ids, pair.marks, 0)
+            truncated += pair.is_cut
+        for row, (ids, marks) in zip(owners, encoded.ids, strict=True) if not preferences else ():
+            answered = int(len(ids) > 0 and talks[row][0]["messages"][-1]["role"] == "assistant")
+            if len(ids) and ids[-1] == end_of_text:  # the rows add it
                 documents[row] = _Document(ids[:-1], marks[:-1], int(marks[-1]))
             else:
                 documents[row] = _Document(ids, marks, answered)
+            unanswered += row not in refused and not answered and not marks.any()
     if pairs:
         both = pa.array([part for row in pairs for part in parsed[row]], pa.large_string())
         found, checked = _encode(tokeniser, both)
@@ -102,31 +123,43 @@ def encode_structured(
             documents[row], cut = _pair(one, two if parsed[row][1] else None, tokeniser, settings["row_tokens"])
             truncated += cut
     encoded_texts, ends, checked = _joined([d for d in documents if d is not None], checks)
-    return MarkedTexts(encoded_texts, ends, checked, truncated, refused, spelled, unread)
+    return MarkedTexts(encoded_texts, ends, checked, truncated, refused, unanswered, spelled, unread)
+
+
+def _with_answers_marked(rendered: list[Rendered], reasons: dict[int, str]) -> list[Rendered]:
+    """Two conversations a preference pair; what cannot be told apart is added to ``reasons``."""
+    found = list(rendered)
+    for n in range(0, len(rendered), 2):
+        if n in reasons or n + 1 in reasons:
+            continue
+        try:
+            found[n], found[n + 1] = with_answers_marked(rendered[n], rendered[n + 1])
+        except PairError as error:
+            reasons[n] = str(error)
+    return found
 
 
 def _render(
-    tokeniser: Tokeniser, talks: dict[int, Any], sources: list[str], templates: dict[str, Any]
+    tokeniser: Tokeniser, talks: list[Any], sources: list[str], templates: dict[str, Any]
 ) -> tuple[list[Rendered], dict[int, str], Counter[str]]:
-    """Each conversation as text, in the order given; those that are refused, with the reason; and what the templates
-    do not read."""
+    """Each conversation as text; those that are refused, by position, with the reason; what the templates do not
+    read."""
     special, names = tuple(tokeniser.vocabulary.special_tokens), tokeniser.vocabulary.template_names
-    found: dict[int, Rendered] = {}
+    found = [Rendered([], [], protected=False)] * len(talks)
     refused: dict[int, str] = {}
     unread: Counter[str] = Counter()
-    for source in sorted({sources[row] for row in talks}):
-        rows = [row for row in talks if sources[row] == source]
+    for source in sorted(set(sources)):
+        places = [n for n, of in enumerate(sources) if of == source]
         settings = TemplateSettings.model_validate(templates[source])
-        given = [talks[row] for row in rows]
+        given = [talks[n] for n in places]
         texts = render(settings, given, special, names)
         unread += unread_parts(settings, given, texts, special, names)
-        for row, one in zip(rows, texts, strict=True):
+        for n, one in zip(places, texts, strict=True):
             if isinstance(one, ChatTemplateError):
-                refused[row] = str(one)
-                found[row] = Rendered([], [], protected=False)
+                refused[n] = str(one)
             else:
-                found[row] = one
-    return [found[row] for row in talks], refused, unread
+                found[n] = one
+    return found, refused, unread
 
 
 def _spelled(tokeniser: Tokeniser, rendered: list[Rendered], texts: pa.Array, chats: list[int]) -> Counter[str]:

@@ -10,6 +10,7 @@ from winnow.flow.records import RunRecords
 from winnow.report.markdown import markdown_text
 from winnow.report.reports import Report
 from winnow.report.sheet.facts import OPEN, Facts
+from winnow.shards.manifest import columns_of
 from winnow.version import winnow_version
 
 Answer = Callable[[Facts], Iterable[str]]
@@ -44,7 +45,7 @@ def _sample(facts: Facts) -> list[str]:
 
 
 def _columns(facts: Facts) -> list[str]:
-    columns = ", ".join(["input_ids", *facts.manifest["shards"]["columns"]])
+    columns = ", ".join(columns_of(facts.manifest["shards"]))
     return [f"Columns: {markdown_text(columns)}. `docs/formats.md` of Winnow says what each holds."]
 
 

@@ -131,11 +131,7 @@ class DecodedColumn:
 
     def __init__(self, file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups) -> None:
         self._file, self._path, self._name, self._groups = file, path, name, groups
-        kind = file.schema_arrow.field(name).type
-        fixed = pa.types.is_fixed_size_list(kind)
-        self.length = kind.list_size if fixed else 1
-        value_type = kind.value_type if fixed else kind
-        self.dtype = np.dtype(np.uint8 if pa.types.is_boolean(value_type) else value_type.to_pandas_dtype())
+        self.length, self.dtype = self._shape(file.schema_arrow)
         rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         if sum(rows) != file.metadata.num_rows:
             raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
@@ -157,6 +153,13 @@ class DecodedColumn:
             inside = np.flatnonzero(groups == group)
             found[inside] = self._group(group).view(found.dtype)[rows[inside] - self._starts[group], 0]
         return found
+
+    def _shape(self, schema: pa.Schema) -> tuple[int, np.dtype[Any]]:
+        kind = schema.field(self._name).type
+        fixed = pa.types.is_fixed_size_list(kind)
+        value_type = kind.value_type if fixed else kind
+        numbers = np.uint8 if pa.types.is_boolean(value_type) else value_type.to_pandas_dtype()
+        return kind.list_size if fixed else 1, np.dtype(numbers)
 
     def _group_of(self, row: int) -> int:
         return int(np.searchsorted(self._starts, row, side="right")) - 1

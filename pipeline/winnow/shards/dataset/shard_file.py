@@ -18,6 +18,7 @@ from winnow.errors import FormatError, ShardError
 from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
 from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import FileEntry, Folder, OpenedFile
+from winnow.shards.dataset.pair_lists import PairColumn, pair_pieces
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
 from winnow.shards.dataset.shard_set import ShardEntry, ShardSet
 from winnow.shards.footer import footer_fault
@@ -73,6 +74,8 @@ class ShardFile:
             rows, names = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
             if self._beside(raw.LOSS):
                 names.append(raw.LOSS_MASK)
+        if shard_set.preferences:  # made of the three lists
+            names = [IDS, *names]
         self.names: list[str] = names
         """Names of the columns."""
         if rows != entry.rows:
@@ -103,7 +106,11 @@ class ShardFile:
             ShardError: they are not there, or do not fit the rows and tokens that the manifest says.
         """
         if self._pieces is None:
-            if self._file and PIECES in self.names:
+            if self._file and self._set.preferences:
+                with reading(self._path):
+                    self._pieces = pair_pieces(self._file)
+                self._check_pieces(self._path, *self._pieces)
+            elif self._file and PIECES in self.names:
                 with reading(self._path):
                     column = self._file.read(columns=[PIECES]).column(0).combine_chunks()
                     if isinstance(column, pa.ChunkedArray):
@@ -141,6 +148,8 @@ class ShardFile:
         if self._file is None:
             pages = Pages(np.array([0, self._entry.rows * length]), np.array([0]), dtype.itemsize)
             return PlainColumn(self._data, pages, length, dtype)
+        if self._set.preferences and name == IDS:
+            return PairColumn(self._file, self._path, name, self._decoded, self._set)
         kind = self._file.schema_arrow.field(name).type
         numbers = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
         if not (pa.types.is_integer(numbers) or pa.types.is_floating(numbers) or pa.types.is_boolean(numbers)):

@@ -76,6 +76,8 @@ class ShardSet:
     """Names of the documents' labels by number; none where documents have no labels."""
     vocabulary: str = ""
     """Its sha256; "" where the manifest does not say."""
+    preferences: bool = False
+    """Whether rows are preference pairs."""
 
     def split(self, name: str, may_be_empty: bool = False) -> Split:
         """A split that holds rows, or that may be empty.
@@ -151,6 +153,7 @@ def read_shard_set(folder: Folder, file_format: str | None = None, content: byte
             splits=_splits(formats[chosen], main, row_tokens),
             labels=label_names(manifest),
             vocabulary="" if (digest := vocabulary.get("sha256")) is None else digest.text(),
+            preferences=shards["row"].text() == "preference",
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
 from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, Rows
+from winnow.shards.dataset.pair_batches import make_pair_batch
 from winnow.shards.dataset.set_order import SetOrder
 from winnow.shards.dataset.several_sets import Opener, SetPlace
 from winnow.shards.dataset.split_reader import SplitReader
@@ -128,9 +129,10 @@ class SampleStream:
         begin = place.worker if first_step is None else first_step
         for step, first, last in samples_of(place, start, self.total, batch, tail, begin):
             shards, rows = self.rows_of(first, last)
+            make = make_pair_batch if self.reader.shard_set.preferences else make_batch
             yield (
                 start + (step + place.workers) * batch * place.world,
-                make_batch(self.reader, shards, rows, batch, form, allocate),
+                make(self.reader, shards, rows, batch, form, allocate),
             )
 
     def _order(self, epoch: int) -> EpochOrder | PhasedOrder | SetOrder:

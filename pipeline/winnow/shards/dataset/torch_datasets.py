@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from winnow.shards.dataset.batch_memory import BatchMemory
 from winnow.shards.dataset.batches import Batch, BatchForm, make_batch
 from winnow.shards.dataset.epoch_order import Rows
+from winnow.shards.dataset.pair_batches import make_pair_batch
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import ReaderRank, Tail, batch_of_rank, num_steps, whole_number
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
@@ -48,7 +49,8 @@ class ShardDataset(IterableDataset[Any]):
         tail: ``drop`` leaves out the samples after the last full step; ``pad`` completes it with rows of which nothing
             is to be learned (labels -100). All ranks have the same number of steps either way.
         as_dict: batches are dicts with ``input_ids``, ``labels``, ``label`` (the class of each row's document, where
-            documents have one) and what else is asked; otherwise (tokens, targets).
+            documents have one) and what else is asked; otherwise (tokens, targets). Of preference pairs they are
+            ``input_ids``, ``attention_mask`` and ``completion_mask``, all chosen answers and then all rejected ones.
         dtype: of all integers in a batch, ``int64`` or ``int32``.
         shift: labels stand one token ahead of the inputs. False (for models that shift by themselves, as those of
             transformers do): both are the whole row.
@@ -120,6 +122,7 @@ class ShardDataset(IterableDataset[Any]):
         _needs_dict(as_dict, self._form)
         self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
         self._stream = self._open()
+        _check_pairs(self._stream.reader, as_dict, self._form, single=batch_size is None and global_batch is None)
         self._start = 0
         self._position: int | None = None  # not read from yet
         self._own_step = False
@@ -279,6 +282,7 @@ class ShardRows(Dataset[Any]):
         _needs_dict(as_dict, self._form)
         self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
         self._reader: SplitReader = self._source.reader()
+        _check_pairs(self._reader, as_dict, self._form)
 
     def __len__(self) -> int:
         return int(self._reader.starts[-1])
@@ -292,6 +296,8 @@ class ShardRows(Dataset[Any]):
         single = not isinstance(index, slice | Sequence | np.ndarray | torch.Tensor)
         numbers = self._numbers(index)
         shards, rows = self._rows(numbers)
+        if self._reader.shard_set.preferences:
+            return _tensors(make_pair_batch(self._reader, shards, rows, len(rows), self._form), self._as_dict)
         arrays = make_batch(self._reader, shards, rows, len(rows), self._form)
         return _single_row(arrays, self._as_dict) if single else _tensors(arrays, self._as_dict)
 
@@ -342,6 +348,17 @@ def _integers(dtype: Dtype) -> np.dtype[Any]:
 def _needs_dict(as_dict: bool, form: BatchForm) -> None:
     if not as_dict and (form.position_ids or form.doc_lens or form.columns):
         raise ValueError("position_ids, doc_lens and columns come in dicts alone; give as_dict=True")
+
+
+def _check_pairs(reader: SplitReader, as_dict: bool, form: BatchForm, *, single: bool = False) -> None:
+    if not reader.shard_set.preferences:
+        return
+    if not as_dict or single:
+        raise ValueError(
+            "these shards hold preference pairs, which come in batches of dicts: as_dict=True, batch_size="
+        )
+    if form.position_ids or form.doc_lens or form.columns:
+        raise ValueError("preference pairs have no position_ids, doc_lens or columns; leave them out")
 
 
 def _single_row(arrays: Batch, as_dict: bool) -> Any:

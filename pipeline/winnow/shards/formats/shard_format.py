@@ -53,6 +53,8 @@ class RowShape(NamedTuple):
     dtype: np.dtype[Any]
     document_separator: int | None
     """End-of-text id where rows are one stream (``concat``), else None."""
+    end_of_text: int = 0
+    """What stands behind the answers of a preference pair."""
 
 
 @dataclass
@@ -192,6 +194,8 @@ class ShardFormat:
     """Whether it holds whose pieces stand in a row (``shards.columns: [docs]``)."""
     labels: bool = False
     """Whether it holds the label of each row's document."""
+    preferences: bool = False
+    """Whether it holds preference pairs (``shards.row: preference``)."""
     has_document_boundaries: bool = False
     """Whether files tell where documents begin whatever the row kind; else only where rows are one stream."""
     compressible: bool = False
@@ -251,5 +255,6 @@ class ShardFormat:
         """
         lost = self.unsupported_columns(packed.columns)
         lost += [] if self.labels or packed.labels is None else ["label"]
+        lost += ["preference pairs"] if packed.preferences and not self.preferences else []
         if lost:
             raise FormatError(f"{self.name} shards have no place for {', '.join(lost)}; use another format")

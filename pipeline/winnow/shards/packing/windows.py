@@ -82,11 +82,20 @@ def tokens_in_rows(tokens: NDArray[np.int64], rows: Mapping[str, Any]) -> NDArra
     row_tokens = int(rows["row_tokens"])
     if rows["kind"] == "window":
         reach = num_windows(tokens, row_tokens, int(rows["stride_tokens"])) * row_tokens
+    elif rows["kind"] == "preference":
+        reach = np.where(tokens > 1, tokens, 0)
     elif rows.get("long_documents") == "drop":
         reach = np.where(tokens > row_tokens, 0, tokens)
     else:
         reach = np.minimum(tokens, row_tokens)
     return reach.astype(np.int64)
+
+
+def preference_rows(tokens: NDArray[np.int64]) -> Pieces:
+    """One preference pair a row, in order; those that got no ids have none."""
+    document = np.flatnonzero(tokens > 1)
+    row = np.arange(len(document))
+    return Pieces(document, np.zeros_like(row), tokens[document], row, len(document))
 
 
 def document_rows(tokens: NDArray[np.int64], row_tokens: int) -> Pieces:

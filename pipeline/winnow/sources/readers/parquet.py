@@ -32,7 +32,8 @@ from winnow.sources.slices import FileSlice
 from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
 from winnow.sources.structured.labels import MAX_LABEL_BYTES, fault_of_name
-from winnow.sources.structured.structure import StructureError, structure_reader
+from winnow.sources.structured.parts import StructureError
+from winnow.sources.structured.structure import structure_reader
 from winnow.sources.watched_file import WatchedFile
 
 PIECE_BYTES = 8 << 20
@@ -61,7 +62,7 @@ def read_parquet(
     texts = source.structure_fields or text_columns(schema, source)
     wanted = [name for name in dict.fromkeys([*texts, source.id, *source.keep, source.label]) if name is not None]
     for name in texts:
-        check_columns(schema, name, wanted, text=name != source.messages)
+        check_columns(schema, name, wanted, text=name not in source.listed_fields)
     if source.label is not None:
         check_label(schema, source.label, wanted)
     stop = metadata.num_rows if file_slice.stop is None else file_slice.stop

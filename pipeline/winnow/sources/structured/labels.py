@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from winnow.sources.structured.structure import MISSING
+from winnow.sources.structured.parts import MISSING
 
 MAX_LABEL_BYTES = 1_000
 """Of a label's name; a longer one is a text that was taken for a label."""

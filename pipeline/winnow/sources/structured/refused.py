@@ -7,7 +7,7 @@ from winnow.sources.records import RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import STRUCTURE, SourceConfig
 from winnow.sources.structured.chat import render
-from winnow.sources.structured.structure import conversation_of
+from winnow.sources.structured.structure import conversations_of
 from winnow.sources.structured.template_environment import ChatTemplateError
 
 
@@ -17,10 +17,12 @@ def without_refused(batch: RecordBatch, source: SourceConfig, file_slice: FileSl
     Raises:
         OSError: no process can be started to render in.
     """
-    structures = [orjson.loads(structure) for structure in batch.keep[STRUCTURE].to_pylist()]
-    conversations = [conversation for one in structures if (conversation := conversation_of(one))]
-    rendered = render(source.template, conversations)
-    refused = {row: str(error) for row, error in enumerate(rendered) if isinstance(error, ChatTemplateError)}
+    talks = [conversations_of(orjson.loads(structure)) for structure in batch.keep[STRUCTURE].to_pylist()]
+    rows = [row for row, some in enumerate(talks) for _ in some]
+    rendered = render(source.template, [talk for some in talks for talk in some])
+    refused = {
+        row: str(error) for row, error in zip(rows, rendered, strict=True) if isinstance(error, ChatTemplateError)
+    }
     if not refused:
         return batch
     position = file_slice.start if is_cut_by_bytes(file_slice.path, file_slice.format) else 0

@@ -2,7 +2,8 @@
 
 The parts that hold text are joined by blank lines to what every stage measures; the structure itself travels beside
 it as JSON: ``[{"role": ..., "content": ...}, ...]``, with every other key of a message (of a conversation with tools:
-``{"messages": [...], "tools": [...]}``), or ``[first, second]`` for a pair.
+``{"messages": [...], "tools": [...]}``, of a preference pair as in :mod:`winnow.sources.structured.preferences`), or
+``[first, second]`` for a pair.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,17 +12,15 @@ from typing import Any
 import orjson
 
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.shapes import SAY_MORE, as_message
-
-ROLES = ("system", "user", "assistant", "tool")
-_SAY_MORE = frozenset(name for names in SAY_MORE for name in names)
-JOINT = "\n\n"
-MISSING = object()
-"""Stands for a field that a record does not have."""
-
-
-class StructureError(ValueError):
-    """A record has not the structure that its source says; the message is ``kind: detail`` and quotes no text."""
+from winnow.sources.structured.parts import (
+    JOINT,
+    StructureError,
+    read_messages,
+    read_prompt,
+    read_string,
+    read_tools,
+)
+from winnow.sources.structured.preferences import read_preference
 
 
 def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, str]]:
@@ -31,20 +30,26 @@ def structure_reader(source: SourceConfig) -> Callable[[list[Any]], tuple[str, s
     """
     fields = source.structure_fields
 
-    def read_messages(values: list[Any]) -> tuple[str, str]:
-        tools = _tools(values[1], fields[1]) if source.tools else None
-        return _conversation(_messages(values[0], fields[0]), tools, source)
+    def of_messages(values: list[Any]) -> tuple[str, str]:
+        messages, tools = read_messages(values[0], fields[0]), None
+        if source.tools:
+            tools = read_tools(values[1], fields[1])
+        return _conversation(messages if tools is None else {"messages": messages, "tools": tools}, source)
 
-    def read_prompt(values: list[Any]) -> tuple[str, str]:
-        prompt, response = _prompt(values[:-1], fields), _string(values[-1], fields[-1])
-        messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return _conversation(messages, None, source)
+    def of_prompt(values: list[Any]) -> tuple[str, str]:
+        prompt, response = read_prompt(values[:-1], fields), read_string(values[-1], fields[-1])
+        return _conversation([{"role": "user", "content": prompt}, {"role": "assistant", "content": response}], source)
 
-    def read_pair(values: list[Any]) -> tuple[str, str]:
-        pair = [_string(value, name) for value, name in zip(values, fields, strict=True)]
+    def of_preference(values: list[Any]) -> tuple[str, str]:
+        return _conversation(read_preference(values, fields), source)
+
+    def of_pair(values: list[Any]) -> tuple[str, str]:
+        pair = [read_string(value, name) for value, name in zip(values, fields, strict=True)]
         return JOINT.join(pair), orjson.dumps(pair).decode()
 
-    return read_messages if source.messages else read_prompt if source.prompt else read_pair
+    if source.chosen:
+        return of_preference
+    return of_messages if source.messages else of_prompt if source.prompt else of_pair
 
 
 def contents_of(structure: str) -> list[str]:
@@ -67,17 +72,27 @@ def with_contents(structure: str, contents: list[str]) -> str:
 
 
 def messages_of(structure: Any) -> list[Any]:
-    """The messages of a parsed conversation, or the two texts of a pair."""
+    """The messages of a parsed conversation or preference pair, or the two texts of a pair."""
     found: list[Any] = structure["messages"] if type(structure) is dict else structure
     return found
 
 
-def conversation_of(structure: Any) -> dict[str, Any] | None:
-    """What a template is given of a parsed structure; None for a pair."""
+def conversations_of(structure: Any) -> list[dict[str, Any]]:
+    """What a template is given of a parsed structure: a conversation; of a preference pair its prompt with the chosen
+    answer, and with the rejected one; nothing of a pair of texts."""
     messages = messages_of(structure)
     if type(messages[0]) is str:
-        return None
-    return {"messages": messages, "tools": structure["tools"] if type(structure) is dict else None}
+        return []
+    if type(structure) is dict and "chosen" in structure:
+        chosen, rejected = structure["chosen"], structure["rejected"]
+        sides = messages[:rejected], messages[:chosen] + messages[rejected:]
+        return [{"messages": side, "tools": None} for side in sides]
+    return [{"messages": messages, "tools": structure["tools"] if type(structure) is dict else None}]
+
+
+def prompt_of(structure: Any) -> str:
+    """The text of the messages before the answers of a parsed preference pair."""
+    return JOINT.join(text for part in messages_of(structure)[: structure["chosen"]] for text in _texts_of(part))
 
 
 def _values(message: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -97,8 +112,8 @@ def _texts_of(part: Any) -> list[str]:
     return [part] if type(part) is str else [text for text, _ in _values(part)]
 
 
-def _conversation(messages: list[dict[str, Any]], tools: list[Any] | None, source: SourceConfig) -> tuple[str, str]:
-    structure = _as_json(messages if tools is None else {"messages": messages, "tools": tools})
+def _conversation(whole: Any, source: SourceConfig) -> tuple[str, str]:
+    structure = _as_json(whole)
     return text_of(structure, compare_system=source.compare_system), structure
 
 
@@ -107,53 +122,3 @@ def _as_json(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError as error:  # of Parquet: bytes, decimals ...
         raise StructureError("wrong structure: a message holds a value that JSON cannot say") from error
-
-
-def _tools(value: Any, field: str) -> list[Any] | None:
-    """The tools that a conversation may call: a list, or its JSON as text."""
-    if value is MISSING or value is None or value == "":
-        return None
-    if type(value) is str:
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise StructureError(f"wrong tools: field {field!r} is a string that is no JSON") from error
-    if type(value) is not list:
-        raise StructureError(f"wrong tools: field {field!r} must be a list, or its JSON text")
-    return value or None
-
-
-def _messages(value: Any, field: str) -> list[dict[str, Any]]:
-    if value is MISSING or value is None:
-        raise StructureError(f"missing messages: field {field!r} is {'null' if value is None else 'not there'}")
-    if type(value) is not list or not value:
-        raise StructureError(f"wrong structure: field {field!r} must be a list of messages, at least one")
-    messages = []
-    for number, given in enumerate(value):
-        if type(given) is not dict:
-            raise StructureError(f"wrong structure: message {number} is no object with role and content")
-        message = {key: part for key, part in as_message(given).items() if part is not None}
-        role, content = message.get("role"), message.get("content")
-        if role not in ROLES:
-            raise StructureError(f"unknown role: message {number} has none of the roles {', '.join(ROLES)}")
-        if type(content) is not str and not (content is None and message.keys() & _SAY_MORE):
-            what = "has parts that are no text" if type(content) is list else "is not a string"
-            raise StructureError(f"wrong structure: the content of message {number} {what}")
-        messages.append(message)
-    return messages
-
-
-def _prompt(values: list[Any], fields: tuple[str, ...]) -> str:
-    """What the user says: one field, or those of several that hold something."""
-    given = [(value, name) for value, name in zip(values, fields, strict=False) if value not in (MISSING, None, "")]
-    if len(values) == 1 or not given:
-        return _string(values[0], fields[0])
-    return JOINT.join(_string(value, name) for value, name in given)
-
-
-def _string(value: Any, field: str) -> str:
-    if value is MISSING or value is None:
-        raise StructureError(f"missing text: field {field!r} is {'null' if value is None else 'not there'}")
-    if type(value) is not str:
-        raise StructureError(f"wrong type: field {field!r} is not a string")
-    return value

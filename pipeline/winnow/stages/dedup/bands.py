@@ -1,14 +1,20 @@
 """Bands and edges: documents that share a band of their signature, or their whole text, meet in one partition."""
 
 import numpy as np
+import orjson
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from winnow import schemas
-from winnow.dedup.bands import exchange_rows, group_edges
+from winnow.dedup.bands import exchange_rows, group_edges, prompt_keys
+from winnow.dedup.exact import text_hashes
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
+from winnow.sources.source import STRUCTURE
+from winnow.sources.structured.structure import prompt_of
 from winnow.stages.dedup.index_lookup import matching_keys
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
@@ -29,8 +35,13 @@ def bands_stage(minhash: MinHashConfig) -> Stage:
     return Stage("bands", 1, {"minhash": minhash.model_dump()}, run_bands)
 
 
-def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int) -> list[Unit]:
-    """One unit a part. The number of partitions follows from the number of keys alone."""
+def plan_bands(
+    parts: list[Part], filtered: list[Record], minhash: MinHashConfig, partition_mb: int, *, prompts: bool = False
+) -> list[Unit]:
+    """One unit a part. The number of partitions follows from the number of keys alone.
+
+    ``prompts``: documents are preference pairs, and those of one prompt belong together.
+    """
     passed = total(filtered, "passed")
     partitions = partitions_for(passed * minhash.num_bands * KEY_BYTES, partition_mb)
     return [
@@ -40,6 +51,7 @@ def plan_bands(parts: list[Part], filtered: list[Record], minhash: MinHashConfig
                 "signatures": part.signatures,
                 "verdicts": record.outputs["verdicts"].reference(),
                 "partitions": partitions,
+                **({"prompts": part.documents} if prompts else {}),
             },
             part.rows * minhash.num_perm * 4,
         )
@@ -58,11 +70,24 @@ def run_bands(unit: Unit, workspace: Workspace) -> None:
         [column_to_numpy(table, "exact_high")[passed], column_to_numpy(table, "exact_low")[passed]], axis=1
     )
     signatures = list_column_to_2d(table, "signature", minhash.num_perm)[passed]
-    keys, owners = sort_pairs(*exchange_rows(signatures, hashes, column_to_numpy(table, "doc")[passed], minhash), False)
+    docs = column_to_numpy(table, "doc")[passed]
+    keys, owners = exchange_rows(signatures, hashes, docs, minhash)
+    if "prompts" in unit.inputs:
+        keys = np.concatenate([keys, _prompt_keys(workspace, unit.inputs["prompts"], passed)])
+        owners = np.concatenate([owners, docs])
+    keys, owners = sort_pairs(keys, owners, False)
     partition = partition_of_hash(keys, unit.inputs["partitions"])
     columns: Columns = {"key": keys, "doc": owners}
     exchange_output(workspace, "bands", partition, columns, unit.inputs["partitions"])
     workspace.count("keys", len(keys))
+
+
+def _prompt_keys(workspace: Workspace, documents: Json, passed: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """uint64[N] of the passed documents, which are preference pairs."""
+    column = f"keep.{STRUCTURE}"
+    structures = read_parquet(workspace.store, documents, [column]).column(column).take(pa.array(passed))
+    prompts = [prompt_of(orjson.loads(structure)) for structure in structures.to_pylist()]
+    return prompt_keys(text_hashes(pa.array(prompts, pa.large_string())))
 
 
 def edges_stage() -> Stage:

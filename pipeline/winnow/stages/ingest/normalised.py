@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from winnow.engine.stage import Workspace
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.structure import JOINT, contents_of, text_of, with_contents
+from winnow.sources.structured.parts import JOINT
+from winnow.sources.structured.structure import contents_of, text_of, with_contents
 from winnow.text.normalise.normalise import Normaliser
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from winnow.engine.records import Json
 from winnow.shards.packed_rows import PackedRows
 from winnow.shards.packing.assemble import text_mask
+from winnow.shards.preferences import as_pairs
 from winnow.stages.shards.stream import Documents
 from winnow.tokens.marks import mark_ends, split_marks
 from winnow.tokens.vocabulary import Vocabulary
@@ -20,7 +21,7 @@ def row_extras(vocabulary: Vocabulary, row: str, marks: str | None) -> Json:
     Args:
         vocabulary: of the run.
         row: kind of rows.
-        marks: column that the marks of tokens become, or None where tokens have none.
+        marks: what the marks of tokens become, as ``Config.marks`` says.
     """
     padded = vocabulary.padding is not None
     return {
@@ -51,7 +52,11 @@ def postprocess_rows(packed: PackedRows, settings: Json) -> PackedRows:
     """Rows as they are written: marks in a column of their own, padding as the vocabulary has it."""
     rows, columns = packed.rows, dict[str, NDArray[Any]](packed.columns)
     if settings["marks"] is not None:
-        rows, columns[settings["marks"]] = split_marks(rows, np.dtype(settings["dtype"]))
+        rows, marks = split_marks(rows, np.dtype(settings["dtype"]))
+        if settings["marks"] == "preference":
+            packed = as_pairs(packed, marks)
+        else:
+            columns[settings["marks"]] = marks
     if settings["padding"] is not None:
         held = text_mask(packed.pieces, packed.offsets, rows.shape[1])
         if settings["keeps_last_token"] and rows.shape[1]:

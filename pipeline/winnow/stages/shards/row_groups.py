@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from winnow.engine.exchange import partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.shards.config import ONE_A_ROW
 from winnow.shards.order import keyed_hash
 from winnow.shards.packing.best_fit import pack_best_fit
 from winnow.shards.packing.pieces import Pieces, account, first_pieces, permuted
-from winnow.shards.packing.windows import document_rows, document_windows
+from winnow.shards.packing.windows import document_rows, document_windows, preference_rows
 from winnow.stages.shards.stream import Documents, Payload, read_documents
 from winnow.storage.store import Store
 
@@ -111,6 +112,8 @@ def pack_group(row: Json, tokens: NDArray[np.int64], row_tokens: int) -> Pieces:
         return pack_best_fit(tokens, row_tokens, row["long_documents"])
     if row["kind"] == "window":
         return document_windows(tokens, row_tokens, row["stride_tokens"])
+    if row["kind"] == "preference":
+        return preference_rows(tokens)
     return document_rows(tokens, row_tokens)
 
 
@@ -118,9 +121,9 @@ def in_final_order(row: Json, pieces: Pieces, documents: Documents, seed: int, e
     """A group's rows in the order in which they are written.
 
     Where a document gives several rows, or rows come out sorted by fill, they are spread over the group by a hash of
-    what stands first in them; ``document`` keeps the order of the documents, which is as random.
+    what stands first in them; rows of one document keep the order of the documents, which is as random.
     """
-    if row["kind"] == "document":
+    if row["kind"] in ONE_A_ROW:
         return pieces
     first = first_pieces(pieces)
     document = pieces.document[first]

@@ -87,4 +87,5 @@ def _first(packed: PackedRows, rows: int) -> PackedRows:
         None if packed.docs is None else packed.docs[:pieces],
         None if packed.doc_starts is None else packed.doc_starts[:pieces],
         None if packed.labels is None else packed.labels[:rows],
+        packed.preferences,
     )

@@ -15,6 +15,7 @@ from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.shard_format import ShardId
 from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.windows import num_windows
+from winnow.shards.preferences import PARTS
 from winnow.stages.shards.postprocess import row_extras
 from winnow.stages.shards.shard_files import document_separator, outside_formats, write_rows
 from winnow.stages.shards.shard_rows import read_rows
@@ -28,7 +29,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
     Args:
         config: of the shards.
         vocabulary: of the run.
-        marks: the column that marks of tokens become.
+        marks: what the marks of tokens become, as ``Config.marks`` says.
         labelled: whether documents have labels.
     """
     settings = {
@@ -64,6 +65,7 @@ def written_columns(
     """Further columns of the shards, those included that follow from the sources and the vocabulary."""
     extras = row_extras(vocabulary, config.row, marks)
     more = [extras["marks"]] if marks else ["token_type_ids"] if extras["token_type_ids"] else []
+    more = list(PARTS) if marks == "preference" else more
     more += [LABEL] if labelled else []
     return [*config.row_columns, *(name for name in more if name not in config.row_columns)]
 

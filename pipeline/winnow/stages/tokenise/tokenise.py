@@ -107,6 +107,7 @@ def _edited(batch: pa.RecordBatch, edits: Edits) -> pa.RecordBatch:
 def _note_conversations(workspace: Workspace, marked: MarkedTexts, docs: NDArray[np.uint64]) -> None:
     """Count what the templates refused, spelled and left out, with the first few documents."""
     workspace.count("refused_conversations", len(marked.refused))
+    workspace.count("unanswered_conversations", marked.unanswered)
     listed = workspace.metadata.setdefault("refused", [])
     listed += [{"doc": int(docs[row]), "reason": reason} for row, reason in sorted(marked.refused.items())]
     del listed[_MOST_LISTED:]
