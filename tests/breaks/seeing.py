@@ -6,6 +6,7 @@ COMPARED, ALARMED = ("tests/looking/test_compare.py",), ("tests/report/test_alar
 TABLES, SHEET = ("tests/report/test_outcome_tables.py",), ("tests/report/test_sheet.py",)
 LINEAGE, STATUS = ("tests/runs/test_lineage.py",), ("tests/e2e/test_status.py",)
 RULES, RULE_TABLES = ("tests/report/test_rule_tables.py",), "winnow.report.rule_tables"
+LANGUAGES = ("tests/report/test_languages.py",)
 PAIRS, COUNTS = "winnow.looking.compare.pairs", "winnow.looking.compare.compare"
 BREAKS = (
     Break(
@@ -43,10 +44,26 @@ BREAKS = (
     Break(
         "sources that do not fit are lost",
         5,
-        RULE_TABLES,
-        "others = [columns[name] for name in sources[fit:]]",
-        "others = [columns[name] for name in sources[fit + 1 :]]",
+        "winnow.report.cross_tables",
+        "others = list(rest.values())[fit:]",
+        "others = list(rest.values())[fit + 1 :]",
         RULES,
+    ),
+    Break(
+        "languages are of other documents",
+        5,
+        "winnow.report.languages",
+        '["language"]).column(0)',
+        '["language"]).column(0).take(range(run.parts[number].rows)[::-1])',
+        LANGUAGES,
+    ),
+    Break(
+        "languages are those of other decisions",
+        5,
+        "winnow.report.languages",
+        'if known["of"] == _decisions(run):',
+        'if known["of"]:',
+        LANGUAGES,
     ),
     Break(
         "rules that screen decides are of no source",

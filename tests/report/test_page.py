@@ -210,7 +210,8 @@ def test_report_off_writes_no_page_and_a_run_without_documents_has_one(tmp_path)
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": articles(3, 1)[0]}) + "\n")
     config = run_config(tmp_path / "run", source_of(tmp_path / "in.jsonl"))
     run(parse_config(config))
-    assert sorted(path.name for path in (tmp_path / "run" / "reports").iterdir()) == ["metrics.prom", "summary.txt"]
+    always = ["languages.json", "metrics.prom", "summary.txt"]
+    assert sorted(path.name for path in (tmp_path / "run" / "reports").iterdir()) == always
     (tmp_path / "in.jsonl").write_text('{"text": ""}\n')
     run(parse_config({**config, "report": "on"}))
     assert b"What happened to the data" in (tmp_path / "run" / "reports" / "report.html").read_bytes()

@@ -1,15 +1,14 @@
 """Which rule failed how many documents of which source: each number once, in 80 columns, for any number of sources."""
 
-import io
 import re
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from tests.support.configs import source_of, unread_config
+from tests.support.terminal_tables import number, printed, read_back
 from winnow.config.config import parse_config
 from winnow.engine.records import Record
 from winnow.flow.records import RunRecords
@@ -23,29 +22,11 @@ def run_of(numbers: list[list[int]]) -> RunRecords:
     counters = {"filter": {}, "screen": {}}
     for name, row in zip(names, numbers, strict=True):
         counters["filter"][f"of_source/{name}"] = sum(row)
-        for rule, number in enumerate(row):
+        for rule, count in enumerate(row):
             stage = "screen" if rule == len(row) - 1 else "filter"
-            counters[stage][f"failed_source/{name}/set.a_long_name_of_a_rule_as_they_are_{rule:02d}"] = number
+            counters[stage][f"failed_source/{name}/set.a_long_name_of_a_rule_as_they_are_{rule:02d}"] = count
     records = {name: [Record(name, "", "", 0, {}, values)] for name, values in counters.items()}
     return RunRecords(None, config, records)
-
-
-def printed(run: RunRecords, *, whole: bool) -> str:
-    text = io.StringIO()
-    for entry in rule_tables(run, whole=whole):
-        Console(file=text, width=80).print(entry, soft_wrap=isinstance(entry, str))
-    return text.getvalue()
-
-
-def read_back(told: str) -> list[tuple[list[str], list[list[int]]]]:
-    """Of each table the names of its columns and the numbers of its rows, the last row those of documents."""
-    tables = []
-    for block in told.split("┏")[1:]:
-        heads = [line.strip("┃").split("┃") for line in block.splitlines() if line.startswith("┃")]
-        names = ["".join(parts).strip() for parts in zip(*([c.strip(" ") for c in h] for h in heads), strict=True)]
-        rows = [line.strip("│").split("│")[1:] for line in block.splitlines() if line.startswith("│")]
-        tables.append((names[1:], [[int(c.replace(",", "")) for c in row] for row in rows if row[0].strip()]))
-    return tables
 
 
 SIZES = st.integers(1, 40).flatmap(
@@ -61,34 +42,35 @@ def test_every_number_stands_in_some_table_and_in_the_sums(numbers):
     run = run_of(numbers)
     rules = [sum(column) for column in zip(*numbers, strict=True)]
     for whole in (True, False):
-        told = printed(run, whole=whole)
+        told = printed(rule_tables(run, whole=whole))
         assert all(len(line) <= 80 for line in told.splitlines() if "winnow summary" not in line)
         assert "…" not in told
         expected = sorted(filter(None, rules), reverse=True)[: None if whole else RULES_SHOWN]
         columns = {}
         for names, rows in read_back(told):
-            columns |= dict(zip(names, zip(*rows, strict=True), strict=True))
+            numbers_of = [[number(cell) for cell in row[1:]] for row in rows]
+            columns |= dict(zip(names[1:], zip(*numbers_of, strict=True), strict=True))
         assert list(columns[ALL][: len(expected)]) == expected
         assert columns[ALL][-1] == sum(map(sum, numbers))
         others = [column for name, column in columns.items() if name != ALL]
         assert [sum(row) for row in zip(*others, strict=True)] == list(columns[ALL])
         if whole:
             for at, row in enumerate(numbers):
-                there = [number for number, failed in zip(row, rules, strict=True) if failed]
+                there = [count for count, failed in zip(row, rules, strict=True) if failed]
                 assert sorted(columns[f"s{at}"]) == sorted([*there, sum(row)])
             assert "winnow summary" not in told
 
 
 def test_what_is_left_out_is_told():
-    told = printed(run_of([[5] * 12, [1] * 12]), whole=False)
+    told = printed(rule_tables(run_of([[5] * 12, [1] * 12]), whole=False))
     assert "12 rules failed documents of 2 sources; all of them: winnow summary /r --all" in told
-    told = printed(run_of([[number + 1] * 3 for number in range(20)]), whole=False)
+    told = printed(rule_tables(run_of([[number + 1] * 3 for number in range(20)]), whole=False))
     assert re.search(r"\d+ more", told) and "3 rules failed documents of 20 sources; all of them" in told
 
 
 @pytest.mark.parametrize("numbers", [[[3, 4]], [[0, 0], [0, 0]]])
 def test_one_source_or_no_failure_needs_no_table(numbers):
-    assert printed(run_of(numbers), whole=True) == ""
+    assert printed(rule_tables(run_of(numbers), whole=True)) == ""
 
 
 def test_rules_of_all_deciding_stages_are_summed_by_source():

@@ -1,4 +1,4 @@
-"""What became of the records, as tables: of all, of each source, of each language."""
+"""What became of the records, as tables: of all, and of each source."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,6 @@ from winnow import schemas
 from winnow.flow.records import RunRecords
 from winnow.report.manifest import outcomes_of
 from winnow.report.tables import SHOWN, add_names, table_of
-
-LANGUAGES_SHOWN = 10
 
 
 def outcomes_by_source(run: RunRecords) -> dict[str, dict[str, int]]:
@@ -34,7 +32,6 @@ def outcome_tables(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     """
     outcomes = outcomes_of(run)
     yield _outcomes(outcomes)
-    command = f"winnow summary {run.config.run} --all"
     by_source = outcomes_by_source(run)
     if len(by_source) > 1:
         rows = [(name, counts, run.total("tokenise", f"source_tokens/{name}")) for name, counts in by_source.items()]
@@ -48,8 +45,7 @@ def outcome_tables(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
             _add_source(table, f"{len(rest):,} more", summed, sum(tokens for _, _, tokens in rest))
         yield table
         if rest:
-            yield f"the last row sums {len(rest):,} sources; all of them: {command}"
-    yield from _languages(run, command, whole=whole)
+            yield f"the last row sums {len(rest):,} sources; all of them: winnow summary {run.config.run} --all"
 
 
 def _add_source(table: Table, name: str, counts: dict[str, int], tokens: int) -> None:
@@ -69,23 +65,3 @@ def _outcomes(outcomes: dict[str, int]) -> Table:
     table.add_section()
     table.add_row("records in", f"{records:,}", "")
     return table
-
-
-def _languages(run: RunRecords, command: str, *, whole: bool) -> Iterator[RenderableType]:
-    """Documents by language, and what the rules dropped of them; nothing where none or one was found."""
-    of, dropped = run.totals("filter", "of_language"), run.totals("filter", "dropped_language")
-    if len(of) < 2:
-        return
-    names = sorted(of, key=lambda name: (-of[name], name))
-    shown = len(names) if whole or len(names) <= LANGUAGES_SHOWN else LANGUAGES_SHOWN - 1
-    verb = "fail rules" if run.config.filter.mode == "annotate" else "dropped by rules"
-    table = table_of(["language"], ["documents", verb, "of them"], "languages")
-    for name in names[:shown]:
-        lost = dropped.get(name, 0)
-        add_names(table, name, f"{of[name]:,}", f"{lost:,}", f"{lost / of[name]:.1%}")
-    if rest := names[shown:]:
-        all_of, lost = sum(of[name] for name in rest), sum(dropped.get(name, 0) for name in rest)
-        add_names(table, f"{len(rest):,} more", f"{all_of:,}", f"{lost:,}", f"{lost / all_of:.1%}")
-    yield table
-    if rest:
-        yield f"the last row sums {len(rest):,} languages; all of them: {command}"

@@ -34,6 +34,7 @@ REPORTS: Registry[Report] = Registry(
     kind="winnow.report.reports:Report",
     group="winnow.reports",
     built_in={
+        "languages": "winnow.report.languages:REPORT",
         "summary": "winnow.report.summary:REPORT",
         "metrics": "winnow.report.alarms:REPORT",
         "page": "winnow.report.page.page:REPORT",

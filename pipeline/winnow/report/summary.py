@@ -16,6 +16,7 @@ from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
 from winnow.report.alarms import alarms_of
 from winnow.report.labels import labels_table, missing_labels
+from winnow.report.languages import language_tables
 from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcome_tables
@@ -70,6 +71,7 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
     yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
     yield from outcome_tables(run, whole=whole)
+    yield from language_tables(run, whole=whole)
     yield from rule_tables(run, whole=whole)
     yield from (f"unreadable: {line}" for line in unreadable_summary(run))
     yield from found_lines(run)

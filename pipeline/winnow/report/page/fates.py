@@ -15,8 +15,10 @@ _STEPS = (
     ("passes rules", (schemas.FILTERED, schemas.EMPTY)),
     ("no duplicate", (schemas.EXACT_DUPLICATE, schemas.NEAR_DUPLICATE)),
     ("not contaminated", (schemas.CONTAMINATED,)),
+    ("not repeated", (schemas.REPEATED,)),
     ("no semantic duplicate", (schemas.SEMANTIC_DUPLICATE,)),
     ("sampled", (schemas.SAMPLED_OUT,)),
+    ("not to be removed", (schemas.REMOVED_ON_REQUEST,)),
 )
 """Steps in the order of the flow, with the outcomes that end there."""
 

@@ -37,7 +37,7 @@ def parts_of(run: RunRecords, sample: Sample, *, draw: bool) -> list[Part]:
         rules_section(run, sample, draw=draw),
         sections.duplicates_section(run, sample, draw=draw),
         passages_section(run),
-        sections.languages_section(run, sample, draw=draw),
+        sections.languages_section(run, draw=draw),
         sections.lengths_section(sample, draw=draw),
         kept_section(run, sample),
         sections.steps_section(run),
@@ -62,7 +62,7 @@ def page_with(run: RunRecords, sample: Sample, parts: list[Part], *, draw: bool)
     ]
     sampled = (
         f"Histograms, shares and examples are of {len(sample.docs):,} documents, from {sample.parts:,} of "
-        f"{len(run.parts):,} parts evenly over the run; numbers of outcomes, rules and sources are of all."
+        f"{len(run.parts):,} parts evenly over the run; numbers of outcomes, languages, rules and sources are of all."
         if sample.parts < len(run.parts)
         else ""
     )

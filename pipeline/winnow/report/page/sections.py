@@ -1,7 +1,5 @@
 """The page's sections, but for the one on rules: each a function of the run's records and of the sample."""
 
-from collections import Counter
-
 import numpy as np
 
 from winnow import schemas
@@ -10,6 +8,7 @@ from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.looking.texts import shown_texts
 from winnow.report.differences import differences
+from winnow.report.languages import outcomes_by_language
 from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcomes_by_source
 from winnow.report.page import charts
@@ -92,45 +91,38 @@ def _fates(by_source: Fates, tokens: Fates, there: list[str]) -> list[Figure]:
     return figures
 
 
-def languages_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None:
-    """Languages found, and what was kept of each."""
-    of, dropped = run.totals("filter", "of_language"), run.totals("filter", "dropped_language")
-    if not of or not len(sample.docs):
+def languages_section(run: RunRecords, *, draw: bool) -> Part | None:
+    """Languages found, and what became of the documents of each."""
+    outcomes = outcomes_by_language(run)
+    if not outcomes:
         return None
-    kept = Counter(sample.language[sample.kept].tolist())
-    seen = Counter(sample.language.tolist())
-    names = sorted(of, key=lambda name: (-of[name], name))
+    there = [name for name in schemas.LEDGER_OUTCOMES if any(of[name] for of in outcomes.values())]
     rows = [
         [
             name,
-            f"{of[name]:,}",
-            f"{dropped.get(name, 0):,}",
-            f"{dropped.get(name, 0) / of[name]:.1%}",
-            f"{kept.get(name, 0) / seen[name]:.1%}" if seen.get(name) else "",
+            f"{of.total():,}",
+            f"{of[schemas.KEPT]:,}",
+            f"{of[schemas.KEPT] / of.total():.1%}",
+            *(f"{of[outcome]:,}" for outcome in there if outcome != schemas.KEPT),
         ]
-        for name in names
+        for name, of in outcomes.items()
     ]
     part = Part(
         "Languages",
-        "As found in the text, codes of ISO 639. “Kept” is after rules, dedup and sampling"
-        + (" (of the sample)." if sample.parts < len(run.parts) else "."),
-        f"winnow dropped {run.config.run} --language de --sample 20",
+        "As found in the text, codes of ISO 639; numbers of documents by what became of them.",
+        f"winnow dropped {run.config.run} --language {next(iter(outcomes))} --sample 20",
         tables=[
             table(
-                ["language", "documents", "dropped by rules", "share", "kept"],
+                ["language", "documents", "kept", "of them", *(name for name in there if name != schemas.KEPT)],
                 rows[:TABLE_ROWS],
-                note=_left_out(len(rows), "languages", ""),
+                note=_left_out(len(rows), "languages", f"winnow summary {run.config.run} --all has all"),
             )
         ],
     )
     if draw:
-        bars = [
-            (name, kind, amount)
-            for name in names[:MOST_NAMES]
-            for kind, amount in (("kept", of[name] - dropped.get(name, 0)), ("filtered", dropped.get(name, 0)))
-        ]
-        svg = charts.stacked_bars(bars, ["kept", "filtered"], "share of documents", share=True)
-        part.figures.append(Figure("What the rules left of the most frequent languages.", svg))
+        bars = [(name, kind, of[kind]) for name, of in list(outcomes.items())[:MOST_NAMES] for kind in there]
+        svg = charts.stacked_bars(bars, there, "share of documents", share=True)
+        part.figures.append(Figure("What became of the most frequent languages.", svg))
     return part
 
 

@@ -112,7 +112,7 @@ def _software(_facts: Facts) -> list[str]:
 
 def _composition(facts: Facts) -> list[str]:
     languages = facts.languages_table()
-    return ["Languages of the documents that the rules let pass:", "", *languages] if languages else []
+    return ["Languages of the kept documents:", "", *languages] if languages else []
 
 
 def _licences(facts: Facts) -> list[str]:

@@ -85,7 +85,7 @@ def _general(facts: Facts) -> list[str]:
         *_field("Size", f"{size_range(facts.tokens)} ({facts.tokens:,} tokens of {facts.documents:,} documents)."),
         *_field("Kinds of content (fiction, news, science, law, code, posts ...)"),
         *_field("Latest date at which data was acquired"),
-        *_field("Languages, from documents that the rules let pass", *languages, *unknown),
+        *_field("Languages, of the kept documents", *languages, *unknown),
         *_field("Other characteristics"),
     ]
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.report.alarms import alarms_of
+from winnow.report.languages import outcomes_by_language
 from winnow.report.markdown import markdown_table, markdown_text
 from winnow.schemas import KEPT
 from winnow.sources.source import SourceConfig
@@ -78,10 +79,9 @@ class Facts:
         return markdown_table(["outcome", "records"], [[name, number] for name, number in self.outcomes.items()])
 
     def languages_table(self) -> list[str]:
-        """Languages of what the rules let pass; nothing where none were identified."""
-        of, dropped = self.run.totals("filter", "of_language"), self.run.totals("filter", "dropped_language")
-        passed = {name: number - dropped.get(name, 0) for name, number in of.items()}
-        rows = sorted(((n, c) for n, c in passed.items() if c > 0), key=lambda row: (-row[1], row[0]))
+        """Languages of the kept documents; nothing where none were identified."""
+        kept = {name: outcomes[KEPT] for name, outcomes in outcomes_by_language(self.run).items() if outcomes[KEPT]}
+        rows = sorted(kept.items(), key=lambda row: (-row[1], row[0]))
         if not rows:
             return []
         whole = sum(number for _, number in rows)
