@@ -36,8 +36,9 @@ def find_duplicates(context: RunContext) -> None:
     edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
     connecting = components.components_stage()
-    edges = engine.listing(edging, edged, "edges")
-    connected = engine.run(connecting, components.plan_components(edges, edged, groups))
+    linked = [*edged, *run.of("family_links")]
+    edges = engine.listing(edging, linked, "edges")
+    connected = engine.run(connecting, components.plan_components(edges, linked, groups))
     sets = config.verification.reads_texts
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
     if sized is not None and index is not None:
@@ -59,7 +60,9 @@ def find_duplicates(context: RunContext) -> None:
             index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None, guarded=guarded), units
         )
 
-    choosing = keepers.stage(config, context.index.pin.segment if context.index else 0)
+    choosing = keepers.stage(
+        config, context.index.pin.segment if context.index else 0, context.config.synthetic_sources
+    )
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     candidates = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(candidates, gathered, partitions, starts, num_perm))
