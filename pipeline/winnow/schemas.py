@@ -205,6 +205,10 @@ COMPONENTS = pa.schema([("doc", pa.uint64()), ("component", pa.uint64())])
 """Documents with at least one candidate, sorted by doc; a component is named by its smallest document."""
 
 
+AUGMENTED_FROM = pa.schema([("doc", pa.uint64()), ("parent", pa.uint64())])
+"""One row a readable synthetic text that names its parent, by doc: the parent, or NO_DOC where no document has that id.
+(`augmented_from` only)"""
+
 LINKS = pa.schema([("component", pa.uint64()), ("doc", pa.uint64())])
 """Documents of an index and the component that a run found them in, named by a document number of that run."""
 

@@ -285,6 +285,32 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _usable_families(self) -> "Config":
+        for name in self.augmented:
+            if self.dedup is None:
+                raise ValueError(
+                    f"source {name!r} has augmented_from, and dedup is off: it is dedup that keeps a synthetic text in "
+                    "the split of the document that it was made of; switch it on, or make two runs"
+                )
+            if self.dedup.index is not None:
+                raise ValueError(
+                    f"source {name!r} has augmented_from, and dedup.index is set: documents of earlier runs are not "
+                    "looked for by id, so a synthetic text could stand in another split than its parent; give both to "
+                    "one run without an index"
+                )
+        return self
+
+    @property
+    def augmented(self) -> dict[str, str]:
+        """The field with the parent's id of every source of synthetic texts, by name."""
+        return {source.name: source.augmented_from for source in self.sources if source.augmented_from is not None}
+
+    @property
+    def synthetic_sources(self) -> list[int]:
+        """Numbers of these sources, in config order."""
+        return [number for number, source in enumerate(self.sources) if source.augmented_from is not None]
+
     @property
     def labelled(self) -> bool:
         """Whether documents have labels."""

@@ -36,7 +36,8 @@ def find_duplicates(context: RunContext) -> None:
         (grouped,) = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
     edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
-    connected = find_components(context, edging, edged, grouped)
+    linked = [*edged, *run.of("family_links")]
+    connected = find_components(context, edging, linked, grouped)
     sets = config.verification.reads_texts
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
     if sized is not None and index is not None:
@@ -58,7 +59,9 @@ def find_duplicates(context: RunContext) -> None:
             index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None, guarded=guarded), units
         )
 
-    choosing = keepers.stage(config, context.index.pin.segment if context.index else 0)
+    choosing = keepers.stage(
+        config, context.index.pin.segment if context.index else 0, context.config.synthetic_sources
+    )
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     listing = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(listing, gathered, partitions, starts, num_perm))

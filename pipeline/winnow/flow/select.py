@@ -159,7 +159,7 @@ def _semantic_duplicates(context: RunContext, config: SelectConfig, assigned: li
     units = semantic.plan_candidates(run.parts, run.of("embed"), run.of("filter"), connected, dimensions, partition_mb)
     gathered = engine.run(gathering, units)
     keep = (context.config.dedup or DedupConfig()).keep
-    choosing = semantic.keepers_stage(threshold, keep)
+    choosing = semantic.keepers_stage(threshold, keep, context.config.synthetic_sources)
     starts = engine.publish_list(choosing, "starts", part_starts(context.run.parts))
     candidates = engine.listing(gathering, gathered, "candidates")
     partitions = units[0].inputs["partitions"]

@@ -164,6 +164,9 @@ class SourceConfig(Section):
     """Fields or columns to carry along, or the key of folders named `key=value`, for records without such a field.
     Strings stay as they are, everything else becomes its JSON text (columns of Parquet: their Arrow text form, a UUID
     with hyphens, other bytes of a fixed size in hexadecimal digits); a document without the field gets null."""
+    augmented_from: str | None = Field(default=None, min_length=1)
+    """Synthetic texts: field or column with the id of the document that each was made of, as `winnow augment` writes
+    it. They share that document's split, are counted apart, and no other document goes as a duplicate of one."""
     weight: float = Field(default=1.0, gt=0, le=1000)
     """Copies of each document in an epoch: 2.0 is twice, 0.5 is every second one by hash, 1.5 one or two."""
     licence: str | None = None
@@ -228,6 +231,17 @@ class SourceConfig(Section):
         if values.get("text", values["html"]) != values["html"]:
             raise ValueError("html and text: give one of them; the text of a record is that of its HTML, or its own")
         return {**values, "text": values["html"]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_parent(cls, values: Any) -> Any:
+        """The field of ``augmented_from`` is kept like those of ``keep``."""
+        if not isinstance(values, dict) or not isinstance(field := values.get("augmented_from"), str):
+            return values
+        keep = values.get("keep", ())
+        if not isinstance(keep, list | tuple) or field in keep:
+            return values
+        return {**values, "keep": [*keep, field]}
 
     @field_validator("name")
     @classmethod

@@ -1,8 +1,10 @@
 """What goes wrong with web servers, in the form in which object stores' errors are looked at (``object_errors``)."""
 
 import contextlib
+import email.utils
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import urllib3.exceptions as urllib3_errors
@@ -50,3 +52,15 @@ def passing_error(host: str) -> Iterator[None]:
         raise TimeoutError(f"{host} was silent for too long") from None
     except urllib3_errors.HTTPError as error:
         raise ConnectionError(f"the connection to {host} broke off ({type(error).__name__})") from None
+
+
+def seconds_asked_for(said: str) -> float:
+    """What Retry-After asks for: a number of seconds, or a time."""
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        until = email.utils.parsedate_to_datetime(said)
+    except (ValueError, TypeError):
+        return 0.0
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
 from winnow.storage.config import StorageConfig
-from winnow.storage.http_errors import HttpAnswerError, HttpStatusError, passing_error
+from winnow.storage.http_errors import HttpAnswerError, HttpStatusError, passing_error, seconds_asked_for
+from winnow.storage.http_proxies import connections, proxy_to
 from winnow.storage.request_slots import request_slot
 from winnow.version import winnow_version
 
@@ -244,28 +244,16 @@ class HttpFiles:
 
     def _pool(self, place: str) -> urllib3.PoolManager:
         """Connections to a place, through the proxy that the environment names for it."""
-        parts = urlsplit(place)
-        host = parts.hostname or ""
-        proxy = "" if proxy_bypass(host) else getproxies().get(parts.scheme, "")
+        proxy = proxy_to(place)
         with self._lock:
             if proxy not in self._pools:
-                self._pools[proxy] = _pool(proxy)
+                self._pools[proxy] = connections(proxy)
             return self._pools[proxy]
 
 
 def _bytes_of(file: BinaryIO, start: int, end: int | None) -> bytes:
     size = os.fstat(file.fileno()).st_size
     return os.pread(file.fileno(), max(0, (size if end is None else min(end, size)) - start), start)
-
-
-def _pool(proxy: str) -> urllib3.PoolManager:
-    if not proxy:
-        return urllib3.PoolManager(num_pools=16, maxsize=64)
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    account = f"{parts.username}:{parts.password or ''}" if parts.username else None
-    headers = urllib3.make_headers(proxy_basic_auth=account) if account else None
-    return urllib3.ProxyManager(place, num_pools=16, maxsize=64, proxy_headers=headers)
 
 
 def _behind(place: str, answer: urllib3.BaseHTTPResponse) -> str:
@@ -283,7 +271,9 @@ def _check(answer: urllib3.BaseHTTPResponse, url: str) -> None:
     if answer.status in (404, 410):
         raise FileNotFoundError(2, "no such file", url)
     if answer.status not in (200, 206):
-        raise HttpStatusError(answer.status, str(answer.reason or ""), _seconds(answer.headers.get("Retry-After", "")))
+        raise HttpStatusError(
+            answer.status, str(answer.reason or ""), seconds_asked_for(answer.headers.get("Retry-After", ""))
+        )
     coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity") and not (coding in ("gzip", "x-gzip") and urlsplit(url).path.endswith(".gz")):
         raise HttpAnswerError(f"sends the file in another form than it was asked for (Content-Encoding: {coding[:40]})")
@@ -331,15 +321,3 @@ def _range_of(answer: urllib3.BaseHTTPResponse) -> tuple[int, int]:
     if found is None:
         raise HttpAnswerError("sends a part without saying which (Content-Range)")
     return int(found[1]), int(found[2]) + 1
-
-
-def _seconds(said: str) -> float:
-    """What Retry-After asks for: a number of seconds, or a time."""
-    if said.strip().isdecimal():
-        return float(said)
-    try:
-        until = email.utils.parsedate_to_datetime(said)
-    except (ValueError, TypeError):
-        return 0.0
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -24,10 +24,10 @@ from winnow.stages.tables import exchange_output, read_listing, read_partition_p
 from winnow.storage.store import Store
 
 
-def stage(config: DedupConfig, segment: int) -> Stage:
+def stage(config: DedupConfig, segment: int, synthetic: list[int]) -> Stage:
     """The stage. Bands are computed upstream; here count threshold and ranking.
 
-    ``segment`` is this run's number in an index, 0 without one.
+    ``segment`` is this run's number in an index, 0 without one; ``synthetic`` are sources of synthetic texts.
     """
     settings: Json = {
         "threshold": config.threshold,
@@ -36,7 +36,7 @@ def stage(config: DedupConfig, segment: int) -> Stage:
         "verify": config.verify,
         "guard": config.guard.model_dump() if config.guarded and config.guard else None,
     }
-    return Stage("keepers", 4, settings, run)
+    return Stage("keepers", 4, settings | ({"synthetic": synthetic} if synthetic else {}), run)
 
 
 def plan(candidates: Json, records: list[Record], partitions: int, starts: Json, num_perm: int) -> list[Unit]:
@@ -113,7 +113,7 @@ def decide_members(store: Store, candidates: Json, partition: int, settings: Jso
     if settings["verify"] != "estimate":
         items = read_partition_payload(store, candidates, partition)
         _find_sets(columns, guarded=guarded)
-    order = ranking(columns, settings["keep"])
+    order = ranking(columns, settings)
     columns = {name: values[order] for name, values in columns.items()}
     component, indexed, text = columns["component"], is_indexed(columns["doc"]), columns["text"]
     guard = _guard(GuardConfig.model_validate(settings["guard"]), items, columns) if guarded else None
@@ -178,15 +178,17 @@ def count_losses(workspace: Workspace, docs: NDArray[np.uint64], decided: Member
     workspace.metadata["worst_removal"] = [{"doc": int(docs[m]), "lost": int(decided.lost[m])} for m in worst.tolist()]
 
 
-def ranking(columns: dict[str, NDArray[Any]], keep: list[KeepRule]) -> NDArray[np.int64]:
-    """Order by component, and inside a component best first."""
+def ranking(columns: dict[str, NDArray[Any]], settings: Json) -> NDArray[np.int64]:
+    """Order by component, and inside a component best first: by `dedup.keep` (``keep`` of the settings), but synthetic
+    texts (of sources ``synthetic``) behind all others, so that no other document goes for one."""
+    keep: list[KeepRule] = settings["keep"]
     sort_keys = {
         "source_priority": columns["source"],
         "highest_quality": columns["failed_rules"],
         "longest": np.iinfo(np.uint32).max - columns["characters"],
         "first": columns["doc"],
     }
-    ranked = [sort_keys[rule] for rule in keep]
+    ranked = [np.isin(columns["source"], settings.get("synthetic", [])), *(sort_keys[rule] for rule in keep)]
     return np.lexsort((columns["doc"], *reversed(ranked), columns["component"]))
 
 

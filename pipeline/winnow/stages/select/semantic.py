@@ -128,9 +128,10 @@ def run_candidates(unit: Unit, workspace: Workspace) -> None:
     workspace.count("candidates", len(row))
 
 
-def keepers_stage(threshold: float, keep: tuple[str, ...]) -> Stage:
+def keepers_stage(threshold: float, keep: tuple[str, ...], synthetic: list[int]) -> Stage:
     """Who stays in each component; ranked as near-duplicates are."""
-    return Stage("semantic_keepers", 1, {"threshold": threshold, "keep": list(keep)}, run_keepers)
+    more = {"synthetic": synthetic} if synthetic else {}
+    return Stage("semantic_keepers", 1, {"threshold": threshold, "keep": list(keep), **more}, run_keepers)
 
 
 def plan_keepers(candidates: Json, records: list[Record], partitions: int, starts: Json, dimensions: int) -> list[Unit]:
@@ -146,7 +147,7 @@ def run_keepers(unit: Unit, workspace: Workspace) -> None:
     """Choose keepers in one partition and send every removed document's decision back to its part."""
     settings, inputs = workspace.settings, unit.inputs
     columns = read_partition(workspace.store, inputs["candidates"], inputs["partition"])
-    order = ranking(columns, settings["keep"])
+    order = ranking(columns, settings)
     docs = columns["doc"][order]
     kept_by, cosine = choose_semantic_keepers(
         columns["vector"][order], columns["component"][order], settings["threshold"]
