@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from .ablate import ablate
 from .audit import audit
 from .augment import augment
 from .compare import compare
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (demo, run, submit, status, plan, augment, push, forget, release, init, schema, warm)
+RUNNING = (demo, run, submit, status, plan, augment, ablate, push, forget, release, init, schema, warm)
 ASKING = (summary, report, datasheet, compare, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

@@ -1,5 +1,6 @@
 """The audits as one self-contained HTML file each: page.html and page.css, filled in by Jinja (see safe_html)."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from winnow.audit.splits import SplitsAudit
 from winnow.audit.tables import TableOf, dedup_tables, headline, splits_headline, splits_tables
 from winnow.looking.passages import RepeatedPassage
 from winnow.report.differences import Piece, differences
+from winnow.report.page.parts import Figure
 from winnow.report.safe_html import environment_of
 
 _HERE = Path(__file__).parent
@@ -22,7 +24,7 @@ _HERE = Path(__file__).parent
 
 def dedup_page(audit: DedupAudit) -> str:
     """The audit of deduplication."""
-    return _page(
+    return page_of(
         "Deduplication audit",
         audit.run,
         headline(audit),
@@ -38,7 +40,7 @@ def dedup_page(audit: DedupAudit) -> str:
 
 def splits_page(audit: SplitsAudit) -> str:
     """The audit of splits."""
-    return _page(
+    return page_of(
         "Splits audit",
         audit.run,
         splits_headline(audit),
@@ -50,7 +52,7 @@ def splits_page(audit: SplitsAudit) -> str:
 def groups_page(audit: GroupsAudit) -> str:
     """The audit of groups."""
     note = f"; what was done: {audit.note}" if audit.note else ""
-    return _page(
+    return page_of(
         "Groups audit",
         audit.run,
         groups_headline(audit),
@@ -62,7 +64,7 @@ def groups_page(audit: GroupsAudit) -> str:
 
 def passages_page(audit: PassagesAudit) -> str:
     """The audit of repeated passages."""
-    return _page(
+    return page_of(
         "Repeated passages",
         audit.run,
         passages_headline(audit),
@@ -73,7 +75,7 @@ def passages_page(audit: PassagesAudit) -> str:
     )
 
 
-def _page(
+def page_of(
     title: str,
     run: str,
     sentence: str,
@@ -85,7 +87,23 @@ def _page(
     losses: tuple[Loss, ...] = (),
     passages: tuple[RepeatedPassage, ...] = (),
     clusters: list[tuple[Any, list[Piece], list[Piece]]] | None = None,
+    notes: Sequence[str] = (),
+    figures: Sequence[Figure] = (),
 ) -> str:
+    """A page of a sentence, figures and tables, with what else there is.
+
+    Args:
+        title: of the page.
+        run: what it is of.
+        sentence: the result.
+        good: whether that is what one hopes for.
+        tables: in their order.
+        settings: how it was measured.
+        alarms: each a sentence.
+        losses, passages, clusters: texts side by side.
+        notes: sentences above the tables.
+        figures: charts between the two.
+    """
     return (
         _environment()
         .get_template("page.html")
@@ -100,6 +118,8 @@ def _page(
             losses=losses,
             passages=passages,
             clusters=clusters or [],
+            notes=notes,
+            figures=figures,
         )
     )
 

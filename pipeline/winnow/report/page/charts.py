@@ -128,6 +128,55 @@ def histogram(
     return _drawn({"layer": layers, "width": 460, "height": 130})
 
 
+def curves(points: Sequence[tuple[str, float, float]], x: str, y: str) -> Drawing:
+    """A line a name through its points (name, x, y), which need not be in order; x and y are titles of the axes."""
+    labels = _labels([name for name, _, _ in points])
+    values = [{"kind": labels[name], "x": across, "y": up} for name, across, up in points]
+    return _drawn(
+        {
+            "data": {"values": values},
+            "mark": {"type": "line", "strokeWidth": 1.5},
+            "width": 560,
+            "height": 240,
+            "encoding": {
+                "x": _quantity("x", x, axis={"format": "~s"}),
+                "y": _quantity("y", y, scale={"zero": False}),
+                "color": _colour(list(labels.values())),
+            },
+        }
+    )
+
+
+def points_and_ranges(
+    points: Sequence[tuple[str, float]], ranges: Sequence[tuple[str, float, float]], title: str
+) -> Drawing:
+    """A row a name, with a mark for each of its points and a line for its range (name, low, high).
+
+    Args:
+        points: names and values.
+        ranges: at most one a name.
+        title: of the values.
+    """
+    labels = _labels([name for name, _ in points])
+    named = {"field": "name", "type": "nominal", "sort": list(labels.values()), "title": None}
+    lines = [{"name": labels[name], "low": low, "high": high} for name, low, high in ranges]
+    layers: list[Json] = [
+        {
+            "data": {"values": lines},
+            "mark": {"type": "rule", "strokeWidth": 5, "color": _OTHER},
+            "encoding": {
+                "x": _quantity("low", title, scale={"zero": False}), "x2": {"field": "high"}, "y": named,
+            },
+        },
+        {
+            "data": {"values": [{"name": labels[name], "at": at} for name, at in points]},
+            "mark": {"type": "point", "filled": True, "size": 45, "color": _PALETTE[0]},
+            "encoding": {"x": _quantity("at", title, scale={"zero": False}), "y": named},
+        },
+    ]  # fmt: skip
+    return _drawn({"layer": layers, "width": 520, "height": {"step": 26}})
+
+
 def _quantity(field: str, title: str, **more: object) -> Json:
     return {"field": field, "type": "quantitative", "title": title, **more}
 

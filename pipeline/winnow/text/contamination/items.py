@@ -180,6 +180,21 @@ def _item(row: dict[str, Any], layout: Layout, where: str) -> tuple[str, tuple[s
     return question or "", tuple(answer for answer in dict.fromkeys(answers) if answer.strip())
 
 
+def choices_of(row: dict[str, Any], layout: Layout, where: str) -> tuple[str, tuple[str, ...], int] | None:
+    """Question, choices, and the place of the right one; None where the row has fewer than two, or says none right.
+
+    Raises:
+        ConfigError: a field is not what it should be.
+    """
+    question, _ = _item(row, layout, where)
+    choices, labels = _choices(row, layout.choices, where)
+    answer = None if layout.answer is None else _value(row, layout.answer)
+    right = None if answer is None else _place(answer, str(answer).strip(), choices, labels)
+    if right is None or len(choices) < 2 or not all(choice.strip() for choice in choices):
+        return None
+    return question, tuple(choices), right
+
+
 def _choices(row: dict[str, Any], names: tuple[str, ...], where: str) -> tuple[list[str], list[str]]:
     """Texts of the choices, and their labels."""
     found: list[Any] = []

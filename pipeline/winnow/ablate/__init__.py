@@ -1,0 +1,1 @@
+"""Which data trains better: small models on arms of it, with several seeds each, judged on held-out text."""
