@@ -74,6 +74,7 @@ class ParquetShardWriter:
         *,
         docs: bool = False,
         labels: bool = False,
+        encryption: Json | None = None,
     ) -> None:
         self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels)
         self._writer = pq.ParquetWriter(
@@ -83,6 +84,7 @@ class ParquetShardWriter:
             use_dictionary=False,
             write_statistics=False,
             store_schema=True,
+            **(encryption or {}),
         )
 
     def write(
@@ -131,6 +133,7 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
             {name: column.dtype for name, column in packed.columns.items()},
             docs=packed.docs is not None,
             labels=packed.labels is not None,
+            encryption=sink.store.encryption() if sink.encrypted else None,
         )
         writer.write(*packed)
         writer.close()
@@ -139,7 +142,7 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
 
 
 def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
-    with pq.ParquetFile(files.columns()) as file:
+    with pq.ParquetFile(files.columns(), **files.decryption()) as file:
         groups, there = 0, 0
         while there < rows and groups < file.num_row_groups:
             there += file.metadata.row_group(groups).num_rows
@@ -167,7 +170,7 @@ def _one_array(column: pa.ChunkedArray) -> Any:
 
 
 def _count(files: ShardFiles) -> tuple[int, int]:
-    table = pq.read_table(files.columns(), columns=["doc_lens"])
+    table = pq.read_table(files.columns(), columns=["doc_lens"], **files.decryption())
     tokens = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
     return table.num_rows, tokens
 
@@ -182,6 +185,7 @@ FORMAT = ShardFormat(
     docs=True,
     labels=True,
     has_document_boundaries=True,
+    encrypts=True,
     compressible=True,
     own_folder=False,
     reads_after_writing=1,
