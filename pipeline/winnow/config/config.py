@@ -142,7 +142,7 @@ class Config(Section):
         encryption = self.storage.encryption
         if encryption is not None and encryption.key_id is None:
             raise EncryptionError("the key was not looked for, so nothing is written")
-        return encryption and encryption.key_id
+        return None if encryption is None else encryption.key_id
 
     @property
     def written_folders(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ _INSTEAD = {"filter": "to let every document go on, write `filter: {mode: annota
 """Section -> what to write where `off` is no value for it, but what it is meant to do can be had."""
 
 
-_SECRET = "encryption"
+_GUARDED = "encryption"
 """The section in which somebody may have put a key, of which no message shows a value."""
 _HIDDEN = object()
 
@@ -27,7 +27,7 @@ def mistakes_of(error: ValidationError, config: type[Section]) -> list[str]:
     lines: dict[Location, str] = {}
     found = error.errors(include_url=False)
     for mistake in found:
-        if _SECRET in mistake["loc"]:
+        if _GUARDED in mistake["loc"]:
             mistake["input"] = _HIDDEN
     for number, mistake in enumerate(found):
         location = mistake["loc"]

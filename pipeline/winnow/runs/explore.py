@@ -17,9 +17,9 @@ from winnow.flow.select import asks_for_gpus, assign, check_encoder
 from winnow.flow.select_examples import judge_quality
 from winnow.flow.surroundings import surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
-from winnow.runs.run_key import with_key
 from winnow.runs.folder import CONFIG, STATE, check_folder, run_folder
 from winnow.runs.run import load_run_vocabulary, resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.runs.state import load_run, note_facts
 from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store

@@ -19,8 +19,8 @@ from winnow.runs.estimate.cluster import seconds_on_this_machine
 from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import check_folder
-from winnow.runs.run_key import with_key
 from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.stages.ingest.estimates import estimated_text
 from winnow.storage.open_store import open_store
 

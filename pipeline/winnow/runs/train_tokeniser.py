@@ -20,9 +20,9 @@ from winnow.flow.context import RunContext
 from winnow.flow.flow import CLEANING, run_steps
 from winnow.flow.records import RunRecords
 from winnow.flow.surroundings import surroundings_of
-from winnow.runs.run_key import with_key
 from winnow.runs.folder import check_folder, check_places
 from winnow.runs.run import resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
 from winnow.storage.config import StorageConfig

@@ -128,7 +128,10 @@ class AgeReader(io.BufferedIOBase):
             return b""
         inside = self._at - self._held_at
         if not (inside >= 0 and end <= self._held_at + len(self._held)):
-            self._held, self._held_at = memoryview(self._chunks_of(self._at, end)), self._at // CHUNK_BYTES * CHUNK_BYTES
+            self._held, self._held_at = (
+                memoryview(self._chunks_of(self._at, end)),
+                self._at // CHUNK_BYTES * CHUNK_BYTES,
+            )
             inside = self._at - self._held_at
         data = bytes(self._held[inside : inside + end - self._at])
         self._at = end
@@ -158,9 +161,7 @@ class AgeReader(io.BufferedIOBase):
         for at, number in enumerate(numbers):
             nonce = _nonce(number, last=number == self._chunks - 1)
             try:
-                pieces.append(
-                    self._chunk.decrypt(nonce, sealed[at * _SEALED_BYTES : (at + 1) * _SEALED_BYTES], None)
-                )
+                pieces.append(self._chunk.decrypt(nonce, sealed[at * _SEALED_BYTES : (at + 1) * _SEALED_BYTES], None))
             except primitives().InvalidTag:
                 raise self._altered(f"the 64 KiB from byte {number * CHUNK_BYTES:,} of its content") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -247,9 +248,8 @@ def _opened(file: BinaryIO, name: str, key: Key) -> tuple[bytes, bytes, int]:
             if not hmac.compare_digest(_text(expected), code) or len(head) < first:
                 raise StorageError(f"{name}: altered (its header); nothing of it is used")
             return file_key, head[first - _NONCE_BYTES : first], first
-    raise EncryptionError(
-        f"{name}: encrypted with {f'the key with id {told}' if told else 'another key'}, not with the one with id {key.id}"
-    )
+    other = f"the key with id {told}" if told else "another key"
+    raise EncryptionError(f"{name}: encrypted with {other}, not with the one with id {key.id}")
 
 
 def _stanzas(text: bytes) -> tuple[list[tuple[bytes, bytes]], str]:

@@ -1,4 +1,4 @@
-"""Settings of storage: how object stores are reached, and what is encrypted. None of them changes what a result says."""
+"""Settings of storage: how object stores are reached, and what is encrypted. None changes what a result says."""
 
 import os
 import re
@@ -48,8 +48,8 @@ class EncryptionConfig(Section):
     def _is_named(cls, key: str) -> str:
         if not _VARIABLE.fullmatch(key):
             raise ValueError(
-                "a key itself belongs in no config; expected `env:NAME`, the variable that holds it (or set `command`). "
-                "If a key stood here, take another one: configs are copied"
+                "a key itself belongs in no config; expected `env:NAME`, the variable that holds it, or set `command` "
+                "(if this was a key, take another one: configs are copied)"
             )
         return key
 

@@ -96,7 +96,9 @@ def parse_key(text: str, where: str) -> Key:
     """
     text = text.strip()
     try:
-        secret = bytes.fromhex(text) if re.fullmatch(r"[0-9a-fA-F]{64}", text) else base64.b64decode(text, validate=True)
+        secret = (
+            bytes.fromhex(text) if re.fullmatch(r"[0-9a-fA-F]{64}", text) else base64.b64decode(text, validate=True)
+        )
     except (binascii.Error, ValueError):
         raise EncryptionError(f"{where}: what it holds is no key; {_HOW}") from None
     if len(secret) != KEY_BYTES:
@@ -122,8 +124,7 @@ def find_key(settings: KeySource) -> Key:
         if not text.strip():
             named = f" (key id {settings.key_id})" if settings.key_id else ""
             raise EncryptionError(
-                f"no key: {where} is not set{named}; export it in the environment of this process and of every "
-                "worker, or give storage.encryption.command"
+                f"no key: {where} is not set{named}; export it for this process, and for every worker of a cluster"
             )
         key = parse_key(text, where)
     if settings.key_id not in (None, key.id):

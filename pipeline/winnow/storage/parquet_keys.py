@@ -18,7 +18,7 @@ PURPOSE = "parquet"
 """What the wrapping key is derived for (:meth:`winnow.storage.keys.Key.derived`)."""
 
 
-class _Wrapping(pe.KmsClient):
+class _Wrapping(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
     """Wraps the keys of files; stays in this process."""
 
     def __init__(self, key: Key) -> None:

@@ -306,7 +306,7 @@ class Store(ABC):
         name = (self.location(), relative)
         if name not in _in_memory:
             handle = os.memfd_create("decrypted")
-            with self.open(relative) as file, open(handle, "wb", closefd=False) as memory:  # noqa: PTH123
+            with self.open(relative) as file, open(handle, "wb", closefd=False) as memory:
                 shutil.copyfileobj(file, memory, PIECE_BYTES)
             _in_memory[name] = handle
         return Path(f"/proc/{os.getpid()}/fd/{_in_memory[name]}")

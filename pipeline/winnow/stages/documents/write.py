@@ -24,7 +24,7 @@ def stage(
     order: str,
     key_id: str | None = None,
 ) -> Stage:
-    """One unit a file of each format, or with `order: input` one a part; ``key_id`` names the key that encrypts them."""
+    """One unit a file of each format, or with `order: input` one a part; ``key_id`` is of the key that encrypts."""
     found = [TEXT_FORMATS.get(name) for name in formats]
     origins = {name: origin for name in formats if (origin := TEXT_FORMATS.origin(name)) is not None}
     settings = {
