@@ -111,7 +111,7 @@ def _write_index(
     if chosen.index is None or not written:
         return None
     entries: list[Json] = [result.entry for _, result in written if result.entry is not None]
-    hashes = [result.outputs[file_format].hash for _, result in written]
+    hashes = [result.content_hash for _, result in written]
     path = chosen.index_path(folder, split, encrypted=encrypted)
     with store.create(path, "sha256") as draft:
         draft.write(chosen.index(entries, hashes, id_bytes))

@@ -241,6 +241,11 @@ class Store(ABC):
         with self.open_stored(relative) as file:
             return hash_of(file, digest)
 
+    def read_stored(self, relative: str) -> bytes:
+        """The whole file as it is stored."""
+        with self.open_stored(relative) as file:
+            return file.read()
+
     @abstractmethod
     def open_stored(self, relative: str) -> BinaryIO:
         """A file as it is stored, encrypted or not, for reading, seekable."""

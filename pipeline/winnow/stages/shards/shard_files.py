@@ -30,6 +30,9 @@ def outside_formats(names: list[str]) -> Json:
 KEY = "encrypted_with"
 """Setting of stages whose files leave encrypted: the id of the key. Where it is not set, they leave as they are."""
 
+CONTENTS = "contents"
+"""In the records of encrypted shards: hashes of what is in the main files, of formats that have an index."""
+
 
 class Written(NamedTuple):
     """What one format wrote of one shard."""
@@ -38,6 +41,8 @@ class Written(NamedTuple):
     """By name: the format's own for the main file, the format and a suffix for others."""
     entry: Json | None
     """The shard's entry in the format's index of the split; for formats without one, more of its manifest entry."""
+    content_hash: str
+    """Of the main file before it was encrypted, if it was: what the index of the split names it by."""
 
 
 def write_rows(workspace: Workspace, place: ShardId, packed: PackedRows) -> None:
@@ -51,6 +56,8 @@ def write_rows(workspace: Workspace, place: ShardId, packed: PackedRows) -> None
         workspace.outputs |= written.outputs
         if written.entry is not None:
             workspace.metadata[file_format] = written.entry
+        if KEY in settings and FORMATS.get(file_format).index is not None:
+            workspace.metadata.setdefault(CONTENTS, {})[file_format] = written.content_hash
 
 
 def write_format(
@@ -91,7 +98,7 @@ def write_format(
         store.link(path, beside(path, suffix))
     for output in outputs.values():
         store.drop_page_cache(output.path)
-    return Written(outputs, entry)
+    return Written(outputs, entry, sink.drafts[""][1].content_hash)
 
 
 def _suffixes(suffixes: set[str]) -> str:

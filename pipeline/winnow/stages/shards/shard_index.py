@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from winnow.engine.records import Json, Output, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.formats.formats import FORMATS, indexed
-from winnow.stages.shards.shard_files import outside_formats
+from winnow.stages.shards.shard_files import CONTENTS, outside_formats
 from winnow.stages.tables import read_listing
 from winnow.storage.encrypted_names import is_encrypted
 
@@ -16,9 +16,14 @@ def stage(id_bytes: int, formats: list[str]) -> Stage:
 
 
 def shard_entries(sharded: list[Record], sections: list[int], file_format: str) -> list[Json]:
-    """What the index says of each shard of a split, which has these sections, with the reference of the file."""
+    """What the index says of each shard of a split, which has these sections, with the reference of the file, whose
+    hash is that of its content."""
     return [
-        {**record.outputs[file_format].reference(), "entry": record.metadata[file_format]}
+        {
+            **record.outputs[file_format].reference(),
+            **({"hash": record.metadata[CONTENTS][file_format]} if CONTENTS in record.metadata else {}),
+            "entry": record.metadata[file_format],
+        }
         for record in sharded
         if record.metadata["split"] in sections
     ]
