@@ -9,12 +9,14 @@ from .audit import audit
 from .augment import augment
 from .compare import compare
 from .datasheet import datasheet
+from .decrypt import decrypt
 from .demo import demo
 from .dropped import dropped, kept
 from .export import export
 from .forget import forget
 from .index import index
 from .init import init
+from .key import key
 from .lines import lines
 from .near import near
 from .plan import plan
@@ -43,7 +45,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-RUNNING = (demo, run, submit, status, plan, augment, ablate, push, forget, release, init, schema, warm)
+RUNNING = (
+    *(demo, run, submit, status, plan, augment, ablate, push, forget, release, decrypt, key),
+    *(init, schema, warm),
+)
 ASKING = (summary, report, datasheet, compare, why, dropped, kept, tune, lines, select, near, verify)
 for command in (*RUNNING, *ASKING):
     app.command()(command)

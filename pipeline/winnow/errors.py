@@ -3,7 +3,7 @@
     WinnowError                 exit code 1: units failed, storage refused, or the books do not close
       RefusedError              2: the config or the input cannot be used as it is
         ConfigError, AddressError (NamedObjectError), InputError, ClusterError, UnreadableShareError,
-        HubError, ModelFolderError, CentresError, ExamplesError, FormatError
+        HubError, ModelFolderError, CentresError, ExamplesError, FormatError, EncryptionError
       LeaseHeldError            3: another run owns the folder
       AlarmedError              4: the run is finished, but raised alarms (`alarms: fail`)
       StoppedError              75 or 130: stopped by a signal; the same command goes on
@@ -92,6 +92,10 @@ class ExamplesError(RefusedError, ValueError):
 
 class FormatError(RefusedError, ValueError):
     """Rows that a format cannot hold."""
+
+
+class EncryptionError(RefusedError, RuntimeError):
+    """No key, one that cannot be used, or another one than this was encrypted with; the message names keys by id."""
 
 
 class LeaseHeldError(WinnowError, RuntimeError):

@@ -17,7 +17,7 @@ from winnow.config.messages import mistakes_of
 from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
-from winnow.errors import AddressError, ConfigError
+from winnow.errors import AddressError, ConfigError, EncryptionError
 from winnow.operators.config import OperatorConfig
 from winnow.section import Section
 from winnow.select.config import SelectConfig
@@ -131,6 +131,18 @@ class Config(Section):
             if source.weight > USUAL_EPOCHS
         ]
         return [*(self.dedup.warnings if self.dedup else []), *repeated]
+
+    @property
+    def key_id(self) -> str | None:
+        """Id of the key that shards and clean text are encrypted with; None where they are not.
+
+        Raises:
+            EncryptionError: they are to be, and nobody has looked for the key.
+        """
+        encryption = self.storage.encryption
+        if encryption is not None and encryption.key_id is None:
+            raise EncryptionError("the key was not looked for, so nothing is written")
+        return None if encryption is None else encryption.key_id
 
     @property
     def written_folders(self) -> tuple[str, ...]:

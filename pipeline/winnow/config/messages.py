@@ -17,10 +17,18 @@ _INSTEAD = {"filter": "to let every document go on, write `filter: {mode: annota
 """Section -> what to write where `off` is no value for it, but what it is meant to do can be had."""
 
 
+_GUARDED = "encryption"
+"""The section in which somebody may have put a key, of which no message shows a value."""
+_HIDDEN = object()
+
+
 def mistakes_of(error: ValidationError, config: type[Section]) -> list[str]:
     """One line for each mistake, in the order of the settings; ``config`` is the whole config's class."""
     lines: dict[Location, str] = {}
     found = error.errors(include_url=False)
+    for mistake in found:
+        if _GUARDED in mistake["loc"]:
+            mistake["input"] = _HIDDEN
     for number, mistake in enumerate(found):
         location = mistake["loc"]
         # an item of a list that is wrong makes pydantic count it as missing as well
@@ -118,6 +126,8 @@ def _described(option: Any, bounds: Sequence[Any] = ()) -> str:
 
 def _shown(value: Any) -> str:
     """A value as YAML has it; of lists and sections only what they are, for they may hold secrets."""
+    if value is _HIDDEN:
+        return "what stands there"
     if isinstance(value, list | tuple):
         return "such a list"
     if isinstance(value, dict):

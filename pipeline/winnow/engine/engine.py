@@ -114,6 +114,7 @@ class Engine:
             NotReadyError: the engine is dry and units are missing.
             StoppedError: this process was asked to stop, and units are missing.
         """
+        stage = self._encrypting(stage)
         keys = {stage.key(unit): unit for unit in units}
         if len(keys) != len(units):
             raise ValueError(f"stage {stage.name}: two units have the same inputs; planning is wrong")
@@ -183,6 +184,7 @@ class Engine:
 
     def is_done(self, stage: Stage, units: list[Unit]) -> bool:
         """Whether every unit is committed."""
+        stage = self._encrypting(stage)
         keys = {stage.key(unit) for unit in units}
         return len(self._load(stage, keys)) == len(keys)
 
@@ -199,11 +201,17 @@ class Engine:
         Raises:
             StorageError: storage refused it in every attempt.
         """
+        stage = self._encrypting(stage)
         digest = content_hash(identity(entries))
         path = f"{stage.folder}/{name}-{content_hash(entries, 12)}.listing"
         if not self.dry:
             self._write_list(stage, path, canonical(entries))
         return {"path": path, "hash": digest}
+
+    def _encrypting(self, stage: Stage) -> Stage:
+        """The stage as this store has it done: its tables encrypted, where they are to be."""
+        encryption = self.store.storage.encryption
+        return replace(stage, encrypted_with=self.store.key().id) if encryption and encryption.work else stage
 
     def _write_list(self, stage: Stage, path: str, content: bytes) -> None:
         """Write a list where it does not stand yet, with the patience that units have."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 from winnow.engine.malloc import keep_freed_memory
 from winnow.engine.records import Json, Output, Record, Unit, content_hash, identity
 from winnow.fault_point import fault_point
+from winnow.storage.encrypted_names import SUFFIX
 from winnow.storage.store import DigestName, Draft, Store
 from winnow.storage.traffic import counted_traffic
 
@@ -30,6 +31,8 @@ class Workspace:
     stem: str
     settings: Json
     runtime: Json = field(default_factory=dict)
+    encrypted: bool = False
+    """Whether outputs that nobody names otherwise are encrypted."""
     isolate: Json | None = None
     """Attempts before this one died or failed: look for what they died of, if the stage knows how. What it is met with:
     machine, versions, models."""
@@ -54,7 +57,11 @@ class Workspace:
 
     def output_path(self, name: str) -> str:
         """Path of an output inside the store, e.g. ``work/measure/<fingerprint>/00003-<key>.documents.parquet``."""
-        return f"{self.folder}/{self.stem}.{name}"
+        return f"{self.folder}/{self.stem}.{name}{SUFFIX if self.encrypted else ''}"
+
+    def create(self, path: str, digest: DigestName = "xxh3_128") -> contextlib.AbstractContextManager[Draft]:
+        """Write the file at an :meth:`output_path`; it appears whole when the block ends."""
+        return self.store.create(path, digest, once=self.encrypted)
 
     def published(self, name: str, path: str, draft: Draft, rows: int) -> None:
         """Note a file that the store has just published under ``path``."""
@@ -63,7 +70,7 @@ class Workspace:
     def write(self, name: str, write: Callable[[Draft], int], digest: DigestName = "xxh3_128") -> None:
         """Write one output: ``write(draft)`` fills it and returns its number of rows."""
         path = self.output_path(name)
-        with self.store.create(path, digest) as draft:
+        with self.create(path, digest) as draft:
             rows = write(draft)
         self.published(name, path, draft, rows)
 
@@ -94,6 +101,7 @@ class Stage:
     changing results (batch sizes); it is not part of the fingerprint. ``prepare(settings)`` loads what ``run`` needs,
     so that a worker can do it before its first unit comes. ``accelerated`` are the two halves of ``run`` for a stage
     that can use GPUs: where there are some, the first runs in CPU tasks and the second in actors that hold a GPU.
+    ``encrypted_with`` is the id of the key of a run whose tables are encrypted; another key computes anew.
     """
 
     name: str
@@ -104,11 +112,13 @@ class Stage:
     prepare: Callable[[Json], object] | None = None
     isolate: Json | None = None
     accelerated: Accelerated | None = None
+    encrypted_with: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
         """Names the stage's folder: another value where results may differ."""
-        return content_hash([self.name, self.version, self.settings], 16)
+        named = [] if self.encrypted_with is None else [self.encrypted_with]
+        return content_hash([self.name, self.version, self.settings, *named], 16)
 
     @property
     def folder(self) -> str:
@@ -172,7 +182,13 @@ def run_unit(stage: Stage, unit: Unit, store: Store, prepared: pa.Table | None =
 def workspace_of(stage: Stage, unit: Unit, store: Store) -> Workspace:
     """An empty workspace of one unit."""
     return Workspace(
-        store, stage.folder, f"{unit.number:05d}-{stage.key(unit)[:12]}", stage.settings, stage.runtime, stage.isolate
+        store,
+        stage.folder,
+        f"{unit.number:05d}-{stage.key(unit)[:12]}",
+        stage.settings,
+        stage.runtime,
+        stage.encrypted_with is not None,
+        stage.isolate,
     )
 
 

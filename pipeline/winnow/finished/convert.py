@@ -14,7 +14,7 @@ from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.payload import check_ids
 from winnow.shards.formats.shard_format import ShardId
 from winnow.shards.manifest import manifest_bytes
-from winnow.stages.shards.shard_files import Written, write_format
+from winnow.stages.shards.shard_files import KEY, Written, write_format
 from winnow.stages.shards.shard_set import WrittenShard, format_entries
 from winnow.stages.versions import format_versions
 from winnow.storage.address import absolute
@@ -53,6 +53,7 @@ def convert(
         "compression": compression,
         "vocabulary_size": manifest["vocabulary"]["size"],
         "joined_by": shape.document_separator,
+        **({KEY: run.config.key_id} if run.config.key_id else {}),
     }
     written: dict[str, list[tuple[int, Written]]] = {name: [] for name in manifest["shards"]["splits"]}
     for shard in stored_shards(run, source):
@@ -69,7 +70,9 @@ def convert(
 
     splits = {}
     for name, described in manifest["shards"]["splits"].items():
-        index = _write_index(store, folder, file_format, name, written[name], shape.dtype.itemsize)
+        index = _write_index(
+            store, folder, file_format, name, written[name], shape.dtype.itemsize, encrypted=KEY in settings
+        )
         shards = [
             WrittenShard(tokens, result.outputs, {file_format: result.entry or {}}) for tokens, result in written[name]
         ]
@@ -94,15 +97,22 @@ def convert(
 
 
 def _write_index(
-    store: Store, folder: str, file_format: str, split: str, written: list[tuple[int, Written]], id_bytes: int
+    store: Store,
+    folder: str,
+    file_format: str,
+    split: str,
+    written: list[tuple[int, Written]],
+    id_bytes: int,
+    *,
+    encrypted: bool,
 ) -> Output | None:
     """The index of one split, for the formats that have one."""
     chosen = FORMATS.get(file_format)
     if chosen.index is None or not written:
         return None
     entries: list[Json] = [result.entry for _, result in written if result.entry is not None]
-    hashes = [result.outputs[file_format].hash for _, result in written]
-    path = chosen.index_path(folder, split)
+    hashes = [result.content_hash for _, result in written]
+    path = chosen.index_path(folder, split, encrypted=encrypted)
     with store.create(path, "sha256") as draft:
         draft.write(chosen.index(entries, hashes, id_bytes))
     return Output(path, draft.bytes, len(written), draft.hash)

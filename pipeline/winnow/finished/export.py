@@ -28,6 +28,7 @@ def export_embeddings(run: RunRecords, folder: str) -> int:
     Columns: doc, id, source, outcome, rule (what left it out), keeper (of a semantic duplicate), tokens (in the
     shards if all were kept), cluster, centre_cosine, importance, quality (null where that is off), vector
     (fixed_size_list of float16, unit length). Rows in document order. Without clusters there are no centres.
+    Parquet files of an encrypted run are encrypted by its key.
 
     Returns:
         The number of rows.
@@ -64,8 +65,9 @@ def export_embeddings(run: RunRecords, folder: str) -> int:
                 "vector": vectors.column("vector"),
             }
         )
+        encryption = target.encryption() if run.is_encrypted else {}
         with target.create(f"embeddings-{part.number:05d}.parquet") as draft:
-            pq.write_table(table, draft.arrow(), compression="zstd")
+            pq.write_table(table, draft.arrow(), compression="zstd", **encryption)
         rows += table.num_rows
     if "centres" not in run.records:
         return rows

@@ -54,8 +54,10 @@ def split_name(name: str) -> str:
 
 
 def configs_of(made: RunFiles) -> list[Json]:
-    """What `datasets` loads: the shards if they are there as Parquet, and the clean text."""
+    """What `datasets` loads: the shards if they are there as Parquet, and the clean text; nothing that is encrypted."""
     shards, found = made.manifest["shards"], []
+    if "encryption" in made.manifest:
+        return []
     if shards["format"] == "parquet" or "parquet" in shards.get("formats", {}):
         splits = shards["splits"] if shards["format"] == "parquet" else shards["formats"]["parquet"]
         files = [
@@ -144,9 +146,13 @@ def _splits(made: RunFiles) -> str:
 
 def _loading(made: RunFiles, repository: str) -> str:
     configs = [config["config_name"] for config in configs_of(made)]
-    shards = made.manifest["shards"]
+    shards, encryption = made.manifest["shards"], made.manifest.get("encryption")
     first = next(iter(shards["splits"]), "train")
     lines = ["## Loading\n", "```python"]
+    if encryption:
+        told = f"The files are encrypted by the key with id {encryption['key_id']}, which belongs into the variable "
+        told += f"`{encryption['key'].removeprefix('env:')}`; `winnow decrypt FOLDER OUT` writes them in the clear.\n"
+        lines.insert(1, told)
     if configs:
         lines.append("from datasets import load_dataset\n")
         lines += [
@@ -155,7 +161,7 @@ def _loading(made: RunFiles, repository: str) -> str:
             for name in configs
         ]
         lines += ["```", "", "```python"]
-    if made.documents and "documents" not in configs and "jsonl.zst" in made.documents["files"]:
+    if made.documents and not encryption and "documents" not in configs and "jsonl.zst" in made.documents["files"]:
         place = f"hf://datasets/{repository}/{DOCUMENTS}/{first}-*.jsonl.zst"
         lines += [f'texts = load_dataset("json", data_files="{place}", split="train")', "```", "", "```python"]
     lines += [

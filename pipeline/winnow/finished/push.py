@@ -17,6 +17,7 @@ from winnow.finished.pushed_files import PushedFile, check_files, made, run_file
 from winnow.flow.records import RunRecords
 from winnow.report.sheet.croissant import croissant
 from winnow.storage.config import StorageConfig
+from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.hub import HubAddress
 from winnow.storage.hub_files import TOKEN, endpoint, token, translated
 from winnow.storage.object_errors import explained, is_refusal, is_transient, lost_race, without_secrets
@@ -142,7 +143,7 @@ def _is(file: PushedFile, state: ObjectState, store: Store) -> bool:
     """Whether a file on the hub has this content: by the sha256 of large files, git's own hash of small ones."""
     if state.bytes != file.size or len(state.etag) == len(file.sha256):
         return state.bytes == file.size and state.etag == file.sha256
-    content = store.read(file.stored) if file.stored else file.content
+    content = store.read_stored(file.stored) if file.stored else file.content
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
     return state.etag == blob.hexdigest()
 
@@ -309,8 +310,8 @@ class _Hub:
             operations = []
             for file in batch:
                 source: Any = file.content
-                if file.stored and store.is_remote:
-                    source = store.open(file.stored)
+                if file.stored and (store.is_remote or is_encrypted(file.stored)):
+                    source = store.open_stored(file.stored)
                     opened.append(source)
                 elif file.stored:
                     source = str(store.local(file.stored))

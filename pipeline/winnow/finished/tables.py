@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
 from winnow.flow.records import EDITING, RunRecords
+from winnow.storage.encrypted_names import is_encrypted
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,23 @@ def tables_of(run: RunRecords) -> tuple[str, ...]:
 
 
 def table_of(run: RunRecords, name: str) -> Any:
-    """One table as a ``pyarrow.dataset.Dataset``; files of an object store are fetched to this node's cache.
+    """One table as a ``pyarrow.dataset.Dataset``; files of an object store are fetched to this node's cache, those that
+    are encrypted are decrypted as they are read.
 
     Raises:
-        ConfigError: there is no such table, or this run has none.
+        ConfigError: there is no such table, or this run has none. EncryptionError: the key is not there.
     """
     there = tables_of(run)
     if name not in there:
         what = "this run has none" if name in TABLES else "no such table"
         raise ConfigError(f"table {name!r}: {what}; there are: {', '.join(there)}")
     table = TABLES[name]
-    paths = [str(run.store.local(file["path"], file["hash"])) for file in table.files(run)]
+    files = table.files(run)
+    if is_encrypted(files[0]["path"]):
+        kind = ds.ParquetFileFormat() if table.format == "parquet" else ds.IpcFileFormat()
+        fragments = [kind.make_fragment(run.store.columns_of(file["path"])) for file in files]
+        return ds.FileSystemDataset(fragments, fragments[0].physical_schema, kind)
+    paths = [str(run.store.local(file["path"], file["hash"])) for file in files]
     return ds.dataset(paths, format=table.format, schema=_schema(paths[0], table.format))
 
 

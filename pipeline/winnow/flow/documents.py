@@ -37,7 +37,7 @@ def write_documents(context: RunContext) -> None:
     tables = column_tables(context, {column.table for column in columns})
     schema = schema_of(run.store, columns, tables[0])
     sizes = [part.text_bytes for part in run.parts]
-    writing = write.stage(columns, schema, formats, names, settings.order)
+    writing = write.stage(columns, schema, formats, names, settings.order, config.key_id)
     if settings.order == "input":
         engine.run(writing, write.plan_parts(writing, tables, sizes))
         return
@@ -80,6 +80,7 @@ def written_documents(run: RunRecords) -> Json:
         "columns": list(settings.columns),
         "documents": run.totals("document_shards", "documents"),
         "files": files,
+        **({"encryption": run.config.storage.encryption.described} if run.config.storage.encryption else {}),
         "sources": {source.name: {"licence": source.licence} for source in run.config.sources},
     }
 

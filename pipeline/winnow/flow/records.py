@@ -118,6 +118,11 @@ class RunRecords:
 
     _made: dict[Callable[["RunRecords"], Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether texts of the run leave it encrypted: reports then show none."""
+        return self.config.storage.encryption is not None
+
     def once(self, make: Callable[["RunRecords"], Made]) -> Made:
         """What ``make`` gives of a run that is done, made when it is first asked for: several reports need the same."""
         if make not in self._made:

@@ -57,7 +57,9 @@ def shuffle_and_shard(context: RunContext) -> None:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
         counted = engine.run(counting, row_groups.plan(config.row_settings, documents, exchange, partitions))
         group_rows = [row_groups.rows_of_groups(counted, section) for section in range(len(documents))]
-    sharding = shards.stage(config, context.vocabulary, context.config.marks, labelled=labelled is not None)
+    sharding = shards.stage(
+        config, context.vocabulary, context.config.marks, labelled=labelled is not None, key_id=context.config.key_id
+    )
     units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
     of_train = [f"phase {name}" for name in config.phase_names] or [f"split {config.split_names[0]}"]
     for section, name in enumerate(of_train):
@@ -91,7 +93,10 @@ def _index_shards(context: RunContext, id_bytes: int) -> None:
             if entries:
                 listings[split, kind] = engine.publish_list(indexing, f"{kind}-{name}", entries)
     folder = folder_of(next(iter(written[0].outputs.values())).path)
-    engine.run(indexing, shard_index.plan(folder, wanted, config.split_names, listings))
+    engine.run(
+        indexing,
+        shard_index.plan(folder, wanted, config.split_names, listings, encrypted=context.config.key_id is not None),
+    )
 
 
 def shards_folder(run: RunRecords) -> str:
@@ -134,6 +139,7 @@ def _manifest(run: RunRecords) -> ManifestPart:
     }
     if run.config.shards.phases:
         splits["train"]["phases"] = _phases(run)
+    encryption = run.config.storage.encryption
     top = {
         "shards": {
             "format": main,
@@ -147,6 +153,7 @@ def _manifest(run: RunRecords) -> ManifestPart:
         "vocabulary": {
             name: value for name, value in asdict(run.vocabulary).items() if name not in ("columns", "dtype")
         },
+        **({"encryption": encryption.described} if encryption else {}),
     }
     return ManifestPart(top=top, splits=splits)
 

@@ -88,12 +88,29 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     if lost := run.observed.lineage_lost:
         yield f"WARNING: {lost:,} of {run.observed.lineage_events:,} lineage events could not be delivered (lineage)"
     yield from (f"ALARM: {alarm}" for alarm in run.once(alarms_of))
+    yield from _encryption(run)
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run
     yield (
         f"which documents were dropped: winnow dropped {folder}; one of them: winnow why ID {folder}; "
         f"other thresholds: winnow tune {folder}"
     )
+
+
+def _encryption(run: RunRecords) -> Iterator[str]:
+    """Under which key, and what is not."""
+    encryption = run.config.storage.encryption
+    if encryption is None:
+        return
+    yield f"encrypted by the key with id {encryption.key_id}: shards and clean text" + (
+        ", and the tables under work/" if encryption.work else ""
+    )
+    if not encryption.work:
+        yield (
+            f"WARNING: the tables under {run.store.location('work')} hold texts and tokens that are not encrypted; set "
+            "storage.encryption.work to true before a run, or remove them once nobody asks or goes on "
+            "(docs/encryption.md)"
+        )
 
 
 def _duration(run: RunRecords, text_bytes: int) -> str:
@@ -121,8 +138,9 @@ def _boilerplate(run: RunRecords) -> Iterator[RenderableType]:
         if numbers["lines"]:
             add_names(table, source, counts[0], counts[1], share, *counts[2:])
     yield table
-    first = listed_lines(run.store, run.of("boilerplate_set"), run.of("measure"), first=10)
-    yield lines_table(first, 60, "the most frequent of them, source by source")
+    if not run.is_encrypted:
+        first = listed_lines(run.store, run.of("boilerplate_set"), run.of("measure"), first=10)
+        yield lines_table(first, 60, "the most frequent of them, source by source")
     different = run.total("boilerplate_set", "lines")
     yield f"{different:,} different lines; to judge them: winnow lines {run.config.run}"
 

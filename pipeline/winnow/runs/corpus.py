@@ -24,6 +24,7 @@ from winnow.index.folder import Index, pin_segments
 from winnow.index.join import index_of, new_files
 from winnow.runs.folder import SETS, STATE, check_places, shard_sets
 from winnow.runs.run import resolve_inputs, run
+from winnow.runs.run_key import with_key
 from winnow.shards.dataset.several_sets import CORPUS, CORPUS_FORMAT
 from winnow.sources.catalogue import InputFile
 from winnow.sources.inputs import look_at
@@ -95,6 +96,7 @@ def _plan(config: Config, store: Store, name: str | None) -> CorpusRun:
     values = config.model_dump(mode="json") | {"run": store.location(f"{SETS}/{name}")}
     values["dedup"]["index"] = config.dedup.index or store.location("index")
     mine = parse_config(values, "--new-only")  # a run with an index: what such runs may not do is checked again
+    mine = mine.model_copy(update={"storage": config.storage})  # with the command of a key, which is written nowhere
     index = index_of(pin_operators(mine))
     assert index is not None
     return CorpusRun(store, mine, index, name, len(new_files(index, resolve_inputs(config))))
@@ -189,8 +191,9 @@ def is_unchanged(config: Config) -> bool:
     listed = Listed.of(store, Index(path, config.storage).store if path is not None else None)
     if state.get("removals", "") != ("" if listed is None else listed.name):
         return False
+    config = with_key(config)
     settings = [
-        orjson.loads(orjson.dumps(c)) | dict.fromkeys(WITHOUT_RESULT)
+        orjson.loads(orjson.dumps(c)) | dict.fromkeys(WITHOUT_RESULT) | {"encryption": c["storage"].get("encryption")}
         for c in (state["config"], pin_remote_files(config).model_dump(mode="json"))
     ]
     taken = {InputFile(**entry).identity for entry in catalogue if entry["number"] in numbers}

@@ -19,6 +19,7 @@ from winnow.flow.surroundings import surroundings_of
 from winnow.index.join import hold_index, index_of, join_index
 from winnow.runs.folder import CONFIG, STATE, check_folder, run_folder
 from winnow.runs.run import load_run_vocabulary, resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.runs.state import load_run, note_facts
 from winnow.storage.address import is_url
 from winnow.storage.open_store import open_store
@@ -54,6 +55,7 @@ def embedded_documents(name: str, overrides: list[str] | None = None, stop: Stop
 
 def _up_to_clusters(config: Config, stop: Stop | None) -> RunRecords:
     """Everything up to the clusters (and the quality head), where a run of the same config finds it done."""
+    config = with_key(config)
     written, config = config, pin_remote_files(config)
     select = config.select
     if select is None:

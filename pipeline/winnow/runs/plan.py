@@ -20,6 +20,7 @@ from winnow.runs.estimate.sizes import Corpus, corpus_of, sizes_of
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import check_folder
 from winnow.runs.run import check_shard_sizes, check_templates, load_run_vocabulary, resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.stages.ingest.estimates import estimated_text
 from winnow.storage.open_store import open_store
 
@@ -69,7 +70,7 @@ def plan_run(config: Config) -> Planned:
     Raises:
         InputError: an input is missing.
     """
-    config = pin_remote_files(config)
+    config = with_key(pin_remote_files(config))
     store = open_store(config.run, config.storage)
     check_folder(config, store)
     vocabulary = load_run_vocabulary(config)

@@ -43,6 +43,7 @@ from winnow.runs.estimate.stage_time import stage_weights
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import CONFIG, check_folder
 from winnow.runs.lineage import Lineage
+from winnow.runs.run_key import with_key
 from winnow.runs.state import note_facts, save_observations, save_state
 from winnow.shards.formats.formats import check_formats
 from winnow.shards.packed_rows import LABEL
@@ -81,8 +82,9 @@ def run(
     started = time.perf_counter() if started is None else started
     stop = stop or Stop()
     stop.grace_seconds = config.compute.grace_seconds
+    check_folder(config, open_store(config.run, config.storage))
+    config = with_key(config)
     store = open_store(config.run, config.storage)
-    check_folder(config, store)
     if not joins_cluster():
         compile_in_background()
     written, config = config, pin_remote_files(config)

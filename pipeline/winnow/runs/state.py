@@ -91,9 +91,12 @@ def load_run(run: str) -> RunRecords:
         for path in [*named, *_paths_in(state["layout"])]:
             inside(path)
         catalogue = orjson.loads(store.read(CATALOGUE))["files"]
+        config = parse_config({**state["config"], "run": run}, f"{run}/{STATE}")
+        # who asks may reach the storage in another way; what is encrypted there is the run's
+        store.storage = store.storage.model_copy(update={"encryption": config.storage.encryption})
         return RunRecords(
             store,
-            parse_config({**state["config"], "run": run}, f"{run}/{STATE}"),
+            config,
             {stage: _read_records(store, paths) for stage, paths in state["records"].items()},
             [InputFile(**file) for file in catalogue if file["number"] in numbers],
             state["ledger"],

@@ -22,6 +22,7 @@ from winnow.flow.records import RunRecords
 from winnow.flow.surroundings import surroundings_of
 from winnow.runs.folder import check_folder, check_places
 from winnow.runs.run import resolve_inputs
+from winnow.runs.run_key import with_key
 from winnow.stages.tables import read_ipc
 from winnow.stages.tokenise import text_sample
 from winnow.storage.config import StorageConfig
@@ -85,7 +86,7 @@ def train_vocabulary(
         ConfigError: nothing was kept, or a vocabulary to compare with cannot be used.
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, StorageError: as a run.
     """
-    config = pin_for_cleaning(config)
+    config = with_key(pin_for_cleaning(config))
     store, target = open_store(config.run, config.storage), open_store(folder, config.storage)
     check_folder(config, store)
     check_places([folder])

@@ -84,6 +84,7 @@ class ParquetShardWriter:
         docs: bool = False,
         labels: bool = False,
         preferences: bool = False,
+        encryption: Json | None = None,
     ) -> None:
         self._schema = shard_schema(row_tokens, dtype, columns, docs=docs, labels=labels, preferences=preferences)
         self._writer = pq.ParquetWriter(
@@ -93,6 +94,7 @@ class ParquetShardWriter:
             use_dictionary=False,
             write_statistics=False,
             store_schema=True,
+            **(encryption or {}),
         )
 
     def write(
@@ -146,6 +148,7 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
             docs=packed.docs is not None,
             labels=packed.labels is not None,
             preferences=packed.preferences,
+            encryption=sink.store.encryption() if sink.encrypted else None,
         )
         writer.write(*packed)
         writer.close()
@@ -154,7 +157,7 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
 
 
 def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
-    with pq.ParquetFile(files.columns()) as file:
+    with pq.ParquetFile(files.columns(), **files.decryption()) as file:
         groups, there = 0, 0
         while there < rows and groups < file.num_row_groups:
             there += file.metadata.row_group(groups).num_rows
@@ -192,12 +195,12 @@ def _one_array(column: pa.ChunkedArray) -> Any:
 
 
 def _count(files: ShardFiles) -> tuple[int, int]:
-    names = pq.read_schema(files.columns()).names
+    names = pq.ParquetFile(files.columns(), **files.decryption()).schema_arrow.names
     if PARTS[0] in names:
-        pairs = pq.read_table(files.columns(), columns=list(PARTS))
+        pairs = pq.read_table(files.columns(), columns=list(PARTS), **files.decryption())
         held = sum(len(chunk.flatten()) for column in pairs.columns for chunk in column.chunks)
         return pairs.num_rows, held + pairs.num_rows
-    table = pq.read_table(files.columns(), columns=["doc_lens"])
+    table = pq.read_table(files.columns(), columns=["doc_lens"], **files.decryption())
     tokens = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
     return table.num_rows, tokens
 
@@ -213,6 +216,7 @@ FORMAT = ShardFormat(
     labels=True,
     preferences=True,
     has_document_boundaries=True,
+    encrypts=True,
     compressible=True,
     own_folder=False,
     reads_after_writing=1,

@@ -56,7 +56,7 @@ def parquet_output(
 ) -> Iterator[TableOutput]:
     """A Parquet output of the unit; one row group a batch; ``plain`` columns get no dictionary and no statistics."""
     path = workspace.output_path(f"{name}.parquet")
-    with workspace.store.create(path) as draft:
+    with workspace.create(path) as draft:
         encoded = [field.name for field in schema if field.name not in plain]
         with pq.ParquetWriter(
             draft.arrow(), schema, compression="lz4", use_dictionary=encoded, write_statistics=encoded
@@ -70,7 +70,7 @@ def parquet_output(
 def ipc_output(workspace: Workspace, name: str, schema: pa.Schema) -> Iterator[TableOutput]:
     """An Arrow IPC output of the unit, uncompressed, one record batch a write."""
     path = workspace.output_path(f"{name}.arrow")
-    with workspace.store.create(path) as draft, pa.ipc.new_file(draft.arrow(), schema) as writer:
+    with workspace.create(path) as draft, pa.ipc.new_file(draft.arrow(), schema) as writer:
         table = TableOutput(writer, schema)
         yield table
     workspace.published(name, path, draft, table.rows)
@@ -100,7 +100,7 @@ def extents_output(
     """Where everything lies in the exchange files of a listing, as an output; rows and items of every partition."""
     store, path = workspace.store, workspace.output_path("extents.bin")
     paths = [entry["path"] for entry in read_listing(store, rows)]
-    with store.create(path) as draft:
+    with workspace.create(path) as draft:
         found = write_extents(draft, store, paths, num_partitions)
     workspace.published("extents.bin", path, draft, num_partitions)
     return found
@@ -120,9 +120,8 @@ def parquet_batches(store: Store, reference: Json, columns: list[str]) -> Iterat
 
 
 def read_ipc(store: Store, reference: Json) -> pa.Table:
-    """A mapped Arrow IPC table."""
-    source = pa.memory_map(str(store.local(reference["path"], reference.get("hash", ""))))
-    return pa.ipc.open_file(source).read_all()
+    """An Arrow IPC table, mapped, or in memory where it is encrypted."""
+    return pa.ipc.open_file(store.mapped(reference["path"], reference.get("hash", ""))).read_all()
 
 
 def read_listing(store: Store, reference: Json) -> list[Json]:

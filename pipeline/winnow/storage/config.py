@@ -1,11 +1,12 @@
-"""Settings of object stores. None of them changes a byte of a result."""
+"""Settings of storage: how object stores are reached, and what is encrypted. None changes what a result says."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from winnow.errors import AddressError
 from winnow.section import Section
@@ -24,15 +25,60 @@ PathSetting = Annotated[str, AfterValidator(settle)]
 """The type of every setting that is, or may be, a path."""
 
 
+_VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class EncryptionConfig(Section):
+    """Shards and clean text encrypted by a key of your own (docs/encryption.md). The key itself stands nowhere: these
+    settings say where it is found."""
+
+    key: str = "env:WINNOW_KEY"
+    """Where the key is: `env:NAME`, a variable of the environment that every process of the run has."""
+    command: tuple[str, ...] | None = Field(None, strict=False, min_length=1, exclude=True, repr=False)
+    """Instead: a program that prints the key, with its arguments, such as `[vault, kv, get, -field=key,
+    secret/winnow]`. Every process runs it once; no run folder and no manifest holds it."""
+    key_id: str | None = Field(None, pattern="^[0-9a-f]{16}$")
+    """Id of the key, as `winnow key` prints it; another key is refused. null: the key that the run folder is of, or
+    any in a new one."""
+    work: bool = False
+    """Whether the tables under `work/` are encrypted, too: texts, tokens, vectors."""
+
+    @field_validator("key")
+    @classmethod
+    def _is_named(cls, key: str) -> str:
+        if not _VARIABLE.fullmatch(key):
+            raise ValueError(
+                "a key itself belongs in no config; expected `env:NAME`, the variable that holds it, or set `command` "
+                "(if this was a key, take another one: configs are copied)"
+            )
+        return key
+
+    @property
+    def described(self) -> dict[str, str | None]:
+        """What manifests say of it: where readers look for the key, and its id."""
+        return {"key": self.key, "key_id": self.key_id}
+
+    @property
+    def variable(self) -> str:
+        """Name of the variable that holds the key."""
+        return self.key.removeprefix("env:")
+
+
 class StorageConfig(Section):
-    """How object stores (s3://, gs://, az://) are reached. Credentials come from the environment or the machine's role,
-    never from here. Nothing here changes a byte of the result."""
+    """How object stores (s3://, gs://, az://) are reached, and what is encrypted. Credentials and keys come from the
+    environment or the machine's role, never from here."""
 
     endpoint: str | None = None
     """Server of s3:// URLs where it is not AWS (MinIO, R2, Ceph), such as http://minio:9000; null: AWS_ENDPOINT_URL of
     the environment, or AWS."""
     region: str | None = None
     """Region of the bucket; null: AWS_DEFAULT_REGION of the environment or the profile."""
+    encryption: EncryptionConfig | None = None
+    """Shards and clean text encrypted by a key of your own: `on`, or settings; `off` encrypts nothing."""
+    sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    """Server-side encryption that every write to s3:// asks for; null: what the bucket does by itself."""
+    sse_kms_key_id: str | None = None
+    """Key of AWS KMS for it, by id, ARN or alias; null: the account's own. Only with `sse: aws:kms`."""
     retries: int = Field(8, ge=0, le=20)
     """How often a request that failed for a passing reason is sent again, after 0.2 s, then twice as long each time up
     to 20 s; 8 hold out for about 40 s."""
@@ -53,6 +99,17 @@ class StorageConfig(Section):
     @classmethod
     def _usable_endpoint(cls, endpoint: str | None) -> str | None:
         return None if endpoint is None else check_endpoint(endpoint)
+
+    @field_validator("encryption", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        return None if value is False or value in ("none", "off") else {} if value is True or value == "on" else value
+
+    @model_validator(mode="after")
+    def _kms_has_a_key(self) -> Self:
+        if self.sse_kms_key_id is not None and self.sse not in ("aws:kms", "aws:kms:dsse"):
+            raise ValueError("sse_kms_key_id is of no use without `sse: aws:kms`; set both")
+        return self
 
     @field_validator("common_crawl")
     @classmethod

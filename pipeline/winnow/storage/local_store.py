@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.storage.address import check_lasting, is_url
+from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store
 
 
@@ -31,7 +32,7 @@ class LocalStore(Store):
         return str(self.path(relative))
 
     @contextlib.contextmanager
-    def create(self, relative: str, digest: DigestName = "xxh3_128") -> Iterator[Draft]:
+    def create(self, relative: str, digest: DigestName = "xxh3_128", *, once: bool = False) -> Iterator[Draft]:
         """Write a file that appears whole when the block ends, and not at all when it raises.
 
         Raises:
@@ -46,13 +47,18 @@ class LocalStore(Store):
             file = draft_path.open("wb")
         try:
             with _explained(target):
-                draft = Draft(file, digest)
+                draft = self._draft(file, relative, digest)
                 yield draft
+                draft.end()
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
                 fault_point("publish", path=relative)
-                draft_path.replace(target)
+                if once and _is_there(target, draft.bytes, draft_path):
+                    draft.adopt(self.hash(relative, digest))
+                else:
+                    draft_path.replace(target)
+                draft_path.unlink(missing_ok=True)  # renaming over another link of the same file leaves both
         except BaseException:
             with contextlib.suppress(OSError):  # the disk may be full; the first error is the one to report
                 file.close()
@@ -122,6 +128,9 @@ class LocalStore(Store):
 
     def read(self, relative: str) -> bytes:
         """The whole file."""
+        if is_encrypted(relative):
+            with self.open(relative) as file:
+                return file.read()
         return self._elsewhere(relative).read(relative) if is_url(relative) else self.path(relative).read_bytes()
 
     def read_all(self, paths: list[str]) -> list[bytes | None]:
@@ -134,18 +143,22 @@ class LocalStore(Store):
                 found.append(None)
         return found
 
-    def open(self, relative: str) -> BinaryIO:
+    def open_stored(self, relative: str) -> BinaryIO:
         """The file for reading, seekable."""
         if is_url(relative):
-            return self._elsewhere(relative).open(relative)
+            return self._elsewhere(relative).open_stored(relative)
         return open(os.path.join(self.root, relative), "rb")  # noqa: PTH118, PTH123 - a third of a Path's time
 
     def columns_of(self, relative: str) -> Any:
         """Its path: Arrow maps the file."""
+        if is_encrypted(relative):
+            return self._as_arrow(relative)
         return self._elsewhere(relative).columns_of(relative) if is_url(relative) else self.path(relative)
 
     def local(self, relative: str, version: str = "") -> Path:
         """The file itself."""
+        if is_encrypted(relative):
+            return self._decrypted(relative)
         return self._elsewhere(relative).local(relative, version) if is_url(relative) else self.path(relative)
 
     def _elsewhere(self, url: str) -> Store:
@@ -156,7 +169,7 @@ class LocalStore(Store):
     def drop_page_cache(self, relative: str, first: int = 0, size: int = 0) -> None:
         """Take pages out of the page cache."""
         if hasattr(os, "posix_fadvise"):
-            with self.open(relative) as file:
+            with self.open_stored(relative) as file:
                 os.posix_fadvise(file.fileno(), first, size, os.POSIX_FADV_DONTNEED)
 
     def exists(self, relative: str) -> bool:
@@ -234,6 +247,15 @@ class LocalStore(Store):
 
 def _draft_of(target: Path) -> Path:
     return target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _is_there(target: Path, size: int, draft: Path) -> bool:
+    """Whether another attempt has published a file of this size; where there is none, the draft is it from here on."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        return target.stat().st_size == size
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -118,9 +118,10 @@ class ObjectFiles:
         """A future of what ``function`` returns, worked on meanwhile."""
         return self._pool.submit(function)
 
-    def write(self, url: str, data: bytes) -> None:
-        """Write a small object over whatever is there."""
-        self._ask("put", "write", url, lambda: self._files.pipe_file(url, data))
+    def write(self, url: str, data: bytes, *, once: bool = False) -> None:
+        """Write a small object over whatever is there; ``once`` raises FileExistsError where something is."""
+        mode = {"mode": "create"} if once else {}
+        self._ask("put", "write", url, lambda: self._files.pipe_file(url, data, **mode))
         traffic["bytes_written"] += len(data)
 
     def create(self, url: str, data: bytes) -> bool:
@@ -139,10 +140,12 @@ class ObjectFiles:
         traffic["bytes_written"] += len(data)
         return True
 
-    def upload(self, url: str, path: str, size: int) -> None:
-        """Write an object from a local file: in parts where it is large, and visible only as a whole."""
+    def upload(self, url: str, path: str, size: int, *, once: bool = False) -> None:
+        """Write an object from a local file: in parts where it is large, and visible only as a whole; ``once`` raises
+        FileExistsError where something is there."""
         part = max(PART_BYTES, -(-size // (MOST_PARTS - 1)))
-        parts = {"chunksize": part} if self.scheme in ("s3", "gs", "gcs") else {}
+        parts: dict[str, Any] = {"chunksize": part} if self.scheme in ("s3", "gs", "gcs") else {}
+        parts |= {"mode": "create"} if once and parts else {}  # elsewhere the last one wins
         self._ask("put", "upload to", url, lambda: self._files.put_file(path, url, **parts))
         traffic["bytes_written"] += size
         if size >= 2 * part:

@@ -19,12 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
-
 from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.storage.address import is_url, join
+from winnow.storage.age import AgeReader
 from winnow.storage.cache import FileCache
+from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.object_files import AT_ONCE, ObjectFiles, object_files
 from winnow.storage.object_reader import LARGEST_BLOCK_BYTES, ObjectReader
 from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store, T, hash_of
@@ -55,7 +55,7 @@ class ObjectStore(Store):
         return object_files(self.root, self.storage)
 
     @contextlib.contextmanager
-    def create(self, relative: str, digest: DigestName = "xxh3_128") -> Iterator[Draft]:
+    def create(self, relative: str, digest: DigestName = "xxh3_128", *, once: bool = False) -> Iterator[Draft]:
         """Write an object that appears whole when the block ends, and not at all when it raises.
 
         Raises:
@@ -63,16 +63,23 @@ class ObjectStore(Store):
         """
         fault_point("open", path=relative)
         with self._scratch() as scratch:
-            draft = Draft(cast(BinaryIO, scratch), digest)
+            draft = self._draft(cast(BinaryIO, scratch), relative, digest)
             yield draft
+            draft.end()
             fault_point("publish", path=relative)
             scratch.seek(0)
-            if draft.bytes <= IN_MEMORY_BYTES:
-                self._files.write(self.location(relative), scratch.read())
-            else:
-                scratch.flush()
-                # by its number, because it has no name: nothing is left of it when this process is killed
-                self._files.upload(self.location(relative), f"/dev/fd/{scratch.fileno()}", draft.bytes)
+            once = once and self.size(relative) in (None, draft.bytes)  # one that was cut is written over
+            try:
+                if draft.bytes <= IN_MEMORY_BYTES:
+                    self._files.write(self.location(relative), scratch.read(), once=once)
+                else:
+                    scratch.flush()
+                    # by its number, because it has no name: nothing is left of it when this process is killed
+                    self._files.upload(self.location(relative), f"/dev/fd/{scratch.fileno()}", draft.bytes, once=once)
+            except FileExistsError:
+                if not once:
+                    raise
+                draft.adopt(self.hash(relative, digest))
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[Any]:
@@ -132,6 +139,9 @@ class ObjectStore(Store):
 
     def replace(self, relative: str, data: bytes) -> None:
         """Write a small object over whatever stands there, atomically."""
+        if is_encrypted(relative):
+            super().replace(relative, data)
+            return
         fault_point("open", path=relative)
         fault_point("publish", path=relative)
         self._files.write(self.location(relative), data)
@@ -152,6 +162,9 @@ class ObjectStore(Store):
 
     def read(self, relative: str) -> bytes:
         """The whole object."""
+        if is_encrypted(relative):
+            with self.open(relative) as file:
+                return file.read()
         if relative.startswith("/"):
             return Path(relative).read_bytes()
         return self._files.read(self.location(relative))
@@ -160,7 +173,7 @@ class ObjectStore(Store):
         """Many small objects, several at the same time."""
         return self._files.read_all([self.location(path) for path in paths])
 
-    def open(self, relative: str) -> BinaryIO:
+    def open_stored(self, relative: str) -> BinaryIO:
         """The object for reading, range by range."""
         if relative.startswith("/"):
             return Path(relative).open("rb")
@@ -199,7 +212,7 @@ class ObjectStore(Store):
                     path, first, end = wanted
                     file = self.open(path)
                     file.seek(first)
-                    if isinstance(file, ObjectReader):
+                    if isinstance(file, ObjectReader | AgeReader):
                         file.expect(end)
                     ahead.append((file, min(end - first, LARGEST_BLOCK_BYTES)))
                 if not ahead:
@@ -215,10 +228,12 @@ class ObjectStore(Store):
 
     def columns_of(self, relative: str) -> Any:
         """The object, read by ranges."""
-        return relative if relative.startswith("/") else pa.PythonFile(self.open(relative), mode="r")
+        return relative if relative.startswith("/") and not is_encrypted(relative) else self._as_arrow(relative)
 
     def local(self, relative: str, version: str = "") -> Path:
         """The object's file in the node's cache, fetched if it is not there, and compared with its hash."""
+        if is_encrypted(relative):
+            return self._decrypted(relative)
         if relative.startswith("/"):
             return Path(relative)
         url, files = self.location(relative), self._files_of(relative)

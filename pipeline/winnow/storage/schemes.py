@@ -15,10 +15,12 @@ def _plain(scheme: str, config: StorageConfig, **options: Any) -> Any:
 
 
 def _s3(scheme: str, config: StorageConfig) -> Any:
+    sse = {"ServerSideEncryption": config.sse, "SSEKMSKeyId": config.sse_kms_key_id}
     files = _plain(
         scheme,
         config,
         endpoint_url=config.endpoint,
+        s3_additional_kwargs={name: value for name, value in sse.items() if value is not None},
         client_kwargs={} if config.region is None else {"region_name": config.region},
         config_kwargs={
             "connect_timeout": min(config.timeout_seconds, 10.0),

@@ -7,6 +7,8 @@ may rely on is the same.
 
 import contextlib
 import hashlib
+import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 import xxhash
 
 from winnow.storage.address import is_url
-from winnow.storage.config import StorageConfig
+from winnow.storage.age import AgeReader
+from winnow.storage.config import EncryptionConfig, StorageConfig
+from winnow.storage.encrypted_names import is_encrypted
+from winnow.storage.keys import Key, find_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +43,7 @@ class Draft:
         self._file = file
         self._digest = DIGESTS[digest]()
         self._digest_name = digest
+        self._adopted = ""
         self.bytes = 0
         self.closed = False
 
@@ -72,10 +78,27 @@ class Draft:
         """A draft is only appended to."""
         return False
 
+    def end(self) -> None:
+        """All is written."""
+
+    def adopt(self, found: str) -> None:
+        """Stand for a file of the same size that another attempt has published: this is its digest, ``name:hex``."""
+        self._adopted = found
+
     @property
     def hash(self) -> str:
         """``name:hex`` digest of all bytes written so far."""
-        return f"{self._digest_name}:{self._digest.hexdigest()}"
+        return self._adopted or f"{self._digest_name}:{self._digest.hexdigest()}"
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of the content, which is what is stored unless it is encrypted."""
+        return self.bytes
+
+    @property
+    def content_hash(self) -> str:
+        """``name:hex`` digest of the content."""
+        return self.hash
 
     def arrow(self) -> "pa.NativeFile":
         """This draft as a sink for Arrow's writers."""
@@ -105,11 +128,20 @@ class Store(ABC):
         """Where a file of this store lies, as people write it."""
 
     @abstractmethod
-    def create(self, relative: str, digest: DigestName = "xxh3_128") -> contextlib.AbstractContextManager[Draft]:
-        """Write a file that appears whole when the block ends, and not at all when it raises.
+    def create(
+        self, relative: str, digest: DigestName = "xxh3_128", *, once: bool = False
+    ) -> contextlib.AbstractContextManager[Draft]:
+        """Write a file that appears whole when the block ends, and not at all when it raises; encrypted where its name
+        says so (:mod:`winnow.storage.encrypted_names`).
+
+        Args:
+            relative: the file.
+            digest: that the draft has in the end.
+            once: what is written is the same in content, not in bytes, whoever writes it: a file of this size that
+                stands there already stays, and the draft has its hash.
 
         Raises:
-            StorageError: the disk is full or the folder cannot be written.
+            StorageError: the disk is full or the folder cannot be written. EncryptionError: there is no key.
         """
 
     @abstractmethod
@@ -160,10 +192,6 @@ class Store(ABC):
     def read_all(self, paths: list[str]) -> list[bytes | None]:
         """Many small files; None for one that is not there."""
 
-    @abstractmethod
-    def open(self, relative: str) -> BinaryIO:
-        """The file for reading, seekable; only the ranges that are read need to be fetched."""
-
     def read_each(self, paths: Iterable[str], read: Callable[[BinaryIO], T]) -> Iterator[T]:
         """What ``read`` finds in each of these files, in their order; a far store is asked for several at a time."""
         for path in paths:
@@ -210,8 +238,90 @@ class Store(ABC):
 
     def hash(self, relative: str, digest: DigestName = "xxh3_128") -> str:
         """``name:hex`` digest of a stored file as :attr:`Draft.hash` gives it, read in pieces."""
-        with self.open(relative) as file:
+        with self.open_stored(relative) as file:
             return hash_of(file, digest)
+
+    def read_stored(self, relative: str) -> bytes:
+        """The whole file as it is stored."""
+        with self.open_stored(relative) as file:
+            return file.read()
+
+    @abstractmethod
+    def open_stored(self, relative: str) -> BinaryIO:
+        """A file as it is stored, encrypted or not, for reading, seekable."""
+
+    def open(self, relative: str) -> BinaryIO:
+        """The file for reading, seekable; only the ranges that are read need to be fetched.
+
+        Raises:
+            EncryptionError: it is encrypted, and the key is not there or another one.
+        """
+        file = self.open_stored(relative)
+        if not is_encrypted(relative):
+            return file
+        try:
+            return cast(BinaryIO, AgeReader(file, relative, self.key()))
+        except BaseException:
+            file.close()
+            raise
+
+    def key(self) -> Key:
+        """The key of what is encrypted here.
+
+        Raises:
+            EncryptionError: there is none, or it is another one than the settings name.
+        """
+        return find_key(self.storage.encryption or EncryptionConfig())
+
+    def mapped(self, relative: str, version: str = "") -> "pa.NativeFile":
+        """A file as Arrow reads it from memory: mapped, or decrypted. Arguments and errors as of :meth:`local`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if is_encrypted(relative):
+            return pa.BufferReader(self.read(relative))
+        return pa.memory_map(str(self.local(relative, version)))
+
+    def encryption(self) -> dict[str, Any]:
+        """What Arrow's Parquet writer takes to encrypt one file.
+
+        Raises:
+            EncryptionError: there is no key.
+        """
+        from winnow.storage.parquet_keys import encryption_properties  # noqa: PLC0415
+
+        return {"encryption_properties": encryption_properties(self.key())}
+
+    def decryption(self, relative: str) -> dict[str, Any]:
+        """What Arrow's Parquet reader takes beside a file: nothing, but where it is encrypted inside."""
+        with self.open(relative) as file:
+            if not has_encrypted_footer(file):
+                return {}
+        from winnow.storage.parquet_keys import decryption_properties  # noqa: PLC0415
+
+        return {"decryption_properties": decryption_properties(self.key())}
+
+    def _as_arrow(self, relative: str) -> Any:
+        """A file as Arrow takes one that is no file of the disk."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        return pa.PythonFile(self.open(relative), mode="r")
+
+    def _decrypted(self, relative: str) -> Path:
+        """An encrypted file's content as a file in the memory of this process, which ends with it."""
+        name = (self.location(), relative)
+        if name not in _in_memory:
+            handle = os.memfd_create("decrypted")
+            with self.open(relative) as file, open(handle, "wb", closefd=False) as memory:
+                shutil.copyfileobj(file, memory, PIECE_BYTES)
+            _in_memory[name] = handle
+        return Path(f"/proc/{os.getpid()}/fd/{_in_memory[name]}")
+
+    def _draft(self, file: BinaryIO, relative: str, digest: DigestName) -> Draft:
+        if not is_encrypted(relative):
+            return Draft(file, digest)
+        from winnow.storage.encrypted_draft import EncryptedDraft  # noqa: PLC0415
+
+        return EncryptedDraft(file, digest, self.key())
 
     def drop_page_cache(self, relative: str, first: int = 0, size: int = 0) -> None:  # noqa: B027 - not all have such a cache
         """Take a file's pages (all of them, or ``size`` bytes from ``first``) out of the system's cache, if it has one.
@@ -274,6 +384,17 @@ class Store(ABC):
     @abstractmethod
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Names (sorted) of published files directly in ``folder``; empty where there is no such folder."""
+
+
+_in_memory: dict[tuple[str, str], int] = {}
+"""Descriptors of decrypted files by store and path: sets of hashes that stages map as a whole, few and for long."""
+
+
+def has_encrypted_footer(file: BinaryIO) -> bool:
+    """Whether an open Parquet file is encrypted by itself: its last bytes are then ``PARE``, else ``PAR1``."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 4))
+    return file.read(4) == b"PARE"
 
 
 def hash_of(file: BinaryIO, digest: DigestName = "xxh3_128") -> str:

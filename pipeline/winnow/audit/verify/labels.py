@@ -47,8 +47,9 @@ def check_labels(run: RunRecords) -> list[Balance]:
 def _in_shards(run: RunRecords, shards: list[dict[str, str]], names: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for shard in shards:
-        source = run.store.columns_of(f"{run.shards}/{shard['path']}")
-        values = pq.read_table(source, columns=[LABEL]).column(LABEL).to_numpy()
+        path = f"{run.shards}/{shard['path']}"
+        source = run.store.columns_of(path)
+        values = pq.read_table(source, columns=[LABEL], **run.store.decryption(path)).column(LABEL).to_numpy()
         for number, rows in zip(*np.unique(values, return_counts=True), strict=True):
             counts[names[number] if 0 <= number < len(names) else f"#{number}"] += int(rows)
     return counts

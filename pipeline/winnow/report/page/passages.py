@@ -40,6 +40,6 @@ def passages_section(run: RunRecords) -> Part | None:
             f"first in {passage.keeper_id}",
             passage.text,
         )
-        for passage in most_repeated(run, SHOWN, CHARACTERS)
+        for passage in ([] if run.is_encrypted else most_repeated(run, SHOWN, CHARACTERS))
     ]
     return part

@@ -50,7 +50,7 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
         ],
     )
     shown = failing[:SHOWN_RULES]
-    chosen = [[] if rule.threshold is None else _chosen(rule, failed) for rule in shown]
+    chosen = [[] if rule.threshold is None or run.is_encrypted else _chosen(rule, failed) for rule in shown]
     # of all rules together: each call looks through the parts' tables
     texts = shown_texts(run, {int(sample.docs[row]) for rows_of in chosen for _, row in rows_of})
     for rule, rows_of in zip(shown, chosen, strict=True):

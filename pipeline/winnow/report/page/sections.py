@@ -182,7 +182,7 @@ def duplicates_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part |
         )
         part.figures.append(Figure("Near-duplicates by their similarity to the kept document.", svg))
     order = rows_near[np.lexsort((rows_near, similarity))][:PAIRS]
-    part.pairs = _pairs(run, sample, order.tolist())
+    part.pairs = [] if run.is_encrypted else _pairs(run, sample, order.tolist())
     return part
 
 

@@ -7,9 +7,9 @@ Legend: R rows of the shard, L values a row, n rows asked for.
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from winnow.shards.dataset.plain_pages import Pages
 
 DECODED_BYTES = 512_000_000
 """Decoded row groups that a reader keeps, where it has to decode (compressed shards)."""
+
+SEALED_BYTES = 1 << 20
+"""Of an encrypted payload so much is decrypted for a row at least: single rows cost little, runs of them no more."""
 
 
 @contextlib.contextmanager
@@ -127,14 +130,28 @@ class DecodedGroups:
 
 
 class DecodedColumn:
-    """Values that Arrow's reader has to decode."""
+    """Values that have to be decoded, or decrypted, a group of rows at a time.
 
-    def __init__(self, file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups) -> None:
-        self._file, self._path, self._name, self._groups = file, path, name, groups
-        self.length, self.dtype = self._shape(file.schema_arrow)
-        rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
-        if sum(rows) != file.metadata.num_rows:
-            raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
+    Args:
+        name: the file's and the column's.
+        rows: of each group.
+        decode: the values [rows, L] of a group, by its number.
+        length: L.
+        dtype: of the values.
+        groups: that are kept.
+    """
+
+    def __init__(
+        self,
+        name: tuple[str, str],
+        rows: Sequence[int],
+        decode: Callable[[int], NDArray[Any]],
+        length: int,
+        dtype: np.dtype[Any],
+        groups: DecodedGroups,
+    ) -> None:
+        self.length, self.dtype = length, dtype
+        self._name, self._decode, self._groups = name, decode, groups
         self._starts = np.concatenate([[0], np.cumsum(rows)])
 
     def run(self, first: int, count: int) -> NDArray[Any]:
@@ -154,25 +171,56 @@ class DecodedColumn:
             found[inside] = self._group(group).view(found.dtype)[rows[inside] - self._starts[group], 0]
         return found
 
-    def _shape(self, schema: pa.Schema) -> tuple[int, np.dtype[Any]]:
-        kind = schema.field(self._name).type
-        fixed = pa.types.is_fixed_size_list(kind)
-        value_type = kind.value_type if fixed else kind
-        numbers = np.uint8 if pa.types.is_boolean(value_type) else value_type.to_pandas_dtype()
-        return kind.list_size if fixed else 1, np.dtype(numbers)
-
     def _group_of(self, row: int) -> int:
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
     def _group(self, group: int) -> NDArray[Any]:
-        return self._groups.get((str(self._path), self._name, group), lambda: self._decode(group))
+        return self._groups.get((*self._name, group), lambda: self._decode(group))
 
-    def _decode(self, group: int) -> NDArray[Any]:
-        with reading(self._path):
-            column = self._file.read_row_group(group, columns=[self._name]).column(0).combine_chunks()
+
+def rows_of_groups(file: pq.ParquetFile, path: Path) -> list[int]:
+    """Rows of each row group.
+
+    Raises:
+        ShardError: they are not those of the file.
+    """
+    rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+    if sum(rows) != file.metadata.num_rows:
+        raise ShardError(f"{path} is altered: its row groups hold {sum(rows):,} rows; {WHAT_TO_DO}")
+    return rows
+
+
+def arrow_column(file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups) -> DecodedColumn:
+    """A column that Arrow's reader decodes, row group by row group."""
+    kind = file.schema_arrow.field(name).type
+    length = kind.list_size if pa.types.is_fixed_size_list(kind) else 1
+    numbers = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
+    dtype = np.dtype(np.uint8 if pa.types.is_boolean(numbers) else numbers.to_pandas_dtype())
+    rows = rows_of_groups(file, path)
+
+    def decode(group: int) -> NDArray[Any]:
+        with reading(path):
+            column = file.read_row_group(group, columns=[name]).column(0).combine_chunks()
             if isinstance(column, pa.ChunkedArray):
                 column = column.combine_chunks()
             values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
-            array = values.to_numpy(zero_copy_only=False).astype(self.dtype, copy=False)
-            rows = int(self._starts[group + 1] - self._starts[group])
-            return np.ascontiguousarray(array).reshape(rows, self.length)
+            array = values.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+            return np.ascontiguousarray(array).reshape(rows[group], length)
+
+    return DecodedColumn((str(path), name), rows, decode, length, dtype, groups)
+
+
+def sealed_column(
+    file: BinaryIO, path: Path, rows: int, length: int, dtype: np.dtype[Any], groups: DecodedGroups
+) -> DecodedColumn:
+    """The ids of a raw payload that is encrypted: ``file`` opens any range of it."""
+    row_bytes = length * dtype.itemsize
+    a_group = max(1, SEALED_BYTES // row_bytes)
+
+    def decode(group: int) -> NDArray[Any]:
+        with reading(path):
+            file.seek(group * a_group * row_bytes)
+            return np.frombuffer(file.read(a_group * row_bytes), dtype).reshape(-1, length)
+
+    sizes = [min(a_group, rows - first) for first in range(0, rows, a_group)]
+    return DecodedColumn((str(path), ""), sizes, decode, length, dtype, groups)

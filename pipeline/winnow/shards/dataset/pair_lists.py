@@ -11,25 +11,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, reading
+from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, reading, rows_of_groups
 from winnow.shards.dataset.shard_set import ShardSet
 from winnow.shards.preferences import PARTS, pairs_of
 
 
-class PairColumn(DecodedColumn):
+def pair_column(
+    file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups, shard_set: ShardSet
+) -> DecodedColumn:
     """The three lists of each pair as one row of L ids, end-of-text behind them."""
 
-    def __init__(self, file: pq.ParquetFile, path: Path, name: str, groups: DecodedGroups, shard_set: ShardSet) -> None:
-        self._set = shard_set
-        super().__init__(file, path, name, groups)
+    def decode(group: int) -> NDArray[Any]:
+        with reading(path):
+            return pairs_of(pair_lists(file, group), shard_set.row_tokens, shard_set.end_of_text)[0]
 
-    def _shape(self, schema: pa.Schema) -> tuple[int, np.dtype[Any]]:
-        return self._set.row_tokens, self._set.dtype
-
-    def _decode(self, group: int) -> NDArray[Any]:
-        with reading(self._path):
-            columns = pair_lists(self._file, group)
-            return pairs_of(columns, self.length, self._set.end_of_text)[0]
+    rows = rows_of_groups(file, path)
+    return DecodedColumn((str(path), name), rows, decode, shard_set.row_tokens, shard_set.dtype, groups)
 
 
 def pair_lists(file: pq.ParquetFile, group: int) -> dict[str, pa.ListArray]:

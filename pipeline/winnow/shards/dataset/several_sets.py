@@ -57,6 +57,7 @@ class Opener(NamedTuple):
     cache: str | None = None
     cache_mb: int | None = None
     file_format: str | None = None
+    key: str | None = None
 
     def open(self, locations: Sequence[str | SetPlace]) -> tuple[SetSplit, ...]:
         """The split of every shard set that the locations name, in this order; of several, those that hold rows.
@@ -72,7 +73,7 @@ class Opener(NamedTuple):
         if not locations:
             raise ValueError("no shard sets: give one at least")
         found = [entry for location in locations for entry in self._find(location)]
-        sets = [read_shard_set(entry.folder, self.file_format, entry.content) for entry in found]
+        sets = [read_shard_set(entry.folder, self.file_format, entry.content, self.key) for entry in found]
         several = len(sets) > 1
         parts = [
             SetSplit(shard_set, shard_set.split(self.split, may_be_empty=several), entry.folder, entry.place)
@@ -86,6 +87,9 @@ class Opener(NamedTuple):
         if len(held) > 1:
             _check_phases(held)
         _check_once(held)
+        for part in held:
+            if part.shard_set.key_source is not None:
+                part.shard_set.key()  # here, where it is told before a batch is read
         return held
 
     def _find(self, location: str | SetPlace) -> list[_Found]:

@@ -7,7 +7,7 @@ import hashlib
 import mmap
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +15,24 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from winnow.errors import FormatError, ShardError
-from winnow.shards.dataset.columns import DecodedColumn, DecodedGroups, FixedColumn, PlainColumn, reading
+from winnow.shards.dataset.columns import (
+    DecodedGroups,
+    FixedColumn,
+    PlainColumn,
+    arrow_column,
+    reading,
+    sealed_column,
+)
+from winnow.shards.dataset.decrypted import Sealed, decrypted, decryption_of
 from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import FileEntry, Folder, OpenedFile
-from winnow.shards.dataset.pair_lists import PairColumn, pair_pieces
+from winnow.shards.dataset.pair_lists import pair_column, pair_pieces
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
 from winnow.shards.dataset.shard_set import ShardEntry, ShardSet
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats import raw
 from winnow.shards.manifest_fields import FileFields
+from winnow.storage.encrypted_names import content_name, is_encrypted
 
 IDS = "input_ids"
 PIECES = "doc_lens"
@@ -63,15 +72,21 @@ class ShardFile:
         self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
         self._data = self._mapped(file)
         self._file: pq.ParquetFile | None = None
+        self._sealed: Sealed | None = None
         if shard_set.file_format == "parquet":
             fault = entry.footer and footer_fault(self._data, *entry.footer)
             if fault:
                 raise ShardError(f"{path} is altered: {fault}; {WHAT_TO_DO}")
             with reading(path):
-                self._file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(self._data)))
+                self._file = pq.ParquetFile(
+                    pa.BufferReader(pa.py_buffer(self._data)), **decryption_of(self._data, shard_set.key)
+                )
                 rows, names = self._file.metadata.num_rows, self._file.schema_arrow.names
         else:
-            rows, names = len(self._data) // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
+            if is_encrypted(entry.path):
+                with reading(path):
+                    self._sealed = Sealed(self._data, str(path), shard_set.key)
+            rows, names = self._payload_bytes // (shard_set.row_tokens * shard_set.dtype.itemsize), [IDS]
             if self._beside(raw.LOSS):
                 names.append(raw.LOSS_MASK)
         if shard_set.preferences:  # made of the three lists
@@ -138,6 +153,11 @@ class ShardFile:
         """No row has padding, by the manifest's count of tokens: no piece length need be read."""
         return self._entry.tokens == self._entry.rows * self._set.row_tokens
 
+    @property
+    def _payload_bytes(self) -> int:
+        """Of a raw shard, before encryption."""
+        return len(self._data) if self._sealed is None else self._sealed.bytes
+
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype
         if self._file is None and name == raw.LOSS_MASK:
@@ -145,11 +165,15 @@ class ShardFile:
             if len(mask) != self._entry.rows * length:
                 raise ShardError(f"{self._path}: its loss mask has {len(mask):,} entries; {WHAT_TO_DO}")
             return PlainColumn(memoryview(mask), Pages(np.array([0, len(mask)]), np.array([0]), 1), length, _MASK)
+        if self._sealed is not None:
+            return sealed_column(
+                cast(BinaryIO, self._sealed), self._path, self._entry.rows, length, dtype, self._decoded
+            )
         if self._file is None:
             pages = Pages(np.array([0, self._entry.rows * length]), np.array([0]), dtype.itemsize)
             return PlainColumn(self._data, pages, length, dtype)
         if self._set.preferences and name == IDS:
-            return PairColumn(self._file, self._path, name, self._decoded, self._set)
+            return pair_column(self._file, self._path, name, self._decoded, self._set)
         kind = self._file.schema_arrow.field(name).type
         numbers = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
         if not (pa.types.is_integer(numbers) or pa.types.is_floating(numbers) or pa.types.is_boolean(numbers)):
@@ -157,8 +181,8 @@ class ShardFile:
                 f"{self._path}: column {name!r} is of type {kind}; batches hold numbers, as many in every row. "
                 "Lengths of the document pieces: doc_lens=True; other lists: read the file with pyarrow"
             )
-        decoded = DecodedColumn(self._file, self._path, name, self._decoded)
-        if pa.types.is_fixed_size_list(kind) and decoded.dtype.kind in "iuf":
+        decoded = arrow_column(self._file, self._path, name, self._decoded)
+        if self._set.key_source is None and pa.types.is_fixed_size_list(kind) and decoded.dtype.kind in "iuf":
             metadata = self._file.metadata
             leaf = [metadata.schema.column(n).path.split(".")[0] for n in range(metadata.num_columns)].index(name)
             found = plain_pages(self._data, metadata, leaf)
@@ -171,18 +195,17 @@ class ShardFile:
 
     def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """What Megatron's index of the documents beside a raw payload says."""
-        ids: Any = self._data  # mapped, not copied
         path, index = self._read_beside(".idx")
         try:
-            packed = raw.read(ids, index, self._set.row_tokens)
+            pieces, offsets, _ = raw.read_index(self._payload_bytes, index, self._set.row_tokens)
         except FormatError as error:
             raise ShardError(f"{path} is altered: {error}; {WHAT_TO_DO}") from None
-        self._check_pieces(path, packed.pieces, packed.offsets)
-        return packed.pieces, packed.offsets
+        self._check_pieces(path, pieces, offsets)
+        return pieces, offsets
 
     def _beside(self, suffix: str) -> FileFields | None:
         """The manifest's entry of a file beside a raw payload."""
-        return next((file for file in self._entry.files if file.path.endswith(suffix)), None)
+        return next((file for file in self._entry.files if content_name(file.path).endswith(suffix)), None)
 
     def _read_beside(self, suffix: str) -> tuple[Path, bytes]:
         """Where a file beside a raw payload lies, and what is in it."""
@@ -198,6 +221,9 @@ class ShardFile:
         _check_size(path, len(content), entry.bytes)
         if self._verify:
             _check_sha256(path, hashlib.sha256(content).hexdigest(), entry.sha256)
+        if is_encrypted(entry.path):
+            with reading(path):
+                content = decrypted(content, str(path), self._set.key)
         return path, content
 
     def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:

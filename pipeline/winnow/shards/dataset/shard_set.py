@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from winnow.errors import ShardError
+from winnow.errors import EncryptionError, ShardError
+from winnow.shards.dataset.decrypted import NamedKey
 from winnow.shards.dataset.folders import Folder
 from winnow.shards.manifest_fields import (
     FORMAT,
@@ -22,6 +23,7 @@ from winnow.shards.manifest_fields import (
     shard_fields,
 )
 from winnow.storage.address import inside
+from winnow.storage.keys import Key, find_key
 
 MANIFEST = "manifest.json"
 READABLE = ("parquet", "raw")
@@ -78,6 +80,21 @@ class ShardSet:
     """Its sha256; "" where the manifest does not say."""
     preferences: bool = False
     """Whether rows are preference pairs."""
+    key_source: NamedKey | None = None
+    """Where the key is found; None where nothing is encrypted."""
+
+    def key(self) -> Key:
+        """The key that shards are encrypted with.
+
+        Raises:
+            EncryptionError: there is none, or another one.
+        """
+        if self.key_source is None:
+            raise EncryptionError(f"{self.location}: encrypted files, of which the manifest does not say the key")
+        try:
+            return find_key(self.key_source)
+        except EncryptionError as error:
+            raise EncryptionError(f"{self.location}: {error}") from None
 
     def split(self, name: str, may_be_empty: bool = False) -> Split:
         """A split that holds rows, or that may be empty.
@@ -111,13 +128,16 @@ def manifest_content(folder: Folder) -> bytes:
         raise ShardError(f"{place}: {error.strerror or error}; {_where_it_is(folder)}") from None
 
 
-def read_shard_set(folder: Folder, file_format: str | None = None, content: bytes | None = None) -> ShardSet:
+def read_shard_set(
+    folder: Folder, file_format: str | None = None, content: bytes | None = None, key: str | None = None
+) -> ShardSet:
     """Read ``manifest.json``.
 
     Args:
         folder: of the shard set.
         file_format: one of :data:`READABLE`; by default the first of the set's own that is.
         content: of the manifest, where it was read before.
+        key: ``env:NAME``, in place of the variable that the manifest names.
 
     Raises:
         ShardError: it is missing, broken, or names no shards that this reader can read.
@@ -152,11 +172,23 @@ def read_shard_set(folder: Folder, file_format: str | None = None, content: byte
             file_format=chosen,
             splits=_splits(formats[chosen], main, row_tokens),
             labels=label_names(manifest),
+            key_source=_key_source(manifest, key),
             vocabulary="" if (digest := vocabulary.get("sha256")) is None else digest.text(),
             preferences=shards["row"].text() == "preference",
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None
+
+
+def _key_source(manifest: Part, key: str | None) -> NamedKey | None:
+    """Where the key of a set is found; None where nothing is encrypted."""
+    encryption = manifest.get("encryption")
+    if encryption is None:
+        return None
+    source = encryption["key"].text() if key is None else key
+    if not source.startswith("env:"):
+        raise ValueError("key: expected env:NAME, a variable of the environment")
+    return NamedKey(source.removeprefix("env:"), encryption["key_id"].text())
 
 
 def _splits(described: Part, main: Part, row_tokens: int) -> dict[str, Split]:

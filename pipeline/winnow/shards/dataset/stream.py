@@ -33,6 +33,8 @@ class Source:
     file_format: str | None = None
     until: str | None = None
     """The last set of a corpus that is read."""
+    key: str | None = None
+    """``env:NAME``, where encrypted sets find their key, in place of what their manifests say."""
 
     def reader(self) -> SplitReader:
         """Read the manifests and get ready to open shards.
@@ -41,7 +43,7 @@ class Source:
             ShardError: no manifest, no such split, an empty one, or sets that cannot be read as one.
         """
         locations = (self.location,) if isinstance(self.location, str) else self.location
-        opener = Opener(self.split, self.until, self.cache, self.cache_mb, self.file_format)
+        opener = Opener(self.split, self.until, self.cache, self.cache_mb, self.file_format, self.key)
         return SplitReader(opener.open(locations), self.verify)
 
     def pinned(self, reader: SplitReader) -> "Source":

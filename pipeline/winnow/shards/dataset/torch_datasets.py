@@ -64,6 +64,7 @@ class ShardDataset(IterableDataset[Any]):
         file_format: ``parquet`` or ``raw``, where the set has both.
         pin_memory: make batches in pinned memory where there is CUDA and no worker process.
         until: name of the last set of a corpus that is read, such as that of the night when a training run began.
+        key: ``env:NAME``, the variable with the key of encrypted sets, in place of the one that their manifests name.
 
     Raises:
         ShardError: no manifest, no such split, an empty one; sets of other row lengths or vocabularies; while
@@ -97,6 +98,7 @@ class ShardDataset(IterableDataset[Any]):
         file_format: str | None = None,
         pin_memory: bool = False,
         until: str | None = None,
+        key: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size is not None and global_batch is not None:
@@ -120,7 +122,7 @@ class ShardDataset(IterableDataset[Any]):
         self._order = whole_number("seed", seed), whole_number("mix_shards", mix_shards), epochs, shuffle_first
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
-        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
+        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until, key)
         self._stream = self._open()
         _check_pairs(self._stream.reader, as_dict, self._form, single=batch_size is None and global_batch is None)
         self._start = 0
@@ -276,11 +278,12 @@ class ShardRows(Dataset[Any]):
         cache_mb: int | None = None,
         file_format: str | None = None,
         until: str | None = None,
+        key: str | None = None,
     ) -> None:
         self._as_dict = as_dict
         self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
-        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until)
+        self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until, key)
         self._reader: SplitReader = self._source.reader()
         _check_pairs(self._reader, as_dict, self._form)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winnow.registry import Registry
 
@@ -22,6 +22,9 @@ class TextFormat:
     """Writes a whole table; equal tables give equal bytes."""
     packages: tuple[str, ...]
     """Distributions whose version may change the bytes."""
+    write_encrypted: Callable[["pa.Table", "Draft", dict[str, Any]], None] | None = None
+    """Writes one that is encrypted inside, by what :meth:`winnow.storage.store.Store.encryption` gives; None where the
+    store encrypts whole files."""
 
 
 TEXT_FORMATS: Registry[TextFormat] = Registry(

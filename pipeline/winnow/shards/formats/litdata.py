@@ -103,7 +103,7 @@ def rows_of(content: NDArray[np.uint8], row_tokens: int, dtype: np.dtype[Any]) -
 
 def _write(packed: PackedRows, sink: ShardSink) -> Json:
     stored = sink.write(contents(packed, sink.vocabulary_size))
-    return entry(packed, sink.shard.number, stored.bytes)
+    return entry(packed, sink.shard.number, stored.content_bytes)
 
 
 def _read(files: ShardFiles, shape: RowShape, _rows: int) -> PackedRows:

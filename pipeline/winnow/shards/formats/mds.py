@@ -27,6 +27,7 @@ from winnow.shards.formats.shard_format import (
     rows_without_boundaries,
 )
 from winnow.shards.packed_rows import LABEL, PackedRows
+from winnow.storage.encrypted_names import content_name
 
 Json = dict[str, Any]
 TOKENS = "tokens"
@@ -95,7 +96,7 @@ class MdsShard:
             yield compressor.flush()
 
     def entry(self, size: int, sha256: str) -> Json:
-        """The shard in ``index.json``: ``size`` and ``sha256`` are those of the stored file."""
+        """The shard in ``index.json``: ``size`` and ``sha256`` are those of the file, before it is encrypted."""
         name = file_name(self._number, "none")
         raw = {"basename": name, "bytes": self._bytes, "hashes": {"sha256": sha256}}
         stored = None
@@ -155,12 +156,12 @@ def columns_of(content: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
 def _write(packed: PackedRows, sink: ShardSink) -> Json:
     shard = MdsShard(packed, sink.shard.number, sink.compression)
     stored = sink.write(shard.contents())
-    return shard.entry(stored.bytes, stored.hash.removeprefix("sha256:"))
+    return shard.entry(stored.content_bytes, stored.content_hash.removeprefix("sha256:"))
 
 
 def _read(files: ShardFiles, shape: RowShape, _rows: int) -> PackedRows:
     content = files.mapped()
-    if files.path.endswith(".zstd"):
+    if content_name(files.path).endswith(".zstd"):
         content = np.frombuffer(zstandard.ZstdDecompressor().decompress(content.data), np.uint8)
     columns = columns_of(content)
     ids, labels = columns.pop(TOKENS), columns.pop(LABEL, None)

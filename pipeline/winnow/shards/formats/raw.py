@@ -120,6 +120,17 @@ def read(ids: bytes | NDArray[np.uint8], index: bytes, row_tokens: int) -> Packe
     Raises:
         FormatError: the two do not belong together.
     """
+    pieces, offsets, dtype = read_index(len(ids), index, row_tokens)
+    return PackedRows(np.frombuffer(ids, dtype).reshape(-1, row_tokens), pieces, offsets)
+
+
+def read_index(
+    payload_bytes: int, index: bytes, row_tokens: int
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], np.dtype[Any]]:
+    """Lengths uint32[P] of the pieces in the rows, offsets int64[R + 1] into them, and the type of the ids.
+
+    Args and errors as of :func:`read`, of a payload of so many bytes.
+    """
     if len(index) < _HEADER.size:
         raise FormatError(f"not a Megatron index: {len(index):,} bytes; the file was cut")
     magic, version, code, number, borders = _HEADER.unpack_from(index)
@@ -127,18 +138,19 @@ def read(ids: bytes | NDArray[np.uint8], index: bytes, row_tokens: int) -> Packe
     dtype = dtypes.get(code)
     if magic != _MAGIC or version != 1 or dtype is None:
         raise FormatError(f"not a Megatron index of 2- or 4-byte ids (magic {magic!r}, version {version}, type {code})")
-    if len(ids) % (dtype.itemsize * row_tokens):
-        raise FormatError(f"{len(ids):,} bytes are no whole number of rows of {row_tokens:,} ids; the file was cut")
+    if payload_bytes % (dtype.itemsize * row_tokens):
+        raise FormatError(
+            f"{payload_bytes:,} bytes are no whole number of rows of {row_tokens:,} ids; the file was cut"
+        )
     if len(index) != _HEADER.size + 12 * number + 8 * borders:
         raise FormatError(f"{len(index):,} bytes are no Megatron index of {number:,} documents; the file was cut")
-    rows = np.frombuffer(ids, dtype).reshape(-1, row_tokens)
-    at = _HEADER.size
+    held, at = payload_bytes // dtype.itemsize, _HEADER.size
     lengths: NDArray[np.int64] = np.frombuffer(index, "<i4", number, at).astype(np.int64)
     starts = np.frombuffer(index, "<i8", number, at + 4 * number) // dtype.itemsize
     ends = starts + lengths
-    if (lengths < 0).any() or (starts < np.append(0, ends[:-1])).any() or (ends > rows.size).any():
-        raise FormatError(f"the documents of the Megatron index do not follow each other in {rows.size:,} ids")
-    return PackedRows(rows, *pieces_of(Documents(starts, ends), len(rows), row_tokens))
+    if (lengths < 0).any() or (starts < np.append(0, ends[:-1])).any() or (ends > held).any():
+        raise FormatError(f"the documents of the Megatron index do not follow each other in {held:,} ids")
+    return *pieces_of(Documents(starts, ends), held // row_tokens, row_tokens), dtype
 
 
 def _write(packed: PackedRows, sink: ShardSink) -> None:

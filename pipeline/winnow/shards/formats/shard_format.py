@@ -20,6 +20,7 @@ from winnow.errors import FormatError
 from winnow.shards.formats.documents import Documents, pieces_of
 from winnow.shards.formats.payload import pieces_of_bytes
 from winnow.shards.packed_rows import NO_COLUMNS, PackedRows
+from winnow.storage.encrypted_names import SUFFIX, content_name, is_encrypted
 
 if TYPE_CHECKING:  # training ranks read shards with numpy and pyarrow alone
     from winnow.storage.store import Draft, Store
@@ -70,6 +71,10 @@ class ShardSink:
     """Largest id + 1."""
     document_separator: int | None
     """End-of-text id where rows are one stream, so that a document may go on in the next row; else None."""
+    encrypted: bool = False
+    """Whether the shard is encrypted: the files whose names say so by the store, others by the format."""
+    once: bool = False
+    """As of :meth:`winnow.storage.store.Store.create`."""
     drafts: dict[str, tuple[str, "Draft"]] = field(default_factory=dict)
     """Path and content of every file written so far, by suffix; the main file's is empty."""
 
@@ -81,7 +86,7 @@ class ShardSink:
             suffix: empty for the main file; else it takes the place of the main file's suffix.
         """
         path = beside(self.path, suffix)
-        with self.store.create(path, "sha256") as draft:
+        with self.store.create(path, "sha256", once=self.once) as draft:
             yield draft
         self.drafts[suffix] = path, draft
 
@@ -110,10 +115,12 @@ class ShardFiles:
 
     def has(self, suffix: str) -> bool:
         """Whether the manifest names a file with this suffix beside the main one."""
-        return any(file["path"].endswith(suffix) for file in self.entry.get("files", []))
+        return any(content_name(file["path"]).endswith(suffix) for file in self.entry.get("files", []))
 
     def mapped(self, suffix: str = "") -> NDArray[np.uint8]:
-        """The bytes of a file, mapped: uint8[B]."""
+        """The bytes of a file, mapped or decrypted: uint8[B]."""
+        if is_encrypted(self.path):
+            return np.frombuffer(self.read(suffix), np.uint8)
         version = "" if suffix else f"sha256:{self.entry['sha256']}"
         return np.memmap(self.store.local(beside(self.path, suffix), version), np.uint8, "r")
 
@@ -125,10 +132,17 @@ class ShardFiles:
         """The main file as Arrow's Parquet reader takes it."""
         return self.store.columns_of(self.path)
 
+    def decryption(self) -> Json:
+        """What Arrow's Parquet reader takes beside it: ``decryption_properties`` where the file is encrypted."""
+        return self.store.decryption(self.path)
+
 
 def beside(path: str, suffix: str) -> str:
     """Path of a file of a shard; the main file's for no suffix."""
-    return str(PurePosixPath(path).with_suffix(suffix)) if suffix else path
+    if not suffix:
+        return path
+    name = content_name(path)
+    return str(PurePosixPath(name).with_suffix(suffix)) + path[len(name) :]
 
 
 def rows_without_boundaries(
@@ -198,6 +212,9 @@ class ShardFormat:
     """Whether it holds preference pairs (``shards.row: preference``)."""
     has_document_boundaries: bool = False
     """Whether files tell where documents begin whatever the row kind; else only where rows are one stream."""
+    encrypts: bool = False
+    """Whether ``write`` encrypts by itself where the sink is ``encrypted``, as Parquet does; else the store does, whole
+    files, and their names end with ``.age``."""
     compressible: bool = False
     """Whether ``shards.compression`` means something to it."""
     max_bytes: int | None = None
@@ -229,14 +246,18 @@ class ShardFormat:
             if not re.fullmatch(r"(\.[A-Za-z0-9-]+)+", suffix):
                 raise ValueError(f"suffix {suffix!r} of format {self.name} must be a dot and letters or digits")
 
-    def path(self, shard: ShardId, compression: Compression) -> str:
+    def path(self, shard: ShardId, compression: Compression, *, encrypted: bool = False) -> str:
         """Main file of a shard."""
         name = self.file_name(shard, compression) if self.file_name else shard.name + self.suffix
+        name += self._ending(encrypted=encrypted)
         return f"{shard.folder}/{self.name}/{shard.split}/{name}" if self.own_folder else f"{shard.folder}/{name}"
 
-    def index_path(self, folder: str, split: str) -> str:
+    def index_path(self, folder: str, split: str, *, encrypted: bool = False) -> str:
         """Where the index of a split lies."""
-        return f"{folder}/{self.name}/{split}/index.json"
+        return f"{folder}/{self.name}/{split}/index.json{self._ending(encrypted=encrypted)}"
+
+    def _ending(self, *, encrypted: bool) -> str:
+        return SUFFIX if encrypted and not self.encrypts else ""
 
     def files_a_shard(self, columns: Iterable[str]) -> int:
         """Files that are written for a shard with these columns, links included."""

@@ -9,13 +9,22 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.shards.documents.cells import from_cells
 from winnow.shards.documents.formats import TEXT_FORMATS
 from winnow.stages.documents.columns import Column, arrow_schema, read_part
+from winnow.stages.shards.shard_files import KEY
 from winnow.stages.shards.stream import read_payload
 from winnow.stages.tables import read_listing
 from winnow.stages.versions import library_versions
+from winnow.storage.encrypted_names import SUFFIX
 
 
-def stage(columns: list[Column], schema: list[list[str]], formats: list[str], splits: list[str], order: str) -> Stage:
-    """One unit a file of each format, or with `order: input` one a part."""
+def stage(
+    columns: list[Column],
+    schema: list[list[str]],
+    formats: list[str],
+    splits: list[str],
+    order: str,
+    key_id: str | None = None,
+) -> Stage:
+    """One unit a file of each format, or with `order: input` one a part; ``key_id`` is of the key that encrypts."""
     found = [TEXT_FORMATS.get(name) for name in formats]
     origins = {name: origin for name in formats if (origin := TEXT_FORMATS.origin(name)) is not None}
     settings = {
@@ -26,6 +35,7 @@ def stage(columns: list[Column], schema: list[list[str]], formats: list[str], sp
         "order": order,
         "versions": library_versions(*sorted({package for each in found for package in each.packages})),
         **({"code": origins} if origins else {}),
+        **({KEY: key_id} if key_id else {}),
     }
     return Stage("document_shards", 1, settings, run)
 
@@ -100,9 +110,13 @@ def _write(workspace: Workspace, table: pa.Table, place: Json, split: str, name:
     for number, kind in enumerate(workspace.settings["formats"]):
         TEXT_FORMATS.check_origin(kind, workspace.settings.get("code", {}).get(kind))
         chosen = TEXT_FORMATS.get(kind)
-        path = f"{place['folder']}/{name}{chosen.suffix}"
-        with workspace.timed(f"write_{kind}"), workspace.store.create(path, "sha256") as draft:
-            chosen.write(table, draft)
+        encrypted, inside = KEY in workspace.settings, chosen.write_encrypted
+        path = f"{place['folder']}/{name}{chosen.suffix}" + (SUFFIX if encrypted and inside is None else "")
+        with workspace.timed(f"write_{kind}"), workspace.store.create(path, "sha256", once=encrypted) as draft:
+            if encrypted and inside is not None:
+                inside(table, draft, workspace.store.encryption())
+            else:
+                chosen.write(table, draft)
         workspace.outputs[f"{split}/{number}"] = Output(path, draft.bytes, table.num_rows, draft.hash)
         workspace.store.drop_page_cache(path)
     workspace.count(f"documents/{split}", table.num_rows)

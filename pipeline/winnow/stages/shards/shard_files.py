@@ -27,6 +27,13 @@ def outside_formats(names: list[str]) -> Json:
     return {"code": found} if found else {}
 
 
+KEY = "encrypted_with"
+"""Setting of stages whose files leave encrypted: the id of the key. Where it is not set, they leave as they are."""
+
+CONTENTS = "contents"
+"""In the records of encrypted shards: hashes of what is in the main files, of formats that have an index."""
+
+
 class Written(NamedTuple):
     """What one format wrote of one shard."""
 
@@ -34,6 +41,8 @@ class Written(NamedTuple):
     """By name: the format's own for the main file, the format and a suffix for others."""
     entry: Json | None
     """The shard's entry in the format's index of the split; for formats without one, more of its manifest entry."""
+    content_hash: str
+    """Of the main file before it was encrypted, if it was: what the index of the split names it by."""
 
 
 def write_rows(workspace: Workspace, place: ShardId, packed: PackedRows) -> None:
@@ -43,13 +52,17 @@ def write_rows(workspace: Workspace, place: ShardId, packed: PackedRows) -> None
     for file_format in settings["formats"]:
         FORMATS.check_origin(file_format, settings.get("code", {}).get(file_format))
         with workspace.timed(f"write_{file_format}"):
-            written = write_format(workspace.store, file_format, place, packed, settings)
+            written = write_format(workspace.store, file_format, place, packed, settings, once=KEY in settings)
         workspace.outputs |= written.outputs
         if written.entry is not None:
             workspace.metadata[file_format] = written.entry
+        if KEY in settings and FORMATS.get(file_format).index is not None:
+            workspace.metadata.setdefault(CONTENTS, {})[file_format] = written.content_hash
 
 
-def write_format(store: Store, file_format: str, place: ShardId, packed: PackedRows, settings: Json) -> Written:
+def write_format(
+    store: Store, file_format: str, place: ShardId, packed: PackedRows, settings: Json, *, once: bool = False
+) -> Written:
     """Write a shard in one format.
 
     Args:
@@ -57,15 +70,19 @@ def write_format(store: Store, file_format: str, place: ShardId, packed: PackedR
         file_format: one of ``FORMATS``.
         place: which shard.
         packed: its rows.
-        settings: of the shards stage: ``compression``, ``vocabulary_size``, ``joined_by``.
+        settings: of the shards stage: ``compression``, ``vocabulary_size``, ``joined_by``; :data:`KEY` to encrypt.
+        once: as of :meth:`winnow.storage.store.Store.create`.
 
     Raises:
         FormatError: the format cannot hold these rows, or does not write what it says.
     """
     chosen = FORMATS.get(file_format)
     chosen.check_rows(packed)
-    path = chosen.path(place, settings["compression"])
-    sink = ShardSink(store, path, place, settings["compression"], settings["vocabulary_size"], settings["joined_by"])
+    compression, encrypted = settings["compression"], KEY in settings
+    path = chosen.path(place, compression, encrypted=encrypted)
+    sink = ShardSink(
+        store, path, place, compression, settings["vocabulary_size"], settings["joined_by"], encrypted, once
+    )
     entry = chosen.write(packed, sink)
     expected = {"", *chosen.sidecars, *(s for name, s in chosen.column_files.items() if name in packed.columns)}
     if set(sink.drafts) != expected:
@@ -77,11 +94,11 @@ def write_format(store: Store, file_format: str, place: ShardId, packed: PackedR
         file_format + suffix.replace(".", "_"): Output(path, draft.bytes, len(packed.rows), draft.hash)
         for suffix, (path, draft) in sink.drafts.items()
     }
-    for suffix in chosen.links:
+    for suffix in () if encrypted else chosen.links:  # for trainers, which read nothing that is encrypted
         store.link(path, beside(path, suffix))
     for output in outputs.values():
         store.drop_page_cache(output.path)
-    return Written(outputs, entry)
+    return Written(outputs, entry, sink.drafts[""][1].content_hash)
 
 
 def _suffixes(suffixes: set[str]) -> str:

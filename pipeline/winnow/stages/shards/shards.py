@@ -17,13 +17,20 @@ from winnow.shards.packed_rows import LABEL
 from winnow.shards.packing.windows import num_windows
 from winnow.shards.preferences import PARTS
 from winnow.stages.shards.postprocess import row_extras
-from winnow.stages.shards.shard_files import document_separator, outside_formats, write_rows
+from winnow.stages.shards.shard_files import KEY, document_separator, outside_formats, write_rows
 from winnow.stages.shards.shard_rows import read_rows
 from winnow.stages.versions import library_versions
 from winnow.tokens.vocabulary import Vocabulary
 
 
-def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None, *, labelled: bool = False) -> Stage:
+def stage(
+    config: ShardsConfig,
+    vocabulary: Vocabulary,
+    marks: str | None = None,
+    *,
+    labelled: bool = False,
+    key_id: str | None = None,
+) -> Stage:
     """Reduce side of the shuffle, packing and writing.
 
     Args:
@@ -31,6 +38,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         vocabulary: of the run.
         marks: what the marks of tokens become, as ``Config.marks`` says.
         labelled: whether documents have labels.
+        key_id: of the key that the shards are encrypted with; None leaves them as they are.
     """
     settings = {
         "row_tokens": config.row_tokens,
@@ -47,6 +55,7 @@ def stage(config: ShardsConfig, vocabulary: Vocabulary, marks: str | None = None
         **outside_formats(config.ordered_formats),
         **row_extras(vocabulary, config.row, marks),
         "labelled": labelled,
+        **({KEY: key_id} if key_id else {}),
     }
     return Stage("shards", 3, settings, run)
 
