@@ -45,6 +45,7 @@ from winnow.engine.records import Record, Unit, total
 from winnow.engine.stage import Stage, Workspace, peak_memory_mb
 from winnow.flow.components import HALVES, STAGE, find_components
 from winnow.flow.context import RunContext
+from winnow.stages.dedup.components import TABLE_BYTES
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import ipc_output
 from winnow.storage.local_store import LocalStore
@@ -56,8 +57,6 @@ EDGES_A_CANDIDATE = 16
 """Two documents have an edge in every partition where they share a band: 2.5 a candidate in 2 partitions, 6.7 in 8,
 15.9 in 410, where hardly two shared bands are left together."""
 EDGE_BYTES = 16
-COMPONENT_BYTES = 84
-"""At most, a candidate: while union-find's table doubles just then. ``--components`` measures it."""
 
 
 class ScaleEngine(WatchedEngine):
@@ -96,8 +95,8 @@ def print_laws(summaries: list[StageSummary], documents: int, candidates: int, e
             hours *= share * EDGES_A_CANDIDATE * documents / edges
         print(f"{summary.name:16}" + "".join(f"{hours * law:>15,.2f}{gigabytes * law:>15,.0f}" for law in LAWS))
     print(f"{'candidates, M':16}" + "".join(f"{share * law / 1e6:>30,.0f}" for law in LAWS))
-    memory = "".join(f"{share * law * COMPONENT_BYTES / 1e9:>30,.1f}" for law in LAWS)
-    print(f"{'components, GB':16}{memory}   of memory, one node; every other stage holds a partition")
+    memory = "".join(f"{share * law * TABLE_BYTES / 1e9:>30,.1f}" for law in LAWS)
+    print(f"{'components, GB':16}{memory}   of memory, in one unit; in rounds, and in other stages, a partition")
 
 
 def run_stages(documents: int, folder: Path, compute: ComputeConfig, how: str) -> None:

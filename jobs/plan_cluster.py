@@ -227,8 +227,9 @@ def _print(plan: "ClusterPlan", estimates: list["Estimate"]) -> None:
         f"a node ({node.name}): {workers} workers ({node.cores} cores) of {plan.worker_memory_mb:,} MB, "
         f"{node.used_gb(plan.worker_memory_mb):,.0f} of {node.memory_gb:g} GB; {SPILL_GB} GB of local disk"
     )
+    where = "on each worker, in rounds," if plan.in_rounds else "on one node"
     say(
-        f"the head: {plan.driver_memory_gb:,.1f} GB for the driver; {plan.components_memory_gb:,.1f} GB on one node "
+        f"the head: {plan.driver_memory_gb:,.1f} GB for the driver; {plan.components_memory_gb:,.1f} GB {where} "
         "for the components step"
     )
     table = Table("nodes", "workers", "time", "limit", "GB/s of storage", "cost")

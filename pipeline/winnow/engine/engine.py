@@ -156,7 +156,7 @@ class Engine:
                         log.warning("%s unit %d failed: %s", stage.name, result.number, result.message, extra=where)
                         log.debug("%s", result.trace, extra=where)
                     else:
-                        records[result.key] = result
+                        records[result.key] = result.compact()
                     self.guard()
                     progress.advance(result)
                 missing = [unit for key, unit in keys.items() if key not in records]
@@ -238,8 +238,8 @@ class Engine:
             committed, self.store.read_all([stage.record_path(key) for key in committed]), strict=True
         ):
             try:
-                found[key] = None if data is None else Record.from_json(data)
-            except (ValueError, TypeError, KeyError):
+                found[key] = None if data is None else Record.from_json(data).compact()
+            except (ValueError, TypeError, KeyError, OverflowError):
                 found[key] = None
         outputs = [o for record in found.values() if record is not None for o in record.outputs.values()]
         gone = self.store.missing((output.path, output.bytes) for output in outputs)

@@ -7,7 +7,10 @@ under that key means: never compute this again.
 
 import dataclasses
 import hashlib
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -49,7 +52,32 @@ class Unit:
     work_bytes: int = 0
 
 
-@dataclass(frozen=True)
+class Numbers(Mapping[str, Any]):
+    """Numbers by name in 8 bytes each: records of one stage mostly have the same names, which are kept once."""
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, values: Mapping[str, float], kind: str) -> None:
+        """``kind`` as :mod:`array` has it: `q` for int64, `d` for float64."""
+        self._places = _places_of(tuple(values))
+        self._values = array(kind, values.values())
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[self._places[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@lru_cache(4096)
+def _places_of(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """A published file of a unit."""
 
@@ -63,7 +91,7 @@ class Output:
         return {"path": self.path, "rows": self.rows, "hash": self.hash}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A unit's commit record: without it, nothing that the unit wrote exists.
 
@@ -76,13 +104,21 @@ class Record:
     key: str
     number: int
     outputs: dict[str, Output]
-    counters: dict[str, int] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """The record as it is stored."""
-        return orjson.dumps(dataclasses.asdict(self), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+        return orjson.dumps(dataclasses.asdict(self), dict, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+
+    def compact(self) -> "Record":
+        """The same in less memory, for the driver, which holds all.
+
+        Raises:
+            TypeError, OverflowError: a counter or measure is no number, or none of 64 bits.
+        """
+        return dataclasses.replace(self, counters=Numbers(self.counters, "q"), metrics=Numbers(self.metrics, "d"))
 
     @staticmethod
     def from_json(data: bytes) -> "Record":

@@ -6,6 +6,7 @@ functions run one after the other in ordinary tasks.
 """
 
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -170,7 +171,7 @@ class FinishUnit:
             table = pa.ipc.open_stream(batch.column("prepared")[0].as_buffer()).read_all()
             try:
                 record = run_unit(self.stage, unit, self.store, table)
-                record.metrics[ON_GPU] = float(self.on_gpu)
+                record = replace(record, metrics={**record.metrics, ON_GPU: float(self.on_gpu)})
                 outcome = orjson.dumps({"kind": "record", "value": record})
             except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
                 outcome = failure(unit, error)

@@ -11,6 +11,7 @@ from winnow.config.config import Config
 from winnow.runs.estimate.requests import Requests, requests_of
 from winnow.runs.estimate.sizes import CANDIDATE_SHARE, Corpus, Sizes, sizes_of
 from winnow.select.encoder_config import HASHING
+from winnow.stages.dedup.components import TABLE_BYTES, fit_one_unit
 
 CORE_SECONDS_A_MB = {
     "measure": 0.0269,
@@ -31,9 +32,9 @@ lines 355 MB/s)."""
 START_SECONDS = 9.4
 """A run of 405 MB less its marginal time (docs/performance.md); nodes are up already."""
 COMPONENTS_SECONDS_A_DOCUMENT = 0.58e-6
-"""The one step on one core (docs/performance.md, Dedup at scale: 0.04 hours for 250 million documents)."""
-COMPONENTS_BYTES_A_CANDIDATE = 84
-"""Memory of that step while its table doubles (the same place)."""
+"""Components in one unit, on one core (docs/performance.md, Dedup at scale: 0.04 hours for 250 million documents)."""
+ROUNDS_SECONDS_A_DOCUMENT = 0.8e-6
+"""Components in rounds, on all cores (the same place)."""
 DRIVER_MEMORY_BYTES = 500_000_000
 RECORD_MEMORY_BYTES = 3_200
 """Of the driver, a record (docs/performance.md, What a run holds in memory)."""
@@ -119,7 +120,9 @@ class ClusterPlan:
     """None: there is no encoder, or its speed is not known."""
     driver_memory_gb: float
     components_memory_gb: float
-    """Of the one worker that joins candidate pairs into components."""
+    """Of the one worker that joins candidate pairs into components; of each that does, in rounds."""
+    in_rounds: bool
+    """Whether components are joined in rounds, because one worker might not hold them."""
     moved_bytes: int
     """Read from and written to storage."""
     node: NodeType
@@ -151,7 +154,9 @@ class ClusterPlan:
         if self.given.object_store:
             seconds["requests"] = self.requests.least_seconds
         limit = max(seconds, key=lambda name: seconds[name])
-        one_core = self.corpus.documents * COMPONENTS_SECONDS_A_DOCUMENT if self.sizes.band_partitions else 0.0
+        one_core = 0.0
+        if self.sizes.band_partitions and not self.in_rounds:
+            one_core = self.corpus.documents * COMPONENTS_SECONDS_A_DOCUMENT
         hours = (START_SECONDS + seconds[limit] + one_core) / 3600
         return Estimate(nodes, workers, hours, limit, self._cost(nodes, hours))
 
@@ -196,6 +201,7 @@ class ClusterPlan:
             "embed_gpu_hours": self.embed_gpu_hours,
             "driver_memory_gb": self.driver_memory_gb,
             "components_memory_gb": self.components_memory_gb,
+            "components_in_rounds": self.in_rounds,
             "moved_bytes": self.moved_bytes,
             "node": self.node,
             "workers_a_node": self.node.workers(self.worker_memory_mb),
@@ -241,18 +247,24 @@ def plan_cluster(
     gpu_hours = None
     if select is not None and select.needs_vectors and select.encoder.model != HASHING and given.embed_documents_s:
         gpu_hours = corpus.documents / given.embed_documents_s / 3600
-    candidates = corpus.documents * CANDIDATE_SHARE if config.dedup else 0.0
+    documents, worker_mb = corpus.documents if config.dedup else 0, config.compute.worker_memory_mb
+    how = config.dedup.components if config.dedup else "one_unit"
+    in_rounds = how == "rounds" or (how == "auto" and not fit_one_unit(documents, documents, worker_mb))
+    core_hours = {name: rate * corpus.text_bytes / 1e6 / 3600 for name, rate in rates.items()}
+    if in_rounds:
+        core_hours["components in rounds"] = documents * ROUNDS_SECONDS_A_DOCUMENT / 3600
     return ClusterPlan(
         corpus=corpus,
         sizes=sizes,
         requests=requests_of(corpus, sizes),
-        core_hours={name: rate * corpus.text_bytes / 1e6 / 3600 for name, rate in rates.items()},
+        core_hours=core_hours,
         embed_gpu_hours=gpu_hours,
         driver_memory_gb=(DRIVER_MEMORY_BYTES + sizes.records * RECORD_MEMORY_BYTES) / 1e9,
-        components_memory_gb=candidates * COMPONENTS_BYTES_A_CANDIDATE / 1e9,
+        components_memory_gb=worker_mb / 1e3 if in_rounds else documents * CANDIDATE_SHARE * TABLE_BYTES / 1e9,
+        in_rounds=in_rounds,
         moved_bytes=corpus.stored_bytes + int(sizes.written_bytes * (1 + REREAD_SHARE)),
         node=node,
-        worker_memory_mb=config.compute.worker_memory_mb,
+        worker_memory_mb=worker_mb,
         given=given,
     )
 
