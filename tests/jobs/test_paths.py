@@ -21,11 +21,11 @@ from winnow.storage.address import settled_path
 from winnow.storage.config import PathSetting
 
 NO_PATHS = {
-    "endpoint", "region", "name", "text", "id", "licence", "separator", "messages", "prompt", "response", "pair", "chosen", "rejected",
+    "endpoint", "region", "name", "text", "id", "licence", "separator", "messages", "prompt", "response", "pair",
     "label", "format", "first_token", "pattern", "end_of_text", "pinned", "signal", "by", "html", "tools",
     "field", "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
     "select.quality.positive.encoding", "select.quality.negative.encoding", "question", "answer", "http",
-    "namespace", "job",
+    "namespace", "job", "chosen", "rejected",
 }  # fmt: skip
 """Settings of type text that no path can stand in."""
 NO_PATH_PARAMETERS = {
