@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.configs import run_config, source_of
 from tests.support.processes import command
+from winnow.tokens.rank_files import parse_ranks
+from winnow.tokens.training import tokenizer_json, train_ranks
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra `gpu`)")
 pytest.importorskip("transformers", reason="transformers is not installed (extra `encoder`)")
@@ -110,6 +112,52 @@ def test_lora_learns_what_the_assistant_wrote(shared, tmp_path):
     assert after < before
     assert (tmp_path / "llama" / "model.safetensors").read_bytes() == weights
     assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size < len(weights) / 4
+
+
+def small_vocabulary(folder: Path, text: str) -> str:
+    """A tokenizer.json of 300 tokens."""
+    parsed = tokenizer_json(parse_ranks(train_ranks([text], 300, "o200k"), ""), "o200k")
+    (folder / "tokenizer.json").write_bytes(parsed)
+    return str(folder / "tokenizer.json")
+
+
+def preferences(draws: random.Random) -> str:
+    lines = []
+    for _ in range(300):
+        word = draws.choice(GOOD + BAD)
+        right = "good" if word in GOOD else "bad"
+        prompt = f"is {word} good or bad in {' '.join(draws.choices(OTHERS, k=6))} ?"
+        pair = {"prompt": prompt, "chosen": f"it is {right} {word}", "rejected": f"no idea what {word} is"}
+        lines.append(json.dumps(pair) + "\n")
+    return "".join(lines)
+
+
+def test_dpo_makes_the_chosen_answers_likelier(tmp_path):
+    pytest.importorskip("trl", reason="trl is not installed (extra `dev`)")
+    text = preferences(random.Random(2))
+    (tmp_path / "pairs.jsonl").write_text(text)
+    config = run_config(
+        tmp_path / "run",
+        source_of(tmp_path / "pairs.jsonl", prompt="prompt", chosen="chosen", rejected="rejected"),
+        dedup={"guard": "off"},
+        tokenise={"encoding": small_vocabulary(tmp_path, text)},
+        shards={"row": "preference", "sequence_tokens": 80, "splits": {"val": 0.2}},
+    )
+    subprocess.run(command(config, tmp_path / "c.yaml"), check=True, stdout=subprocess.DEVNULL)
+    few = ("--steps", 30, "--batch", 4, "--learning-rate", 1e-3, "--out", tmp_path / "dpo")
+    told = example("finetune_dpo.py", tmp_path / "run", "--new", tmp_path / "llama", "--teach", 30, *few)
+    found = re.findall(r"over rejected ([\d.-]+) nats, reward margin ([\d.-]+), accuracy ([\d.]+)", told)
+    (likelier, margin, _), (likelier_now, margin_now, accuracy) = [tuple(map(float, row)) for row in found]
+    assert margin == 0
+    assert margin_now > 0.1
+    assert likelier_now > likelier + 1
+    assert accuracy > 0.9
+    assert (tmp_path / "dpo" / "model.safetensors").is_file()
+
+    told = example("finetune_dpo.py", tmp_path / "run", tmp_path / "llama", "--rank", 4, *few)
+    assert (tmp_path / "dpo" / "adapter_model.safetensors").is_file()
+    wrong = example("finetune_dpo.py", tmp_path / "run", tmp_path, fails=True)
+    assert "it holds no config.json" in wrong
 
 
 def test_a_share_of_tokens_is_masked_and_special_ones_never(monkeypatch):
