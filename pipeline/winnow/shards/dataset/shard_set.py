@@ -15,11 +15,13 @@ from winnow.shards.manifest_fields import (
     FORMAT,
     FileFields,
     Part,
+    SourceFields,
     check_rows,
     formats_of,
     label_names,
     row_fields,
     shard_fields,
+    source_fields,
 )
 from winnow.storage.address import inside
 
@@ -76,6 +78,8 @@ class ShardSet:
     """Names of the documents' labels by number; none where documents have no labels."""
     vocabulary: str = ""
     """Its sha256; "" where the manifest does not say."""
+    sources: tuple[SourceFields, ...] = ()
+    """Where its documents come from."""
 
     def split(self, name: str, may_be_empty: bool = False) -> Split:
         """A split that holds rows, or that may be empty.
@@ -151,6 +155,7 @@ def read_shard_set(folder: Folder, file_format: str | None = None, content: byte
             splits=_splits(formats[chosen], main, row_tokens),
             labels=label_names(manifest),
             vocabulary="" if (digest := vocabulary.get("sha256")) is None else digest.text(),
+            sources=source_fields(manifest),
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None
