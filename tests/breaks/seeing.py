@@ -50,6 +50,22 @@ BREAKS = (
         RULES,
     ),
     Break(
+        "pieces are of the source of the file before",
+        5,
+        "winnow.shards.dataset.provenance",
+        'np.searchsorted(first, files, side="right") - 1',
+        'np.searchsorted(first, files, side="left") - 1',
+        ("tests/e2e/test_row_sources.py",),
+    ),
+    Break(
+        "a file is of the last source that the config names",
+        5,
+        "winnow.report.manifest",
+        "mine = ranges[file.source]",
+        "mine = ranges[run.config.sources[-1].name]",
+        ("tests/e2e/test_row_sources.py",),
+    ),
+    Break(
         "languages are of other documents",
         5,
         "winnow.report.languages",

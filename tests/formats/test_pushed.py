@@ -11,7 +11,7 @@ from tests.support.corpora import write_sample
 from winnow.config.config import parse_config
 from winnow.finished.hub_card import card
 from winnow.finished.pushed_files import run_files
-from winnow.report.sheet.croissant import croissant
+from winnow.report.sheet.croissant import croissant, schema_of
 from winnow.runs.run import run
 from winnow.runs.state import load_run
 
@@ -26,7 +26,8 @@ def test_datasets_loads_what_the_card_says(tmp_path, kind: str) -> None:
     finished = load_run(str(tmp_path / "run"))
     found = run_files(finished)
     content = {file.path: file.content or finished.store.read(file.stored) for file in found.files}
-    described = croissant(((file.path, file.size, file.sha256) for file in found.files), found.manifest, "set", "")
+    listed = ((file.path, file.size, file.sha256) for file in found.files)
+    described = croissant(listed, found.manifest, "set", "", schema_of(finished), "more", "shards/")
     content |= {"README.md": card(found, "acme/set", "1"), "croissant.json": described}
     for path, data in content.items():
         (tmp_path / "set" / path).parent.mkdir(parents=True, exist_ok=True)

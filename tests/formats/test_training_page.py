@@ -36,7 +36,7 @@ def test_each_library_of_the_page_has_a_snippet_and_an_environment():
 @pytest.fixture(scope="module", params=["uint16", "uint32"])
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    (config,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    config, _ = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (folder / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in articles(3, 200)))
     vocabulary = "o200k_base" if request.param == "uint32" else str(small_vocabulary(folder / "tokenizer.json"))
     sections = {"shards": yaml.safe_load(config)["shards"], "tokenise": {"encoding": vocabulary}}

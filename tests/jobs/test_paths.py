@@ -22,7 +22,7 @@ from winnow.storage.config import PathSetting
 
 NO_PATHS = {
     "endpoint", "region", "name", "text", "id", "licence", "separator", "messages", "prompt", "response",
-    "pair", "chosen", "rejected",
+    "pair",
     "label", "format", "first_token", "pattern", "end_of_text", "pinned", "signal", "by", "html", "tools",
     "field", "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
     "select.quality.positive.encoding", "select.quality.negative.encoding", "question", "answer", "http",

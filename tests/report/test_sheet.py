@@ -3,7 +3,11 @@
 import json
 import logging
 import re
+import shutil
+from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.commands import winnow
@@ -16,7 +20,7 @@ from winnow.report.sheet.eu_summary import kind_of, size_range
 from winnow.report.sheet.facts import OPEN
 from winnow.runs.state import load_run
 
-FILES = ("croissant.json", "datasheet.md", "eu-training-content.md")
+FILES = ("datasheet.md", "eu-training-content.md")
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +41,19 @@ def folder(tmp_path_factory):
     return folder
 
 
+def shards_of(folder) -> Path:
+    """The shard set of the run."""
+    return folder / "run" / load_run(str(folder / "run")).shards
+
+
 def test_a_run_writes_them_and_the_command_the_same_again(folder):
-    reports = folder / "run" / "reports"
-    before = {name: (reports / name).read_bytes() for name in FILES}
-    for name in FILES:
-        (reports / name).unlink()
+    paths = [*(folder / "run" / "reports" / name for name in FILES), shards_of(folder) / "croissant.json"]
+    before = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
     code, told = winnow("datasheet", str(folder / "run"))
-    assert code == 0 and sorted(line.rpartition("/")[2] for line in told.splitlines()) == sorted(FILES)
-    assert {name: (reports / name).read_bytes() for name in FILES} == before
+    assert code == 0 and sorted(told.splitlines()) == sorted(map(str, paths))
+    assert [path.read_bytes() for path in paths] == before
 
 
 def test_the_data_sheet_has_every_question_with_figures_or_a_mark(folder):
@@ -77,14 +86,33 @@ def test_what_people_wrote_is_text(folder):
 def test_croissant_is_valid_and_names_every_shard(folder):
     mlcroissant = pytest.importorskip("mlcroissant")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    path = folder / "run" / "reports" / "croissant.json"
+    path = shards_of(folder) / "croissant.json"
     found = mlcroissant.Dataset(jsonld=str(path)).metadata
     assert not found.ctx.issues.errors
     manifest = load_run(str(folder / "run")).manifest
     hashes = {shard["sha256"] for split in manifest["shards"]["splits"].values() for shard in split["shards"]}
-    assert hashes and {file.sha256 for file in found.distribution} == hashes
-    assert all((path.parent / file.content_url).is_file() for file in found.distribution)
+    files = [file for file in found.distribution if isinstance(file, mlcroissant.FileObject)]
+    assert hashes and {file.sha256 for file in files} == hashes
+    assert all((path.parent / file.content_url).is_file() for file in files)
     assert sorted(found.license) == ["CC0 | <b>bold</b> `x` [y](z)", "unknown"]
+
+
+def test_mlcroissant_reads_the_records_of_a_copy_of_the_shards(folder, tmp_path):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    shutil.copytree(shards_of(folder), tmp_path / "copy")
+    described = mlcroissant.Dataset(jsonld=str(tmp_path / "copy" / "croissant.json"))
+    for split in ("train", "val"):
+        rows = [
+            row for path in sorted((tmp_path / "copy").glob(f"{split}-*")) for row in pq.read_table(path).to_pylist()
+        ]
+        found = list(described.records(split))
+        assert len(found) == len(rows) > 1
+        for record, row in zip(found, rows, strict=True):
+            assert set(record) == {f"{split}/{name}" for name in row}
+            for name, values in row.items():
+                assert record[f"{split}/{name}"] == values
+                assert {type(value) for value in record[f"{split}/{name}"]} == {np.uint32}
 
 
 def test_the_summary_of_content_has_the_fields_of_the_template(folder):

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from winnow.errors import HubError, StorageError, WinnowError
 from winnow.finished.hub_card import card
-from winnow.finished.pushed_files import PushedFile, check_files, made, run_files
+from winnow.finished.pushed_files import SHARDS, PushedFile, check_files, made, run_files
 from winnow.flow.records import RunRecords
-from winnow.report.sheet.croissant import croissant
+from winnow.report.sheet.croissant import croissant, schema_of
 from winnow.storage.config import StorageConfig
 from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.hub import HubAddress
@@ -104,7 +104,9 @@ def push(
             found.manifest,
             address.repository.partition("/")[2],
             f"https://huggingface.co/datasets/{address.repository}",
+            schema_of(run),
             "README.md says from what and how",
+            f"{SHARDS}/",
         ),
     )
     files = [*found.files, described, made(README, card(found, address.repository, winnow_version()))]

@@ -5,6 +5,7 @@ from typing import Any
 from winnow import schemas
 from winnow.config.config import WITHOUT_RESULT
 from winnow.engine.records import Json
+from winnow.flow.columns import licence_fields
 from winnow.flow.flow import STEPS, enabled_steps
 from winnow.flow.records import RunRecords
 from winnow.shards.documents.formats import TEXT_FORMATS
@@ -18,9 +19,12 @@ def manifest_of(run: RunRecords) -> bytes:
     """The manifest's bytes; equal for a run at work and for the same run read back from its folder."""
     unreadable = run.totals("measure", "unreadable")
     outcomes = outcomes_of(run)
+    files, own = _file_ranges(run), licence_fields(run.config)
     sources: dict[str, Json] = {
         source.name: {
             "licence": source.licence,
+            "own_licences": any(field in source.keep for field in own),
+            "files": files[source.name],
             "weight": source.weight,
             "outcomes": {
                 **run.totals(run.ledger_stage, f"source/{source.name}"),
@@ -58,6 +62,18 @@ def _outside_packages(run: RunRecords) -> dict[str, str]:
     asked = run.config.documents.formats if run.config.documents else ()
     texts = {f"text format {name}": origin["package"] for name in asked if (origin := TEXT_FORMATS.origin(name))}
     return readers | format_versions(run.config.shards.formats) | steps | texts
+
+
+def _file_ranges(run: RunRecords) -> dict[str, list[list[int]]]:
+    """By source, ranges of the numbers of its files: the first 32 bits of its documents' numbers."""
+    ranges: dict[str, list[list[int]]] = {source.name: [] for source in run.config.sources}
+    for file in sorted(run.files, key=lambda file: file.number):
+        mine = ranges[file.source]
+        if mine and mine[-1][1] == file.number - 1:
+            mine[-1][1] = file.number
+        else:
+            mine.append([file.number, file.number])
+    return ranges
 
 
 def outcomes_of(run: RunRecords) -> dict[str, int]:

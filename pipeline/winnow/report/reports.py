@@ -1,4 +1,4 @@
-"""Reports that a run writes at its end into ``reports/``: one file each, made from records alone.
+"""Reports that a run writes at its end, most into ``reports/``: one file each, made from its records and tables.
 
 They are for people: no result depends on them, and one that cannot be made is told and left out.
 """
@@ -27,6 +27,8 @@ class Report:
     """Its content, from a finished run."""
     enabled: Callable[[Config], bool] = lambda _config: True
     """Whether a run writes it."""
+    folder: Callable[[RunRecords], str] = lambda _run: FOLDER
+    """Of the run, where it lies."""
 
 
 REPORTS: Registry[Report] = Registry(
@@ -48,7 +50,7 @@ REPORTS: Registry[Report] = Registry(
 
 def write_report(run: RunRecords, report: Report) -> str:
     """Write one report of a finished run; where it lies."""
-    path = f"{FOLDER}/{report.file}"
+    path = f"{report.folder(run)}/{report.file}"
     run.store.replace(path, report.make(run))
     return run.store.location(path)
 

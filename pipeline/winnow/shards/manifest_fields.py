@@ -141,6 +141,39 @@ def formats_of(shards: Part) -> dict[str, Part]:
     return found | (dict(more.items()) if more is not None else {})
 
 
+class SourceFields(NamedTuple):
+    """What a manifest says of a source, for those who ask whose a row is."""
+
+    name: str
+    licence: str | None
+    """Of all its documents; None where the config states none."""
+    own_licences: bool
+    """Whether its documents may state licences of their own, which go before this one."""
+    files: tuple[tuple[int, int], ...]
+    """Ranges of the numbers of its files, ends included; none in sets of older versions."""
+
+
+def source_fields(manifest: Part) -> tuple[SourceFields, ...]:
+    """The sources, in the manifest's order."""
+    found = []
+    for name in manifest["sources"].section():
+        entry = manifest["sources"][name]
+        licence, files = entry.get("licence"), entry.get("files")
+        own = entry.get("own_licences")
+        said = None if licence is None or licence.value is None else licence.text()
+        ranges = () if files is None else tuple(map(_range, files.each()))
+        found.append(SourceFields(name, said, own is not None and own.value is True, ranges))
+    return tuple(found)
+
+
+def _range(pair: Part) -> tuple[int, int]:
+    """First and last number of a range."""
+    ends = [end.whole() for end in pair.each()]
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError(f"{pair.name}: {ends} stands where a first and a last number belong")
+    return ends[0], ends[1]
+
+
 def label_names(manifest: Part) -> tuple[str, ...]:
     """Names of labels by number; none where documents have no labels."""
     labels = manifest.get("labels")

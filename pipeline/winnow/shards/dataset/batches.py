@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.shards.dataset.provenance import NO_PIECE
 from winnow.shards.dataset.split_reader import SplitReader
 
 IGNORE = -100
@@ -39,6 +40,8 @@ class BatchForm:
     """Positions that begin again with each document."""
     doc_lens: bool = False
     """Lengths of the document pieces of the inputs."""
+    sources: bool = False
+    """Numbers of the sources that the document pieces of the rows come from."""
     columns: tuple[str, ...] = ()
     """Further columns of the shards, by name."""
     label: bool = False
@@ -46,7 +49,12 @@ class BatchForm:
 
     def read(self, labelled: bool) -> list[str]:
         """The further columns, without those that a batch has anyway; ``labelled``: the documents have labels."""
-        asked = {"position_ids": self.position_ids, "doc_lens": self.doc_lens, LABEL: self.label and labelled}
+        asked = {
+            "position_ids": self.position_ids,
+            "doc_lens": self.doc_lens,
+            "sources": self.sources,
+            LABEL: self.label and labelled,
+        }
         made = {"input_ids", "labels", *(name for name, wanted in asked.items() if wanted)}
         return [name for name in dict.fromkeys(self.columns) if name not in made]
 
@@ -72,12 +80,15 @@ def make_batch(
     Returns:
         ``input_ids`` [B, S]; ``labels`` [B, S], -100 where the target is padding or masked by a ``loss_mask`` column;
         if asked ``position_ids`` [B, S], ``doc_lens`` [B, K] (0 after a row's last piece; K the most pieces of a row),
+        ``sources`` [B, K] (numbers of the reader's sources, -1 after the last piece),
         columns as [B, S] or [B], and ``label`` [B], -100 for empty rows.
     """
     length = reader.shard_set.row_tokens
     seen = length - form.shift
     count = len(rows)
-    lens, counts = np.zeros(0, np.uint32), np.zeros(0, np.int64)
+    lens, counts, sources = np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int32)
+    if form.sources:
+        sources, counts = reader.sources(shards, rows)
     if form.position_ids or form.doc_lens:
         lens, counts = reader.pieces(shards, rows)
     batch = allocate(_shapes(reader, shards, size, form, int(counts.max(initial=0))))
@@ -99,6 +110,9 @@ def make_batch(
     if form.doc_lens:
         batch["doc_lens"][...] = 0
         _write_lens(batch["doc_lens"], lens, counts, seen)
+    if form.sources:
+        batch["sources"][...] = NO_PIECE
+        batch["sources"][_places(counts)] = sources
     if form.label and reader.shard_set.labels:
         batch[LABEL][count:] = IGNORE
         if count:
@@ -117,8 +131,8 @@ def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: Bat
     seen = reader.shard_set.row_tokens - form.shift
     names = ("input_ids", "labels", "position_ids") if form.position_ids else ("input_ids", "labels")
     shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = dict.fromkeys(names, ((size, seen), form.dtype))
-    if form.doc_lens:
-        shapes["doc_lens"] = ((size, pieces), form.dtype)
+    for name in ("doc_lens",) * form.doc_lens + ("sources",) * form.sources:
+        shapes[name] = ((size, pieces), form.dtype)
     if form.label and reader.shard_set.labels:
         shapes[LABEL] = (size,), form.dtype
     for name in form.read(bool(reader.shard_set.labels)):
@@ -155,9 +169,16 @@ def _positions(lens: NDArray[np.uint32], counts: NDArray[np.int64], length: int)
 
 def _write_lens(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64], seen: int) -> None:
     """Piece lengths of row i, cut to the first ``seen`` tokens, at the beginning of row i of ``out``."""
-    rows = np.repeat(np.arange(len(counts)), counts)
+    rows, places = _places(counts)
     before = np.cumsum(counts) - counts
     ends = np.cumsum(lens, dtype=np.int64)
     row_begins = np.concatenate([[0], ends])[before]
     stops = ends - np.repeat(row_begins, counts)
-    out[rows, np.arange(len(lens)) - before[rows]] = np.minimum(stops, seen) - np.minimum(stops - lens, seen)
+    out[rows, places] = np.minimum(stops, seen) - np.minimum(stops - lens, seen)
+
+
+def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and place in it, int64[P] each, of every piece of rows with so many pieces int64[n]."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    before = np.cumsum(counts) - counts
+    return rows, np.arange(len(rows)) - before[rows]

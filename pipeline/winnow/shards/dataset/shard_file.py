@@ -5,9 +5,10 @@ Legend: R rows, L ids a row, P document pieces.
 
 import hashlib
 import mmap
+from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from winnow.shards.dataset.errors import WHAT_TO_DO
 from winnow.shards.dataset.folders import FileEntry, Folder, OpenedFile
 from winnow.shards.dataset.pair_lists import pair_column, pair_pieces
 from winnow.shards.dataset.plain_pages import Pages, plain_pages
+from winnow.shards.dataset.provenance import DOCS, RowSource, source_numbers
 from winnow.shards.dataset.shard_set import ShardEntry, ShardSet
 from winnow.shards.footer import footer_fault
 from winnow.shards.formats import raw
@@ -69,6 +71,7 @@ class ShardFile:
         self._path, self._entry, self._set, self._decoded, self._folder = path, entry, shard_set, decoded, folder
         self._columns: dict[str, FixedColumn] = {}
         self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
+        self._sources: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None
         self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
         self._data = self._mapped(file)
         self._file: pq.ParquetFile | None = None
@@ -126,15 +129,7 @@ class ShardFile:
                     self._pieces = pair_pieces(self._file)
                 self._check_pieces(self._path, *self._pieces)
             elif self._file and PIECES in self.names:
-                with reading(self._path):
-                    column = self._file.read(columns=[PIECES]).column(0).combine_chunks()
-                    if isinstance(column, pa.ChunkedArray):
-                        column = column.combine_chunks()
-                    if not pa.types.is_list(column.type):
-                        raise ShardError(f"{self._path}: column {PIECES!r} is of type {column.type}; {WHAT_TO_DO}")
-                    offsets = column.offsets.to_numpy().astype(np.int64)
-                    pieces = column.values.to_numpy()[offsets[0] : offsets[-1]]
-                    offsets -= offsets[0]
+                pieces, offsets = self._lists(self._file, PIECES)
                 self._check_pieces(self._path, pieces, offsets)
                 self._pieces = pieces, offsets
             elif self._file:
@@ -142,6 +137,25 @@ class ShardFile:
             else:
                 self._pieces = self._indexed_pieces()
         return self._pieces
+
+    def sources(self, known: Sequence[RowSource]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The source of each piece, int32[P] into ``known``, and offsets int64[R + 1] as those of the pieces.
+
+        Raises:
+            ShardError: the shard does not say whose its pieces are.
+        """
+        if self._sources is None:
+            if self._file is None or DOCS not in self.names:
+                raise ShardError(
+                    f"{self._path} does not say whose its pieces are: set `shards.columns: [docs]` and run again, "
+                    "which makes the Parquet shards anew and nothing before them"
+                )
+            docs, offsets = self._lists(self._file, DOCS)
+            _, expected = self.pieces()
+            if not np.array_equal(offsets, expected):
+                raise ShardError(f"{self._path} is altered: {DOCS!r} and {PIECES!r} differ in length; {WHAT_TO_DO}")
+            self._sources = source_numbers(docs, self._set.sources, known, self._path), offsets
+        return self._sources
 
     def filled(self) -> NDArray[np.int64]:
         """int64[R], how many ids at the beginning of each row are text; the rest is padding."""
@@ -157,6 +171,17 @@ class ShardFile:
     def _payload_bytes(self) -> int:
         """Of a raw shard, before encryption."""
         return len(self._data) if self._sealed is None else self._sealed.bytes
+
+    def _lists(self, file: pq.ParquetFile, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """A column of lists of any length: its values, and offsets int64[R + 1] into them."""
+        with reading(self._path):
+            column = file.read(columns=[name]).column(0).combine_chunks()
+            if isinstance(column, pa.ChunkedArray):
+                column = column.combine_chunks()
+            if not pa.types.is_list(column.type):
+                raise ShardError(f"{self._path}: column {name!r} is of type {column.type}; {WHAT_TO_DO}")
+            offsets = column.offsets.to_numpy().astype(np.int64)
+            return column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
 
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype

@@ -16,11 +16,13 @@ from winnow.shards.manifest_fields import (
     FORMAT,
     FileFields,
     Part,
+    SourceFields,
     check_rows,
     formats_of,
     label_names,
     row_fields,
     shard_fields,
+    source_fields,
 )
 from winnow.storage.address import inside
 from winnow.storage.keys import Key, find_key
@@ -80,6 +82,8 @@ class ShardSet:
     """Its sha256; "" where the manifest does not say."""
     preferences: bool = False
     """Whether rows are preference pairs."""
+    sources: tuple[SourceFields, ...] = ()
+    """Where its documents come from."""
     key_source: NamedKey | None = None
     """Where the key is found; None where nothing is encrypted."""
 
@@ -175,6 +179,7 @@ def read_shard_set(
             key_source=_key_source(manifest, key),
             vocabulary="" if (digest := vocabulary.get("sha256")) is None else digest.text(),
             preferences=shards["row"].text() == "preference",
+            sources=source_fields(manifest),
         )
     except ValueError as error:
         raise ShardError(f"{place} is not what a manifest is: {error}; copy it again from where it was made") from None

@@ -8,7 +8,7 @@ Legend: n rows asked for, L ids a row, K shards.
 import hashlib
 import itertools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from winnow.errors import ShardError
 from winnow.shards.dataset.columns import DecodedGroups, item_type
 from winnow.shards.dataset.errors import WHAT_TO_DO
+from winnow.shards.dataset.provenance import row_sources
 from winnow.shards.dataset.several_sets import SetSplit
 from winnow.shards.dataset.shard_file import IDS, ShardFile, check_hash, open_listed
 
@@ -44,6 +45,8 @@ class SplitReader:
         self.shards = tuple(shard for part in parts for shard in part.split.shards)
         self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum([shard.rows for shard in self.shards])])
         """int64[K + 1], number of the first row of each shard, and of all rows."""
+        self.row_sources = row_sources([part.shard_set.sources for part in parts])
+        """Where rows come from."""
         self._part_of = np.repeat(np.arange(len(parts)), [len(part.split.shards) for part in parts])
         self._verify, self._most_open = verify, min(_OPEN_SHARDS + len(parts) - 1, _MOST_OPEN)
         self._decoded = DecodedGroups()
@@ -157,13 +160,36 @@ class SplitReader:
         self, shards: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Lengths uint32[P] of the document pieces, row after row, and how many int64[n] each row has."""
-        parts, numbers = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+        return self._of_pieces(shards, rows, lambda shard: shard.pieces(), np.dtype(np.uint32))
+
+    def sources(
+        self, shards: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Where the pieces come from, int32[P] into ``row_sources``, row after row, and how many int64[n] a row has.
+
+        Raises:
+            ShardError: a shard does not say whose its pieces are.
+        """
+        return self._of_pieces(shards, rows, lambda shard: shard.sources(self.row_sources), np.dtype(np.int32))
+
+    def _of_pieces(
+        self,
+        shards: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        values_of: Callable[[ShardFile], tuple[NDArray[Any], NDArray[np.int64]]],
+        dtype: np.dtype[Any],
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """A value for each piece, row after row, and how many int64[n] each row has.
+
+        ``values_of`` gives those of a shard of R rows, and offsets int64[R + 1] into them.
+        """
+        parts, numbers = [np.zeros(0, dtype)], [np.zeros(0, np.int64)]
         counts = np.zeros(len(rows), np.int64)
         for number, places in _by_shard(shards):
-            lens, offsets = self.shard(number).pieces()
+            values, offsets = values_of(self.shard(number))
             begins = offsets[rows[places]]
             counts[places] = offsets[rows[places] + 1] - begins
-            parts.append(lens[_ranges(begins, counts[places])])
+            parts.append(values[_ranges(begins, counts[places])])
             numbers.append(places)
         joined, order = np.concatenate(parts), np.concatenate(numbers)
         if len(parts) == 2:  # all of one shard

@@ -13,6 +13,7 @@ from winnow.shards.dataset.batch_memory import BatchMemory
 from winnow.shards.dataset.batches import Batch, BatchForm, make_batch
 from winnow.shards.dataset.epoch_order import Rows
 from winnow.shards.dataset.pair_batches import make_pair_batch
+from winnow.shards.dataset.provenance import RowSource
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import ReaderRank, Tail, batch_of_rank, num_steps, whole_number
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
@@ -56,6 +57,8 @@ class ShardDataset(IterableDataset[Any]):
             transformers do): both are the whole row.
         position_ids: dicts hold positions that begin again with each document.
         doc_lens: dicts hold the lengths of each row's document pieces, 0 after the last.
+        sources: dicts hold where each of these pieces comes from, as numbers of :attr:`sources`, -1 after the last.
+            The shards need the column `docs` (`shards.columns`).
         columns: further columns of the shards that dicts hold.
         verify: compare the sha256 of each shard, and of a raw one's index, with the manifest's when a process first
             uses it.
@@ -91,6 +94,7 @@ class ShardDataset(IterableDataset[Any]):
         shift: bool = True,
         position_ids: bool = False,
         doc_lens: bool = False,
+        sources: bool = False,
         columns: Sequence[str] = (),
         verify: bool = False,
         cache: str | None = None,
@@ -120,7 +124,7 @@ class ShardDataset(IterableDataset[Any]):
         self._tail, self._as_dict, self._pin = tail, as_dict, pin_memory
         epochs = None if epochs is None else whole_number("epochs", epochs)
         self._order = whole_number("seed", seed), whole_number("mix_shards", mix_shards), epochs, shuffle_first
-        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, sources, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
         self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until, key)
         self._stream = self._open()
@@ -152,6 +156,11 @@ class ShardDataset(IterableDataset[Any]):
     def label_names(self) -> tuple[str, ...]:
         """Names of the documents' labels by number; none where documents have no labels."""
         return self._stream.reader.shard_set.labels
+
+    @property
+    def sources(self) -> tuple[RowSource, ...]:
+        """The sources by number, with their licences."""
+        return self._stream.reader.row_sources
 
     def samples_after(self, steps: int) -> int:
         """The state's integer after so many steps of a loop that began at the loaded state."""
@@ -272,6 +281,7 @@ class ShardRows(Dataset[Any]):
         shift: bool = True,
         position_ids: bool = False,
         doc_lens: bool = False,
+        sources: bool = False,
         columns: Sequence[str] = (),
         verify: bool = False,
         cache: str | None = None,
@@ -281,7 +291,7 @@ class ShardRows(Dataset[Any]):
         key: str | None = None,
     ) -> None:
         self._as_dict = as_dict
-        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, tuple(columns), label=as_dict)
+        self._form = BatchForm(_integers(dtype), shift, position_ids, doc_lens, sources, tuple(columns), label=as_dict)
         _needs_dict(as_dict, self._form)
         self._source = Source(_settled(location), split, verify, cache, cache_mb, file_format, until, key)
         self._reader: SplitReader = self._source.reader()
@@ -294,6 +304,11 @@ class ShardRows(Dataset[Any]):
     def label_names(self) -> tuple[str, ...]:
         """Names of the documents' labels by number; none where documents have no labels."""
         return self._reader.shard_set.labels
+
+    @property
+    def sources(self) -> tuple[RowSource, ...]:
+        """The sources by number, with their licences."""
+        return self._reader.row_sources
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
         single = not isinstance(index, slice | Sequence | np.ndarray | torch.Tensor)
@@ -349,8 +364,8 @@ def _integers(dtype: Dtype) -> np.dtype[Any]:
 
 
 def _needs_dict(as_dict: bool, form: BatchForm) -> None:
-    if not as_dict and (form.position_ids or form.doc_lens or form.columns):
-        raise ValueError("position_ids, doc_lens and columns come in dicts alone; give as_dict=True")
+    if not as_dict and (form.position_ids or form.doc_lens or form.sources or form.columns):
+        raise ValueError("position_ids, doc_lens, sources and columns come in dicts alone; give as_dict=True")
 
 
 def _check_pairs(reader: SplitReader, as_dict: bool, form: BatchForm, *, single: bool = False) -> None:
@@ -360,8 +375,8 @@ def _check_pairs(reader: SplitReader, as_dict: bool, form: BatchForm, *, single:
         raise ValueError(
             "these shards hold preference pairs, which come in batches of dicts: as_dict=True, batch_size="
         )
-    if form.position_ids or form.doc_lens or form.columns:
-        raise ValueError("preference pairs have no position_ids, doc_lens or columns; leave them out")
+    if form.position_ids or form.doc_lens or form.sources or form.columns:
+        raise ValueError("preference pairs have no position_ids, doc_lens, sources or columns; leave them out")
 
 
 def _single_row(arrays: Batch, as_dict: bool) -> Any:
