@@ -11,6 +11,7 @@ import typer
 
 import winnow
 from jobs.__main__ import app
+from winnow.augment.config import AugmentConfig
 from winnow.config.config import Config
 from winnow.section import Section, section_of
 
@@ -30,6 +31,9 @@ def settings_pages() -> dict[str, str]:
         listed.append(f"| [`{name}`]({name}.md) | {_text(info.description) or _text(section.__doc__)} |")
         body = [f"# {name}", _text(info.description), _default_of_section(info.get_default(call_default_factory=True))]
         pages[path] = "\n\n".join([*filter(None, body), *_tables(section, name)]) + "\n"
+    listed.append("| [`augment.yaml`](augment.md) | The file of `winnow augment`. |")
+    about = "Settings of the file of `winnow augment` ([Augmentation](../augment.md))."
+    pages["reference/augment.md"] = "\n\n".join(["# augment", about, *_tables(AugmentConfig, "")]) + "\n"
     head = (
         "# Settings\n\nEvery setting has a default but `run` and `sources`; `winnow init` writes them all into "
         "one file, and `winnow schema` gives them to editors. Any can be given on the command line: "
@@ -51,7 +55,7 @@ def _tables(section: type[Section], place: str) -> Iterator[str]:
     for name, info in section.model_fields.items():
         inner = section_of(info.annotation)
         if inner is not None:
-            where = f"{place}.{name}"
+            where = f"{place}.{name}" if place else name
             kind = "A list of these. " if "tuple" in str(info.annotation) else ""
             default = "" if kind else _default_of_section(info.get_default(call_default_factory=True))
             yield f"## `{where}`\n\n{' '.join(filter(None, [_text(info.description), kind.strip(), default]))}"

@@ -87,6 +87,7 @@ def tell(story: "Story", characters: int) -> None:
         lines.append(f"left out   {step}: {REASONS[step].format(value, limit)}")
     if story.bucket is not None:
         lines.append(f"bucket     {printable(story.bucket, lines=False)}")
+    lines += _family(story)
     lines += _held_items(story)
     lines += _passages(story, min(characters, _SHOWN_PASSAGE))
     if story.keeper is not None:
@@ -122,6 +123,22 @@ def _evidence(found: "Evidence") -> str:
     if found.entry is None:
         return "nothing is said"
     return f"{found.entry!r}" if found.list is None else f"{found.entry!r} of list {found.list}"
+
+
+def _family(story: "Story") -> list[str]:
+    """The document that this one was made of, and texts that were made of it."""
+    family = story.family
+    lines = []
+    if family.is_synthetic:
+        parent = family.parent
+        told = "a document that this run has not read"
+        lines.append(
+            f"made of    {told if parent is None else f'{parent.id}  (number {parent.doc}), {parent.outcome}'}"
+        )
+    lines += [f"made of it {child.id}  (number {child.doc}), {child.outcome}" for child in family.children]
+    if family.number_of_children > len(family.children):
+        lines.append(f"           and {family.number_of_children - len(family.children):,} more texts")
+    return lines
 
 
 _SHOWN_ITEMS, _SHOWN_QUESTION = 5, 100

@@ -1,6 +1,7 @@
 """All breaks, promise by promise."""
 
 from tests.breaks import (
+    augment,
     contamination,
     conversations,
     explainable,
@@ -37,6 +38,7 @@ BREAKS = (
     *contamination.BREAKS,
     *removals.BREAKS,
     *passages.BREAKS,
+    *augment.BREAKS,
     *resumable.BREAKS,
     *explainable.BREAKS,
     *mixtures.BREAKS,

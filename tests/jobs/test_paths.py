@@ -26,7 +26,7 @@ NO_PATHS = {
     "label", "format", "first_token", "pattern", "end_of_text", "pinned", "signal", "by", "html", "tools",
     "field", "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
     "select.quality.positive.encoding", "select.quality.negative.encoding", "question", "answer", "http",
-    "namespace", "job", "chosen", "rejected",
+    "namespace", "job", "chosen", "rejected", "augmented_from",
 }  # fmt: skip
 """Settings of type text that no path can stand in."""
 NO_PATH_PARAMETERS = {

@@ -27,6 +27,9 @@ STAGES = (
     "url_lists",
     "provenance",
     "filter",
+    "parent_names",
+    "family_members",
+    "family_links",
     "bands",
     "edges",
     "components",
@@ -53,6 +56,7 @@ STAGES = (
     "tokenise",
     "embed",
     "removals",
+    "family_outcomes",
     "bucket_columns",
     "bucket_quantile_cuts",
     "buckets",
@@ -84,6 +88,7 @@ MIXTURE_STAGES = (
     "phase2_mixture_limits",
     "mixture",
 )
+FAMILY_STAGES = ("parent_names", "family_members", "family_links", "family_outcomes")
 WEB_STAGES = ("url_lists", "provenance")
 ROUND_STAGES = ("component_links", "large_star", "small_star", "component_ranges")
 ITEM_STAGES = (
@@ -131,6 +136,8 @@ class Runs:
             return self._with_lists
         if stage in ROUND_STAGES:
             return self._in_rounds
+        if stage in FAMILY_STAGES:
+            return self._with_families
         if stage == "removals":
             return self._with_removals
         return self._with_items if stage in ITEM_STAGES else self
@@ -161,6 +168,15 @@ class Runs:
         pages = source_of(self.data / "pages.jsonl", "pages", id="url")
         lists = self.config["filter"] | {"urls": {"domains": [str(self.data / "hosts.txt")]}}
         return self._with("lists", filter=lists, sources=[*self.config["sources"], pages])
+
+    @cached_property
+    def _with_families(self) -> "Runs":
+        """A source of its own holds two texts of every tenth page of the web."""
+        texts = articles(6, 180)
+        rows = [{"of": f"web/{n // 2 * 10}", "text": text} for n, text in enumerate(texts)]
+        (self.data / "made.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        made = source_of(self.data / "made.jsonl", "made", augmented_from="of")
+        return self._with("families", sources=[*self.config["sources"], made])
 
     @cached_property
     def _with_items(self) -> "Runs":

@@ -59,6 +59,7 @@ class LanguageServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else each answer waits 40 ms for the client's acknowledgement
     model: LanguageServer
 
     def do_POST(self) -> None:

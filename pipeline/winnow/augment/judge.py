@@ -97,9 +97,7 @@ def judge(
         return Judged(reason=reason)
     if text is None:
         return Judged(reason=NO_FORM)
-    bare = text.strip()
-    if found := _PREAMBLE.match(bare):
-        bare = bare[found.end() :].strip()
+    bare = without_preamble(text)
     if not bare:
         return Judged(reason=EMPTY)
     if any(line in bare and line not in passage for line in prompt_lines):
@@ -112,7 +110,14 @@ def judge(
         return Judged(reason=TOO_LONG)
     if _circles(bare) > max(CIRCLES, 1.5 * _circles(passage)):
         return Judged(reason=REPEATS_ITSELF)
-    return Judged(bare, without_preamble=found is not None)
+    return Judged(bare, without_preamble=bare != text.strip())
+
+
+def without_preamble(text: str) -> str:
+    """A text without a first line that speaks to the user, and without white space around it."""
+    bare = text.strip()
+    found = _PREAMBLE.match(bare)
+    return bare[found.end() :].strip() if found else bare
 
 
 def fault_of(answer: Answer, passage: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json, Record
 from winnow.finished.earlier import EarlierDocument, is_earlier, read_earlier, run_of
+from winnow.finished.families import Family, family_of
 from winnow.finished.locate import locations_of
 from winnow.finished.passages import passages_of
 from winnow.finished.story import Evidence, FailedRule, HeldItem, LostDocument, Story, UnreadableRecord
@@ -116,6 +117,7 @@ def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
         _held_items(run, number, doc),
         _bucket(run, number, doc),
         passages_of(run, number, doc) if with_keeper else (),
+        family_of(run, doc) if with_keeper else Family(),
     )
 
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
-from winnow.looking.texts import ids_of, parts_holding, text_by_document
-from winnow.stages.tables import column_to_numpy, read_parquet
+from winnow.looking.texts import ids_of, outcomes_of, text_by_document
+from winnow.stages.tables import read_parquet
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def passages_of(run: RunRecords, number: int, doc: int) -> tuple[HeldPassage, ..
     if not rows:
         return ()
     keepers = {row["keeper"] for row in rows}
-    ids, outcomes = ids_of(run, keepers), _outcomes(run, keepers)
+    ids, outcomes = ids_of(run, keepers), outcomes_of(run, keepers)
     text = text_by_document(run, {doc})[doc].encode()
     return tuple(
         HeldPassage(
@@ -55,14 +54,3 @@ def passages_of(run: RunRecords, number: int, doc: int) -> tuple[HeldPassage, ..
         )
         for row in rows
     )
-
-
-def _outcomes(run: RunRecords, docs: set[int]) -> dict[int, str]:
-    """What became of some documents."""
-    found: dict[int, str] = {}
-    wanted = np.array(sorted(docs), np.uint64)
-    for number, places in parts_holding(run, wanted):
-        table = read_parquet(run.store, run.ledger[number].outputs["decisions"].reference(), ["doc", "outcome"])
-        mine = table.filter(pa.array(np.isin(column_to_numpy(table, "doc"), wanted[places])))
-        found |= dict(zip(mine.column("doc").to_pylist(), mine.column("outcome").to_pylist(), strict=True))
-    return found

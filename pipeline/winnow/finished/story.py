@@ -1,9 +1,10 @@
 """What is told of one document: its story, and what it is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from winnow.finished.earlier import EarlierDocument
+from winnow.finished.families import Family
 from winnow.finished.locate import DocumentLocation
 from winnow.finished.passages import HeldPassage
 
@@ -94,6 +95,8 @@ class Story:
     """Of a mixture by buckets, of documents of split train."""
     passages: tuple[HeldPassage, ...] = ()
     """Passages that stand in the corpus before, in their order; cut, where the document is kept."""
+    family: Family = field(default_factory=Family)
+    """The document that it was made of, and texts that were made of it."""
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ TABLES = {
         "parquet",
         lambda run: [record.outputs["decisions"].reference() for record in run.ledger],
     ),
+    "augmented_from": Table(
+        "a synthetic text: the document that it was made of",
+        "ipc",
+        lambda run: [record.outputs["links"].reference() for record in run.of("family_links")],
+    ),
     "evaluation_items": Table(
         "an item of an evaluation set: question, words, what was found of it",
         "parquet",

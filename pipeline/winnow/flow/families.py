@@ -37,6 +37,6 @@ STEP = Step(
     run=find_families,
     stages=lambda _context: ["parent_names", "parent_set", "family_members", "family_links"],
     enabled=has_families,
-    part_work=PartWork(files=2, records=2, opens=7),
+    part_work=PartWork(files=2, records=2, opens=6),
     balances=_balances,
 )

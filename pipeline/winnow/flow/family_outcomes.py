@@ -5,7 +5,7 @@ from winnow.engine.records import Json
 from winnow.flow.context import RunContext
 from winnow.flow.families import has_families
 from winnow.flow.records import RunRecords
-from winnow.flow.step import Balance, ManifestPart, Step
+from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.stages.families import outcomes
 
 
@@ -92,6 +92,7 @@ STEP = Step(
     run=follow_families,
     stages=lambda _context: ["family_outcomes"],
     enabled=has_families,
+    part_work=PartWork(opens=1),
     balances=_balances,
     manifest=_manifest,
     summary=_summary,

@@ -86,3 +86,14 @@ def ids_of(run: RunRecords, docs: set[int]) -> dict[int, str]:
         there = table.take(np.flatnonzero(np.isin(column_to_numpy(table, "doc"), wanted[places])))
         names |= dict(zip(there.column("doc").to_pylist(), there.column("id").to_pylist(), strict=True))
     return names
+
+
+def outcomes_of(run: RunRecords, docs: set[int]) -> dict[int, str]:
+    """What became of some documents."""
+    found: dict[int, str] = {}
+    wanted = np.array(sorted(docs), np.uint64)
+    for number, places in parts_holding(run, wanted):
+        table = read_parquet(run.store, run.ledger[number].outputs["decisions"].reference(), ["doc", "outcome"])
+        mine = table.filter(pa.array(np.isin(column_to_numpy(table, "doc"), wanted[places])))
+        found |= dict(zip(mine.column("doc").to_pylist(), mine.column("outcome").to_pylist(), strict=True))
+    return found

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from winnow.augment.answers import Answer, key_of
 from winnow.augment.config import OperatorConfig
-from winnow.augment.judge import OTHER_LANGUAGE, Made, fault_of, judge, other_languages
+from winnow.augment.judge import OTHER_LANGUAGE, Made, fault_of, judge, other_languages, without_preamble
 from winnow.augment.template import Template, built_in, from_file
 from winnow.errors import ConfigError
 from winnow.finished.augment.texts import Passage
@@ -98,7 +98,7 @@ def outcomes(tasks: list[Task], body_of: Callable[[str], Body], fetch: Fetch, id
             elif reason := fault_of(answer, about[n]):
                 found[n] = Outcome(reason, answer=answer.content, model=answer.model)
             else:
-                about[n] = answer.content.strip()
+                about[n] = without_preamble(answer.content)
                 going_on.append(n)
         waiting, step = going_on, step + 1
     return _in_one_language(tasks, found, identify)

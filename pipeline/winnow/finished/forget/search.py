@@ -29,7 +29,7 @@ from winnow.stages.removals.lists import Keys, RemovalList, among, begins_so, he
 from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
 from winnow.text.normalise.normalise import Normaliser
 
-ID, URL, MATCH, COPY, NEAR = "id", "url_prefix", "match", "exact copy", "near-duplicate"
+ID, URL, MATCH, COPY, NEAR, MADE = "id", "url_prefix", "match", "exact copy", "near-duplicate", "made of one"
 NAMED = (ID, URL, MATCH)
 T = TypeVar("T")
 Docs = NDArray[np.uint64]
@@ -109,6 +109,7 @@ class _Search:
                     self.why.setdefault(doc, name)
                 self.seen_ids |= ids
         self._add_copies()
+        self._add_synthetic()
         found = Found()
         if self.why and self.run.config.dedup is not None:
             self._add_near(found)
@@ -173,6 +174,17 @@ class _Search:
             for doc in docs:
                 self.why.setdefault(doc, COPY)
 
+    def _add_synthetic(self) -> None:
+        """Every text that was made of one that is found, or of one that was made of it, and so on."""
+        linked = self.run.of("family_links")
+        if not linked:
+            return
+        links = read_ipc(self.run.store, linked[0].outputs["links"].reference())
+        docs, parents = column_to_numpy(links, "doc"), column_to_numpy(links, "parent")
+        while new := set(docs[np.isin(parents, self._all())].tolist()) - self.why.keys():
+            self.why.update(dict.fromkeys(new, MADE))
+            self._add_copies()
+
     def _add_near(self, found: Found) -> None:
         """The clusters of what is found: its keepers, and everything that was dropped for these or for itself."""
         mine = self._all()
@@ -193,6 +205,7 @@ class _Search:
             for docs, _ in both:
                 self.why.update(dict.fromkeys(docs.tolist(), NEAR))
             self._add_copies()
+            self._add_synthetic()
             return
         kept = np.concatenate([docs[stays] for docs, stays in both])
         found.near_kept = tuple(name for _, name in self._stays(kept))

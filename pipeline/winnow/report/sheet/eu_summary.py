@@ -39,13 +39,14 @@ def kind_of(source: SourceConfig, places: Iterable[str]) -> str:
 def summary_of_content(run: RunRecords) -> bytes:
     """The summary of a finished run's data, in Markdown, with open fields marked."""
     facts = Facts(run)
-    kinds: dict[str, list[str]] = {"public": [], "crawled": [], "": []}
+    kinds: dict[str, list[str]] = {"public": [], "crawled": [], "synthetic": [], "": []}
     for source in run.config.sources:
         places = facts.places(source)
         licence = f", licence {markdown_text(source.licence)}" if source.licence else ""
         tokens = facts.manifest["sources"][source.name]["tokens"]
         named = ", ".join(map(markdown_text, places[:3])) + (f" and {len(places) - 3:,} more" if places[3:] else "")
-        kinds[kind_of(source, places)].append(f"- {markdown_text(source.name)}: {named}{licence}; {tokens:,} tokens")
+        kind = "synthetic" if source.augmented_from else kind_of(source, places)
+        kinds[kind].append(f"- {markdown_text(source.name)}: {named}{licence}; {tokens:,} tokens")
     fields = [*_general(facts), *_sources(kinds), *_processing(run.config)]
     lines = [
         "# Public summary of training content (draft)",
@@ -116,7 +117,9 @@ def _sources(kinds: dict[str, list[str]]) -> list[str]:
         *_field("From interactions with the provider's models, or with its other services"),
         "### 2.5 Synthetic data",
         "",
-        *_field("Made with AI to train this model: modality, and models that made it"),
+        *_field(
+            "Made with AI to train this model: modality, and models that made it", *kinds["synthetic"], is_open=True
+        ),
         "### 2.6 Other sources",
         "",
         *_field("Data collected in other ways, such as offline or by own digitisation"),

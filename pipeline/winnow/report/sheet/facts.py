@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from winnow.engine.records import Json
+from winnow.flow.family_outcomes import synthetic_counts
 from winnow.flow.records import RunRecords
 from winnow.report.alarms import alarms_of
 from winnow.report.languages import outcomes_by_language
@@ -108,6 +109,11 @@ class Facts:
             yield f"Documents were searched for items of evaluation sets: {sets}."
         for entry in config.measure.operators:
             yield f"Operator: {markdown_text(entry.use)}."
+        if told := synthetic_counts(self.run):
+            yield (
+                f"{told['documents']:,} of the {told['documents_of_all']:,} documents kept are synthetic, made by a "
+                f"model of other documents: sources {', '.join(map(markdown_text, told['sources']))}."
+            )
         if config.select is not None:
             yield "Documents were selected (`select` in the manifest's config)."
         yield f"Tokenised with {markdown_text(self.manifest['vocabulary']['name'])}, shuffled, and packed into rows."

@@ -18,7 +18,7 @@ from winnow.dedup.exact import text_hashes
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.ingest.measure import Part
-from winnow.stages.tables import column_to_numpy, ipc_output, parquet_batches, read_ipc, read_listing, read_parquet
+from winnow.stages.tables import column_to_numpy, ipc_output, read_ipc, read_listing, read_parquet
 from winnow.storage.store import Store
 
 _KEYS = pa.schema([("key", pa.uint64())])
@@ -116,16 +116,19 @@ class _Ids(NamedTuple):
 def _ids(store: Store, documents: Json, fields: dict[str, str]) -> Iterator[_Ids]:
     """Ids of a part, row group by row group."""
     columns = {source: f"keep.{field}" for source, field in fields.items()}
-    with pq.ParquetFile(store.columns_of(documents["path"])) as file:
+    with pq.ParquetFile(store.columns_of(documents["path"]), pre_buffer=store.is_remote) as file:
+        # a part has what its own sources keep
         there = [name for name in dict.fromkeys(columns.values()) if name in file.schema_arrow.names]
-    for batch in parquet_batches(store, documents, ["doc", "id", "source", *there]):
-        source = batch.column("source").cast(pa.string())
-        parent = pa.nulls(len(batch), pa.string())
-        for name, column in columns.items():
-            if column in there:
-                parent = pc.if_else(pc.equal(source, name), batch.column(column), parent)
-        synthetic = np.asarray(pc.is_in(source, value_set=pa.array(list(columns), pa.string())))
-        yield _Ids(batch.column("doc").to_numpy(), batch.column("id"), parent, synthetic)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=["doc", "id", "source", *there], use_threads=False)
+            rows = table.combine_chunks()
+            source = rows.column("source").cast(pa.string()).combine_chunks()
+            parent = pa.nulls(len(rows), pa.string())
+            for name, column in columns.items():
+                if column in there:
+                    parent = pc.if_else(pc.equal(source, name), rows.column(column).combine_chunks(), parent)
+            synthetic = np.asarray(pc.is_in(source, value_set=pa.array(list(columns), pa.string())))
+            yield _Ids(rows.column("doc").to_numpy(), rows.column("id").combine_chunks(), parent, synthetic)
 
 
 def links_stage() -> Stage:

@@ -37,7 +37,7 @@ from winnow.storage.store import Store
 MAX_FILES_IN_UNIT = 2_000
 NOT_OF_READER = {
     *("name", "path", "paths_from", "ranges_from", "base", "first_files", "sample_files"),
-    *("format", "weight", "licence"),
+    *("format", "weight", "licence", "augmented_from"),
 }
 """Settings of a source on which its records do not depend, beside the files."""
 NOT_OF_SLICE = ("modified_ns", "etag", "reader", "code", "libraries")
