@@ -18,6 +18,7 @@ from .index import index
 from .init import init
 from .key import key
 from .lines import lines
+from .mixture import mixture
 from .near import near
 from .plan import plan
 from .push import push
@@ -57,6 +58,7 @@ app.command("train-ngram")(train_ngram)
 app.add_typer(audit, name="audit")
 app.add_typer(index, name="index")
 app.add_typer(export, name="export")
+app.add_typer(mixture, name="mixture")
 app.add_typer(shards, name="shards")
 
 

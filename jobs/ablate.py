@@ -8,7 +8,10 @@ from .paths import settled
 from .run import Overrides
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from winnow.ablate.ablate import Ablation
+    from winnow.audit.tables import TableOf
 
 PlanPath = Annotated[str, typer.Argument(metavar="PLAN", callback=settled, help="YAML file; docs/ablate.md has some.")]
 
@@ -37,18 +40,14 @@ def ablate(
     leave(OK)
 
 
-def show(found: "Ablation") -> None:
-    """Print the tables, and write the report."""
+def print_tables(tables: "list[TableOf]") -> None:
+    """On the terminal, each with its note."""
     from rich.table import Table
 
-    from winnow.ablate.page import ablation_page
-    from winnow.ablate.report import JSON, PAGE, as_json, headline, notes, tables
-    from winnow.report.printable import printable
     from winnow.report.tables import add_names, console_for_tables
-    from winnow.storage.open_store import open_store
 
     console = console_for_tables()
-    for made in tables(found):
+    for made in tables:
         table = Table(title=made.title, title_justify="left")
         for at, name in enumerate(made.columns):
             right = at in made.numbers
@@ -58,12 +57,21 @@ def show(found: "Ablation") -> None:
         console.print(table)
         if made.note:
             print(made.note)
-    for line in notes(found):
+
+
+def show(found: "Ablation", more: "Sequence[TableOf]" = (), said: "Sequence[str]" = ()) -> None:
+    """Print the tables, and write the report, which begins with what was printed before: ``more`` and ``said``."""
+    from winnow.ablate.page import ablation_page
+    from winnow.ablate.report import JSON, PAGE, as_json, headline, notes, tables
+    from winnow.report.printable import printable
+    from winnow.storage.open_store import open_store
+
+    print_tables(tables(found))
+    for line in (*notes(found), headline(found)):
         print(printable(line, lines=False))
-    print(printable(headline(found), lines=False))
     store = open_store(found.plan.ablation, found.plan.storage)
     store.replace(JSON, as_json(found))
-    store.replace(PAGE, ablation_page(found).encode())
+    store.replace(PAGE, ablation_page(found, more, said).encode())
     print(printable(f"report: {store.location(PAGE)}; all figures: {store.location(JSON)}", lines=False))
 
 

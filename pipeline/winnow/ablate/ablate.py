@@ -1,11 +1,14 @@
 """A whole ablation: arms, held-out text, cost, trials, and what came out."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from winnow.ablate.arms import Arm, make_arms
-from winnow.ablate.plan import Plan
+from winnow.ablate.plan import Experiment, Plan
 from winnow.ablate.results import Results, results_of
 from winnow.engine.doing import say
 from winnow.engine.engine import Engine
@@ -16,6 +19,9 @@ from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
 from winnow.storage.open_store import open_store
 from winnow.storage.store import Store
+
+if TYPE_CHECKING:
+    from winnow.ablate.train import Training
 
 log = logging.getLogger("winnow")
 TRIAL_BYTES = 64_000_000
@@ -53,6 +59,20 @@ def check_packages() -> None:
         raise ConfigError(f"{', '.join(missing)}: not installed; pip install 'winnow-corpus[ablate]'")
 
 
+@contextlib.contextmanager
+def open_ablation(plan: Experiment, stop: Stop) -> Iterator[tuple[Store, Engine]]:
+    """The folder of an experiment, which this process owns while it lasts, and the engine that works there.
+
+    Raises:
+        LeaseHeldError: another process owns it.
+    """
+    stop.grace_seconds = plan.compute.grace_seconds
+    store = open_store(plan.ablation, plan.storage)
+    with ended_at_the_end(), hold_lease(store) as lease:
+        store.remove_drafts_here()
+        yield store, Engine(store, plan.compute, guard=lease.check, stop=stop)
+
+
 def ablate(plan: Plan, stop: Stop | None = None) -> Ablation:
     """Do what is missing of an ablation.
 
@@ -62,12 +82,8 @@ def ablate(plan: Plan, stop: Stop | None = None) -> Ablation:
     """
     check_packages()
     stop = stop or Stop()
-    stop.grace_seconds = plan.compute.grace_seconds
-    store = open_store(plan.ablation, plan.storage)
-    with ended_at_the_end(), hold_lease(store) as lease:
-        store.remove_drafts_here()
-        arms = make_arms(plan, stop, store)
-        return run_trials(plan, arms, Engine(store, plan.compute, guard=lease.check, stop=stop), store)
+    with open_ablation(plan, stop) as (store, engine):
+        return run_trials(plan, make_arms(plan, stop, store), engine, store)
 
 
 def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Ablation:
@@ -75,41 +91,45 @@ def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Abl
     from winnow.ablate import trial  # noqa: PLC0415 - torch, an extra
     from winnow.ablate.cost import cost_of  # noqa: PLC0415
     from winnow.ablate.tables import prepare  # noqa: PLC0415
-    from winnow.ablate.train import Training  # noqa: PLC0415
 
     say("reading held-out text, and looking for it in the arms")
     judged_on = prepare(plan, arms, store)
-    first, train, size = arms[0], plan.train, plan.model.shape
-    rows = max(1, (train.batch_tokens or size.batch_tokens) // first.row)
+    trainings = [
+        (arm, training_of(plan, arm, seed))
+        for seed in range(plan.train.first_seed, plan.train.first_seed + plan.train.seeds)
+        for arm in arms
+    ]
+    first, one = arms[0], trainings[0][1]
     settings: Json = {
-        "size": list(size),
-        "vocabulary": first.vocabulary["size"],
+        "size": list(one.size),
+        "vocabulary": one.vocabulary,
         "end_of_text": first.vocabulary["end_of_text"],
         "row": first.row,
-        "rows": rows,
-        "rate": train.learning_rate,
-        "weight_decay": train.weight_decay,
-        "threads": train.threads,
+        "rows": one.rows,
+        "rate": one.rate,
+        "weight_decay": one.weight_decay,
+        "threads": plan.train.threads,
         "documents": judged_on.documents,
         "choices": judged_on.choices,
     }
-    stage = trial.stage(settings, train.checkpoint_steps)
-    units, owners = _units(plan, arms, rows)
-    missing = [unit for unit in units if not engine.is_done(stage, [unit])]
-    cost = cost_of(
-        [
-            Training(unit.inputs["shards"]["path"], unit.inputs["seed"], unit.inputs["steps"], rows, size,
-                     settings["vocabulary"], train.learning_rate, train.weight_decay)
-            for unit in missing
-        ],
-        len(units) - len(missing), first.row, train.threads, plan.compute,
-    )  # fmt: skip
+    stage = trial.stage(settings, plan.train.checkpoint_steps)
+    units = [
+        Unit(
+            number,
+            {"shards": {"path": arm.shards, "hash": arm.hash}, "seed": training.seed, "steps": training.steps},
+            TRIAL_BYTES,
+        )
+        for number, (arm, training) in enumerate(trainings)
+    ]
+    missing = [unit.number for unit in units if not engine.is_done(stage, [unit])]
+    to_do = [trainings[number][1] for number in missing]
+    cost = cost_of(to_do, len(units) - len(missing), first.row, plan.train.threads, plan.compute)
     say(cost.sentence)
     records = engine.run(stage, units)
     trials: dict[str, list[tuple[int, Record]]] = {arm.name: [] for arm in arms}
-    for unit, owner, record in zip(units, owners, records, strict=True):
-        trials[owner].append((unit.inputs["seed"], record))
-    results = results_of(arms, plan.against, trials, first.row, rows)
+    for (arm, training), record in zip(trainings, records, strict=True):
+        trials[arm.name].append((training.seed, record))
+    results = results_of(arms, plan.against, trials, one.rows * first.row)
     for name, about in results.arms.items():
         for seed, how in about["diverged"].items():
             log.warning("arm %s, seed %d diverged (%s): it has no figures", name, seed, how)
@@ -119,7 +139,7 @@ def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Abl
         judged_on.sets,
         first.vocabulary,
         first.row,
-        size.parameters(first.vocabulary["size"]),
+        one.size.parameters(one.vocabulary),
         cost.sentence,
         judged_on.unreadable,
         judged_on.left_out,
@@ -127,32 +147,22 @@ def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Abl
     )
 
 
-def _units(plan: Plan, arms: list[Arm], rows: int) -> tuple[list[Unit], list[str]]:
-    """A unit a trial, seed by seed, and the arm of each.
+def training_of(plan: Plan, arm: Arm, seed: int) -> "Training":
+    """What a model of an arm is trained on, and how.
 
     Raises:
-        ConfigError: an arm has too little text for one step, or two have the same shards.
+        ConfigError: the arm has too little text for one step.
     """
-    train = plan.train
-    for arm in arms:
-        same = [other.name for other in arms if other.hash == arm.hash]
-        if len(same) > 1:
-            raise ConfigError(
-                f"arms {' and '.join(same)} have the same shards, to the byte: their settings make no difference here; "
-                "leave one of them out"
-            )
-    units: list[Unit] = []
-    owners: list[str] = []
-    for seed in range(train.first_seed, train.first_seed + train.seeds):
-        for arm in arms:
-            tokens = train.equal_tokens
-            steps = int(arm.rows * (train.epochs or 0) if tokens is None else tokens / arm.row) // rows
-            if steps < 1:
-                raise ConfigError(
-                    f"arm {arm.name}: {arm.rows * arm.row:,} tokens, and a step takes {rows * arm.row:,}; give "
-                    "`train.batch_tokens` a smaller number, or more `tokens` or `epochs`"
-                )
-            inputs = {"shards": {"path": arm.shards, "hash": arm.hash}, "seed": seed, "steps": steps}
-            units.append(Unit(len(units), inputs, TRIAL_BYTES))
-            owners.append(arm.name)
-    return units, owners
+    from winnow.ablate.train import Training  # noqa: PLC0415 - torch, an extra
+
+    train, size = plan.train, plan.model.shape
+    rows = max(1, (train.batch_tokens or size.batch_tokens) // arm.row)
+    tokens = train.equal_tokens
+    steps = int(arm.rows * (train.epochs or 0) if tokens is None else tokens / arm.row) // rows
+    if steps < 1:
+        raise ConfigError(
+            f"arm {arm.name}: {arm.rows * arm.row:,} tokens, and a step takes {rows * arm.row:,}; give "
+            "`train.batch_tokens` a smaller number, or more `tokens` or `epochs`"
+        )
+    vocabulary, rate = int(arm.vocabulary["size"]), train.learning_rate
+    return Training(arm.shards, seed, steps, rows, size, vocabulary, rate, train.weight_decay)

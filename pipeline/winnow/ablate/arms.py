@@ -144,12 +144,19 @@ def _arm(name: str, shards: str, run: RunRecords | None) -> Arm:
 
 
 def check_alike(arms: list[Arm]) -> None:
-    """Refuse arms of which equal tokens would not be equal text.
+    """Refuse arms of which equal tokens would not be equal text, and those that are one and the same.
 
     Raises:
-        ConfigError: two arms have other vocabularies or row lengths.
+        ConfigError: two arms have other vocabularies or row lengths, or the same shards.
     """
     first = arms[0]
+    for arm in arms:
+        same = [other.name for other in arms if other.hash == arm.hash]
+        if len(same) > 1:
+            raise ConfigError(
+                f"arms {' and '.join(same)} have the same shards, to the byte: their settings make no difference here; "
+                "leave one of them out"
+            )
     for arm in arms[1:]:
         if arm.vocabulary["sha256"] != first.vocabulary["sha256"]:
             raise ConfigError(

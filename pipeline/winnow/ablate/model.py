@@ -17,6 +17,8 @@ from winnow.ablate.sizes import Size
 
 BASE_WIDTH = 64
 """Where muP's factors are 1: the width that the learning rate is given for."""
+EMBEDDING_SPREAD = 0.02
+"""Standard deviation of first embeddings, at any width: first logits are near 0, and first losses those of guessing."""
 _THETA = 10_000.0
 _EPSILON = 1e-5
 
@@ -103,7 +105,7 @@ class Gpt(nn.Module):
         cosine, sine = rotation(ids.shape[1], self.size.width // self.size.heads, ids.device)
         for block in self.blocks:
             x = block(x, cosine, sine)
-        return functional.linear(self.norm(x), self.embedding.weight) * self.output_scale
+        return functional.linear(self.norm(x) * self.output_scale, self.embedding.weight)
 
     def groups(self, rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Parameters for an optimiser of Adam's kind, each group with its ``highest`` rate."""

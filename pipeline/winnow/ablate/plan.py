@@ -19,7 +19,7 @@ from winnow.storage.config import PathSetting, StorageConfig
 from winnow.text.contamination.config import EvaluationSet
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-P = TypeVar("P", bound="Plan")
+P = TypeVar("P", bound="Experiment")
 
 
 class ArmConfig(Section):
@@ -169,8 +169,8 @@ class EvaluateConfig(Section):
         return self
 
 
-class Plan(Section):
-    """An ablation."""
+class Experiment(Section):
+    """What all plans of small models have."""
 
     ablation: PathSetting = Field(min_length=1)
     """Its folder: arms, finished trials, tables and report live here; the same command goes on there."""
@@ -178,10 +178,6 @@ class Plan(Section):
     """Config of the run that arms of settings start from (`winnow run` would take it)."""
     vocabulary: VocabularyConfig | None = None
     """Train a vocabulary on `base` and tokenise all arms of settings with it; null: each as its config says."""
-    arms: tuple[ArmConfig, ...] = Field(strict=False, min_length=1)
-    """What is compared."""
-    baseline: str | None = None
-    """The arm that others are compared with; null: the first."""
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig
@@ -192,6 +188,15 @@ class Plan(Section):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return None if value is False else {} if value is True else value
+
+
+class Plan(Experiment):
+    """An ablation."""
+
+    arms: tuple[ArmConfig, ...] = Field(strict=False, min_length=1)
+    """What is compared."""
+    baseline: str | None = None
+    """The arm that others are compared with; null: the first."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -37,7 +37,7 @@ class Results:
 
 
 def results_of(
-    arms: Sequence[Arm], baseline: str, trials: Mapping[str, Sequence[tuple[int, Record]]], row_tokens: int, rows: int
+    arms: Sequence[Arm], baseline: str, trials: Mapping[str, Sequence[tuple[int, Record]]], step_tokens: int
 ) -> Results:
     """Add up the trials.
 
@@ -45,8 +45,7 @@ def results_of(
         arms: in the order of the plan.
         baseline: name of the one that others are compared with.
         trials: by arm, seeds and records.
-        row_tokens: tokens of a row.
-        rows: rows of a step.
+        step_tokens: tokens of a step.
     """
     scores = {arm.name: _scores([record for _, record in trials[arm.name]]) for arm in arms}
     measures = list(dict.fromkeys(key for found in scores.values() for key in found))
@@ -62,7 +61,7 @@ def results_of(
             if against is not None:
                 judged = compare(one, against, comparisons=compared, lower_is_better=LOWER_IS_BETTER[measure])
             found.append(Row(measure, set_name, name, one, judged))
-    about = {arm.name: _about(arm, trials[arm.name], row_tokens * rows) for arm in arms}
+    about = {arm.name: _about(arm, trials[arm.name], step_tokens) for arm in arms}
     return Results(baseline, found, compared, about)
 
 

@@ -23,7 +23,9 @@ POINTS = 50
 MICRO_TOKENS = 32 << 10
 """Tokens whose logits are in memory at the same time; a larger batch is taken in parts."""
 LOST = 1.0
-"""Nats a token by which the mean loss of a point may be above that of guessing evenly before a model has diverged."""
+"""Nats a token by which the loss of a point may be above that of guessing evenly before a model has diverged."""
+SETTLED = 0.2
+"""Share of the steps after which that is looked at: at first, a loss may jump and come back."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def train(training: Training, store: Store, checkpoint: str, every: int) -> Trai
         if done in points:
             trained.curve.append((done, sum(losses) / len(losses)))
             losses.clear()
-            if trained.curve[-1][1] > math.log(training.vocabulary) + LOST:
+            if done > SETTLED * training.steps and trained.curve[-1][1] > math.log(training.vocabulary) + LOST:
                 trained.diverged = f"step {done:,}: the loss is {trained.curve[-1][1]:.2f}, worse than guessing"
                 break
         if done % every == 0 and done < training.steps:
