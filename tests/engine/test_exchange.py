@@ -13,7 +13,7 @@ from winnow.engine.exchange import (
     read_items,
     write_exchange,
 )
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 
 def written(partition, columns, partitions, payload=None) -> ExchangeFile:

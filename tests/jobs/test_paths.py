@@ -26,13 +26,13 @@ NO_PATHS = {
     "label", "format", "first_token", "pattern", "end_of_text", "pinned", "signal", "by", "html", "tools",
     "field", "template_date", "sources.encoding", "sources.extract", "select.importance.target.encoding",
     "select.quality.positive.encoding", "select.quality.negative.encoding", "question", "answer", "http",
-    "namespace", "job", "chosen", "rejected", "augmented_from",
+    "namespace", "job", "chosen", "rejected", "augmented_from", "key", "key_id", "sse_kms_key_id",
 }  # fmt: skip
 """Settings of type text that no path can stand in."""
 NO_PATH_PARAMETERS = {
     "overrides", "name", "text", "config", "node", "address", "env", "submission_id", "split", "source", "to",
     "executor", "rule", "outcome", "language", "settings", "log_format", "pattern", "formats", "columns",
-    "documents", "recipe", "url_prefix", "match", "reason", "note",
+    "documents", "recipe", "url_prefix", "match", "reason", "note", "key",
 }  # fmt: skip
 
 

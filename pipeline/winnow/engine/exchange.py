@@ -23,7 +23,7 @@ import orjson
 from numpy.typing import NDArray
 
 from winnow.engine.records import Json
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 MAGIC = b"WINNOWX1"
 STRETCH_BYTES = 1 << 20

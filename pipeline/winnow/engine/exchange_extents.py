@@ -33,7 +33,8 @@ from winnow.engine.exchange import (
     row_bytes,
     split_rows,
 )
-from winnow.storage.store import Draft, Store
+from winnow.storage.draft import Draft
+from winnow.storage.store import Store
 
 MAGIC = b"WINNOWE1"
 HEADER_BYTES = 4096

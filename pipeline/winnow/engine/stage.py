@@ -14,8 +14,9 @@ import pyarrow as pa
 from winnow.engine.malloc import keep_freed_memory
 from winnow.engine.records import Json, Output, Record, Unit, content_hash, identity
 from winnow.fault_point import fault_point
+from winnow.storage.draft import DigestName, Draft
 from winnow.storage.encrypted_names import SUFFIX
-from winnow.storage.store import DigestName, Draft, Store
+from winnow.storage.store import Store
 from winnow.storage.traffic import counted_traffic
 
 

@@ -22,9 +22,10 @@ from winnow.stages.shards.shard_reading import read_shard
 from winnow.stages.shards.shard_set import described_formats
 from winnow.storage.address import absolute, inside
 from winnow.storage.config import EncryptionConfig, StorageConfig
+from winnow.storage.draft import PIECE_BYTES
 from winnow.storage.encrypted_names import content_name, is_encrypted
 from winnow.storage.open_store import open_store
-from winnow.storage.store import PIECE_BYTES, Store
+from winnow.storage.store import Store
 
 Progress = Callable[[str], None]
 

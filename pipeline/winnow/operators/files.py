@@ -12,8 +12,9 @@ from pathlib import Path
 
 from winnow.storage.address import is_url
 from winnow.storage.config import StorageConfig
+from winnow.storage.draft import PIECE_BYTES
 from winnow.storage.node_copy import node_copy
-from winnow.storage.store import PIECE_BYTES, Store
+from winnow.storage.store import Store
 
 FOLDER = "operators"
 """In a run folder: files of operators, ``operators/HASH/NAME``."""

@@ -17,7 +17,8 @@ from winnow.engine.exchange import Columns, ExchangeFile, read_items, write_exch
 from winnow.engine.exchange_extents import write_extents
 from winnow.engine.records import Json
 from winnow.engine.stage import Workspace
-from winnow.storage.store import Draft, Store
+from winnow.storage.draft import Draft
+from winnow.storage.store import Store
 
 
 class TableOutput:

@@ -3,8 +3,8 @@
 from typing import Any, BinaryIO
 
 from winnow.storage.age import Sealer
+from winnow.storage.draft import DIGESTS, DigestName, Draft
 from winnow.storage.keys import Key
-from winnow.storage.store import DIGESTS, DigestName, Draft
 
 
 class EncryptedDraft(Draft):

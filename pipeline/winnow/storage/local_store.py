@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.storage.address import check_lasting, is_url
+from winnow.storage.draft import DigestName, Draft
 from winnow.storage.encrypted_names import is_encrypted
-from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store
+from winnow.storage.store import TEMPORARY_PREFIX, Store
 
 
 class LocalStore(Store):

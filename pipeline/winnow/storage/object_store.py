@@ -24,10 +24,11 @@ from winnow.fault_point import fault_point
 from winnow.storage.address import is_url, join
 from winnow.storage.age import AgeReader
 from winnow.storage.cache import FileCache
+from winnow.storage.draft import DigestName, Draft, hash_of
 from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.object_files import AT_ONCE, ObjectFiles, object_files
 from winnow.storage.object_reader import LARGEST_BLOCK_BYTES, ObjectReader
-from winnow.storage.store import TEMPORARY_PREFIX, DigestName, Draft, Store, T, hash_of
+from winnow.storage.store import TEMPORARY_PREFIX, Store, T
 
 IN_MEMORY_BYTES = 8_000_000
 """A draft up to this size never touches the scratch disk."""

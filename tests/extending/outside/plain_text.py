@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from winnow.shards.documents.formats import TextFormat
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 
 def write(table: pa.Table, draft: Draft) -> None:

@@ -100,7 +100,7 @@ def forget(
         if _unproven(store):
             compute = run.config.compute.model_copy(update={"executor": executor or _executor(run)})
             run.config = run.config.model_copy(update={"compute": compute})
-            engine = Engine(store, compute, guard=lease.check, stop=stop, committed=run.records)
+            engine = Engine(run.store, compute, guard=lease.check, stop=stop, committed=run.records)
             _make_set(run, engine, index)
         if (note := relist(store)) is not None:  # also of what an attempt that was killed has made
             told.notes.append(note)

@@ -9,7 +9,7 @@ from winnow.registry import Registry
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from winnow.storage.store import Draft
+    from winnow.storage.draft import Draft
 
 
 @dataclass(frozen=True, kw_only=True)

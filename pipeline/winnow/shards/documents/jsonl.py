@@ -4,7 +4,7 @@ import orjson
 import pyarrow as pa
 
 from winnow.shards.documents.formats import TextFormat
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 _ROWS = 1024  # documents that are Python objects at once
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.shards.documents.formats import TextFormat
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 ROW_GROUP_BYTES = 32_000_000
 """Text and columns in a row group, in memory: what a reader that streams holds at once."""

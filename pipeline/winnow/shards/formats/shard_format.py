@@ -23,7 +23,8 @@ from winnow.shards.packed_rows import NO_COLUMNS, PackedRows
 from winnow.storage.encrypted_names import SUFFIX, content_name, is_encrypted
 
 if TYPE_CHECKING:  # training ranks read shards with numpy and pyarrow alone
-    from winnow.storage.store import Draft, Store
+    from winnow.storage.draft import Draft
+    from winnow.storage.store import Store
 
 __all__ = ["FormatError", "PackedRows", "RowShape", "ShardFiles", "ShardFormat", "ShardId", "ShardSink"]
 __all__ += ["pieces_of_bytes", "rows_without_boundaries"]

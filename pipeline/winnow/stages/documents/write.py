@@ -9,7 +9,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.shards.documents.cells import from_cells
 from winnow.shards.documents.formats import TEXT_FORMATS
 from winnow.stages.documents.columns import Column, arrow_schema, read_part
-from winnow.stages.shards.shard_files import KEY
+from winnow.stages.shards.shard_files import KEY, encrypts
 from winnow.stages.shards.stream import read_payload
 from winnow.stages.tables import read_listing
 from winnow.stages.versions import library_versions
@@ -110,7 +110,7 @@ def _write(workspace: Workspace, table: pa.Table, place: Json, split: str, name:
     for number, kind in enumerate(workspace.settings["formats"]):
         TEXT_FORMATS.check_origin(kind, workspace.settings.get("code", {}).get(kind))
         chosen = TEXT_FORMATS.get(kind)
-        encrypted, inside = KEY in workspace.settings, chosen.write_encrypted
+        encrypted, inside = encrypts(workspace.store, workspace.settings), chosen.write_encrypted
         path = f"{place['folder']}/{name}{chosen.suffix}" + (SUFFIX if encrypted and inside is None else "")
         with workspace.timed(f"write_{kind}"), workspace.store.create(path, "sha256", once=encrypted) as draft:
             if encrypted and inside is not None:

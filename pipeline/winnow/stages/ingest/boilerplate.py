@@ -17,7 +17,8 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
 from winnow.stages.tables import column_to_numpy, ipc_output, read_ipc, read_listing, read_parquet
-from winnow.storage.store import Draft, Store
+from winnow.storage.draft import Draft
+from winnow.storage.store import Store
 
 ROW_BYTES = 16  # a key and a number of documents, as they are sorted
 LISTED_LINES = 1_000

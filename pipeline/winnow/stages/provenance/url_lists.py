@@ -14,7 +14,7 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.errors import StorageError
 from winnow.numeric.jit import compile_once
 from winnow.stages.versions import library_versions
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 from winnow.text.urls.config import KINDS
 from winnow.text.urls.hosts import PACKAGES
 from winnow.text.urls.lists import keys, read_bytes, read_lines

@@ -21,7 +21,7 @@ from winnow.stages.decide.ledger_tables import LeftOut, count_outcomes, leave_ou
 from winnow.stages.ingest.measure import Part
 from winnow.stages.removals.lists import Listed, among, begins_so, keys_of, keys_of_ids
 from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 
 RULES = ("removal.id", "removal.text", "removal.url")
 """Of the ledger: what of a document stands in a list."""

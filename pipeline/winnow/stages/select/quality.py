@@ -22,7 +22,7 @@ from winnow.stages.select import embed
 from winnow.stages.select.examples import read_examples, reading_settings
 from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, parquet_output, read_ipc, read_listing
 from winnow.storage.config import StorageConfig
-from winnow.storage.store import Draft
+from winnow.storage.draft import Draft
 from winnow.text.normalise.config import NormaliseConfig
 
 DOCUMENTS = pa.schema([("doc", pa.uint64()), ("text", pa.large_string())])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from winnow.engine.records import Json, Output
 from winnow.engine.stage import Workspace
-from winnow.errors import FormatError
+from winnow.errors import EncryptionError, FormatError
 from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.payload import check_ids
 from winnow.shards.formats.shard_format import ShardId, ShardSink, beside
@@ -45,6 +45,17 @@ class Written(NamedTuple):
     """Of the main file before it was encrypted, if it was: what the index of the split names it by."""
 
 
+def encrypts(store: Store, settings: Json) -> bool:
+    """Whether what a stage with these settings writes is encrypted; then the key is the one that they name.
+
+    Raises:
+        EncryptionError: this process has no key, or another one.
+    """
+    if KEY in settings and (found := store.key().id) != settings[KEY]:
+        raise EncryptionError(f"wrong key: this process has the one with id {found}, the run's has id {settings[KEY]}")
+    return KEY in settings
+
+
 def write_rows(workspace: Workspace, place: ShardId, packed: PackedRows) -> None:
     """Write a shard in every format of the stage's settings and publish the files."""
     settings = workspace.settings
@@ -78,7 +89,7 @@ def write_format(
     """
     chosen = FORMATS.get(file_format)
     chosen.check_rows(packed)
-    compression, encrypted = settings["compression"], KEY in settings
+    compression, encrypted = settings["compression"], encrypts(store, settings)
     path = chosen.path(place, compression, encrypted=encrypted)
     sink = ShardSink(
         store, path, place, compression, settings["vocabulary_size"], settings["joined_by"], encrypted, once
