@@ -1,8 +1,9 @@
 """Every call of storage goes wrong once, in a run of its own: the run ends true, and resumes to the same bytes.
 
-    python -m tests.support.every_call disk|objects [--sample 40 --seed 7] [--only "KIND: CALL"]
+    python -m tests.support.every_call disk|objects|s3 [--sample 40 --seed 7] [--only "KIND: CALL"]
 
-A process that has loaded everything forks one child a run, so that a run takes a fraction of a second. Source of the
+A process that has loaded everything forks one child a run, so that a run takes a fraction of a second. ``objects`` is a
+store of a few lines in a folder (``small_objects``), ``s3`` the S3 server that AWS_ENDPOINT_URL names. Source of the
 idea: SQLite, "How SQLite Is Tested", sections 3.1 and 3.2 (out-of-memory and I/O error testing).
 """
 

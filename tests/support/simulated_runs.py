@@ -375,7 +375,8 @@ def simulate(seed: int, folder: Path) -> Runs:
 
 def _check_end(world: Runs) -> None:
     if world.far:
-        names = {key.removeprefix("simulated/run/") for key in world.objects.keys()}
+        there = world.objects.keys()
+        names = {key.removeprefix("simulated/run/") for key in there}
     else:
         names = set(LocalStore(world.address).files_below(""))
     for path, digest in world.outputs.items():
