@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 
-.PHONY: demo test test-all test-formats test-faults test-breaks check docs format digests bench clean
+.PHONY: demo test test-all test-formats test-faults soak test-breaks check docs format digests bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,9 +35,14 @@ test-formats: $(READY)
 	-$(BIN)/python -m tests.formats.environments
 	$(BIN)/python -m pytest -m formats
 
-## All faults: every stage, every way to die, and uploads to a cluster.
+## All faults: every stage, every way to die, every call of storage, 10,000 schedules of a simulator, uploads to a cluster.
 test-faults: $(READY)
 	$(PYTEST) tests/faults tests/cluster
+
+## 100 processes of runs over real text are killed at random moments: always the same bytes.
+soak: $(READY)
+	$(BIN)/python -m tests.faults.soak --kills 80 --executor processes
+	$(BIN)/python -m tests.faults.soak --kills 20 --executor ray
 
 ## The code is broken in over a hundred places, one at a time and in a copy: a fast test must notice each.
 test-breaks: $(READY)

@@ -26,8 +26,8 @@ def test_a_sample_of_the_calls_of_a_disk():
 
 
 @pytest.mark.slow
-def test_a_sample_of_the_requests_to_an_object_store(s3):
-    tried("objects", "--sample", str(SAMPLE), "--seed", str(SEED), **s3.environment)
+def test_a_sample_of_the_requests_to_an_s3_server(s3):
+    tried("s3", "--sample", str(SAMPLE), "--seed", str(SEED), **s3.environment)
 
 
 @pytest.mark.longest
@@ -38,5 +38,5 @@ def test_all_calls_of_a_disk(share):
 
 @pytest.mark.longest
 @pytest.mark.parametrize("share", range(1, SHARES + 1))
-def test_all_requests_to_an_object_store(s3, share):
-    tried("objects", "--share", f"{share}/{SHARES}", **s3.environment)
+def test_all_requests_to_an_object_store(share):
+    tried("objects", "--share", f"{share}/{SHARES}")

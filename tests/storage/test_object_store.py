@@ -263,7 +263,7 @@ def test_a_lease_expires_by_the_clock_of_the_store(remote, monkeypatch):
 def test_what_a_killed_take_over_left_says_nothing_of_the_lease(remote, monkeypatch):
     """And goes with the next take-over."""
     held = orjson.dumps({"host": "elsewhere", "pid": 1, "started": "1", "expires": 0})
-    remote.replace(f"{LEASE}.0123456789abcdef", b"killed in between")
+    remote.replace(f".draft-{LEASE}.0123456789abcdef", b"killed in between")
     monkeypatch.setattr("winnow.engine.lease.EXPIRES_AFTER_S", 0.5)
     monkeypatch.setattr("winnow.storage.object_store.TAKING_SECONDS", 0.5)
     time.sleep(1.6)  # S3 tells whole seconds

@@ -1,10 +1,14 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.support.small_objects import MemoryObjects
 from winnow.errors import StorageError
+from winnow.storage import object_files
 from winnow.storage.local_store import LocalStore
+from winnow.storage.object_store import ObjectStore
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -95,3 +99,85 @@ def test_a_disk_without_links_gives_no_second_name(tmp_path, monkeypatch, code):
 def test_other_faults_of_a_link_are_told(tmp_path):
     with pytest.raises(FileNotFoundError):
         LocalStore(str(tmp_path)).link("missing.bin", "a.npy")
+
+
+def test_a_take_over_that_is_killed_leaves_a_draft_and_no_more(tmp_path, monkeypatch):
+    store = LocalStore(str(tmp_path))
+    store.replace("lease", b"old")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.compare_and_swap("lease", b"old", b"new")
+    monkeypatch.undo()
+    assert store.list("") == [] and store.remove_drafts() == 1 and store.files_below("") == []
+
+
+def test_who_asks_for_a_folder_bears_that_its_owner_removes_all_drafts(tmp_path, monkeypatch):
+    """A newcomer's draft of a lease is one of them."""
+    store, real, removed = LocalStore(str(tmp_path)), os.fsync, []
+
+    def sync(handle):
+        real(handle)
+        if not removed:
+            removed.append(store.remove_drafts())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert store.create_exclusive("lease", b"mine")
+    assert removed == [1] and store.files_below("") == ["lease"] and store.read("lease") == b"mine"
+    removed.clear()
+    assert not store.create_exclusive("lease", b"another's")
+    assert removed == [1] and store.read("lease") == b"mine"
+
+
+def test_a_take_over_whose_file_is_removed_meanwhile_takes_nothing(tmp_path, monkeypatch):
+    store, real = LocalStore(str(tmp_path)), Path.rename
+
+    def renamed(path, target):
+        real(path, target)
+        store.replace("lease", b"another's")  # who then owns the folder, and removes drafts
+        store.remove_drafts()
+
+    store.replace("lease", b"old")
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert not store.compare_and_swap("lease", b"old", b"new")
+    assert store.read("lease") == b"another's"
+
+
+@pytest.fixture
+def far(monkeypatch):
+    """A run folder in an object store without a server."""
+    monkeypatch.setattr(object_files, "file_system", None)
+    monkeypatch.setattr(object_files, "_clients", {})
+    MemoryObjects().install()
+    return ObjectStore("s3://bucket/run")
+
+
+def test_who_asks_a_far_folder_for_its_time_bears_that_its_owner_removes_all_drafts(far, monkeypatch):
+    modified, removed = far.modified, []
+
+    def removed_before(relative):
+        if not removed:
+            removed.append(far.remove_drafts_here())
+        return modified(relative)
+
+    far.replace("lease", b"held")
+    monkeypatch.setattr(far, "modified", removed_before)
+    assert far.older_than("lease", -1) == ["lease"] and removed == [None]
+    assert far.files_below("") == ["lease"]
+
+
+def test_a_probe_that_the_owner_removes_says_nothing_of_the_server(far, monkeypatch):
+    files, removed = far._files, []
+    create = files.create
+
+    def created(url, data):
+        if data == b"second" and not removed:
+            removed.append(far.remove_drafts_here())
+        return create(url, data)
+
+    monkeypatch.setattr(files, "create", created)
+    far.check_exclusive()
+    assert removed == [None] and far.files_below("") == []

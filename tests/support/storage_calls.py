@@ -32,6 +32,12 @@ def kinds_of(name: str, *, far: bool) -> tuple[str, ...]:
     return KINDS[:2] + (KINDS[3:4] if changes else ()) + (KINDS[4:] if changes and far else ())
 
 
+def lasting(path: str) -> str:
+    """A path without what another run over the same index names otherwise: its process, its token."""
+    head, segment, rest = _VARIES.sub("", path).partition("work/segment/")
+    return head + segment + re.sub("[0-9a-f]{12,24}", "*", rest)
+
+
 class Calls:
     """What was called below a folder (a disk's, or an address); and which call goes wrong, and how."""
 
@@ -44,13 +50,17 @@ class Calls:
         self._gone = False
         self.met = False
 
+    def mend(self) -> None:
+        """Nothing goes wrong from now on."""
+        self.target, self._gone = "", False
+
     def call(self, what: str, path: object, do: Callable[[], Any]) -> Any:
         """Do it, unless it is below the folder and it is its turn to go wrong."""
         place = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         if not place.startswith(self.folder):
             return do()
         with self._lock:
-            call = f"{what} {_VARIES.sub('', place[len(self.folder) :])}"
+            call = f"{what} {lasting(place[len(self.folder) :])}"
             self._count[call] += 1
             name = f"{call} {self._count[call]}"
             self.names.append(name)
@@ -77,29 +87,22 @@ class Calls:
         raise OSError(number, os.strerror(number), path)
 
 
-class _File:
-    """An open file whose reads and writes are calls."""
+class _File(io.FileIO):
+    """An open file whose reads and writes are calls: what Python's buffers keep back is none yet."""
 
-    def __init__(self, file: Any, path: str, calls: Calls) -> None:
-        self._file, self._path, self._calls = file, path, calls
+    calls: Calls
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    def _call(self, what: str, do: Callable[[], Any]) -> Any:
+        return self.calls.call(what, self.name, do)
 
     def write(self, data: Any) -> int:
-        return self._calls.call("write", self._path, lambda: self._file.write(data))
+        return self._call("write", lambda: super(_File, self).write(data))
 
-    def read(self, *size: int) -> bytes:
-        return self._calls.call("read", self._path, lambda: self._file.read(*size))
+    def readinto(self, buffer: Any) -> int:
+        return self._call("read", lambda: super(_File, self).readinto(buffer))
 
-    def __enter__(self) -> "_File":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def __iter__(self) -> Any:
-        return iter(self._file)
+    def readall(self) -> bytes:
+        return self._call("read", super().readall)
 
 
 def on_disk(calls: Calls) -> None:
@@ -117,8 +120,11 @@ def on_disk(calls: Calls) -> None:
     def opened(path: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
         place = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         what = "create" if set(mode) & set("wxa") else "open"
-        file = calls.call(what, place, lambda: real_open(path, mode, *rest, **named))
-        return _File(file, place, calls) if place.startswith(calls.folder) and "b" in mode else file
+        if not place.startswith(calls.folder) or "b" not in mode or rest or named.get("buffering", -1) != -1:
+            return calls.call(what, place, lambda: real_open(path, mode, *rest, **named))
+        file = calls.call(what, place, lambda: _File(place, mode.replace("b", "")))
+        file.calls = calls
+        return io.BufferedReader(file) if what == "open" and "+" not in mode else io.BufferedWriter(file)
 
     def synced(handle: int) -> None:
         place = ""

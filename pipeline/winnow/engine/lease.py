@@ -163,5 +163,5 @@ def _is_abandoned(store: Store, held: dict[str, Any], *, touch: bool = True) -> 
     if held.get("host") == socket.gethostname() and _process_start(int(held.get("pid", 0))) != held.get("started"):
         return True
     if store.has_server_clock and touch:
-        return LEASE in store.older_than(LEASE, EXPIRES_AFTER_S)  # not what a killed take-over left beside it
+        return LEASE in store.older_than(LEASE, EXPIRES_AFTER_S)
     return float(held.get("expires", 0)) < time.time()

@@ -75,11 +75,8 @@ class LocalStore(Store):
             check_lasting(str(target))
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with draft_path.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(draft_path, target)
+                while not _linked(draft_path, target, data):
+                    pass  # the folder's owner has removed all drafts: this one is of somebody who asks whose it is
             except FileExistsError:
                 return False
             finally:
@@ -89,15 +86,16 @@ class LocalStore(Store):
 
     def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Move the file aside; put it back if somebody else has renewed or taken it meanwhile."""
-        moved_away = self.path(f"{relative}.{secrets.token_hex(8)}")
+        target = self.path(relative)
+        moved_away = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(8)}")
         try:
-            self.path(relative).rename(moved_away)
-        except FileNotFoundError:
+            target.rename(moved_away)
+            moved = moved_away.read_bytes()
+        except FileNotFoundError:  # somebody else is at it, or owns the folder by now and has removed its drafts
             return False
-        moved = moved_away.read_bytes()
         if moved != judged:
             self.create_exclusive(relative, moved)
-        moved_away.unlink()
+        moved_away.unlink(missing_ok=True)
         return moved == judged and self.create_exclusive(relative, data)
 
     def write_unsynced(self, relative: str, data: bytes) -> None:
@@ -195,9 +193,9 @@ class LocalStore(Store):
     def older_than(self, prefix: str, seconds: float) -> list[str]:
         """Names of files in the root that begin with ``prefix`` and were last written longer ago than that."""
         clock = self.path(f"{TEMPORARY_PREFIX}clock-{socket.gethostname()}-{os.getpid()}")
-        clock.write_bytes(b"")
-        now = clock.stat().st_mtime
-        clock.unlink()
+        with clock.open("wb") as file:
+            now = os.fstat(file.fileno()).st_mtime
+        clock.unlink(missing_ok=True)
         found = []
         for path in Path(self.root).glob(f"{prefix}*"):
             with contextlib.suppress(FileNotFoundError):
@@ -257,6 +255,21 @@ def _is_there(target: Path, size: int, draft: Path) -> bool:
     except FileExistsError:
         return target.stat().st_size == size
     return False
+
+
+def _linked(draft: Path, target: Path, data: bytes) -> bool:
+    """Write a draft and give it its name, which nobody may have; False where somebody has removed the draft."""
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, target)
+    except FileNotFoundError:
+        if draft.exists() or not target.parent.is_dir():
+            raise
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

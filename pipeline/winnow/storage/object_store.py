@@ -36,6 +36,8 @@ WORTH_LISTING = 3
 """From this many files of one folder on, sizes are taken from a listing."""
 AHEAD_BYTES = 4 * LARGEST_BLOCK_BYTES
 """Of ranges that are read one after the other, so much is fetched before it is asked for."""
+PROBES = 3
+"""How often the server is tried: the owner of a folder removes drafts, and so, now and then, somebody's probe."""
 TAKING_SECONDS = 60.0
 """A take-over that has not ended by then has died."""
 
@@ -111,22 +113,25 @@ class ObjectStore(Store):
         Raises:
             StorageError: the server knows no conditional creation.
         """
-        probe = f"{TEMPORARY_PREFIX}probe-{secrets.token_hex(8)}"
-        try:
-            created = [self._files.create(self.location(probe), content) for content in (b"first", b"second")]
-        finally:
-            self.remove(probe)
-        if created != [True, False]:
-            raise StorageError(
-                f"{self.root}: this server writes over an object that is to be created only once (it ignores "
-                "If-None-Match), so two runs could mix; use a server that knows conditional writes, or a shared disk"
-            )
+        for _ in range(PROBES):
+            probe = f"{TEMPORARY_PREFIX}probe-{secrets.token_hex(8)}"
+            try:
+                created = [self._files.create(self.location(probe), content) for content in (b"first", b"second")]
+            finally:
+                self.remove(probe)
+            if created == [True, False]:
+                return
+        raise StorageError(
+            f"{self.root}: this server writes over an object that is to be created only once (it ignores "
+            "If-None-Match), so two runs could mix; use a server that knows conditional writes, or a shared disk"
+        )
 
     def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Remove the judged object and create one's own; an object beside it lets in one at a time."""
-        for left in self.older_than(f"{relative}.", TAKING_SECONDS):
+        beside = f"{TEMPORARY_PREFIX}{relative}."
+        for left in self.older_than(beside, TAKING_SECONDS):
             self.remove(left)
-        taking = f"{relative}.{hashlib.blake2b(judged, digest_size=8).hexdigest()}"
+        taking = f"{beside}{hashlib.blake2b(judged, digest_size=8).hexdigest()}"
         began = time.monotonic()
         if not self.create_exclusive(taking, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}".encode()):
             return False
@@ -294,8 +299,11 @@ class ObjectStore(Store):
     def older_than(self, prefix: str, seconds: float) -> list[str]:
         """Names of objects in the root that begin with ``prefix`` and were last written longer ago than that."""
         clock = f"{TEMPORARY_PREFIX}clock-{socket.gethostname()}-{os.getpid()}"
-        self._files.write(self.location(clock), str(time.time()).encode())
-        now = self.modified(clock)
+        while True:
+            self._files.write(self.location(clock), str(time.time()).encode())
+            with contextlib.suppress(FileNotFoundError):  # the folder's owner has removed all drafts
+                now = self.modified(clock)
+                break
         self.remove(clock)
         there, _ = self._files.directly_in(self.root)
         names = {state.url[len(self.location()) + 1 :]: state.modified for state in there}
