@@ -2,7 +2,8 @@
 2024/1689 asks of providers of general-purpose AI models, as far as a run can fill it in.
 
 Source of the fields, in the template's order and said here in short: the template of the European Commission of 24 July
-2025, C(2025) 8311; its optional comments are left out. It is a draft for the provider, who answers for it; nothing here is legal advice.
+2025, C(2025) 8311; its optional comments are left out. It is a draft for the provider, who answers for it; nothing here
+is legal advice.
 """
 
 from collections.abc import Iterable
