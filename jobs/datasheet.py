@@ -14,9 +14,10 @@ def datasheet(run: RunFolder) -> None:
     with true_exit_codes():
         from winnow.report.printable import printable
         from winnow.report.reports import REPORTS, write_report
+        from winnow.runs.folder import latest_run
         from winnow.runs.state import load_run
 
-        finished = load_run(run)
+        finished = load_run(latest_run(run))
         for name in ("datasheet", "croissant", "eu_summary"):
             print(printable(write_report(finished, REPORTS.get(name)), lines=False))
 

@@ -83,12 +83,13 @@ def _list(
     from winnow.errors import ConfigError
     from winnow.looking.list_documents import list_documents
     from winnow.report.printable import printable
+    from winnow.runs.folder import latest_run
     from winnow.runs.state import load_run
 
     if near and sample is not None:
         raise ConfigError("--near-threshold and --sample: give one of them; --first says how many are listed")
     order: Order = "near" if near else "sample" if sample is not None else "input"
-    listing = list_documents(load_run(folder), wanted, order, sample or first, characters)
+    listing = list_documents(load_run(latest_run(folder)), wanted, order, sample or first, characters)
     for document in listing.documents:
         print(_json_line(document) if as_json else printable(_lines(document)))
     which = "kept" if wanted.kept else "dropped"
@@ -134,10 +135,11 @@ def _unreadable(folder: str, sources: list[str] | None, first: int, as_json: boo
 
     from winnow.looking.unreadable import unreadable_records
     from winnow.report.printable import printable
+    from winnow.runs.folder import latest_run
     from winnow.runs.state import load_run
 
     found = shown = 0
-    for record in unreadable_records(load_run(folder), tuple(sources or ())):
+    for record in unreadable_records(load_run(latest_run(folder)), tuple(sources or ())):
         found += 1
         if shown < first:
             shown += 1

@@ -25,10 +25,11 @@ def lines(
         from rich.console import Console
 
         from winnow.report.lines import lines_table
+        from winnow.runs.folder import latest_run
         from winnow.runs.state import load_run
         from winnow.stages.ingest.boilerplate import listed_lines
 
-        finished = load_run(run)
+        finished = load_run(latest_run(run))
         if "boilerplate_set" not in finished.records:
             print(f"winnow: {printable(run)}: the run removed no lines; `dedup.lines` is off")
             sys.exit(REFUSED)

@@ -23,9 +23,10 @@ def report(
         from winnow.report.page.page import REPORT
         from winnow.report.printable import printable
         from winnow.report.reports import FOLDER
+        from winnow.runs.folder import latest_run
         from winnow.runs.state import load_run
 
-        finished = load_run(run)
+        finished = load_run(latest_run(run))
         page = REPORT.make(finished)
         if out is None:
             finished.store.replace(path := f"{FOLDER}/{REPORT.file}", page)

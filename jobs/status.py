@@ -33,8 +33,10 @@ def status(
     with true_exit_codes():
         import orjson
 
+        from winnow.runs.folder import latest_run
         from winnow.runs.status import status_of
 
+        run = latest_run(run)
         if watch:
             sys.exit(_watch(run, every, as_json=as_json))
         found = status_of(run)

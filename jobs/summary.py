@@ -17,9 +17,10 @@ def summary(
         from rich.console import Console
 
         from winnow.report.summary import print_summary
+        from winnow.runs.folder import latest_run
         from winnow.runs.state import load_run
 
-        print_summary(load_run(run), Console(), whole=whole)
+        print_summary(load_run(latest_run(run)), Console(), whole=whole)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,14 @@ def tune(
     """
     with true_exit_codes():
         from winnow.errors import ConfigError
+        from winnow.runs.folder import latest_run
         from winnow.runs.state import load_run
 
         if rule and settings:
             raise ConfigError("--rule and --set: give one of them")
         if at and not rule:
             raise ConfigError("--at: gives thresholds of a rule; name it with --rule")
-        finished = load_run(run)
+        finished = load_run(latest_run(run))
         from winnow.config.load import with_overrides
         from winnow.looking.tune import compare_rules, curve_of, rule_effects
 

@@ -33,15 +33,20 @@ def why(
     """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
     with true_exit_codes():
         from winnow.finished.explain import explain, find, unreadable
+        from winnow.runs.folder import run_folders
         from winnow.runs.state import load_run
 
-        finished = load_run(run)
-        found = find(finished, name, by_number=number)
+        for folder in run_folders(run):  # of a corpus the latest run that knows of it
+            finished = load_run(folder)
+            found, lost = find(finished, name, by_number=number), unreadable(finished, name, by_number=number)
+            if found or lost:
+                break
+        if folder != run and (found or lost):
+            print(printable(f"run        {folder}", lines=False))
         for place, doc in enumerate(found):
             if place:
                 print()
             tell(explain(finished, doc), text)
-        lost = unreadable(finished, name, by_number=number)
         for record in lost:
             row = "rest of the file" if record.row is None else f"row {record.row}"
             row += f" ({record.id})" if record.id and record.id != name else ""

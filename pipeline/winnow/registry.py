@@ -5,7 +5,6 @@ entry point group: an entry is one file and one line, here or in another distrib
 for, so a list of names costs nothing.
 """
 
-import difflib
 import hashlib
 import importlib
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from winnow.errors import ConfigError
+from winnow.suggest import meant_or_known
 
 T = TypeVar("T")
 
@@ -58,10 +58,8 @@ class Registry(Generic[T]):
             ConfigError: nothing has it; the message lists what there is, and the nearest.
         """
         if name not in self._built_in and name not in self._outside:
-            near = difflib.get_close_matches(name, self.names(), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                f"{name!r} is no known {self.what}; {hint}known here: {', '.join(self.names())} "
+                f"{name!r} is no known {self.what}; {meant_or_known(name, self.names(), 'known here')} "
                 f"(installed packages add more through entry points of the group {self.group})"
             )
         return name

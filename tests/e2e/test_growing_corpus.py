@@ -62,11 +62,18 @@ def test_three_nights_and_quiet_ones(tmp_path):
         code, output = winnow(*line, "--as", f"2026-11-2{addition}", "--if-changed")
         assert code == 0, output
         assert "nothing is new" in output
-    for command in ("status", "verify"):
-        code, output = winnow(command, str(tmp_path / "corpus"))
-        assert code == 2
+    corpus = str(tmp_path / "corpus")
+    for command in ("status", "summary", "dropped", "kept", "tune", "report", "datasheet", "verify"):
+        code, output = winnow(command, corpus)
+        assert code == (2 if command == "verify" else 0), output
         assert "a corpus of 3 shard sets" in output and "2026-11-22" in output
         assert (tmp_path / "corpus" / CORPUS).read_bytes() == seen[-1]
+    for night, name in enumerate(("2026-11-20", "2026-11-21", "2026-11-22")):  # any night's document is found
+        kept = next(key for key, row in ledger(tmp_path / "corpus" / "sets" / name).items() if row["outcome"] == "kept")
+        code, output = winnow("why", kept, corpus)
+        assert code == 0 and f"run        {corpus}/sets/{name}\n" in output, (night, output)
+    code, output = winnow("summary", f"{corpus}/index")
+    assert code == 2 and "an index that runs share, and no run; `winnow index ls" in output
     listed = sets(tmp_path)
     assert [entry["name"] for entry in listed] == ["2026-11-20", "2026-11-21", "2026-11-22"]
     for number, entry in enumerate(listed):

@@ -20,9 +20,10 @@ from winnow.engine.engine import StageSummary
 from winnow.engine.records import Record
 from winnow.errors import AlarmedError, ConfigError
 from winnow.flow import flow
+from winnow.flow.alarm import Alarm
 from winnow.flow.mixture import STEP as MIXTURE
 from winnow.flow.records import Observations, RunRecords
-from winnow.report.alarms import SWAPPED_MB, alarms_of, check_alarms, failing
+from winnow.report.alarms import SHOWN, SWAPPED_MB, alarm_lines, alarms_of, check_alarms, failing
 from winnow.report.page.page import page_of
 from winnow.report.summary import summary_of
 from winnow.runs.run import run
@@ -176,3 +177,16 @@ def test_each_step_is_asked_once_for_all_reports(tmp_path, monkeypatch):
     context = run(parse_config(config_of(tmp_path, report=True)))
     list(summary_of(context.run))  # as the command prints it
     assert sorted(asked) == sorted(step.name for step in steps(context.config))
+
+
+def test_a_cause_that_raises_dozens_fills_no_screen():
+    run = RunRecords(None, parse_config(unread_config()))
+    found = [Alarm("rules", f"s{n}", f"source s{n} lost all", "look") for n in range(30)]
+    run._made[alarms_of] = [*found, Alarm("split", "val", "split val is empty", "raise it")]
+    short, whole = (list(alarm_lines(run, whole=whole)) for whole in (False, True))
+    assert len(whole) == 31 and whole[0] == "ALARM: source s0 lost all: look"
+    assert short[: SHOWN - 1] == whole[: SHOWN - 1] and short[-1] == whole[-1] and len(short) == SHOWN + 1
+    assert short[SHOWN - 1].startswith(f"ALARM: {31 - SHOWN} more of kind rules: s{SHOWN - 1}, ")
+    assert short[SHOWN - 1].endswith("s29; all of them: winnow summary /r --all")
+    run._made[alarms_of] = found[:SHOWN]
+    assert list(alarm_lines(run, whole=False)) == whole[:SHOWN]

@@ -1,6 +1,5 @@
 """What is wrong with a config, in the words of its settings: one line a mistake."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from types import UnionType
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from winnow.section import Section, section_of
+from winnow.suggest import meant, meant_or_known
 
 Location = tuple[int | str, ...]
 
@@ -257,9 +257,9 @@ def _line(mistake: Any, config: type[Section]) -> str:
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "literal_error":
         values = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-        near = difflib.get_close_matches(str(mistake["input"]), values, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"  {name}: expected {mistake['ctx']['expected']}, not {_shown(mistake['input'])}{hint}"
+        hint = meant(str(mistake["input"]), values)
+        told = f"  {name}: expected {mistake['ctx']['expected']}, not {_shown(mistake['input'])}"
+        return f"{told}; {hint}" if hint else told
     if mistake["type"] == "model_type":
         return f"  {name}: {_no_section(location, mistake['input'], config)}"
     if (wrong := _of_value(mistake, config)) is not None:
@@ -270,11 +270,10 @@ def _line(mistake: Any, config: type[Section]) -> str:
     known = list(section.model_fields) if section else []
     if str(location[-1]).isdecimal():
         return f"  {name}: is no setting; a comma ends a value in braces: write 1000000 or 1_000_000"
-    near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    told = meant_or_known(str(location[-1]), known, "known here")
     if elsewhere := _elsewhere(location, config):
-        hint = f"it belongs to another section: {', '.join(elsewhere)}; "
-    return f"  {name}: unknown setting {str(location[-1])!r}; {hint}known here: {', '.join(known)}"
+        told = f"it belongs to another section: {', '.join(elsewhere)}; known here: {', '.join(known)}"
+    return f"  {name}: unknown setting {str(location[-1])!r}; {told}"
 
 
 def _elsewhere(location: Location, config: type[Section]) -> list[str]:

@@ -11,9 +11,9 @@ from winnow.operators.config import OperatorConfig
 from winnow.operators.find import find_operator
 from winnow.operators.operator import Operator
 from winnow.operators.origins import target_of
-from winnow.operators.suggest import suggestion
 from winnow.sources.source import SourceConfig
 from winnow.sources.web.own_extract import COLUMNS as EXTRACT_COLUMNS
+from winnow.suggest import suggestion
 from winnow.text.line_rules.config import COLUMNS
 from winnow.text.rules.signal_rules import rule_names
 from winnow.text.signals.signals import SIGNALS

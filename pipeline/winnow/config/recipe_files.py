@@ -1,9 +1,9 @@
 """Configs for common tasks, each a file of ``config/recipes`` that says what it follows and where it differs."""
 
-import difflib
 from pathlib import Path
 
 from winnow.errors import ConfigError
+from winnow.suggest import meant_or_known
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -22,9 +22,7 @@ def recipe_files(name: str) -> dict[str, str]:
     """
     path = _FOLDER / f"{name}.yaml"
     if name not in recipe_names():
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"--recipe {name}: no such recipe; {hint}there are: {', '.join(recipe_names())}")
+        raise ConfigError(f"--recipe {name}: no such recipe; {meant_or_known(name, recipe_names())}")
     config = path.read_text(encoding="utf-8")
     beside = [file for file in sorted(_FOLDER.glob("*.py.txt")) if f"{file.stem}:" in config]
     return {path.name: config} | {file.stem: file.read_text(encoding="utf-8") for file in beside}

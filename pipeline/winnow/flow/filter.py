@@ -1,5 +1,7 @@
 """Rules on signals: which documents go on."""
 
+import shlex
+
 from winnow.config.config import Config
 from winnow.flow.alarm import Alarm
 from winnow.flow.context import RunContext
@@ -64,8 +66,9 @@ def _lost_most(run: RunRecords, kind: str) -> list[Alarm]:
     config = run.config.filter
     of, dropped = run.totals("filter", f"of_{kind}"), run.totals("filter", f"dropped_{kind}")
     chosen = config.languages if kind == "language" else None
+    folder = shlex.quote(run.config.run)
     alarms = []
-    for name, lost in dropped.items():
+    for name, lost in sorted(dropped.items(), key=lambda item: (-item[1], item[0])):
         if of[name] < LEAST_ALARMING or lost <= config.alarm_share * of[name] or (chosen and name not in chosen):
             continue
         failed = run.totals("filter", f"most_{kind}/{name}")
@@ -75,8 +78,8 @@ def _lost_most(run: RunRecords, kind: str) -> list[Alarm]:
             f"{config.alarm_share:.1%} (filter.alarm_share); most of them failed {most}"
         )
         do = (
-            f"`winnow dropped RUN --{kind} {name} --sample 20` shows some, `winnow tune RUN --rule {most}` what other "
-            "thresholds would keep"
+            f"`winnow dropped {folder} --{kind} {shlex.quote(name)} --sample 20` shows some, `winnow tune {folder} "
+            f"--rule {most}` what other thresholds would keep"
         )
         alarms.append(Alarm("rules", name, what, do))
     return alarms

@@ -144,7 +144,7 @@ def _summary(run: RunRecords) -> list[str]:
         for name, found in by_source(run).items():
             if found["cut_words"] or found["left_out"]:
                 lines.append(
-                    f"  of source {name}: {found['cut_words']:,} of {found['words']:,} words "
+                    f"  passages of source {name}: {found['cut_words']:,} of {found['words']:,} words "
                     f"({found['cut_words'] / max(1, found['words']):.1%}) cut out of {found['cut_documents']:,} "
                     f"documents; {found['left_out']:,} documents left out"
                 )

@@ -100,7 +100,7 @@ def _summary(run: RunRecords) -> list[str]:
             f"{listed or 'no spans'}; {done[entry.spans.action]}"
             + (f"; none of {', '.join(none)}" if none and listed else "")
         )
-    lines += [f"  of source {name}: {told}" for name, told in _by_source(run).items()]
+    lines += [f"  spans of source {name}: {told}" for name, told in _by_source(run).items()]
     if left := run.total("redact_spans", "spans_left"):
         lines.append(
             f"WARNING: {left:,} spans stand in parts of messages that are no strings (arguments of tool calls), and "

@@ -1,5 +1,6 @@
 """The global shuffle, rows, shard files and their indexes."""
 
+import shlex
 from dataclasses import asdict
 
 from winnow.engine.records import Json, content_hash
@@ -206,9 +207,8 @@ def _alarms(run: RunRecords) -> list[Alarm]:
     if not records or any(record.metadata["split"] in of_train for record in run.of("shards")):
         return []
     what = f"no document is left for the split {run.config.shards.split_names[0]}, so there are no shards of it"
-    return [
-        Alarm("split", run.config.shards.split_names[0], what, "look with `winnow dropped RUN` what became of them")
-    ]
+    do = f"look with `winnow dropped {shlex.quote(run.config.run)}` what became of them"
+    return [Alarm("split", run.config.shards.split_names[0], what, do)]
 
 
 def _stages(context: RunContext) -> list[str]:

@@ -24,9 +24,9 @@ from winnow.flow.records import RunRecords
 from winnow.flow.redact import limits_of
 from winnow.looking.rule_values import cuts_of, read_signals, rules_of_part, verdicts_of
 from winnow.looking.texts import parts_holding, shown_texts
-from winnow.operators.suggest import meant_or_known
 from winnow.stages.quantiles import Cuts
 from winnow.stages.tables import column_to_numpy, read_parquet
+from winnow.suggest import meant_or_known
 from winnow.text.rules.signal_rules import rule_names
 
 Order = Literal["input", "sample", "near"]

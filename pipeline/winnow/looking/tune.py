@@ -26,8 +26,8 @@ from winnow.looking.rule_values import (
     read_signals,
     rules_of_part,
 )
-from winnow.operators.suggest import meant_or_known, suggestion
 from winnow.stages.tables import column_to_numpy, read_parquet
+from winnow.suggest import meant_or_known, suggestion
 from winnow.text.config import FilterConfig
 from winnow.text.rules.signal_rules import bounds_of
 

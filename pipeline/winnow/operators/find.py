@@ -22,9 +22,9 @@ from winnow.operators.files import (
 from winnow.operators.marks import Mark, mark_of
 from winnow.operators.operator import TOTAL, Operator
 from winnow.operators.origins import origin_of, parse_use, target_of
-from winnow.operators.suggest import suggestion
 from winnow.storage.address import SCHEMES, is_url, scheme_of
 from winnow.storage.config import StorageConfig
+from winnow.suggest import suggestion
 
 
 def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConfig:

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 from winnow.errors import ConfigError, NamedObjectError, OperatorError
 from winnow.operators.files import fetched, hash_of_bytes
 from winnow.operators.registry import BUILT_IN
-from winnow.operators.suggest import suggestion
 from winnow.storage.address import is_url
 from winnow.storage.config import StorageConfig
+from winnow.suggest import suggestion
 
 ENTRY_POINTS = "winnow.operators"
 FORMS = "FILE.py:NAME, package.module:NAME, or an entry point's name"

@@ -1,5 +1,7 @@
 """All alarms of a finished run: those of its steps, and those of the machines that it ran on."""
 
+from collections.abc import Iterator
+
 from winnow.config.alarms import MEANINGS
 from winnow.config.config import Config
 from winnow.engine import metrics
@@ -9,6 +11,8 @@ from winnow.flow.flow import enabled_steps
 from winnow.flow.records import RunRecords
 from winnow.report.reports import Report
 
+SHOWN = 5
+"""Alarms of a kind that a summary shows."""
 SWAPPED_MB = 64
 """Of a worker's memory in swap, from which it is an alarm: systems put aside a little that nobody uses."""
 
@@ -16,6 +20,26 @@ SWAPPED_MB = 64
 def alarms_of(run: RunRecords) -> list[Alarm]:
     """In the order of the flow, those of the machines last."""
     return [*(alarm for step in enabled_steps(run.config) for alarm in step.alarms(run)), *_of_machines(run)]
+
+
+def alarm_lines(run: RunRecords, *, whole: bool) -> Iterator[str]:
+    """The alarms, and how many of a kind are left out: one cause can raise dozens.
+
+    Args:
+        run: a finished run.
+        whole: all of them.
+    """
+    found = run.once(alarms_of)
+    by_kind: dict[str, list[Alarm]] = {}
+    for alarm in found:
+        by_kind.setdefault(alarm.kind, []).append(alarm)
+    for kind, alarms in by_kind.items():
+        shown = alarms if whole or len(alarms) <= SHOWN else alarms[: SHOWN - 1]
+        yield from (f"ALARM: {alarm}" for alarm in shown)
+        if rest := alarms[len(shown) :]:
+            about = ", ".join(alarm.about for alarm in rest)
+            told = f"ALARM: {len(rest):,} more of kind {kind}: {about}"
+            yield f"{told}; all of them: winnow summary {run.config.run} --all"
 
 
 def _of_machines(run: RunRecords) -> list[Alarm]:

@@ -14,7 +14,7 @@ from winnow.flow.reading import found_lines, passed_lines, reading_lines, readin
 from winnow.flow.records import RunRecords
 from winnow.flow.row_accounting import row_accounting
 from winnow.flow.unreadable import unreadable_summary
-from winnow.report.alarms import alarms_of
+from winnow.report.alarms import alarm_lines
 from winnow.report.labels import labels_table, missing_labels
 from winnow.report.languages import language_tables
 from winnow.report.lines import lines_table
@@ -87,7 +87,7 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     yield from (f"WARNING: {warning}" for warning in [*run.config.warnings, *reading_warnings(run)])
     if lost := run.observed.lineage_lost:
         yield f"WARNING: {lost:,} of {run.observed.lineage_events:,} lineage events could not be delivered (lineage)"
-    yield from (f"ALARM: {alarm}" for alarm in run.once(alarms_of))
+    yield from alarm_lines(run, whole=whole)
     yield from _encryption(run)
     yield f"shards and manifest: {run.store.location(run.shards)}"
     folder = run.config.run

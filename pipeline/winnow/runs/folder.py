@@ -26,6 +26,8 @@ STATE = "state.json"
 
 OBSERVED = "observed.json"
 """What the latest attempt took, and its alarms."""
+INDEX = "index.json"
+"""Of the folder of an index, which is no run folder."""
 SETS = "sets"
 CONFIG = "config.yaml"
 log = logging.getLogger("winnow")
@@ -49,7 +51,37 @@ def run_folder(run: str) -> Store:
             f"{run}: a corpus of {len(sets):,} shard sets, each a run folder of its own; name one of them, such as the "
             f"last, {store.location(SETS)}/{sets[-1]['name']}"
         )
+    if store.exists(INDEX) and not store.exists(STATE) and not store.exists(CONFIG):
+        raise ConfigError(f"{run}: an index that runs share, and no run; `winnow index ls {run}` names its runs")
     return store
+
+
+def run_folders(run: str) -> list[str]:
+    """The run folder itself; of a corpus that grows those of all its sets, the latest first.
+
+    Raises:
+        ConfigError: the list of a corpus is damaged, or the name cannot be used.
+    """
+    try:
+        run = settled_path(run)
+        store = open_store(run)
+    except AddressError as error:
+        raise ConfigError(str(error)) from error
+    if (not is_url(run) and not Path(run).is_dir()) or store.exists(STATE):
+        return [run]
+    return [store.location(f"{SETS}/{entry['name']}") for entry in reversed(shard_sets(store))] or [run]
+
+
+def latest_run(run: str) -> str:
+    """The run folder itself; of a corpus that grows the one of its latest set, and that is told.
+
+    Raises:
+        ConfigError: the list of a corpus is damaged, or the name cannot be used.
+    """
+    latest, *others = run_folders(run)
+    if others or latest != run:
+        log.warning("%s: a corpus of %d shard sets; what follows is of the latest, %s", run, len(others) + 1, latest)
+    return latest
 
 
 def check_folder(config: "Config", store: Store) -> None:

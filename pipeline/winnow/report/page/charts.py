@@ -205,6 +205,12 @@ def _colour(kinds: Sequence[str]) -> Json:
 
 _CONFIG = {
     "background": "transparent",
+    "padding": {
+        "left": 18,
+        "right": 6,
+        "top": 5,
+        "bottom": 5,
+    },  # a browser's letters are wider than those measured here
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -216,8 +222,17 @@ _CONFIG = {
         "gridOpacity": 0.12,
         "titleFontWeight": "normal",
         "labelLimit": 220,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
     },
-    "legend": {"labelColor": _INK, "titleColor": _INK, "orient": "bottom", "columns": 4, "columnPadding": 30},
+    "legend": {
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "orient": "bottom",
+        "columns": 4,
+        "columnPadding": 30,
+        "labelFontSize": 12,
+    },
 }
 
 

@@ -33,7 +33,10 @@ def mixture_section(run: RunRecords) -> Part | None:
     if first is not None and first.kind == "source" and not run.config.shards.phases:
         shares = [f"{number / sum(first.numbers):.2%}" for number in first.numbers]
     rows = [_cells(name, share, told) for (name, told), share in zip(gave.items(), shares, strict=True)]
-    part.tables.append(table(["source", *_COLUMNS], rows[:MOST_BUCKETS], note=_more(len(rows))))
+    columns = ["source", *_COLUMNS]
+    if not any(shares):  # nobody asked for any
+        columns, rows = [columns[0], *columns[2:]], [[row[0], *row[2:]] for row in rows]
+    part.tables.append(table(columns, rows[:MOST_BUCKETS], note=_more(len(rows))))
     return part
 
 

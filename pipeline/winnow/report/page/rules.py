@@ -42,7 +42,7 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
         "What the rules did",
         f"A document is {verb} by the first rule that it fails; all that it fails are recorded. “Alone” are documents "
         f"that fail no other rule{_of_sample(sample, run)}: they come back when the rule is loosened. "
-        f"{len(sample.rules) - len(failing)} more rules failed no document.",
+        f"Rules that failed no document: {len(sample.rules) - len(failing)}.",
         f"winnow tune {folder}",
         "Try other thresholds",
         tables=[

@@ -1,5 +1,7 @@
 """The page's sections, but for the one on rules: each a function of the run's records and of the sample."""
 
+from collections import Counter
+
 import numpy as np
 
 from winnow import schemas
@@ -46,7 +48,7 @@ def sources_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part:
         f"winnow dropped {run.config.run} --sample 20",
         tables=[
             table(
-                ["outcome", "records", "share", "tokens, about", "share of these"],
+                ["outcome", "records", "share", "tokens (estimated)", "share of these"],
                 [
                     [
                         name,
@@ -78,7 +80,7 @@ def _fates(by_source: Fates, tokens: Fates, there: list[str]) -> list[Figure]:
     for what, fates in (("records", by_source), ("tokens", tokens)):
         if not any(map(sum, (of.values() for of in fates.values()))):
             continue
-        about = "" if what == "records" else ", about"
+        about = "" if what == "records" else " (estimated)"
         summed = {kind: sum(of.get(kind, 0) for of in fates.values()) for kind in there}
         steps = [(step, kind, amount) for step, left, ended in funnel(summed) for kind, amount in
                  (("goes on", left), ("ends here", ended))]  # fmt: skip
@@ -97,6 +99,9 @@ def languages_section(run: RunRecords, *, draw: bool) -> Part | None:
     if not outcomes:
         return None
     there = [name for name in schemas.LEDGER_OUTCOMES if any(of[name] for of in outcomes.values())]
+    shown = dict(list(outcomes.items())[:MOST_NAMES])
+    if rest := list(outcomes.values())[MOST_NAMES:]:
+        shown[f"{len(rest):,} more"] = sum(rest, Counter[str]())
     rows = [
         [
             name,
@@ -105,7 +110,7 @@ def languages_section(run: RunRecords, *, draw: bool) -> Part | None:
             f"{of[schemas.KEPT] / of.total():.1%}",
             *(f"{of[outcome]:,}" for outcome in there if outcome != schemas.KEPT),
         ]
-        for name, of in outcomes.items()
+        for name, of in shown.items()
     ]
     part = Part(
         "Languages",
@@ -114,13 +119,13 @@ def languages_section(run: RunRecords, *, draw: bool) -> Part | None:
         tables=[
             table(
                 ["language", "documents", "kept", "of them", *(name for name in there if name != schemas.KEPT)],
-                rows[:TABLE_ROWS],
-                note=_left_out(len(rows), "languages", f"winnow summary {run.config.run} --all has all"),
+                rows,
+                note=f"Each of them: winnow summary {run.config.run} --all" if rest else "",
             )
         ],
     )
     if draw:
-        bars = [(name, kind, of[kind]) for name, of in list(outcomes.items())[:MOST_NAMES] for kind in there]
+        bars = [(name, kind, of[kind]) for name, of in shown.items() for kind in there]
         svg = charts.stacked_bars(bars, there, "share of documents", share=True)
         part.figures.append(Figure("What became of the most frequent languages.", svg))
     return part

@@ -56,7 +56,8 @@ def _labels(facts: Facts) -> list[str]:
 
 def _missing(facts: Facts) -> list[str]:
     unreadable = facts.outcomes.get("unreadable", 0)
-    lines = [f"{unreadable:,} records could not be read and are not in it (`winnow dropped RUN --outcome unreadable`)."]
+    command = markdown_text(f"winnow dropped {facts.run.config.run} --outcome unreadable")
+    lines = [f"{unreadable:,} records could not be read and are not in it ({command})."]
     return [*lines, ""] + [f"- told by the run: {alarm}" for alarm in facts.alarms()]
 
 

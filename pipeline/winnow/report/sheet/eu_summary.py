@@ -1,8 +1,9 @@
 """``eu-training-content.md``: the public summary of training content that Article 53 (1) (d) of Regulation (EU)
 2024/1689 asks of providers of general-purpose AI models, as far as a run can fill it in.
 
-Source of the fields, which are said here in short: the template of the European Commission of 24 July 2025, C(2025)
-8311. It is a draft for the provider, who answers for it; nothing here is legal advice.
+Source of the fields, in the template's order and said here in short: the template of the European Commission of 24 July
+2025, C(2025) 8311; its optional comments are left out. It is a draft for the provider, who answers for it; nothing here
+is legal advice.
 """
 
 from collections.abc import Iterable
@@ -69,60 +70,82 @@ def _general(facts: Facts) -> list[str]:
     languages = facts.languages_table()
     unknown = [] if languages else ["not identified by this run"]
     return [
+        *_field("Version of the summary"),
+        *_field("Last update"),
         "## 1. General information",
         "",
-        "### 1.1 Provider",
+        "### 1.1 Provider identification",
         "",
-        *_field("Name and contact"),
-        *_field("Authorised representative in the Union, if there is one"),
-        "### 1.2 Model",
+        *_field("Provider name and contact details"),
+        *_field("Authorised representative name and contact details, if there is one"),
+        "### 1.2 Model identification",
         "",
-        *_field("Versioned names of the model"),
-        *_field("Models that it builds upon"),
-        *_field("Date of placing on the Union market"),
-        "### 1.3 Modalities, size and other characteristics",
+        *_field("Versioned model names"),
+        *_field("Model dependencies: a model that this one builds upon, with its summary"),
+        *_field("Date of placement on the Union market"),
+        "### 1.3 Modalities, overall training data size and other characteristics",
         "",
         *_field("Modality", "Text."),
-        *_field("Size", f"{size_range(facts.tokens)} ({facts.tokens:,} tokens of {facts.documents:,} documents)."),
-        *_field("Kinds of content (fiction, news, science, law, code, posts ...)"),
-        *_field("Latest date at which data was acquired"),
-        *_field("Languages, of the kept documents", *languages, *unknown),
-        *_field("Other characteristics"),
+        *_field(
+            "Training data size",
+            f"{size_range(facts.tokens)} ({facts.tokens:,} tokens of {facts.documents:,} documents).",
+        ),
+        *_field("Types of content (fiction, non-fiction, scientific, news, law, code, social media ...)"),
+        *_field("Latest date of data acquisition, and whether training goes on with data of later dates"),
+        *_field("Linguistic characteristics: languages of the kept documents", *languages, *unknown),
+        *_field("Other relevant characteristics of the overall training data"),
     ]
+
+
+_MODALITY = "Modality of the content: text, as far as this run goes."
 
 
 def _sources(kinds: dict[str, list[str]]) -> list[str]:
     unsorted = kinds[""]
     sort = ["To be sorted into 2.1 to 2.6 by a person; nothing in the config says which:", "", *unsorted]
     return [
-        "## 2. Data sources",
+        "## 2. List of data sources",
         "",
         *(_field("Sources of this run that stand in no list yet", *sort, is_open=True) if unsorted else []),
         "### 2.1 Publicly available data sets",
         "",
-        *_field("Large ones by name and link, others described", *kinds["public"]),
+        *_field("Were such data sets used", *(["Yes.", _MODALITY] if kinds["public"] else [])),
+        *_field("List of large ones, with name and link, and the period of collection", *kinds["public"]),
+        *_field("General description of others"),
         "### 2.2 Private data sets of third parties",
         "",
-        *_field("Licensed from rightsholders or those who stand for them (yes or no, modality)"),
-        *_field("Obtained from others, by name where that is public"),
+        "#### 2.2.1 Licensed commercially by rightsholders or their representatives",
+        "",
+        *_field("Was a licence agreement concluded (yes or no), and for which modality"),
+        "#### 2.2.2 Obtained from other third parties",
+        "",
+        *_field("Were such data sets obtained (yes or no), and of which modality"),
+        *_field("List of those that are publicly known, and a general description of others"),
         "### 2.3 Data crawled and scraped from online sources",
         "",
-        *_field("Sources", *kinds["crawled"], is_open=True),
-        *_field("Crawlers: names, purposes, behaviour (robots.txt, paywalls, captchas)"),
-        *_field("Period of collection"),
-        *_field("Kinds of content and of online sources"),
-        *_field("Most relevant domain names (top 10 % by size; small providers: top 5 % or 1,000)"),
+        *_field("Were crawlers used by the provider or on its behalf"),
+        *_field("Sources of this run that look crawled", *kinds["crawled"], is_open=True),
+        *_field("Crawler names or identifiers, their purposes, and their behaviour (robots.txt, paywalls, captchas)"),
+        *_field("Period of data collection"),
+        *_field("Types of content and of online sources"),
+        *_field("Modality", *([_MODALITY] if kinds["crawled"] else [])),
+        *_field("Most relevant domain names (top 10 % by size of what was scraped; small providers: 5 %, or 1,000)"),
         "### 2.4 User data",
         "",
-        *_field("From interactions with the provider's models, or with its other services"),
+        *_field("Was data of users' interactions with the model used (yes or no)"),
+        *_field("Was data of users' interactions with the provider's other services or products used (yes or no)"),
+        *_field("Description of these services or products, and the modality"),
         "### 2.5 Synthetic data",
         "",
         *_field(
-            "Made with AI to train this model: modality, and models that made it", *kinds["synthetic"], is_open=True
+            "Was data that AI generated created by the provider or on its behalf (yes or no), of which modality",
+            *kinds["synthetic"],
+            is_open=True,
         ),
-        "### 2.6 Other sources",
+        *_field("General-purpose AI models that made it, and information about other models that did"),
+        "### 2.6 Other sources of data",
         "",
-        *_field("Data collected in other ways, such as offline or by own digitisation"),
+        *_field("Were other sources used (yes or no), and a description of them and of the data"),
     ]
 
 
@@ -139,16 +162,16 @@ def _processing(config: Config) -> list[str]:
     if any("pii" in entry.use for entry in config.measure.operators):
         illegal.append("Personal data was looked for and replaced (operator `pii`).")
     return [
-        "## 3. Data processing",
+        "## 3. Data processing aspects",
         "",
-        "### 3.1 Reservations of rights",
+        "### 3.1 Respect of reservations of rights from text and data mining",
         "",
-        *_field("Signatory of the Code of Practice with its commitments on copyright (yes or no)"),
-        *_field("Measures before and during collection to respect reservations", *rights, is_open=True),
+        *_field("Signatory of the Code of Practice, with its commitment to respect such reservations (yes or no)"),
+        *_field("Measures before and during collection, with the opt-outs that were honoured", *rights, is_open=True),
         "### 3.2 Removal of illegal content",
         "",
-        *_field("Measures to avoid or remove it", *illegal, is_open=True),
-        "### 3.3 Other information",
+        *_field("General description of the measures", *illegal, is_open=True),
+        "### 3.3 Other information (optional)",
         "",
         *_field("What the provider wants to add"),
     ]
