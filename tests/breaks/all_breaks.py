@@ -1,6 +1,7 @@
 """All breaks, promise by promise."""
 
 from tests.breaks import (
+    ablations,
     contamination,
     conversations,
     explainable,
@@ -50,4 +51,5 @@ BREAKS = (
     *web_lists.BREAKS,
     *web_pages.BREAKS,
     *web_rules.BREAKS,
+    *ablations.BREAKS,
 )
