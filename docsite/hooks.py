@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "pipeline")]
 
 from mkdocs.structure.files import File, Files  # noqa: E402
 
-from docsite.pages import commands_page, python_page, settings_pages  # noqa: E402
+from docsite.pages import commands_page, plans_page, python_page, settings_pages  # noqa: E402
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)")
 
@@ -24,6 +24,7 @@ def on_files(files: Files, config: Any) -> Files:
     made = {
         "index.md": (ROOT / "README.md").read_text(encoding="utf-8"),
         "reference/commands.md": commands_page(),
+        "reference/plans.md": plans_page(),
         "reference/python.md": python_page(),
         **settings_pages(),
     }

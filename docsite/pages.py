@@ -11,6 +11,8 @@ import typer
 
 import winnow
 from jobs.__main__ import app
+from winnow.ablate.plan import Experiment, Plan
+from winnow.ablate.search_plan import SearchPlan
 from winnow.augment.config import AugmentConfig
 from winnow.config.config import Config
 from winnow.section import Section, section_of
@@ -42,6 +44,29 @@ def settings_pages() -> dict[str, str]:
     tops = "\n".join(["## At the top", "", _HEAD, *(_row(Config, "", name) for name in top)])
     sections = "\n".join(["## Sections", "", "| section | |", "| --- | --- |", *listed])
     return {SETTINGS: f"{head}\n{tops}\n\n{sections}\n", **pages}
+
+
+@cache
+def plans_page() -> str:
+    """Settings of the plans of ablations and of searches for mixtures."""
+    body = [
+        "# Plans",
+        "Settings of `winnow ablate PLAN.yaml` and `winnow mixture search PLAN.yaml` ([what they do](../ablate.md)).",
+        "\n".join(["## Of both", "", _HEAD, *(_row(Plan, "", name) for name in _plain(Experiment))]),
+        "\n".join(["## Of an ablation", "", _HEAD, *(_row(Plan, "", name) for name in _plain(Plan, Experiment))]),
+        "\n".join(["## Of a search", "", _HEAD, *(_row(SearchPlan, "", n) for n in _plain(SearchPlan, Experiment))]),
+    ]
+    for name, info in Plan.model_fields.items():
+        section = section_of(info.annotation)
+        if section is not None and name not in Config.model_fields:
+            body += [f"## `{name}`", _text(info.description) or _text(section.__doc__), *_tables(section, name)]
+    return "\n\n".join(body) + "\n"
+
+
+def _plain(section: type[Section], without: type[Section] = Section) -> list[str]:
+    """Settings that are no sections, those of another section left out."""
+    fields = section.model_fields.items()
+    return [n for n, info in fields if section_of(info.annotation) is None and n not in without.model_fields]
 
 
 _HEAD = "| setting | values | default | meaning |\n| --- | --- | --- | --- |"

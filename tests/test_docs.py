@@ -12,18 +12,20 @@ import typer
 
 import winnow
 from jobs.__main__ import app
+from winnow.ablate.plan import Plan
+from winnow.ablate.search_plan import SearchPlan
 from winnow.config.config import Config
 from winnow.section import section_of
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed (extra `docs`)")
 
 from docsite import hooks
-from docsite.pages import commands_page, python_page, settings_pages
+from docsite.pages import commands_page, plans_page, python_page, settings_pages
 
 ROOT = Path(__file__).parents[1]
 NAV = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
 PAGES = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-MADE = {"index.md", "reference/commands.md", "reference/python.md", "reference/settings.md"}
+MADE = {"index.md", *(f"reference/{name}.md" for name in ("commands", "plans", "python", "settings"))}
 
 
 def test_every_page_has_its_place_once():
@@ -50,6 +52,17 @@ def test_every_setting_stands_there_with_its_default_and_meaning():
             assert len(cells) == 4 and all(cell.strip() for cell in cells[:3]), row
         else:
             assert f"## `{name}`" in page or page.startswith(f"# {name}\n")
+
+
+def test_every_setting_of_a_plan_stands_there():
+    page = plans_page()
+    for kind in (Plan, SearchPlan):
+        for place, inner in settings(kind):
+            if place[0] not in Config.model_fields:
+                name = ".".join(place)
+                assert (
+                    f"## `{name}`" in page if inner else re.search(rf"^\| `{re.escape(name)}` .*\w.* \|$", page, re.M)
+                )
 
 
 def test_bounds_and_choices_are_those_of_the_section():

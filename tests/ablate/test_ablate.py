@@ -98,6 +98,22 @@ def test_a_killed_trial_goes_on_with_the_same_figures(done, tmp_path, monkeypatc
         assert row.comparison is None or "no verdict" in row.comparison.verdict
 
 
+@pytest.mark.ray
+@pytest.mark.parametrize("gpus", ["auto", 0])
+def test_ray_gives_the_same_figures_in_actors_that_hold_a_gpu_and_in_tasks(done, tmp_path, local_ray, gpus):
+    plan = write_plan(tmp_path, compute={"executor": "ray", "gpus": gpus, "workers": 2, "worker_memory_mb": 512})
+    found = ablate(load_plan(str(plan), Plan, ["train.seeds=1"]))
+    for key, row in figures(found).items():
+        assert row.estimate.values == figures(done[1])[key].estimate.values[:1]
+
+
+def test_processes_of_this_machine_give_the_same_figures(done, tmp_path):
+    plan = write_plan(tmp_path, compute={"executor": "processes", "workers": 2})
+    found = ablate(load_plan(str(plan), Plan, ["train.seeds=1"]))
+    for key, row in figures(found).items():
+        assert row.estimate.values == figures(done[1])[key].estimate.values[:1]
+
+
 def refused(path, overrides=(), kind=ConfigError):
     with pytest.raises(kind) as told:
         ablate(load_plan(str(path), Plan, list(overrides)))

@@ -74,7 +74,7 @@ def test_a_damaged_checkpoint_is_no_checkpoint(shards, tmp_path):
 
 def test_parts_of_a_batch_add_up_to_it(shards, tmp_path, monkeypatch):
     whole = trained(tmp_path, training_on(shards, steps=5))
-    monkeypatch.setattr(training_module, "MICRO_TOKENS", 3 * 16)
+    monkeypatch.setitem(training_module.MOST_LOGITS, "cpu", 3 * 16 * VOCABULARY)
     parts = trained(tmp_path, training_on(shards, steps=5))
     assert [loss for _, loss in parts.curve] == pytest.approx([loss for _, loss in whole.curve], rel=1e-5)
 

@@ -1,6 +1,7 @@
 """All breaks, promise by promise."""
 
 from tests.breaks import (
+    ablations,
     augment,
     contamination,
     conversations,
@@ -52,4 +53,5 @@ BREAKS = (
     *web_lists.BREAKS,
     *web_pages.BREAKS,
     *web_rules.BREAKS,
+    *ablations.BREAKS,
 )

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from winnow.ablate.model import Gpt
-from winnow.ablate.train import loss_sum
+from winnow.ablate.train import loss_sum, rows_at_once
 
 IGNORED = -100
-_ROWS = 32
 
 
 def bits_per_byte(model: Gpt, documents: pa.Table, row: int, end_of_text: int) -> dict[str, float]:
@@ -49,13 +48,9 @@ def bits_per_byte(model: Gpt, documents: pa.Table, row: int, end_of_text: int) -
 
 @torch.no_grad()
 def _nats(model: Gpt, inputs: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-    device = model.embedding.weight.device
-    return math.fsum(
-        float(loss_sum(model, some.to(device), wanted.to(device)))
-        for some, wanted in zip(
-            torch.from_numpy(inputs).split(_ROWS), torch.from_numpy(labels).split(_ROWS), strict=True
-        )
-    )
+    device, part = model.embedding.weight.device, rows_at_once(model, inputs.shape[1])
+    rows = zip(torch.from_numpy(inputs).split(part), torch.from_numpy(labels).split(part), strict=True)
+    return math.fsum(float(loss_sum(model, some.to(device), wanted.to(device))) for some, wanted in rows)
 
 
 def choice_scores(model: Gpt, choices: pa.Table, row: int) -> dict[str, tuple[float, float]]:

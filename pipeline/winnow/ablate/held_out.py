@@ -10,20 +10,16 @@ import xxhash
 
 from winnow import schemas
 from winnow.ablate.plan import HeldOutConfig
-from winnow.errors import ConfigError, InputError
+from winnow.audit.contamination import batches_of_files
+from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import read_texts
 from winnow.runs.state import load_run
-from winnow.sources.inputs import list_paths, look_at
-from winnow.sources.read import format_of, read_slice
-from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.stages.tables import column_to_numpy, read_parquet
-from winnow.storage.open_store import open_store
 
 NOTHING = "(none)"
 """The part of documents without a value of `by`."""
-_BATCH_BYTES = 32_000_000
 
 
 class Document(NamedTuple):
@@ -94,26 +90,14 @@ def _drawn(texts: list[tuple[int, str, str]], entry: HeldOutConfig) -> Iterator[
 
 
 def _of_files(entry: HeldOutConfig) -> Iterator[tuple[str, str, str | None]]:
-    """Part, id and text of every document; without a text where one cannot be read."""
-    path = str(entry.path)
-    source = SourceConfig(name=entry.name, path=path, text=entry.text, keep=(entry.by,) if entry.by else ())
-    store = open_store(path.rpartition("/")[0] or "/" if path.startswith("/") else ".")
-    paths = list_paths(path)
-    if not paths:
-        raise InputError(f"evaluate.sets: {path}: holds no file; name files of documents that no arm is trained on")
-    for file in paths:
-        try:
-            kind = format_of(file, source)
-        except ValueError as error:
-            raise InputError(f"evaluate.sets: {error}") from error
-        part = FileSlice(path=file, file=0, source=source.name, format=kind, size=look_at(file).bytes)
-        for batch in read_slice(part, source, store.open_input, _BATCH_BYTES):
-            yield from (("", file, None) for _ in batch.unreadable)
-            values = batch.keep[entry.by].to_pylist() if entry.by else [""] * len(batch.rows)
-            for row, name, value, text in zip(
-                batch.rows.tolist(), batch.ids.to_pylist(), values, batch.texts.to_pylist(), strict=True
-            ):
-                yield NOTHING if value is None else value, name or f"{file}, row {row:,}", text
+    """Part, place and text of every document; without a text where one cannot be read."""
+    keep = (entry.by,) if entry.by else ()
+    source = SourceConfig(name=entry.name, path=str(entry.path), text=entry.text, keep=keep)
+    for file, batch in batches_of_files(source):
+        yield from (("", file, None) for _ in batch.unreadable)
+        values = batch.keep[entry.by].to_pylist() if entry.by else [""] * len(batch.rows)
+        for row, value, text in zip(batch.rows.tolist(), values, batch.texts.to_pylist(), strict=True):
+            yield NOTHING if value is None else value, f"{file}, row {row:,}", text
 
 
 def _of_run(run: RunRecords, split: str) -> Iterator[tuple[str, str, str]]:

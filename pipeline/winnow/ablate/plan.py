@@ -93,7 +93,7 @@ class TrainConfig(Section):
     """The first of them; the others follow."""
     batch_tokens: int | None = Field(None, ge=1)
     """Tokens a step; null: by the model's size."""
-    learning_rate: float = Field(0.008, gt=0)
+    learning_rate: float = Field(0.01, gt=0)
     """Highest rate, of a model of width 64; that of matrices falls with the width, as muP has it."""
     weight_decay: float = Field(0.1, ge=0)
     """Of matrices."""

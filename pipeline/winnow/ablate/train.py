@@ -20,8 +20,8 @@ from winnow.storage.store import Store
 
 POINTS = 50
 """Of a loss curve: each is the mean of the steps since the one before."""
-MICRO_TOKENS = 32 << 10
-"""Tokens whose logits are in memory at the same time; a larger batch is taken in parts."""
+MOST_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 30}
+"""In memory at the same time, float32, by kind of device; a batch with more of them is taken in parts."""
 LOST = 1.0
 """Nats a token by which the loss of a point may be above that of guessing evenly before a model has diverged."""
 SETTLED = 0.2
@@ -82,6 +82,12 @@ def device_here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def rows_at_once(model: Gpt, row: int) -> int:
+    """Rows of so many tokens whose logits fit into memory together; at least 1."""
+    vocabulary, device = int(model.embedding.num_embeddings), str(model.embedding.weight.device.type)
+    return max(1, MOST_LOGITS[device] // (row * vocabulary))
+
+
 def loss_sum(model: Gpt, ids: Tensor, labels: Tensor) -> Tensor:
     """Sum of the cross entropy float32, in nats; labels below 0 do not count. bf16 on a GPU."""
     with torch.autocast("cuda", torch.bfloat16, enabled=ids.is_cuda):
@@ -96,7 +102,7 @@ def step(model: Gpt, optimizer: torch.optim.Optimizer, ids: Tensor, labels: Tens
     optimizer.zero_grad(set_to_none=True)
     device = model.embedding.weight.device
     counted = max(1, int((labels >= 0).sum()))
-    part = max(1, MICRO_TOKENS // ids.shape[1])
+    part = rows_at_once(model, ids.shape[1])
     loss = 0.0
     for some, wanted in zip(ids.split(part), labels.split(part), strict=True):
         share = loss_sum(model, some.to(device), wanted.to(device)) / counted

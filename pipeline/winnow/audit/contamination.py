@@ -23,6 +23,7 @@ from winnow.looking.texts import read_texts
 from winnow.sources.inputs import list_paths, look_at
 from winnow.sources.read import format_of, read_slice
 from winnow.sources.readers.registry import READERS
+from winnow.sources.records import RecordBatch
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 from winnow.stages.decontaminate import items as items_stage
@@ -197,7 +198,22 @@ def documents_of_files(path: str, text: str, audit: ContaminationAudit) -> Itera
     Raises:
         InputError: there are none, or none of them has the text.
     """
-    source = SourceConfig(name="documents", path=path, text=text)
+    for file, batch in batches_of_files(SourceConfig(name="documents", path=path, text=text)):
+        audit.unreadable += len(batch.unreadable)
+        if batch.unreadable and not audit.first_unreadable:
+            audit.first_unreadable = f"{file}: {batch.unreadable[0].reason}"
+        yield Batch(batch.ids.to_pylist(), [f"{file}, row {row:,}" for row in batch.rows.tolist()], batch.texts)
+    if audit.documents == 0 and audit.unreadable:
+        raise InputError(f"{audit.first_unreadable}; no document could be read: name the field of the text with --text")
+
+
+def batches_of_files(source: SourceConfig) -> Iterator[tuple[str, RecordBatch]]:
+    """Files of a source of one path that belongs to no run, and what each holds, batch by batch.
+
+    Raises:
+        InputError: there are no files of documents.
+    """
+    (path,) = source.paths
     paths = [found for found in list_paths(path) if _is_readable(found, source)]
     records = [found for found in paths if READERS.get(format_of(found, source)).has_fields]
     paths = records or paths  # a README beside records is none
@@ -210,12 +226,7 @@ def documents_of_files(path: str, text: str, audit: ContaminationAudit) -> Itera
         kind = format_of(file, source)
         part = FileSlice(path=file, file=0, source=source.name, format=kind, size=look_at(file).bytes)
         for batch in read_slice(part, source, store.open_input, BATCH_BYTES):
-            audit.unreadable += len(batch.unreadable)
-            if batch.unreadable and not audit.first_unreadable:
-                audit.first_unreadable = f"{file}: {batch.unreadable[0].reason}"
-            yield Batch(batch.ids.to_pylist(), [f"{file}, row {row:,}" for row in batch.rows.tolist()], batch.texts)
-    if audit.documents == 0 and audit.unreadable:
-        raise InputError(f"{audit.first_unreadable}; no document could be read: name the field of the text with --text")
+            yield file, batch
 
 
 def _is_readable(path: str, source: SourceConfig) -> bool:
