@@ -3,6 +3,7 @@
 from tests.breaks import (
     contamination,
     conversations,
+    encryption,
     explainable,
     fast,
     files,
@@ -38,6 +39,7 @@ BREAKS = (
     *removals.BREAKS,
     *passages.BREAKS,
     *resumable.BREAKS,
+    *encryption.BREAKS,
     *explainable.BREAKS,
     *mixtures.BREAKS,
     *seeing.BREAKS,
