@@ -72,10 +72,12 @@ def submit(
 
         settings = load_config(config, overrides, as_written=True)
         _refuse_relative_paths(settings)
+        variables = _variables(env or [])
+        _refuse_keys(settings, variables)
         stop.grace_seconds = settings.compute.grace_seconds + STOP_MARGIN_SECONDS
         client = connect(address)
         more = _options(overrides or [], new_only=new_only, name=name, if_changed=if_changed)
-        job = _submit(client, config, more, settings, working_dir, submission_id, _variables(env or []))
+        job = _submit(client, config, more, settings, working_dir, submission_id, variables)
         print(f"winnow: job {job}", file=sys.stderr, flush=True)
         code = _outcome(client, job, _wait(client, job, stop, follow=follow), stop) if wait else OK
     leave(code)
@@ -96,6 +98,18 @@ def _variables(given: list[str]) -> dict[str, str]:
         if "=" not in text:
             raise ConfigError(f"--env {text!r}: expected NAME=VALUE")
     return {name: value for name, _, value in (text.partition("=") for text in given)}
+
+
+def _refuse_keys(config: "Config", variables: dict[str, str]) -> None:
+    """What a job is given as its environment is shown on the dashboard, and kept there."""
+    from winnow.errors import EncryptionError
+
+    encryption = config.storage.encryption
+    if encryption is not None and encryption.variable in variables:
+        raise EncryptionError(
+            f"--env {encryption.variable}: a key given to a job is shown on the dashboard; set it in the environment "
+            "of the nodes (a secret of the pods), or give storage.encryption.command, which every worker runs"
+        )
 
 
 def _refuse_relative_paths(config: "Config") -> None:

@@ -332,3 +332,52 @@ def test_on_ray_workers_find_the_key(data, tmp_path):
     assert code == OK, messages
     assert check_shards(load_run(str(tmp_path / "run"))) == []
     assert KEY not in messages
+
+
+@pytest.mark.slow
+def test_nights_share_an_encrypted_index(data, tmp_path):
+    """Each night's own tables and the index are encrypted; the second night finds the first one's copies in it."""
+    (tmp_path / "in").mkdir()
+    settings = config_of(data, tmp_path / "corpus", {"work": True}, documents=None, report=False, dedup={})
+    settings["sources"] = [source_of(tmp_path / "in/*.jsonl", "web", id="id")]
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings))
+    whole = (data / "in.jsonl").read_text().splitlines(keepends=True)
+    for night, lines in (("a", whole[:40]), ("b", whole[20:60])):
+        (tmp_path / f"in/{night}.jsonl").write_text("".join(lines))
+        code, told = winnow("run", str(tmp_path / "c.yaml"), "--new-only", "--as", night)
+        assert code == OK, told
+    night = load_run(str(tmp_path / "corpus/sets/b"))
+    assert night.manifest["books"]["outcomes"]["exact_duplicate"] == 20
+    assert check_shards(night) == [] and all(b.expected == b.found for b in recount(night))
+    index = [path for path in files(tmp_path / "corpus/index") if not path.endswith((".json", ".listing"))]
+    assert index and all(map(is_encrypted, index))
+    assert not [path for path, content in files(tmp_path / "corpus").items() if WORD.encode() in content]
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from winnow.shards import ShardRows
+
+    assert len(ShardRows(str(tmp_path / "corpus"))) and torch
+
+
+@pytest.mark.slow
+def test_in_an_object_store_it_is_the_same(s3, data, plain, tmp_path):
+    import s3fs
+
+    s3fs.S3FileSystem().makedirs("winnow-encrypted", exist_ok=True)
+    address = f"s3://winnow-encrypted/{tmp_path.name}"
+    settings = config_of(data, tmp_path / "run", {"work": True}) | {"run": f"{address}/run"}
+    settings["storage"] |= {"scratch": str(tmp_path / "scratch"), "sse": "AES256"}
+    finished = run(parse_config(settings)).run
+    found = load_run(f"{address}/run")
+    assert check_shards(found) == check_work(found, hashes=True) == []
+    assert all(balance.expected == balance.found for balance in recount(found))
+    decrypt(f"{address}/{'run'}", str(tmp_path / "clear"))
+    mine, theirs = files(tmp_path / "clear"), files(shard_folder(plain))
+    assert mine.keys() == theirs.keys()
+    assert [path for path in mine if mine[path] != theirs[path]] in ([], ["manifest.json"])
+    assert not [path for path, content in files(tmp_path / "scratch").items() if WORD.encode() in content]
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from winnow.shards import ShardRows
+
+    folder = f"{address}/run/{finished.shards}"
+    one = ShardRows(folder, cache=str(tmp_path / "cache"), file_format="raw")
+    assert torch.equal(one[[3, 1]][0], ShardRows(str(shard_folder(plain)))[[3, 1]][0])

@@ -11,9 +11,6 @@ from winnow.engine.records import Json, Unit
 from winnow.engine.stage import Accelerated, Stage, Workspace
 from winnow.stages.tables import read_ipc
 
-NAME = "trial"
-VERSION = 1
-
 
 def stage(settings: Json, checkpoint_steps: int) -> Stage:
     """Trials of an ablation.
@@ -24,7 +21,7 @@ def stage(settings: Json, checkpoint_steps: int) -> Stage:
         checkpoint_steps: steps between two checkpoints.
     """
     return Stage(
-        NAME, VERSION, settings, run, runtime={"checkpoint_steps": checkpoint_steps},
+        "trial", 1, settings, run, runtime={"checkpoint_steps": checkpoint_steps},
         accelerated=Accelerated(prepare, finish),
     )  # fmt: skip
 

@@ -118,8 +118,8 @@ class Stage:
     @cached_property
     def fingerprint(self) -> str:
         """Names the stage's folder: another value where results may differ."""
-        named = [] if self.encrypted_with is None else [self.encrypted_with]
-        return content_hash([self.name, self.version, self.settings, *named], 16)
+        plain = content_hash([self.name, self.version, self.settings], 16)
+        return plain if self.encrypted_with is None else content_hash([plain, self.encrypted_with], 16)
 
     @property
     def folder(self) -> str:

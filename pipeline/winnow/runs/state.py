@@ -92,8 +92,9 @@ def load_run(run: str) -> RunRecords:
             inside(path)
         catalogue = orjson.loads(store.read(CATALOGUE))["files"]
         config = parse_config({**state["config"], "run": run}, f"{run}/{STATE}")
-        # who asks may reach the storage in another way; what is encrypted there is the run's
-        store.storage = store.storage.model_copy(update={"encryption": config.storage.encryption})
+        # who asks may reach the storage in another way; how things are encrypted there is the run's own
+        kept = {name: getattr(config.storage, name) for name in ("encryption", "sse", "sse_kms_key_id")}
+        store.storage = store.storage.model_copy(update=kept)
         return RunRecords(
             store,
             config,

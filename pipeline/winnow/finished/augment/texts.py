@@ -11,7 +11,7 @@ from winnow.augment.passages import passages_of
 from winnow.errors import ConfigError
 from winnow.flow.columns import find_column
 from winnow.flow.records import RunRecords
-from winnow.operators.suggest import meant_or_known
+from winnow.suggest import meant_or_known
 from winnow.stages.documents.columns import arrow_schema, read_part, schema_of
 from winnow.text.language.codes import LANGUAGES
 

@@ -93,6 +93,7 @@ def forget(
     with hold_lease(store) as lease:
         store.remove_drafts()
         run = load_run(folder)
+        store = run.store  # which encrypts as the run does
         stop.grace_seconds = run.config.compute.grace_seconds
         number, found = _begin(run, request, all_documents=all_documents)
         told = Forgotten(found, tuple(_read(store, number, FOUND)["unknown_ids"]), number)
