@@ -11,8 +11,8 @@ from winnow.augment.passages import passages_of
 from winnow.errors import ConfigError
 from winnow.flow.columns import find_column
 from winnow.flow.records import RunRecords
-from winnow.suggest import meant_or_known
 from winnow.stages.documents.columns import arrow_schema, read_part, schema_of
+from winnow.suggest import meant_or_known
 from winnow.text.language.codes import LANGUAGES
 
 _COLUMNS = ("id", "source", "text", "language", "licence")
