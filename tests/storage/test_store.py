@@ -146,6 +146,19 @@ def test_a_take_over_whose_file_is_removed_meanwhile_takes_nothing(tmp_path, mon
     assert store.read("lease") == b"another's"
 
 
+def test_a_file_that_was_renewed_while_it_was_judged_is_put_back(tmp_path, monkeypatch):
+    store, real = LocalStore(str(tmp_path)), Path.rename
+
+    def renamed(path, target):
+        store.replace("lease", b"renewed")
+        real(path, target)
+
+    store.replace("lease", b"old")
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert not store.compare_and_swap("lease", b"old", b"new")
+    assert store.read("lease") == b"renewed" and store.files_below("") == ["lease"]
+
+
 @pytest.fixture
 def far(monkeypatch):
     """A run folder in an object store without a server."""

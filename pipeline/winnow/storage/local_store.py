@@ -79,6 +79,8 @@ class LocalStore(Store):
 
     def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Move the file aside; put it back if somebody else has renewed or taken it meanwhile."""
+        if self.read_all([relative]) != [judged]:  # it was judged a while ago: what is moved is nobody's for a moment
+            return False
         target = self.path(relative)
         moved_away = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(8)}")
         try:
@@ -87,7 +89,8 @@ class LocalStore(Store):
         except FileNotFoundError:  # somebody else is at it, or owns the folder by now and has removed its drafts
             return False
         if moved != judged:
-            self.create_exclusive(relative, moved)
+            with contextlib.suppress(FileExistsError):
+                os.link(moved_away, target)
         moved_away.unlink(missing_ok=True)
         return moved == judged and self.create_exclusive(relative, data)
 
