@@ -44,7 +44,8 @@ class Soak:
         files = write_part(SHARED, folder / "data", PARTS)
         self.sources = [source_of(path, path.stem, id="id") for path in files]
         began = time.monotonic()
-        subprocess.run(command(self._config("reference", "inline"), folder / "config.yaml"), check=True)
+        line = command(self._config("reference", "inline"), folder / "config.yaml")
+        subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.mean = (time.monotonic() - began) / 2  # between two kills, on a machine as fast as this one is now
         self.reference = shards_of(folder / "reference")
 

@@ -52,7 +52,7 @@ class LocalStore(Store):
                 os.fsync(file.fileno())
                 file.close()
                 fault_point("publish", path=relative)
-                draft_path.replace(target)
+                _named(draft_path, target)
         except BaseException:
             with contextlib.suppress(OSError):  # the disk may be full; the first error is the one to report
                 file.close()
@@ -235,6 +235,19 @@ class LocalStore(Store):
 
 def _draft_of(target: Path) -> Path:
     return target.parent / f"{TEMPORARY_PREFIX}{target.name}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _named(draft: Path, target: Path) -> None:
+    """Give a draft its name, whatever has it."""
+    try:
+        draft.replace(target)
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            raise
+        raise StorageError(
+            errno.ENOENT,
+            f"cannot write {target}: its draft is gone, as when another run takes the folder over and removes drafts",
+        ) from None
 
 
 def _linked(draft: Path, target: Path, data: bytes) -> bool:
