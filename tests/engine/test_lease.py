@@ -2,11 +2,13 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
-from winnow.engine.lease import LEASE, hold_lease
+from winnow.engine import lease as lease_module
+from winnow.engine.lease import EXPIRES_AFTER_S, LEASE, hold_lease
 from winnow.errors import LeaseHeldError
 from winnow.storage.local_store import LocalStore
 
@@ -59,3 +61,18 @@ def test_a_lease_of_another_host_counts_until_it_expires(tmp_path):
     store.replace(LEASE, orjson.dumps({**lease, "expires": time.time() - 1}))
     with hold_lease(store):
         pass
+
+
+@pytest.mark.parametrize(("seconds", "renewed"), [(1.0, True), (EXPIRES_AFTER_S, False)])
+def test_a_lease_is_not_renewed_after_a_look_that_took_long(tmp_path, monkeypatch, seconds, renewed):
+    """Who stood still meanwhile may have lost it since."""
+    store, clock, rounds = LocalStore(str(tmp_path)), iter([0.0, seconds]), iter([False, True])
+    with hold_lease(store) as lease:
+        lease._stop.set()
+        lease._thread.join()
+        monkeypatch.setattr(lease, "_stop", SimpleNamespace(wait=lambda _: next(rounds), set=lambda: None))
+        times = SimpleNamespace(time=lambda: time.time() + 5, monotonic=lambda: next(clock))
+        monkeypatch.setattr(lease_module, "time", times)
+        before = store.read(LEASE)
+        lease._renew()
+        assert (store.read(LEASE) != before) == renewed

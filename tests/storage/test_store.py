@@ -132,6 +132,13 @@ def test_who_asks_for_a_folder_bears_that_its_owner_removes_all_drafts(tmp_path,
     assert removed == [1] and store.read("lease") == b"mine"
 
 
+def test_who_has_lost_a_folder_is_told_so_where_its_draft_is_gone(tmp_path):
+    store = LocalStore(str(tmp_path))
+    with pytest.raises(StorageError, match="another run takes the folder over"), store.create("x") as draft:
+        draft.write(b"1")
+        store.remove_drafts()
+
+
 def test_a_take_over_whose_file_is_removed_meanwhile_takes_nothing(tmp_path, monkeypatch):
     store, real = LocalStore(str(tmp_path)), Path.rename
 
@@ -144,6 +151,19 @@ def test_a_take_over_whose_file_is_removed_meanwhile_takes_nothing(tmp_path, mon
     monkeypatch.setattr(Path, "rename", renamed)
     assert not store.compare_and_swap("lease", b"old", b"new")
     assert store.read("lease") == b"another's"
+
+
+def test_a_file_that_was_renewed_while_it_was_judged_is_put_back(tmp_path, monkeypatch):
+    store, real = LocalStore(str(tmp_path)), Path.rename
+
+    def renamed(path, target):
+        store.replace("lease", b"renewed")
+        real(path, target)
+
+    store.replace("lease", b"old")
+    monkeypatch.setattr(Path, "rename", renamed)
+    assert not store.compare_and_swap("lease", b"old", b"new")
+    assert store.read("lease") == b"renewed" and store.files_below("") == ["lease"]
 
 
 @pytest.fixture

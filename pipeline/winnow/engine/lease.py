@@ -66,10 +66,12 @@ class Lease:
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_EVERY_S):
             with contextlib.suppress(OSError):  # a storage that refuses must not end the run here; it lasts a minute
+                looked = time.monotonic()
                 if not self._is_mine(self._impatient):
                     self._lost = True
                     return
-                self._impatient.replace(LEASE, _lease_bytes(self._owner))
+                if time.monotonic() - looked < EXPIRES_AFTER_S / 2:  # else what it has seen may be long over
+                    self._impatient.replace(LEASE, _lease_bytes(self._owner))
 
     def _release(self) -> None:
         self._stop.set()

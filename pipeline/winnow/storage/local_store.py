@@ -58,7 +58,7 @@ class LocalStore(Store):
                 if once and _is_there(target, draft.bytes, draft_path):
                     draft.adopt(self.hash(relative, digest))
                 else:
-                    draft_path.replace(target)
+                    _named(draft_path, target)
                 draft_path.unlink(missing_ok=True)  # renaming over another link of the same file leaves both
         except BaseException:
             with contextlib.suppress(OSError):  # the disk may be full; the first error is the one to report
@@ -86,6 +86,8 @@ class LocalStore(Store):
 
     def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
         """Move the file aside; put it back if somebody else has renewed or taken it meanwhile."""
+        if self.read_all([relative]) != [judged]:  # it was judged a while ago: what is moved is nobody's for a moment
+            return False
         target = self.path(relative)
         moved_away = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(8)}")
         try:
@@ -94,7 +96,8 @@ class LocalStore(Store):
         except FileNotFoundError:  # somebody else is at it, or owns the folder by now and has removed its drafts
             return False
         if moved != judged:
-            self.create_exclusive(relative, moved)
+            with contextlib.suppress(FileExistsError):
+                os.link(moved_away, target)
         moved_away.unlink(missing_ok=True)
         return moved == judged and self.create_exclusive(relative, data)
 
@@ -255,6 +258,19 @@ def _is_there(target: Path, size: int, draft: Path) -> bool:
     except FileExistsError:
         return target.stat().st_size == size
     return False
+
+
+def _named(draft: Path, target: Path) -> None:
+    """Give a draft its name, whatever has it."""
+    try:
+        draft.replace(target)
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            raise
+        raise StorageError(
+            errno.ENOENT,
+            f"cannot write {target}: its draft is gone, as when another run takes the folder over and removes drafts",
+        ) from None
 
 
 def _linked(draft: Path, target: Path, data: bytes) -> bool:
