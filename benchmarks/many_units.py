@@ -84,8 +84,8 @@ class Watched(Engine):
         if self.came in NOTED:
             grown = resident_mb() - self.before
             print(
-                f"{self.came:>9,} units back: {time.perf_counter() - self.began:8,.1f} s, driver {grown:8,.1f} MB more, "
-                f"{grown * 1e6 / self.came:8,.0f} bytes a unit",
+                f"{self.came:>9,} units back: {time.perf_counter() - self.began:8,.1f} s, "
+                f"driver {grown:8,.1f} MB more, {grown * 1e6 / self.came:8,.0f} bytes a unit",
                 flush=True,
             )
 
