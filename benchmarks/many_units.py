@@ -84,18 +84,18 @@ class Watched(Engine):
         if self.came in NOTED:
             grown = resident_mb() - self.before
             print(
-                f"{self.came:>9,} units back: {time.perf_counter() - self.began:8,.1f} s, driver "
-                f"{grown:8,.1f} MB more, {grown * 1e6 / self.came:8,.0f} bytes a unit",
+                f"{self.came:>9,} units back: {time.perf_counter() - self.began:8,.1f} s, "
+                f"driver {grown:8,.1f} MB more, {grown * 1e6 / self.came:8,.0f} bytes a unit",
                 flush=True,
             )
 
 
 def timed(what: str, count: int, do: Callable[[], Any]) -> Any:
-    """Do it, and print seconds and memory that stays, a unit."""
+    """Do it, and print seconds of processor time of this process, and memory that stays, a unit."""
     gc.collect()
-    before, started = resident_mb(), time.perf_counter()
+    before, started = resident_mb(), time.process_time()
     found = do()
-    seconds, grown = time.perf_counter() - started, resident_mb() - before
+    seconds, grown = time.process_time() - started, resident_mb() - before
     print(f"{what:44}{seconds:9.2f} s{seconds / count * 1e6:9.1f} us a unit{grown * 1e6 / count:9.0f} bytes a unit")
     return found
 

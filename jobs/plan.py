@@ -108,12 +108,17 @@ def _print_plan(settings: "Config") -> None:
     say(f"documents and tokens, {how}: {planned.corpus.documents:,} and {planned.tokens:,}")
     say(
         f"disk: about {planned.work_bytes / 1e6:,.0f} MB in the run folder, "
-        f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
+        + (
+            ""
+            if planned.fullest_bytes == planned.work_bytes
+            else f"{planned.fullest_bytes / 1e6:,.0f} MB of them at the same time (compute.keep: needed), "
+        )
+        + f"of which shards about {planned.shard_bytes / 1e6:,.0f} MB"
         + ("" if planned.disk_left is None else f"; {planned.disk_left / 1e6:,.0f} MB are free there")
     )
     say(f"memory: up to {planned.worker_memory_mb:,} MB a worker (compute.worker_memory_mb), {planned.workers} workers")
     say(f"time: about {duration(planned.seconds)} from nothing, at the rate a core of docs/performance.md")
-    if planned.disk_left is not None and planned.disk_left < planned.work_bytes:
+    if planned.disk_left is not None and planned.disk_left < planned.fullest_bytes:
         say("WARNING: the disk has less left than the run writes, unless much of it is done already")
     for line in (f"tokens: {planned.ends}", *(f"WARNING: {warning}" for warning in planned.warnings)):
         say(line)

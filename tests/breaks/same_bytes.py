@@ -4,6 +4,14 @@ from tests.breaks.change import Break
 
 BREAKS = (
     Break(
+        "the third byte of an id is lost in the shuffle",
+        2,
+        "winnow.shards.packing.narrow",
+        "        stored[3 * place + 2] = ids[place] >> np.uint32(16)",
+        "        stored[3 * place + 2] = 0",
+        ("tests/shards/packing/test_narrow.py",),
+    ),
+    Break(
         "the order ignores the seed",
         2,
         "winnow.shards.order",

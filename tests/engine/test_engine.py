@@ -6,7 +6,7 @@ import pytest
 
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
-from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, group_units
+from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, MOST_GROUPS, group_units
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.errors import NotReadyError, StorageError
@@ -151,6 +151,7 @@ def test_groups_hold_every_unit_once_and_about_the_same_work():
     assert max(loads) - min(loads) <= 11_000_000
     assert [len(group) for group in group_units(many[:5], 2)] == [1] * 5
     assert len(group_units([Unit(n, {"n": n}, 200_000_000) for n in range(50)], 2)) == 40
+    assert len(group_units([Unit(n, {}, 256_000_000) for n in range(20_000)], 2)) == MOST_GROUPS
 
 
 def test_a_record_survives_its_json():

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from winnow.section import Section
 
+Keep = Literal["all", "needed"]
+
 
 class ComputeConfig(Section):
     """How and where the work is done. Nothing here changes a byte of the result."""
@@ -31,6 +33,11 @@ class ComputeConfig(Section):
     begins and later (a cluster without any when it begins computes on CPUs), 0 is none."""
     gpu_share: float = Field(1.0, gt=0, le=1)
     """Share of a GPU that each of them holds: 0.5 puts two on one."""
+    keep: Keep = "all"
+    """What stays in `work/`: `all` that was computed, so that changed settings find it; or `needed`, where tables that
+    no later stage of the run reads are removed once it has gone past: band keys, edges and candidates of duplicates,
+    and token ids once they are shuffled. The disk then holds a third less at its fullest, and what changed settings
+    need of these tables is computed again."""
     attempts: int = Field(3, ge=1)
     """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
     looked for and recorded as unreadable."""

@@ -16,6 +16,7 @@ from winnow.engine.executors.gpu_pool import check_gpus
 from winnow.engine.executors.processes import begin_processes, run_in_processes
 from winnow.engine.progress import StageProgress
 from winnow.engine.records import Json, Record, Unit, canonical, content_hash, identity
+from winnow.engine.release import Released
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
 from winnow.errors import NotReadyError, StorageError, WinnowError
@@ -94,10 +95,15 @@ class Engine:
     """What has done the largest stages so far."""
     executor_told: str = ""
     """The same for people, and why; empty where nothing was computed."""
+    released: Released = field(init=False)
+    """Outputs that were removed, and are not missed."""
     _said: str = ""
     """How the last attempt of workers ended, if it did not by itself."""
     _told_disk: bool = False
     """Whether it was said that the disk may not do."""
+
+    def __post_init__(self) -> None:
+        self.released = Released(self.store)
 
     def run(
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
@@ -112,6 +118,7 @@ class Engine:
         Raises:
             StageFailedError: units failed in every attempt.
             NotReadyError: the engine is dry and units are missing.
+            ReleasedError: units are missing, and what they need was removed.
             StoppedError: this process was asked to stop, and units are missing.
         """
         stage = self._encrypting(stage)
@@ -127,6 +134,7 @@ class Engine:
         if missing:
             self.stop.raise_if_asked(stage.name, reused, len(units))
         if missing and not self.dry:
+            self.released.check(stage.name, missing)
             self._start_workers(stage, self._choose(stage, missing))
         if self.dry and missing:
             self._summarise(stage, list(records.values()), len(units), reused, 0.0)
@@ -181,6 +189,12 @@ class Engine:
         self.committed[stage.name] = ordered
         self._summarise(stage, ordered, len(units), reused, time.perf_counter() - started, disk_left)
         return ordered
+
+    def release(self, stage: str, output: str) -> None:
+        """Remove an output of a committed stage, which no later stage reads; its records still count as done."""
+        records = self.committed.get(stage, [])
+        if records and not self.dry:
+            self.released.add(f"work/{stage}/{records[0].fingerprint}", output)
 
     def is_done(self, stage: Stage, units: list[Unit]) -> bool:
         """Whether every unit is committed."""
@@ -242,6 +256,7 @@ class Engine:
             except (ValueError, TypeError, KeyError, OverflowError):
                 found[key] = None
         outputs = [o for record in found.values() if record is not None for o in record.outputs.values()]
+        outputs = [output for output in outputs if not self.released.holds(output.path)]
         gone = self.store.missing((output.path, output.bytes) for output in outputs)
         records = {}
         for key, record in found.items():

@@ -75,7 +75,7 @@ def write_exchange(
             draft.write(np.ascontiguousarray(column[start:stop]))
     written = 0
     for stretch in payload or ():
-        draft.write(np.ascontiguousarray(stretch, payload_dtype))
+        draft.write(np.ascontiguousarray(stretch, payload_dtype).view(np.uint8))
         written += len(stretch)
     if written != items[-1]:
         raise ValueError(f"the payload has {written} items, but the rows' lengths add up to {items[-1]}")

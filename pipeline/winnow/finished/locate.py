@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from winnow.engine.exchange import partition_of_hash
 from winnow.engine.records import Json
 from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import parts_holding
+from winnow.looking.token_lengths import token_lengths
 from winnow.shards.order import order_keys
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups
 from winnow.stages.shards.stream import read_documents
@@ -52,9 +52,8 @@ def locations_of(run: RunRecords, part: int, doc: int, decision: Json) -> tuple[
         doc: the document.
         decision: its row of the decisions table.
     """
-    tokens = read_ipc(run.store, run.of("tokenise")[part].outputs["tokens"].reference())
-    ids = tokens.filter(pc.equal(tokens.column("doc"), pa.scalar(doc, pa.uint64()))).column("ids")
-    return len(ids[0].as_py()), locate(run, [decision])[doc]
+    docs, lengths = token_lengths(run, part)
+    return int(lengths[np.searchsorted(docs, np.uint64(doc))]), locate(run, [decision])[doc]
 
 
 def locate(run: RunRecords, decisions: Iterable[Json]) -> dict[int, tuple[DocumentLocation, ...]]:

@@ -10,9 +10,10 @@ from winnow.engine.records import Json, Record
 from winnow.errors import StorageError
 from winnow.finished.shards import best_source, read_stored, row_shape, stored_shards
 from winnow.flow.records import RunRecords
+from winnow.looking.token_lengths import token_lengths
 from winnow.shards.formats.formats import FORMATS, has_document_boundaries
 from winnow.stages.shards.shard_set import described_formats, files_of
-from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
+from winnow.stages.tables import column_to_numpy, read_parquet
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
@@ -78,8 +79,8 @@ def _sources(run: RunRecords, manifest: Json) -> dict[str, Json]:
     names = [source.name for source in run.config.sources]
     found = np.zeros((3, len(names)), np.int64)
     try:
-        for ledger, verdicts, tokens in zip(run.ledger, run.of("filter"), run.of("tokenise"), strict=True):
-            found += _counted(run, ledger, verdicts, tokens, len(names))
+        for number, (ledger, verdicts) in enumerate(zip(run.ledger, run.of("filter"), strict=True)):
+            found += _counted(run, number, ledger, verdicts, len(names))
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise StorageError(
             f"a table under work/ cannot be read ({error}); `winnow verify` lists all damaged files"
@@ -95,16 +96,15 @@ def _sources(run: RunRecords, manifest: Json) -> dict[str, Json]:
     }
 
 
-def _counted(run: RunRecords, ledger: Record, verdicts: Record, tokenised: Record, sources: int) -> NDArray[np.int64]:
+def _counted(run: RunRecords, number: int, ledger: Record, verdicts: Record, sources: int) -> NDArray[np.int64]:
     """Of one part, int64[3, S]: documents, copies, tokens."""
     decisions = read_parquet(run.store, ledger.outputs["decisions"].reference(), ["doc", "copies"])
     copies = column_to_numpy(decisions, "copies").astype(np.int64)
     docs, copies = column_to_numpy(decisions, "doc")[copies > 0], copies[copies > 0]
     table = read_parquet(run.store, verdicts.outputs["verdicts"].reference(), ["doc", "source"])
     source = column_to_numpy(table, "source")[np.searchsorted(column_to_numpy(table, "doc"), docs)].astype(np.int64)
-    ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
-    length = list_lengths(ids, "ids")
-    tokens = (length[np.searchsorted(column_to_numpy(ids, "doc"), docs)] + 1) * copies
+    token_docs, length = token_lengths(run, number)
+    tokens = (length[np.searchsorted(token_docs, docs)] + 1) * copies
     counts = np.zeros((3, sources), np.int64)
     for row, values in zip(counts, (np.ones_like(copies), copies, tokens), strict=True):
         np.add.at(row, source, values)

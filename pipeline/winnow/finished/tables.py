@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from winnow.engine.records import Json
+from winnow.engine.release import Released
 from winnow.errors import ConfigError
 from winnow.flow.records import EDITING, RunRecords
 from winnow.storage.encrypted_names import is_encrypted
@@ -97,7 +98,9 @@ TABLES = {
 
 def tables_of(run: RunRecords) -> tuple[str, ...]:
     """Names of the tables that a run has."""
-    return tuple(name for name, table in TABLES.items() if table.files(run))
+    released = Released(run.store)
+    files = {name: table.files(run) for name, table in TABLES.items()}
+    return tuple(name for name, of in files.items() if of and not released.holds(of[0]["path"]))
 
 
 def table_of(run: RunRecords, name: str) -> Any:
@@ -109,7 +112,9 @@ def table_of(run: RunRecords, name: str) -> Any:
     """
     there = tables_of(run)
     if name not in there:
-        what = "this run has none" if name in TABLES else "no such table"
+        what = "no such table"
+        if name in TABLES:
+            what = "removed by compute.keep: needed" if TABLES[name].files(run) else "this run has none"
         raise ConfigError(f"table {name!r}: {what}; there are: {', '.join(there)}")
     table = TABLES[name]
     files = table.files(run)

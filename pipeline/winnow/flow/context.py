@@ -58,6 +58,12 @@ class RunContext:
         sources = {source.name: source for source in self.config.sources}
         return work_sizes(self.config.compute, estimates.estimated_text(self.run.files, sources))
 
+    def release(self, *outputs: tuple[str, str]) -> None:
+        """Remove outputs of stages, (stage, output), that no later stage reads, where the config lets them go."""
+        if self.config.compute.keep == "needed":
+            for stage, output in outputs:
+                self.engine.release(stage, output)
+
     @property
     def id_dtype(self) -> np.dtype[Any]:
         """Type of token ids: uint16 where the vocabulary allows, else uint32."""

@@ -51,6 +51,8 @@ class Planned:
     id_bytes: int
     stages: list[PlannedStage]
     work_bytes: int
+    fullest_bytes: int
+    """Of these, on the disk at the same time."""
     shard_bytes: int
     worker_memory_mb: int
     workers: int
@@ -108,6 +110,7 @@ def plan_run(config: Config) -> Planned:
         id_bytes=context.id_dtype.itemsize,
         stages=[known.get(name, PlannedStage(name, None, 0)) for name in stage_names(context)],
         work_bytes=sizes.written_bytes,
+        fullest_bytes=sizes.fullest_bytes,
         shard_bytes=sizes.tables["shards"],
         worker_memory_mb=config.compute.worker_memory_mb,
         workers=workers,

@@ -18,6 +18,7 @@ from winnow.engine.executors.demand import joins_cluster
 from winnow.engine.executors.processes import ended_at_the_end
 from winnow.engine.lease import hold_lease
 from winnow.engine.quarantine import times_quarantined
+from winnow.engine.release import ReleasedError
 from winnow.engine.stopping import Stop
 from winnow.errors import (
     ConfigError,
@@ -167,7 +168,8 @@ def _own_config(written: Config, config: Config) -> bytes:
 
 
 def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: Attempt) -> RunContext:
-    """Walk; again, and without them, whenever documents were quarantined on the way.
+    """Walk; again, and without them, whenever documents were quarantined on the way; again where tables are needed
+    that were removed.
 
     Raises:
         StageFailedError: a stage failed, and no document was quarantined.
@@ -176,6 +178,9 @@ def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: At
     while True:
         try:
             return attempt_run()
+        except ReleasedError as error:
+            log.info("%s", error)
+            attempt.stages.clear()
         except StageFailedError:
             now = times_quarantined(attempt.store)
             if now == known:

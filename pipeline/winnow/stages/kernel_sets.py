@@ -25,6 +25,7 @@ from winnow.engine.executors.processes import begin_processes
 from winnow.numeric.jit import compile_all, is_compiled
 from winnow.numeric.radix import sort_pairs
 from winnow.shards.order import order_keys
+from winnow.shards.packing.narrow import narrowed, widened
 from winnow.shards.packing.stream import gather_documents, pack_rows, place_documents
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
@@ -110,6 +111,7 @@ def use_shards() -> None:
         list(gather_documents(ids, starts, lengths))
         pack_rows([(0, ids)], starts, lengths, 0, 8, 4, 0, np.dtype(dtype))
         place_documents([(0, ids)], starts, lengths, starts, np.empty_like(ids))
+    list(widened((0, stored) for stored in narrowed([np.arange(8, dtype=np.uint32)])))
     data = np.zeros(8, np.uint8)
     data.flags.writeable = False
     cut_long(data, 0, 8, 4, 4, 4)

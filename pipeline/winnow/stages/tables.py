@@ -20,6 +20,9 @@ from winnow.engine.stage import Workspace
 from winnow.storage.draft import Draft
 from winnow.storage.store import Store
 
+COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
+"""Of Parquet tables. Of texts, a third less than lz4 for 0.2 ms of processor time a MB to write and 0.2 to read."""
+
 
 class TableOutput:
     """An output table being written, batch by batch."""
@@ -60,7 +63,7 @@ def parquet_output(
     with workspace.create(path) as draft:
         encoded = [field.name for field in schema if field.name not in plain]
         with pq.ParquetWriter(
-            draft.arrow(), schema, compression="lz4", use_dictionary=encoded, write_statistics=encoded
+            draft.arrow(), schema, **COMPRESSION, use_dictionary=encoded, write_statistics=encoded
         ) as writer:
             table = TableOutput(writer, schema)
             yield table

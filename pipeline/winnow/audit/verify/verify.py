@@ -18,16 +18,18 @@ from winnow.audit.verify.similarity import check_similarities
 from winnow.audit.verify.steps import check_steps
 from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
+from winnow.engine.release import Released
 from winnow.errors import StorageError
 from winnow.finished.shards import check_file
 from winnow.flow.documents import written_documents
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
+from winnow.looking.token_lengths import token_lengths
 from winnow.shards.formats.formats import FORMATS
 from winnow.shards.formats.shard_format import ShardFiles, ShardFormat, beside
 from winnow.shards.manifest import parse_manifest
 from winnow.stages.shards.shard_set import described_formats
-from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
+from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.storage.store import Store
 
 
@@ -111,8 +113,10 @@ def has_manifest(run: RunRecords) -> bool:
 def check_work(run: RunRecords, *, hashes: bool) -> list[str]:
     """Faults of the tables that the run committed: gone, of another size, or (``hashes``) altered."""
     faults = []
+    released = Released(run.store)
     for records in run.records.values():
         outputs = [output for record in records for output in record.outputs.values()]
+        outputs = [output for output in outputs if not released.holds(output.path)]
         gone = run.store.missing((output.path, output.bytes) for output in outputs)
         for output in outputs:
             if output.path not in gone:
@@ -175,7 +179,7 @@ def recount(run: RunRecords) -> list[Balance]:
     documents = kept = tokens = token_documents = 0
     twice = 0
     previous_last = -1
-    for part, decided, tokenised in zip(run.parts, run.ledger, run.of("tokenise"), strict=True):
+    for number, (part, decided) in enumerate(zip(run.parts, run.ledger, strict=True)):
         docs = column_to_numpy(read_parquet(run.store, part.documents, ["doc"]), "doc")
         decisions = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "copies"])
         decided_docs = column_to_numpy(decisions, "doc")
@@ -185,10 +189,10 @@ def recount(run: RunRecords) -> list[Balance]:
         if not np.array_equal(docs, decided_docs):
             twice += 1
         outcomes.update(decisions.column("outcome").to_pylist())
-        ids = read_ipc(run.store, tokenised.outputs["tokens"].reference())
-        copies = column_to_numpy(decisions, "copies")[np.searchsorted(decided_docs, column_to_numpy(ids, "doc"))]
+        token_docs, lengths = token_lengths(run, number)
+        copies = column_to_numpy(decisions, "copies")[np.searchsorted(decided_docs, token_docs)]
         token_documents += int((copies > 0).sum())  # select leaves documents out that have been tokenised
-        tokens += int(((list_lengths(ids, "ids") + 1) * copies).sum())
+        tokens += int(((lengths + 1) * copies).sum())
         kept += int((column_to_numpy(decisions, "copies") > 0).sum())
     unreadable = sum(
         read_parquet(run.store, r.outputs["unreadable"].reference(), ["doc"]).num_rows for r in run.of("measure")

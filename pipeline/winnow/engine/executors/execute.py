@@ -116,14 +116,20 @@ GROUP_BYTES_WHERE_NODES_JOIN = 64_000_000
 """A group is done by one worker, so it may not hold what a node that joins later could have done."""
 
 
+MOST_GROUPS = 8_192
+"""Of one stage. Ray Data holds 15 KB for each in the driver and takes milliseconds to make it, before any unit begins
+(docs/performance.md, Many units); so many keep 512 workers even."""
+
+
 def group_units(units: list[Unit], num_slots: int, group_bytes: int = GROUP_BYTES) -> list[list[Unit]]:
     """Groups of about equal work, largest first.
 
     Between two tasks a worker waits for Ray Data to hand it the next, so units of a second or less are handed out
-    several at a time: six groups a slot, or as many as keep a group under ``group_bytes``, whichever is more.
+    several at a time: six groups a slot, or as many as keep a group under ``group_bytes``, whichever is more, but of
+    the latter no more than MOST_GROUPS.
     """
     work = sum(unit.work_bytes for unit in units)
-    number = min(len(units), max(GROUPS_A_SLOT * num_slots, -(-work // group_bytes)))
+    number = min(len(units), max(GROUPS_A_SLOT * num_slots, min(-(-work // group_bytes), MOST_GROUPS)))
     groups: list[list[Unit]] = [[] for _ in range(number)]
     loads = [(0, index) for index in range(number)]  # a heap: the lightest group takes the next unit
     for unit in sorted(units, key=lambda unit: (-unit.work_bytes, unit.number)):

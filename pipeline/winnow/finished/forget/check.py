@@ -158,7 +158,11 @@ def _grams_of(run: RunRecords, docs: NDArray[np.uint64]) -> tuple[NDArray[np.uin
     """Runs of 16 tokens of these documents, and how many of them are too short to have one."""
     found, short, plain = [np.empty(0, np.uint64)], 0, []
     for number, places in parts_holding(run, docs):
-        table = read_ipc(run.store, run.of("tokenise")[number].outputs["tokens"].reference())
+        tokens = run.of("tokenise")[number].outputs["tokens"]
+        if not run.store.exists(tokens.path):  # removed once they were shuffled
+            plain.append(docs[places])
+            continue
+        table = read_ipc(run.store, tokens.reference())
         there, lengths = column_to_numpy(table, "doc"), list_lengths(table, "ids")
         plain.append(docs[places][~np.isin(docs[places], there)])
         for row in np.flatnonzero(np.isin(there, docs[places])).tolist():

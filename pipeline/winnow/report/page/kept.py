@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from winnow.engine.records import Json
 from winnow.flow.columns import licence_fields
 from winnow.flow.records import RunRecords
+from winnow.looking.token_lengths import token_lengths
 from winnow.report.page.parts import Part, TableOf, table
 from winnow.report.page.sample import Sample, chosen_parts
 from winnow.stages.licences import licences_of
-from winnow.stages.tables import column_to_numpy, list_lengths, read_ipc, read_parquet
+from winnow.stages.tables import column_to_numpy, read_parquet
 
 MOST_ROWS = 30
 DATES = ("date", "timestamp", "published", "created", "year")
@@ -96,8 +97,8 @@ def _tokens(run: RunRecords, number: int, docs: NDArray[np.uint64]) -> NDArray[n
     """int64[N]: token ids of documents uint64[N], 0 of those that were not tokenised."""
     found = np.zeros(len(docs), np.int64)
     if run.of("tokenise"):
-        tokens = read_ipc(run.store, run.of("tokenise")[number].outputs["tokens"].reference())
-        found[np.searchsorted(docs, column_to_numpy(tokens, "doc"))] = list_lengths(tokens, "ids")
+        there, lengths = token_lengths(run, number)
+        found[np.searchsorted(docs, there)] = lengths
     return found
 
 

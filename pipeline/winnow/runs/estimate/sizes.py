@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
+from winnow.engine.config import Keep
 from winnow.engine.work_sizes import WorkSizes, work_sizes
 from winnow.flow.flow import part_work, stages_of
 from winnow.shards.formats.formats import FORMATS, indexed
@@ -18,8 +19,8 @@ MEAN_DOCUMENT_BYTES = 4_500
 """Bytes of text a document, where nobody knows better: pages of the web. (The measured corpus: 7,400.)"""
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (docs/performance.md: 408 MB of mixed sources)."""
-TEXT_BYTES_A_BYTE = 0.44
-"""Normalised text and signals, after lz4, a byte of text (`work/measure` less signatures: 179 MB of 405)."""
+TEXT_BYTES_A_BYTE = 0.30
+"""Normalised text and signals, after zstd, a byte of text (docs/performance.md, Disk)."""
 EXACT_HASH_BYTES = 28
 """What the signatures table has besides the signature: document, 128-bit hash of the text, number of shingles."""
 KEY_BYTES = 16
@@ -65,6 +66,8 @@ class Sizes:
     """Of one format; each is read from a stretch of every file of the shuffle."""
     stages: int
     """Stages of the run."""
+    keep: Keep
+    """What stays in the run folder (``compute.keep``)."""
     opened: int
     """Tables of parts that are opened to read, and files of shards that are opened again once they are written."""
 
@@ -72,6 +75,15 @@ class Sizes:
     def written_bytes(self) -> int:
         """Bytes of all tables, shards included."""
         return sum(self.tables.values())
+
+    @property
+    def fullest_bytes(self) -> int:
+        """Bytes of the tables that are on the disk at the same time, at the fullest."""
+        if self.keep == "all":
+            return self.written_bytes
+        of = self.tables
+        always = of["text and signals"] + of["signatures"] + of["decisions"]
+        return always + max(of["bands"] + of["candidates"], of["shuffle"] + max(of["tokens"], of["shards"]))
 
 
 def corpus_of(text_bytes: int, stored_bytes: int, documents: int | None = None) -> Corpus:
@@ -107,7 +119,7 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         "candidates": candidates,
         "decisions": documents * SMALL_BYTES_A_DOCUMENT,
         "tokens": ids,
-        "shuffle": ids,
+        "shuffle": tokens * 3 if id_bytes == 4 and config.marks is None else ids,
         "shards": ids * len(config.shards.formats),
     }
     work = work_sizes(config.compute, text)
@@ -133,6 +145,7 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         candidate_partitions=candidate_partitions,
         shards=shards,
         stages=len(stages_of(config)),
+        keep=config.compute.keep,
         opened=parts * a_part.opens
         + shards * sum(FORMATS.get(name).reads_after_writing for name in config.shards.formats),
     )

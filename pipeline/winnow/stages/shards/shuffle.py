@@ -8,6 +8,7 @@ from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.order import order_keys
+from winnow.shards.packing.narrow import NARROW, narrowed
 from winnow.shards.packing.stream import gather_documents
 from winnow.stages.ingest.labels import labels_of, read_labels
 from winnow.stages.tables import column_to_numpy, exchange_output, extents_output, ipc_output, read_ipc, read_parquet
@@ -19,7 +20,7 @@ LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
 def stage(seed: int, epoch: int, splits: list[str], phases: list[str] | None = None) -> Stage:
     """Map side of the global shuffle; ``phases`` are those of split train, where it has some."""
     settings = {"seed": seed, "epoch": epoch, "splits": splits, **({"phases": phases} if phases else {})}
-    return Stage("shuffle", 1, settings, run)
+    return Stage("shuffle", 2, settings, run)
 
 
 def plan(
@@ -112,7 +113,9 @@ def _write_in_order(unit: Unit, workspace: Workspace) -> None:
         payload = gather_documents(flat, starts[:-1][place], lengths)
         phases = settings.get("phases", [])
         num_partitions = partitions * (len(settings["splits"]) + max(0, len(phases) - 1))
-        exchange_output(workspace, "rows", partition, columns, num_partitions, payload, flat.dtype)
+        narrow = flat.dtype == np.uint32 and "end_mark" not in columns  # with marks, all bits of an id are taken
+        stored = narrowed(payload) if narrow else payload
+        exchange_output(workspace, "rows", partition, columns, num_partitions, stored, NARROW if narrow else flat.dtype)
     workspace.count("documents", len(place))
     workspace.count("tokens", int(lengths.sum()) + len(place))
     for index, name in enumerate(phases):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from winnow.engine.exchange import read_items
 from winnow.engine.exchange_extents import read_extents, read_rows
 from winnow.engine.records import Json
+from winnow.shards.packing.narrow import NARROW, widened
 from winnow.shards.packing.stream import Stretch
 from winnow.stages.tables import read_listing
 from winnow.storage.store import Store
@@ -49,8 +50,13 @@ class Payload(NamedTuple):
 
     paths: list[str]
     """Of the shuffle's files."""
-    dtype: np.dtype[Any]
-    """Of the ids."""
+    stored: np.dtype[Any]
+    """Of the ids there: their own, or NARROW."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the ids."""
+        return np.dtype(np.uint32) if self.stored == NARROW else self.stored
 
 
 def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
@@ -82,7 +88,8 @@ def read_documents(store: Store, exchange: Json, first: int, last: int) -> tuple
 
 def read_ids(store: Store, payload: Payload, documents: Documents) -> tuple[Iterator[Stretch], NDArray[np.int64]]:
     """The ids of some documents, as :func:`read_payload` gives them."""
-    return read_payload(store, *payload, documents.files, documents.ids_at, documents.lengths)
+    stretches, places = read_payload(store, *payload, documents.files, documents.ids_at, documents.lengths)
+    return (widened(stretches) if payload.stored == NARROW else stretches), places
 
 
 def read_payload(
