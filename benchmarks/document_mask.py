@@ -3,7 +3,8 @@
     python -m benchmarks.document_mask [--tokens 256 512 1024] [--documents 4]
 
 A packed row with the mask, the same row without it, and its documents one by one, in turn; the best of the tries each,
-in CPU seconds, as ratios to the row without a mask. Loss and gradients of the first and the last are equal (tests/examples).
+in CPU seconds, as ratios to the row without a mask. Loss and gradients of the first and the last are equal
+(tests/examples/test_layers.py).
 """
 
 import argparse
