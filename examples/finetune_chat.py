@@ -80,13 +80,16 @@ def main() -> None:
                 learned = int((batch["labels"][:, 1:] >= 0).sum())
                 total, tokens = total + float(loss_of(batch)) * learned if learned else total, tokens + learned
         model.train()
+        if not tokens:
+            parser.error(f"{shards}: the assistant says nothing in split val; give it a larger share and run again")
         return total / tokens
 
     def answer() -> str:
         """What the model writes behind the first question of `val`, as ids or, with a tokenizer.json, as text."""
-        batch = next(iter(batches("val", tail="pad")))
-        first = int((batch["labels"][0] >= 0).nonzero()[0])
-        question = batch["input_ids"][:1, :first].to(device)
+        pairs = (zip(batch["input_ids"], batch["labels"], strict=True) for batch in batches("val", tail="pad"))
+        ids, labels = next(row for rows in pairs for row in rows if (row[1] >= 0).any())
+        first = int((labels >= 0).nonzero()[0])
+        question = ids[None, :first].to(device)
         model.eval()
         with torch.no_grad():
             written = model.generate(question, max_new_tokens=ANSWER_TOKENS, do_sample=False, pad_token_id=0)

@@ -50,6 +50,10 @@ def main() -> None:
     names = training.label_names
     if not names:
         parser.error(f"{shards}: its documents have no labels; give the sources a `label` and run again")
+    in_training = manifest["shards"]["splits"]["train"]["labels"]
+    unknown = [name for name, documents in zip(names, in_training, strict=True) if not documents]
+    if unknown:  # such as a label of one document that is a near-duplicate of others
+        print(f"WARNING: no training document has the class {', '.join(unknown)}: nothing of it is learned")
     labels = {"num_labels": len(names), "id2label": dict(enumerate(names))}
     if options.new:
         config = BertConfig(

@@ -92,7 +92,7 @@ BREAKS = (
     Break(
         "only role and content of a message travel",
         1,
-        "winnow.sources.structured.structure",
+        "winnow.sources.structured.parts",
         "        messages.append(message)",
         '        messages.append({key: message.get(key, "") for key in ("role", "content")})',
         ("tests/sources/test_structure.py",),

@@ -182,7 +182,7 @@ BREAKS = (
     Break(
         "an empty prompt field is joined to the others",
         1,
-        "winnow.sources.structured.structure",
+        "winnow.sources.structured.parts",
         'if value not in (MISSING, None, "")]',
         "if value not in (MISSING, None)]",
         STRUCTURE,

@@ -66,6 +66,17 @@ def summary_of(config) -> str:
     return text.getvalue()
 
 
+def test_conversations_without_an_answer_are_told(tmp_path):
+    """Nothing is learned of them; they stand in rows, and the summary counts them."""
+    mute = [
+        [{"role": "system", "content": f"Be {n}."}, {"role": "user", "content": f"Who are you, {n}?"}] for n in "abc"
+    ]
+    told = summary_of(config_of(tmp_path, [*TALKS[:5], *mute]))
+    assert "WARNING: the assistant says nothing in 3 conversations: they stand in rows" in told
+    (tmp_path / "fine").mkdir()
+    assert "says nothing" not in summary_of(config_of(tmp_path / "fine", TALKS))
+
+
 def test_tokens_at_both_ends_are_told_everywhere(tmp_path, capsys):
     path = llama_like(tmp_path)
     fields = {"chat_template": "{{ strftime_now('%Y') }}{{ mood }}" + ZEPHYR}

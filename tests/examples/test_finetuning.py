@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import winnow
 from tests.support.configs import run_config, source_of
 from tests.support.processes import command
 from winnow.tokens.rank_files import parse_ranks
@@ -71,6 +72,26 @@ def test_a_pretrained_bert_becomes_a_classifier(reviews, tmp_path):
 
     wrong = example("finetune_classifier.py", reviews / "run", reviews, fails=True)
     assert "it holds no config.json" in wrong
+
+
+def test_a_label_that_never_occurs_in_training_is_told(reviews, tmp_path):
+    """By the summary and by the classifier, which is judged on it all the same."""
+    rows = [json.loads(line) for line in (reviews / "reviews.jsonl").read_text().splitlines()[:160]]
+    rows[0]["opinion"] = "unsure"  # of one document six tenths are nearer to one than to none
+    (tmp_path / "reviews.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = run_config(
+        tmp_path / "run",
+        source_of(tmp_path / "reviews.jsonl", label="opinion"),
+        tokenise={"encoding": str(reviews / "vocab.txt")},
+        shards={"row": "document", "sequence_tokens": 40, "splits": {"val": 0.1, "test": 0.6}},
+    )
+    run = winnow.run(config)
+    splits = run.manifest["shards"]["splits"]
+    assert splits["train"]["labels"][2] == 0
+    assert "WARNING: split train has no document with label unsure" in run.summary()
+    told = example("finetune_classifier.py", tmp_path / "run", "--new", "--epochs", 1)
+    assert "WARNING: no training document has the class unsure" in told
+    assert re.search(r"unsure +0.000 +0.000 +0.000 +1\n", told)
 
 
 def chats(draws: random.Random) -> str:
