@@ -37,9 +37,19 @@ def forget_in(
         )
     done = [(name, forget(name, request, all_documents=True, **options)) for name in holding]
     unknown = set.intersection(*(set(looked.unknown_ids) for looked in found.values()))
+    given = {(_name_of(name), document.id) for name in holding for document in found[name].documents}
     for _, told in done:
         told.unknown_ids = tuple(name for name in told.unknown_ids if name in unknown)
+        if told.found is not None:  # what goes from another of these sets, too, need not be asked for there
+            told.found.elsewhere = tuple(
+                other for other in told.found.elsewhere if (_name_of(other["run"]), other["id"]) not in given
+            )
     return done
+
+
+def _name_of(folder: str) -> str:
+    """Of a set: its folder's name, wherever the corpus lies."""
+    return folder.rstrip("/").rpartition("/")[2]
 
 
 def _sets_of(folder: str) -> list[str]:
