@@ -201,6 +201,11 @@ def _power(exponent: int) -> Any:
     return value
 
 
+@inline_kernel
+def _pointers(held: Any) -> Any:
+    return pointer_to(held.hashes), pointer_to(held.sums), pointer_to(held.grams), pointer_to(held.anchor)
+
+
 @kernel
 def _read(
     data: Any, i: int, end: int, data_end: int, tables: Any, held: Any, before: int, room: int, length: int, gram: int,
@@ -212,8 +217,8 @@ def _read(
         oldest: the factor of a gram's first word.
         last: where the anchor of the window before the first new one begins, or less than that one's first word.
     """
-    hashes, sums, grams, anchor = held.hashes, held.sums, held.grams, held.anchor
-    i, have = next_words(data, i, end, data_end, tables, hashes, held.begins, held.ends, before, room)
+    i, have = next_words(data, i, end, data_end, tables, held.hashes, held.begins, held.ends, before, room)
+    hashes, sums, grams, anchor = _pointers(held)
     for word in range(before, have):
         sums[word + 1] = sums[word] * _STEP + hashes[word]
     for at in range(max(0, before - gram + 1), have - gram + 1):
@@ -251,7 +256,7 @@ def _anchors(
     data_end = len(data)
     data, tables = pointer_to(data), word_tables(tables)
     oldest, room = _power(gram), _READ + length - 1
-    grams, anchor, begins = held.grams, held.anchor, held.begins
+    _, sums, grams, anchor = _pointers(held)
     mask = np.uint64((1 << BLOCK_BITS) - 1)
     number, blocks = 0, 0
     for text in range(len(bounds) - 1):
@@ -261,14 +266,13 @@ def _anchors(
         first, have, base, last, told = first_block + blocks, 0, 0, -1, -1
         block_begins[blocks] = 0
         blocks += 1
-        held.sums[0] = 0
+        sums[0] = np.uint64(0)
         while True:
             before = have
             i, have = _read(data, i, end, data_end, tables, held, have, room, length, gram, oldest, last)
-            for word in range(base + before, base + have):
-                if word % BLOCK == 0 and word > 0:
-                    block_begins[blocks] = begins[word - base] - bounds[text]
-                    blocks += 1
+            for word in range(max(BLOCK, -(-(base + before) // BLOCK) * BLOCK), base + have, BLOCK):
+                block_begins[blocks] = held.begins[word - base] - bounds[text]
+                blocks += 1
             windows = have - length + 1
             for window in range(windows):
                 if anchor[window] == told:
@@ -308,7 +312,7 @@ def _windows(
     data_end = len(data)
     data, tables = pointer_to(data), word_tables(tables)
     oldest, oldest_of_window, most = _power(gram), _power(length), _READ + length - 1
-    sums, grams, anchor = held.sums, held.grams, held.anchor
+    _, sums, grams, anchor = _pointers(held)
     mask, near = len(keys) - 1, max(length, _MORE)  # what is read anyway is not read twice
     runs, windows, block = 0, 0, 0
     while block < len(blocks.text):
@@ -316,7 +320,7 @@ def _windows(
         i, end = bounds[text] + blocks.begin[block], bounds[text + 1]
         have, last, told, border = 0, -1, -1, base
         inside, least = False, np.uint64(0)
-        sums[0] = 0
+        sums[0] = np.uint64(0)
         while True:
             ahead = base + max(0, have - length + 1)
             while (
