@@ -163,7 +163,7 @@ class SignatureError(WinnowError, RuntimeError):
 
 
 class NothingToAuditError(WinnowError):
-    """No document took part in dedup: every file was known already, or the filter dropped all."""
+    """No document took part in what is asked about: every file was known already, or the filter dropped all."""
 
 
 class NotReadyError(WinnowError):

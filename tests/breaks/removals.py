@@ -29,8 +29,24 @@ BREAKS = (
         4,
         FORGET,
         "        if (note := relist(store)) is not None:",
-        "        if number in _unproven(store) and (note := relist(store)) is not None:",
+        "        if number in unproven(store) and (note := relist(store)) is not None:",
         (f"{FILE}::test_a_corpus_lists_the_new_set_of_a_command_that_was_killed_behind_its_proof",),
+    ),
+    Break(
+        "clean text is given away while a removal request is under way",
+        1,
+        "winnow.runs.documents",
+        "        refuse_unproven(finished.store)\n",
+        "",
+        (f"{FILE}::test_nothing_is_given_away_while_a_request_is_under_way",),
+    ),
+    Break(
+        "a corpus asks for what goes from another of its sets anyway",
+        4,
+        "winnow.finished.forget.corpus",
+        'if (_name_of(other["run"]), other["id"]) not in given',
+        'if (other["run"], other["id"]) not in given',
+        (f"{FILE}::test_a_corpus_does_not_ask_for_what_goes_from_another_of_its_sets",),
     ),
     Break(
         "removed documents keep their copies", 1, LEDGER, "np.where(gone, 0, copies), source", "copies, source", LEAVE

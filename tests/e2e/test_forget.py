@@ -426,6 +426,20 @@ def test_a_run_in_between_does_not_lose_the_proof(base, made, monkeypatch):
     assert (proof["old_set"]["folder"], proof["new_set"]["folder"]) == (old, load_run(str(made)).shards)
 
 
+def test_nothing_is_given_away_while_a_request_is_under_way(made, tmp_path, monkeypatch):
+    """Between its list and its new set: the set that is there still holds what it removes."""
+    monkeypatch.setenv("HF_TOKEN", "x")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(forgetting, "_make_set", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        forget(str(made), Request(ids=("d3",)))
+    for command in (("export", "documents", str(made)), ("push", str(made), "hf://datasets/a/b")):
+        code, told = winnow(*command)
+        assert code == 2 and "the removal request forget/001 is not done" in told, told
+    forget(str(made), Request(ids=("d3",)))
+    code, told = winnow("export", "documents", str(made))
+    assert code == 0, told
+
+
 def test_words_that_stand_there_are_found(made, monkeypatch):
     """A fault on order: the new set is the old one."""
     monkeypatch.setattr(forgetting, "shards_folder", lambda run: run.shards)
@@ -534,6 +548,14 @@ def test_a_corpus_lists_the_new_set_of_a_command_that_was_killed_behind_its_proo
     assert not any("corpus.json" in note for note in again_told.notes)
 
 
+def test_a_corpus_does_not_ask_for_what_goes_from_another_of_its_sets():
+    """Nor does it leave out what stays there."""
+    from winnow.finished.forget.corpus import still_elsewhere
+
+    other = tuple({"id": name, "run": f"/then/sets/{folder}"} for name, folder in (("a", "00000"), ("b", "00000")))
+    assert still_elsewhere(other, {"/now/sets/00000": {"a"}, "/now/sets/00001": {"b"}}) == other[1:]
+
+
 @pytest.mark.slow
 def test_a_corpus_that_grows_lists_the_new_set(tmp_path):
     values = settings(tmp_path / "corpus", write(tmp_path / "in.jsonl", rows()), documents=None)
@@ -542,18 +564,20 @@ def test_a_corpus_that_grows_lists_the_new_set(tmp_path):
     assert code == 0, told
     values["sources"][0]["path"] = [str(tmp_path / "in.jsonl"), str(tmp_path / "more.jsonl")]
     rng = random.Random(29)
-    write(tmp_path / "more.jsonl", [{"id": f"m{n}", "url": "", "text": article(rng, 20)} for n in range(9)])
+    more = [{"id": f"m{n}", "url": "", "text": article(rng, 20)} for n in range(9)]
+    write(tmp_path / "more.jsonl", [*more, {**rows()[3], "id": "copy"}])  # dropped for d3
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
     code, told = winnow("run", str(tmp_path / "c.yaml"), "--new-only")
     assert code == 0, told
     code, told = winnow("forget", str(tmp_path / "corpus"), "--ids", ids_file(tmp_path, "D3"))
     assert code == 2 and "no document of its 2 shard sets fits" in told, told
     old = json.loads((tmp_path / "corpus/corpus.json").read_text())
-    names = ids_file(tmp_path, "d3", "m4", "gone")
+    names = ids_file(tmp_path, "d3", "copy", "m4", "gone")
     code, told = winnow("forget", str(tmp_path / "corpus"), "--ids", names)
     assert code == 0 and told.count("corpus.json names the new set") == 2, told
     assert told.count("unknown id: gone") == 2 and "unknown id: m4" not in told
-    assert [removed(tmp_path / f"corpus/sets/0000{n}") for n in (0, 1)] == [{"d3", "d40"}, {"m4"}]
+    assert "give it the request, too" not in told
+    assert [removed(tmp_path / f"corpus/sets/0000{n}") for n in (0, 1)] == [{"d3", "d40"}, {"m4", "copy"}]
     new = json.loads((tmp_path / "corpus/corpus.json").read_text())
     finished = load_run(str(tmp_path / "corpus/sets/00000"))
     assert new["sets"][0]["manifest"] == f"sets/00000/{finished.shards}/manifest.json"

@@ -229,6 +229,14 @@ def test_other_units_partitions_and_anchors_change_no_byte(data, cut, tmp_path, 
     assert tables[0] == tables[1]
 
 
+def test_the_audit_of_a_run_that_looked_for_none_is_refused(data, tmp_path):
+    config = settings(data, tmp_path)
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"passages": "off"}))
+    done(config)
+    code, said = winnow("audit", "passages", str(tmp_path / "run"))
+    assert code == 2 and "its config has no `passages`" in said, said
+
+
 @pytest.mark.slow
 def test_another_length_reads_only_what_depends_on_it(data, tmp_path, monkeypatch):
     many_units(monkeypatch, 4_000)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.audit.tables import TableOf
 from winnow.engine.records import Json
-from winnow.errors import NothingToAuditError
+from winnow.errors import ConfigError, NothingToAuditError
 from winnow.flow.passages import by_source
 from winnow.flow.records import RunRecords
 from winnow.looking.passages import RepeatedPassage, most_repeated
@@ -63,11 +63,17 @@ def audit_passages(run: RunRecords, first: int, characters: int) -> PassagesAudi
         characters: of each.
 
     Raises:
-        NothingToAuditError: the run looked for none.
+        ConfigError: the run looks for none.
+        NothingToAuditError: no document took part.
     """
     config = run.config.passages
-    if config is None or not run.of("passage_spans"):
-        raise NothingToAuditError("this run looked for no repeated passages: its config has no `passages`")
+    if config is None:
+        raise ConfigError(
+            f"{run.store.root}: the run looked for no repeated passages: its config has no `passages`; run it again "
+            "with that section, and the audit then"
+        )
+    if not run.of("passage_spans"):
+        raise NothingToAuditError(f"{run.store.root}: nothing to audit, no document took part in passages")
     numbers = {
         name: run.total("passage_spans", name)
         for name in ("passages", "cut_words", "cut_documents", "short_documents", "lost_words")

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from winnow.errors import ConfigError, ModelFolderError, NamedObjectError
 from winnow.flow.records import RunRecords
 from winnow.select.encoder import encoder_identity, encoder_settings
+from winnow.stages.removals.lists import refuse_unproven
 from winnow.stages.select.clusters import encoder_note
 from winnow.stages.select.embed import on_this_node
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
@@ -34,8 +35,9 @@ def export_embeddings(run: RunRecords, folder: str) -> int:
         The number of rows.
 
     Raises:
-        ConfigError: the run has embedded nothing, or the folder cannot be written.
+        ConfigError: the run has embedded nothing, a removal request to it is not done, or the folder cannot be written.
     """
+    refuse_unproven(run.store)
     if "embed" not in run.records:
         raise ConfigError(f"{run.store.root}: the run has no embeddings; no step of `select` needed any")
     target = open_store(folder, run.config.storage)

@@ -16,6 +16,7 @@ from winnow.finished.hub_card import card
 from winnow.finished.pushed_files import SHARDS, PushedFile, check_files, made, run_files
 from winnow.flow.records import RunRecords
 from winnow.report.sheet.croissant import croissant, schema_of
+from winnow.stages.removals.lists import refuse_unproven
 from winnow.storage.config import StorageConfig
 from winnow.storage.encrypted_names import is_encrypted
 from winnow.storage.hub import HubAddress
@@ -92,10 +93,12 @@ def push(
         progress: called with lines for people.
 
     Raises:
+        ConfigError: a removal request to the run is not done.
         HubError: no token, or it may not write; the data set holds something else. StorageError: a file of the run is
             missing or altered. ObjectStorageError: the hub does not answer.
     """
     _check(address, dry_run=dry_run)
+    refuse_unproven(run.store)
     found = run_files(run, documents)
     described = made(
         "croissant.json",

@@ -32,14 +32,14 @@ def find_passages(context: RunContext) -> None:
 
     finding, comparing = windows.stage(settings), windows.repeats_stage()
     listing = engine.listing(sharing, shared, "shared")
-    units = windows.plan(run.parts, before, anchored, shared, listing, partition_mb)
+    units = windows.plan(run.parts, anchored, shared, listing, partition_mb)
     found = engine.run(finding, units)
     listing = engine.listing(finding, found, "windows")
     compared = engine.run(comparing, windows.plan_repeats(listing, found, units[0].inputs["partitions"]))
 
     cutting = spans.stage(config.words, config.min_words)
     listing = engine.listing(comparing, compared, "repeats")
-    cut = engine.run(cutting, spans.plan(run.parts, found, listing, run.edits_before("passage_spans")))
+    cut = engine.run(cutting, spans.plan(run.parts, anchored, found, listing, run.edits_before("passage_spans")))
     stage = passages.stage(config.min_words, [source.name for source in context.config.sources])
     engine.run(stage, passages.plan(before, run.of("filter"), cut))
 
@@ -160,7 +160,7 @@ STEP = Step(
     run=find_passages,
     stages=_stages,
     enabled=_enabled,
-    part_work=PartWork(files=9, records=4, opens=15),
+    part_work=PartWork(files=10, records=4, opens=17),
     ledger="passages",
     outcomes=(REPEATED,),
     reasons={RULE: "has {0:.4g} words left where passages that stand earlier are cut, and needs {1:.4g}"},

@@ -15,6 +15,7 @@ from winnow.flow.documents import STEP
 from winnow.flow.flow import close_books
 from winnow.runs.state import load_run
 from winnow.shards.documents.config import DocumentsConfig
+from winnow.stages.removals.lists import refuse_unproven
 
 
 def export_documents(
@@ -35,7 +36,7 @@ def export_documents(
         What the summary of a run with this section says of it.
 
     Raises:
-        ConfigError: no run has finished there, or a setting is wrong.
+        ConfigError: no run has finished there, a removal request to it is not done, or a setting is wrong.
         LeaseHeldError, StageFailedError, BooksError, StorageError, StoppedError: as a run.
     """
     try:
@@ -51,6 +52,7 @@ def export_documents(
     stop = stop or Stop()
     stop.grace_seconds = compute.grace_seconds
     with ended_at_the_end(), hold_lease(finished.store) as lease:
+        refuse_unproven(finished.store)
         finished.store.remove_drafts()
         engine = Engine(finished.store, compute, guard=lease.check, stop=stop, committed=finished.records)
         context = RunContext(finished, engine, {})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.numeric.jit import kernel
+from winnow.numeric.jit import inline_kernel, kernel
 
 WORD = np.uint16(1)
 """Part of a word: general category L*, M* or Nd."""
@@ -95,6 +95,29 @@ class CharacterTables(NamedTuple):
 def class_of(pages: Any, classes: Any, code_point: int) -> int:
     """The class bits of a code point; ``pages`` and ``classes`` as in ``CharacterTables``."""
     return classes[(np.int64(pages[code_point >> 8]) << 8) | (code_point & 255)]  # type: ignore[no-any-return]
+
+
+@inline_kernel
+def code_point_at(data: Any, i: int) -> tuple[int, int]:
+    """The code point that starts at byte i, and the number of its bytes. Valid UTF-8 is taken for granted."""
+    lead: Any = np.int64(data[i])
+    code_point = lead
+    size = 1
+    if lead >= 0xF0:
+        code_point = (
+            (lead & 7) << 18
+            | np.int64(data[i + 1] & 63) << 12
+            | np.int64(data[i + 2] & 63) << 6
+            | np.int64(data[i + 3] & 63)
+        )
+        size = 4
+    elif lead >= 0xE0:
+        code_point = (lead & 15) << 12 | np.int64(data[i + 1] & 63) << 6 | np.int64(data[i + 2] & 63)
+        size = 3
+    elif lead >= 0xC0:
+        code_point = (lead & 31) << 6 | np.int64(data[i + 1] & 63)
+        size = 2
+    return code_point, size
 
 
 @cache

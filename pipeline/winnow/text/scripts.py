@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
-from winnow.text.characters import LETTER, character_tables, class_of, spans
-from winnow.text.words import code_point_at
+from winnow.text.characters import LETTER, character_tables, class_of, code_point_at, spans
 
 _BLOCKS = {
     "Latin": "41-24F 250-2AF 1D00-1D25 1D2C-1DBF 1E00-1EFF 2071 207F 2090-209C 212A-212B 2184 2C60-2C7F A722-A7FF "

@@ -22,21 +22,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.jit import inline_kernel, kernel
-from winnow.text.characters import IGNORED, LETTER, SPACELESS, WORD, character_tables, class_of
-from winnow.text.signals.bits import load_eight, pointer_to, trailing_zeros
+from winnow.numeric.jit import kernel
+from winnow.text.characters import character_tables, code_point_at
+from winnow.text.signals.bits import pointer_to
+from winnow.text.word_scan import (
+    BETWEEN,
+    BYTES,
+    PLAIN,
+    START,
+    finished,
+    general_word,
+    next_words,
+    plain_run,
+    word_tables,
+)
 
-_START = np.uint64(0x9E3779B97F4A7C15)
-_CHUNK = np.uint64(0xD6E8FEB86659FD93)
-_FINISH = np.uint64(0xFF51AFD7ED558CCD)
-
-_HIGH = np.uint64(0x8080808080808080)
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_CASE = np.uint64(0x2020202020202020)
-_FROM_A = np.uint64(0x1F1F1F1F1F1F1F1F)  # 0x80 - "a"
-_PAST_Z = np.uint64(0x0505050505050505)  # 0x80 - "z" - 1
-_FROM_0 = np.uint64(0x5050505050505050)  # 0x80 - "0"
-_PAST_9 = np.uint64(0x4646464646464646)  # 0x80 - "9" - 1
+_TAKEN = 512
+"""Words that are taken at a time."""
 
 
 class WordHashes(NamedTuple):
@@ -76,7 +78,18 @@ def hash_words(texts: pa.Array) -> WordHashes:
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
-    return read_words(texts, NO_STOP_WORDS).words
+    data, offsets = string_buffers(texts)
+    hashes, ends = np.empty(room_for_words(offsets), np.uint64), np.zeros(len(offsets), np.int64)
+    _hash_words(data, offsets, character_tables(), hashes, ends)
+    return WordHashes(hashes[: int(ends[-1])], ends)
+
+
+def room_for_words(offsets: NDArray[np.int64]) -> int:
+    """The most words that texts with these offsets int64[N + 1] can have.
+
+    A word takes a byte and a separator, or three bytes. What is never written of an array costs no memory.
+    """
+    return int(offsets[-1] - offsets[0]) // 2 + len(offsets)
 
 
 def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
@@ -91,8 +104,8 @@ def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
     """
     data, offsets = string_buffers(texts)
     documents = len(offsets) - 1
-    room = int(offsets[-1] - offsets[0]) // 2 + documents + 1  # a word takes a byte and a separator, or three bytes
-    hashes = np.empty(room, np.uint64)  # pages that are never written cost no memory
+    room = room_for_words(offsets)
+    hashes = np.empty(room, np.uint64)
     lengths = np.empty(room, np.uint32)
     places = np.empty((room, 2), np.uint32)
     counts = np.zeros((3, documents), np.uint32)
@@ -103,154 +116,19 @@ def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
     return ReadWords(WordHashes(hashes[:total], ends), lengths[:total], places[:total], counts, masks)
 
 
-@inline_kernel
-def code_point_at(data: Any, i: int) -> tuple[int, int]:
-    """The code point that starts at byte i, and the number of its bytes. Valid UTF-8 is taken for granted."""
-    lead: Any = np.int64(data[i])
-    code_point = lead
-    size = 1
-    if lead >= 0xF0:
-        code_point = (
-            (lead & 7) << 18
-            | np.int64(data[i + 1] & 63) << 12
-            | np.int64(data[i + 2] & 63) << 6
-            | np.int64(data[i + 3] & 63)
-        )
-        size = 4
-    elif lead >= 0xE0:
-        code_point = (lead & 15) << 12 | np.int64(data[i + 1] & 63) << 6 | np.int64(data[i + 2] & 63)
-        size = 3
-    elif lead >= 0xC0:
-        code_point = (lead & 31) << 6 | np.int64(data[i + 1] & 63)
-        size = 2
-    return code_point, size
-
-
-@inline_kernel
-def _add_chunk(value: Any, chunk: Any) -> Any:
-    value = (value ^ chunk) * _CHUNK
-    return value ^ (value >> np.uint64(32))
-
-
 @kernel
-def _eight_bytes(data: Any, i: int, end: int, data_end: int) -> Any:
-    """Bytes i to end, at most eight, as a little-endian number; reads nothing past ``data_end``."""
-    if i + 8 <= data_end:
-        return load_eight(data, i)
-    chunk = np.uint64(0)
-    for k in range(min(8, end - i)):
-        chunk |= np.uint64(data[i + k]) << np.uint64(8 * k)
-    return chunk
-
-
-@kernel
-def _general_word(
-    data: Any, i: int, end: int, pages: Any, classes: Any, fold_pages: Any, folds: Any
-) -> tuple[int, Any, int, bool, bool, bool]:
-    """The word at byte i, whatever its script: its end, hash, code points, has a letter, was folded, is spaceless."""
-    value = _START
-    chunk = np.uint64(0)
-    filled = np.uint64(0)
-    characters = 0
-    letter = False
-    changed = False
-    spaceless = False
-    word_end = i
-    while i < end:
-        code_point, size = code_point_at(data, i)
-        kind = class_of(pages, classes, code_point)
-        if kind & IGNORED and characters:
-            i += size
-            continue
-        if not kind & WORD or (kind & SPACELESS and characters):
-            break
-        fold = folds[np.int64(fold_pages[code_point >> 8]) << 8 | code_point & 255]
-        changed |= fold != 0
-        count = size if fold == 0 else np.int64(fold >> np.uint64(56))
-        for k in range(count):
-            byte = np.uint64(data[i + k]) if fold == 0 else (fold >> np.uint64(8 * k)) & np.uint64(255)
-            chunk |= byte << filled
-            filled += np.uint64(8)
-            if filled == 64:
-                value = _add_chunk(value, chunk)
-                chunk = np.uint64(0)
-                filled = np.uint64(0)
-        letter |= kind & LETTER != 0
-        characters += 1
-        i += size
-        word_end = i
-        if kind & SPACELESS:
-            spaceless = True
-            break
-    if filled:
-        value = _add_chunk(value, chunk)
-    return word_end, value, characters, letter, changed, spaceless
-
-
-@inline_kernel
-def _plain_run(data: Any, i: int, end: int, data_end: int) -> tuple[int, Any, Any, Any]:
-    """The ASCII letters and digits at byte i: their end, hash, bits of letters, and bits that folding changes."""
-    value = _START
-    letters = np.uint64(0)
-    differs = np.uint64(0)
-    while True:
-        chunk = _eight_bytes(data, i, end, data_end)
-        low = chunk & _LOW
-        folded = (chunk | _CASE) & _LOW
-        letter = (folded + _FROM_A) & ~(folded + _PAST_Z)
-        digit = (low + _FROM_0) & ~(low + _PAST_9)
-        outside = ~((letter | digit) & ~chunk) & _HIGH
-        size = min(trailing_zeros(outside) >> 3, end - i)
-        keep = (np.uint64(1) << np.uint64(8 * size)) - np.uint64(1) if size < 8 else ~np.uint64(0)
-        folded = (chunk | _CASE) & keep
-        letters |= letter & keep & _HIGH
-        differs |= folded ^ (chunk & keep)
-        if size:
-            value = _add_chunk(value, folded)
-        i += size
-        if size < 8 or i >= end:
-            break
-    return i, value, letters, differs
-
-
-@kernel
-def next_word(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[int, int, Any]:
-    """The first word at or behind byte i: its first byte, its end and its hash; (end, end, 0) where there is none.
-
-    ``tables`` are pointers to the character tables: class pages, classes, fold pages, folds, kinds of bytes.
-    """
-    pages, classes, fold_pages, folds, word_byte = tables
-    while i < end:
-        kind = word_byte[data[i]]
-        if kind == 0:
-            i += 1
-            continue
-        start = i
-        value = _START
-        if kind == 1:
-            i, value, _, _ = _plain_run(data, i, end, data_end)
-        if kind == 2 or (i < end and data[i] >= 128):
-            i, value, characters, _, _, _ = _general_word(data, start, end, pages, classes, fold_pages, folds)
-            if characters == 0:  # a character that is not of a word
-                i = start + code_point_at(data, start)[1]
-                continue
-        value *= _FINISH
-        return start, i, value ^ (value >> np.uint64(29))
-    return end, end, np.uint64(0)
-
-
-@kernel
-def word_bytes() -> Any:
-    """uint8[256]: 1 for an ASCII letter or digit, 2 for a byte that is not ASCII.
-
-    A kernel that takes a pointer to it is given it by its caller: an array of its own would be freed before its end.
-    """
-    kinds = np.zeros(256, np.uint8)
-    kinds[48:58] = 1
-    kinds[65:91] = 1
-    kinds[97:123] = 1
-    kinds[128:] = 2
-    return kinds
+def _hash_words(data: Any, offsets: Any, tables: Any, found: Any, ends: Any) -> None:
+    data_end = len(data)
+    data, tables = pointer_to(data), word_tables(tables)
+    hashes, places = np.empty(_TAKEN, np.uint64), np.empty((2, _TAKEN), np.int64)
+    number = 0
+    for document in range(len(offsets) - 1):
+        i, end = offsets[document], offsets[document + 1]
+        while i < end:
+            i, have = next_words(data, i, end, data_end, tables, hashes, places[0], places[1], 0, _TAKEN)
+            found[number : number + have] = hashes[:have]
+            number += have
+        ends[document + 1] = number
 
 
 @kernel
@@ -271,7 +149,6 @@ def _read_words(
     pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
     fold_pages, folds = pointer_to(tables.fold_pages), pointer_to(tables.folds)
     keys, stop_masks = pointer_to(stop.keys), pointer_to(stop.masks)
-    word_byte = word_bytes()
     number = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
@@ -279,28 +156,27 @@ def _read_words(
         in_words, with_letter, without_spaces = 0, 0, 0
         mask_low, mask_high = np.uint64(0), np.uint64(0)
         while i < end:
-            kind = word_byte[data[i]]
-            if kind == 0:
+            kind = BYTES[data[i]]
+            if kind == BETWEEN:
                 i += 1
                 continue
             start = i
-            value = _START
+            value = START
             letters = np.uint64(0)
             differs = np.uint64(0)
-            if kind == 1:
-                i, value, letters, differs = _plain_run(data, i, end, data_end)
+            if kind == PLAIN:
+                i, value, letters, differs = plain_run(data, i, end, data_end)
             characters = i - start
             has_letter, changed = letters != 0, differs != 0
             spaceless = False
-            if kind == 2 or (i < end and data[i] >= 128):
-                i, value, characters, has_letter, changed, spaceless = _general_word(
+            if kind != PLAIN or (i < end and data[i] >= 128):
+                i, value, characters, has_letter, changed, spaceless = general_word(
                     data, start, end, pages, classes, fold_pages, folds
                 )
                 if characters == 0:  # a character that is not of a word
                     i = start + code_point_at(data, start)[1]
                     continue
-            value *= _FINISH
-            value ^= value >> np.uint64(29)
+            value = finished(value)
             hashes[number] = value
             lengths[number] = characters
             places[number, 0], places[number, 1] = start - begin, i - begin

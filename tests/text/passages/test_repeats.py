@@ -12,27 +12,36 @@ from hypothesis import strategies as st
 from tests.support.corpora import documents_of, real_lines
 from tests.support.repeated_reference import cut_of, first_places, words_of
 from winnow.text.passages.repeats import Repeats, Runs, cut_words, first_copies, only_first, repeats_of, resolve
-from winnow.text.passages.shared import first_and_repeated, in_several, keys_of
-from winnow.text.passages.windows import anchors_of, known_anchors, windows_of
+from winnow.text.passages.shared import blocks_of, first_and_repeated, in_several, keys_of
+from winnow.text.passages.windows import Blocks, anchors_of, known_anchors, windows_of
+
+
+def blocks_in(begins: np.ndarray) -> Blocks:
+    """As the stages keep them: a text begins where a block begins with the text's first byte."""
+    text = np.cumsum(begins == 0) - 1
+    return Blocks(text, np.arange(len(text)) - np.searchsorted(text, text), begins)
 
 
 def searched(parts: list[list[str]], length: int, gram: int) -> list[Repeats]:
     """Repeats of every part, documents numbered through; what the stages do, without files."""
     begin = np.cumsum([0, *(len(part) for part in parts)])
     texts = [pa.array(part, pa.large_string()) for part in parts]
-    anchors = [first_and_repeated(anchors_of(text, np.arange(len(text)), length, gram)[0]) for text in texts]
+    found = [anchors_of(text, np.ones(len(text), np.bool_), 0, length, gram) for text in texts]
+    anchors = [first_and_repeated(each.anchors) for each in found]
+    blocks = [blocks_in(each.begins) for each in found]
     shared = in_several([first for first, _ in anchors])
     sent, own = [], []
     for part, text in enumerate(texts):
         known = known_anchors(keys_of(shared[part]), keys_of(anchors[part][1]))
-        found = windows_of(text, np.ones(len(text), np.bool_), known, length, gram)
+        chosen = blocks_of(np.concatenate([shared[part], anchors[part][1]]), len(blocks[part].text))
+        found = windows_of(text, Blocks(*(column[chosen] for column in blocks[part])), known, length, gram)
         runs = Runs(found.text.astype(np.uint64) + np.uint64(begin[part]), found.word, found.windows)
-        first = first_copies(found.hashes)
+        first = first_copies(runs, found.hashes, found.key)
         own.append(repeats_of(runs, first))
         sent.append(only_first(runs, found.hashes, found.elsewhere, first))
     runs = Runs(*(np.concatenate([getattr(each, name) for each, _, _ in sent]) for name in Runs._fields))
     rows = runs._replace(doc=np.arange(len(runs.doc), dtype=np.uint64))
-    far = repeats_of(rows, first_copies(np.concatenate([hashes for _, _, hashes in sent])))
+    far = repeats_of(rows, first_copies(rows, np.concatenate([hashes for _, _, hashes in sent])))
     far = far._replace(doc=runs.doc[far.doc.astype(np.int64)], keeper=runs.doc[far.keeper.astype(np.int64)])
     sides = np.searchsorted(far.doc, begin.astype(np.uint64))
     return [resolve(mine, far.take(np.arange(sides[part], sides[part + 1]))) for part, mine in enumerate(own)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from winnow.engine.records import Json
 from winnow.errors import AddressError, ConfigError
 from winnow.finished.forget.forget import Forgotten, forget
 from winnow.finished.forget.request import Request
@@ -37,9 +38,28 @@ def forget_in(
         )
     done = [(name, forget(name, request, all_documents=True, **options)) for name in holding]
     unknown = set.intersection(*(set(looked.unknown_ids) for looked in found.values()))
+    going = {name: {document.id for document in found[name].documents} for name in holding}
     for _, told in done:
         told.unknown_ids = tuple(name for name in told.unknown_ids if name in unknown)
+        if told.found is not None:
+            told.found.elsewhere = still_elsewhere(told.found.elsewhere, going)
     return done
+
+
+def still_elsewhere(elsewhere: tuple[Json, ...], going: dict[str, set[str]]) -> tuple[Json, ...]:
+    """Documents of other sets that need to be asked for: those that do not go from theirs anyway.
+
+    Args:
+        elsewhere: id and run folder, as it was called then.
+        going: ids that go, by run folder, as it is called now.
+    """
+    given = {(_name_of(folder), name) for folder, names in going.items() for name in names}
+    return tuple(other for other in elsewhere if (_name_of(other["run"]), other["id"]) not in given)
+
+
+def _name_of(folder: str) -> str:
+    """Of a set: its folder's name, wherever the corpus lies."""
+    return folder.rstrip("/").rpartition("/")[2]
 
 
 def _sets_of(folder: str) -> list[str]:

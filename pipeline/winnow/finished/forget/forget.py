@@ -33,11 +33,10 @@ from winnow.runs.folder import run_folder
 from winnow.runs.run import load_run_vocabulary
 from winnow.runs.state import load_run, save_state
 from winnow.schemas import KEPT, REMOVED_ON_REQUEST
-from winnow.stages.removals.lists import FOLDER, IN_INDEX, LIST, Listed, RemovalList, read_lists
+from winnow.stages.removals.lists import FOLDER, FOUND, IN_INDEX, LIST, PROOF, Listed, RemovalList, read_lists, unproven
 from winnow.storage.store import Store
 from winnow.tokens.vocabulary import Vocabulary
 
-PROOF, FOUND = "proof.json", "found.json"
 FORMAT = "winnow-removal-1"
 SMALL_SET_BYTES = 500_000_000
 _STEPS = FLOW[[step.name for step in FLOW].index("removals") :]
@@ -98,7 +97,7 @@ def forget(
         number, found = _begin(run, request, all_documents=all_documents)
         told = Forgotten(found, tuple(_read(store, number, FOUND)["unknown_ids"]), number)
         index = _tell_index(run, read_lists(store), told.notes)
-        if _unproven(store):
+        if unproven(store):
             compute = run.config.compute.model_copy(update={"executor": executor or _executor(run)})
             run.config = run.config.model_copy(update={"compute": compute})
             engine = Engine(run.store, compute, guard=lease.check, stop=stop, committed=run.records)
@@ -124,15 +123,6 @@ def _path(number: str, name: str) -> str:
     return f"{FOLDER}/{number}/{name}"
 
 
-def _unproven(store: Store) -> list[str]:
-    """Requests that are part of the run and have no proof yet; of lists that were copied here nothing is proven."""
-    return [
-        number
-        for number in read_lists(store)
-        if store.exists(_path(number, FOUND)) and not store.exists(_path(number, PROOF))
-    ]
-
-
 def _read(store: Store, number: str, name: str) -> Json:
     try:
         found: Json = orjson.loads(store.read(_path(number, name)))
@@ -151,7 +141,7 @@ def _begin(run: RunRecords, request: Request, *, all_documents: bool) -> tuple[s
     lists, store = read_lists(run.store), run.store
     told = [number for number in lists if store.exists(_path(number, FOUND))]
     equal = [number for number in told if _read(store, number, FOUND)["identity"] == request.identity]
-    for number in _unproven(store):
+    for number in unproven(store):
         if number in equal:
             return number, None  # killed on its way
     found = search(run, request)
@@ -251,7 +241,7 @@ def _make_set(run: RunRecords, engine: Engine, index: Store | None) -> None:
     run.shards = shards_folder(run)
     manifest = manifest_of(run)
     checked = {}
-    for number in _unproven(store):
+    for number in unproven(store):
         docs = [document["doc"] for document in _read(store, number, FOUND)["documents"]]
         checked[number] = check(run, engine, vocabulary, docs, manifest, f"{FOLDER}/{number}")
     engine.guard()

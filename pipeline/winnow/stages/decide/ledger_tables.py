@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.dedup.guard import REASONS
-from winnow.engine.records import Record, Unit
+from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Workspace
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import column_to_numpy, dictionary_column, ipc_output, parquet_output
@@ -175,4 +175,26 @@ def survivor_units(parts: list[Part], ledger: list[Record]) -> list[Unit]:
             part.text_bytes,
         )
         for part, record in zip(parts, ledger, strict=True)
+    ]
+
+
+def ledger_units(ledger: list[Record], filtered: list[Record], found: list[Json]) -> list[Unit]:
+    """Units of a stage that writes the ledger anew, one a part.
+
+    Args:
+        ledger: as it is; ``filtered`` says where documents come from.
+        filtered: records of the filter.
+        found: of each part, what the stage goes by.
+    """
+    return [
+        Unit(
+            number,
+            {
+                "decisions": before.outputs["decisions"].reference(),
+                "verdicts": verdicts.outputs["verdicts"].reference(),
+                **named,
+            },
+            before.outputs["decisions"].rows * 64,
+        )
+        for number, (before, verdicts, named) in enumerate(zip(ledger, filtered, found, strict=True))
     ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.decide.ledger_tables import LeftOut, leave_out
+from winnow.stages.decide.ledger_tables import LeftOut, leave_out, ledger_units
 from winnow.stages.decontaminate.search import BY
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.text.contamination.item_index import Rule
@@ -31,22 +31,12 @@ def plan(
     ledger: list[Record], filtered: list[Record], searched: list[Record], cut: list[Record] | None = None
 ) -> list[Unit]:
     """One unit a part; ``cut`` says which documents go whole, where others are cut."""
-    whole = [
-        {} if cut is None else {"whole": cut[number].outputs["whole"].reference()} for number in range(len(ledger))
-    ]
-    return [
-        Unit(
-            number,
-            {
-                "decisions": before.outputs["decisions"].reference(),
-                "verdicts": verdicts.outputs["verdicts"].reference(),
-                "places": places.outputs["places"].reference(),
-                **whole[number],
-            },
-            before.outputs["decisions"].rows * 64,
-        )
-        for number, (before, verdicts, places) in enumerate(zip(ledger, filtered, searched, strict=True))
-    ]
+    found = [{"places": places.outputs["places"].reference()} for places in searched]
+    if cut is not None:
+        found = [
+            {**named, "whole": record.outputs["whole"].reference()} for named, record in zip(found, cut, strict=True)
+        ]
+    return ledger_units(ledger, filtered, found)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

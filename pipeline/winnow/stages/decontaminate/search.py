@@ -17,12 +17,11 @@ from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import compile_once
 from winnow.stages.decide.ledger_tables import survivor_units
 from winnow.stages.decontaminate.items import index_of, open_index
-from winnow.stages.ingest.isolate import probe_in_child
+from winnow.stages.ingest.kept_texts import wanted_texts
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,
     dictionary_column,
-    parquet_batches,
     parquet_output,
     read_ipc,
     read_parquet,
@@ -65,14 +64,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     set_of = sets.indices.to_numpy()
     names = sets.dictionary.to_pylist()
     with parquet_output(workspace, "places", schemas.ITEM_PLACES, plain=("doc",)) as table:
-        for batch in parquet_batches(store, inputs["documents"], ["doc", "text"]) if len(survivors) else ():
-            docs, texts = batch.column("doc").to_numpy(), batch.column("text")
-            wanted = np.isin(docs, survivors, assume_unique=True)
-            if not wanted.any():
-                continue
-            mine = batch if wanted.all() else batch.filter(pa.array(wanted))
-            probe_in_child(workspace, mine.column("doc").to_numpy(), mine, partial(_process, finder))
-            fault_point("batch", stage=workspace.stage_name, texts=texts)
+        for docs, wanted, texts in wanted_texts(workspace, inputs["documents"], survivors, partial(_process, finder)):
             with workspace.timed("search"):
                 places = finder(texts, wanted)
             table.write(place_columns(docs, places, index))
@@ -89,10 +81,10 @@ def _use_kernels() -> None:
     Finder(index, Rule(0.8, 0.7, 8, 10))(pa.array([question], pa.large_string()))
 
 
-def _process(finder: Finder, batch: pa.RecordBatch) -> None:
+def _process(finder: Finder, texts: pa.Array) -> None:
     """The work, for nothing but to see whether the process lives."""
-    fault_point("batch", stage="contamination", texts=batch.column("text"))
-    finder(batch.column("text"))
+    fault_point("batch", stage="contamination", texts=texts)
+    finder(texts)
 
 
 def place_columns(docs: NDArray[np.uint64], places: Places, index: ItemIndex) -> Json:

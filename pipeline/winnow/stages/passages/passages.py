@@ -8,7 +8,7 @@ import numpy as np
 from winnow import schemas
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.decide.ledger_tables import LeftOut, leave_out
+from winnow.stages.decide.ledger_tables import LeftOut, leave_out, ledger_units
 from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 
 RULE = "passages.min_words"
@@ -21,18 +21,7 @@ def stage(min_words: int, sources: list[str]) -> Stage:
 
 def plan(ledger: list[Record], filtered: list[Record], spans: list[Record]) -> list[Unit]:
     """One unit a part."""
-    return [
-        Unit(
-            number,
-            {
-                "decisions": before.outputs["decisions"].reference(),
-                "verdicts": verdicts.outputs["verdicts"].reference(),
-                "short": cut.outputs["short"].reference(),
-            },
-            before.outputs["decisions"].rows * 64,
-        )
-        for number, (before, verdicts, cut) in enumerate(zip(ledger, filtered, spans, strict=True))
-    ]
+    return ledger_units(ledger, filtered, [{"short": cut.outputs["short"].reference()} for cut in spans])
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

@@ -14,14 +14,13 @@ from winnow.engine.stage import Workspace
 from winnow.fault_point import fault_point
 from winnow.numeric.jit import compile_once
 from winnow.stages.decide.ledger_tables import survivor_units
-from winnow.stages.ingest.isolate import probe_in_child
+from winnow.stages.ingest.kept_texts import wanted_texts
 from winnow.stages.ingest.measure import Part
-from winnow.stages.tables import column_to_numpy, parquet_batches, read_ipc, read_parquet
-from winnow.storage.store import Store
+from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet
 from winnow.text.passages.repeats import Repeats, Runs, cut_words, first_copies, only_first, repeats_of, resolve
-from winnow.text.passages.shared import first_and_repeated, groups_of, in_several, keys_of
+from winnow.text.passages.shared import first_and_repeated, in_several, keys_of
 from winnow.text.passages.stretches import count_words, cuts_of, word_places
-from winnow.text.passages.windows import anchors_of, known_anchors, windows_of
+from winnow.text.passages.windows import Blocks, anchors_of, known_anchors, windows_of
 
 
 def settings_of(length: int, gram: int, sources: list[str], max_marks: float | None) -> Json:
@@ -42,8 +41,6 @@ class Searched(NamedTuple):
 
     docs: NDArray[np.uint64]
     """[N] rising."""
-    group: NDArray[np.int64]
-    """[N] what anchors name them by."""
     source: pa.Array
     """string[N]."""
     markup: int
@@ -55,7 +52,7 @@ def searched(unit: Unit, workspace: Workspace) -> Searched:
     store, settings = workspace.store, workspace.settings
     survivors = column_to_numpy(read_ipc(store, unit.inputs["survivors"]), "doc")
     if not len(survivors):
-        return Searched(survivors, np.empty(0, np.int64), pa.array([], pa.string()), 0)
+        return Searched(survivors, pa.array([], pa.string()), 0)
     named = _rows(read_parquet(store, unit.inputs["documents"], ["doc", "source"]), survivors)
     source = named.column("source").combine_chunks().cast(pa.string())
     mine = pc.is_in(source, pa.array(settings["sources"], pa.string())).to_numpy(zero_copy_only=False)
@@ -66,7 +63,7 @@ def searched(unit: Unit, workspace: Workspace) -> Searched:
         full = marks > settings["max_marks_per_word"] * words
         markup = int((mine & full).sum())
         mine = mine & ~full
-    return Searched(survivors[mine], groups_of(len(survivors))[mine], source.filter(pa.array(mine)), markup)
+    return Searched(survivors[mine], source.filter(pa.array(mine)), markup)
 
 
 def count_by_source(workspace: Workspace, name: str, source: pa.Array, values: NDArray[np.int64]) -> None:
@@ -82,25 +79,17 @@ def _rows(table: pa.Table, docs: NDArray[np.uint64]) -> pa.Table:
 
 def texts_of(
     workspace: Workspace, documents: Json, docs: NDArray[np.uint64]
-) -> Iterator[tuple[NDArray[np.uint64], pa.Array]]:
-    """Some documents of a part, rising, and their texts, row group by row group."""
-    store: Store = workspace.store
-    for batch in parquet_batches(store, documents, ["doc", "text"]) if len(docs) else ():
-        there = batch.column("doc").to_numpy()
-        wanted = np.isin(there, docs, assume_unique=True)
-        if not wanted.any():
-            continue
-        mine = batch if wanted.all() else batch.filter(pa.array(wanted))
-        numbers, texts = mine.column("doc").to_numpy(), mine.column("text")
-        probe_in_child(workspace, numbers, mine, partial(_process, workspace.stage_name, workspace.settings))
-        fault_point("batch", stage=workspace.stage_name, texts=texts)
-        yield numbers, texts
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64], pa.Array]]:
+    """Some documents of a part, rising, row group by row group: those there, their rows, and the group's texts."""
+    work = partial(_process, workspace.stage_name, workspace.settings)
+    for there, wanted, texts in wanted_texts(workspace, documents, docs, work):
+        yield there[wanted], np.flatnonzero(wanted), texts
 
 
-def _process(stage: str, settings: Json, batch: pa.RecordBatch) -> None:
+def _process(stage: str, settings: Json, texts: pa.Array) -> None:
     """The work, for nothing but to see whether the process lives."""
-    fault_point("batch", stage=stage, texts=batch.column("text"))
-    anchors_of(batch.column("text"), np.arange(batch.num_rows), settings["words"], settings.get("anchor_words", 1))
+    fault_point("batch", stage=stage, texts=texts)
+    anchors_of(texts, np.ones(len(texts), np.bool_), 0, settings["words"], settings.get("anchor_words", 1))
 
 
 def compile_kernels() -> None:
@@ -111,17 +100,20 @@ def compile_kernels() -> None:
 def _use_kernels() -> None:
     """Call every kernel with the types of real work."""
     texts = pa.array(["one two three one two three one two three"] * 2, pa.large_string())
-    anchors, _ = anchors_of(texts, np.arange(2), 3, 2)
-    first, repeated = first_and_repeated(anchors)
+    every = np.ones(2, np.bool_)
+    found = anchors_of(texts, every, 0, 3, 2)
+    first, repeated = first_and_repeated(found.anchors)
     in_several([first, first])
-    found = windows_of(texts, np.ones(2, np.bool_), known_anchors(keys_of(first), keys_of(repeated)), 3, 2)
-    runs = Runs(found.text.astype(np.uint64), found.word, found.windows)
-    copies = first_copies(found.hashes)
+    known = known_anchors(keys_of(first), keys_of(repeated))
+    blocks = Blocks(np.arange(2), np.zeros(2, np.int64), found.begins)
+    windows = windows_of(texts, blocks, known, 3, 2)
+    runs = Runs(windows.text.astype(np.uint64), windows.word, windows.windows)
+    copies = first_copies(runs, windows.hashes, windows.key)
     repeats = repeats_of(runs, copies)
-    only_first(runs, found.hashes, found.elsewhere, copies)
+    only_first(runs, windows.hashes, windows.elsewhere, copies)
     resolve(repeats, Repeats(*(column[:1] for column in repeats)))
     cut = cut_words(repeats, 3)
     row = cut.doc.astype(np.int64)
-    places = word_places(texts, np.concatenate([row, row]), np.concatenate([cut.begin, cut.end - 1]))
+    places = word_places(texts, blocks, np.concatenate([row, row]), np.concatenate([cut.begin, cut.end - 1]))
     cuts_of(texts, places, row, cut.begin, cut.end)
     count_words(texts, 5)

@@ -15,6 +15,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.edits import edited_columns, read_edits, with_edits
 from winnow.stages.ingest.measure import Part
+from winnow.stages.passages.anchors import read_blocks
 from winnow.stages.passages.searched import compile_kernels, count_by_source, texts_of
 from winnow.stages.tables import (
     column_to_numpy,
@@ -28,6 +29,7 @@ from winnow.stages.tables import (
 from winnow.text.edits import Edits, merge_edits
 from winnow.text.passages.repeats import Repeats, WordRanges, cut_words, resolve
 from winnow.text.passages.stretches import JOINT, count_words, cuts_of, word_places
+from winnow.text.passages.windows import BLOCK, Blocks
 
 KIND = "passages"
 SHORT = pa.schema([("doc", pa.uint64()), ("words", pa.uint32()), ("keeper", pa.uint64())])
@@ -36,23 +38,26 @@ SHORT = pa.schema([("doc", pa.uint64()), ("words", pa.uint32()), ("keeper", pa.u
 
 def stage(length: int, min_words: int) -> Stage:
     """The stage: words of a window, and fewest that a document keeps."""
-    return Stage("passage_spans", 1, {"words": length, "min_words": min_words}, run)
+    return Stage("passage_spans", 2, {"words": length, "min_words": min_words}, run)
 
 
-def plan(parts: list[Part], found: list[Record], listing: Json, edits: list[list[Json]]) -> list[Unit]:
+def plan(
+    parts: list[Part], anchored: list[Record], found: list[Record], listing: Json, edits: list[list[Json]]
+) -> list[Unit]:
     """One unit a part; ``listing`` says where the repeats of windows are, ``edits`` are those of steps before."""
     units = [
         Unit(
             part.number,
             {
                 "documents": part.documents,
+                "blocks": blocks.outputs["blocks"].reference(),
                 "copies": record.outputs["copies"].reference(),
                 "repeats": listing,
                 "place": place,
             },
             part.text_bytes,
         )
-        for place, (part, record) in enumerate(zip(parts, found, strict=True))
+        for place, (part, blocks, record) in enumerate(zip(parts, anchored, found, strict=True))
     ]
     return with_edits(units, edits)
 
@@ -67,17 +72,20 @@ def run(unit: Unit, workspace: Workspace) -> None:
         repeats = resolve(_repeats(copies), Repeats(*(elsewhere[name] for name in Repeats._fields)))
         cut, before = cut_words(repeats, length), read_edits(store, unit.inputs)
         named = read_parquet(store, unit.inputs["documents"], ["doc", "source"]) if len(cut.doc) else None
+        searched, every = read_blocks(store, unit.inputs["blocks"])
     short: list[_Short] = []
     with (
         parquet_output(workspace, "edits", schemas.EDITS, plain=("doc",)) as edits,
         parquet_output(workspace, "spans", schemas.PASSAGES, plain=("doc",)) as spans,
     ):
-        for docs, texts in texts_of(workspace, unit.inputs["documents"], np.unique(cut.doc)):
+        for docs, row, texts in texts_of(workspace, unit.inputs["documents"], np.unique(cut.doc)):
             with workspace.timed("places"):
                 mine = cut.of_documents(docs)
-                here, made = _passages(docs, texts, repeats, mine, length)
+                blocks = every.renamed(np.searchsorted(searched, docs), row)
+                here, made = _passages(docs, row, texts, blocks, repeats, mine, length)
             with workspace.timed("left"):
-                left = _words_left(docs, texts, before, made, least)
+                sure = BLOCK * (np.bincount(blocks.text, minlength=len(texts))[row] - 1) - _words_of(docs, mine)
+                left = _words_left(docs, row, texts, before, made, sure, least)
             gone = left < least
             spans.write(here)
             short.append(_short(docs, left, gone, here, length))
@@ -103,18 +111,24 @@ def _repeats(table: pa.Table) -> Repeats:
 
 
 def _passages(
-    docs: NDArray[np.uint64], texts: pa.Array, repeats: Repeats, cut: WordRanges, length: int
+    docs: NDArray[np.uint64],
+    row: NDArray[np.int64],
+    texts: pa.Array,
+    blocks: Blocks,
+    repeats: Repeats,
+    cut: WordRanges,
+    length: int,
 ) -> tuple[dict[str, NDArray[Any]], Edits]:
-    """For some documents the table's columns, and what is cut.
+    """For some documents, in rows of texts, the table's columns, and what is cut.
 
     The table has runs in full, though one may begin before the last one ends.
     """
     mine = repeats.take(np.flatnonzero(np.isin(repeats.doc, docs)))
-    row, cut_row = np.searchsorted(docs, mine.doc), np.searchsorted(docs, cut.doc)
+    row, cut_row = row[np.searchsorted(docs, mine.doc)], row[np.searchsorted(docs, cut.doc)]
     word, words = mine.word.astype(np.int64), mine.windows.astype(np.int64) - 1 + length
     last = word + words - 1
     rows = np.concatenate([row, row, cut_row, cut_row])
-    places = word_places(texts, rows, np.concatenate([word, last, cut.begin, cut.end - 1]))
+    places = word_places(texts, blocks, rows, np.concatenate([word, last, cut.begin, cut.end - 1]))
     columns = {
         "doc": mine.doc,
         "begin": places.start[places.of(row, word)],
@@ -130,10 +144,32 @@ def _passages(
     return columns, Edits(cut.doc, gone.begin, gone.end, replacement, kind)
 
 
-def _words_left(docs: NDArray[np.uint64], texts: pa.Array, before: Edits, made: Edits, most: int) -> NDArray[np.int64]:
-    """int64[N], words of each text as it would leave, with the edits of all steps made; ``most`` are counted."""
-    edited, _ = edited_columns(docs, texts, None, merge_edits([before.of_documents(docs), made]))
-    return count_words(edited, most)
+def _words_left(
+    docs: NDArray[np.uint64],
+    row: NDArray[np.int64],
+    texts: pa.Array,
+    before: Edits,
+    made: Edits,
+    sure: NDArray[np.int64],
+    most: int,
+) -> NDArray[np.int64]:
+    """int64[N], words of each text as it would leave, with the edits of all steps made; ``most`` are counted.
+
+    ``sure`` int64[N] are words that the edits of this step leave at least: where they are enough, and no other step has
+    edits, nothing is counted.
+    """
+    left = np.full(len(docs), most)
+    unsure = np.flatnonzero((sure < most) | np.isin(docs, before.doc))
+    few = docs[unsure]
+    edits = merge_edits([before.of_documents(few), made.of_documents(few)])
+    edited, _ = edited_columns(few, texts.take(pa.array(row[unsure])), None, edits)
+    left[unsure] = count_words(edited, most)
+    return left
+
+
+def _words_of(docs: NDArray[np.uint64], cut: WordRanges) -> NDArray[np.int64]:
+    """int64[N], words that are cut of each document."""
+    return np.bincount(np.searchsorted(docs, cut.doc), cut.end - cut.begin, len(docs)).astype(np.int64)
 
 
 def _short(
@@ -174,7 +210,7 @@ def _count(
     cut: WordRanges,
     source: pa.Array,
 ) -> None:
-    words = np.bincount(np.searchsorted(docs, cut.doc), cut.end - cut.begin, len(docs)).astype(np.int64)
+    words = _words_of(docs, cut)
     workspace.count("repeated_words", words.sum())
     workspace.count("cut_documents", (~gone).sum())
     workspace.count("cut_words", words[~gone].sum())

@@ -13,8 +13,8 @@ from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.ingest.measure import Part
-from winnow.stages.passages.anchors import ANCHORS
-from winnow.stages.passages.searched import Searched, compile_kernels, searched, text_units, texts_of
+from winnow.stages.passages.anchors import ANCHORS, read_blocks
+from winnow.stages.passages.searched import compile_kernels, texts_of
 from winnow.stages.tables import (
     column_to_numpy,
     exchange_output,
@@ -25,12 +25,11 @@ from winnow.stages.tables import (
     read_partition_payload,
 )
 from winnow.text.passages.repeats import Repeats, Runs, first_copies, only_first, repeats_of
-from winnow.text.passages.shared import keys_of
-from winnow.text.passages.windows import DOCUMENT_BITS, KnownAnchors, Windows, known_anchors, windows_of
+from winnow.text.passages.shared import blocks_of, keys_of
+from winnow.text.passages.windows import BLOCK_BITS, Blocks, KnownAnchors, Windows, known_anchors, windows_of
 
 _WINDOW_BYTES = 48
 """That a window takes in a reduce unit while it is sorted."""
-_GROUP = np.uint64((1 << DOCUMENT_BITS) - 1)
 REPEATS = pa.schema(
     [
         ("doc", pa.uint64()),
@@ -45,12 +44,11 @@ REPEATS = pa.schema(
 
 def stage(settings: Json) -> Stage:
     """Map side; ``settings`` of :func:`winnow.stages.passages.searched.settings_of`."""
-    return Stage("passage_windows", 1, settings, run)
+    return Stage("passage_windows", 2, settings, run)
 
 
 def plan(
     parts: list[Part],
-    survivors: list[Record],
     anchored: list[Record],
     shared: list[Record],
     listing: Json,
@@ -60,20 +58,20 @@ def plan(
     words, anchors = total(anchored, "words"), total(anchored, "anchors")
     windows = total(shared, "shared") * words // max(1, anchors)
     partitions = partitions_for(windows * _WINDOW_BYTES, partition_mb)
-    units = text_units(parts, survivors)
     return [
         Unit(
-            unit.number,
+            part.number,
             {
-                **unit.inputs,
+                "documents": part.documents,
+                "blocks": record.outputs["blocks"].reference(),
                 "own": record.outputs["own"].reference(),
                 "shared": listing,
                 "place": place,
                 "partitions": partitions,
             },
-            unit.work_bytes,
+            part.text_bytes,
         )
-        for place, (unit, record) in enumerate(zip(units, anchored, strict=True))
+        for place, (part, record) in enumerate(zip(parts, anchored, strict=True))
     ]
 
 
@@ -82,45 +80,58 @@ def run(unit: Unit, workspace: Workspace) -> None:
     partitions = unit.inputs["partitions"]
     with workspace.timed("load"):
         compile_kernels()
-        mine = searched(unit, workspace)
-        known, docs = _known(unit, workspace, mine)
+        known, docs, blocks = _known(unit, workspace)
     with workspace.timed("words"):
-        found = _windows(unit, workspace, docs, known)
-    with workspace.timed("sort"):
-        order = np.argsort(found.key, kind="stable")
-        lengths, starts = found.windows.astype(np.int64), np.cumsum(found.windows, dtype=np.int64) - found.windows
-        found = found._replace(hashes=_gathered(found.hashes, starts[order], lengths[order]))
-        found = Windows(*[*(column[order] for column in found[:-1]), found.hashes])
+        found = _windows(unit, workspace, docs, blocks, known)
+    with workspace.timed("compare"):
         runs = Runs(found.text.astype(np.uint64), found.word, found.windows)
-        first = first_copies(found.hashes, _cuts(found))
+        first = first_copies(runs, found.hashes, found.key)
         copies = repeats_of(runs, first)
         sent, owner, hashes = only_first(runs, found.hashes, found.elsewhere, first)
     workspace.count("windows", len(first))
     workspace.count("sent", len(hashes))
     workspace.count("sent_runs", len(owner))
-    key = found.key[owner] << np.uint64(DOCUMENT_BITS)
+    partition = partition_of_hash(found.key[owner] << np.uint64(BLOCK_BITS), partitions)
+    order = np.argsort(partition, kind="stable")
+    lengths = sent.windows.astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
     columns: Columns = {"doc": docs[sent.doc.astype(np.int64)], "word": sent.word, "length": sent.windows}
     exchange_output(
-        workspace, "windows", partition_of_hash(key, partitions), columns, partitions, [hashes], np.dtype(np.uint64)
+        workspace,
+        "windows",
+        partition[order],
+        {name: column[order] for name, column in columns.items()},
+        partitions,
+        [_gathered(hashes, starts[order], lengths[order])],
+        np.dtype(np.uint64),
     )
     write_repeats(workspace, "copies", copies, docs)
 
 
-def _known(unit: Unit, workspace: Workspace, mine: Searched) -> tuple[KnownAnchors, NDArray[np.uint64]]:
-    """The anchors of the part that are repeated, and the documents that may hold one, rising."""
+def _known(unit: Unit, workspace: Workspace) -> tuple[KnownAnchors, NDArray[np.uint64], Blocks]:
+    """The anchors of the part that are repeated, the documents that may hold one, rising, and of these the blocks."""
     own = column_to_numpy(read_ipc(workspace.store, unit.inputs["own"]), ANCHORS.names[0])
     shared = read_partition(workspace.store, unit.inputs["shared"], unit.inputs["place"])["anchor"].astype(np.uint64)
-    groups = np.unique(np.concatenate([own, shared]) & _GROUP).astype(np.int64)
-    return known_anchors(keys_of(shared), keys_of(own)), mine.docs[np.isin(mine.group, groups)]
+    docs, every = read_blocks(workspace.store, unit.inputs["blocks"])
+    chosen = blocks_of(np.concatenate([own, shared]), len(every.text))
+    text, place = np.unique(every.text[chosen], return_inverse=True)
+    return (
+        known_anchors(keys_of(shared), keys_of(own)),
+        docs[text],
+        Blocks(place, every.number[chosen], every.begin[chosen]),
+    )
 
 
-def _windows(unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], known: KnownAnchors) -> Windows:
+def _windows(
+    unit: Unit, workspace: Workspace, docs: NDArray[np.uint64], blocks: Blocks, known: KnownAnchors
+) -> Windows:
     """The windows of documents; ``text`` is the place in ``docs``."""
     settings = workspace.settings
     pieces = []
-    for there, texts in texts_of(workspace, unit.inputs["documents"], docs):
-        found = windows_of(texts, np.ones(len(texts), np.bool_), known, settings["words"], settings["anchor_words"])
-        pieces.append(found._replace(text=np.searchsorted(docs, there)[found.text]))
+    for there, row, texts in texts_of(workspace, unit.inputs["documents"], docs):
+        place = np.searchsorted(docs, there)
+        found = windows_of(texts, blocks.renamed(place, row), known, settings["words"], settings["anchor_words"])
+        pieces.append(found._replace(text=place[np.searchsorted(row, found.text)]))
         workspace.count("documents", len(there))
     if not pieces:
         kinds = (np.int64, np.uint32, np.uint32, np.uint64, np.bool_, np.uint64)
@@ -135,13 +146,6 @@ def _gathered(items: NDArray[np.uint64], starts: NDArray[np.int64], lengths: NDA
     return gathered
 
 
-def _cuts(found: Windows) -> NDArray[np.int64]:
-    """Where the anchor changes: equal windows have one."""
-    ends = np.cumsum(found.windows, dtype=np.int64)
-    last = np.flatnonzero(found.key[1:] != found.key[:-1])
-    return np.concatenate([[0], ends[last], ends[-1:]])
-
-
 def write_repeats(workspace: Workspace, name: str, repeats: Repeats, docs: NDArray[np.uint64]) -> None:
     """Write repeats whose documents are places in ``docs``."""
     named = repeats._replace(doc=docs[repeats.doc.astype(np.int64)], keeper=docs[repeats.keeper.astype(np.int64)])
@@ -151,7 +155,7 @@ def write_repeats(workspace: Workspace, name: str, repeats: Repeats, docs: NDArr
 
 def repeats_stage() -> Stage:
     """Reduce side: windows that stand in an earlier part."""
-    return Stage("passage_repeats", 1, {}, run_repeats)
+    return Stage("passage_repeats", 2, {}, run_repeats)
 
 
 def plan_repeats(listing: Json, found: list[Record], partitions: int) -> list[Unit]:
@@ -170,7 +174,8 @@ def run_repeats(unit: Unit, workspace: Workspace) -> None:
     runs = Runs(runs.doc.astype(np.uint64), runs.word.astype(np.uint32), runs.windows.astype(np.uint32))
     hashes = read_partition_payload(store, listing, partition).astype(np.uint64, copy=False)
     row = np.arange(len(runs.doc), dtype=np.uint64)
-    repeats = repeats_of(runs._replace(doc=row), first_copies(hashes))
+    runs_by_row = runs._replace(doc=row)
+    repeats = repeats_of(runs_by_row, first_copies(runs_by_row, hashes))
     part = np.repeat(np.arange(len(sizes)), sizes)[repeats.doc.astype(np.int64)]
     columns: Columns = {
         "doc": runs.doc[repeats.doc.astype(np.int64)],

@@ -25,7 +25,7 @@ from winnow.storage.store import Store
 
 FOLDER = "forget"
 """In a run folder: a folder of each request, ``forget/001``, with what was found, its list, and its proof."""
-LIST = "list.json"
+LIST, FOUND, PROOF = "list.json", "found.json", "proof.json"
 IN_INDEX = "removed"
 """In the folder of an index: the lists of all requests to its runs."""
 FORMAT = "winnow-removal-list-1"
@@ -105,6 +105,29 @@ def read_lists(store: Store) -> dict[str, RemovalList]:
         if store.exists(path):
             found[name] = RemovalList.from_json(store.read(path), store.location(path))
     return found
+
+
+def unproven(store: Store) -> list[str]:
+    """Requests that are part of the run and have no proof yet; of lists that were copied here nothing is proven."""
+    names = [name for name in store.folders(FOLDER) if store.exists(f"{FOLDER}/{name}/{LIST}")]
+    return [
+        name
+        for name in names
+        if store.exists(f"{FOLDER}/{name}/{FOUND}") and not store.exists(f"{FOLDER}/{name}/{PROOF}")
+    ]
+
+
+def refuse_unproven(store: Store) -> None:
+    """Before anything of a run's shard set is given away.
+
+    Raises:
+        ConfigError: a removal request is under way, so the set may still hold what it lists.
+    """
+    if names := unproven(store):
+        raise ConfigError(
+            f"{store.root}: the removal request {FOLDER}/{names[0]} is not done, so the shard set may still hold what "
+            "it removes; nothing was done. Give the same `winnow forget` again, then this command"
+        )
 
 
 def read_lists_of_index(store: Store) -> list[RemovalList]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.decide.ledger_tables import LeftOut, leave_out
+from winnow.stages.decide.ledger_tables import LeftOut, leave_out, ledger_units
 from winnow.stages.filter import own_failures, refusals, write_failures
 from winnow.stages.tables import column_to_numpy, read_parquet
 from winnow.text.rules.rules import Failures, joined
@@ -50,19 +50,8 @@ def stage(
 
 def plan(decided: list[Record], filtered: list[Record], signalled: list[Record], cuts: Json | None) -> list[Unit]:
     """One unit a part; ``cuts`` are the thresholds by quantile, where rules ask for some."""
-    return [
-        Unit(
-            number,
-            {
-                "decisions": before.outputs["decisions"].reference(),
-                "verdicts": verdicts.outputs["verdicts"].reference(),
-                "signals": signals.outputs["signals"].reference(),
-                "cuts": cuts,
-            },
-            before.outputs["decisions"].rows * 64,
-        )
-        for number, (before, verdicts, signals) in enumerate(zip(decided, filtered, signalled, strict=True))
-    ]
+    found = [{"signals": record.outputs["signals"].reference(), "cuts": cuts} for record in signalled]
+    return ledger_units(decided, filtered, found)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from winnow.dedup.guard import REASONS
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.select.steps import DROP_RULES
-from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, write_ledger
+from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, ledger_units, write_ledger
 from winnow.stages.tables import column_to_numpy, read_parquet, read_partition
 from winnow.text.rules.config import RULE_NAMES
 from winnow.text.rules.rules import all_names
@@ -27,20 +27,8 @@ def stage(sources: list[str]) -> Stage:
 
 def plan(decided: list[Record], filtered: list[Record], semantic: Json | None, drops: Json | None) -> list[Unit]:
     """One unit a part. ``semantic`` lists semantic duplicates, ``drops`` what was left out; None where that is off."""
-    return [
-        Unit(
-            record.number,
-            {
-                "decisions": record.outputs["decisions"].reference(),
-                "verdicts": verdicts.outputs["verdicts"].reference(),
-                "semantic": semantic,
-                "drops": drops,
-                "part": place,
-            },
-            record.outputs["decisions"].rows * 64,
-        )
-        for place, (record, verdicts) in enumerate(zip(decided, filtered, strict=True))
-    ]
+    found = [{"semantic": semantic, "drops": drops, "part": place} for place in range(len(decided))]
+    return ledger_units(decided, filtered, found)
 
 
 def run(unit: Unit, workspace: Workspace) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.numeric.jit import kernel
+from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.contamination.items import Items
 from winnow.text.words import hash_words
 
@@ -214,17 +214,23 @@ def _join(
                 at += 1
 
 
+@inline_kernel
+def gram_key(words: Any, begin: Any) -> Any:
+    """The key of the run of five words from ``begin`` on; never 0."""
+    key = words[begin]
+    for k in range(1, GRAM):
+        key = key * _STEP + words[begin + k]
+    key = (key ^ (key >> np.uint64(32))) * _MIX
+    return (key ^ (key >> np.uint64(29))) | np.uint64(1)
+
+
 @kernel
 def _runs(words: Any, first: Any, begin: Any, keys: Any) -> None:
     """Every run of five words of every entry: the word that begins it, and its key."""
     at = 0
     for entry in range(len(first) - 1):
         for i in range(first[entry], first[entry + 1] - GRAM + 1):
-            key = words[i]
-            for k in range(1, GRAM):
-                key = key * _STEP + words[i + k]
-            key = (key ^ (key >> np.uint64(32))) * _MIX
-            keys[at] = (key ^ (key >> np.uint64(29))) | np.uint64(1)
+            keys[at] = gram_key(words, i)
             begin[at] = i
             at += 1
 

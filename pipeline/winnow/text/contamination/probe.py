@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
-from winnow.text.contamination.item_index import _MIX, _STEP, GRAM, ItemIndex, bit_shift
+from winnow.text.contamination.item_index import GRAM, ItemIndex, bit_shift, gram_key
 from winnow.text.signals.bits import pointer_to
-from winnow.text.words import next_word, word_bytes
+from winnow.text.word_scan import next_words, word_tables
+from winnow.text.words import room_for_words
 
 _BLOCK = 512
 """Runs looked up at a time, so that one look-up need not wait for the memory of the one before."""
@@ -46,12 +47,12 @@ def probe(texts: pa.Array, wanted: NDArray[np.bool_], index: ItemIndex) -> Hits:
         index: of the items.
     """
     data, bounds = string_buffers(texts)
-    room = int(bounds[-1] - bounds[0]) // 2 + 1  # pages that are never written cost no memory
+    room = room_for_words(bounds)
     gram, word = np.empty(room, np.int32), np.empty(room, np.int32)
     begin, end = np.empty(room, np.uint32), np.empty(room, np.uint32)
     offsets = np.zeros(len(texts) + 1, np.int64)
     words = _probe(
-        data, bounds, wanted, character_tables(), word_bytes(), index.bitmap, index.keys, index.grams, bit_shift(index),
+        data, bounds, wanted, character_tables(), index.bitmap, index.keys, index.grams, bit_shift(index),
         gram, word, begin, end, offsets,
     )  # fmt: skip
     found = int(offsets[-1])
@@ -64,7 +65,6 @@ def _probe(
     bounds: Any,
     wanted: Any,
     tables: Any,
-    byte_kinds: Any,
     bitmap: Any,
     keys: Any,
     grams: Any,
@@ -76,14 +76,7 @@ def _probe(
     offsets: Any,
 ) -> int:
     data_end = len(data)
-    data = pointer_to(data)
-    pointers = (
-        pointer_to(tables.class_pages),
-        pointer_to(tables.classes),
-        pointer_to(tables.fold_pages),
-        pointer_to(tables.folds),
-        pointer_to(byte_kinds),
-    )
+    data, tables = pointer_to(data), word_tables(tables)
     bits, slots, mask = pointer_to(bitmap), pointer_to(keys), len(keys) - 1
     held = _BLOCK + GRAM - 1
     hashes, begins, ends = np.zeros(held, np.uint64), np.zeros(held, np.int64), np.zeros(held, np.int64)
@@ -96,19 +89,10 @@ def _probe(
         have = 0
         number = 0  # of the first word that is held
         while i < last:
-            while have < held and i < last:
-                start, i, value = next_word(data, i, last, data_end, pointers)
-                if start == i:
-                    break
-                hashes[have], begins[have], ends[have] = value, start, i
-                have += 1
+            i, have = next_words(data, i, last, data_end, tables, hashes, begins, ends, have, held)
             runs = have - GRAM + 1
             for j in range(runs):
-                key = hashes[j]
-                for k in range(1, GRAM):
-                    key = key * _STEP + hashes[j + k]
-                key = (key ^ (key >> np.uint64(32))) * _MIX
-                looked_up[j] = (key ^ (key >> np.uint64(29))) | np.uint64(1)
+                looked_up[j] = gram_key(hashes, j)
             for j in range(runs):
                 key = looked_up[j]
                 bit = key >> shift

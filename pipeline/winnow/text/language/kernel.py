@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
-from winnow.text.characters import LETTER, character_tables, class_of
-from winnow.text.words import code_point_at
+from winnow.text.characters import LETTER, character_tables, class_of, code_point_at
 
 NOT_SURE = -1
 """In place of a label: the best two are too close for the reference's rounding."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import strings_from_buffers
 from winnow.numeric.jit import kernel
-from winnow.text.characters import BREAK, character_tables, class_of
+from winnow.text.characters import BREAK, character_tables, class_of, code_point_at
 from winnow.text.line_rules.config import RULES, LineRulesConfig
 from winnow.text.line_rules.judge import (
     BLANK,
@@ -36,7 +36,6 @@ from winnow.text.line_rules.judge import (
 from winnow.text.lines.line_keys import LINE_FEED, readable_buffers
 from winnow.text.signals.bits import pointer_to
 from winnow.text.signals.lines import skip_space, strip_end
-from winnow.text.words import code_point_at
 
 _R = len(RULES)
 # of the settings, as an array of numbers

@@ -8,7 +8,7 @@ and the full stops of other scripts end a line as ``.`` does.
 from typing import Any
 
 from winnow.numeric.jit import inline_kernel, kernel
-from winnow.text.characters import LETTER, MARK, SPACE, SPACELESS, TERMINAL, WORD, class_of
+from winnow.text.characters import LETTER, MARK, SPACE, SPACELESS, TERMINAL, WORD, class_of, code_point_at
 from winnow.text.signals.c4 import (
     CURLY,
     LOREM,
@@ -19,7 +19,6 @@ from winnow.text.signals.c4 import (
     last_class,
     note_letter,
 )
-from winnow.text.words import code_point_at
 
 KEPT, NAVIGATION, LONG_WORD, TERMINAL_MARK, FEW_WORDS, JAVASCRIPT, POLICY_LINE, CITATION, BLANK = range(9)
 """Numbers of ``RULES`` (:mod:`winnow.text.line_rules.config`), each its place there and one; 0 is none."""

@@ -16,10 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
-from winnow.numeric.radix import sort_pairs
-
-SLICE_WINDOWS = 2_000_000
-"""Windows sorted at a time, where equal ones are known to lie close."""
 
 
 class Runs(NamedTuple):
@@ -57,22 +53,26 @@ class Repeats(NamedTuple):
         return type(self)(*(column[rows] for column in self))
 
 
-def first_copies(hashes: NDArray[np.uint64], cuts: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def first_copies(runs: Runs, hashes: NDArray[np.uint64], key: NDArray[np.uint64] | None = None) -> NDArray[np.int64]:
     """Where each window's first copy stands: int64[W], its own place for the first.
 
     Args:
-        hashes: uint64[W], in document order among equal ones.
-        cuts: int64, rising, from 0 to W: no two equal ones lie on both sides of one. None: nothing is known.
+        runs: of the windows, R, in document order.
+        hashes: uint64[W] of the windows.
+        key: uint64[R]: windows of runs with different ones are never equal. None: nothing is known.
     """
     first = np.arange(len(hashes))
-    edges = np.array([0, len(hashes)]) if cuts is None else cuts
-    begin = 0
-    while begin < len(hashes):
-        place = int(np.searchsorted(edges, begin + SLICE_WINDOWS))
-        place = max(min(place, len(edges) - 1), int(np.searchsorted(edges, begin, side="right")))
-        end = int(edges[place])
-        _first_of_equal(*sort_pairs(hashes[begin:end], np.arange(begin, end, dtype=np.uint64), False), first)
-        begin = end
+    if len(hashes) == 0:
+        return first
+    order = np.arange(len(runs.doc)) if key is None else np.argsort(key, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(runs.windows, dtype=np.int64)])
+    new = np.zeros(len(order) + 1, np.bool_)
+    new[[0, -1]] = True
+    if key is not None:
+        new[1:-1] = key[order[1:]] != key[order[:-1]]
+    bounds = np.flatnonzero(new)
+    most = np.add.reduceat(np.diff(starts)[order], bounds[:-1]).max()
+    _first_of_equal(hashes, starts, order, bounds, np.empty(_slots(int(most)), np.int64), first)
     return first
 
 
@@ -195,13 +195,32 @@ def cut_words(repeats: Repeats, length: int) -> WordRanges:
 
 
 @kernel
-def _first_of_equal(hashes: Any, places: Any, first: Any) -> None:
-    head = 0
-    for index in range(1, len(hashes)):
-        if hashes[index] == hashes[head]:
-            first[np.int64(places[index])] = np.int64(places[head])
-        else:
-            head = index
+def _slots(windows: int) -> int:
+    slots = 4
+    while slots < 2 * windows:
+        slots *= 2
+    return slots
+
+
+@kernel
+def _first_of_equal(hashes: Any, starts: Any, order: Any, bounds: Any, table: Any, first: Any) -> None:
+    """Group by group of runs through one hash table of windows, which for most groups fits in a processor's cache."""
+    for group in range(len(bounds) - 1):
+        windows = 0
+        for place in range(bounds[group], bounds[group + 1]):
+            windows += starts[order[place] + 1] - starts[order[place]]
+        slots = _slots(windows)
+        mask = slots - 1
+        table[:slots] = -1
+        for place in range(bounds[group], bounds[group + 1]):
+            for window in range(starts[order[place]], starts[order[place] + 1]):
+                slot = np.int64(hashes[window] & np.uint64(mask))
+                while table[slot] >= 0 and hashes[table[slot]] != hashes[window]:
+                    slot = (slot + 1) & mask
+                if table[slot] >= 0:
+                    first[window] = table[slot]
+                else:
+                    table[slot] = window
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Anchors that are worth a look: those that several texts hold, or one text twice.
 
-An anchor is a uint64 of :mod:`winnow.text.passages.windows`: 40 bits of its hash above the group of texts that hold it.
+An anchor is a uint64 of :mod:`winnow.text.passages.windows`: 40 bits of its hash above the block in which it stands.
 Whether two anchors are the same gram is not asked: chance hits only cost a look.
 
 Legend: A anchors.
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
-from winnow.text.passages.windows import DOCUMENT_BITS
+from winnow.text.passages.windows import BLOCK_BITS
 
-_SHIFT = np.uint64(DOCUMENT_BITS)
+_SHIFT = np.uint64(BLOCK_BITS)
 
 
 def keys_of(anchors: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -22,9 +22,12 @@ def keys_of(anchors: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return anchors >> _SHIFT
 
 
-def groups_of(documents: int) -> NDArray[np.int64]:
-    """What documents are named by in anchors: int64[documents], rising, below 2^24; of very many, several share one."""
-    return np.arange(documents) >> max(0, (documents - 1).bit_length() - DOCUMENT_BITS)
+def blocks_of(anchors: NDArray[np.uint64], blocks: int) -> NDArray[np.int64]:
+    """In which of so many blocks some of ``anchors`` may stand: int64, rising."""
+    mask = (1 << BLOCK_BITS) - 1
+    held = np.zeros(min(blocks, mask + 1), np.bool_)
+    held[(anchors & np.uint64(mask)).astype(np.int64)] = True
+    return np.flatnonzero(held if blocks <= len(held) else held[np.arange(blocks) & mask])
 
 
 def first_and_repeated(anchors: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
+from winnow.text.passages.windows import BLOCK, Blocks
 from winnow.text.signals.bits import pointer_to
-from winnow.text.words import next_word, word_bytes
+from winnow.text.word_scan import next_word, word_tables
 
 JOINT = "\n\n"
 """Stands between what is left before and behind a cut."""
 MOST_CLINGING = 64
 """Bytes that cling to a word at most; of more, such as a ruled line, none go."""
-_WORD_BITS = np.uint64(32)
+_WORD_BITS, _WORD = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 class WordPlaces(NamedTuple):
@@ -55,11 +56,12 @@ class Stretches(NamedTuple):
     """[S] whether text is left on both sides."""
 
 
-def word_places(texts: pa.Array, row: NDArray[np.int64], word: NDArray[np.int64]) -> WordPlaces:
-    """Find words in one pass; texts are read as far as the last one.
+def word_places(texts: pa.Array, blocks: Blocks, row: NDArray[np.int64], word: NDArray[np.int64]) -> WordPlaces:
+    """Find words, each from the beginning of a block on.
 
     Args:
         texts: large_string[N] without nulls.
+        blocks: all of the texts that are asked for.
         row: int64, the text of each word that is asked for, in any order, some of them twice.
         word: int64, its number.
 
@@ -67,9 +69,15 @@ def word_places(texts: pa.Array, row: NDArray[np.int64], word: NDArray[np.int64]
         ValueError: a text has fewer words.
     """
     data, bounds = string_buffers(texts)
-    key = np.unique(_keys(row, word))
+    key = np.sort(_keys(row, word))
+    new = np.ones(len(key), np.bool_)
+    new[1:] = key[1:] != key[:-1]
+    key = key[new]
+    number = np.maximum((key & _WORD).astype(np.int64) - 1, 0) // BLOCK
+    block = np.searchsorted(blocks.text, (key >> _WORD_BITS).astype(np.int64)) + number
     found = np.full((4, len(key)), -1, np.int64)
-    _places(data, bounds, character_tables(), word_bytes(), key, *found)
+    inside = np.minimum(block, len(blocks.text) - 1)
+    _places(data, bounds, character_tables(), key, blocks.begin[inside], number * BLOCK, *found)
     if (found[0] < 0).any():
         lacking = int(key[int(np.argmax(found[0] < 0))])
         raise ValueError(
@@ -104,7 +112,7 @@ def count_words(texts: pa.Array, most: int) -> NDArray[np.int64]:
     """Words of each text, int64[N]; no more than ``most`` are counted."""
     data, bounds = string_buffers(texts)
     counts = np.zeros(len(texts), np.int64)
-    _count(data, bounds, character_tables(), word_bytes(), most, counts)
+    _count(data, bounds, character_tables(), most, counts)
     return counts
 
 
@@ -147,57 +155,39 @@ def _grow(
 
 @kernel
 def _places(
-    data: Any, bounds: Any, tables: Any, byte_kinds: Any, key: Any, start: Any, end: Any, before: Any, after: Any
-) -> None:
+    data: Any, bounds: Any, tables: Any, key: Any, origin: Any, first_word: Any, start: Any, end: Any, before: Any,
+    after: Any,
+) -> None:  # fmt: skip
+    """Each word, read on from the word ``first_word``, which begins at byte ``origin``: one before it, if there is."""
     data_end = len(data)
-    data = pointer_to(data)
-    pointers = (
-        pointer_to(tables.class_pages),
-        pointer_to(tables.classes),
-        pointer_to(tables.fold_pages),
-        pointer_to(tables.folds),
-        pointer_to(byte_kinds),
-    )
-    number = 0
-    while number < len(key):
-        text = np.int64(key[number] >> _WORD_BITS)
+    data, tables = pointer_to(data), word_tables(tables)
+    of, word = np.int64(-1), np.int64(0)
+    i: Any = np.int64(0)
+    for number in range(len(key)):
+        text, wanted = np.int64(key[number] >> _WORD_BITS), np.int64(key[number] & _WORD)
         first, last = bounds[text], bounds[text + 1]
-        i, word, ended = first, 0, first
-        while number < len(key) and np.int64(key[number] >> _WORD_BITS) == text:
-            wanted = np.int64(key[number] & np.uint64(0xFFFFFFFF))
-            begin = i
-            while word <= wanted:
-                ended = i
-                begin, i, _ = next_word(data, i, last, data_end, pointers)
-                if begin == i:
-                    break
-                word += 1
-            if word <= wanted:
-                break
-            start[number], end[number], before[number] = begin - first, i - first, ended - first
-            following, _, _ = next_word(data, i, last, data_end, pointers)
-            after[number] = following - first
-            number += 1
-        while number < len(key) and np.int64(key[number] >> _WORD_BITS) == text:
-            number += 1
+        if text != of or word < first_word[number]:
+            of, i, word = text, first + np.int64(origin[number]), first_word[number]
+        begin, ended = i, first
+        while word <= wanted:
+            ended = i if word else first
+            begin, i, _ = next_word(data, i, last, data_end, tables)
+            if begin == i:
+                return
+            word += 1
+        start[number], end[number], before[number] = begin - first, i - first, ended - first
+        after[number] = next_word(data, i, last, data_end, tables)[0] - first
 
 
 @kernel
-def _count(data: Any, bounds: Any, tables: Any, byte_kinds: Any, most: int, counts: Any) -> None:
+def _count(data: Any, bounds: Any, tables: Any, most: int, counts: Any) -> None:
     data_end = len(data)
-    data = pointer_to(data)
-    pointers = (
-        pointer_to(tables.class_pages),
-        pointer_to(tables.classes),
-        pointer_to(tables.fold_pages),
-        pointer_to(tables.folds),
-        pointer_to(byte_kinds),
-    )
+    data, tables = pointer_to(data), word_tables(tables)
     for text in range(len(bounds) - 1):
         i, last = bounds[text], bounds[text + 1]
         words = 0
         while words < most:
-            start, i, _ = next_word(data, i, last, data_end, pointers)
+            start, i, _ = next_word(data, i, last, data_end, tables)
             if start == i:
                 break
             words += 1

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from winnow.numeric.jit import inline_kernel, kernel
-from winnow.text.characters import BREAK, SPACE, SPACELESS, TERMINAL, WORD, class_of
-from winnow.text.words import code_point_at
+from winnow.text.characters import BREAK, SPACE, SPACELESS, TERMINAL, WORD, class_of, code_point_at
 
 C4_COUNTS = (
     "c4_lines",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from winnow.numeric.jit import kernel
-from winnow.text.characters import SPACE, TERMINAL, class_of
+from winnow.text.characters import SPACE, TERMINAL, class_of, code_point_at
 from winnow.text.signals.bits import load_eight
 from winnow.text.signals.c4 import begin_line, count_printed_line, is_ascii_space, last_class
 from winnow.text.signals.counts import (
@@ -42,7 +42,6 @@ from winnow.text.signals.counts import (
     TEXT_LINES,
 )
 from winnow.text.signals.tables import add_key
-from winnow.text.words import code_point_at
 
 _ONES = np.uint64(0x0101010101010101)
 _HIGH = np.uint64(0x8080808080808080)

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
-from winnow.text.characters import BREAK, MARK, TERMINAL, WORD, CharacterTables, character_tables, class_of
+from winnow.text.characters import (
+    BREAK,
+    MARK,
+    TERMINAL,
+    WORD,
+    CharacterTables,
+    character_tables,
+    class_of,
+    code_point_at,
+)
 from winnow.text.signals.bits import count_ones, pointer_to, trailing_zeros
 from winnow.text.signals.blocks import BLOCK, READ_AHEAD, read_block
 from winnow.text.signals.c4 import CURLY, begin_line, end_sentence, last_class, note_letter
@@ -49,7 +58,6 @@ from winnow.text.signals.counts import (
 )
 from winnow.text.signals.lines import close_line, close_paragraph, close_printed_line, skip_space, strip_end
 from winnow.text.signals.tables import grown, slots_for
-from winnow.text.words import code_point_at
 
 
 def scan(texts: pa.Array) -> NDArray[np.uint32]:
