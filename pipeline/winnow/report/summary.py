@@ -21,7 +21,7 @@ from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcome_tables
 from winnow.report.printable import printable
-from winnow.report.reports import Report
+from winnow.report.reports import FOLDER, Report
 from winnow.report.rule_tables import rule_tables
 from winnow.report.tables import add_names, table_of
 from winnow.stages.ingest.boilerplate import listed_lines
@@ -89,6 +89,8 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
         yield f"WARNING: {lost:,} of {run.observed.lineage_events:,} lineage events could not be delivered (lineage)"
     yield from alarm_lines(run, whole=whole)
     yield f"shards and manifest: {run.store.location(run.shards)}"
+    if run.config.report:
+        yield f"what happened to the data, in pictures: {run.store.location(f'{FOLDER}/report.html')}"
     folder = run.config.run
     yield (
         f"which documents were dropped: winnow dropped {folder}; one of them: winnow why ID {folder}; "
