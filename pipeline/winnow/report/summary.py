@@ -66,7 +66,7 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     records, text_bytes = sum(outcomes.values()), run.total("measure", "text_bytes")
     stored = sum(file.bytes for file in run.files)
     yield ""
-    sizes = f"{stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
+    sizes = f"{_size(stored)} stored, {_size(text_bytes)} of text"
     unasked = sum(not file.bytes and file.state.is_unasked for file in run.files)
     besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
     yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
@@ -98,12 +98,16 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     )
 
 
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
 def _duration(run: RunRecords, text_bytes: int) -> str:
     observed = run.observed
     computed = sum(stage.units - stage.reused for stage in observed.stages)
     whole = all(stage.reused == 0 for stage in observed.stages)
     seconds = max(observed.seconds, 1e-9)
-    rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
+    rate = f"{_size(round(text_bytes / seconds))}/s of text, " if whole else f"{computed:,} units computed, "
     begun = f" ({observed.start_seconds:,.1f} s of it waiting for Ray)" if observed.start_seconds >= 0.1 else ""
     by = f" by {observed.executor}" if observed.executor else ""
     peak = max((stage.peak_memory_mb for stage in observed.stages), default=0.0)
