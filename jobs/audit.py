@@ -1,8 +1,9 @@
 """``winnow audit``: what a run's deduplication and splits are worth, measured against exact search."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from winnow.flow.records import RunRecords
     from winnow.storage.config import StorageConfig
 
+Measured = TypeVar("Measured")
 audit = typer.Typer(
     help="Measure a finished run against exact search: what dedup found and missed, what splits still share.",
     no_args_is_help=True,
@@ -26,6 +28,16 @@ audit = typer.Typer(
 JsonFile = Annotated[
     str | None, typer.Option("--json", metavar="FILE", callback=settled, help="Write all figures as JSON.")
 ]
+HtmlFile = Annotated[
+    str | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        callback=settled,
+        help="Where to write the page; in RUN unless given: audit/, and the command's name.",
+    ),
+]
+Shown = Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")]
 _SHOWN_ROWS = 20
 
 
@@ -48,15 +60,10 @@ def dedup(
     ] = 1_000,
     clusters: Annotated[int, typer.Option(min=0, help="Largest clusters to show.")] = 20,
     worst: Annotated[int, typer.Option(min=0, help="Removals that lost most to show.")] = 20,
-    characters: Annotated[int, typer.Option(min=1, help="Characters of each text shown in the HTML file.")] = 600,
+    characters: Shown = 600,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 1,
     json_file: JsonFile = None,
-    html_file: Annotated[
-        str | None,
-        typer.Option(
-            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/dedup.html in RUN."
-        ),
-    ] = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """Precision, recall, what removals lost, chance to meet, planted near-duplicates and the largest clusters of a run.
 
@@ -67,17 +74,13 @@ def dedup(
         from winnow.audit.dedup import SampleSizes, audit_dedup
         from winnow.audit.page import dedup_page
         from winnow.audit.tables import dedup_tables, headline
-        from winnow.errors import NothingToAuditError
         from winnow.runs.state import load_run
 
         finished = load_run(run)
         _can_write(finished.config.storage, json_file, html_file)
-        try:
-            measured = audit_dedup(
-                finished, SampleSizes(documents, removed, planted, clusters, worst, characters), seed
-            )
-        except NothingToAuditError as nothing:
-            print(printable(str(nothing), lines=False))
+        sizes = SampleSizes(documents, removed, planted, clusters, worst, characters)
+        measured = _unless_nothing(lambda: audit_dedup(finished, sizes, seed))
+        if measured is None:
             return
         print(headline(measured))
         _tell(dedup_tables(measured))
@@ -92,12 +95,7 @@ def dedup(
 def splits(
     run: RunFolder,
     json_file: JsonFile = None,
-    html_file: Annotated[
-        str | None,
-        typer.Option(
-            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/splits.html in RUN."
-        ),
-    ] = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """What the splits of a finished run still share: near-duplicates, and runs of 13 words.
 
@@ -125,14 +123,9 @@ def splits(
 def passages(
     run: RunFolder,
     most: Annotated[int, typer.Option(min=0, max=1000, help="Passages with most copies to show.")] = 50,
-    characters: Annotated[int, typer.Option(min=1, help="Characters of each shown in the HTML file.")] = 1200,
+    characters: Shown = 1200,
     json_file: JsonFile = None,
-    html_file: Annotated[
-        str | None,
-        typer.Option(
-            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/passages.html in RUN."
-        ),
-    ] = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """The passages of a finished run that stand in it most often, by source and with their texts.
 
@@ -141,15 +134,12 @@ def passages(
     with true_exit_codes():
         from winnow.audit.page import passages_page
         from winnow.audit.passages import audit_passages, passages_headline, passages_tables
-        from winnow.errors import NothingToAuditError
         from winnow.runs.state import load_run
 
         finished = load_run(run)
         _can_write(finished.config.storage, json_file, html_file)
-        try:
-            measured = audit_passages(finished, most, characters)
-        except NothingToAuditError as nothing:
-            print(printable(str(nothing), lines=False))
+        measured = _unless_nothing(lambda: audit_passages(finished, most, characters))
+        if measured is None:
             return
         print(passages_headline(measured))
         _tell(passages_tables(measured))
@@ -224,12 +214,7 @@ def groups(
     ] = 1.25,
     note: Annotated[str, typer.Option(help="What was done about it; it stands in the run's report.")] = "",
     json_file: JsonFile = None,
-    html_file: Annotated[
-        str | None,
-        typer.Option(
-            "--html", metavar="FILE", callback=settled, help="Where to write the page; audit/groups.html in RUN."
-        ),
-    ] = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """Whether rules, dedup or models remove documents that mention some groups of people more than others.
 
@@ -253,6 +238,17 @@ def groups(
         print(f"\n{printable(groups_headline(measured), lines=False)}")
         add_audit(finished, summary_of(measured))
         _write(measured, json_file, html_file, groups_page(measured), finished, "audit/groups.html")
+
+
+def _unless_nothing(measure: Callable[[], Measured]) -> "Measured | None":
+    """What is measured; None where there is nothing to audit, and that is told."""
+    from winnow.errors import NothingToAuditError
+
+    try:
+        return measure()
+    except NothingToAuditError as nothing:
+        print(printable(str(nothing), lines=False))
+        return None
 
 
 def _is_run(path: str) -> bool:

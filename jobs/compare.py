@@ -57,7 +57,8 @@ def _show(found: "Comparison") -> None:
     _say(
         f"input files: {files['both']:,} in both ({files['changed']:,} of them changed), {files['only_then']:,} only "
         f"then, {files['only_now']:,} only now",
-        f"documents: {found.both:,} in both, {alone[0]:,} only then, {alone[1]:,} only now",
+        f"documents: {found.both:,} in both, {alone[0]:,} only then, {alone[1]:,} only now"
+        + ("" if found.both else " (the same document is one of the same source with the same id)"),
     )
     _outcomes(found)
     lost, gained = sum(found.lost.values()), sum(found.gained.values())
@@ -96,6 +97,8 @@ def _settings(found: "Comparison") -> None:
 def _value(value: object) -> str:
     import orjson
 
+    if isinstance(value, dict):  # a section that one run lacks: what is not set tells nothing
+        value = {name: inner for name, inner in value.items() if inner is not False and inner not in (None, "", [], {})}
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -42,7 +42,8 @@ def forget(
         typer.Option("--delete-old", help="Delete the old shard set and its clean text once the new set is out."),
     ] = False,
     executor: Annotated[
-        Literal["ray", "inline"] | None, typer.Option(help="Where the work is done; as the run had it unless given.")
+        Literal["auto", "inline", "processes", "ray"] | None,
+        typer.Option(help="Where the work is done; as the run had it unless given."),
     ] = None,
 ) -> None:
     """Make a new shard set of a finished run without some documents, keep them out for good, and write a proof.

@@ -91,7 +91,7 @@ def _show_effects(effects: "list[RuleEffect]") -> None:
             )
     _print(table)
     silent = sum(not effect.fails.documents for effect in effects)
-    print(f"{silent} more rules fail no document. One rule: --rule NAME; a set of settings: --set filter.c4=off")
+    print(f"rules that fail no document: {silent}. One rule: --rule NAME; a set of settings: --set filter.c4=off")
 
 
 def _show_curve(curve: "Curve") -> None:

@@ -1,6 +1,7 @@
 """Sources and licences of rows: what the reader says of each piece against the run's own table of documents."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -83,6 +84,15 @@ def test_several_sets_share_numbers_where_name_and_licence_are_the_same(run, fol
     assert named(rows, found) == expected(run) + expected(other)
     half = len(expected(run))
     assert set(found[:half].flatten().tolist()) == {-1, 0, 1} and set(found[half:].flatten().tolist()) == {-1, 0, 2}
+
+
+def test_the_example_of_the_docs_runs(run, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text()
+    (example,) = re.findall(r"## Where rows come from.*?```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {"winnow": winnow, "shards": run.shards})
+    told = capsys.readouterr().out.split()
+    first = ShardRows(run.shards, as_dict=True, doc_lens=True)[0]["doc_lens"].tolist()
+    assert [int(number) for number in told[2::3]] == [number for number in first if number]
 
 
 def test_shards_that_cannot_say_it_tell_what_to_do(run, folder, tmp_path):

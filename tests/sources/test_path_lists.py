@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from tests.support.configs import source_of
-from winnow.errors import ConfigError, InputError
+from winnow.errors import FAILED, ConfigError, InputError, ObjectStorageError
 from winnow.sources.catalogue import build_catalogue, list_inputs
 from winnow.sources.path_lists import PathList, expanded, given_list, read_list
 from winnow.sources.source import SourceConfig
@@ -197,3 +197,10 @@ def test_records_are_of_web_archives(tmp_path) -> None:
         resolve_inputs(config)
     with pytest.raises(ConfigError, match="paths_from"):
         parse_config({"run": "/r", "sources": [{"name": "s"}]})
+
+
+def test_a_list_at_a_host_that_does_not_answer_is_no_mistake_of_the_config() -> None:
+    storage = StorageConfig(retries=0, timeout_seconds=1)
+    with pytest.raises(ObjectStorageError, match="nobody answers at 127.0.0.1; run the same command again") as told:
+        read_list(given_list("http://127.0.0.1:9/list.txt", None, storage, of_ranges=False), storage)
+    assert told.value.exit_code == FAILED  # which schedulers try again, as they do not with 2

@@ -22,7 +22,7 @@ class Report:
 
     name: str
     file: str
-    """Name in the folder ``reports`` of the run."""
+    """Its name."""
     make: Callable[[RunRecords], bytes]
     """Its content, from a finished run."""
     enabled: Callable[[Config], bool] = lambda _config: True

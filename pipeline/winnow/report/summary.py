@@ -21,7 +21,7 @@ from winnow.report.lines import lines_table
 from winnow.report.manifest import outcomes_of
 from winnow.report.outcomes import outcome_tables
 from winnow.report.printable import printable
-from winnow.report.reports import Report
+from winnow.report.reports import FOLDER, Report
 from winnow.report.rule_tables import rule_tables
 from winnow.report.tables import add_names, table_of
 from winnow.stages.ingest.boilerplate import listed_lines
@@ -66,7 +66,7 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     records, text_bytes = sum(outcomes.values()), run.total("measure", "text_bytes")
     stored = sum(file.bytes for file in run.files)
     yield ""
-    sizes = f"{stored / 1e6:,.1f} MB stored, {text_bytes / 1e6:,.1f} MB of text"
+    sizes = f"{_size(stored)} stored, {_size(text_bytes)} of text"
     unasked = sum(not file.bytes and file.state.is_unasked for file in run.files)
     besides = f" ({unasked:,} files of lists not counted, whose size nobody has asked for)" if unasked else ""
     yield f"{records:,} records from {len(run.files):,} files: {sizes}{besides}"
@@ -90,6 +90,8 @@ def _entries(run: RunRecords, *, whole: bool) -> Iterator[RenderableType]:
     yield from alarm_lines(run, whole=whole)
     yield from _encryption(run)
     yield f"shards and manifest: {run.store.location(run.shards)}"
+    if run.config.report:
+        yield f"what happened to the data, in pictures: {run.store.location(f'{FOLDER}/report.html')}"
     folder = run.config.run
     yield (
         f"which documents were dropped: winnow dropped {folder}; one of them: winnow why ID {folder}; "
@@ -113,12 +115,16 @@ def _encryption(run: RunRecords) -> Iterator[str]:
         )
 
 
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
 def _duration(run: RunRecords, text_bytes: int) -> str:
     observed = run.observed
     computed = sum(stage.units - stage.reused for stage in observed.stages)
     whole = all(stage.reused == 0 for stage in observed.stages)
     seconds = max(observed.seconds, 1e-9)
-    rate = f"{text_bytes / seconds / 1e6:,.1f} MB/s of text, " if whole else f"{computed:,} units computed, "
+    rate = f"{_size(round(text_bytes / seconds))}/s of text, " if whole else f"{computed:,} units computed, "
     begun = f" ({observed.start_seconds:,.1f} s of it waiting for Ray)" if observed.start_seconds >= 0.1 else ""
     by = f" by {observed.executor}" if observed.executor else ""
     peak = max((stage.peak_memory_mb for stage in observed.stages), default=0.0)

@@ -154,8 +154,10 @@ class SourceFields(NamedTuple):
 
 
 def source_fields(manifest: Part) -> tuple[SourceFields, ...]:
-    """The sources, in the manifest's order."""
-    found = []
+    """The sources, in the manifest's order; none where it names none."""
+    found: list[SourceFields] = []
+    if manifest.get("sources") is None:
+        return ()
     for name in manifest["sources"].section():
         entry = manifest["sources"][name]
         licence, files = entry.get("licence"), entry.get("files")

@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.errors import AddressError, InputError
+from winnow.errors import AddressError, InputError, ObjectStorageError
 from winnow.sources.readers.streams import open_text
 from winnow.sources.records import FileFaultError
 from winnow.sources.stored_file import StoredFile
@@ -99,6 +99,7 @@ def read_list(wanted: PathList, storage: StorageConfig) -> Listing:
 
     Raises:
         InputError: it is not there, cannot be read, or an entry is none; with the line.
+        ObjectStorageError: nobody answers where it lies.
     """
     what = wanted.address
     try:
@@ -110,6 +111,8 @@ def read_list(wanted: PathList, storage: StorageConfig) -> Listing:
             entries = _ranges(stored, what) if wanted.of_ranges else _lines(stored, what)
             for place, path, span in entries:
                 _add(found, _path(path, wanted, f"{what}, {place}"), span, what)
+    except ObjectStorageError:  # passes, perhaps; the list is not at fault
+        raise
     except FileNotFoundError:
         raise InputError(f"{what}: no such list; correct `paths_from`, `ranges_from` or `path`") from None
     except FileFaultError as fault:

@@ -74,6 +74,7 @@ def test_whatever_is_damaged_is_a_shard_error_that_names_the_field(tmp_path, fil
     manifest = json.loads((folder / "manifest.json").read_text())
     for name, shards in rows.items():
         manifest["shards"]["splits"][name]["rows"] = sum(map(len, shards))
+    manifest["sources"] = {"web": {"licence": "MIT", "own_licences": False, "files": [[0, 3]]}}
     right = read_all(folder)
     damages = (..., None, -5, 1.5, "x", "", [], {}, True, 10**30, "../x", ["x"], {"x": 1}, float("nan"))
     for place in places(manifest):

@@ -38,7 +38,6 @@ from winnow.storage.store import Store
 from winnow.tokens.vocabulary import Vocabulary
 
 FORMAT = "winnow-removal-1"
-SMALL_SET_BYTES = 500_000_000
 _STEPS = FLOW[[step.name for step in FLOW].index("removals") :]
 
 
@@ -98,9 +97,10 @@ def forget(
         told = Forgotten(found, tuple(_read(store, number, FOUND)["unknown_ids"]), number)
         index = _tell_index(run, read_lists(store), told.notes)
         if unproven(store):
-            compute = run.config.compute.model_copy(update={"executor": executor or _executor(run)})
-            run.config = run.config.model_copy(update={"compute": compute})
-            engine = Engine(run.store, compute, guard=lease.check, stop=stop, committed=run.records)
+            if executor is not None:
+                compute = run.config.compute.model_copy(update={"executor": executor})
+                run.config = run.config.model_copy(update={"compute": compute})
+            engine = Engine(store, run.config.compute, guard=lease.check, stop=stop, committed=run.records)
             _make_set(run, engine, index)
         if (note := relist(store)) is not None:  # also of what an attempt that was killed has made
             told.notes.append(note)
@@ -111,12 +111,6 @@ def forget(
             told.proof["still_holds"] = still_held(run, _read(store, number, FOUND))
             store.replace(_path(number, PROOF), _json(told.proof))
     return told
-
-
-def _executor(run: RunRecords) -> str:
-    """Where the work is done unless the user says: a small set is made sooner than Ray starts."""
-    size = sum(output.bytes for record in run.of("shards") for output in record.outputs.values())
-    return "inline" if size < SMALL_SET_BYTES else run.config.compute.executor
 
 
 def _path(number: str, name: str) -> str:
