@@ -240,5 +240,6 @@ def _counts(usage: Any) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
     prompt, answer = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    known = type(prompt) is int and type(answer) is int and min(prompt, answer) >= 0 and max(prompt, answer) < 1 << 40
-    return (prompt, answer) if known else None
+    if not isinstance(prompt, int) or not isinstance(answer, int):
+        return None
+    return (prompt, answer) if min(prompt, answer) >= 0 and max(prompt, answer) < 1 << 40 else None
