@@ -225,6 +225,8 @@ def test_what_is_given_back_is_spent_by_those_who_wait():
     came: list[bool] = []
     waiting = threading.Thread(target=lambda: came.append(spending.reserve(Most(30, 30))))
     waiting.start()
+    waiting.join(0.1)
+    assert not came
     spending.settle(Most(50, 50), 5, 5)
     waiting.join(20)
     assert came == [True]

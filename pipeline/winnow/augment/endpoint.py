@@ -240,6 +240,6 @@ def _counts(usage: Any) -> tuple[int, int] | None:
     if not isinstance(usage, dict):
         return None
     prompt, answer = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not (isinstance(prompt, int) and isinstance(answer, int)):
+    if not isinstance(prompt, int) or not isinstance(answer, int):
         return None
     return (prompt, answer) if min(prompt, answer) >= 0 and max(prompt, answer) < 1 << 40 else None

@@ -55,7 +55,8 @@ class Asker:
         finally:
             for future in waiting:
                 future.cancel()
-            wait(waiting)
+            while wait(waiting, LOOK_SECONDS).not_done:  # what is out has been paid for
+                self._answers.flush_if_due()
             self._answers.flush()
         self._stop.raise_if_asked("augment", len(found), len(bodies))
         return found
