@@ -1,7 +1,6 @@
 """A whole ablation of seconds: what it finds, what it refuses, and that finished trials are never computed again."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -66,16 +65,6 @@ def test_finished_trials_are_never_computed_again_and_the_figures_are_the_same(d
     assert json.loads(as_json(again))["rows"] == json.loads(as_json(before))["rows"]
 
 
-def test_one_more_seed_computes_that_seed_alone(done, monkeypatch):
-    path, before = done
-    trained, real = [], trial.train
-    monkeypatch.setattr(trial, "train", lambda given, *rest: trained.append(given.seed) or real(given, *rest))
-    found = ablate(load_plan(str(path), Plan, ["train.seeds=4"]))
-    assert trained == [3, 3] and found.reused == 6
-    old, new = figures(before)["held/ka", "both"].estimate, figures(found)["held/ka", "both"].estimate
-    assert new.values[:3] == old.values
-
-
 def test_a_killed_trial_goes_on_with_the_same_figures(done, tmp_path, monkeypatch):
     from winnow.ablate import train as training
 
@@ -118,22 +107,6 @@ def refused(path, overrides=(), kind=ConfigError):
     with pytest.raises(kind) as told:
         ablate(load_plan(str(path), Plan, list(overrides)))
     return str(told.value)
-
-
-def test_arms_that_were_trained_on_held_out_text_are_refused_with_what_they_share(done, tmp_path):
-    path = done[0]
-    both = sentences("ka", 1, 3) + sentences("su", 9, 5)  # the first three are of the source
-    held = write_texts(tmp_path / "shared.jsonl", both)
-    sets = f"evaluate.sets=[{{name: mixed, path: {held}}}]"
-    said = refused(path, [sets])
-    assert "arm both holds" in said and "of 8 documents of set mixed, such as " in said and "shared.jsonl, row " in said
-    found = ablate(load_plan(str(path), Plan, [sets, "evaluate.shared=drop"]))
-    told = found.sets["mixed"]
-    assert told["dropped"] >= 2 and told["dropped"] + told["documents"] == 8
-    row = int(re.search(r"shared.jsonl, row (\d+)", said).group(1))
-    only = write_texts(tmp_path / "only.jsonl", both[row : row + 1])
-    sets = f"evaluate.sets=[{{name: mixed, path: {only}}}]"
-    assert "nothing is left" in refused(path, [sets, "evaluate.shared=drop"])
 
 
 def test_an_empty_held_out_set_is_refused(done, tmp_path):

@@ -48,6 +48,18 @@ def test_the_best_mixture_of_a_known_law_is_found(noise):
     assert found.rank_correlation > 0.95
 
 
+def test_errors_are_of_mixtures_that_were_left_out():
+    from sklearn.ensemble import GradientBoostingRegressor
+    from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+    shares = draw(12, np.ones(3), 1)
+    measured = np.random.default_rng(2).normal(1.0, 0.1, 12)  # nothing to be learned
+    found = predict(shares, measured, np.full(3, 1 / 3), draw(100, np.ones(3), 2), 7)
+    model = GradientBoostingRegressor(n_estimators=80, learning_rate=0.1, max_depth=2, random_state=0)
+    expected = cross_val_predict(model, shares, measured, cv=LeaveOneOut())
+    assert found.errors["boosting"] == pytest.approx(float(np.sqrt(np.mean((expected - measured) ** 2))))
+
+
 def test_a_law_with_a_step_is_left_to_boosting():
     shares, candidates = draw(30, np.ones(3), 1), draw(500, np.ones(3), 2)
     found = predict(shares, np.where(shares[:, 0] > 0.4, 1.0, 2.0), np.full(3, 1 / 3), candidates, 7)

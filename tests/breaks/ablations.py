@@ -5,7 +5,7 @@ from tests.breaks.change import Break
 TRAIN, MODEL = ("tests/ablate/test_train.py",), ("tests/ablate/test_model.py",)
 JUDGE, SHARED = ("tests/ablate/test_judge.py",), ("tests/ablate/test_shared.py",)
 EVALUATE, SEARCH = ("tests/ablate/test_evaluate.py",), ("tests/ablate/test_search.py",)
-WHOLE = ("tests/ablate/test_ablate.py",)
+TRIALS = ("tests/ablate/test_trials.py",)
 BREAKS = (
     Break(
         "a resumed trial reads from the first sample again",
@@ -101,7 +101,7 @@ BREAKS = (
         "winnow.ablate.tables",
         'if met.any() and plan.evaluate.shared == "refuse":',
         "if False:",
-        WHOLE,
+        TRIALS,
     ),
     Break(
         "trials of another seed are taken for done",
@@ -109,6 +109,6 @@ BREAKS = (
         "winnow.ablate.ablate",
         '"seed": training.seed, "steps"',
         '"seed": 0, "steps"',
-        WHOLE,
+        TRIALS,
     ),
 )

@@ -16,6 +16,9 @@ from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
 from winnow.storage.store import Store
 
+REACHED = 0.9
+"""Of the text that a source has for a split, as far as it may be used: whole documents do not come out even."""
+
 
 @dataclass
 class Search:
@@ -54,10 +57,9 @@ def search_mixture(plan: SearchPlan, stop: Stop | None = None) -> Search:
 def _search(plan: SearchPlan, stop: Stop, store: Store, engine: Engine) -> Search:
     natural_arm = ArmConfig(name=NATURAL)
     (natural,) = make_arms(plan.plan([natural_arm], 1), stop, store)
-    tokens_of = _tokens(plan, natural)
+    tokens_of = _tokens(natural)
     tokens = plan.train.equal_tokens or 0
-    assert natural.run is not None
-    most = np.array(list(tokens_of.values())) * natural.run.config.shards.max_epochs / tokens
+    most = _largest_shares(natural, list(tokens_of.values()), tokens)
     try:
         shares, candidates = draw(plan.runs, most, plan.seed), draw(CANDIDATES, most, plan.seed + 1)
     except ValueError as error:
@@ -89,22 +91,27 @@ def _search(plan: SearchPlan, stop: Stop, store: Store, engine: Engine) -> Searc
     return Search(tuple(tokens_of), of_base, shares[there], measured, goal, predicted, check, cost, lost)
 
 
-def _tokens(plan: SearchPlan, natural: Arm) -> dict[str, int]:
-    """Tokens that the base keeps of each source that is mixed.
+def _tokens(natural: Arm) -> dict[str, int]:
+    """Tokens that the base keeps of each source.
 
     Raises:
-        ConfigError: there is no such source, it has no text, or fewer than two are there.
+        ConfigError: one has no text, or there is one alone.
     """
     assert natural.run is not None
-    kept = {name: int(source["tokens"]) for name, source in natural.run.manifest["sources"].items()}
-    if unknown := sorted(set(plan.sources) - kept.keys()):
-        raise ConfigError(f"sources: {plan.base} has no source {unknown[0]!r}; it has {', '.join(kept)}")
-    found = {name: kept[name] for name in plan.sources or kept}
+    found = {name: int(source["tokens"]) for name, source in natural.run.manifest["sources"].items()}
     if empty := [name for name, tokens in found.items() if not tokens]:
-        raise ConfigError(f"sources: nothing of {empty[0]} is kept; leave it out")
+        raise ConfigError(f"base: nothing of source {empty[0]} is kept; leave it out of what is mixed")
     if len(found) < 2:
-        raise ConfigError("sources: a mixture needs two at least")
+        raise ConfigError("base: it has one source; a mixture needs two at least")
     return found
+
+
+def _largest_shares(natural: Arm, kept: list[int], tokens: int) -> Shares:
+    """float64[K]: the largest share that each source can have of so many tokens."""
+    assert natural.run is not None
+    shards = natural.run.config.shards
+    in_train = 1 - sum(shards.splits.values())
+    return np.array(kept) * in_train * shards.max_epochs * REACHED / tokens
 
 
 def _goal(plan: SearchPlan, found: Ablation) -> dict[str, float]:

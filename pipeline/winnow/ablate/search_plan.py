@@ -14,8 +14,6 @@ TRIED = "mixture-{:03d}"
 class SearchPlan(Experiment):
     """A search for the mixture of the base's sources whose models need fewest bits a byte of the held-out sets."""
 
-    sources: tuple[str, ...] = Field((), strict=False)
-    """Sources of `base` that are mixed; none given: all of them."""
     runs: int = Field(24, ge=8, le=1000)
     """Mixtures that are tried, a model each."""
     seed: int = Field(7, ge=0)

@@ -1,0 +1,99 @@
+"""Trials on arms of hand-made shards: what is refused, what is computed, and what comes out; without a run."""
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed (extra `ablate`)")
+pytest.importorskip("scipy", reason="scipy is not installed (extra `ablate`)")
+
+from tests.ablate.plans import sentences, write_plan, write_texts
+from tests.ablate.small_arms import small_arm, small_tokeniser
+from winnow.ablate import trial
+from winnow.ablate.ablate import open_ablation, run_trials
+from winnow.ablate.arms import check_alike
+from winnow.ablate.plan import Plan, load_plan
+from winnow.ablate.report import headline
+from winnow.ablate.tables import prepare
+from winnow.engine.stopping import Stop
+from winnow.errors import ConfigError
+from winnow.storage.open_store import open_store
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arms")
+    ka, su = sentences("ka", 1, 60), sentences("su", 1, 60)
+    tokenise = small_tokeniser(folder, ka + su)
+    return [small_arm(folder, "ka", ka, tokenise), small_arm(folder, "su", su, tokenise)]
+
+
+def plan_of(folder, *overrides, **sections):
+    return load_plan(str(write_plan(folder, **sections)), Plan, ["train.tokens=4096", *overrides])
+
+
+def run(plan, arms):
+    with open_ablation(plan, Stop()) as (store, engine):
+        return run_trials(plan, arms, engine, store)
+
+
+def test_each_seed_is_a_model_of_its_own_and_none_is_trained_twice(arms, tmp_path, monkeypatch):
+    plan = plan_of(tmp_path, "train.seeds=2", arms=[{"name": "ka"}, {"name": "su"}])
+    trained, real = [], trial.train
+    monkeypatch.setattr(trial, "train", lambda given, *rest: trained.append(given) or real(given, *rest))
+    found = run(plan, arms)
+    assert [(one.shards, one.seed) for one in trained] == [(arm.shards, seed) for seed in (0, 1) for arm in arms]
+    assert all(one.steps == 4096 // 256 for one in trained)
+    for row in found.results.rows:
+        assert len(set(row.estimate.values)) == 2
+    assert "held/ka" in headline(found) or "no difference" in headline(found)
+    trained.clear()
+    again = run(plan, arms)
+    assert trained == [] and again.results.rows == found.results.rows and again.reused == 4
+    more = run(plan_of(tmp_path, "train.seeds=3", arms=[{"name": "ka"}, {"name": "su"}]), arms)
+    assert [one.seed for one in trained] == [2, 2]
+    assert [row.estimate.values[:2] for row in more.results.rows] == [row.estimate.values for row in found.results.rows]
+
+
+def test_an_arm_that_was_trained_on_held_out_text_is_refused_with_what_it_shares(arms, tmp_path):
+    write_plan(tmp_path)
+    mixed = write_texts(tmp_path / "mixed.jsonl", [*sentences("ka", 1, 3), *sentences("su", 9, 5)])
+    evaluate = {"sets": [{"name": "mixed", "path": str(mixed)}]}
+    plan = plan_of(tmp_path, evaluate=evaluate)
+    store = open_store(str(tmp_path / "store"))
+    with pytest.raises(ConfigError) as told:
+        prepare(plan, arms, store)
+    assert "arm ka holds 3 of 8 documents of set mixed, such as " in str(told.value)
+    assert f"{mixed}, row " in str(told.value) and "(100%)" in str(told.value) and "arm su" not in str(told.value)
+    found = prepare(plan_of(tmp_path, evaluate={**evaluate, "shared": "drop"}), arms, store)
+    assert found.sets["mixed"]["dropped"] == 3 and found.sets["mixed"]["documents"] == 5
+    write_texts(mixed, sentences("ka", 1, 3))
+    with pytest.raises(ConfigError, match="nothing is left"):
+        prepare(plan_of(tmp_path, evaluate={**evaluate, "shared": "drop"}), arms, store)
+
+
+def test_arms_of_other_vocabularies_or_rows_and_equal_ones_are_refused(arms):
+    ka, su = arms
+    check_alike(arms)
+    for other, says in (
+        (replace(su, vocabulary={**su.vocabulary, "sha256": "x"}), "ka and su have other vocabularies"),
+        (replace(su, row=64), "rows of 32 and 64 tokens"),
+        (replace(su, hash=ka.hash), "ka and su have the same shards"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            check_alike([ka, other])
+
+
+def test_an_arm_of_less_than_one_step_is_refused(arms, tmp_path):
+    plan = plan_of(tmp_path, "train.tokens=100", arms=[{"name": "ka"}, {"name": "su"}])
+    with pytest.raises(ConfigError, match=r"train\.batch_tokens"):
+        run(plan, arms)
+
+
+def test_equal_epochs_are_as_many_steps_as_an_arm_has_text(arms, tmp_path, monkeypatch):
+    plan = plan_of(tmp_path, "train={epochs: 0.5, seeds: 1, batch_tokens: 256}", arms=[{"name": "ka"}, {"name": "su"}])
+    trained, real = [], trial.train
+    monkeypatch.setattr(trial, "train", lambda given, *rest: trained.append(given) or real(given, *rest))
+    found = run(plan, arms)
+    assert [one.steps for one in trained] == [arm.rows // 2 // 8 for arm in arms]
+    assert all(about["epochs"] == pytest.approx(0.5, abs=0.1) for about in found.results.arms.values())
