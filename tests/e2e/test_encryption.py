@@ -18,6 +18,7 @@ from jobs.exit_codes import OK, REFUSED
 from tests.support.commands import winnow
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
+from tests.support.fake_hub import TOKEN
 from tests.support.fault_runs import ended
 from winnow.audit.verify.verify import check_shards, check_work, recount
 from winnow.config.config import parse_config
@@ -332,6 +333,19 @@ def test_on_ray_workers_find_the_key(data, tmp_path):
     assert code == OK, messages
     assert check_shards(load_run(str(tmp_path / "run"))) == []
     assert KEY not in messages
+
+
+@pytest.mark.slow
+def test_a_push_sends_what_is_stored_and_its_card_says_how_to_read_it(encrypted, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    code, told = winnow("push", str(encrypted), "hf://datasets/acme/tokens")
+    assert code == OK, told
+    sent, mine = hub.repositories["acme/tokens"].files("main"), files(encrypted)
+    pushed = [content for path, content in sent.items() if path.startswith(("shards/", "documents/"))]
+    assert len(pushed) > 30 and set(pushed) <= set(mine.values())
+    assert not [path for path, content in sent.items() if WORD.encode() in content]
+    card = sent["README.md"].decode()
+    assert parse_key(KEY, "here").id in card and "winnow decrypt" in card and "load_dataset" not in card
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from jobs.exit_codes import REFUSED
+from jobs.submit import _refuse_keys
 from tests.support.commands import winnow
 from tests.support.configs import unread_config
 from winnow.config.config import parse_config
@@ -115,8 +116,11 @@ def test_a_command_is_written_nowhere():
     ],
 )
 def test_a_key_in_a_config_is_refused_and_not_shown(wrong, caplog):
-    text = new_key()
+    for text in (new_key(), f"a{os.urandom(32).hex()[1:]}"):
+        refuse(wrong, text, caplog)
 
+
+def refuse(wrong, text, caplog):
     def filled(value):
         if isinstance(value, dict):
             return {name: filled(inner) for name, inner in value.items()}
@@ -128,6 +132,16 @@ def test_a_key_in_a_config_is_refused_and_not_shown(wrong, caplog):
             refused()
         told = "".join(traceback.format_exception(error.value)) + caplog.text
         assert "storage.encryption" in str(error.value) and text not in told
+
+
+def test_a_job_is_given_no_key():
+    """What a job's runtime environment holds, the dashboard shows."""
+    config = parse_config(encrypted(key="env:MINE"))
+    _refuse_keys(config, {"OTHER": "x"})
+    _refuse_keys(parse_config(unread_config()), {"MINE": "x"})
+    with pytest.raises(EncryptionError, match="--env MINE: .* shown on the dashboard") as error:
+        _refuse_keys(config, {"MINE": "the-secret"})
+    assert "the-secret" not in str(error.value)
 
 
 def test_the_command_line_makes_and_names_keys(monkeypatch):

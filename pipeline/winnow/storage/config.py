@@ -25,7 +25,7 @@ PathSetting = Annotated[str, AfterValidator(settle)]
 """The type of every setting that is, or may be, a path."""
 
 
-_VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,39}")  # shorter than any key
 
 
 class EncryptionConfig(Section):

@@ -54,6 +54,14 @@ class Key:
         extracted = hmac.digest(bytes(32), self._secret, "sha256")
         return hmac.digest(extracted, _DERIVED.format(purpose).encode() + b"\x01", "sha256")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both have one id."""
+        return isinstance(other, Key) and self.id == other.id
+
+    def __hash__(self) -> int:
+        """Of its id."""
+        return hash(self.id)
+
     def __repr__(self) -> str:
         """Its id; the key itself is never shown."""
         return f"Key(id={self.id!r})"
