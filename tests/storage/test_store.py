@@ -166,6 +166,23 @@ def test_a_file_that_was_renewed_while_it_was_judged_is_put_back(tmp_path, monke
     assert store.read("lease") == b"renewed" and store.files_below("") == ["lease"]
 
 
+def test_a_file_that_was_removed_while_it_was_aside_is_put_back_too(tmp_path, monkeypatch):
+    store, read = LocalStore(str(tmp_path)), Path.read_bytes
+
+    def removed_after(path):
+        content = read(path)
+        if ".draft-" in path.name:
+            store.remove_drafts()  # by the file's owner, who has just taken the folder
+        elif content == b"old":
+            store.replace("lease", b"renewed")
+        return content
+
+    store.replace("lease", b"old")
+    monkeypatch.setattr(Path, "read_bytes", removed_after)
+    assert not store.compare_and_swap("lease", b"old", b"new")
+    assert read(tmp_path / "lease") == b"renewed" and store.files_below("") == ["lease"]
+
+
 @pytest.fixture
 def far(monkeypatch):
     """A run folder in an object store without a server."""

@@ -120,7 +120,8 @@ def on_disk(calls: Calls) -> None:
     def opened(path: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
         place = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         what = "create" if set(mode) & set("wxa") else "open"
-        if not place.startswith(calls.folder) or "b" not in mode or rest or named.get("buffering", -1) != -1:
+        buffering = rest[0] if rest else named.get("buffering", -1)
+        if not place.startswith(calls.folder) or "b" not in mode or buffering != -1:
             return calls.call(what, place, lambda: real_open(path, mode, *rest, **named))
         file = calls.call(what, place, lambda: _File(place, mode.replace("b", "")))
         file.calls = calls

@@ -96,8 +96,12 @@ class LocalStore(Store):
         except FileNotFoundError:  # somebody else is at it, or owns the folder by now and has removed its drafts
             return False
         if moved != judged:
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.link(moved_away, target)
+            except FileExistsError:
+                pass  # who has it now is its owner
+            except OSError:  # also where its owner has just removed all drafts
+                self.create_exclusive(relative, moved)
         moved_away.unlink(missing_ok=True)
         return moved == judged and self.create_exclusive(relative, data)
 
