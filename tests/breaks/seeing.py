@@ -29,8 +29,8 @@ BREAKS = (
         "tokens are of other documents",
         5,
         "winnow.report.page.kept",
-        'found[np.searchsorted(docs, column_to_numpy(tokens, "doc"))] = list_lengths',
-        "found[: tokens.num_rows] = list_lengths",
+        "found[np.searchsorted(docs, there)] = lengths",
+        "found[: len(there)] = lengths",
         ("tests/report/test_page.py",),
     ),
     Break(

@@ -67,7 +67,7 @@ def test_what_is_asked_of_a_finished_run_is_answered(runs):
     "sections",
     [
         pytest.param({"shards": {"sequence_tokens": 127, "seed": 9}}, id="another seed"),
-        pytest.param({"dedup": {"threshold": 0.7}}, id="another threshold"),
+        pytest.param({"dedup": {"threshold": 0.7}}, id="another threshold", marks=pytest.mark.slow),
     ],
 )
 def test_what_other_settings_need_is_computed_again(runs, tmp_path, sections):

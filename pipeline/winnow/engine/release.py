@@ -22,9 +22,10 @@ class ReleasedError(WinnowError, RuntimeError):
     def __init__(self, stage: str, names: Iterable[str]) -> None:
         tables = ", ".join(sorted(name.split("/")[1] for name in names))
         super().__init__(
-            f"stage {stage} needs what {tables} wrote, which was removed (compute.keep: needed); run the config again: "
-            "it is computed anew"
+            f"stage {stage} needs what {tables} wrote, which was removed (compute.keep: needed); run the config again "
+            "with compute.keep: all, which computes it anew"
         )
+        self.stage = stage
 
 
 class Released:

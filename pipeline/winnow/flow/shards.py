@@ -51,16 +51,15 @@ def shuffle_and_shard(context: RunContext) -> None:
     )
     layout, extents = (laid_out[0].outputs[name].reference() for name in ("layout", "extents"))
     exchange = {"rows": rows, "extents": extents}
-    documents = context.config.documents
-    if documents is None or "tokens" not in documents.columns:
+    if context.config.documents is None or "tokens" not in context.config.documents.columns:
         context.release(("tokenise", "tokens"))
     run.layout = {"exchange": exchange, "layout": layout, "partitions": partitions}
-    tokens, number = (by_section(run, what) for what in ("tokens", "documents"))
+    tokens, documents = (by_section(run, what) for what in ("tokens", "documents"))
     group_rows = None
     if config.packs_by_groups:
         counting = row_groups.stage(config.row_settings, config.row_tokens)
-        counted = engine.run(counting, row_groups.plan(config.row_settings, number, exchange, partitions))
-        group_rows = [row_groups.rows_of_groups(counted, section) for section in range(len(number))]
+        counted = engine.run(counting, row_groups.plan(config.row_settings, documents, exchange, partitions))
+        group_rows = [row_groups.rows_of_groups(counted, section) for section in range(len(documents))]
     sharding = shards.stage(
         config, context.vocabulary, context.config.marks, labelled=labelled is not None, key_id=context.config.key_id
     )
@@ -70,7 +69,7 @@ def shuffle_and_shard(context: RunContext) -> None:
         if tokens[section] and not any(unit.inputs["split"] == section for unit in units):
             raise ConfigError(
                 f"row: {config.row} makes no row of {config.row_tokens:,} tokens of {name}, out of "
-                f"{number[section]:,} documents with {tokens[section]:,} tokens; {_rather(config)}"
+                f"{documents[section]:,} documents with {tokens[section]:,} tokens; {_rather(config)}"
             )
     engine.run(sharding, units)
     _index_shards(context, id_bytes)

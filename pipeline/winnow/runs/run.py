@@ -174,12 +174,15 @@ def rerun_without_quarantined(attempt_run: Callable[[], RunContext], attempt: At
     Raises:
         StageFailedError: a stage failed, and no document was quarantined.
     """
-    known = times_quarantined(attempt.store)
+    known, restored = times_quarantined(attempt.store), set[str]()
     while True:
         try:
             return attempt_run()
         except ReleasedError as error:
-            log.info("%s", error)
+            if error.stage in restored:  # it comes behind the stage that lets the table go
+                raise
+            restored.add(error.stage)
+            log.info("%s needs tables that were removed (compute.keep: needed): they are computed again", error.stage)
             attempt.stages.clear()
         except StageFailedError:
             now = times_quarantined(attempt.store)

@@ -36,8 +36,8 @@ COMPONENTS_SECONDS_A_DOCUMENT = 0.58e-6
 ROUNDS_SECONDS_A_DOCUMENT = 0.8e-6
 """Components in rounds, on all cores (the same place)."""
 DRIVER_MEMORY_BYTES = 500_000_000
-RECORD_MEMORY_BYTES = 3_200
-"""Of the driver, a record (docs/performance.md, What a run holds in memory)."""
+RECORD_MEMORY_BYTES = 1_750
+"""Of the driver, a record (docs/performance.md, Many units)."""
 REREAD_SHARE = 0.5
 """Of what is written, what other stages read again from storage and not from memory (docs/operations.md)."""
 MEASURED_CORES = 2
