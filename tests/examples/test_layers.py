@@ -1,6 +1,7 @@
 """Tokens to vectors: embeddings, positions and attention of the examples against torch and transformers; masks within
 documents against documents one by one; windows against the book's loop."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,24 @@ def test_a_packed_row_trains_as_its_documents_one_by_one(gpt, rotary, tmp_path):
     loss, found = trained([packed], within=False)
     assert loss != pytest.approx(expected, rel=1e-4)
     assert not all(close(one, two) for one, two in zip(found, gradients, strict=True))
+
+
+def test_the_rule_for_flex_attention_is_the_same_mask(gpt):
+    """As docs/pretraining.md has it; without gradients, which FlexAttention has on GPUs alone."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    page = (EXAMPLES.parent / "docs" / "pretraining.md").read_text()
+    dense, rule = re.findall(r"^```python\n(.*?)^```$", page.split("## Documents apart")[1], re.MULTILINE | re.DOTALL)
+    positions = torch.tensor([[*range(10), *range(14)], [*range(24)]])
+    made = torch.randn(3, 2, HEADS, TOKENS, 16, generator=torch.Generator().manual_seed(5))
+    names = {"torch": torch, "positions": positions, "tokens": TOKENS, "device": "cpu"}
+    names |= dict(zip(("queries", "keys", "values"), made, strict=True))
+    exec(dense, names)
+    expected = names["found"]
+    assert torch.equal(names["seen"], gpt.same_document(positions))
+    names |= {"create_block_mask": create_block_mask, "flex_attention": flex_attention}
+    exec(rule, names)
+    assert close(names["found"], expected)
 
 
 def windows_of_the_book(ids: list[int], length: int, stride: int) -> list[tuple[list[int], list[int]]]:
