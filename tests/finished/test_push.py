@@ -85,8 +85,8 @@ def test_a_run_is_pushed_as_a_whole(written: FakeHub, folder: Path) -> None:
     assert orjson.loads(files["shards/manifest.json"]) == manifest
     raw = [path for path in files if path.startswith("shards/raw/")]
     made = {"README.md", "croissant.json", "shards/manifest.json", "documents/manifest.json"}
-    listed = orjson.loads(files["croissant.json"])["distribution"]
-    assert {file["contentUrl"] for file in listed if "contentUrl" in file} == {*files} - {"README.md", "croissant.json"}
+    listed = [file for file in orjson.loads(files["croissant.json"])["distribution"] if "contentUrl" in file]
+    assert {file["contentUrl"] for file in listed} == {*files} - {"README.md", "croissant.json"}
     for file in listed:
         content = files[file["contentUrl"]]
         assert (file["contentSize"], file["sha256"]) == (f"{len(content)} B", hashlib.sha256(content).hexdigest())
