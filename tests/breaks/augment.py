@@ -4,6 +4,7 @@ from tests.breaks.change import Break
 
 RUNS = "tests/e2e/test_augment.py::"
 ENDPOINT = "tests/augment/test_endpoint.py"
+DROPOUT = "tests/tokens/test_dropout.py"
 OPERATORS = "tests/augment/test_operators.py"
 TOGETHER = "test_texts_of_one_parent_stay_together_where_it_is_not_there_or_was_dropped"
 BREAKS = (
@@ -75,8 +76,8 @@ BREAKS = (
         "redirects are followed",
         1,
         "winnow.augment.endpoint",
-        "redirect=False",
-        "redirect=True",
+        "redirect=False, retries=False",
+        "redirect=True, retries=3",
         (ENDPOINT,),
     ),
     Break(
@@ -151,6 +152,38 @@ BREAKS = (
         "    if store.size(path) != len(data) or store.hash(path) != digest:\n",
         "    if data:\n",
         (RUNS + "test_another_number_of_requests_gives_the_same_files_and_asks_nothing_twice",),
+    ),
+    Break(
+        "ids of val and test are drawn, too",
+        2,
+        "winnow.stages.tokenise.dropout",
+        "rows = np.flatnonzero(np.isin(docs, self._chosen, assume_unique=True))",
+        "rows = np.arange(len(docs))",
+        ("tests/e2e/test_dropout.py::test_train_is_drawn_and_the_rest_is_not",),
+    ),
+    Break(
+        "another epoch draws the same ids",
+        2,
+        "winnow.stages.tokenise.dropout",
+        'keyed_hash((settings["seed"], settings["epoch"]), messages)',
+        'keyed_hash((settings["seed"], 0), messages)',
+        ("tests/e2e/test_dropout.py::test_another_epoch_draws_anew_and_computes_nothing_else",),
+    ),
+    Break(
+        "documents share their chance",
+        2,
+        "winnow.tokens.dropout",
+        "self._document(data, start, end, keys[row], limit)",
+        "self._document(data, start, end, keys[0], limit)",
+        (DROPOUT,),
+    ),
+    Break(
+        "a merge that is dropped once never comes back",
+        3,
+        "winnow.tokens.dropout",
+        "            for n in range(dropped):\n",
+        "            for n in range(0):\n",
+        (DROPOUT,),
     ),
     Break(
         "why does not tell what was made of a document",

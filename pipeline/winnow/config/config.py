@@ -298,6 +298,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _usable_dropout(self) -> "Config":
+        if self.tokenise.dropout and self.marks is not None:
+            raise ValueError(
+                "tokenise.dropout is for plain texts, and a source has conversations or pairs; leave it out, or make "
+                "two runs"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _usable_families(self) -> "Config":
         for name in self.augmented:
             if self.dedup is None:

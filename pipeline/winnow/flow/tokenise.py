@@ -1,6 +1,8 @@
 """Kept documents to token ids."""
 
-from winnow.engine.records import total
+from dataclasses import replace
+
+from winnow.engine.records import Json, total
 from winnow.errors import UnreadableShareError
 from winnow.flow.context import RunContext
 from winnow.flow.records import RunRecords
@@ -15,8 +17,17 @@ from winnow.stages.tokenise import tokenise
 def tokenise_documents(context: RunContext) -> None:
     """Ids of every document that is kept so far: what select leaves out has tokens, too."""
     assert context.vocabulary is not None
-    stage = tokenise.stage(context.config.tokeniser, context.vocabulary, context.config.structured)
-    units = with_edits(survivor_units(context.run.parts, context.run.survivors), context.run.edits)
+    config, run = context.config, context.run
+    chance: Json | None = None
+    units = with_edits(survivor_units(run.parts, run.survivors), run.edits)
+    if config.tokenise.dropout:
+        drawn = {"seed": config.shards.seed, "epoch": config.shards.epoch, "split": config.shards.split_names[0]}
+        chance = {"rate": config.tokenise.dropout, **drawn}
+        units = [
+            replace(unit, inputs={**unit.inputs, "decisions": decided.outputs["decisions"].reference()})
+            for unit, decided in zip(units, run.survivors, strict=True)
+        ]
+    stage = tokenise.stage(config.tokeniser, context.vocabulary, config.structured, chance)
     context.engine.run(stage, units)
     check_refused(context.run)
 
@@ -60,6 +71,14 @@ def _summary(run: RunRecords) -> list[str]:
     if facts is not None and facts.ends:  # runs of an earlier version did not note it
         lines.append(ends_line(run.config, facts.begins, facts.ends))
         lines += [f"WARNING: {warning}" for warning in facts.warnings]
+    if rate := run.config.tokenise.dropout:
+        documents, more = (run.total("tokenise", name) for name in ("dropout_documents", "dropout_more_tokens"))
+        lines.append(
+            f"BPE-dropout {rate:g}, seed {run.config.shards.seed}, epoch {run.config.shards.epoch}: the ids of "
+            f"{documents:,} documents are drawn, {more:,} more tokens than without"
+        )
+        if uncut := run.total("tokenise", "dropout_uncut"):
+            lines.append(f"WARNING: {uncut:,} documents have megabytes without a place to cut: their ids are not drawn")
     if unchecked := run.total("tokenise", "unchecked"):
         lines.append(f"WARNING: {unchecked:,} documents of the sample were too long to compare with the reference")
     if lossy := run.total("tokenise", "lossy"):

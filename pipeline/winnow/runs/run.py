@@ -60,6 +60,7 @@ from winnow.stages.select.examples import list_examples
 from winnow.stages.shards.shards import written_columns
 from winnow.storage.node_copy import node_copy, pinned, with_user_addresses
 from winnow.storage.open_store import open_store
+from winnow.tokens.dropout import pattern_of
 from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
 
 log = logging.getLogger("winnow")
@@ -239,7 +240,10 @@ def load_run_vocabulary(config: Config) -> Vocabulary:
     try:
         encoding = pinned(encoding, config.storage)
         local = config.tokeniser.model_copy(update={"encoding": node_copy(encoding, config.storage)})
-        return load_vocabulary(local)
+        vocabulary = load_vocabulary(local)
+        if config.tokenise.dropout:
+            pattern_of(vocabulary)
+        return vocabulary
     except NamedObjectError as error:
         raise ConfigError(f"tokenise.encoding: {error}") from error
     except (ValueError, FileNotFoundError) as error:

@@ -30,6 +30,9 @@ class TokeniserConfig(Section):
     """gigatoken (fast), or the reference: tiktoken, and for a ``tokenizer.json`` tokenizers."""
     end_of_text: str | None = None
     """Name of the token that ends a document. None = ``<|endoftext|>`` or the vocabulary's counterpart."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """BPE-dropout: probability with which a merge is left out, of documents of split train; drawn for each document and
+    `shards.epoch`. 0.1 is usual, 0 gives the vocabulary's own ids. Tiktoken encodings and rank files, plain texts."""
     check_share: float = Field(default=1 / 256, ge=0.0, le=1.0)
     """Share of documents whose ids are compared with the reference, chosen by hash of their text. The first
     document of a batch is always compared. Raising it costs about 80 ms a MB compared."""

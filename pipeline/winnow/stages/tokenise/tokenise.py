@@ -16,6 +16,7 @@ from winnow.sources.source import STRUCTURE
 from winnow.stages.edits import edited_columns, read_edits
 from winnow.stages.ingest.isolate import probe_in_child
 from winnow.stages.tables import column_to_numpy, ipc_output, parquet_batches, read_ipc
+from winnow.stages.tokenise.dropout import Dropout
 from winnow.stages.versions import library_versions
 from winnow.storage.node_copy import node_copy, without_pin
 from winnow.text.edits import Edits
@@ -25,17 +26,21 @@ from winnow.tokens.tokeniser import Tokeniser, with_first_token
 from winnow.tokens.vocabulary import Vocabulary
 
 
-def stage(config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | None = None) -> Stage:
+def stage(
+    config: TokeniserConfig, vocabulary: Vocabulary, structured: Json | None = None, chance: Json | None = None
+) -> Stage:
     """The stage; the vocabulary's hash is part of what its results depend on.
 
-    ``structured`` are the settings of :func:`encode_structured`; None in runs without marks.
+    ``structured`` are the settings of :func:`encode_structured`; None in runs without marks. ``chance`` are those of
+    :class:`Dropout`, where ids have some.
     """
     how = {"check_share", "cache_mb"}  # they change no id
     settings = {
-        "config": config.model_dump(exclude=how) | {"encoding": without_pin(config.encoding)},
+        "config": config.model_dump(exclude={*how, "dropout"}) | {"encoding": without_pin(config.encoding)},
         "vocabulary": vocabulary.sha256,
         "versions": library_versions("gigatoken", "tiktoken", "tokenizers"),
         "structured": structured,
+        **({} if chance is None else {"dropout": chance}),
     }
     return Stage("tokenise", 2, settings, run, config.model_dump(include={*how, "encoding"}))
 
@@ -55,6 +60,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
         encoding = node_copy(workspace.runtime["encoding"], workspace.store.storage)
         config = workspace.settings["config"] | workspace.runtime | {"encoding": encoding}
         tokeniser = _tokeniser(orjson.dumps(config))
+        dropout = Dropout(unit, workspace, tokeniser) if "dropout" in workspace.settings else None
     survivors = column_to_numpy(read_ipc(workspace.store, unit.inputs["survivors"]), "doc")
     workspace.metadata["engine"] = tokeniser.engine
     structured = workspace.settings["structured"]
@@ -76,6 +82,8 @@ def run(unit: Unit, workspace: Workspace) -> None:
                     _note_conversations(workspace, marked, docs)
                 else:
                     encoded, checked = tokeniser.encode_checked(texts)
+                    if dropout is not None:
+                        encoded = dropout(encoded, docs, texts)
                     encoded, more = with_first_token(encoded, tokeniser.vocabulary.first_token), {}
             ids = pa.LargeListArray.from_arrays(pa.array(encoded.offsets, pa.int64()), pa.array(encoded.ids, ids_type))
             with workspace.timed("write"):
