@@ -14,6 +14,16 @@ from winnow.config.alarms import AlarmKind
 from winnow.config.languages import check_languages
 from winnow.config.lineage import LineageConfig
 from winnow.config.messages import mistakes_of
+from winnow.config.structured import (
+    Marks,
+    check_families,
+    check_labels,
+    check_preferences,
+    check_structures,
+    marks_of,
+    template_address,
+    template_of,
+)
 from winnow.config.written import as_meant, no_json
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
@@ -23,10 +33,9 @@ from winnow.section import Section
 from winnow.select.config import SelectConfig
 from winnow.shards.config import USUAL_EPOCHS, ShardsConfig
 from winnow.shards.documents.config import DocumentsConfig
-from winnow.shards.formats.formats import FORMATS, formats_with_columns
 from winnow.shards.mixture.config import OTHERS
 from winnow.sources.source import SourceConfig
-from winnow.sources.structured.chat import CHATML, CHATML_TOKENS, TemplateSettings, inspect_template, template_text
+from winnow.sources.structured.chat import CHATML_TOKENS
 from winnow.sources.wanted import addresses_of
 from winnow.storage.address import check_address, check_writable, is_url
 from winnow.storage.config import AS_WRITTEN, PathSetting, StorageConfig
@@ -204,122 +213,15 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _usable_structures(self) -> "Config":
-        marked = [source for source in self.sources if source.structure_fields]
-        chats = [source for source in marked if source.is_chat]
-        self._check_preferences()
-        if chats and len(chats) < len(marked):
-            raise ValueError(
-                "sources with pairs and sources with conversations cannot share a run: a token has one mark, either "
-                "token_type_ids or loss_mask; make two runs"
-            )
-        if marked and not chats and self.shards.row != "document":
-            raise ValueError(f"source {marked[0].name!r} has pairs: set shards.row to document, one pair a row")
-        wanted = [self.marks] if self.marks and self.marks != "preference" else []
-        plain = [name for name in self.shards.formats if FORMATS.get(name).unsupported_columns(wanted)]
-        if marked and plain:
-            raise ValueError(
-                f"source {marked[0].name!r} needs the column {self.marks}, which {', '.join(plain)} shards cannot "
-                f"hold; set shards.formats to {formats_with_columns(wanted)}"
-            )
-        lines = self.dedup.lines if self.dedup else None
-        for source in marked if lines else ():
-            if lines and (lines.sources is None or source.name in lines.sources):
-                raise ValueError(
-                    f"dedup.lines would remove lines from the structured source {source.name!r}; name the other "
-                    "sources in dedup.lines.sources"
-                )
-        rules = self.measure.line_rules
-        for source in marked if rules else ():
-            if rules and rules.takes(source.name):
-                raise ValueError(
-                    f"measure.line_rules would remove lines from the structured source {source.name!r}; name the other "
-                    "sources in measure.line_rules.sources"
-                )
-        for source in marked if self.passages else ():
-            if self.passages and source.name in (self.passages.sources or ()):
-                raise ValueError(
-                    f"passages.sources names {source.name!r}, whose records are more than a text (conversations or "
-                    "pairs): nothing can be cut out of them; leave it out"
-                )
-        for source in chats:
-            if template_address(source):  # looked at when a run begins
-                continue
-            try:
-                inspect_template(template_text(source.chat_template) or CHATML)
-            except (OSError, ValueError) as error:
-                raise ValueError(f"source {source.name!r}: chat_template: {error}") from error
-        return self
-
-    def _check_preferences(self) -> None:
-        pairs = [source.name for source in self.sources if source.is_preference]
-        if not pairs:
-            if self.shards.row == "preference":
-                raise ValueError("shards.row: preference is for sources with chosen and rejected, and there are none")
-            return
-        others = [source.name for source in self.sources if not source.is_preference]
-        if others:
-            raise ValueError(
-                f"source {pairs[0]!r} has preference pairs and {others[0]!r} none: their rows have other columns; make "
-                "two runs"
-            )
-        if self.shards.row != "preference":
-            raise ValueError(f"source {pairs[0]!r} has preference pairs: set shards.row to preference, one pair a row")
-        if self.labelled:
-            raise ValueError(f"source {pairs[0]!r} has preference pairs, whose rows have no label; leave label out")
-        if self.shards.splits and (self.dedup is None or self.dedup.index is not None):
-            what = "dedup: off" if self.dedup is None else "dedup.index"
-            raise ValueError(
-                f"source {pairs[0]!r} has preference pairs, and with {what} those of one prompt could stand in several "
-                "splits; set shards.splits to {}, or leave it out"
-            )
-
-    @model_validator(mode="after")
-    def _usable_labels(self) -> "Config":
-        if not self.labelled:
-            if self.shards.labels is not None:
-                raise ValueError("shards.labels names labels, but no source has one: set sources[].label to its field")
-            return self
-        bare = [source.name for source in self.sources if source.label is None]
-        named = next(source.name for source in self.sources if source.label is not None)
-        if bare:
-            raise ValueError(
-                f"source {named!r} has a label and {', '.join(bare)} none: every row of the shards needs one; set "
-                "label for every source, or make two runs"
-            )
-        if self.shards.row != "document":
-            raise ValueError(
-                f"source {named!r} has a label, which is about a whole document, and row: {self.shards.row} joins or "
-                "cuts documents: set shards.row to document, or leave label out (keep carries the field along)"
-            )
-        if self.dedup and self.dedup.index is not None and self.shards.labels is None:
-            raise ValueError(
-                "runs that share an index need the same number for the same label: name all labels in shards.labels"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _usable_dropout(self) -> "Config":
+        check_preferences(self.sources, self.shards, self.dedup)
+        check_structures(self.sources, self.shards, self.dedup, self.measure, self.passages)
+        check_labels(self.sources, self.shards, self.dedup)
+        check_families(self.sources, self.dedup)
         if self.tokenise.dropout and self.marks is not None:
             raise ValueError(
                 "tokenise.dropout is for plain texts, and a source has conversations or pairs; leave it out, or make "
                 "two runs"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _usable_families(self) -> "Config":
-        for name in self.augmented:
-            if self.dedup is None:
-                raise ValueError(
-                    f"source {name!r} has augmented_from, and dedup is off: it is dedup that keeps a synthetic text in "
-                    "the split of the document that it was made of; switch it on, or make two runs"
-                )
-            if self.dedup.index is not None:
-                raise ValueError(
-                    f"source {name!r} has augmented_from, and dedup.index is set: documents of earlier runs are not "
-                    "looked for by id, so a synthetic text could stand in another split than its parent; give both to "
-                    "one run without an index"
-                )
         return self
 
     @property
@@ -343,13 +245,9 @@ class Config(Section):
         return self.labelled and self.shards.stratify and bool(self.shards.splits)
 
     @property
-    def marks(self) -> Literal["loss_mask", "token_type_ids", "preference"] | None:
+    def marks(self) -> Marks | None:
         """What marks of tokens become: a column, or the parts of preference pairs; None where tokens have none."""
-        if self.shards.row == "preference":
-            return "preference"
-        if any(source.is_chat for source in self.sources):
-            return "loss_mask"
-        return "token_type_ids" if any(source.pair for source in self.sources) else None
+        return marks_of(self.sources, self.shards)
 
     @property
     def tokeniser(self) -> TokeniserConfig:
@@ -380,17 +278,6 @@ class Config(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name!r}; names must differ")
         return sources
-
-
-def template_of(source: SourceConfig) -> TemplateSettings:
-    """The template of a source, read from its file where it names one."""
-    return source.model_copy(update={"chat_template": template_text(source.chat_template)}).template
-
-
-def template_address(source: SourceConfig) -> str | None:
-    """Where the chat template of a source lies, if that is an address."""
-    setting = source.chat_template or ""
-    return setting if is_url(setting) and "{" not in setting and "\n" not in setting else None
 
 
 def parse_config(values: dict[str, Any], origin: str = "config", *, as_written: bool = False) -> Config:

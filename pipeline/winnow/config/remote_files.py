@@ -3,10 +3,11 @@ same on every node."""
 
 from typing import TypeVar
 
-from winnow.config.config import Config, template_address
+from winnow.config.config import Config
 from winnow.config.hub_revisions import pin_revisions
 from winnow.config.language_model import pin_language_model
 from winnow.config.operators import pin_operators
+from winnow.config.structured import template_address
 from winnow.errors import ConfigError, NamedObjectError
 from winnow.section import Section
 from winnow.select.config import SelectConfig

@@ -1,6 +1,7 @@
 """What a run says of its vocabulary before any work: which tokens begin and end a document, what templates read."""
 
-from winnow.config.config import Config, template_of
+from winnow.config.config import Config
+from winnow.config.structured import template_of
 from winnow.sources.source import SourceConfig
 from winnow.sources.structured.chat import inspect_template, spelled_names
 from winnow.tokens.vocabulary import Vocabulary

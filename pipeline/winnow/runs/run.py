@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from winnow.config.config import Config, template_of
+from winnow.config.config import Config
 from winnow.config.hub_revisions import publish_revisions
 from winnow.config.remote_files import pin_remote_files
 from winnow.config.strict_yaml import write_yaml
+from winnow.config.structured import template_of
 from winnow.engine.attempt import Attempt, State, next_attempt
 from winnow.engine.doing import doing
 from winnow.engine.engine import Engine, StageFailedError
