@@ -150,6 +150,8 @@ class Runs(World):
             process = current().process
             if self.owner.startswith(f"{process.host} {process.pid} "):
                 self.owner = ""  # given back; who takes over removes it, too
+            elif any(owner.startswith(f"{process.host} {process.pid} ") for owner in self.renewed):
+                self.counts["leases written by who had lost them"] += 1  # given back in the other's name
 
     def _check_record(self, path: str) -> None:
         record = Record.from_json(self.peek(path))
