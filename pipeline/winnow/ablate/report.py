@@ -24,7 +24,7 @@ def headline(found: Ablation) -> str:
     return (
         f"Against {results.baseline}, {len(judged)} comparisons: "
         + (told or "no difference seen in any of them")
-        + (f"; in the other {len(judged) - len(seen)} no difference seen" if seen and len(seen) < len(judged) else "")
+        + (f"; no difference seen in {len(judged) - len(seen)} of them" if seen and len(seen) < len(judged) else "")
         + "."
     )
 
