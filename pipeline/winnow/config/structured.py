@@ -119,7 +119,7 @@ def check_labels(sources: Sources, shards: ShardsConfig, dedup: DedupConfig | No
     if not any(source.label is not None for source in sources):
         if shards.labels is not None:
             raise ValueError("shards.labels names labels, but no source has one: set sources[].label to its field")
-        return self
+        return
     bare = [source.name for source in sources if source.label is None]
     named = next(source.name for source in sources if source.label is not None)
     if bare:
