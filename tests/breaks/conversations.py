@@ -53,8 +53,8 @@ BREAKS = (
         "a rank file is given to the fast engine as it stands",
         3,
         "winnow.tokens.engines",
-        "sorted(vocabulary.ranks.items(), key=lambda entry: entry[1])",
-        "vocabulary.ranks.items()",
+        "sorted(ranks.items(), key=lambda entry: entry[1])",
+        "ranks.items()",
         SPECIAL,
     ),
     Break(

@@ -262,7 +262,7 @@ BREAKS = (
     Break(
         "capitals count as other words",
         3,
-        "winnow.text.words",
+        "winnow.text.word_scan",
         "folded = (chunk | _CASE) & keep",
         "folded = chunk & keep",
         ("tests/text/test_words.py",),
@@ -358,7 +358,7 @@ BREAKS = (
     Break(
         "soft hyphens split words",
         3,
-        "winnow.text.words",
+        "winnow.text.word_scan",
         "if kind & IGNORED and characters:",
         "if kind & IGNORED and characters < 0:",
         ("tests/text/test_words.py",),

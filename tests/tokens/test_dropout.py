@@ -61,12 +61,11 @@ def test_without_dropout_the_ids_are_tiktokens(encoding):
 
 @needs_shared
 def test_without_dropout_the_ids_of_real_texts_are_tiktokens(o200k):
-
     texts = []
     for path in CORPUS:
         with path.open("rb") as file:
             lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file))
-            texts += [json.loads(line)["text"] for _, line in zip(range(40), lines, strict=False)]
+            texts += [json.loads(line)["text"] for _, line in zip(range(8), lines, strict=False)]
     assert plain(o200k, texts) == rows(tokeniser("o200k_base").encode(column(texts)))
 
 

@@ -1,6 +1,6 @@
 """The stages of select, in order: from kept documents to those that go into the shards."""
 
-from dataclasses import asdict
+import orjson
 
 from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
@@ -125,7 +125,11 @@ def assign(context: RunContext, config: SelectConfig) -> list[Record]:
     if config.clusters.centres is not None:
         (centres,) = engine.run(centring, clusters.plan_given_centres())
         settings = {"dimensions": dimensions, "threshold": threshold, "neighbours": neighbours}
-        following = {"settings": settings, "centres": asdict(centres), "partitions": partitions(centres)}
+        following = {
+            "settings": settings,
+            "centres": orjson.loads(centres.to_json()),
+            "partitions": partitions(centres),
+        }
         embedded = engine.run(embed.stage(config.encoder, gpus, context.config.storage, following), units)
     else:
         embedding = embed.stage(config.encoder, gpus, context.config.storage)

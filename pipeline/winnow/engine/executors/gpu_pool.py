@@ -137,7 +137,7 @@ class PrepareUnit:
         if store.exists(self.marker):
             outcome = orjson.dumps({"kind": "stopped"})
         elif store.exists(done):
-            outcome = orjson.dumps({"kind": "record", "value": Record.from_json(store.read(done))})
+            outcome = orjson.dumps({"kind": "record", "value": Record.from_json(store.read(done))}, dict)
         else:
             assert self.stage.accelerated is not None
             try:
@@ -172,7 +172,7 @@ class FinishUnit:
             try:
                 record = run_unit(self.stage, unit, self.store, table)
                 record = replace(record, metrics={**record.metrics, ON_GPU: float(self.on_gpu)})
-                outcome = orjson.dumps({"kind": "record", "value": record})
+                outcome = orjson.dumps({"kind": "record", "value": record}, dict)
             except Exception as error:  # noqa: BLE001 - reported by unit, retried, and fails the run in the end
                 outcome = failure(unit, error)
         return pa.table({"outcome": pa.array([outcome], pa.binary())})

@@ -170,7 +170,8 @@ def schema_of(run: RunRecords) -> pa.Schema | None:
         for described in splits.values():
             for shard in described["shards"]:
                 if shard["path"].endswith(".parquet"):
-                    return pq.read_schema(run.store.columns_of(f"{run.shards}/{shard['path']}"))
+                    path = f"{run.shards}/{shard['path']}"
+                    return pq.read_schema(run.store.columns_of(path), **run.store.decryption(path))
     return None
 
 
