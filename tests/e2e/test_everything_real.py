@@ -1,0 +1,82 @@
+"""Every step and operator at once over real text: the same bytes from any executor, units and kills."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.corpora import documents_of, write_part
+from tests.support.everything import everything_config, train_models
+from tests.support.finished import shards_of, text_files_of
+from tests.support.processes import command, kill_when
+from winnow.audit.verify.verify import check_shards, recount
+from winnow.flow.flow import balances
+from winnow.flow.records import RunRecords
+from winnow.runs.state import load_run
+
+pytestmark = pytest.mark.slow
+SIZES = {"01-helm-www": 1e6, "07-eltec-eng": 2e6, "09-imdb": 1e6, "11-ruanyf-weekly": 5e5, "14-code-dev": 5e5}
+SETS = ("gsm8k/test.jsonl", "humaneval/HumanEval.jsonl")
+SMALL = {"unit_mb": 1, "partition_mb": 1}
+MOMENTS = ("measure", "passage_spans", "shards")
+"""Stages in whose middle the command is killed."""
+
+
+class Corpus:
+    """Some real documents, an evaluation item among them, and models."""
+
+    def __init__(self, shared: Path, folder: Path) -> None:
+        self.folder = folder
+        self.sets = [shared / "evals" / name for name in SETS]
+        texts = [row["text"] for row in documents_of(shared / "corpus" / "09-imdb.jsonl.zst")][:2000:4]
+        item = json.loads(self.sets[0].read_text().splitlines()[0])["question"]
+        planted = [{"id": str(n), "text": f"{text} {item} Write to a{n}@x.org."} for n, text in enumerate(texts[:9])]
+        self.files = [*write_part(shared, folder / "data", SIZES), folder / "planted.jsonl"]
+        self.files[-1].write_text("".join(json.dumps(row) + "\n" for row in planted))
+        self.operators = train_models(folder, texts)
+
+    def line(self, name: str, **compute: object) -> list[str]:
+        """The command of a run of that name."""
+        config = everything_config(self.files, self.folder / name, self.operators, self.sets, compute=compute)
+        return command(config, self.folder / f"{name}.yaml")
+
+    def finished(self, name: str, **compute: object) -> RunRecords:
+        """The run, done by the command, with books that close and files that are whole."""
+        done = subprocess.run(self.line(name, **compute), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = load_run(str(self.folder / name))
+        assert check_shards(found) == []
+        assert [str(each) for each in (*balances(found), *recount(found)) if each.expected != each.found] == []
+        return found
+
+    def bytes_of(self, name: str) -> dict[str, str]:
+        """Hashes of its shards and of its clean text."""
+        return shards_of(self.folder / name) | text_files_of(self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def corpus(shared, tmp_path_factory) -> Corpus:
+    made = Corpus(shared, tmp_path_factory.mktemp("real"))
+    made.finished("inline", executor="inline")
+    return made
+
+
+def test_every_step_has_something_to_do(corpus):
+    found = load_run(str(corpus.folder / "inline"))
+    print(yaml.safe_dump({name: dict(record[0].counters) for name, record in found.records.items()}))
+
+
+def test_other_units_on_one_worker(corpus):
+    small = corpus.finished("one", executor="processes", workers=1, **SMALL)
+    assert len(small.parts) > len(load_run(str(corpus.folder / "inline")).parts)
+    assert corpus.bytes_of("one") == corpus.bytes_of("inline")
+
+
+def test_two_workers_killed_in_the_middle(corpus):
+    line, run = corpus.line("killed", executor="processes", workers=2, **SMALL), corpus.folder / "killed"
+    for stage in MOMENTS:
+        assert kill_when(line, lambda stage=stage: any(run.glob(f"work/{stage}/*/*.json"))), stage
+    corpus.finished("killed", executor="processes", workers=2, **SMALL)
+    assert corpus.bytes_of("killed") == corpus.bytes_of("inline")
