@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.corpora import documents_of, write_part
 from tests.support.everything import everything_config, train_models
@@ -20,26 +19,40 @@ pytestmark = pytest.mark.slow
 SIZES = {"01-helm-www": 1e6, "07-eltec-eng": 2e6, "09-imdb": 1e6, "11-ruanyf-weekly": 5e5, "14-code-dev": 5e5}
 SETS = ("gsm8k/test.jsonl", "humaneval/HumanEval.jsonl")
 SMALL = {"unit_mb": 1, "partition_mb": 1}
+FOOTER = "This is one of the many pages of our club."
+DONE = {
+    "boilerplate_set": "lines",
+    "measure": "line_rules/07-eltec-eng/bytes",
+    "filter": "failed/max_target",
+    "contamination_spans": "cut_documents",
+    "redact_spans": "spans/pii.email",
+    "passage_spans": "cut_documents",
+    "semantic_keepers": "removed",
+    "shuffle": "phase_documents/late",
+    "document_shuffle": "documents",
+}
+"""A counter of each step, which is above 0 where the step has found something."""
 MOMENTS = ("measure", "passage_spans", "shards")
 """Stages in whose middle the command is killed."""
 
 
 class Corpus:
-    """Some real documents, an evaluation item among them, and models."""
+    """Some real documents, a few of them with an evaluation item, an address and a footer; and models."""
 
     def __init__(self, shared: Path, folder: Path) -> None:
         self.folder = folder
         self.sets = [shared / "evals" / name for name in SETS]
-        texts = [row["text"] for row in documents_of(shared / "corpus" / "09-imdb.jsonl.zst")][:2000:4]
+        texts = [row["text"] for row in documents_of(shared / "corpus" / "09-imdb.jsonl.zst")]
         item = json.loads(self.sets[0].read_text().splitlines()[0])["question"]
-        planted = [{"id": str(n), "text": f"{text} {item} Write to a{n}@x.org."} for n, text in enumerate(texts[:9])]
+        rows = [{"id": str(n), "text": f"{FOOTER}\n{texts[9000 + n]} {item} Write to a{n}@x.org."} for n in range(9)]
         self.files = [*write_part(shared, folder / "data", SIZES), folder / "planted.jsonl"]
-        self.files[-1].write_text("".join(json.dumps(row) + "\n" for row in planted))
-        self.operators = train_models(folder, texts)
+        self.files[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.operators = train_models(folder, texts[:2000:4])
 
     def line(self, name: str, **compute: object) -> list[str]:
         """The command of a run of that name."""
-        config = everything_config(self.files, self.folder / name, self.operators, self.sets, compute=compute)
+        given = {"compute": compute, "dedup": {"lines": {"max_documents": 5, "sources": ["planted"]}}}
+        config = everything_config(self.files, self.folder / name, self.operators, self.sets, **given)
         return command(config, self.folder / f"{name}.yaml")
 
     def finished(self, name: str, **compute: object) -> RunRecords:
@@ -65,7 +78,7 @@ def corpus(shared, tmp_path_factory) -> Corpus:
 
 def test_every_step_has_something_to_do(corpus):
     found = load_run(str(corpus.folder / "inline"))
-    print(yaml.safe_dump({name: dict(record[0].counters) for name, record in found.records.items()}))
+    assert [stage for stage, counter in DONE.items() if not found.total(stage, counter)] == []
 
 
 def test_other_units_on_one_worker(corpus):
