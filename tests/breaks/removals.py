@@ -129,4 +129,12 @@ BREAKS = (
         "at + _BLOCK]",
         ("tests/stages/test_standing.py",),
     ),
+    Break(
+        "runs that go on in the next row group are cut",
+        5,
+        STANDING,
+        "held, at = ids[begin:].copy(), at + begin",
+        "held, at = ids[len(ids) :].copy(), at + len(ids)",
+        ("tests/stages/test_standing.py",),
+    ),
 )

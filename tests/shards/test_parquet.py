@@ -1,10 +1,16 @@
 import io
+import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from tests.support.shard_sets import numbered_rows, write_set
+from winnow.shards.formats.shard_format import RowShape
 from winnow.shards.parquet import ParquetShardWriter
+from winnow.stages.shards.shard_reading import read_shard, read_shard_parts
+from winnow.storage.local_store import LocalStore
 
 
 def test_rows_come_back_whatever_the_calls():
@@ -40,3 +46,19 @@ def test_further_columns_come_back():
         assert found.type.value_type == pa.from_numpy_dtype(column.dtype)
     assert table.column("docs")[1050].as_py() == [2100 << 33, 2101 << 33]
     assert table.column("doc_starts")[1099].as_py() == [2198, 2199]
+
+
+def test_parts_are_the_rows_of_the_whole_shard(tmp_path):
+    folder = write_set(tmp_path / "set", {"train": [numbered_rows(2500)]}, formats=("parquet", "raw"))
+    described = json.loads((folder / "manifest.json").read_text())["shards"]
+    formats = {"parquet": described["splits"], **described["formats"]}
+    shape = RowShape(5, np.dtype("uint32"), None)
+    for kind, splits in formats.items():
+        (shard,) = splits["train"]["shards"]
+        given = LocalStore(str(folder)), shard["path"], kind
+        whole, parts = read_shard(*given, shard, shape), list(read_shard_parts(*given, shard, shape))
+        assert len(parts) == (3 if kind == "parquet" else 1)
+        assert np.array_equal(np.concatenate([part.rows for part in parts]), whole.rows)
+        assert np.array_equal(np.concatenate([part.pieces for part in parts]), whole.pieces)
+        with pytest.raises(ValueError, match="holds 2,500 rows, the manifest says 2,501"):
+            list(read_shard_parts(*given, shard | {"rows": 2501}, shape))

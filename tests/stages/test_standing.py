@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.stages.removals.standing import GRAM, GramSet, gram_hashes, runs_in
+from winnow.stages.removals.standing import GRAM, GramSet, gram_hashes, runs_in, runs_in_parts
 
 
 def plain(ids: list[int], removed: list[int]) -> list[tuple[int, int]]:
@@ -47,6 +47,18 @@ def test_runs_over_the_border_of_a_block(monkeypatch):
     assert list(runs_in(ids[:5], GramSet(gram_hashes(ids)))) == []
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_parts_change_nothing(data):
+    few = st.integers(0, 2) if data.draw(st.booleans()) else st.integers(0, 200_000)
+    removed = data.draw(st.lists(few, min_size=20, max_size=60))
+    ids = np.array(data.draw(st.lists(few, max_size=40)) + removed + data.draw(st.lists(few, max_size=40)), np.uint32)
+    wanted = GramSet(gram_hashes(np.array(removed, np.uint32)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(ids)), max_size=9)))
+    found = [(at, at + len(run), run.tolist()) for at, run in runs_in_parts(np.split(ids, cuts), wanted)]
+    assert found == [(begin, end, ids[begin:end].tolist()) for begin, end in runs_in(ids, wanted)]
+
+
 def test_passages_over_the_border_of_a_shard(monkeypatch):
     """Rows of two shards hold a passage; each unit reads the first row of the next shard, too."""
     from types import SimpleNamespace
@@ -59,19 +71,17 @@ def test_passages_over_the_border_of_a_shard(monkeypatch):
     wanted = np.unique(gram_hashes(rows.reshape(-1)[60:100]))  # the last 20 tokens of one shard, 20 of the next
     monkeypatch.setattr(standing, "read_ipc", lambda *_: None)
     monkeypatch.setattr(standing, "column_to_numpy", lambda *_: wanted)
+    shards = {f"f/{n}": SimpleNamespace(rows=rows[2 * n : 2 * n + 2]) for n in range(2)}
+    monkeypatch.setattr(standing, "read_shard_parts", lambda _store, path, *_: [shards[path]])
     monkeypatch.setattr(
-        standing,
-        "read_shard",
-        lambda _store, path, _kind, _entry, _shape, first, whole_rows: SimpleNamespace(
-            rows=rows[:2][:first] if path == "f/0" else rows[2:][:first]
-        ),
+        standing, "read_shard", lambda _store, path, *_, whole_rows: SimpleNamespace(rows=shards[path].rows[:1])
     )
     written = []
     monkeypatch.setattr(standing, "_write", lambda _workspace, *columns: written.append(columns))
     workspace = SimpleNamespace(store=None, settings={"row_tokens": 40, "dtype": "uint32", "separator": None})
     workspace.metadata, workspace.count = {}, lambda *_: None
     for shard, after in (("0", "1"), ("1", None)):
-        entries = [{"path": shard}, after and {"path": after}]
+        entries = [{"path": shard, "rows": 2}, after and {"path": after}]
         inputs = {"folder": "f", "format": "parquet", "split": "train", "grams": {}}
         standing.run(Unit(0, {**inputs, "shard": entries[0], "next": entries[1]}), workspace)
     (row, _, ids), (other_row, _, other_ids) = written

@@ -7,7 +7,7 @@ for them: columns with one number a token, fixed_size_list<uint8, uint16 or uint
 Preference pairs have lists of their three parts in place of ``input_ids`` and ``doc_lens``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -162,7 +162,17 @@ def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
         while there < rows and groups < file.num_row_groups:
             there += file.metadata.row_group(groups).num_rows
             groups += 1
-        table = file.read_row_groups(range(groups), use_threads=False)
+        return _packed(file.read_row_groups(range(groups), use_threads=False), shape)
+
+
+def _read_parts(files: ShardFiles, shape: RowShape) -> Iterator[PackedRows]:
+    """A row group at a time: new memory for a whole shard takes ten times as long as reading it."""
+    with pq.ParquetFile(files.columns(), **files.decryption()) as file:
+        for group in range(file.num_row_groups):
+            yield _packed(file.read_row_group(group, use_threads=False), shape)
+
+
+def _packed(table: pa.Table, shape: RowShape) -> PackedRows:
     if PARTS[0] in table.column_names:
         return _read_pairs(table, shape)
     lens = _one_array(table.column("doc_lens"))
@@ -210,6 +220,7 @@ FORMAT = ShardFormat(
     suffix=".parquet",
     write=_write,
     read=_read,
+    read_parts=_read_parts,
     count=_count,
     columns=None,
     docs=True,

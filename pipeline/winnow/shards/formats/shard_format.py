@@ -191,6 +191,9 @@ class ShardFormat:
     read: Callable[[ShardFiles, RowShape, int], PackedRows] | None = None
     """The first ``rows`` rows of a shard, or more; None where shards are only written. Raises ValueError or OSError for
     files that are not what the manifest says."""
+    read_parts: Callable[[ShardFiles, RowShape], Iterator[PackedRows]] | None = None
+    """All rows of a shard, some at a time, so that memory is used again; None where ``read`` maps the file. Raises as
+    ``read`` does."""
     count: Callable[[ShardFiles], tuple[int, int]] | None = None
     """Rows, and tokens without padding, that the shard itself holds: ``winnow verify`` compares them with the manifest
     after the hashes. None where there is no quick way to tell."""

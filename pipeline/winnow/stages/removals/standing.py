@@ -7,7 +7,7 @@ one of its runs of 16. Two stages with one search: ``standing`` reads the new sh
 Legend: T tokens, G runs of 16 tokens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.shards.formats.shard_format import RowShape
-from winnow.stages.shards.shard_reading import read_shard
+from winnow.stages.shards.shard_reading import read_shard, read_shard_parts
 from winnow.stages.tables import column_to_numpy, ipc_output, read_ipc
 from winnow.tokens.marks import MARK
 
@@ -87,6 +87,18 @@ def runs_in(ids: NDArray[Any], wanted: GramSet) -> Iterator[TokenRun]:
         yield TokenRun(begin, end + GRAM)
 
 
+def runs_in_parts(parts: Iterable[NDArray[Any]], wanted: GramSet) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The same in ids that come in parts, [T] each: where a run begins, and its tokens."""
+    held, at = np.empty(0, np.uint32), 0  # the tokens behind which a run can go on, and where they begin
+    for part in parts:
+        ids = np.concatenate([held.astype(part.dtype), part])
+        found = list(runs_in(ids, wanted))
+        begin = found.pop().begin if found and found[-1].end == len(ids) else max(0, len(ids) - GRAM + 1)
+        yield from ((at + one.begin, ids[one.begin : one.end].copy()) for one in found)
+        held, at = ids[begin:].copy(), at + begin
+    yield from ((at + one.begin, held[one.begin : one.end]) for one in runs_in(held, wanted))
+
+
 def stage(row_tokens: int, dtype: str, separator: int | None) -> Stage:
     """Search shards; the arguments are those of their rows' shape."""
     return Stage("standing", 1, {"row_tokens": row_tokens, "dtype": dtype, "separator": separator}, run)
@@ -113,21 +125,21 @@ def run(unit: Unit, workspace: Workspace) -> None:
     store, inputs, settings = workspace.store, unit.inputs, workspace.settings
     shape = RowShape(settings["row_tokens"], np.dtype(settings["dtype"]), settings["separator"])
     wanted = GramSet(column_to_numpy(read_ipc(store, inputs["grams"]), "gram"))
-    rows = [
-        read_shard(store, f"{inputs['folder']}/{entry['path']}", inputs["format"], entry, shape, first, whole_rows=True)
-        for entry, first in ((inputs["shard"], None), (inputs["next"], 1))
-        if entry is not None
-    ]
-    flat = rows[0].rows.reshape(-1)
-    own, inside = len(flat), list(runs_in(flat, wanted))
-    begin = inside.pop().begin if inside and inside[-1].end == own else max(0, own - GRAM + 1)
-    found = [(one.begin, flat[one.begin : one.end]) for one in inside]
-    tail = np.concatenate([flat[begin:], *(packed.rows.reshape(-1) for packed in rows[1:])])  # over the border
-    found += [(begin + o.begin, tail[o.begin : o.end]) for o in runs_in(tail, wanted) if begin + o.begin < own]
+    shard, after = inputs["shard"], inputs["next"]
+    own = shard["rows"] * shape.row_tokens
+
+    def parts() -> Iterator[NDArray[Any]]:
+        path, kind = f"{inputs['folder']}/{shard['path']}", inputs["format"]
+        yield from (packed.rows.reshape(-1) for packed in read_shard_parts(store, path, kind, shard, shape))
+        if after is not None:
+            path = f"{inputs['folder']}/{after['path']}"
+            yield read_shard(store, path, kind, after, shape, 1, whole_rows=True).rows.reshape(-1)
+
+    found = [(at, ids) for at, ids in runs_in_parts(parts(), wanted) if at < own]
     rows_of = [at // shape.row_tokens for at, _ in found]
     _write(workspace, rows_of, [0] * len(found), [ids for _, ids in found])
     workspace.metadata.update({"split": inputs["split"], "shard": inputs["shard"]["path"]})
-    workspace.count("searched_rows", len(rows[0].rows))
+    workspace.count("searched_rows", shard["rows"])
     workspace.count("searched_tokens", own)
 
 

@@ -1,5 +1,7 @@
 """Rows of published shards, back from any format: for looking at them, counting, and writing them in another one."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from winnow.engine.records import Json
@@ -36,26 +38,55 @@ def read_shard(
         OSError, ValueError: the file is missing, or does not hold what the manifest says.
     """
     rows = shard["rows"] if first_rows is None else min(first_rows, shard["rows"])
-    chosen = FORMATS.get(file_format)
-    if chosen.read is None:
-        raise FormatError(f"{path}: shard format {file_format} only writes; add another one to shards.formats")
+    read = _reader(path, file_format)
     if not has_document_boundaries(file_format, shape) and not whole_rows:
         raise FormatError(
             f"{path}: {file_format} files do not say where documents begin; add "
             f"{formats_that(lambda known: known.read and known.has_document_boundaries)} to shards.formats"
         )
-    packed = chosen.read(ShardFiles(store, path, shard), shape, rows)
-    if first_rows is None and len(packed.rows) != shard["rows"]:
-        raise ValueError(f"holds {len(packed.rows):,} rows, the manifest says {shard['rows']:,}")
+    packed = read(ShardFiles(store, path, shard), shape, rows)
+    tokens = _checked(packed, shape)
+    if first_rows is None:
+        _check_whole(len(packed.rows), tokens, file_format, shard, shape)
+    return _first(packed, rows)
+
+
+def read_shard_parts(store: Store, path: str, file_format: str, shard: Json, shape: RowShape) -> Iterator[PackedRows]:
+    """All rows of one shard, in order; some at a time where the format can.
+
+    Args, Raises: as :func:`read_shard` with ``whole_rows``.
+    """
+    files, read_parts = ShardFiles(store, path, shard), FORMATS.get(file_format).read_parts
+    rows = tokens = 0
+    for packed in read_parts(files, shape) if read_parts else [_reader(path, file_format)(files, shape, shard["rows"])]:
+        rows, tokens = rows + len(packed.rows), tokens + _checked(packed, shape)
+        yield packed
+    _check_whole(rows, tokens, file_format, shard, shape)
+
+
+def _reader(path: str, file_format: str) -> Callable[[ShardFiles, RowShape, int], PackedRows]:
+    read = FORMATS.get(file_format).read
+    if read is None:
+        raise FormatError(f"{path}: shard format {file_format} only writes; add another one to shards.formats")
+    return read
+
+
+def _check_whole(rows: int, tokens: int, file_format: str, shard: Json, shape: RowShape) -> None:
+    """ValueError if a whole shard is not what its entry in the manifest says."""
+    if rows != shard["rows"]:
+        raise ValueError(f"holds {rows:,} rows, the manifest says {shard['rows']:,}")
+    if tokens != shard["tokens"] and has_document_boundaries(file_format, shape):
+        raise ValueError(f"document pieces hold {tokens:,} tokens, the manifest says {shard['tokens']:,}")
+
+
+def _checked(packed: PackedRows, shape: RowShape) -> int:
+    """Tokens of all pieces; ValueError if rows or pieces have another shape."""
     if packed.rows.dtype != shape.dtype or packed.rows.shape[1] != shape.row_tokens:
         raise ValueError(
             f"rows of {packed.rows.shape[1]:,} {packed.rows.dtype} ids, the manifest says "
             f"{shape.row_tokens:,} {shape.dtype}"
         )
-    tokens = _checked_pieces(packed, shape)
-    if first_rows is None and tokens != shard["tokens"] and has_document_boundaries(file_format, shape):
-        raise ValueError(f"document pieces hold {tokens:,} tokens, the manifest says {shard['tokens']:,}")
-    return _first(packed, rows)
+    return _checked_pieces(packed, shape)
 
 
 def _checked_pieces(packed: PackedRows, shape: RowShape) -> int:
