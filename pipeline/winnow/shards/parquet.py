@@ -156,8 +156,12 @@ def _write(packed: PackedRows, sink: ShardSink) -> Json:
         return {"footer": describe_footer(file)}
 
 
+def _opened(files: ShardFiles) -> pq.ParquetFile:
+    return pq.ParquetFile(files.columns(), **files.decryption())
+
+
 def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
-    with pq.ParquetFile(files.columns(), **files.decryption()) as file:
+    with _opened(files) as file:
         groups, there = 0, 0
         while there < rows and groups < file.num_row_groups:
             there += file.metadata.row_group(groups).num_rows
@@ -167,7 +171,7 @@ def _read(files: ShardFiles, shape: RowShape, rows: int) -> PackedRows:
 
 def _read_parts(files: ShardFiles, shape: RowShape) -> Iterator[PackedRows]:
     """A row group at a time: new memory for a whole shard takes ten times as long as reading it."""
-    with pq.ParquetFile(files.columns(), **files.decryption()) as file:
+    with _opened(files) as file:
         for group in range(file.num_row_groups):
             yield _packed(file.read_row_group(group, use_threads=False), shape)
 
@@ -205,12 +209,12 @@ def _one_array(column: pa.ChunkedArray) -> Any:
 
 
 def _count(files: ShardFiles) -> tuple[int, int]:
-    names = pq.ParquetFile(files.columns(), **files.decryption()).schema_arrow.names
-    if PARTS[0] in names:
-        pairs = pq.read_table(files.columns(), columns=list(PARTS), **files.decryption())
-        held = sum(len(chunk.flatten()) for column in pairs.columns for chunk in column.chunks)
-        return pairs.num_rows, held + pairs.num_rows
-    table = pq.read_table(files.columns(), columns=["doc_lens"], **files.decryption())
+    with _opened(files) as file:
+        if PARTS[0] in file.schema_arrow.names:
+            pairs = file.read(columns=list(PARTS))
+            held = sum(len(chunk.flatten()) for column in pairs.columns for chunk in column.chunks)
+            return pairs.num_rows, held + pairs.num_rows
+        table = file.read(columns=["doc_lens"])
     tokens = sum(int(chunk.flatten().to_numpy().sum(dtype=np.int64)) for chunk in table.column("doc_lens").chunks)
     return table.num_rows, tokens
 
