@@ -12,6 +12,14 @@ STARTER = ("tests/config/test_starter.py",)
 
 BREAKS = (
     Break(
+        "Arrow decodes shards in threads of its own",
+        2,
+        "winnow.shards.dataset.shard_file",
+        "use_threads=False",
+        "use_threads=True",
+        ("tests/shards/dataset/test_reading.py",),
+    ),
+    Break(
         "sets are read one after the other",
         2,
         "winnow.shards.dataset.stream",

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -27,6 +28,24 @@ def reader(folder, **options):
 def read_all(source, name="input_ids", numbers=None):
     numbers = np.arange(source.starts[-1]) if numbers is None else np.asarray(numbers)
     return source.values(*positions_as_rows(source, numbers), name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the threads of a process through /proc")
+def test_reading_starts_no_thread_that_could_outlive_the_program(tmp_path):
+    """A thread of Arrow's that frees a buffer while Python ends aborts the process (134, at times, under load)."""
+    lens = [[[3, 2]] * 4000]
+    write_set(tmp_path, {"train": [numbered_rows(4000)]}, {"train": lens}, compression="zstd")
+    program = f"""
+import os
+import numpy as np
+from winnow.shards.dataset.stream import Source
+reader = Source({str(tmp_path)!r}).reader()
+before = len(os.listdir("/proc/self/task"))
+reader.values(np.zeros(4000, int), np.arange(4000))
+reader.pieces(np.zeros(4000, int), np.arange(4000))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "0\n"
 
 
 def test_the_reader_needs_no_torch_no_ray_no_numba_and_no_scipy(tmp_path):

@@ -200,7 +200,8 @@ def arrow_column(file: pq.ParquetFile, path: Path, name: str, groups: DecodedGro
 
     def decode(group: int) -> NDArray[Any]:
         with reading(path):
-            column = file.read_row_group(group, columns=[name]).column(0).combine_chunks()
+            # a thread of Arrow's that frees a buffer of Python's while the process ends aborts it
+            column = file.read_row_group(group, columns=[name], use_threads=False).column(0).combine_chunks()
             if isinstance(column, pa.ChunkedArray):
                 column = column.combine_chunks()
             values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column

@@ -175,7 +175,7 @@ class ShardFile:
     def _lists(self, file: pq.ParquetFile, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """A column of lists of any length: its values, and offsets int64[R + 1] into them."""
         with reading(self._path):
-            column = file.read(columns=[name]).column(0).combine_chunks()
+            column = file.read(columns=[name], use_threads=False).column(0).combine_chunks()
             if isinstance(column, pa.ChunkedArray):
                 column = column.combine_chunks()
             if not pa.types.is_list(column.type):
