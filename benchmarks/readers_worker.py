@@ -1,4 +1,4 @@
-"""One library reads a shard set as training does: ``READER FOLDER BATCH EPOCHS``. Run by ``benchmarks.readers``.
+"""One library reads a shard set as training does: ``READER FOLDER BATCH ROW_TOKENS``. Run by ``benchmarks.readers``.
 
 Prints JSON: ids read, wall and processor seconds of shuffled epochs, and the seconds from nothing (imports left out) to
 the first batch, at the start and in the middle. A batch is a torch tensor of int64, made in this process.
@@ -75,14 +75,16 @@ def litdata(folder: Path, batch: int) -> tuple[Callable[[int | None], Iterator[t
             for _, _ in zip(range(2), before, strict=False):
                 pass
             state = before.state_dict()
-            state["num_samples_yielded"] = {0: [resume_at * batch]}
+            state["num_samples_yielded"] = resume_at * batch
+            state["dataset"] |= {"num_samples_yielded": resume_at * batch, "sample_in_epoch": resume_at * batch}
             loader.load_state_dict(state)
-        return (block.to(torch.int64) for block in loader)
+        return (blocks.to(torch.int64) for blocks in loader)
 
     return batches, len(made()) // batch
 
 
-ROW_TOKENS = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+ROW_TOKENS = int(sys.argv[4])
+PASSES = 5
 
 
 def main(reader: str, folder: Path, batch: int) -> None:
@@ -92,8 +94,9 @@ def main(reader: str, folder: Path, batch: int) -> None:
     for _, _ in zip(range(steps), batches(None), strict=False):  # the page cache, and what is imported late
         pass
     wall, processor, ids = time.perf_counter(), time.process_time(), 0
-    for _, rows in zip(range(steps), batches(None), strict=False):
-        ids += rows.numel()
+    for _ in range(PASSES):
+        for _, rows in zip(range(steps), batches(None), strict=False):
+            ids += rows.numel()
     told |= {"ids": ids, "wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
     for name, at in (("start", None), ("resume", steps // 2)):
         began = time.perf_counter()
