@@ -196,6 +196,22 @@ BREAKS = (
         LOOK,
     ),
     Break(
+        "a file without a record that can be read passes the first look",
+        1,
+        "winnow.runs.first_look",
+        "        if not look.readable:",
+        "        if False:",
+        LOOK,
+    ),
+    Break(
+        "ids that only some records have are derived in silence",
+        1,
+        "winnow.flow.reading",
+        "        if 0 < named < of:",
+        "        if False:",
+        TOLD,
+    ),
+    Break(
         "one bad file refuses the whole source",
         1,
         "winnow.runs.first_look",

@@ -12,6 +12,14 @@ BREAKS = (
         ("tests/jobs/test_paths.py",),
     ),
     Break(
+        "a place: why a source's path is refused is not told",
+        1,
+        "winnow.config.messages",
+        'if mistake["type"] == "value_error"]',
+        "if False]",
+        ("tests/jobs/test_paths.py",),
+    ),
+    Break(
         "a place: a run writes below the code of a job",
         1,
         "winnow.storage.address",

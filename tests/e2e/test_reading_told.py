@@ -92,6 +92,14 @@ def test_names_that_match_nothing_are_warned_of_with_what_records_have(tmp_path)
     ]
 
 
+def test_ids_that_some_records_lack_are_warned_of(tmp_path):
+    records = [{"text": GERMAN.format(n), "id" if n else "uid": f"d{n}"} for n in range(5)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    warned = "WARNING: source s: id: 1 of 5 documents have no value for 'id', so their ids are derived"
+    assert warned in told(config_of(tmp_path, source_of(tmp_path / "a.jsonl", id="id")))
+    assert "no value for" not in told(config_of(tmp_path, source_of(tmp_path / "a.jsonl", id=None)))
+
+
 def test_examples_in_another_encoding_are_told_by_their_setting(tmp_path, prose):
     fine = tmp_path / "a.jsonl"
     fine.write_text("".join(json.dumps({"text": GERMAN.format(n)}) + "\n" for n in range(5)))

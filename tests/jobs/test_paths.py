@@ -146,11 +146,21 @@ def test_what_cannot_be_settled_is_refused(home, path):
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [("“/tmp/x”", "write straight ones, or none: /tmp/x$"), ("file:///tmp/x", "write the plain path /tmp/x$")],
+    [
+        ("“/tmp/x”", "write straight ones, or none: /tmp/x$"),
+        ("file:///tmp/x", "write the plain path /tmp/x$"),
+        ("/tmp/a\0b", "holds a NUL character"),
+        ("$HOME/x", "variables are replaced by a shell only"),
+    ],
 )
 def test_what_is_probably_meant_is_told(path, told):
-    with pytest.raises(ConfigError, match=told):
-        parse_config({"run": path, "sources": [{"name": "a", "path": "x"}]})
+    for config in (
+        {"run": path, "sources": [{"name": "a", "path": "x"}]},
+        {"run": "x", "sources": [{"name": "a", "path": path}]},
+        {"run": "x", "sources": [{"name": "a", "path": ["y", path]}]},
+    ):
+        with pytest.raises(ConfigError, match=told):
+            parse_config(config)
 
 
 def test_files_that_are_there_keep_their_names(home, monkeypatch):

@@ -69,6 +69,30 @@ def test_one_bad_file_or_record_refuses_nothing(tmp_path):
     plan_run(config_of(tmp_path, source_of(tmp_path / "a.jsonl"), **all_may_be_bad))
 
 
+def test_what_is_no_record_at_all_is_warned_of_before_any_work(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text("<html>not found</html>\n")
+    with caplog.at_level(logging.WARNING, "winnow"):
+        plan_run(config_of(tmp_path, source_of(tmp_path / "a.jsonl")))
+    told = f"source s: none of the first records of {tmp_path}/a.jsonl can be read: malformed JSON"
+    assert [line.startswith(told) for line in caplog.messages] == [True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (["conversations", "id"], "`messages: conversations` reads"),
+        (["instruction", "input", "output"], "`prompt: [instruction, input]` with `response: output`"),
+        (["chosen", "rejected"], "`chosen: chosen` with"),
+        (["body", "messages "], None),
+    ],
+)
+def test_what_reads_records_of_another_kind_is_told(tmp_path, fields, told):
+    path = write(tmp_path / "a.jsonl", dict.fromkeys(fields, "x"))
+    with pytest.raises(InputError) as refused:
+        plan_run(config_of(tmp_path, source_of(path)))
+    assert told in str(refused.value) if told else str(refused.value).endswith("or `path`")
+
+
 def test_names_without_a_value_and_text_beside_records_are_warned_of(tmp_path, caplog):
     (tmp_path / "in").mkdir()
     write(tmp_path / "in/a.jsonl", {"text": "a", "url": "u", "meta": {"lang": "de"}})

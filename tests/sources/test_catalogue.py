@@ -272,5 +272,8 @@ def test_a_list_in_quotes_and_brackets_in_names(tmp_path):
     (tmp_path / "in [v1]/a.jsonl").write_text("x")
     with pytest.raises(InputError, match=r"a list stands without quotes around it: path: \[/data/in\]"):
         list_paths('["/data/in"]')
+    for pattern in ("/data/{a,b}.jsonl", "/data/{a,b}/*.jsonl"):
+        with pytest.raises(InputError, match=r"\{a,b\} is not expanded here: write a list of paths"):
+            list_paths(pattern)
     for pattern in ("in [v1]", "in [v1]/*.jsonl", "in [v1]/*", "in [[]v1]/*"):
         assert list_paths(f"{tmp_path}/{pattern}") == [f"{tmp_path}/in [v1]/a.jsonl"]

@@ -58,6 +58,8 @@ def test_names_can_have_their_ids(tmp_path):
     assert found.special_tokens == {"<|im_end|>": free, "<|im_start|>": free + 5, "<|x|>": free + 6}
     found = rank_file(tmp_path, added_tokens={"<|a|>": free})
     assert (found.special_tokens, found.end_of_text) == ({"<|endoftext|>": free + 1, "<|a|>": free}, free + 1)
+    ended = load_vocabulary(TokeniserConfig(encoding="o200k_base", end_of_text="<|x|>", added_tokens=("<|x|>",)))
+    assert (ended.end_of_text, ended.name_of(ended.end_of_text)) == (200019, "<|x|>")
     named = load_vocabulary(TokeniserConfig(encoding="o200k_base", added_tokens={"<|a|>": 200001}))
     assert (named.special_tokens["<|a|>"], named.size) == (200001, 200019)
 
@@ -82,7 +84,8 @@ def test_ids_that_cannot_be(added, message):
 def test_a_tokenizer_json_numbers_added_tokens_itself(tmp_path):
     path = json_file(tmp_path)
     plain = load_vocabulary(TokeniserConfig(encoding=path))
-    found = load_vocabulary(TokeniserConfig(encoding=path, added_tokens={"<|a|>": plain.size}))
+    found = load_vocabulary(TokeniserConfig(encoding=path, end_of_text="<|a|>", added_tokens={"<|a|>": plain.size}))
+    assert found.end_of_text == plain.size
     assert found.special_tokens["<|a|>"] == plain.size
     with pytest.raises(ValueError, match=f"it would be {plain.size}; give that"):
         load_vocabulary(TokeniserConfig(encoding=path, added_tokens={"<|a|>": plain.size + 9}))

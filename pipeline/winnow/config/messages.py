@@ -80,6 +80,11 @@ def _line_of_choices(setting: Location, mistakes: list[Any], config: type[Sectio
     expected = ", or ".join(map(_described, options))
     # of a list or of settings by name, the place inside it that is wrong
     inside = max(mistakes, key=lambda mistake: len(mistake["loc"]))
+    checked = [mistake for mistake in mistakes if mistake["type"] == "value_error"]  # of the right kind, and wrong
+    if checked and not any(get_origin(option) is Literal for option in options):
+        inside = max(checked, key=lambda mistake: len(mistake["loc"]))
+        place = tuple(part for part in inside["loc"][len(setting) :] if not _is_kind(part))
+        return f"  {_name((*setting, *place))}: {_said(inside)}"
     place = tuple(part for part in inside["loc"][len(setting) :] if not _is_kind(part))
     value = min(mistakes, key=lambda mistake: len(mistake["loc"]))["input"]
     if place and isinstance(inside["input"], str | int | float | bool | None):
@@ -246,6 +251,11 @@ def _of_value(mistake: Any, config: type[Section]) -> str | None:
     return None
 
 
+def _said(mistake: Any) -> str:
+    """What a check of our own said."""
+    return str(mistake["msg"]).removeprefix("Value error, ")
+
+
 def _name(location: Location) -> str:
     return ".".join(map(str, location))
 
@@ -254,7 +264,7 @@ def _line(mistake: Any, config: type[Section]) -> str:
     """One line about one mistake; for an unknown setting or value, the nearest known one."""
     location = mistake["loc"]
     name = _name(location)
-    message = mistake["msg"].removeprefix("Value error, ")
+    message = _said(mistake)
     if mistake["type"] == "literal_error":
         values = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
         hint = meant(str(mistake["input"]), values)

@@ -148,7 +148,7 @@ def _missing(run: RunRecords) -> list[Alarm]:
 
 
 def reading_warnings(run: RunRecords) -> list[str]:
-    """Separators that cut no file, and plain text beside records."""
+    """Separators that cut no file, ids that some records lack, and plain text beside records."""
     readable, unreadable = run.totals("measure", "readable"), run.totals("measure", "unreadable")
     warnings = []
     files: dict[str, list[str]] = {}
@@ -158,6 +158,13 @@ def reading_warnings(run: RunRecords) -> list[str]:
         records = readable.get(source.name, 0) + unreadable.get(source.name, 0)
         if source.separator is not None and 0 < records <= len(files.get(source.name, [])):
             warnings.append(never_separated(source, len(files[source.name])))
+        of = readable.get(source.name, 0)
+        named = run.totals("measure", f"given/{source.name}").get(source.id or "", 0)
+        if 0 < named < of:
+            warnings.append(
+                f"source {source.name}: id: {of - named:,} of {of:,} documents have no value for {source.id!r}, so "
+                "their ids are derived from source, path and row; correct `id` where the field has another name there"
+            )
     return warnings + [line for source in run.config.sources for line in odd_files(source, files.get(source.name, []))]
 
 

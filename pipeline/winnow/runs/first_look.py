@@ -23,6 +23,15 @@ LOOK_BYTES = 64 << 10
 """About so much of a file's first records is looked at."""
 _OF_SETTINGS = ("missing", "wrong type", "wrong structure", "ambiguous column")
 """Kinds of reason that say that a field or column is not what the config takes it for."""
+_SHAPES = (
+    *((name, f"`messages: {name}` reads conversations") for name in ("messages", "conversations", "conversation")),
+    ("chosen rejected", "`chosen: chosen` with `rejected: rejected` reads preference pairs"),
+    ("instruction input output", "`prompt: [instruction, input]` with `response: output` reads instructions"),
+    ("instruction output", "`prompt: instruction` with `response: output` reads instructions"),
+    ("prompt response", "`prompt: prompt` with `response: response` reads them"),
+    ("prompt completion", "`prompt: prompt` with `response: completion` reads them"),
+)
+"""Fields that records of other kinds than text usually have, and the settings that read them."""
 
 
 class _Look(NamedTuple):
@@ -61,9 +70,13 @@ def look_at_sources(config: Config, inputs: dict[str, list[str]], store: Store) 
             if look is not None and config.compute.max_unreadable_share < 1:
                 raise InputError(
                     f"source {source.name}: none of the first records of {_told(paths)} can be read: {look.reason}; "
-                    f"correct {_settings(source)} of the source, or `path`"
+                    f"correct {_settings(source)} of the source, or `path`{_shape(source, look.fields)}"
                 )
-        if look is not None and look.readable:
+        if look is None:
+            continue
+        if not look.readable:
+            log.warning("source %s: none of the first records of %s can be read: %s", source.name, path, look.reason)
+        else:
             for setting, name in look.empty:
                 log.warning("of the first records: %s", ": ".join(no_value(source, setting, name, look.fields)))
 
@@ -101,6 +114,13 @@ def _settings(source: SourceConfig) -> str:
     names = ("messages", "prompt", "response", "chosen", "rejected", "pair", "label")
     given = [name for name in names if getattr(source, name) is not None]
     return " and ".join(f"`{name}`" for name in (given if source.is_chat else ["text", *given]))
+
+
+def _shape(source: SourceConfig, fields: Sequence[str]) -> str:
+    """What else reads records of such fields, where the source says nothing of their structure."""
+    if source.structure_fields:
+        return ""
+    return next((f"; {what}" for names, what in _SHAPES if set(names.split()) <= set(fields)), "")
 
 
 def _told(paths: Sequence[str]) -> str:

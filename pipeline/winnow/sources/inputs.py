@@ -115,6 +115,7 @@ def _list_local(pattern: str, left_out: Sequence[str]) -> list[str]:
     _check_link(pattern)
     if root.exists():
         refuse_special(pattern)
+    braces = "; {a,b} is not expanded here: write a list of paths" if re.search(r"\{[^{}]*,[^{}]*\}", pattern) else ""
     if has_magic(pattern):
         found = _match(pattern, left_out)
         if not found:
@@ -122,10 +123,10 @@ def _list_local(pattern: str, left_out: Sequence[str]) -> list[str]:
             hint = f"; a list stands without quotes around it: path: [{listed[2]}]" if listed else ""
             raise InputError(
                 f"{pattern}: no file matches; check the pattern (`**` goes through folders, `[abc]` is one of these "
-                f"letters){hint}{besides}"
+                f"letters){hint}{braces}{besides}"
             )
         return found
-    raise InputError(f"{pattern}: no such file or folder; correct `path` or create it")
+    raise InputError(f"{pattern}: no such file or folder; correct `path` or create it{braces}")
 
 
 def _search_folder(root: str, left_out: Sequence[str]) -> list[str]:

@@ -47,9 +47,11 @@ def settled_path(path: str) -> str:
     Everything that takes a path from people takes it through here, so that none of it means a folder called ``~``.
 
     Raises:
-        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces; or
-            curly quotes stand around it, which are none to YAML or a shell.
+        AddressError: no home folder is known, or a variable of the shell stands there, which nothing here replaces;
+            curly quotes stand around it, which are none to YAML or a shell; or it holds a NUL, which no system takes.
     """
+    if "\0" in path:
+        raise AddressError(f"{path!r}: holds a NUL character, which no path or address can; write it again by hand")
     if path[:1] in _CURLY_QUOTES and path[-1:] in _CURLY_QUOTES and not os.path.lexists(path):
         raise AddressError(f"{path}: curly quotes stand for themselves; write straight ones, or none: {path[1:-1]}")
     if is_url(path):

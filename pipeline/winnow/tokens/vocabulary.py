@@ -27,7 +27,7 @@ from winnow.tokens.tokenizer_json import (
     tokenizer_of,
     with_special_tokens,
 )
-from winnow.tokens.wordpiece import FIRST, LAST, PADDING, SPECIAL_TOKENS, is_lowercase, read_wordpiece, wordpiece_json
+from winnow.tokens.wordpiece import FIRST, PADDING, SPECIAL_TOKENS, is_lowercase, read_wordpiece, wordpiece_json
 
 _END_OF_TEXT_NAMES = (
     "<|endoftext|>",
@@ -177,6 +177,8 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
         FileNotFoundError: no such file, or the named encoding's rank file is not on this machine.
     """
     vocabulary = _with_added(_load(config), config.added_tokens)
+    if (last := config.end_of_text) is not None and last in config.added_tokens:
+        vocabulary = replace(vocabulary, end_of_text=vocabulary.special_tokens[last])
     if config.lowercase is not None and vocabulary.padding is None:
         raise ValueError("tokenise.lowercase is for a vocab.txt; for any other kind set measure.normalise.lowercase")
     if config.engine == "gigatoken" and vocabulary.pattern is not None and vocabulary.pattern.gigatoken is None:
@@ -190,9 +192,8 @@ def load_vocabulary(config: TokeniserConfig) -> Vocabulary:
         return replace(vocabulary, first_token=None)
     if config.first_token not in vocabulary.special_tokens:
         known = ", ".join(list(vocabulary.special_tokens)[:20]) or "none"
-        raise ValueError(
-            f"{vocabulary.name}: tokenise.first_token ({config.first_token}) is not among its special tokens ({known})"
-        )
+        where = f"{vocabulary.name}: tokenise.first_token ({config.first_token})"
+        raise ValueError(f"{where} is not among its special tokens ({known})")
     return replace(vocabulary, first_token=vocabulary.special_tokens[config.first_token])
 
 
@@ -258,7 +259,7 @@ def _load(config: TokeniserConfig) -> Vocabulary:
     if encoding in ENCODINGS:
         if config.pattern is not None:
             raise ValueError(f"tokenise.pattern must be left out for the encoding {encoding}, which has its own")
-        return _named(encoding, published_ranks(encoding), config.end_of_text)
+        return _named(encoding, published_ranks(encoding), config)
     path = Path(encoding)
     if path.suffix not in (".tiktoken", ".json", ".txt") or path.is_dir():
         raise ValueError(
@@ -273,7 +274,7 @@ def _load(config: TokeniserConfig) -> Vocabulary:
             raise ValueError(f"tokenise.pattern must be left out for {encoding}: such a file has its own rules")
         if path.suffix == ".txt":
             return _from_wordpiece(path, content, config)
-        return _from_tokenizer_json(path, content, config.end_of_text)
+        return _from_tokenizer_json(path, content, config)
     return _from_rank_file(path, content, config)
 
 
@@ -294,16 +295,15 @@ def _advice(path: Path) -> str:
     return ""
 
 
-def _named(encoding: str, content: bytes, end_of_text: str | None) -> Vocabulary:
-    known = ENCODINGS[encoding]
-    largest = max(known.special_tokens.values())
+def _named(encoding: str, content: bytes, config: TokeniserConfig) -> Vocabulary:
+    largest = max((known := ENCODINGS[encoding]).special_tokens.values())
     if len(known.special_tokens) == 1:  # p50k_base has ordinary ids above its only special one
         largest = max(largest, *parse_ranks(content, encoding).values())
     return Vocabulary(
         name=encoding,
         sha256=known.sha256,
         size=largest + 1,
-        end_of_text=_special(known.special_tokens, end_of_text, encoding),
+        end_of_text=_special(known.special_tokens, config, encoding),
         special_tokens=known.special_tokens,
         pattern=find_pattern(known.pattern),
         rank_file=content,
@@ -316,7 +316,7 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
     if config.pattern is None:
         by_content = [name for name, known in ENCODINGS.items() if known.sha256 == sha256]
         if by_content:
-            return _named(path.stem if path.stem in by_content else by_content[0], content, config.end_of_text)
+            return _named(path.stem if path.stem in by_content else by_content[0], content, config)
         if path.stem in ENCODINGS:
             raise ValueError(
                 f"{path}: sha256 is {sha256}, {ENCODINGS[path.stem].sha256} was published for {path.name}; "
@@ -351,16 +351,16 @@ def _from_rank_file(path: Path, content: bytes, config: TokeniserConfig) -> Voca
     )
 
 
-def _from_tokenizer_json(path: Path, content: bytes, end_of_text: str | None) -> Vocabulary:
+def _from_tokenizer_json(path: Path, content: bytes, config: TokeniserConfig) -> Vocabulary:
     read = read_tokenizer_json(content, str(path))
     special = read.special_tokens
-    if end_of_text in read.ids:  # any token may end a document when it is named
-        special = special | {end_of_text: read.ids[end_of_text]}
+    if config.end_of_text in read.ids:  # any token may end a document when it is named
+        special = special | {config.end_of_text: read.ids[config.end_of_text]}
     return Vocabulary(
         name=path.stem,
         sha256=hashlib.sha256(content).hexdigest(),
         size=max(read.ids.values(), default=0) + 1,
-        end_of_text=_special(special, end_of_text, str(path)),
+        end_of_text=_special(special, config, str(path)),
         special_tokens=special,
         tokenizer_json=read.definition,
         file_begin=read.begin,
@@ -379,7 +379,7 @@ def _from_wordpiece(path: Path, content: bytes, config: TokeniserConfig) -> Voca
         name=path.stem,
         sha256=hashlib.sha256(content).hexdigest(),
         size=max(ids.values()) + 1,
-        end_of_text=_special(special, config.end_of_text or LAST, str(path)),
+        end_of_text=_special(special, config, str(path)),
         special_tokens=special,
         tokenizer_json=wordpiece_json(ids, lowercase=lowercase),
         first_token=ids[FIRST],
@@ -387,12 +387,14 @@ def _from_wordpiece(path: Path, content: bytes, config: TokeniserConfig) -> Voca
     )
 
 
-def _special(special_tokens: Mapping[str, int], wanted: str | None, source: str) -> int:
-    """Id of the end-of-text token."""
-    names = (wanted,) if wanted is not None else _END_OF_TEXT_NAMES
-    for name in names:
-        if name in special_tokens:
-            return special_tokens[name]
+def _special(special_tokens: Mapping[str, int], config: TokeniserConfig, source: str) -> int:
+    """Id of the end-of-text token; -1 where it is one of those that will be added."""
+    wanted = config.end_of_text
+    names = _END_OF_TEXT_NAMES if wanted is None else (wanted,)
+    found = next((special_tokens[name] for name in names if name in special_tokens), -1)
+    if found >= 0 or wanted in config.added_tokens:
+        return found
     known = ", ".join(list(special_tokens)[:20]) or "none"
-    asked = f"tokenise.end_of_text ({wanted}) is not" if wanted is not None else f"none of {', '.join(names)} is"
-    raise ValueError(f"{source}: {asked} among its special tokens ({known}); set tokenise.end_of_text to one of them")
+    asked = f"none of {', '.join(names)} is" if wanted is None else f"tokenise.end_of_text ({wanted}) is not"
+    or_add = "set tokenise.end_of_text to one of them, or name it in tokenise.added_tokens, too"
+    raise ValueError(f"{source}: {asked} among its special tokens ({known}); {or_add}")
