@@ -8,7 +8,7 @@ import pytest
 
 from tests.sources.web.test_archive_reader import PAGE, SAID, record, response
 from tests.support.reading import open_binary
-from winnow.sources.read import read_slice
+from winnow.sources.read import format_of, read_slice
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 
@@ -112,6 +112,13 @@ def test_a_page_of_one_tag_and_one_of_16_mb(tmp_path):
     _, _, (reason,), _ = read(tmp_path, response(b"x" * 16_000_001, HTML))
     assert reason == "too large: a page of 16,000,001 bytes"
     assert time.process_time() - started < 60
+
+
+def test_a_file_whose_suffix_is_of_another_format_is_told_those_of_its_own():
+    with pytest.raises(ValueError, match=r"suffix of format warc \(\.warc, \.wet, \.arc; .* name the file itself$"):
+        format_of("in/a.warc.gz.bad", SourceConfig(name="s", path="in", format="warc"))
+    with pytest.raises(ValueError, match=r"known suffix \(\.jsonl, .*or set `format`$"):
+        format_of("in/a.warc.gz.bad", SourceConfig(name="s", path="in"))
 
 
 GERMAN = "Grüße aus Köln, schöne Straßen und ein paar Äpfel für jeden. " * 20
