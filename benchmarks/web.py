@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
 from benchmarks.measuring import median_seconds, read_records
@@ -56,11 +57,16 @@ def framing(shared: Path, runs: int) -> None:
             pieces = pieces_of(StoredFile(io.BytesIO(data), len(data)), suffix)
             return sum(1 for _ in records(pieces, compressed=bool(suffix)))
 
-        def theirs(data: bytes = data) -> int:
+        def by_warcio(data: bytes = data) -> int:
             return sum(len(record.raw_stream.read()) > 0 for record in ArchiveIterator(io.BytesIO(data)))
 
+        def by_fastwarc(data: bytes = data) -> int:
+            read = FastIterator(io.BytesIO(data), parse_http=False, auto_decode="none")
+            return sum(len(record.reader.read()) > 0 for record in read)
+
         row(f"records of a WARC{suffix} file", size, median_seconds(ours, runs), f"{ours():,} records")
-        row(f"... warcio 1.8, WARC{suffix}", size, median_seconds(theirs, 1))
+        row(f"... warcio 1.8, WARC{suffix}", size, median_seconds(by_warcio, 1))
+        row(f"... fastwarc 2.0, WARC{suffix}", size, median_seconds(by_fastwarc, runs))
 
 
 def pages(shared: Path, runs: int) -> None:
@@ -76,7 +82,6 @@ def pages(shared: Path, runs: int) -> None:
     kafka = [text for text in kafka if "<html" in text[:2000].lower()][:400]
     encoded = [text.encode() for text in [*html, *kafka]]
     row("guard", sum(map(len, encoded)), median_seconds(lambda: [shape_of(page) for page in encoded], runs))
-    size = sum(len(text.encode()) for text in html)
     ways: dict[str, Callable[[str], str]] = {
         "main content (default)": lambda page: extract(page, SOURCE).text,
         "all text": lambda page: extract(page, ALL).text,
@@ -95,16 +100,17 @@ def pages(shared: Path, runs: int) -> None:
             ways[name] = lambda page, module=module, stop=stop: "\n".join(
                 p.text for p in module.justext(page.encode(), stop) if not p.is_boilerplate
             )
-    for name, way in ways.items():
-        texts = [way(page) for page in html]
-        score = statistics.mean(f1(text, right) for text, right in zip(texts, expected, strict=True))
-        empty = sum(not text.strip() for text in texts)
-        spent = median_seconds(
-            lambda way=way: [way(page) for page in html], 1 if name in ("trafilatura", "justext") else runs
-        )
-        row(f"articles: {name}", size, spent, f"word F1 {score:.3f}, {empty} empty of {len(html)}")
-    size = sum(len(text.encode()) for text in kafka)
-    row("documentation: main content", size, median_seconds(lambda: [extract(page, SOURCE) for page in kafka], runs))
+    for kind, given in (("articles", html), ("documentation", kafka)):
+        size = sum(len(text.encode()) for text in given)
+        for name, way in ways.items():
+            texts = [way(page) for page in given]
+            told = f"{sum(not text.strip() for text in texts)} empty of {len(given)}"
+            if given is html:
+                score = statistics.mean(f1(text, right) for text, right in zip(texts, expected, strict=True))
+                told = f"word F1 {score:.3f}, {told}"
+            slow = name in ("trafilatura", "justext")
+            spent = median_seconds(lambda way=way, given=given: [way(page) for page in given], 1 if slow else runs)
+            row(f"{kind}: {name}", size, spent, told)
 
 
 def main() -> None:

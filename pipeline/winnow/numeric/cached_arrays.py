@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.numeric.cache_folder import CACHE_FOLDER
+from winnow.numeric.cache_folder import CACHE_FOLDER, store_once
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -62,6 +62,7 @@ def _save(folder: Path, arrays: Arrays) -> None:
     try:
         for name, array in arrays.items():
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
+            store_once(draft / f"{name}.npy", folder.parent)
         draft.rename(folder)
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)

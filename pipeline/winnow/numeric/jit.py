@@ -16,7 +16,7 @@ import numba
 from numba import njit
 from numba.core.caching import IndexDataCacheFile, UserProvidedCacheLocator
 
-from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER
+from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER, remove_unused
 from winnow.numeric.file_lock import file_lock
 
 numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
@@ -75,6 +75,7 @@ def compile_once(name: str, use_kernels: Callable[[], object], *, wait: bool = T
         return
     with contextlib.suppress(BlockingIOError), file_lock(Path(CACHE_FOLDER) / f"{name}.lock", wait=wait):
         if not is_compiled(name):
+            remove_unused()
             use_kernels()
             _mark(name).touch()
 

@@ -68,7 +68,7 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         name=name,
         kind=mark.kind,
         version=mark.version,
-        needs=mark.needs,
+        needs=_needs_of(entry, target, mark, own),
         columns=() if mark.kind == "mapper" else columns,
         origin=origin,
         settings=plain,
@@ -140,6 +140,16 @@ def _columns_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, A
         return mark.columns
     try:
         return tuple(target.columns(**own))
+    except ValueError as error:
+        raise ConfigError(f"use: {entry.use}: {error}") from error
+
+
+def _needs_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, Any]) -> tuple[str, ...] | None:
+    """Columns that an operator reads: its decorator's, or what its class makes of the settings."""
+    if not inspect.isclass(target) or not hasattr(target, "needs"):
+        return mark.needs
+    try:
+        return tuple(target.needs(**own))
     except ValueError as error:
         raise ConfigError(f"use: {entry.use}: {error}") from error
 

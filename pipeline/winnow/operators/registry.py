@@ -3,6 +3,7 @@
 BUILT_IN = {
     "classifier": "winnow.operators.built_in.classifier:Classifier",
     "fasttext": "winnow.operators.built_in.fasttext:FastText",
+    "field": "winnow.operators.built_in.field:Field",
     "perplexity": "winnow.operators.built_in.perplexity:Perplexity",
     "pii": "winnow.operators.built_in.pii:PersonalData",
 }

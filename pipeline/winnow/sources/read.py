@@ -51,11 +51,13 @@ def format_of(path: str, config: SourceConfig) -> str:
         named |= bool(config.paths_from or config.ranges_from)  # a list names its files
         wanted = config.format if named else None
     if wanted is None:
-        expected = "a known suffix" if config.format == AUTO else f"a suffix of format {config.format}"
+        is_known = config.format == AUTO
+        expected = "a known suffix" if is_known else f"a suffix of format {config.format}"
+        there_are = [name for name, of in suffixes.items() if is_known or of == config.format]
         raise ValueError(
             f"{address}: source {config.name!r} cannot tell what this file holds: suffix {suffix or '(none)'!r} "
-            f"is not {expected} ({', '.join(suffixes)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
-            "with a glob such as folder/**/*.jsonl.zst, name the file itself, or set `format`"
+            f"is not {expected} ({', '.join(there_are)}; {' '.join(COMPRESSIONS)} may follow). Narrow `path` "
+            f"with a glob such as folder/**/*.jsonl.zst, or name the file itself{', or set `format`' * is_known}"
         )
     if compression and not READERS.get(wanted).may_be_compressed:
         raise ValueError(f"{path}: a {wanted} file cannot be read through {compression}; decompress it first")

@@ -22,6 +22,7 @@ from winnow.dedup.shingle_sets import shingle_sets
 from winnow.engine.doing import say
 from winnow.engine.executors.cores import usable_cores
 from winnow.engine.executors.processes import begin_processes
+from winnow.numeric.cache_folder import remove_unused
 from winnow.numeric.jit import compile_all, is_compiled
 from winnow.numeric.radix import sort_pairs
 from winnow.shards.order import order_keys
@@ -148,6 +149,7 @@ def compile_in_background() -> None:
     """Where sets are missing, begin to compile them in one process a core, and say so. Does not wait."""
     if are_compiled():
         return
+    remove_unused()  # here, and not in those processes alone, because this one has a log
     cores = min(usable_cores(), len(DEFAULT))
     if begin_processes().begin_background(f"{__name__}:{compile_default.__name__}", cores):
         say(

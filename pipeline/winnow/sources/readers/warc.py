@@ -2,9 +2,10 @@
 
 Documents are responses with status 200 and resources, both of HTML or plain text, and conversions (WET). Fields of a
 document, for ``id`` and ``keep``: ``record_id`` (also the id, where the source names none), ``url``, ``date``, ``ip``,
-``status``, ``content_type``, ``charset`` (and ``charset_from``: bom, utf-8, http, meta, guessed, windows-1252, ascii),
-``licence`` (the Creative Commons licence linked to), ``opt_out`` (signals against training), ``language`` (declared),
-``links`` (where to, as JSON), ``link_count``, ``title``, ``text``.
+``status``, ``content_type``, ``charset`` (and ``charset_from``: bom, utf-8, http, meta, guessed, windows-1252, ascii;
+``replaced``: how many U+FFFD it took), ``extraction`` (what of the page is its text), ``licence`` (the Creative
+Commons licence linked to), ``opt_out`` (signals against training), ``language`` (declared), ``links`` (where to, as
+JSON), ``link_count``, ``title``, ``text``.
 """
 
 import re

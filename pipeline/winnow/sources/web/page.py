@@ -183,6 +183,12 @@ def extract(html: str, source: SourceConfig, address: str | None = None) -> Extr
     return Extracted(main)
 
 
+def extraction_of(source: SourceConfig) -> str:
+    """What of the HTML of a source is text, in a word: where a page is read in another way, its note says so."""
+    given = source.extract
+    return given.name or given.use if isinstance(given, OperatorConfig) else given
+
+
 def _resiliparse() -> Callable[..., str]:
     """The extractor; of the extra `web`.
 

@@ -13,7 +13,7 @@ from winnow.sources.source import SourceConfig
 from winnow.sources.stored_file import StoredFile
 from winnow.sources.web.declared import LEFT_OUT, Declared, links_as_json, opt_out_of
 from winnow.sources.web.opt_outs import kinds_of
-from winnow.sources.web.page import as_html, decode_page, extract
+from winnow.sources.web.page import as_html, decode_page, extract, extraction_of
 
 
 def page_fields(
@@ -38,8 +38,8 @@ def page_fields(
         xhtml: whether that HTML is XHTML.
 
     Returns:
-        ``text``, ``title``, ``charset``, ``charset_from``, ``opt_out``, and where ``keep`` names them ``licence``,
-        ``language``, ``links`` and ``link_count``.
+        ``text``, ``title``, ``charset``, ``charset_from``, ``replaced``, ``extraction``, ``opt_out``, and where
+        ``keep`` names them ``licence``, ``language``, ``links`` and ``link_count``.
 
     Raises:
         BadRecordError: the page cannot be parsed.
@@ -48,7 +48,13 @@ def page_fields(
     if xhtml:
         page = page._replace(text=as_html(page.text))
     text, note = extract(page.text, source, address) if html else (page.text, "")
-    fields: dict[str, Any] = {"text": text, "charset": page.encoding, "charset_from": page.how}
+    fields: dict[str, Any] = {
+        "text": text,
+        "charset": page.encoding,
+        "charset_from": page.how,
+        "replaced": str(page.replaced),
+        EXTRACTION: note or (extraction_of(source) if html else "plain text"),
+    }
     said, left_out = _said(page.text if html else "", headers or {}, address, source.keep)
     read_as = REPLACED if page.replaced else GUESSED + page.encoding if page.how in ("guessed", "windows-1252") else ""
     notes = [note, read_as, *_opt_out_notes(said["opt_out"]), *[LEFT_OUT] * left_out]
@@ -57,6 +63,8 @@ def page_fields(
 
 OF_THE_PAGE = ("title", "language", "licence", "opt_out", "links", "link_count")
 """Fields of a page that its elements tell."""
+EXTRACTION = "extraction"
+"""The field that says what of a page was taken for its text."""
 
 
 def _said(
@@ -90,11 +98,12 @@ def _opt_out_notes(said: str | None) -> list[str]:
 def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: StoredFile) -> Iterator[RecordBatch]:
     """Batches whose texts are HTML with the text of it; a page that cannot be parsed is an unreadable record.
 
-    Where ``keep`` names one of ``OF_THE_PAGE`` and a record has no such field, it is what the page says; relative links
-    are resolved against the record's ``url``, where that is kept, too.
+    Where ``keep`` names one of ``OF_THE_PAGE`` or ``EXTRACTION`` and a record has no such field, it is what the page
+    says, or how it was read; relative links are resolved against the record's ``url``, where that is kept, too.
     """
     for batch in batches:
         texts: list[str] = []
+        ways: list[str] = []
         kept = dict(batch.keep)
         mine = [name for name in OF_THE_PAGE if name in kept]
         found: dict[str, list[str | None]] = {name: [] for name in mine}
@@ -112,11 +121,15 @@ def text_of_html(batches: Iterator[RecordBatch], source: SourceConfig, file: Sto
                 refused[place] = Unreadable(row, file.position, str(bad), bad.size, batch.ids[place].as_py())
                 continue
             texts.append(text)
+            ways.append(note or extraction_of(source))
             left_out = left_out and kept["links"][place].as_py() is None
             for told in (*[note] * bool(note), *_opt_out_notes(said["opt_out"]), *[LEFT_OUT] * left_out):
                 number, first = noted.get(told, (0, row))
                 noted[told] = number + 1, first
         for name in mine:
             kept[name] = pc.coalesce(kept[name], pa.array(found[name], pa.string()))
-        filled = replace(batch, keep=kept)
-        yield replace(filled.without(refused), texts=pa.array(texts, pa.large_string()), noted=noted)
+        left = replace(batch, keep=kept).without(refused)
+        if EXTRACTION in kept:
+            said_itself = left.keep[EXTRACTION]
+            left.keep[EXTRACTION] = pc.coalesce(said_itself, pa.array(ways, pa.string()))
+        yield replace(left, texts=pa.array(texts, pa.large_string()), noted=noted)
