@@ -379,4 +379,28 @@ BREAKS = (
         "labels[has_letters(data, starts, ends) & False]",
         ("tests/text/test_language.py",),
     ),
+    Break(
+        "a document that is begun while others are walked goes on where the last one ended",
+        3,
+        "winnow.text.language.kernel",
+        "rows[lane], seen[lane] = begun, starts[begun], first_row, 0",
+        "rows[lane], seen[lane] = begun, starts[begun], rows[lane], 0",
+        ("tests/text/test_language.py::test_ties_do_not_depend_on_the_batch",),
+    ),
+    Break(
+        "n-grams that go on differently are taken for the same",
+        3,
+        "winnow.text.signals.repetition",
+        "unlike += goes_on & (later[place] != later[first])",
+        "unlike += goes_on & (later[place] != later[first]) & (place < first)",
+        ("tests/text/test_signals.py",),
+    ),
+    Break(
+        "edits of a line that goes to ftfy stay",
+        3,
+        "winnow.text.normalise.prove",
+        "num_holes, num_edits = num_holes + 1, edits_before + 1",
+        "num_holes, num_edits = num_holes + 1, max(num_edits, edits_before + 1)",
+        ("tests/text/test_normalise.py::test_traps",),
+    ),
 )

@@ -16,7 +16,7 @@ from py3langid import langid
 
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
-from winnow.text.language.kernel import CHARACTER_FLAGS, COMPOSED, NOT_SURE, best_columns, prefixes
+from winnow.text.language.kernel import CHARACTER_FLAGS, COMPOSED, NOT_SURE, Machine, best_columns, prefixes
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
 CORPUS = sorted(SHARED.glob("[0-9]*.jsonl.zst"))
@@ -209,7 +209,7 @@ def test_the_kernel_is_sure_only_beyond_rounding(difference, label):
         np.frombuffer(b"xxx", np.uint8),
         np.array([0]),
         np.array([3]),
-        np.ones(256, np.uint64),
+        Machine(np.zeros(256, np.uint8), np.ones((1, 16), np.uint32), np.array([-1], np.int32), np.zeros(1, np.int32)),
         0,
         weights,
         np.zeros(2),

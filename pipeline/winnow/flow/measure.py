@@ -88,8 +88,12 @@ def files_read(run: RunRecords) -> list[InputFile]:
 
 
 def batch_bytes(worker_memory_mb: int) -> int:
-    """Text of one batch: a 64th of the worker's memory, because a batch exists in about 20 forms at once."""
-    return min(32_000_000, worker_memory_mb * 1_000_000 // 64)
+    """Text of one batch: a 64th of the worker's memory, because a batch exists in about 20 forms at once.
+
+    No more than 8 MB: what malloc keeps for the next batch (``keep_freed_memory``) is no larger than 32 MB apiece, and
+    some forms are four times the text. Larger ones cost a tenth of a run, which the system spent on clearing pages.
+    """
+    return min(8_000_000, worker_memory_mb * 1_000_000 // 64)
 
 
 def removed_lines(run: RunRecords) -> dict[str, dict[str, int]]:

@@ -26,7 +26,7 @@ from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.cached_arrays import Arrays, prepared_arrays
 from winnow.text.language.codes import NO_LANGUAGE
 from winnow.text.language.config import LanguageConfig
-from winnow.text.language.kernel import NOT_SURE, STEP_FEATURE_BITS, best_columns, has_letters, prefixes
+from winnow.text.language.kernel import NOT_SURE, Machine, best_columns, has_letters, prefixes
 
 _SCALE = 512
 """Weights are multiples of 1/512: half floats of 2 to 16 in magnitude have spacing 1/512 to 1/128."""
@@ -53,6 +53,7 @@ class LanguageIdentifier:
         self.characters = config.limit
         model = prepared_arrays("language", (version("py3langid"),), _model)
         self._model = model
+        self._machine = Machine(*(model[name] for name in Machine._fields))
         self._classes: list[str] = model["classes"].tolist()
         self.labels: list[str] = list(dict.fromkeys(self._classes))
         """All labels, in the order of the dictionary."""
@@ -102,7 +103,7 @@ class LanguageIdentifier:
             data,
             starts,
             ends,
-            self._model["steps"],
+            self._machine,
             int(self._model["state_rows"][0]),
             self._model["weights"],
             self._model["priors"],
@@ -152,9 +153,24 @@ def _model() -> Arrays:
         "state_moves": moves,
         "state_rows": rows,
         "emitted": emitted,
-        # All that the kernel needs of a step in one place: one memory access to wait for.
-        "steps": rows[moves].astype(np.uint64) << STEP_FEATURE_BITS | (emitted[moves] + 1).astype(np.uint64),
+        **_machine(moves.reshape(-1, 256), rows, emitted)._asdict(),
     }
+
+
+def _machine(moves: NDArray[np.uint32], rows: NDArray[np.uint16], emitted: NDArray[np.int32]) -> Machine:
+    """The machine of py3langid's tables: ``moves`` [R, 256] to states, ``rows`` [S], ``emitted`` [S], -1 for none."""
+    emitting = np.flatnonzero(emitted >= 0)
+    emitting = emitting[np.argsort(rows[emitting], kind="stable")]
+    first_features = np.searchsorted(rows[emitting], np.arange(len(moves))) - 1
+    number = np.zeros(len(rows), np.uint32)  # from 1 among the states that emit something and are of one row
+    number[emitting] = np.arange(len(emitting)) - first_features[rows[emitting]]
+    columns, column_of = np.unique(moves, axis=1, return_index=False, return_inverse=True)
+    # A byte that leads to many states is in many features: those of one language share cache lines.
+    order = np.argsort([-len(np.unique(column)) for column in columns.T], kind="stable")
+    classes = np.argsort(order)[column_of].astype(np.uint8)
+    steps = np.zeros((len(moves), -(-len(order) // 16) * 16), np.uint32)  # in whole cache lines
+    steps[:, : len(order)] = (rows.astype(np.uint32) << 8 | number)[columns[:, order]]
+    return Machine(classes, steps, first_features.astype(np.int32), emitted[emitting])
 
 
 def reference_encode(text: str) -> bytes:

@@ -3,11 +3,14 @@
 Legend: N documents, B bytes, S states, R distinct rows of the state machine, F features, L columns.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
 from winnow.text.characters import LETTER, character_tables, class_of, code_point_at
+from winnow.text.signals.bits import pointer_to
 
 NOT_SURE = -1
 """In place of a label: the best two are too close for the reference's rounding."""
@@ -111,72 +114,48 @@ def _prefixes(
     return ends, plain
 
 
-STEP_FEATURE_BITS = np.uint64(32)
-"""A step of the state machine: the row that follows above these bits, the feature it emits plus one (0: none) below."""
-_FEATURE = np.uint64(0xFFFF_FFFF)
+class Machine(NamedTuple):
+    """py3langid's state machine, small enough for few of its steps to miss the processor's caches."""
+
+    byte_classes: NDArray[np.uint8]  # [256] the class of a byte; what is seen most comes first
+    steps: NDArray[np.uint32]  # [R, classes] the row that follows << 8 | which of its features is emitted; 0: none
+    first_features: NDArray[np.int32]  # [R] where a row's features begin in `features`, less one
+    features: NDArray[np.int32]  # of all states that emit one
+
+
+_ROW_BITS, _EMITS = np.uint32(8), np.uint32(255)
+_TOGETHER = 12
+"""Documents that are walked at a time: a step waits for the one before it, and meanwhile the others fetch."""
 
 
 @kernel
-def _walk(
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    steps: NDArray[np.uint64],
-    first_row: int,
-    features: NDArray[np.int32],
-    seen: NDArray[np.int64],
-) -> None:
-    """Features that four documents emit, in order, each plus one.
-
-    A step waits for the one before it, and the table is far larger than the processor's caches: so four documents
-    walk at a time, and one waits while the others fetch.
-
-    In: starts, ends int64[4]. Out: features int32[4, B + 1], of which ``seen`` int64[4] are filled.
-    """
-    together = min(ends[0] - starts[0], ends[1] - starts[1], ends[2] - starts[2], ends[3] - starts[3])
-    at0, at1, at2, at3 = starts[0], starts[1], starts[2], starts[3]
-    row0 = row1 = row2 = row3 = np.int64(first_row)
-    seen0, seen1, seen2, seen3 = 0, 0, 0, 0
-    out0, out1, out2, out3 = features[0], features[1], features[2], features[3]
-    for i in range(together):
-        step0 = steps[row0 << 8 | np.int64(data[at0 + i])]
-        step1 = steps[row1 << 8 | np.int64(data[at1 + i])]
-        step2 = steps[row2 << 8 | np.int64(data[at2 + i])]
-        step3 = steps[row3 << 8 | np.int64(data[at3 + i])]
-        row0, row1 = np.int64(step0 >> STEP_FEATURE_BITS), np.int64(step1 >> STEP_FEATURE_BITS)
-        row2, row3 = np.int64(step2 >> STEP_FEATURE_BITS), np.int64(step3 >> STEP_FEATURE_BITS)
-        # written in any case, kept only if there is one: no branch to guess
-        out0[seen0] = np.int32(step0 & _FEATURE)
-        out1[seen1] = np.int32(step1 & _FEATURE)
-        out2[seen2] = np.int32(step2 & _FEATURE)
-        out3[seen3] = np.int32(step3 & _FEATURE)
-        seen0 += (step0 & _FEATURE) != 0
-        seen1 += (step1 & _FEATURE) != 0
-        seen2 += (step2 & _FEATURE) != 0
-        seen3 += (step3 & _FEATURE) != 0
-    rows = (row0, row1, row2, row3)
-    counts = (seen0, seen1, seen2, seen3)
-    for lane in range(4):
-        row, count = rows[lane], counts[lane]
-        for at in range(starts[lane] + together, ends[lane]):
-            step = steps[row << 8 | np.int64(data[at])]
-            row = np.int64(step >> STEP_FEATURE_BITS)
-            features[lane, count] = np.int32(step & _FEATURE)
-            count += (step & _FEATURE) != 0
-        seen[lane] = count
+def _walk(data: Any, machine: Any, lanes: int, length: int, at: Any, rows: Any, seen: Any, emitted: Any) -> None:
+    """Take the next ``length`` bytes of each of the first ``lanes`` documents; steps that emit go to ``emitted``."""
+    width, room = machine.steps.shape[1], emitted.shape[1]
+    data, steps, classes = pointer_to(data), pointer_to(machine.steps), pointer_to(machine.byte_classes)
+    at, rows, seen, emitted = pointer_to(at), pointer_to(rows), pointer_to(seen), pointer_to(emitted)
+    for i in range(length):
+        for lane in range(lanes):
+            step = steps[rows[lane] * width + np.int64(classes[data[at[lane] + i]])]
+            rows[lane] = np.int64(step >> _ROW_BITS)
+            # written in any case, kept only if there is one: no branch to guess
+            emitted[lane * room + seen[lane]] = step
+            seen[lane] += (step & _EMITS) != 0
+    for lane in range(lanes):
+        at[lane] += length
 
 
 @kernel
 def best_columns(
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    steps: NDArray[np.uint64],
+    data: Any,
+    starts: Any,
+    ends: Any,
+    machine: Any,
     first_row: int,
-    weights: NDArray[np.int16],
-    priors: NDArray[np.float64],
-    log_counts: NDArray[np.float64],
-    label_of_column: NDArray[np.int16],
+    weights: Any,
+    priors: Any,
+    log_counts: Any,
+    label_of_column: Any,
 ) -> NDArray[np.int16]:
     """Label number of every document.
 
@@ -184,7 +163,7 @@ def best_columns(
         data: uint8[B]; document i is ``data[starts[i] : ends[i]]``.
         starts: int64[N].
         ends: int64[N].
-        steps: uint64[R * 256] by row and byte, see STEP_FEATURE_BITS.
+        machine: the states.
         first_row: the row of the first state.
         weights: int16[F + 1, W >= L], log-probabilities * 512; the last row and the rest of each are zero.
         priors: float64[L].
@@ -195,93 +174,122 @@ def best_columns(
         int16[N]: the label of the column with the highest score (label 0 where there is no feature at all),
         NOT_SURE where another label's score is within the error bound of a float32 sum.
     """
-    columns, width = len(priors), weights.shape[1]
-    nothing = weights.shape[0] - 1
-    counts = np.zeros(nothing, np.int32)
     longest = 0
     for document in range(len(starts)):
         longest = max(longest, ends[document] - starts[document])
-    walked = np.empty((4, longest + 1), np.int32)
-    emitted = np.zeros(4, np.int64)
-    features = np.empty(longest + 1, np.int32)
-    by_count = np.empty(longest + 1, np.int32)
-    first_of_count = np.zeros(longest + 2, np.int32)
-    total = np.empty(width, np.int32)
-    scores = np.empty(width, np.float64)
+    emitted = np.empty((_TOGETHER, longest + 1), np.uint32)
+    documents, at = np.zeros(_TOGETHER, np.int64), np.zeros(_TOGETHER, np.int64)
+    rows, seen = np.zeros(_TOGETHER, np.int64), np.zeros(_TOGETHER, np.int64)
+    counts = np.zeros(weights.shape[0] - 1, np.int32)
+    room = (np.empty(longest + 1, np.int32), np.empty(longest + 1, np.int32), np.zeros(longest + 2, np.int32))
+    sums = (np.empty(weights.shape[1], np.int32), np.empty(weights.shape[1], np.float64))
     labels = np.empty(len(starts), np.int16)
-    for document in range(len(starts)):
-        lane = document & 3
-        if lane == 0:
-            if document + 4 <= len(starts):
-                _walk(data, starts[document:], ends[document:], steps, first_row, walked, emitted)
-            else:  # the last few: lanes without a document walk over nothing
-                lane_starts, lane_ends = np.zeros(4, np.int64), np.zeros(4, np.int64)
-                for rest in range(len(starts) - document):
-                    lane_starts[rest] = starts[document + rest]
-                    lane_ends[rest] = ends[document + rest]
-                _walk(data, lane_starts, lane_ends, steps, first_row, walked, emitted)
-        seen = 0
-        most = 0
-        for position in range(emitted[lane]):
-            feature = walked[lane, position] - 1
-            if counts[feature] == 0:
-                features[seen] = feature
-                seen += 1
-            counts[feature] += 1
-        if seen == 0:
-            labels[document] = label_of_column[0]
-            continue
-        # Counting sort by count, so that each group's weights are added as integers.
-        for position in range(seen):
-            most = max(most, counts[features[position]])
-        first_of_count[: most + 2] = 0
-        for position in range(seen):
-            first_of_count[counts[features[position]] + 1] += 1
-        for count in range(1, most + 2):
-            first_of_count[count] += first_of_count[count - 1]
-        for position in range(seen):
-            feature = features[position]
-            count = counts[feature]
-            by_count[first_of_count[count]] = feature
-            first_of_count[count] += 1
-            counts[feature] = 0
-        scores[:] = 0.0
-        position = 0
-        for count in range(1, most + 1):
-            stop = first_of_count[count]
-            if stop == position:
+    lanes, begun = min(_TOGETHER, len(starts)), 0
+    while begun < lanes:
+        documents[begun], at[begun], rows[begun] = begun, starts[begun], first_row
+        begun += 1
+    while lanes:
+        length = longest
+        for lane in range(lanes):
+            length = min(length, ends[documents[lane]] - at[lane])
+        _walk(data, machine, lanes, length, at, rows, seen, emitted)
+        lane = 0
+        while lane < lanes:
+            document = documents[lane]
+            if at[lane] < ends[document]:
+                lane += 1
                 continue
-            total[:] = 0
-            while position < stop:
-                # Four rows at a time, so that a sum is loaded and stored once for four weights.
-                first = weights[by_count[position]]
-                second = weights[by_count[position + 1] if position + 1 < stop else nothing]
-                third = weights[by_count[position + 2] if position + 2 < stop else nothing]
-                fourth = weights[by_count[position + 3] if position + 3 < stop else nothing]
-                for column in range(width):
-                    pair = np.int32(first[column]) + np.int32(second[column])
-                    total[column] += pair + np.int32(third[column]) + np.int32(fourth[column])
-                position += 4
-            position = stop
-            factor = log_counts[count] / 512.0
-            for column in range(width):
-                scores[column] += factor * total[column]
-        best = 0
-        for column in range(1, columns):
-            if scores[column] + priors[column] > scores[best] + priors[best]:
-                best = column
-        label = label_of_column[best]
-        top = scores[best] + priors[best]
-        # |computed - exact| <= (terms + 4) * u * sum |term| for any order of a float32 sum (Higham, Accuracy
-        # and Stability of Numerical Algorithms, 3.1), for the best column and for its rival.
-        sure = True
-        for column in range(columns):
-            size = abs(scores[column]) + abs(scores[best]) + abs(priors[column]) + abs(priors[best])
-            slack = 1.01 * (seen + 4) * _UNIT_ROUNDOFF * size
-            if label_of_column[column] != label and top - (scores[column] + priors[column]) <= slack:
-                sure = False
-        labels[document] = label if sure else NOT_SURE
+            labels[document] = _best_column(
+                emitted[lane, : seen[lane]], machine, weights, priors, log_counts, label_of_column, counts, room, sums
+            )
+            if begun < len(starts):
+                documents[lane], at[lane], rows[lane], seen[lane] = begun, starts[begun], first_row, 0
+                begun += 1
+                lane += 1
+            else:
+                lanes -= 1
+                documents[lane], at[lane] = documents[lanes], at[lanes]
+                rows[lane], seen[lane] = rows[lanes], seen[lanes]
+                for k in range(seen[lane]):
+                    emitted[lane, k] = emitted[lanes, k]
     return labels
+
+
+@kernel
+def _best_column(
+    steps: Any,
+    machine: Any,
+    weights: Any,
+    priors: Any,
+    log_counts: Any,
+    label_of_column: Any,
+    counts: Any,
+    room: Any,
+    sums: Any,
+) -> Any:
+    """The label number of one document from the steps that emitted its features. ``counts`` int32[F], zeros, are left
+    as they were; ``room`` and ``sums`` are scratch."""
+    features, by_count, first_of_count = room
+    total, scores = sums
+    columns, width, nothing = len(priors), weights.shape[1], weights.shape[0] - 1
+    different, most = 0, 0
+    for step in steps:
+        feature = machine.features[machine.first_features[step >> _ROW_BITS] + np.int64(step & _EMITS)]
+        if counts[feature] == 0:
+            features[different] = feature
+            different += 1
+        counts[feature] += 1
+    if different == 0:
+        return label_of_column[0]
+    # Counting sort by count, so that each group's weights are added as integers.
+    for position in range(different):
+        most = max(most, counts[features[position]])
+    first_of_count[: most + 2] = 0
+    for position in range(different):
+        first_of_count[counts[features[position]] + 1] += 1
+    for count in range(1, most + 2):
+        first_of_count[count] += first_of_count[count - 1]
+    for position in range(different):
+        feature = features[position]
+        count = counts[feature]
+        by_count[first_of_count[count]] = feature
+        first_of_count[count] += 1
+        counts[feature] = 0
+    scores[:] = 0.0
+    position = 0
+    for count in range(1, most + 1):
+        stop = first_of_count[count]
+        if stop == position:
+            continue
+        total[:] = 0
+        while position < stop:
+            # Four rows at a time, so that a sum is loaded and stored once for four weights.
+            first = weights[by_count[position]]
+            second = weights[by_count[position + 1] if position + 1 < stop else nothing]
+            third = weights[by_count[position + 2] if position + 2 < stop else nothing]
+            fourth = weights[by_count[position + 3] if position + 3 < stop else nothing]
+            for column in range(width):
+                pair = np.int32(first[column]) + np.int32(second[column])
+                total[column] += pair + np.int32(third[column]) + np.int32(fourth[column])
+            position += 4
+        position = stop
+        factor = log_counts[count] / 512.0
+        for column in range(width):
+            scores[column] += factor * total[column]
+    best = 0
+    for column in range(1, columns):
+        if scores[column] + priors[column] > scores[best] + priors[best]:
+            best = column
+    label = label_of_column[best]
+    top = scores[best] + priors[best]
+    # |computed - exact| <= (terms + 4) * u * sum |term| for any order of a float32 sum (Higham, Accuracy
+    # and Stability of Numerical Algorithms, 3.1), for the best column and for its rival.
+    for column in range(columns):
+        size = abs(scores[column]) + abs(scores[best]) + abs(priors[column]) + abs(priors[best])
+        slack = 1.01 * (different + 4) * _UNIT_ROUNDOFF * size
+        if label_of_column[column] != label and top - (scores[column] + priors[column]) <= slack:
+            return np.int16(NOT_SURE)
+    return label
 
 
 def has_letters(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:

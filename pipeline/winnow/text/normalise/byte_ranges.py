@@ -7,6 +7,7 @@ import numpy as np
 
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.normalise.tables import AMPERSAND, NEWLINE
+from winnow.text.signals.bits import bytes_between, pointer_to, trailing_zeros
 
 NO_ENTITY = 0
 ENTITY = 1
@@ -30,8 +31,9 @@ def decode_at(data, at):  # type: ignore[no-untyped-def]
 @kernel
 def copy_bytes(source, start, end, target, at):  # type: ignore[no-untyped-def]
     """Copy ``source[start:end]`` to ``target[at:]``; the place after the copy."""
+    into, out_of = pointer_to(target), pointer_to(source)  # of arrays, each index might be negative: no vector code
     for index in range(end - start):
-        target[at + index] = source[start + index]
+        into[at + index] = out_of[start + index]
     return at + end - start
 
 
@@ -39,43 +41,46 @@ def copy_bytes(source, start, end, target, at):  # type: ignore[no-untyped-def]
 def next_special(data, at, end, ampersand, ascii_kind):  # type: ignore[no-untyped-def]
     """The first byte from ``at`` that is not plain ASCII, or ``end``. ``ampersand`` is the byte "&" or
     0x80."""
+    bytes_, whole_blocks = pointer_to(data), len(data) - 64
     while at < end:
-        while at + 64 <= end:  # no early exit inside a block, so that it compiles to vector instructions
-            doubt = False
-            for index in range(64):
-                byte = data[at + index]
-                doubt |= byte >= 0x7F
-                doubt |= (byte < 0x20) & (byte != 0x0A) & (byte != 0x09)
-                doubt |= byte == ampersand
-            if doubt:
+        if at <= whole_blocks:
+            doubt = bytes_between(bytes_, at, 0x7F, 0xFF) | bytes_between(bytes_, at, ampersand, ampersand)
+            doubt |= bytes_between(bytes_, at, 0, 0x1F) & ~bytes_between(bytes_, at, 0x09, 0x0A)
+            at += trailing_zeros(doubt)
+            if doubt == 0:
+                continue
+            if at >= end:
                 break
-            at += 64
-        block_end = min(at + 64, end)
-        while at < block_end:
-            byte = data[at]
-            kind = ascii_kind[byte]
-            if byte >= 0x80 or (kind > NEWLINE and (kind != AMPERSAND or ampersand == 0x26)):
-                return at
-            at += 1
+        byte = data[at]
+        kind = ascii_kind[byte]
+        if byte >= 0x80 or (kind > NEWLINE and (kind != AMPERSAND or ampersand == 0x26)):
+            return at
+        at += 1
     return end
+
+
+@kernel
+def plain_end(data, at, end):  # type: ignore[no-untyped-def]
+    """The first byte from ``at`` that may be more than a plain character, or ``end``."""
+    bytes_, whole_blocks = pointer_to(data), len(data) - 64
+    while at < end and at <= whole_blocks:
+        doubt = bytes_between(bytes_, at, 0x7F, 0xFF) | bytes_between(bytes_, at, 0, 0x1F)
+        doubt |= bytes_between(bytes_, at, 0x26, 0x26)
+        at += trailing_zeros(doubt)
+        if doubt:
+            break
+    return min(at, end)
 
 
 @kernel
 def find_byte(data, at, end, wanted):  # type: ignore[no-untyped-def]
     """The first place of a byte from ``at``, or ``end``."""
+    bytes_, whole_blocks = pointer_to(data), len(data) - 64
     while at < end:
-        while at + 64 <= end:
-            found = False
-            for index in range(64):
-                found |= data[at + index] == wanted
-            if found:
-                break
-            at += 64
-        block_end = min(at + 64, end)
-        while at < block_end:
-            if data[at] == wanted:
-                return at
-            at += 1
+        found = bytes_between(bytes_, at, wanted, wanted) if at <= whole_blocks else np.uint64(data[at] == wanted)
+        if found:
+            return min(at + trailing_zeros(found), end)
+        at += 64 if at <= whole_blocks else 1
     return end
 
 

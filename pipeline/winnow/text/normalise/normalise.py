@@ -19,7 +19,18 @@ from winnow.numeric.arrow_strings import string_buffers, strings_from_buffers
 from winnow.numeric.cached_arrays import prepared_arrays
 from winnow.text.normalise.cjk import in_cjk
 from winnow.text.normalise.config import NormaliseConfig
-from winnow.text.normalise.prove import DOCUMENT, HTML_AUTO, HTML_OFF, HTML_ON, SOURCE_END, SOURCE_START, UNESCAPE, scan
+from winnow.text.normalise.prove import (
+    DOCUMENT,
+    HOLE,
+    HTML_AUTO,
+    HTML_OFF,
+    HTML_ON,
+    SIZE,
+    SOURCE_END,
+    SOURCE_START,
+    TEXT,
+    scan,
+)  # fmt: skip
 from winnow.text.normalise.splice import count_changed, splice
 from winnow.text.normalise.steps import ExtraSteps
 from winnow.text.normalise.tables import Tables, build_tables
@@ -83,7 +94,9 @@ class Normaliser:
         num_bytes = int(offsets[-1] - offsets[0])
         repaired, cjk = self._repaired(texts, documents)
         result = self._own_steps(repaired.texts)
-        changed = 0 if result is texts else int(count_changed(data, offsets, *string_buffers(result)))
+        changed = repaired.documents_changed
+        if result is not repaired.texts:
+            changed = int(count_changed(data, offsets, *string_buffers(result)))
         number = np.flatnonzero(cjk) if documents is None else np.unique(documents[cjk])
         return NormalisedTexts(
             texts if changed == 0 else result,
@@ -100,7 +113,7 @@ class Normaliser:
         """The texts as ftfy would have them, and bool[N], which of them are in Chinese, Japanese or Korean."""
         cjk = np.zeros(len(texts), bool)
         if self._repair is None:
-            return _Repaired(texts, 0, 0, np.empty(0, np.int64)), cjk
+            return _Repaired(texts, 0, 0, 0, np.empty(0, np.int64)), cjk
         if not self.config.tells_cjk:
             return self._repair(texts, cjk), cjk
         cjk = in_cjk(texts, documents)
@@ -119,6 +132,7 @@ class Normaliser:
 class _Repaired(NamedTuple):
     texts: pa.LargeStringArray
     """The very input where nothing changed."""
+    documents_changed: int
     substituted_bytes: int
     ftfy_bytes: int
     fixed: NDArray[np.int64]
@@ -145,44 +159,34 @@ class _Repair:
     def __call__(self, texts: pa.LargeStringArray, cjk: NDArray[np.bool_]) -> _Repaired:
         """The texts as ftfy would have them; ``cjk`` is bool[N]."""
         if len(texts) == 0:
-            return _Repaired(texts, 0, 0, np.empty(0, np.int64))
+            return _Repaired(texts, 0, 0, 0, np.empty(0, np.int64))
         data, offsets = string_buffers(texts)
-        num_bytes = int(offsets[-1] - offsets[0])
-        # A substitute has at most twice the bytes; pages that are not written cost nothing.
-        out = np.empty(2 * num_bytes, np.uint8)
-        out_offsets = np.empty(len(offsets), np.int64)
-        holes, substituted_bytes, written = scan(
-            data,
-            offsets,
-            self._html_mode,
-            self.config.max_decode_length,
-            *self._tables,
-            cjk,
-            self.config.replace_lossy_sequences,
-            out,
-            out_offsets,
+        lossy = self.config.replace_lossy_sequences
+        holes, edits, substituted_bytes = scan(
+            data, offsets, self._html_mode, self.config.max_decode_length, *self._tables, cjk, lossy
         )
-        given = np.unique(holes[:, DOCUMENT])
-        if substituted_bytes == 0 and len(holes) == 0:
-            return _Repaired(texts, 0, 0, given)
         ftfy_bytes = int((holes[:, SOURCE_END] - holes[:, SOURCE_START]).sum())
-        if len(holes) == 0:
-            return _Repaired(strings_from_buffers(out[:written], out_offsets), substituted_bytes, 0, given)
-        fixed = []
-        left_alone = substituted_bytes == 0
-        for start, end, document, unescape in holes[:, [SOURCE_START, SOURCE_END, DOCUMENT, UNESCAPE]].tolist():
-            segment = data[start:end].tobytes()
-            fixed.append(self._fix_segment(segment, self._options[int(cjk[document])], bool(unescape)))
-            left_alone &= fixed[-1] == segment
-        if left_alone:
-            return _Repaired(texts, 0, ftfy_bytes, given)
+        segments = [data[start:end].tobytes() for start, end in holes[:, [SOURCE_START, SOURCE_END]].tolist()]
+        fixed = [
+            self._fix_segment(segment, self._options[int(cjk[document])], bool(unescape))
+            for segment, (document, unescape) in zip(segments, holes[:, DOCUMENT:].tolist(), strict=True)
+        ]
         fixed_offsets = np.zeros(len(fixed) + 1, np.int64)
         np.cumsum([len(segment) for segment in fixed], out=fixed_offsets[1:])
-        target = np.empty(written + fixed_offsets[-1], np.uint8)
+        sizes = edits[:, TEXT] >> SIZE
+        of_holes = np.flatnonzero(sizes == HOLE)
+        sizes[of_holes] = np.diff(fixed_offsets)
+        left_alone = of_holes[[segment == repaired for segment, repaired in zip(segments, fixed, strict=True)]]
+        edits, sizes = np.delete(edits, left_alone, axis=0), np.delete(sizes, left_alone)
+        given = np.unique(holes[:, DOCUMENT])
+        changed = len(np.unique(np.searchsorted(offsets, edits[:, SOURCE_START], "right")))
+        if changed == 0:
+            return _Repaired(texts, 0, 0, ftfy_bytes, given)
+        removed = edits[:, SOURCE_END] - edits[:, SOURCE_START]
+        target = np.empty(int(offsets[-1] - offsets[0] + (sizes - removed).sum()), np.uint8)
         target_offsets = np.empty(len(offsets), np.int64)
-        fixed_data = np.frombuffer(b"".join(fixed), np.uint8)
-        splice(out, out_offsets, holes, fixed_data, fixed_offsets, target, target_offsets)
-        return _Repaired(strings_from_buffers(target, target_offsets), substituted_bytes, ftfy_bytes, given)
+        splice(data, offsets, edits, np.frombuffer(b"".join(fixed), np.uint8), fixed_offsets, target, target_offsets)
+        return _Repaired(strings_from_buffers(target, target_offsets), changed, substituted_bytes, ftfy_bytes, given)
 
     def _fix_segment(self, segment: bytes, options: TextFixerConfig, unescape: bool) -> bytes:
         fixed = fix_and_explain(segment.decode(), options if unescape else options._replace(unescape_html=False)).text

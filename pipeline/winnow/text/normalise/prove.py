@@ -6,7 +6,7 @@ segment of plain ASCII is passed over in blocks. In any other the scanner walks 
 of three things:
 
 - identical: nothing in it can change;
-- substituted: line breaks, quotes, widths, ligatures and control characters are replaced here, and neither
+- substituted: line breaks, quotes, widths, ligatures and control characters get an edit each, and neither
   the text before nor the text after the replacement can trigger another step (ftfy repeats its steps until
   nothing changes);
 - a hole: anything else. Its bytes go to ftfy itself, and the result is spliced in by ``normalise_splice``.
@@ -15,6 +15,8 @@ False doubts cost time only; the tables (``normalise_tables``) are made so that 
 Legend: N documents, B bytes of UTF-8, H holes.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +24,11 @@ from winnow.numeric.jit import kernel
 from winnow.text.normalise.byte_ranges import (
     ENTITY,
     OPEN,
-    copy_bytes,
     decode_at,
     entity_at,
     find_byte,
     next_special,
+    plain_end,
     segment_end_from,
 )
 from winnow.text.normalise.encoding import encoding_is_idle
@@ -56,16 +58,35 @@ HTML_AUTO = 2
 
 SOURCE_START = 0
 SOURCE_END = 1
-WRITTEN = 2
-"""Bytes of output before the hole, results of earlier holes not counted."""
-DOCUMENT = 3
-UNESCAPE = 4
+DOCUMENT = 2
+UNESCAPE = 3
 """1 where HTML entities are still decoded."""
+TEXT = 2
+"""What an edit puts there: the bytes, the first lowest, and their number from bit `SIZE` on; HOLE there: ftfy decides,
+and the number of the hole stands below."""
+SIZE = 56
+HOLE = 127
 
 _SAW_OPEN_ENTITY = 1
 _SAW_ASCII_MADE = 2
 _SAW_CONTROL = 4
 _SAW_NON_ASCII = 8
+
+
+@kernel
+def _with(rows: Any, number: int, first: Any, second: Any, third: Any, last: Any) -> Any:
+    """Rows int64[R, K] with one more in place ``number``, in an array with more room where it is full."""
+    width = rows.shape[1]
+    if number == len(rows):
+        grown = np.empty((2 * number, width), np.int64)
+        for row in range(number):  # a slice would bring numba's words on shapes: 3 s of compiling
+            for column in range(width):
+                grown[row, column] = rows[row, column]
+        rows = grown
+    rows[number, 0], rows[number, 1], rows[number, 2] = first, second, third
+    if width > 3:
+        rows[number, 3] = last
+    return rows
 
 
 @kernel
@@ -78,9 +99,7 @@ def scan(
     cjk: Tables,
     is_cjk: NDArray[np.bool_],
     lossy_is_restored: bool,
-    out: NDArray[np.uint8],
-    out_offsets: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], int, int]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Scan a column once.
 
     Args:
@@ -91,20 +110,14 @@ def scan(
         usual, cjk: what is looked up for documents of either kind.
         is_cjk: bool[N], the kind of each.
         lossy_is_restored: ftfy's ``replace_lossy_sequences``.
-        out: uint8[>= 2 B], is written only from the first change on.
-        out_offsets: int64[N + 1], filled with the documents' places in ``out``, holes taken as empty.
 
     Returns:
-        holes int64[H, 5] (SOURCE_START .. UNESCAPE), the bytes of the segments substituted here, and the
-        bytes written to ``out`` (0 if nothing was substituted and there is no hole: the text stands as it
-        is).
+        holes int64[H, 4] (SOURCE_START .. UNESCAPE), edits int64[E, 3] (SOURCE_START, SOURCE_END, TEXT; in order), and
+        the bytes of the segments substituted here.
     """
-    holes = np.empty((256, 5), np.int64)
-    num_holes = 0
+    holes, edits = np.empty((256, 4), np.int64), np.empty((1024, 3), np.int64)
+    num_holes = num_edits = 0
     substituted_bytes = 0
-    changed = False
-    written = 0
-    copied = offsets[0]  # source bytes before this place are in `out`
     for document in range(len(offsets) - 1):
         tables = cjk if is_cjk[document] else usual
         ascii_kind, code_class, masks, flags, combining, substitutes, compositions, evidence = tables
@@ -126,10 +139,7 @@ def scan(
                 while limit <= at:
                     start = limit
                     limit = segment_end_from(data, start, end, max_decode_length)
-            # Where to return to if the segment turns out to be a hole.
-            written_before = written
-            copied_before = copied
-            edited = False
+            edits_before = num_edits  # what stays if the segment turns out to be a hole
             idle = False  # the encoding step was proven to do nothing
             hole = False
             saw = 0
@@ -144,17 +154,16 @@ def scan(
                     kind = ascii_kind[byte]
                     if kind == PLAIN:
                         at += 1
+                        if at < limit and data[at] < 0x80:
+                            at = plain_end(data, at, limit)
                         continue
                     if kind == NEWLINE:
                         at += 1
                         break
                     if kind == CARRIAGE_RETURN:
-                        written = copy_bytes(data, copied, at, out, written)
-                        copied = at + 1
-                        if not (copied < limit and data[copied] == 0x0A):
-                            out[written] = 0x0A
-                            written += 1
-                        edited = True
+                        fed = at + 1 < limit and data[at + 1] == 0x0A
+                        edits = _with(edits, num_edits, at, at + 1, 0 if fed else (1 << SIZE) | 0x0A, 0)
+                        num_edits += 1
                     elif kind == AMPERSAND:
                         if unescape:
                             entity = entity_at(data, at, limit)
@@ -169,10 +178,9 @@ def scan(
                             elif entity == OPEN:
                                 saw |= _SAW_OPEN_ENTITY
                     elif kind == CONTROL:
-                        written = copy_bytes(data, copied, at, out, written)
-                        copied = at + 1
+                        edits = _with(edits, num_edits, at, at + 1, 0, 0)
+                        num_edits += 1
                         saw |= _SAW_CONTROL
-                        edited = True
                     else:
                         hole = True
                         break
@@ -235,12 +243,8 @@ def scan(
                     if packed == 0 and at != start and (following >= limit or data[at - 1] | data[following] >= 0x80):
                         hole = True
                         break
-                    written = copy_bytes(data, copied, at, out, written)
-                    for index in range(packed >> 56):
-                        out[written] = (packed >> (8 * index)) & 0xFF
-                        written += 1
-                    copied = following
-                    edited = True
+                    edits = _with(edits, num_edits, at, following, np.int64(packed), 0)
+                    num_edits += 1
                     if flag & MAKES_ASCII:
                         saw |= _SAW_ASCII_MADE
                 at = following
@@ -254,8 +258,7 @@ def scan(
             if saw & _SAW_ASCII_MADE and saw & _SAW_OPEN_ENTITY:
                 hole = True
             if not hole:
-                if edited:
-                    changed = True
+                if num_edits > edits_before:
                     substituted_bytes += at - start
                 floor = at
                 continue
@@ -263,26 +266,8 @@ def scan(
             if html_mode == HTML_AUTO and unescape:
                 unescape = find_byte(data, angle_checked, at, 0x3C) == at
                 angle_checked = at
-            changed = True
-            written = written_before
-            copied = copied_before
-            written = copy_bytes(data, copied, start, out, written)
-            copied = at
             floor = at
-            if num_holes == len(holes):
-                grown = np.empty((2 * num_holes, 5), np.int64)
-                for row in range(num_holes):  # a slice would bring numba's words on shapes: 3 s of compiling
-                    for column in range(5):
-                        grown[row, column] = holes[row, column]
-                holes = grown
-            holes[num_holes, SOURCE_START] = start
-            holes[num_holes, SOURCE_END] = at
-            holes[num_holes, WRITTEN] = written
-            holes[num_holes, DOCUMENT] = document
-            holes[num_holes, UNESCAPE] = unescape
-            num_holes += 1
-        out_offsets[document + 1] = written + end - copied
-    out_offsets[0] = 0
-    if changed:
-        written = copy_bytes(data, copied, offsets[-1], out, written)
-    return holes[:num_holes], substituted_bytes, written
+            holes = _with(holes, num_holes, start, at, document, np.int64(unescape))
+            edits = _with(edits, edits_before, start, at, HOLE << SIZE | num_holes, 0)
+            num_holes, num_edits = num_holes + 1, edits_before + 1
+    return holes[:num_holes], edits[:num_edits], substituted_bytes

@@ -1,46 +1,51 @@
-"""Puts ftfy's results into the scanner's output, and compares columns."""
+"""Makes the scanner's edits and puts ftfy's results into its holes; compares columns."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.numeric.jit import kernel
 from winnow.text.normalise.byte_ranges import copy_bytes
-from winnow.text.normalise.prove import DOCUMENT, WRITTEN
+from winnow.text.normalise.prove import HOLE, SIZE, SOURCE_END, SOURCE_START, TEXT
 
 
 @kernel
 def splice(
-    out: NDArray[np.uint8],
-    out_offsets: NDArray[np.int64],
-    holes: NDArray[np.int64],
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    edits: NDArray[np.int64],
     fixed: NDArray[np.uint8],
     fixed_offsets: NDArray[np.int64],
     target: NDArray[np.uint8],
     target_offsets: NDArray[np.int64],
 ) -> None:
-    """Put ftfy's results into the holes.
+    """Write the edited column.
 
     Args:
-        out: uint8[W], the scanner's output.
-        out_offsets: int64[N + 1], the documents in it.
-        holes: int64[H, 5] from ``scan``.
+        data: uint8[B'], the text.
+        offsets: int64[N + 1], the documents in it.
+        edits: int64[E, 3] from ``scan``.
         fixed: uint8, ftfy's results one after the other.
         fixed_offsets: int64[H + 1], the results in it.
-        target: uint8[W + len(fixed)], filled.
+        target: uint8, filled: as many bytes as the edited texts have.
         target_offsets: int64[N + 1], filled.
     """
-    copied = 0
-    written = 0
-    hole = 0
+    copied, written, edit = offsets[0], 0, 0
     target_offsets[0] = 0
-    for document in range(len(out_offsets) - 1):
-        while hole < len(holes) and holes[hole, DOCUMENT] == document:
-            written = copy_bytes(out, copied, holes[hole, WRITTEN], target, written)
-            copied = holes[hole, WRITTEN]
-            written = copy_bytes(fixed, fixed_offsets[hole], fixed_offsets[hole + 1], target, written)
-            hole += 1
-        target_offsets[document + 1] = written + out_offsets[document + 1] - copied
-    copy_bytes(out, copied, out_offsets[-1], target, written)
+    for document in range(len(offsets) - 1):
+        end = offsets[document + 1]
+        while edit < len(edits) and edits[edit, SOURCE_START] < end:
+            written = copy_bytes(data, copied, edits[edit, SOURCE_START], target, written)
+            copied, text = edits[edit, SOURCE_END], edits[edit, TEXT]
+            edit += 1
+            if text >> SIZE == HOLE:
+                hole = text & ((1 << SIZE) - 1)
+                written = copy_bytes(fixed, fixed_offsets[hole], fixed_offsets[hole + 1], target, written)
+                continue
+            for index in range(text >> SIZE):
+                target[written + index] = (text >> (8 * index)) & 0xFF
+            written += text >> SIZE
+        target_offsets[document + 1] = written + end - copied
+    copy_bytes(data, copied, offsets[-1], target, written)
 
 
 @kernel

@@ -28,7 +28,6 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _LARGEST_SKETCH = 1 << 17  # half a megabyte: stays in a core's second cache
 _SPARSE_SKETCH = 1 << 11  # below, four times the slots cost less than n-grams that share one
-_CHOSEN = 256  # positions looked at together
 _LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time; an eighth of them where there are more
 
 
@@ -94,14 +93,75 @@ def _lengthen(grams: Any, places: Any, later: Any) -> Any:
 
 
 @kernel
-def _top_gram(grams: Any, counts: Any, most: Any, room: Any) -> tuple[int, int]:
+def _lengthen_known(grams: Any, places: Any, firsts: Any, later: Any, chosen: Any) -> Any:
+    """The same where it is known where each n-gram stands first, which is true of longer ones that go on alike.
+
+    Returns how many are left, and of how many, listed in ``chosen``, it must be found out.
+    """
+    left: Any = 0
+    unlike: Any = 0
+    for k in range(len(grams) - 1):
+        place, first = places[k], firsts[k]
+        grams[left], places[left], firsts[left] = grams[k] * _STEP + later[place], place, first
+        goes_on = places[k + 1] == place + np.uint32(1)
+        chosen[unlike] = left
+        unlike += goes_on & (later[place] != later[first])
+        left += goes_on
+    return left, unlike
+
+
+@kernel
+def _find_firsts(grams: Any, places: Any, chosen: Any, firsts: Any, room: Any) -> None:
+    """Where each of the chosen n-grams stands first among them."""
+    slots = 64
+    while slots < 2 * len(chosen):
+        slots *= 2
+    keys, where = room[0][:slots], room[1][:slots]
+    keys[:] = 0
+    mask = np.uint64(slots - 1)
+    for k in chosen:
+        key = grams[k] if grams[k] != 0 else np.uint64(1)
+        slot = (key * _SPREAD) >> np.uint64(32) & mask
+        while keys[slot] != 0 and keys[slot] != key:
+            slot = (slot + np.uint64(1)) & mask
+        if keys[slot] == 0:
+            keys[slot], where[slot] = key, places[k]
+        firsts[k] = where[slot]
+
+
+@kernel
+def _duplicate_characters(places: Any, firsts: Any, before: Any, n: int, met: Any) -> Any:
+    """Walk over the n-grams that may occur twice: characters of those met before.
+
+    ``before`` are the characters before each token; ``met`` holds, by first place, the n at which one was met last.
+    """
+    total: Any = 0
+    k: Any = 0
+    while k < len(places):
+        if met[firsts[k]] != n:
+            met[firsts[k]] = n
+            k += 1
+            continue
+        place = np.int64(places[k])
+        total += before[place + n] - before[place]
+        if k + n < len(places) and places[k + n] == place + n:  # amid a long repetition
+            k += n
+            continue
+        k += 1
+        while k < len(places) and places[k] < place + n:
+            k += 1
+    return total
+
+
+@kernel
+def _top_gram(grams: Any, counts: Any, most: Any, chosen: Any, room: Any) -> tuple[int, int]:
     """The most frequent n-gram, of equally frequent ones the first: where it stands in ``grams``, and how often.
 
     ``counts`` are those of the sketch, ``most`` the highest; 0, 1 where nothing occurs twice.
     """
     at_least: Any = np.int64(max(2, most - most // 4))
     while len(grams):
-        found, occurrences = _exact_top(grams, counts, at_least, room)
+        found, occurrences = _exact_top(grams, counts, at_least, chosen, room)
         if occurrences >= at_least:
             return found, occurrences
         if at_least == 2:
@@ -111,141 +171,99 @@ def _top_gram(grams: Any, counts: Any, most: Any, room: Any) -> tuple[int, int]:
 
 
 @kernel
-def _exact_top(grams: Any, counts: Any, at_least: int, room: Any) -> tuple[int, int]:
+def _exact_top(grams: Any, counts: Any, at_least: int, chosen: Any, room: Any) -> tuple[int, int]:
     """The most frequent among the n-grams whose slot of the sketch reached ``at_least``.
 
-    ``room`` is scratch: hashes, occurrences and first positions of a small table; positions looked at together.
+    ``chosen`` and ``room`` are scratch: as many numbers as n-grams; hashes, first positions and occurrences of a table.
     """
     positions = len(grams)
     mask = np.uint64(len(counts) - 1)
     candidates: Any = 0
-    for value in grams:
-        candidates += counts[(value >> np.uint64(32)) & mask] >= at_least
+    for i in range(positions):  # without a branch that nobody can predict
+        chosen[candidates] = i
+        candidates += counts[(grams[i] >> np.uint64(32)) & mask] >= at_least
     parts = candidates // max(_LARGEST_TABLE, positions // 8) + 1
     slots = 64
     while slots < 2 * (candidates // parts + 1):
         slots *= 2
-    small = slots <= len(room[0])
-    keys = room[0][:slots] if small else np.empty(slots, np.uint64)
-    times = room[1][:slots] if small else np.empty(slots, np.uint32)
-    where = room[2][:slots] if small else np.empty(slots, np.uint32)
+    keys, where, times = room[0][:slots], room[1][:slots], room[2][:slots]
     table_mask = np.uint64(slots - 1)
-    chosen = room[3]
     best: Any = np.uint32(0)
     best_position: Any = np.uint32(0)
     for part in range(parts):  # of the n-grams, so that the table is bounded
         keys[:] = 0
         used = 0
-        for begin in range(0, positions, _CHOSEN):
-            number = 0
-            for i in range(begin, min(begin + _CHOSEN, positions)):  # without a branch that nobody can predict
-                chosen[number] = i
-                number += counts[(grams[i] >> np.uint64(32)) & mask] >= at_least
-            for k in range(number):
-                i = chosen[k]
-                value = grams[i]
-                spread = value * _SPREAD
-                if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
-                    continue
-                key = value if value != 0 else np.uint64(1)
-                slot = (spread >> np.uint64(20)) & table_mask
-                while keys[slot] != 0 and keys[slot] != key:
-                    slot = (slot + np.uint64(1)) & table_mask
-                if keys[slot] == 0:
-                    if used + 1 == slots:
-                        continue  # cannot happen but for a text built against this hash
-                    used += 1
-                    keys[slot] = key
-                    times[slot] = 0
-                    where[slot] = i
-                occurrences = times[slot] + np.uint32(1)
-                times[slot] = occurrences
-                if occurrences > best or (occurrences == best and where[slot] < best_position):
-                    best, best_position = occurrences, where[slot]
+        for i in chosen[:candidates]:
+            value = grams[i]
+            spread = value * _SPREAD
+            if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
+                continue
+            key = value if value != 0 else np.uint64(1)
+            slot = (spread >> np.uint64(20)) & table_mask
+            while keys[slot] != 0 and keys[slot] != key:
+                slot = (slot + np.uint64(1)) & table_mask
+            if keys[slot] == 0:
+                if used + 1 == slots:
+                    continue  # cannot happen but for a text built against this hash
+                used += 1
+                keys[slot] = key
+                times[slot] = 0
+                where[slot] = i
+            occurrences = times[slot] + np.uint32(1)
+            times[slot] = occurrences
+            if occurrences > best or (occurrences == best and where[slot] < best_position):
+                best, best_position = occurrences, where[slot]
     return int(best_position), int(best)
 
 
 @kernel
-def _duplicate_characters(grams: Any, places: Any, lengths: Any, n: int, room: Any) -> int:
-    """Walk over the n-grams that may occur twice: characters of those met before."""
-    slots = 64
-    while slots < len(places) and slots < len(room):
-        slots *= 2
-    keys = room[:slots]
-    keys[:] = 0
-    used = 0
-    total: Any = 0
-    k: Any = 0
-    while k < len(places):
-        value = grams[k]
-        key = value if value != 0 else np.uint64(1)
-        slot = np.int64((key * _SPREAD) >> np.uint64(32)) & (slots - 1)
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + 1) & (slots - 1)
-        if keys[slot] != 0:
-            place = np.int64(places[k])
-            for token in range(place, place + n):
-                total += np.int64(lengths[token])
-            if k + n < len(places) and places[k + n] == place + n:  # amid a long repetition
-                k += n
-                continue
-            k += 1
-            while k < len(places) and places[k] < place + n:
-                k += 1
-            continue
-        k += 1
-        keys[slot] = key
-        used += 1
-        if 3 * used >= 2 * slots:
-            keys = _grown(keys)
-            slots = len(keys)
-    return int(total)
-
-
-@kernel
-def _grown(keys: Any) -> Any:
-    """The same set with twice the room."""
-    mask = 2 * len(keys) - 1
-    larger = np.zeros(mask + 1, np.uint64)
-    for key in keys:
-        if key != 0:
-            slot = np.int64((key * _SPREAD) >> np.uint64(32)) & mask
-            while larger[slot] != 0:
-                slot = (slot + 1) & mask
-            larger[slot] = key
-    return larger
-
-
-@kernel
-def _repetition(hashes: Any, offsets: Any, lengths: Any, out: Any) -> None:
-    sketch = np.empty(_LARGEST_SKETCH, np.uint8)
-    keys, times, where = np.empty(1 << 12, np.uint64), np.empty(1 << 12, np.uint32), np.empty(1 << 12, np.uint32)
-    table = (keys, times, where, np.empty(_CHOSEN, np.uint32))
-    room = np.empty(1 << 15, np.uint64)
-    small_grams, small_places = np.empty(1 << 16, np.uint64), np.empty(1 << 16, np.uint32)
+def _repetition(all_hashes: Any, offsets: Any, all_lengths: Any, out: Any) -> None:
+    most_tokens = 0
     for document in range(len(offsets) - 1):
-        first, last = offsets[document], offsets[document + 1]
-        tokens = last - first
-        fits = tokens <= len(small_grams)
-        grams = small_grams[:tokens] if fits else np.empty(tokens, np.uint64)
-        places = small_places[:tokens] if fits else np.empty(tokens, np.uint32)
-        for token in range(tokens):
-            grams[token], places[token] = hashes[first + token], token
-        number = tokens
-        for n in range(2, 11):
-            if tokens < n:
-                break
-            number = _lengthen(grams[:number], places[:number], hashes[first + n - 1 : last])
-            if n <= 5:
+        most_tokens = max(most_tokens, offsets[document + 1] - offsets[document])
+    slots = 64
+    while slots < 2 * most_tokens:
+        slots *= 2
+    # of these only what a document needs is touched
+    sketch, met = np.empty(_LARGEST_SKETCH, np.uint8), np.empty(most_tokens, np.uint8)
+    room = (np.empty(slots, np.uint64), np.empty(slots, np.uint32), np.empty(slots, np.uint32))
+    grams, before = np.empty(most_tokens, np.uint64), np.zeros(most_tokens + 1, np.int64)
+    places, firsts, chosen = (
+        np.empty(most_tokens, np.uint32), np.empty(most_tokens, np.uint32), np.empty(most_tokens, np.uint32)
+    )  # fmt: skip
+    for document in range(len(offsets) - 1):
+        hashes = all_hashes[offsets[document] : offsets[document + 1]]
+        lengths = all_lengths[offsets[document] : offsets[document + 1]]
+        tokens = len(hashes)
+        for token in range(tokens - 1):
+            grams[token], places[token] = hashes[token] * _STEP + hashes[token + 1], token
+        number: Any = max(0, tokens - 1)
+        for n in range(2, min(10, tokens) + 1):
+            later = hashes[n - 1 :]
+            if n > 5:
+                number, unlike = _lengthen_known(grams[:number], places, firsts, later, chosen)
+                _find_firsts(grams, places, chosen[:unlike], firsts, room)
+            else:
+                if n > 2:
+                    number = _lengthen(grams[:number], places, later)
                 counts, most = _sketch(grams[:number], sketch)
-                number = _keep_repeated(grams[:number], places[:number], counts) if most > 1 else 0
-            if n >= 5:
-                characters = _duplicate_characters(grams[:number], places[:number], lengths[first:last], n, room)
-                out[n - 2, document] = min(characters, 0xFFFFFFFF)
+                number = _keep_repeated(grams[:number], places, counts) if most > 1 else 0
+            if n < 5:
+                found, occurrences = _top_gram(grams[:number], counts, most, chosen, room)
+                place: Any = np.int64(places[found]) if occurrences > 1 else 0
+                length: Any = n - 1
+                for k in range(place, place + n):
+                    length += np.int64(lengths[k])
+                out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
                 continue
-            found, occurrences = _top_gram(grams[:number], counts, most, table)
-            place: Any = np.int64(places[found]) if occurrences > 1 else 0
-            length: Any = n - 1
-            for k in range(place, place + n):
-                length += np.int64(lengths[first + k])
-            out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
+            if number == 0:
+                break
+            if n == 5:
+                met[:tokens] = 0
+                for token in range(tokens):
+                    before[token + 1] = before[token] + np.int64(lengths[token])
+                for k in range(number):
+                    chosen[k] = k
+                _find_firsts(grams, places, chosen[:number], firsts, room)
+            characters = _duplicate_characters(places[:number], firsts, before, n, met)
+            out[n - 2, document] = min(characters, 0xFFFFFFFF)
