@@ -59,22 +59,24 @@ def run(
     with true_exit_codes(), stop.handle_signals(), contextlib.ExitStack() as telling:
         log_to_stderr(log_format)
         from winnow.engine.doing import doing, say, told_by_the_clock
+        from winnow.engine.garbage import kept_to_the_end
         from winnow.version import winnow_version
 
         say(f"winnow {winnow_version()}: {config}")
         telling.enter_context(told_by_the_clock())
         telling.enter_context(doing("looking at the config, inputs, models and what is done already"))
-        if not new_only and not if_changed:
-            from .prestart import start_workers_early
+        with kept_to_the_end():
+            if not new_only and not if_changed:
+                from .prestart import start_workers_early
 
-            start_workers_early(config, settings)
-        from rich.console import Console
+                start_workers_early(config, settings)
+            from rich.console import Console
 
-        from winnow.config.load import load_config
-        from winnow.report.alarms import check_alarms
-        from winnow.report.summary import print_summary
-        from winnow.runs.corpus import add_new_inputs, is_unchanged
-        from winnow.runs.run import run as run_pipeline
+            from winnow.config.load import load_config
+            from winnow.report.alarms import check_alarms
+            from winnow.report.summary import print_summary
+            from winnow.runs.corpus import add_new_inputs, is_unchanged
+            from winnow.runs.run import run as run_pipeline
 
         loaded = load_config(config, settings)
         log_to_stderr(log_format, loaded.run)

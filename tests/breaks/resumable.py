@@ -4,6 +4,22 @@ from tests.breaks.change import Break
 
 BREAKS = (
     Break(
+        "garbage is looked for no more once modules are imported",
+        4,
+        "winnow.engine.garbage",
+        "        gc.enable()\n",
+        "",
+        ("tests/engine/test_garbage.py",),
+    ),
+    Break(
+        "all modules are looked through for garbage",
+        4,
+        "winnow.engine.garbage",
+        "        gc.freeze()\n",
+        "",
+        ("tests/engine/test_garbage.py",),
+    ),
+    Break(
         "tables that were removed are missed",
         4,
         "winnow.engine.engine",

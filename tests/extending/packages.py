@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from winnow import registry as registries
 from winnow.report.reports import REPORTS
 from winnow.shards.documents.formats import TEXT_FORMATS
 from winnow.shards.formats.formats import FORMATS
@@ -30,6 +31,7 @@ def install(site: Path, module: str, group: str, entries: dict[str, str], versio
 
 def forget(*modules: str) -> None:
     """As a new process: packages are looked for anew."""
+    registries._installed.cache_clear()
     for registry in (READERS, FORMATS, REPORTS, TEXT_FORMATS):
         registry.__dict__.pop("_outside", None)
         for name in list(registry._loaded):

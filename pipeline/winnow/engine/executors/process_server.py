@@ -7,7 +7,6 @@ with it, and it ends with the driver: its socket is then closed.
 
 import contextlib
 import ctypes
-import gc
 import importlib
 import logging
 import os
@@ -20,6 +19,8 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from winnow.engine.garbage import kept_to_the_end
 
 MESSAGE = struct.Struct("<cq")
 """To the server: what to do, and with which process. A fork comes with the descriptor that the worker listens on."""
@@ -40,11 +41,10 @@ def serve(control: int, modules: list[str]) -> None:
     """
     _leave_signals_to_the_driver()
     asked = socket.socket(fileno=control)
-    for name in modules:
-        with contextlib.suppress(Exception):  # whoever needs it says what is wrong
-            _find(name)
-    gc.collect()
-    gc.freeze()  # a collection would touch, and so copy, every page of every worker
+    with kept_to_the_end():  # a search for garbage would touch, and so copy, every page of every worker
+        for name in modules:
+            with contextlib.suppress(Exception):  # whoever needs it says what is wrong
+                _find(name)
     children: set[int] = set()
     while True:
         message, handles, _, _ = socket.recv_fds(asked, MESSAGE.size, 1)

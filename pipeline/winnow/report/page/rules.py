@@ -25,6 +25,7 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
     counted = run.totals("filter", "failed")
     alone = {rule.name: int((rule.fails & (failed == 1)).sum()) for rule in sample.rules}
     ranked = sorted(sample.rules, key=lambda rule: (-alone[rule.name], -int(rule.fails.sum()), rule.name))
+    sources, languages = (np.unique(names, return_inverse=True) for names in (sample.source, sample.language))
     failing = [rule for rule in ranked if counted.get(rule.name, 0) or rule.fails.any()]
     rows = [
         [
@@ -32,8 +33,8 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
             _bound(rule),
             f"{counted.get(rule.name, 0):,}",
             f"{alone[rule.name]:,}",
-            _most(sample.source, rule.fails),
-            _most(sample.language, rule.fails),
+            _most(*sources, rule.fails),
+            _most(*languages, rule.fails),
         ]
         for rule in failing
     ]
@@ -73,9 +74,8 @@ def _value(rule: RuleSample, row: int) -> str:
     return "for a match" if rule.is_match else f"with {rule.value[row]:.6g} ({_bound(rule)})"
 
 
-def _most(names: NDArray[np.str_], fails: NDArray[np.bool_]) -> str:
-    """The name of which the largest share fails, of those with twenty documents."""
-    known, code = np.unique(names, return_inverse=True)
+def _most(known: NDArray[np.str_], code: NDArray[np.int64], fails: NDArray[np.bool_]) -> str:
+    """The name of which the largest share fails, of those with twenty documents; ``code`` is each document's name."""
     of, failed = np.bincount(code), np.bincount(code[fails], minlength=len(known))
     share = np.where(of >= 20, failed / np.maximum(of, 1), -1.0)
     best = int(share.argmax())
