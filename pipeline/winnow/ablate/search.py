@@ -123,7 +123,8 @@ def _goal(plan: SearchPlan, found: Ablation) -> dict[str, float]:
     given = plan.goal or {entry.name: 1.0 for entry in plan.evaluate.sets}
     weights: dict[str, float] = {}
     for name, weight in given.items():
-        parts = [one for one in found.sets if one == name or one.startswith(f"{name}/")]
+        judged = [one for one, about in found.sets.items() if about["documents"]]
+        parts = [one for one in judged if one == name or one.startswith(f"{name}/")]
         if not parts:
             raise ConfigError(f"goal: there is no held-out set {name!r}; there are {', '.join(found.sets)}")
         for part in parts:
