@@ -1,7 +1,6 @@
 """One trial over two workers of Ray Train: the figures of one worker, to rounding, also when a worker is killed."""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -74,6 +73,21 @@ def test_more_workers_than_there_is_room_for_are_refused(arms, tmp_path, local_r
         run(plan_of(tmp_path, "train.workers=2"), arms)
 
 
+def fails(team):
+    if team.rank == 1:
+        raise ValueError("a shard is gone")
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_what_a_worker_raises_is_told_in_a_line(local_ray):
+    from winnow.ablate.over_workers import over_workers
+
+    with pytest.raises(RuntimeError, match="^Ray Train: worker 1: ValueError: a shard is gone$"):
+        over_workers(fails, 2, 1, gpus=False)
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_killed_worker_costs_what_came_after_the_checkpoint_and_no_bit(tmp_path):
@@ -96,6 +110,6 @@ def test_a_killed_worker_costs_what_came_after_the_checkpoint_and_no_bit(tmp_pat
     whole, _ = trial("whole", fault_hooks.environment(marks))
     fault = {"point": "step", "is": {"number": "27"}, "do": "kill", "times": 1}
     killed, said = trial("killed", fault_hooks.environment(marks, fault))
-    assert len(list(marks.iterdir())) == 1 and re.search(r"trial unit 0 failed.*died", said)
+    assert len(list(marks.iterdir())) == 1 and "trial unit 0 failed: RuntimeError: Ray Train: " in said
     assert (whole["resumed"], killed["resumed"]) == (0, 20)
     assert killed["bits"] == whole["bits"] and killed["curve"] == whole["curve"]

@@ -87,7 +87,7 @@ def over_workers(work: Callable[[Team], Json], workers: int, threads: int, *, gp
         gpus: whether each gets a GPU; they then see that one alone as ``cuda``.
 
     Raises:
-        ray.train.TrainingFailedError: a worker died, or its work raised.
+        RuntimeError: a worker died, or its work raised.
     """
 
     def loop() -> Json:
@@ -110,5 +110,15 @@ def over_workers(work: Callable[[Team], Json], workers: int, threads: int, *, gp
 
         # in the main thread Ray would take Ctrl-C for itself, and the run could not be asked to stop
         threading.Thread(target=fit, daemon=True, name="ray-train").start()
-        returned: Json = found.result()
+        try:
+            returned: Json = found.result()
+        except _train.TrainingFailedError as error:
+            raise RuntimeError(f"Ray Train: {_told(error)}") from error
     return returned
+
+
+def _told(error: Exception) -> str:
+    """What became of the workers; Ray tells it with traces and advice, over many lines."""
+    failures: dict[int, BaseException] = getattr(error, "worker_failures", {})
+    each = [f"worker {rank}: {type(one).__name__}: {one}" for rank, one in sorted(failures.items())]
+    return "; ".join(one.partition("\n")[0] for one in each) or " ".join(str(error).split("\n")[:2])
