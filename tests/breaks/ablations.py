@@ -144,6 +144,14 @@ BREAKS = (
         SEARCH,
     ),
     Break(
+        "a mixture's arm is no more than a few long documents",
+        5,
+        "winnow.ablate.search",
+        "np.clip(most, tokens, WIDER * tokens)",
+        "tokens",
+        SEARCH,
+    ),
+    Break(
         "an arm may be trained on held-out text",
         5,
         "winnow.ablate.tables",
