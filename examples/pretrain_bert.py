@@ -107,7 +107,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         schedule.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         if step % options.report == 0 or step == options.steps:
             mean, value, seconds = sum(losses) / len(losses), held_out(), time.perf_counter() - started
             print(f"{step:6}{mean:16.4f}{value:18.4f}{math.exp(value):13.1f}{seconds:10.1f}", flush=True)

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed (extra `abl
 from tests.ablate.plans import write_plan
 from winnow.ablate.plan import load_plan
 from winnow.ablate.regression import draw, predict
-from winnow.ablate.search import search_mixture
+from winnow.ablate.search import search_mixture, tokens_of_arm
 from winnow.ablate.search_plan import SearchPlan
 from winnow.ablate.search_report import as_json, search_notes, search_tables
 from winnow.errors import ConfigError
@@ -64,6 +64,14 @@ def test_a_law_with_a_step_is_left_to_boosting():
     shares, candidates = draw(30, np.ones(3), 1), draw(500, np.ones(3), 2)
     found = predict(shares, np.where(shares[:, 0] > 0.4, 1.0, 2.0), np.full(3, 1 / 3), candidates, 7)
     assert found.regression == "boosting" and found.best[0] > 0.4
+
+
+def test_an_arm_holds_more_than_is_read_where_its_sources_have_it():
+    """Ten times, and no text twice, but as much as is read where that is more than there is."""
+    once = np.array([4000.0, 1000.0, 0.0])
+    assert tokens_of_arm(np.array([0.8, 0.2, 0.0]), once, 100) == 1000
+    assert tokens_of_arm(np.array([0.8, 0.2, 0.0]), once, 1000) == 5000
+    assert tokens_of_arm(np.array([0.2, 0.8, 0.0]), once, 2000) == 2000
 
 
 def write_search(folder, **sections):

@@ -17,6 +17,7 @@ from winnow.ablate.report import headline
 from winnow.ablate.tables import prepare
 from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
+from winnow.stages.tables import read_ipc
 from winnow.storage.open_store import open_store
 
 
@@ -67,6 +68,13 @@ def test_an_arm_that_was_trained_on_held_out_text_is_refused_with_what_it_shares
     assert f"{mixed}, row " in str(told.value) and "(100%)" in str(told.value) and "arm su" not in str(told.value)
     found = prepare(plan_of(tmp_path, evaluate={**evaluate, "shared": "drop"}), arms, store)
     assert found.sets["mixed"]["dropped"] == 3 and found.sets["mixed"]["documents"] == 5
+    write_texts(mixed, [*sentences("ka", 1, 3), *sentences("su", 9, 5)], kind=["ka"] * 3 + ["su"] * 5)
+    parts = {"sets": [{"name": "mixed", "path": str(mixed), "by": "kind"}], "shared": "drop"}
+    found = prepare(plan_of(tmp_path, evaluate=parts), arms, store)  # the part of ka is told, and left out
+    assert [(name, told["documents"], told["dropped"]) for name, told in found.sets.items()] == [
+        ("mixed/ka", 0, 3), ("mixed/su", 5, 0),
+    ]  # fmt: skip
+    assert set(read_ipc(store, found.documents).column("set").to_pylist()) == {"mixed/su"}
     write_texts(mixed, sentences("ka", 1, 3))
     with pytest.raises(ConfigError, match="nothing is left"):
         prepare(plan_of(tmp_path, evaluate={**evaluate, "shared": "drop"}), arms, store)
@@ -88,6 +96,25 @@ def test_an_arm_of_less_than_one_step_is_refused(arms, tmp_path):
     plan = plan_of(tmp_path, "train.tokens=100", arms=[{"name": "ka"}, {"name": "su"}])
     with pytest.raises(ConfigError, match=r"train\.batch_tokens"):
         run(plan, arms)
+
+
+def test_what_diverges_has_no_figures_and_the_others_have_theirs(arms, tmp_path, monkeypatch):
+    """One seed of one arm, and both of the other."""
+    plan = plan_of(tmp_path, "train.tokens=1024", "train.seeds=2", arms=[{"name": "ka"}, {"name": "su"}])
+    real = trial.train
+
+    def train(given, *rest):
+        found = real(given, *rest)
+        if given.shards == arms[1].shards or given.seed == 1:
+            found.diverged = "step 3: the loss is nan"
+        return found
+
+    monkeypatch.setattr(trial, "train", train)
+    found = run(plan, arms)
+    assert {(row.arm, len(row.estimate.values)) for row in found.results.rows} == {("ka", 1)}
+    assert all(row.comparison is None for row in found.results.rows)
+    assert {name: list(arm["diverged"]) for name, arm in found.results.arms.items()} == {"ka": [1], "su": [0, 1]}
+    assert "Nothing could be compared" in headline(found)
 
 
 def test_equal_epochs_are_as_many_steps_as_an_arm_has_text(arms, tmp_path, monkeypatch):

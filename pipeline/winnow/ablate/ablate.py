@@ -70,7 +70,10 @@ def open_ablation(plan: Experiment, stop: Stop) -> Iterator[tuple[Store, Engine]
     store = open_store(plan.ablation, plan.storage)
     with ended_at_the_end(), hold_lease(store) as lease:
         store.remove_drafts_here()
-        yield store, Engine(store, plan.compute, guard=lease.check, stop=stop)
+        compute = plan.compute
+        if plan.train.workers > 1:  # those of one trial are at work, and this process waits for them
+            compute = compute.model_copy(update={"executor": "inline"})
+        yield store, Engine(store, compute, guard=lease.check, stop=stop)
 
 
 def ablate(plan: Plan, stop: Stop | None = None) -> Ablation:
@@ -112,6 +115,9 @@ def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Abl
         "documents": judged_on.documents,
         "choices": judged_on.choices,
     }
+    workers = plan.train.workers
+    if workers > 1:
+        settings["workers"] = workers
     stage = trial.stage(settings, plan.train.checkpoint_steps)
     units = [
         Unit(
@@ -123,8 +129,13 @@ def run_trials(plan: Plan, arms: list[Arm], engine: Engine, store: Store) -> Abl
     ]
     missing = [unit.number for unit in units if not engine.is_done(stage, [unit])]
     to_do = [trainings[number][1] for number in missing]
-    cost = cost_of(to_do, len(units) - len(missing), first.row, plan.train.threads, plan.compute)
+    cost = cost_of(to_do, len(units) - len(missing), first.row, plan.train.threads, plan.compute, workers)
     say(cost.sentence)
+    if workers > 1 and missing:
+        from winnow.ablate.over_workers import make_room  # noqa: PLC0415 - Ray Train takes seconds to load
+
+        gpus = make_room(plan.compute, workers, plan.train.threads, engine.stop)
+        stage = trial.stage(settings, plan.train.checkpoint_steps, gpus=gpus)
     records = engine.run(stage, units)
     trials: dict[str, list[tuple[int, Record]]] = {arm.name: [] for arm in arms}
     for (arm, training), record in zip(trainings, records, strict=True):
@@ -163,6 +174,11 @@ def training_of(plan: Plan, arm: Arm, seed: int) -> "Training":
         raise ConfigError(
             f"arm {arm.name}: {arm.rows * arm.row:,} tokens, and a step takes {rows * arm.row:,}; give "
             "`train.batch_tokens` a smaller number, or more `tokens` or `epochs`"
+        )
+    if rows % train.workers:
+        raise ConfigError(
+            f"train.workers is {train.workers}, and a step has {rows} rows of {arm.row:,} tokens: they cannot share it "
+            "evenly; give `train.batch_tokens` a multiple of both"
         )
     vocabulary, rate = int(arm.vocabulary["size"]), train.learning_rate
     return Training(arm.shards, seed, steps, rows, size, vocabulary, rate, train.weight_decay)

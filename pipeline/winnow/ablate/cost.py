@@ -1,7 +1,7 @@
 """What an ablation costs, before it begins: steps are timed on this machine, as the trials will do them."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -49,7 +49,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
-def cost_of(trainings: list[Training], done: int, row: int, cores: int, compute: ComputeConfig) -> Cost:
+def cost_of(
+    trainings: list[Training], done: int, row: int, cores: int, compute: ComputeConfig, workers: int = 1
+) -> Cost:
     """The cost of trials, of one shape all, of which some are done.
 
     Args:
@@ -58,19 +60,21 @@ def cost_of(trainings: list[Training], done: int, row: int, cores: int, compute:
         row: tokens of a row.
         cores: of each trial.
         compute: who does them.
+        workers: of each trial, with so many cores or a GPU each; what they say to each other takes no time here.
     """
     if not trainings:
         return Cost(done, done, 0, 0, 0.0, 0.0, str(device_here()))
     first, device = trainings[0], device_here()
     tokens = sum(one.steps * one.rows * row for one in trainings)
-    seconds = step_seconds(first, row, cores) * sum(one.steps for one in trainings)
+    seconds = step_seconds(replace(first, rows=first.rows // workers), row, cores) * sum(one.steps for one in trainings)
     at_once = torch.cuda.device_count() if device.type == "cuda" else 1
     if device.type == "cpu" and compute.executor != "inline":
         at_once = max(1, workers_of(compute) // cores)
-    at_once = min(at_once, len(trainings))
+    at_once = min(at_once, len(trainings)) if workers == 1 else 1
     flops = sum(first.size.flops(first.vocabulary, one.steps * one.rows * row, row) for one in trainings)
     parameters = first.size.parameters(first.vocabulary)
-    told = f"{at_once} at a time, {'GPU' if device.type == 'cuda' else f'{cores} core(s) each'}"
+    share = "GPU" if device.type == "cuda" else f"{cores} core(s) each"
+    told = f"{at_once} at a time, {share if workers == 1 else f'{workers} workers, {share}'}"
     return Cost(len(trainings) + done, done, parameters, tokens, flops, seconds / at_once, told)
 
 

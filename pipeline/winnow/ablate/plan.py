@@ -98,7 +98,11 @@ class TrainConfig(Section):
     weight_decay: float = Field(0.1, ge=0)
     """Of matrices."""
     threads: int = Field(1, ge=1)
-    """Cores of each model on a CPU. Other numbers add up in another order: losses differ in the last digits."""
+    """Cores of each model, or of each of its `workers`, on a CPU. Other numbers add up in another order: losses differ
+    in the last digits."""
+    workers: int = Field(1, ge=1)
+    """Workers of Ray Train that train one model together, a GPU each where there are some, else `threads` cores each;
+    they share the rows of a step. Trials are then done one after the other."""
     checkpoint_steps: int = Field(200, ge=1)
     """Steps between two checkpoints; a killed trial goes on from its last one, with the same result to the bit."""
 

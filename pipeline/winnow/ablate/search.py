@@ -18,6 +18,9 @@ from winnow.storage.store import Store
 
 REACHED = 0.9
 """Of the text that a source has for a split, as far as it may be used: whole documents do not come out even."""
+WIDER = 10
+"""Times what a model reads that a mixture's arm holds, where its sources have so much: in an arm of just what is read,
+one long document is a large part of a source's share, and a chance that is not counted."""
 
 
 @dataclass
@@ -59,7 +62,9 @@ def _search(plan: SearchPlan, stop: Stop, store: Store, engine: Engine) -> Searc
     (natural,) = make_arms(plan.plan([natural_arm], 1), stop, store)
     tokens_of = _tokens(natural)
     tokens = plan.train.equal_tokens or 0
-    most = _largest_shares(natural, list(tokens_of.values()), tokens)
+    once = _once(natural, list(tokens_of.values()))
+    assert natural.run is not None
+    most = once * natural.run.config.shards.max_epochs / tokens
     try:
         shares, candidates = draw(plan.runs, most, plan.seed), draw(CANDIDATES, most, plan.seed + 1)
     except ValueError as error:
@@ -72,7 +77,7 @@ def _search(plan: SearchPlan, stop: Stop, store: Store, engine: Engine) -> Searc
 
     def arm(name: str, row: Shares) -> ArmConfig:
         named = {source: round(float(share), 4) for source, share in zip(tokens_of, row, strict=True)}
-        return plan.arm(name, named, tokens)
+        return plan.arm(name, named, tokens_of_arm(row, once, tokens))
 
     tried = [arm(TRIED.format(number), row) for number, row in enumerate(shares)]
     made = plan.plan([natural_arm, *tried], 1)
@@ -106,12 +111,22 @@ def _tokens(natural: Arm) -> dict[str, int]:
     return found
 
 
-def _largest_shares(natural: Arm, kept: list[int], tokens: int) -> Shares:
-    """float64[K]: the largest share that each source can have of so many tokens."""
+def _once(natural: Arm, kept: list[int]) -> Shares:
+    """float64[K]: tokens that each source has for split train."""
     assert natural.run is not None
-    shards = natural.run.config.shards
-    in_train = 1 - sum(shards.splits.values())
-    return np.array(kept) * in_train * shards.max_epochs * REACHED / tokens
+    return np.array(kept) * (1 - sum(natural.run.config.shards.splits.values())) * REACHED
+
+
+def tokens_of_arm(shares: Shares, once: Shares, tokens: int) -> int:
+    """How much text the arm of a mixture holds: as much as its sources have once, between what is read and WIDER times.
+
+    Args:
+        shares: float64[K].
+        once: float64[K], tokens that each source has.
+        tokens: what a model reads.
+    """
+    most = float(np.min(once[shares > 0] / shares[shares > 0]))
+    return int(np.clip(most, tokens, WIDER * tokens))
 
 
 def _goal(plan: SearchPlan, found: Ablation) -> dict[str, float]:
@@ -123,7 +138,8 @@ def _goal(plan: SearchPlan, found: Ablation) -> dict[str, float]:
     given = plan.goal or {entry.name: 1.0 for entry in plan.evaluate.sets}
     weights: dict[str, float] = {}
     for name, weight in given.items():
-        parts = [one for one in found.sets if one == name or one.startswith(f"{name}/")]
+        judged = [one for one, about in found.sets.items() if about["documents"]]
+        parts = [one for one in judged if one == name or one.startswith(f"{name}/")]
         if not parts:
             raise ConfigError(f"goal: there is no held-out set {name!r}; there are {', '.join(found.sets)}")
         for part in parts:

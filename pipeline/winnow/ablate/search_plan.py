@@ -43,5 +43,5 @@ class SearchPlan(Experiment):
         return Plan(**common | {"arms": tuple(arms), "baseline": NATURAL, "train": train})
 
     def arm(self, name: str, shares: dict[str, float], tokens: int) -> ArmConfig:
-        """An arm of a mixture, with as much text as a model reads."""
+        """An arm of a mixture, with so much text."""
         return ArmConfig(name=name, settings={"shards.mixture": shares, "shards.max_tokens": tokens})

@@ -1,5 +1,6 @@
 """Held-out text as the models read it: tokenised once, as two tables in the ablation's folder."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ CHOICES = pa.schema(
     ]
 )
 _NAMED = 3
+log = logging.getLogger("winnow")
 
 
 @dataclass
@@ -52,7 +54,7 @@ def prepare(plan: Plan, arms: list[Arm], store: Store) -> HeldOut:
     """Read the sets, look whether an arm was trained on them, tokenise them.
 
     Raises:
-        ConfigError: a set is empty, or an arm was trained on some of it.
+        ConfigError: a set is empty, or an arm was trained on some of it (`shared: refuse`), or on all of it.
     """
     runs = {arm.name: arm.run for arm in arms if arm.run is not None}
     documents: list[Document] = []
@@ -79,8 +81,12 @@ def prepare(plan: Plan, arms: list[Arm], store: Store) -> HeldOut:
         told["dropped" if bad else "documents"] += 1
         told["bytes"] += 0 if bad else len(_utf8(one.whole))
         told["short"] += not words
-    if empty := [name for name, told in sets.items() if not told["documents"]]:
-        raise ConfigError(f"evaluate: arms were trained on all of set {empty[0]}: nothing is left to judge by")
+    judged = {name.partition("/")[0] for name, told in sets.items() if told["documents"]}
+    for name, told in sets.items():
+        if name.partition("/")[0] not in judged:
+            raise ConfigError(f"evaluate: arms were trained on all of set {name}: nothing is left to judge by")
+        if not told["documents"]:
+            log.warning("evaluate: arms were trained on all %d documents of %s: left out", told["dropped"], name)
     kept = [one for one, bad in zip(whole, met, strict=True) if not bad]
     return HeldOut(
         _publish(store, "documents", _documents([one for one in kept if isinstance(one, Document)], tokeniser)),

@@ -1,9 +1,10 @@
 """Training one model on one shard set, so that a killed one goes on to the same weights, bit for bit."""
 
 import contextlib
+import errno
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 from winnow.ablate.model import Gpt
 from winnow.ablate.sizes import Size
 from winnow.engine.records import Json
+from winnow.errors import StorageError
 from winnow.fault_point import fault_point
 from winnow.shards.dataset.torch_datasets import ShardDataset
 from winnow.storage.store import Store
@@ -56,6 +58,22 @@ class Trained:
     """The step that a checkpoint let it go on from."""
 
 
+class Team:
+    """The processes that train one model together, and which of them this one is; here it is alone."""
+
+    rank, size = 0, 1
+
+    def total(self, number: float) -> float:
+        """The sum of a number over all of them."""
+        return number
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all of them."""
+
+
+ALONE = Team()
+
+
 def rate_factor(step: int, steps: int) -> float:
     """Of the highest rate: rises over the first twentieth, then falls along a cosine to a tenth."""
     rise = max(1, steps // 20)
@@ -95,22 +113,25 @@ def loss_sum(model: Gpt, ids: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
 
 
-def step(model: Gpt, optimizer: torch.optim.Optimizer, ids: Tensor, labels: Tensor, factor: float) -> float:
-    """One step; returns the mean loss before it, in nats a token."""
+def step(
+    model: Gpt, optimizer: torch.optim.Optimizer, ids: Tensor, labels: Tensor, factor: float, team: Team = ALONE
+) -> float:
+    """One step; returns the mean loss before it, in nats a token. Of a team, each gives its own rows of the step."""
     for group in optimizer.param_groups:
         group["lr"] = group["highest"] * factor
     optimizer.zero_grad(set_to_none=True)
     device = model.embedding.weight.device
-    counted = max(1, int((labels >= 0).sum()))
+    counted = max(1, int(team.total(int((labels >= 0).sum()))))
     part = rows_at_once(model, ids.shape[1])
     loss = 0.0
     for some, wanted in zip(ids.split(part), labels.split(part), strict=True):
         share = loss_sum(model, some.to(device), wanted.to(device)) / counted
         share.backward()
         loss += float(share.detach())
+    team.add_up([weight.grad for weight in model.parameters() if weight.grad is not None])
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return loss
+    return team.total(loss)
 
 
 def optimizer_of(model: Gpt, training: Training) -> torch.optim.Optimizer:
@@ -118,7 +139,7 @@ def optimizer_of(model: Gpt, training: Training) -> torch.optim.Optimizer:
     return torch.optim.AdamW(model.groups(training.rate, training.weight_decay), lr=training.rate, betas=(0.9, 0.95))
 
 
-def train(training: Training, store: Store, checkpoint: str, every: int) -> Trained:
+def train(training: Training, store: Store, checkpoint: str, every: int, team: Team = ALONE) -> Trained:
     """Train to the last step, from the checkpoint where there is one.
 
     Args:
@@ -126,13 +147,14 @@ def train(training: Training, store: Store, checkpoint: str, every: int) -> Trai
         store: where the checkpoint lies.
         checkpoint: its path.
         every: steps between two of them.
+        team: who trains it together; all end with the same model, and the first writes checkpoints.
 
     Raises:
-        ShardError: a shard is missing or damaged.
+        ShardError: a shard is missing or damaged. StorageError: not all of the team read the same checkpoint.
     """
     data = ShardDataset(
-        training.shards, global_batch=training.rows, rank=0, world_size=1, epochs=None, seed=training.seed,
-        shuffle_first=True,
+        training.shards, global_batch=training.rows, rank=team.rank, world_size=team.size, epochs=None,
+        seed=training.seed, shuffle_first=True,
     )  # fmt: skip
     model = Gpt(training.size, training.vocabulary, training.seed).to(device_here())
     trained = Trained(model)
@@ -144,12 +166,15 @@ def train(training: Training, store: Store, checkpoint: str, every: int) -> Trai
         optimizer.load_state_dict(saved["optimizer"])
         data.load_state_dict(saved["data"])  # one integer: the samples that were read
         trained.curve, losses, trained.resumed = saved["curve"], saved["losses"], saved["step"]
+    if team.total(trained.resumed) != team.size * trained.resumed:
+        told = "workers of one trial read other checkpoints; `ablation` must be a folder that all nodes share"
+        raise StorageError(errno.ESTALE, told, checkpoint)
     points = {round(training.steps * (point + 1) / POINTS) for point in range(POINTS)} - {0}
     begun = trained.resumed
     batches = iter(data)
     for at in range(begun, training.steps):
         ids, labels = next(batches)
-        losses.append(step(model, optimizer, ids, labels, rate_factor(at, training.steps)))
+        losses.append(step(model, optimizer, ids, labels, rate_factor(at, training.steps), team))
         done = at + 1
         fault_point("step", number=done)
         if not math.isfinite(losses[-1]):
@@ -161,7 +186,7 @@ def train(training: Training, store: Store, checkpoint: str, every: int) -> Trai
             if done > SETTLED * training.steps and trained.curve[-1][1] > math.log(training.vocabulary) + LOST:
                 trained.diverged = f"step {done:,}: the loss is {trained.curve[-1][1]:.2f}, worse than guessing"
                 break
-        if done % every == 0 and done < training.steps:
+        if done % every == 0 and done < training.steps and team.rank == 0:
             state: Json = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
             state |= {"data": {"samples": data.samples_after(done - begun)}}
             _write(store, checkpoint, state | {"curve": trained.curve, "losses": losses})
