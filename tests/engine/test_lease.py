@@ -22,6 +22,14 @@ def test_one_owner_at_a_time(tmp_path):
     assert not store.exists(LEASE)
 
 
+def test_an_owner_removes_what_others_would_rename_over_its_lease(tmp_path):
+    """They had judged an older one, and stood still since."""
+    store = LocalStore(str(tmp_path))
+    store.replace(f".draft-{LEASE}.of-another", b"{}")
+    with hold_lease(store):
+        assert store.files_below("") == [LEASE]
+
+
 def test_a_killed_owner_on_this_machine_is_replaced_at_once(tmp_path):
     code = (
         "import sys, time; from winnow.engine.lease import hold_lease\n"

@@ -1,5 +1,7 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -108,11 +110,13 @@ def test_a_take_over_that_is_killed_leaves_a_draft_and_no_more(tmp_path, monkeyp
     def killed(*_, **__):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(Path, "rename", killed)
     monkeypatch.setattr(Path, "unlink", killed)
     with pytest.raises(KeyboardInterrupt):
         store.compare_and_swap("lease", b"old", b"new")
     monkeypatch.undo()
-    assert store.list("") == [] and store.remove_drafts() == 1 and store.files_below("") == []
+    assert store.list("") == ["lease"] and store.read("lease") == b"old"
+    assert store.remove_drafts() == 1 and store.files_below("") == ["lease"]
 
 
 def test_who_asks_for_a_folder_bears_that_its_owner_removes_all_drafts(tmp_path, monkeypatch):
@@ -139,48 +143,120 @@ def test_who_has_lost_a_folder_is_told_so_where_its_draft_is_gone(tmp_path):
         store.remove_drafts()
 
 
-def test_a_take_over_whose_file_is_removed_meanwhile_takes_nothing(tmp_path, monkeypatch):
+def test_a_file_is_taken_over_from_what_was_judged_alone(tmp_path):
+    store = LocalStore(str(tmp_path))
+    store.replace("lease", b"old")
+    assert not store.compare_and_swap("lease", b"older", b"new")
+    assert store.compare_and_swap("lease", b"old", b"new")
+    assert not store.compare_and_swap("lease", b"old", b"newer")
+    assert store.read("lease") == b"new" and store.files_below("") == ["lease"]
+    assert not store.compare_and_swap("nothing", b"old", b"new") and store.files_below("") == ["lease"]
+
+
+def test_a_take_over_whose_draft_is_removed_by_the_owner_takes_nothing(tmp_path, monkeypatch):
     store, real = LocalStore(str(tmp_path)), Path.rename
 
     def renamed(path, target):
-        real(path, target)
         store.replace("lease", b"another's")  # who then owns the folder, and removes drafts
         store.remove_drafts()
+        real(path, target)
 
     store.replace("lease", b"old")
     monkeypatch.setattr(Path, "rename", renamed)
     assert not store.compare_and_swap("lease", b"old", b"new")
-    assert store.read("lease") == b"another's"
+    assert store.read("lease") == b"another's" and store.files_below("") == ["lease"]
 
 
-def test_a_file_that_was_renewed_while_it_was_judged_is_put_back(tmp_path, monkeypatch):
-    store, real = LocalStore(str(tmp_path)), Path.rename
+def test_a_file_that_was_renewed_while_it_was_judged_stays(tmp_path, monkeypatch):
+    store, real = LocalStore(str(tmp_path)), os.fsync
 
-    def renamed(path, target):
-        store.replace("lease", b"renewed")
-        real(path, target)
+    def sync(handle):
+        real(handle)
+        monkeypatch.setattr(os, "fsync", real)
+        (tmp_path / "lease").write_bytes(b"renewed")
 
     store.replace("lease", b"old")
-    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(os, "fsync", sync)
     assert not store.compare_and_swap("lease", b"old", b"new")
     assert store.read("lease") == b"renewed" and store.files_below("") == ["lease"]
 
 
-def test_a_file_that_was_removed_while_it_was_aside_is_put_back_too(tmp_path, monkeypatch):
-    store, read = LocalStore(str(tmp_path)), Path.read_bytes
+def test_a_file_is_there_all_the_time_while_it_is_taken_over(tmp_path, monkeypatch):
+    store, calls = LocalStore(str(tmp_path)), []
+    store.replace("lease", b"old")
 
-    def removed_after(path):
-        content = read(path)
-        if ".draft-" in path.name:
-            store.remove_drafts()  # by the file's owner, who has just taken the folder
-        elif content == b"old":
-            store.replace("lease", b"renewed")
-        return content
+    def watched(real):
+        def call(*given, **named):
+            real(*given, **named)
+            calls.append((tmp_path / "lease").read_bytes())
+
+        return call
+
+    for name in ("rename", "replace", "link", "unlink"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    assert store.compare_and_swap("lease", b"old", b"new") and calls and set(calls) == {b"new"}
+
+
+def test_one_of_many_takes_a_file_over(tmp_path):
+    store, taken = LocalStore(str(tmp_path)), 0
+    store.replace("lease", b"old")
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(20):
+            old, news = store.read("lease"), [f"{turn} by {who}".encode() for who in range(8)]
+            took = list(pool.map(store.compare_and_swap, repeat("lease"), repeat(old), news))
+            assert took.count(True) <= 1
+            assert True not in took or store.read("lease") == news[took.index(True)]
+            taken += took.count(True)
+    assert taken > 10 and store.files_below("") == ["lease"]
+
+
+@pytest.mark.parametrize("judged", [None, b"old"])
+def test_a_taker_that_stood_still_between_its_look_and_its_rename_takes_nothing(tmp_path, monkeypatch, judged):
+    store, real, another = LocalStore(str(tmp_path)), Path.rename, []
+
+    def renamed(path, target):
+        if not another:
+            another.append("is at it")
+            if judged is None:
+                store.remove("lease")  # given back by its owner, who lived after all
+            another.append(store.compare_and_swap("lease", judged, b"another's"))
+        real(path, target)
 
     store.replace("lease", b"old")
-    monkeypatch.setattr(Path, "read_bytes", removed_after)
+    monkeypatch.setattr(Path, "rename", renamed)
     assert not store.compare_and_swap("lease", b"old", b"new")
-    assert read(tmp_path / "lease") == b"renewed" and store.files_below("") == ["lease"]
+    assert another[1] and store.read("lease") == b"another's" and store.files_below("") == ["lease"]
+
+
+@pytest.mark.parametrize("judged", [None, b"old"])
+def test_who_was_overtaken_before_its_look_owns_nothing(tmp_path, monkeypatch, judged):
+    store, real, late = LocalStore(str(tmp_path)), LocalStore.remove_drafts_here, tmp_path / ".draft-lease.of-another"
+
+    def removed(*given):
+        late.rename(tmp_path / "lease")  # it had looked before
+        real(*given)
+
+    late.write_bytes(b"another's")
+    if judged:
+        store.replace("lease", judged)
+    monkeypatch.setattr(LocalStore, "remove_drafts_here", removed)
+    assert not store.compare_and_swap("lease", judged, b"new")
+    assert store.read("lease") == b"another's"
+
+
+def test_takers_that_died_are_in_nobodys_way(tmp_path, monkeypatch):
+    store, real = LocalStore(str(tmp_path)), Path.rename
+    store.replace("lease", b"old")
+    monkeypatch.setattr(Path, "rename", lambda *_: os._exit(0))  # dies between its look and its rename
+    for number in range(2):
+        child = os.fork()
+        if child == 0:
+            store.compare_and_swap("lease", b"old", b"the dead")
+        os.waitpid(child, 0)
+        assert len(store.files_below("")) == 2 + number and store.read("lease") == b"old"
+    monkeypatch.setattr(Path, "rename", real)
+    assert store.compare_and_swap("lease", b"old", b"new")
+    assert store.read("lease") == b"new" and store.files_below("") == ["lease"]
 
 
 @pytest.fixture

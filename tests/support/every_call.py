@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--calls", default="", help="of these alone, as in read,replace")
     parser.add_argument("--from", type=int, default=0, dest="first", help="leave out so many, tried before")
     parser.add_argument("--share", default="1/1", help="the i-th of n equal shares, to use several cores")
     options = parser.parse_args()
@@ -240,8 +241,10 @@ def main() -> None:
         cases = Cases(Path(folder), address)
         every = [(kind, name) for name in cases.names for kind in kinds_of(name, far=cases.is_far)]
         chosen = every
+        if options.calls:
+            chosen = [(kind, name) for kind, name in every if name.split(" ")[0] in options.calls.split(",")]
         if options.sample:
-            chosen = random.Random(options.seed).sample(every, min(options.sample, len(every)))
+            chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
         if options.only:
             chosen = [(kind, name) for kind, name in every if f"{kind}: {name}" == options.only]
         share, of = map(int, options.share.split("/"))

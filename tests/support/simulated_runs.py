@@ -15,6 +15,7 @@ What must hold, at each call and at the end:
 - a run that says that it is finished has the bytes of a run without faults;
 - a lease is only taken over when its owner has died or has not renewed it for a minute (unless somebody has written
   over it who stood still between its look at it and its write: both then do the same work; the counts tell how often);
+- on a disk the lease is there until its owner gives it back, all the time;
 - the lease is looked at after each unit and before the manifest is published;
 - whoever ends otherwise says why in a message of ours, and afterwards the same run ends well, with nothing left over.
 """
@@ -117,6 +118,8 @@ class Runs(World):
         self.renewed: dict[str, list[float]] = {}
         """When the lease was written the last two times, by owner; on a disk, as the lease itself tells it."""
         self.owner = ""
+        self.seen: set[str] = set()
+        """Owners that have looked at their lease: on a disk, nobody owns the folder before."""
         self.ends: list[str] = []
         self.counts: Counter[str] = Counter()
         self.after = self._check_call
@@ -130,9 +133,13 @@ class Runs(World):
 
     def _check_call(self, what: str, place: str) -> None:
         path = place.removeprefix(f"{self.address}/")
+        if self.owner and not self.far and what != "unlink" and not Path(f"{self.address}/{LEASE}").exists():
+            self.broken(f"the lease of {self.owner} is moved away by {what} {place}")
         changes = what in ("link", "replace", "rename", "put", "copy")
         if path == LEASE and what in ("open", "get"):
             current().looked = True
+            if self.owner.startswith(f"{current().process.host} {current().process.pid} "):
+                self.seen.add(self.owner)
         elif path == MANIFEST and changes and not current().looked:
             self.broken("the manifest is published without a look at the lease")
         elif RECORD.search(path):
@@ -151,6 +158,7 @@ class Runs(World):
             if self.owner.startswith(f"{process.host} {process.pid} "):
                 self.owner = ""  # given back; who takes over removes it, too
             elif any(owner.startswith(f"{process.host} {process.pid} ") for owner in self.renewed):
+                self.owner = ""
                 self.counts["leases written by who had lost them"] += 1  # given back in the other's name
 
     def _check_record(self, path: str) -> None:
@@ -167,9 +175,10 @@ class Runs(World):
 
     def _check_lease(self, held: dict[str, Any]) -> None:
         owner = f"{held['host']} {held['pid']} {held['token']}"
-        if owner != self.owner and owner in self.renewed:
-            self.counts["leases written by who had lost them"] += 1
-        elif owner != self.owner and self.owner in self.renewed:
+        owners = self.renewed if self.far else self.seen
+        if owner != self.owner and owner in owners:
+            self.counts["leases written by who had lost them"] += self.owner in owners or not self.owner
+        elif owner != self.owner and self.owner in owners:
             host, pid, _ = self.owner.split(" ")
             alive = [p for p in self.processes if p.alive and (p.host, p.pid) == (host, int(pid))]
             # not of the latest, which may have come after all while somebody took over; 2 s: clocks may differ so far

@@ -53,31 +53,35 @@ class Lease:
         Raises:
             LeaseHeldError: this process stood still for so long that another run has taken over.
         """
-        if self._lost or not self._is_mine(self._store):
+        if self._lost or not self._is_held(self._store):
             raise LeaseHeldError(
                 f"{self._store.location(LEASE)}: this run stood still for over {EXPIRES_AFTER_S:.0f} s and another one "
                 "took the folder over; what is committed stays"
             )
 
-    def _is_mine(self, store: Store) -> bool:
-        held = _read(store)
-        return held is not None and held.get("token") == self._owner["token"]
+    def _is_held(self, store: Store) -> bool:
+        (held,) = store.read_all([LEASE])
+        return held is not None and self._is_mine(held)
+
+    def _is_mine(self, held: bytes) -> bool:
+        return _parse(held).get("token") == self._owner["token"]
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_EVERY_S):
             with contextlib.suppress(OSError):  # a storage that refuses must not end the run here; it lasts a minute
                 looked = time.monotonic()
-                if not self._is_mine(self._impatient):
+                (held,) = self._impatient.read_all([LEASE])
+                if held is None or not self._is_mine(held):
                     self._lost = True
                     return
                 if time.monotonic() - looked < EXPIRES_AFTER_S / 2:  # else what it has seen may be long over
-                    self._impatient.replace(LEASE, _lease_bytes(self._owner))
+                    self._impatient.renew(LEASE, held, _lease_bytes(self._owner))
 
     def _release(self) -> None:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(OSError):  # it expires; the error that ends the run is the one to tell
-            if self._is_mine(self._impatient):
+            if self._is_held(self._impatient):
                 self._impatient.remove(LEASE)
 
 
@@ -96,7 +100,7 @@ def hold_lease(store: Store, what: str = "run folder") -> Iterator[Lease]:
     }
     _held_here.add(owner["token"])
     store.check_exclusive()
-    while not store.create_exclusive(LEASE, _lease_bytes(owner)):
+    while not store.compare_and_swap(LEASE, None, _lease_bytes(owner)):
         (judged,) = store.read_all([LEASE])
         if judged is None:
             continue  # released between the two looks

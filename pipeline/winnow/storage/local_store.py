@@ -84,26 +84,36 @@ class LocalStore(Store):
             _sync_folder(target.parent)
         return True
 
-    def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
-        """Move the file aside; put it back if somebody else has renewed or taken it meanwhile."""
-        if self.read_all([relative]) != [judged]:  # it was judged a while ago: what is moved is nobody's for a moment
-            return False
+    def compare_and_swap(self, relative: str, judged: bytes | None, data: bytes) -> bool:
+        """Rename a draft over the file, then remove all drafts of others, then look whether it is still one's own.
+
+        A disk compares nothing. But who renames after that look has a draft of after that removal, and compares what it
+        has judged with what stands there later still: it takes over from this one, not from whoever was there before.
+        So the file is there all the time, and who dies or stands still at any of these calls is in nobody's way.
+        """
         target = self.path(relative)
-        moved_away = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(8)}")
-        try:
-            target.rename(moved_away)
-            moved = moved_away.read_bytes()
-        except FileNotFoundError:  # somebody else is at it, or owns the folder by now and has removed its drafts
-            return False
-        if moved != judged:
+        drafts = f"{TEMPORARY_PREFIX}{target.name}."
+        if judged is None:
+            if not self.create_exclusive(relative, data):
+                return False
+        else:
+            draft = target.with_name(f"{drafts}{secrets.token_hex(8)}")
             try:
-                os.link(moved_away, target)
-            except FileExistsError:
-                pass  # who has it now is its owner
-            except OSError:  # also where its owner has just removed all drafts
-                self.create_exclusive(relative, moved)
-        moved_away.unlink(missing_ok=True)
-        return moved == judged and self.create_exclusive(relative, data)
+                _write_synced(draft, data)
+                if self.read_all([relative]) != [judged]:
+                    return False
+                draft.rename(target)
+            except FileNotFoundError:  # somebody else owns the folder by now, and has removed it
+                return False
+            finally:
+                draft.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+        self.remove_drafts_here(drafts)
+        return self.read_all([relative]) == [data]
+
+    def renew(self, relative: str, judged: bytes, data: bytes) -> None:
+        """Put ``data`` in place of ``judged``, and of nothing else."""
+        self.compare_and_swap(relative, judged, data)
 
     def write_unsynced(self, relative: str, data: bytes) -> None:
         """Write a small file that nobody misses when the machine fails: not synced."""
@@ -279,10 +289,7 @@ def _named(draft: Path, target: Path) -> None:
 
 def _linked(draft: Path, target: Path, data: bytes) -> bool:
     """Write a draft and give it its name, which nobody may have; False where somebody has removed the draft."""
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    _write_synced(draft, data)
     try:
         os.link(draft, target)
     except FileNotFoundError:
@@ -290,6 +297,13 @@ def _linked(draft: Path, target: Path, data: bytes) -> bool:
             raise
         return False
     return True
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -126,8 +126,10 @@ class ObjectStore(Store):
             "If-None-Match), so two runs could mix; use a server that knows conditional writes, or a shared disk"
         )
 
-    def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
+    def compare_and_swap(self, relative: str, judged: bytes | None, data: bytes) -> bool:
         """Remove the judged object and create one's own; an object beside it lets in one at a time."""
+        if judged is None:
+            return self.create_exclusive(relative, data)
         beside = f"{TEMPORARY_PREFIX}{relative}."
         for left in self.older_than(beside, TAKING_SECONDS):
             self.remove(left)

@@ -77,8 +77,15 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def compare_and_swap(self, relative: str, judged: bytes, data: bytes) -> bool:
-        """Put ``data`` in place of a small file that holds ``judged``; False if somebody has changed it meanwhile."""
+    def compare_and_swap(self, relative: str, judged: bytes | None, data: bytes) -> bool:
+        """Put ``data`` in place of a small file that holds ``judged``; False if somebody has changed it meanwhile.
+
+        ``judged`` is None where there is none. ``data`` is nobody else's, and a file is never the same again.
+        """
+
+    def renew(self, relative: str, judged: bytes, data: bytes) -> None:
+        """The same by who wrote ``judged``, in the moment after it was read: nothing is compared where that is dear."""
+        self.replace(relative, data)
 
     def replace(self, relative: str, data: bytes) -> None:
         """Write a small file over whatever stands there, atomically."""
