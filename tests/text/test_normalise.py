@@ -332,6 +332,7 @@ def test_normal_form_of_marks() -> None:
         "\ufeff\u0301 Ã\ufeff© \ufeffÃ©",
         "ｶﾞ ﾊﾟ か\uff9e",
         "g\u0303 n\u0303 e\u0323\u0301",
+        "\u201cOne\u201d and \u201ctwo\u201d, \u2018three\u2019, then what needs ftfy: " + "plain " * 12 + "&eacute;",
     ],
 )
 def test_traps(text: str) -> None:
