@@ -49,6 +49,15 @@ def test_a_node_that_joins_late_gets_units():
     assert told["seconds"] < 16 * 2.0 + 5, told
 
 
+def test_a_node_with_a_gpu_that_joins_late_gets_units():
+    with cluster(1, gpus=1) as running:
+        process = started(running, 24, 2.0, gpus="auto")
+        wait_for(lambda: "sleep: " in said(running) or process.poll() is not None or time.sleep(8) is None, process)
+        running.start_worker(1, gpus=1)
+        told = ended(running, process)
+    assert len(set(told["nodes"])) == 2, told
+
+
 def test_a_cluster_without_cores_says_so_and_waits_for_a_node():
     with cluster(0) as running:
         process = started(running, 2, 0.1)

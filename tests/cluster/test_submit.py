@@ -75,6 +75,19 @@ def test_submit_stops_the_job_on_a_signal_and_passes_its_log_and_exit_codes_on(t
 
 
 @pytest.mark.slow
+def test_a_job_with_a_relative_run_is_refused_and_writes_nothing(there, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "Words of one document alone, which nobody repeats."}\n')
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(run_config("run", source_of("in.jsonl"))))
+    line = [*there.ray, "job", "submit", f"--address={there.address}", f"--working-dir={tmp_path}", "--"]
+    line += ["python", "-m", "winnow.jobs", "run", "c.yaml"]
+    done = subprocess.run(line, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr  # as `ray job submit` ends for every job that failed
+    assert "Ray's temporary folder of uploaded code" in done.stdout + done.stderr
+    sent = list(there.folder.glob("session_latest/runtime_resources/working_dir_files/*/c.yaml"))
+    assert sent and not any((path.parent / "run").exists() for path in sent)
+
+
+@pytest.mark.slow
 def test_a_job_that_another_one_stops_ends_submit_with_75_and_one_that_is_killed_with_1(there, runs, tmp_path):
     from ray.job_submission import JobSubmissionClient
 

@@ -125,7 +125,7 @@ class Cluster:
         """What the command of a node begins with."""
         return []
 
-    def start_head(self, cpus: int = 2, node_types: dict | None = None) -> None:
+    def start_head(self, cpus: int = 2, node_types: dict | None = None, gpus: int = 0) -> None:
         """The head; with ``node_types`` (``resources`` and ``max_workers`` by name), Ray's fake autoscaler adds nodes
         of them on this host. `ray.cluster_utils.AutoscalingCluster` does so, too, but ends every Ray of the machine.
         """
@@ -143,6 +143,7 @@ class Cluster:
             f"--dashboard-host={self.ip}",
             f"--ray-client-server-port={free_port()}",
             f"--num-cpus={cpus}",
+            f"--num-gpus={gpus}",
             f"--metrics-export-port={self.metrics}",
             f"--temp-dir={self.folder}",
         )
@@ -158,9 +159,9 @@ class Cluster:
                 assert process.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.5)
 
-    def start_worker(self, cpus: int = 1) -> subprocess.Popen:
+    def start_worker(self, cpus: int = 1, gpus: int = 0) -> subprocess.Popen:
         """A further node, once it runs: two that start at one moment on one host choose the same socket names."""
-        process = self._start(f"--address={self.ip}:{self.port}", f"--num-cpus={cpus}")
+        process = self._start(f"--address={self.ip}:{self.port}", f"--num-cpus={cpus}", f"--num-gpus={gpus}")
         log, deadline = self.folder / f"node-{len(self.nodes) - 1}.log", time.monotonic() + 120
         while "Ray runtime started" not in log.read_text():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
@@ -169,11 +170,13 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(cpus: int = 2, python: Path | None = None, node_types: dict | None = None) -> Iterator[Cluster]:
+def cluster(
+    cpus: int = 2, python: Path | None = None, node_types: dict | None = None, gpus: int = 0
+) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="wc", dir="/tmp", ignore_cleanup_errors=True) as folder:
         running = Cluster(Path(folder), python)
         try:
-            running.start_head(cpus, node_types)
+            running.start_head(cpus, node_types, gpus)
             yield running
         finally:
             for node in reversed(running.nodes):

@@ -1,4 +1,7 @@
-"""A stage that sleeps on a cluster, as a command: units, seconds each. It prints where each unit was done, as JSON."""
+"""A stage that sleeps on a cluster, as a command: units, seconds each. It prints where each unit was done, as JSON.
+
+With `gpus` among its settings it sleeps where GPUs are.
+"""
 
 import json
 import logging
@@ -6,10 +9,12 @@ import sys
 import tempfile
 import time
 
+import pyarrow as pa
+
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.records import Unit
-from winnow.engine.stage import Stage, Workspace
+from winnow.engine.stage import Accelerated, Stage, Workspace
 from winnow.storage.local_store import LocalStore
 
 
@@ -22,6 +27,14 @@ def sleep(unit: Unit, workspace: Workspace) -> None:
     workspace.write("out.txt", lambda draft: draft.write(b"x") and 1)
 
 
+def prepare(_unit: Unit, _workspace: Workspace) -> pa.Table:
+    return pa.table({"n": [1]})
+
+
+def on_gpu(unit: Unit, workspace: Workspace, _table: pa.Table) -> None:
+    sleep(unit, workspace)
+
+
 def main(count: int, seconds: float, settings: str) -> None:
     """Runs the stage with these settings of `compute`; ends with a line of JSON: seconds, and a node for each unit."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -29,7 +42,8 @@ def main(count: int, seconds: float, settings: str) -> None:
         compute = ComputeConfig.model_validate({"worker_memory_mb": 256} | json.loads(settings))
         units = [Unit(n, {"n": n, "seconds": seconds}, 10_000_000) for n in range(count)]
         started = time.time()
-        records = Engine(LocalStore(folder), compute).run(Stage("sleep", 1, {}, sleep), units)
+        halves = Accelerated(prepare, on_gpu) if "gpus" in compute.model_fields_set else None
+        records = Engine(LocalStore(folder), compute).run(Stage("sleep", 1, {}, sleep, accelerated=halves), units)
         nodes = [record.metadata["node"] for record in records]
         began = [record.metadata["began"] - started for record in records]
         print(json.dumps({"seconds": time.time() - started, "nodes": nodes, "began": sorted(began)}), flush=True)
