@@ -100,18 +100,17 @@ def timed(what: str, count: int, do: Callable[[], Any]) -> Any:
     return found
 
 
-def run_stub(count: int, work_bytes: int, executor: str, folder: Path) -> None:
+def run_stub(count: int, work_bytes: int, compute: ComputeConfig, folder: Path) -> None:
     """The stub stage, and the same again."""
     stage = Stage("stub", 1, {}, stub)
     units = timed("units made", count, lambda: units_of(count, work_bytes))
     for what in ("run", "loaded by the next attempt"):
-        run_once(what, stage, units, executor, folder)
+        run_once(what, stage, units, compute, folder)
 
 
-def run_once(what: str, stage: Stage, units: list[Unit], executor: str, folder: Path) -> None:
+def run_once(what: str, stage: Stage, units: list[Unit], compute: ComputeConfig, folder: Path) -> None:
     """One attempt."""
     store = LocalStore(str(folder))
-    compute = ComputeConfig(executor=executor)  # type: ignore[arg-type]
     engine = Watched(store, compute, attempt=Attempt(store))
     engine.guard = engine.note
     gc.collect()
@@ -162,6 +161,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=100_000)
     parser.add_argument("--work-mb", type=int, default=256)
     parser.add_argument("--executor", choices=("inline", "processes", "ray"), default="ray")
+    parser.add_argument("--workers", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--plan", type=int, metavar="UNITS", help="only the planner, of so many units")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to make a folder")
     arguments = parser.parse_args()
@@ -171,8 +171,11 @@ def main() -> None:
         if arguments.plan:
             run_plan(arguments.plan, work_bytes, Path(folder))
         else:
-            run_stub(arguments.units, work_bytes, arguments.executor, Path(folder))
+            compute = ComputeConfig(executor=arguments.executor, workers=arguments.workers or "auto")
+            run_stub(arguments.units, work_bytes, compute, Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks.many_units import main as by_its_own_name  # so that processes find the stub
+
+    by_its_own_name()

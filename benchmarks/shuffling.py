@@ -14,7 +14,7 @@ from winnow import schemas
 from winnow.engine.records import Record, Unit, total
 from winnow.engine.stage import Stage, Workspace, run_unit
 from winnow.shards.order import order_keys
-from winnow.stages.shards import shards, shuffle
+from winnow.stages.shards import layout, shards, shuffle
 from winnow.stages.tables import ipc_output, parquet_output
 from winnow.storage.local_store import LocalStore
 from winnow.tokens.config import TokeniserConfig
@@ -86,14 +86,18 @@ class Shuffling:
         self.store.replace("listing.json", orjson.dumps([output.reference() for output in outputs]))
         listing = {"path": "listing.json", "hash": "-"}
         partitions = self.shuffle_units[0].inputs["partitions"]
-        laying_out = shuffle.layout_stage(self.config.split_names)
-        unit = shuffle.plan_layout(listing, partitions, len(outputs))[0]
-        workspace = self.workspace(laying_out, unit)
-        shuffle.run_layout(unit, workspace)
-        layout, extents = (workspace.outputs[name].reference() for name in ("layout", "extents"))
-        exchange = {"rows": listing, "extents": extents}
+        laid_out = []
+        for unit in layout.plan(listing, partitions * len(self.config.split_names), len(outputs)):
+            workspace = self.workspace(layout.stage(), unit)
+            layout.run(unit, workspace)
+            laid_out.append(
+                Record("layout", "", str(unit.number), unit.number, workspace.outputs, metadata=workspace.metadata)
+            )
+        extents = [record.outputs["extents"].reference() for record in laid_out]
+        self.store.replace("extents.json", orjson.dumps(extents))
+        exchange = {"rows": listing, "extents": {"path": "extents.json", "hash": "-"}}
         tokens = [total(self.shuffled, "tokens/train")]
-        return shards.plan(self.sharding, self.config, tokens, 4, exchange, layout, partitions)
+        return shards.plan(self.sharding, self.config, tokens, 4, exchange, layout.first_tokens(laid_out, partitions))
 
     def plain_sort(self) -> NDArray[np.uint32]:
         """The same stream without any stage: everything in memory, sorted by key, joined by end-of-text."""

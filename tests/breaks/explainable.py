@@ -195,8 +195,8 @@ BREAKS = (
         "why names the row after the document's first",
         5,
         "winnow.finished.locate",
-        "first = int(starts[partition]) + int(begins[mine])",
-        "first = int(starts[partition]) + int(begins[mine] + documents.lengths[mine] + 1)",
+        "first = int(self._starts[split, partition]) + int(begins[mine])",
+        "first = int(self._starts[split, partition]) + int(begins[mine] + documents.lengths[mine] + 1)",
         ("tests/e2e/test_run.py::test_why_names_the_rows_that_hold_the_document",),
     ),
     Break(

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from winnow.engine import exchange_extents
 from winnow.engine.exchange import ExchangeFile, read_items, write_exchange
-from winnow.engine.exchange_extents import HEADER_BYTES, read_extents, read_rows, write_extents
+from winnow.engine.exchange_extents import HEADER_BYTES, ranges_of, read_extents, read_rows, write_extents
 from winnow.storage.config import StorageConfig
 from winnow.storage.local_store import LocalStore
 from winnow.storage.open_store import open_store
 from winnow.storage.traffic import counted_traffic
 
-EXTENTS = "all.extents"
+EXTENTS = "0.extents"
+TOLD = [{"path": EXTENTS, "rows": 6}]
 ROWS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5)), max_size=25)
 
 
@@ -36,12 +37,16 @@ def write_file(store, path, rows, partitions, item=np.uint32, seed=0, **more):
     return payload
 
 
-def write_all(store, files, partitions, slab_bytes=10**6, item=np.uint32):
+def write_all(store, files, partitions, range_bytes=10**6, item=np.uint32):
+    """Exchange files and their extents, in as many ranges as that takes: (paths, payloads, totals, what is told)."""
     paths = [f"{number}.exchange" for number in range(len(files))]
     payloads = [write_file(store, paths[n], rows, partitions, item, n) for n, rows in enumerate(files)]
-    with store.create(EXTENTS) as draft:
-        totals = write_extents(draft, store, paths, partitions, slab_bytes)
-    return paths, payloads, totals
+    totals, told = [], []
+    for number, (first, last) in enumerate(ranges_of(partitions, len(paths), range_bytes)):
+        with store.create(f"{number}.extents") as draft:
+            totals.append(write_extents(draft, store, paths, partitions, first, last))
+        told.append({"path": f"{number}.extents", "rows": last - first})
+    return paths, payloads, np.concatenate(totals, axis=1), told
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,13 +57,13 @@ def write_all(store, files, partitions, slab_bytes=10**6, item=np.uint32):
     st.sampled_from([np.uint8, np.uint16, np.uint32]),
     st.data(),
 )
-def test_any_partitions_are_what_the_files_say_of_them(files, partitions, slab_bytes, item, data):
+def test_any_partitions_are_what_the_files_say_of_them(files, partitions, range_bytes, item, data):
     first = data.draw(st.integers(0, partitions))
     last = data.draw(st.integers(first, partitions))
     with tempfile.TemporaryDirectory() as folder:
         store = LocalStore(folder)
-        paths, payloads, (rows, items) = write_all(store, files, partitions, slab_bytes, item)
-        extents = read_extents(store, EXTENTS, len(paths), first, last)
+        paths, payloads, (rows, items), told = write_all(store, files, partitions, range_bytes, item)
+        extents = read_extents(store, told, len(paths), first, last)
         columns, file_of, at = read_rows(store, paths, extents)
         begin = 0
         expected_rows, expected_items = np.zeros(partitions, np.int64), np.zeros(partitions, np.int64)
@@ -90,25 +95,33 @@ def test_any_partitions_are_what_the_files_say_of_them(files, partitions, slab_b
 FILES = [[(p, 3) for p in (0, 1, 1, 4)], [], [(1, 7), (5, 2)], [(3, 1)]]
 
 
-@pytest.mark.parametrize("slab_bytes", [0, 1, 64 * 2, 64 * 5, 64 * 6])
-def test_slabs_leave_no_trace(tmp_path, slab_bytes):
+@pytest.mark.parametrize(("range_bytes", "files"), [(0, 6), (64 * 2, 3), (64 * 5, 2), (64 * 6, 1)])
+def test_no_file_of_extents_tells_of_more_than_fits_a_unit(tmp_path, range_bytes, files):
     store = LocalStore(str(tmp_path))
-    _, _, totals = write_all(store, FILES, 6)
-    whole = store.read(EXTENTS)
-    assert len(whole) == HEADER_BYTES + 7 * 4 * 16
-    _, _, again = write_all(store, FILES, 6, slab_bytes)
-    assert store.read(EXTENTS) == whole
-    assert [values.tolist() for values in again] == [values.tolist() for values in totals]
+    _, _, totals, _ = write_all(store, FILES, 6)
+    assert len(store.read(EXTENTS)) == HEADER_BYTES + 7 * 4 * 16
+    paths, _, again, told = write_all(store, FILES, 6, range_bytes)
+    assert len(told) == files and all(
+        len(store.read(entry["path"])) <= HEADER_BYTES + 64 + max(64, range_bytes) for entry in told
+    )
+    assert again.tolist() == totals.tolist()
+    whole = read_extents(store, told, len(paths), 0, 6).places
+    assert [(first, last) for first in range(7) for last in range(first, 7)] == [
+        (first, last)
+        for first in range(7)
+        for last in range(first, 7)
+        if (read_extents(store, told, len(paths), first, last).places == whole[first : last + 1]).all()
+    ]
 
 
 def test_two_requests_a_file_with_rows_and_no_byte_too_much():
     pytest.importorskip("fsspec", reason="fsspec is not installed (extra `s3`)")
     store = open_store("memory://extents", StorageConfig())
     files = [[(p, 40) for p in range(8) for _ in range(n % 3)] for n in range(60)]
-    paths, _, _ = write_all(store, files, 8)
+    paths, _, _, told = write_all(store, files, 8)
     with_rows = [n for n in range(60) if n % 3]
     with counted_traffic() as asked:
-        extents = read_extents(store, EXTENTS, 60, 2, 4)
+        extents = read_extents(store, told, 60, 2, 4)
         columns, _, _ = read_rows(store, paths, extents)
     assert len(columns["key"]) == 2 * 20 * (1 + 2)
     row_bytes = 8 + 4 + 6
@@ -163,16 +176,16 @@ def number_at(place, value):
 )
 def test_damaged_extents_are_refused_by_name(written, change, says):
     store, paths = written
-    read_extents(store, EXTENTS, len(paths), 0, 6)
+    read_extents(store, TOLD, len(paths), 0, 6)
     altered(store, EXTENTS, change)
     with pytest.raises(ValueError, match=says) as told:
-        read_extents(store, EXTENTS, len(paths), 0, 6)
+        read_extents(store, TOLD, len(paths), 0, 6)
     assert EXTENTS in str(told.value)
 
 
 def test_files_that_are_not_those_of_the_extents_are_refused_by_name(written):
     store, paths = written
-    extents = read_extents(store, EXTENTS, len(paths), 0, 6)
+    extents = read_extents(store, TOLD, len(paths), 0, 6)
     whole = store.read(paths[2])
     end_of_rows = int(extents.places[-1, 2, 0])
     store.replace(paths[2], whole[: end_of_rows - 1])
@@ -206,7 +219,7 @@ def test_a_file_that_differs_is_named(written, write, says, path):
     store, paths = written
     write(store, path)
     with pytest.raises(ValueError, match=says) as told, store.create("again") as draft:
-        write_extents(draft, store, paths, 6)
+        write_extents(draft, store, paths, 6, 0, 6)
     assert path in str(told.value)
     assert not store.exists("again")
 
@@ -221,13 +234,13 @@ def test_an_exchange_without_payload_or_files_has_no_extents(tmp_path):
     with store.create("a") as draft:
         write_exchange(draft, np.zeros(1, np.int64), {"x": np.zeros(1)}, 1)
     with pytest.raises(ValueError, match="no payload"), store.create("b") as draft:
-        write_extents(draft, store, ["a"], 1)
+        write_extents(draft, store, ["a"], 1, 0, 1)
     with pytest.raises(ValueError, match="no files of the exchange"), store.create("b") as draft:
-        write_extents(draft, store, [], 1)
+        write_extents(draft, store, [], 1, 0, 1)
 
 
 def test_descriptions_that_do_not_fit_are_refused(written, monkeypatch):
     store, paths = written
     monkeypatch.setattr(exchange_extents, "HEADER_BYTES", 50)
     with pytest.raises(ValueError, match="takes more than 50 bytes"), store.create("again") as draft:
-        write_extents(draft, store, paths, 6)
+        write_extents(draft, store, paths, 6, 0, 6)

@@ -47,7 +47,7 @@ def test_no_path_of_a_state_or_record_leaves_the_folder(folder, path):
     for change in (
         lambda content: content.update(shards=path),
         lambda content: content["records"]["measure"].__setitem__(0, path),
-        lambda content: content["layout"]["layout"].update(path=path),
+        lambda content: content["layout"]["exchange"]["extents"].update(path=path),
         lambda content: content["layout"]["exchange"].update(path=path),
     ):
         rewrite(state, change)

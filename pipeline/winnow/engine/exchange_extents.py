@@ -1,4 +1,4 @@
-"""Where the rows and the payload of every partition lie in every file of an exchange: one file tells it for all.
+"""Where the rows and the payload of every partition lie in every file of an exchange: few files tell it for all.
 
 A reduce unit that is to read little of each of many files would spend its requests on headers and indexes. With the
 extents it reads the two stretches of each file that it needs, and files without rows of its partitions not at all.
@@ -6,7 +6,7 @@ extents it reads the two stretches of each file that it needs, and files without
 File layout, little-endian::
 
     b"WINNOWE1" | uint32 header bytes | header JSON {columns, payload, partitions, files} | zeros up to byte 4096
-    for each partition and one more, for each file:
+    for each partition of the range that this file tells of, and one more, for each file:
         int64 at which byte its rows begin | int64 at which byte its payload begins
 
 The places of one partition in all files stand together, so what a unit needs of the extents is one stretch, too. The
@@ -33,56 +33,59 @@ from winnow.engine.exchange import (
     row_bytes,
     split_rows,
 )
+from winnow.engine.records import Json
 from winnow.storage.draft import Draft
 from winnow.storage.store import Store
 
 MAGIC = b"WINNOWE1"
 HEADER_BYTES = 4096
 """Fixed, so that whoever knows the number of files knows where the places of a partition stand."""
-SLAB_BYTES = 256_000_000
-"""Places that are collected in memory at once; where there are more, all files are read again for the next ones."""
+RANGE_BYTES = 256_000_000
+"""Places that one file tells, and that are collected in memory at once."""
 _PLACE = 16  # bytes of a file's two numbers
 
 
+def ranges_of(num_partitions: int, num_files: int, range_bytes: int = RANGE_BYTES) -> list[tuple[int, int]]:
+    """Partitions, in ranges that one file of extents each tells of: (first, the one after the last)."""
+    step = max(1, range_bytes // (_PLACE * max(1, num_files)))
+    return [(first, min(num_partitions, first + step)) for first in range(0, num_partitions, step)]
+
+
 def write_extents(
-    draft: Draft, store: Store, paths: list[str], num_partitions: int, slab_bytes: int = SLAB_BYTES
+    draft: Draft, store: Store, paths: list[str], num_partitions: int, first: int, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Collect the indexes of all files of an exchange that has a payload.
+    """Collect what the indexes of all files of an exchange that has a payload say of partitions [first, last).
 
     Args:
         draft: where to.
         store: holds the files.
         paths: of the files, at least one.
-        num_partitions: P.
-        slab_bytes: memory for places.
+        num_partitions: of the exchange.
+        first: of the partitions.
+        last: the one after them.
 
     Returns:
-        rows and items of every partition, in all files together: int64[P], int64[P].
+        rows and items of each of these partitions, in all files together: int64[P], int64[P].
 
     Raises:
         ValueError: a file is damaged, or has other columns, partitions or items than the first.
     """
-    if not paths or num_partitions < 1:
+    if not paths or last <= first:
         raise ValueError("there are no files of the exchange, or no partitions")
     with store.open(paths[0]) as file:
         known, _ = _places(file, num_partitions, 0, 0)
-    draft.write(_header(known, num_partitions, len(paths)))
-    totals = []
-    step = max(1, slab_bytes // (_PLACE * len(paths)))
-    for first in range(0, num_partitions, step):
-        last = min(num_partitions, first + step)
-        slab = np.empty((last - first + 1, len(paths), 2), "<i8")
-        found = store.read_each(paths, partial(_places, num_partitions=num_partitions, first=first, last=last))
-        for number, (kind, places) in enumerate(found):
-            if kind != known:
-                raise ValueError(
-                    f"{store.location(paths[number])}: its rows are {_told(kind)}, those of "
-                    f"{store.location(paths[0])} are {_told(known)}; remove the one that is wrong"
-                )
-            slab[:, number] = places
-        totals.append(np.diff(slab.sum(axis=1, dtype=np.int64), axis=0))
-        draft.write(slab if last == num_partitions else slab[:-1])
-    rows, items = np.concatenate(totals).T
+    draft.write(_header(known, last - first, len(paths)))
+    all_places = np.empty((last - first + 1, len(paths), 2), "<i8")
+    found = store.read_each(paths, partial(_places, num_partitions=num_partitions, first=first, last=last))
+    for number, (kind, places) in enumerate(found):
+        if kind != known:
+            raise ValueError(
+                f"{store.location(paths[number])}: its rows are {_told(kind)}, those of "
+                f"{store.location(paths[0])} are {_told(known)}; remove the one that is wrong"
+            )
+        all_places[:, number] = places
+    draft.write(all_places)
+    rows, items = np.diff(all_places.sum(axis=1, dtype=np.int64), axis=0).T
     return rows // row_bytes(known.columns), items // known.item_dtype.itemsize
 
 
@@ -125,12 +128,12 @@ class Extents(NamedTuple):
     """int64[N + 1, F, 2]: the bytes at which rows and payload of each partition begin, and at which the last ends."""
 
 
-def read_extents(store: Store, path: str, num_files: int, first: int, last: int) -> Extents:
+def read_extents(store: Store, told: list[Json], num_files: int, first: int, last: int) -> Extents:
     """Places of partitions [first, last) in all files.
 
     Args:
         store: holds the extents.
-        path: of the extents.
+        told: the files of extents (``path``), and of how many partitions each tells (``rows``), in order.
         num_files: F, of the exchange.
         first: of the partitions.
         last: the one after them.
@@ -138,6 +141,19 @@ def read_extents(store: Store, path: str, num_files: int, first: int, last: int)
     Raises:
         ValueError: not the extents of that many files, or damaged.
     """
+    ends = np.cumsum([entry["rows"] for entry in told])
+    begins = [0, *ends[:-1].tolist()]
+    low = min(int(np.searchsorted(ends, first, side="right")), len(told) - 1)
+    high = max(low, int(np.searchsorted(begins, last)) - 1)
+    pieces = []
+    for number in range(low, high + 1):
+        begin, end = begins[number], last if number == high else int(ends[number])
+        pieces.append(_read_piece(store, told[number]["path"], num_files, max(0, first - begin), end - begin))
+    places = [piece.places[:-1] for piece in pieces[:-1]]  # where one range ends, the next one begins
+    return pieces[0]._replace(places=np.concatenate([*places, pieces[-1].places]))
+
+
+def _read_piece(store: Store, path: str, num_files: int, first: int, last: int) -> Extents:
     name, width = store.location(path), num_files * _PLACE
     begin, end = HEADER_BYTES + first * width, HEADER_BYTES + (last + 1) * width
     with contextlib.closing(store.open_each([(path, 0, HEADER_BYTES), (path, begin, end)])) as stretches:

@@ -14,6 +14,7 @@ from winnow.flow.records import RunRecords
 from winnow.looking.texts import parts_holding
 from winnow.looking.token_lengths import token_lengths
 from winnow.shards.order import order_keys
+from winnow.stages.shards.layout import first_tokens
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups, rows_of_groups
 from winnow.stages.shards.stream import read_documents
 from winnow.stages.tables import column_to_numpy, read_ipc
@@ -151,7 +152,8 @@ class _Stream:
 
     def __init__(self, run: RunRecords) -> None:
         self._run = run
-        self._layout = read_ipc(run.store, run.layout["layout"])
+        self._exchange = _exchange(run)
+        self._starts = first_tokens(run.of("layout"), run.layout["partitions"])
         self._held: tuple[int, Any, Any] = (-1, None, None)
 
     def __call__(self, split: int, key: int, doc: int, copy: int) -> Sequence[int]:
@@ -159,14 +161,12 @@ class _Stream:
         partition = int(partition_of_hash(np.array([key], np.uint64), partitions)[0])
         at = split * partitions + partition
         if self._held[0] != at:
-            documents, _ = read_documents(self._run.store, _exchange(self._run), at, at + 1)
+            documents, _ = read_documents(self._run.store, self._exchange, at, at + 1)
             ends = np.cumsum(documents.lengths + 1)
             self._held = at, documents, ends - documents.lengths - 1
         _, documents, begins = self._held
         mine = int(np.flatnonzero((documents.doc == doc) & (documents.copy == copy))[0])
-        layout = self._layout
-        starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
-        first = int(starts[partition]) + int(begins[mine])
+        first = int(self._starts[split, partition]) + int(begins[mine])
         last = first + int(documents.lengths[mine])
         if config.row == "concat":
             return range(first // config.row_tokens, last // config.row_tokens + 1)
@@ -176,7 +176,7 @@ class _Stream:
 
 
 def _exchange(run: RunRecords) -> Json:
-    if "exchange" not in run.layout:
+    if "exchange" not in run.layout or "layout" in run.layout:
         raise ConfigError(
             f"{run.store.location()}: an earlier version finished this run, and left out where its documents lie; run "
             "`winnow run` again: it adds that, and computes nothing but layout and shards"

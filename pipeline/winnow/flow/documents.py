@@ -11,6 +11,7 @@ from winnow.shards.documents.config import DocumentsConfig
 from winnow.shards.manifest import file_entry, json_bytes
 from winnow.stages.documents import shuffle, write
 from winnow.stages.documents.columns import Column, schema_of
+from winnow.stages.shards import layout
 from winnow.stages.shards.shard_set import folder_of
 
 MANIFEST = "winnow-documents-1"
@@ -45,8 +46,9 @@ def write_documents(context: RunContext) -> None:
     shuffling = shuffle.stage(columns, schema, config.shards.seed, config.shards.epoch, names)
     shuffled = engine.run(shuffling, shuffle.plan(tables, sizes, shards))
     rows = engine.listing(shuffling, shuffled, "rows")
-    (laid_out,) = engine.run(shuffle.layout_stage(), shuffle.plan_layout(rows, sum(shards), len(shuffled)))
-    exchange: Json = {"rows": rows, "extents": laid_out.outputs["extents"].reference()}
+    laying_out = shuffle.layout_stage()
+    laid_out = engine.run(laying_out, layout.plan(rows, sum(shards), len(shuffled)))
+    exchange: Json = {"rows": rows, "extents": engine.listing(laying_out, laid_out, "extents")}
     if any("edits" in named for named in tables):
         exchange["edits"] = write.edits_hash(tables)
     engine.run(writing, write.plan_shuffled(writing, exchange, shards, sum(sizes)))

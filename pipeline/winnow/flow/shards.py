@@ -12,7 +12,7 @@ from winnow.flow.row_accounting import by_section, row_accounting, row_balances,
 from winnow.flow.step import Balance, ManifestPart, PartWork, Step
 from winnow.shards.config import ShardsConfig
 from winnow.shards.formats.formats import indexed
-from winnow.stages.shards import row_groups, shard_index, shards, shuffle
+from winnow.stages.shards import layout, row_groups, shard_index, shards, shuffle
 from winnow.stages.shards.shard_set import folder_of, format_entries, written_shards
 from winnow.tokens.marks import MARK
 
@@ -46,14 +46,12 @@ def shuffle_and_shard(context: RunContext) -> None:
         return
     partitions = units[0].inputs["partitions"]
     rows = engine.listing(shuffling, shuffled, "rows")
-    laid_out = engine.run(
-        shuffle.layout_stage(section_names(config)), shuffle.plan_layout(rows, partitions, len(shuffled))
-    )
-    layout, extents = (laid_out[0].outputs[name].reference() for name in ("layout", "extents"))
-    exchange = {"rows": rows, "extents": extents}
+    laying_out = layout.stage()
+    laid_out = engine.run(laying_out, layout.plan(rows, partitions * len(section_names(config)), len(shuffled)))
+    exchange = {"rows": rows, "extents": engine.listing(laying_out, laid_out, "extents")}
     if context.config.documents is None or "tokens" not in context.config.documents.columns:
         context.release(("tokenise", "tokens"))
-    run.layout = {"exchange": exchange, "layout": layout, "partitions": partitions}
+    run.layout = {"exchange": exchange, "partitions": partitions}
     tokens, documents = (by_section(run, what) for what in ("tokens", "documents"))
     group_rows = None
     if config.packs_by_groups:
@@ -63,7 +61,8 @@ def shuffle_and_shard(context: RunContext) -> None:
     sharding = shards.stage(
         config, context.vocabulary, context.config.marks, labelled=labelled is not None, key_id=context.config.key_id
     )
-    units = shards.plan(sharding, config, tokens, id_bytes, exchange, layout, partitions, group_rows)
+    first_tokens = layout.first_tokens(laid_out, partitions)
+    units = shards.plan(sharding, config, tokens, id_bytes, exchange, first_tokens, group_rows)
     of_train = [f"phase {name}" for name in config.phase_names] or [f"split {config.split_names[0]}"]
     for section, name in enumerate(of_train):
         if tokens[section] and not any(unit.inputs["split"] == section for unit in units):

@@ -99,14 +99,14 @@ def exchange_output(
 
 
 def extents_output(
-    workspace: Workspace, rows: Json, num_partitions: int
+    workspace: Workspace, rows: Json, partitions: int, first: int, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where everything lies in the exchange files of a listing, as an output; rows and items of every partition."""
+    """Where partitions [first, last) lie in the exchange files of a listing, as an output; their rows and items."""
     store, path = workspace.store, workspace.output_path("extents.bin")
     paths = [entry["path"] for entry in read_listing(store, rows)]
     with workspace.create(path) as draft:
-        found = write_extents(draft, store, paths, num_partitions)
-    workspace.published("extents.bin", path, draft, num_partitions)
+        found = write_extents(draft, store, paths, partitions, first, last)
+    workspace.published("extents.bin", path, draft, last - first)
     return found
 
 

@@ -58,14 +58,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
 
 def layout_stage() -> Stage:
     """The barrier: where the documents of every file lie in the map side's files."""
-    return Stage("document_layout", 1, {}, run_layout)
-
-
-def plan_layout(rows: Json, partitions: int, files: int) -> list[Unit]:
-    """A single unit."""
-    return [Unit(0, {"rows": rows, "partitions": partitions}, files * partitions * 16)]
+    return Stage("document_layout", 2, {}, run_layout)
 
 
 def run_layout(unit: Unit, workspace: Workspace) -> None:
-    """Collect the indexes of all map files."""
-    extents_output(workspace, unit.inputs["rows"], unit.inputs["partitions"])
+    """Collect what the indexes of all map files say of some partitions."""
+    extents_output(workspace, **unit.inputs)

@@ -43,7 +43,8 @@ def stage(
 def plan_shuffled(writing: Stage, exchange: Json, shards: list[int], text_bytes: int) -> list[Unit]:
     """One unit a file.
 
-    ``exchange`` names the shuffle's files (``rows``), their ``extents``, and a hash of all ``edits`` if there are any.
+    ``exchange`` names two listings, the shuffle's files (``rows``) and their ``extents``, and has a hash of all
+    ``edits`` if there are any.
     """
     splits = writing.settings["splits"]
     named = [writing.fingerprint, exchange["extents"]["hash"], splits]
@@ -96,7 +97,9 @@ def run(unit: Unit, workspace: Workspace) -> None:
 def _shuffled(workspace: Workspace, inputs: Json, schema: pa.Schema) -> pa.Table:
     store, partition = workspace.store, inputs["partition"]
     paths = [entry["path"] for entry in read_listing(store, inputs["exchange"]["rows"])]
-    extents = read_extents(store, inputs["exchange"]["extents"]["path"], len(paths), partition, partition + 1)
+    extents = read_extents(
+        store, read_listing(store, inputs["exchange"]["extents"]), len(paths), partition, partition + 1
+    )
     columns, files, bytes_at = read_rows(store, paths, extents)
     order = np.lexsort((columns["doc"], columns["key_low"], columns["key_high"]))
     columns = {name: values[order] for name, values in columns.items()}

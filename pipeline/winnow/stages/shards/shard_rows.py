@@ -13,7 +13,6 @@ from winnow.shards.packing.windows import stream_losses, stream_windows
 from winnow.stages.shards.postprocess import mark_document_ends, postprocess_rows
 from winnow.stages.shards.row_groups import in_final_order, pack_group, read_groups
 from winnow.stages.shards.stream import Documents, Payload, read_documents, read_ids
-from winnow.stages.tables import column_to_numpy, read_ipc
 
 
 def read_rows(workspace: Workspace, inputs: Json) -> PackedRows:
@@ -36,14 +35,9 @@ def _read_stream(
     workspace: Workspace, inputs: Json, first_token: int, last_token: int
 ) -> tuple[Documents, NDArray[np.int64], Payload]:
     """Documents that stand in [first_token, last_token) of the split's stream, where each begins, where ids lie."""
-    split, partitions = inputs["split"], inputs["partitions"]
-    layout = read_ipc(workspace.store, inputs["layout"])
-    starts = column_to_numpy(layout, "first_token")[column_to_numpy(layout, "split") == split]
-    low = int(np.searchsorted(starts, first_token, side="right")) - 1
-    high = int(np.searchsorted(starts, last_token, side="left"))
-    begin = split * partitions
-    documents, payload = read_documents(workspace.store, inputs["exchange"], begin + low, begin + high)
-    ends = int(starts[low]) + np.cumsum(documents.lengths + 1)
+    first, last = inputs["first_partition"], inputs["last_partition"]
+    documents, payload = read_documents(workspace.store, inputs["exchange"], first, last)
+    ends = inputs["tokens_before"] + np.cumsum(documents.lengths + 1)
     begins = ends - documents.lengths - 1
     inside = np.flatnonzero((ends > first_token) & (begins < last_token))
     return documents.take(inside), begins[inside], payload
@@ -82,8 +76,7 @@ def _stream_windows(workspace: Workspace, inputs: Json) -> PackedRows:
     row_tokens, stride = workspace.settings["row_tokens"], workspace.settings["row"]["stride_tokens"]
     first, windows, all_windows = inputs["first_row"], inputs["rows"], inputs["windows"]
     begin, end = first * stride, (first + windows - 1) * stride + row_tokens
-    is_last = first + windows == all_windows
-    own_end = inputs["stream_tokens"] if is_last else (first + windows) * stride
+    own_end = inputs["own_end"]
     documents, begins, payload = _read_stream(workspace, inputs, begin, max(end, own_end))
     mine = (begins >= begin) & (begins < own_end)  # a document counts in the shard in which it begins
     tokens = documents.lengths + 1

@@ -85,8 +85,7 @@ def plan(
     section_tokens: list[int],
     id_bytes: int,
     exchange: Json,
-    layout: Json,
-    partitions: int,
+    first_tokens: NDArray[np.int64],
     group_rows: list[NDArray[np.int64]] | None = None,
 ) -> list[Unit]:
     """One unit a shard. The number of shards follows from the tokens of the section and the size asked for: a section
@@ -97,17 +96,16 @@ def plan(
         config: of the shards.
         section_tokens: stream tokens of each section.
         id_bytes: of a token.
-        exchange: listing of the shuffle's files (``rows``), and where everything lies in them (``extents``).
-        layout: where the tokens of every partition begin.
-        partitions: of each section.
+        exchange: listings of the shuffle's files (``rows``), and of where everything lies in them (``extents``).
+        first_tokens: of each section, the token at which each partition begins, and the last one ends: int64[S, P + 1].
         group_rows: rows before each group of each section, int64[G + 1]; only for rows that are packed by groups.
     """
-    row_tokens = config.row_tokens
+    row_tokens, partitions = config.row_tokens, first_tokens.shape[1] - 1
     units: list[Unit] = []
     # A shard set has a folder of its own: another config or other input never writes over a published set. The splits'
     # names are part of it, because what the stages before hold of them is numbers.
     sizes = [config.shard_mb, config.shard_tokens]
-    named = [sharding.fingerprint, exchange["rows"]["hash"], layout["hash"], *sizes, *config.split_names]
+    named = [sharding.fingerprint, exchange["rows"]["hash"], exchange["extents"]["hash"], *sizes, *config.split_names]
     shard_set = content_hash([*named, *config.phase_names], 16)
     rows_of, shards_of = [], []
     for section, tokens in enumerate(section_tokens):
@@ -127,24 +125,36 @@ def plan(
                 "split": section,
                 "first_row": first,
                 "rows": last - first,
-                "partitions": partitions,
                 "exchange": exchange,
-                "layout": layout,
             }
             if groups is not None:
                 first_group = int(np.searchsorted(groups, first, side="right")) - 1
                 inputs |= {
+                    "partitions": partitions,
                     "groups": len(groups) - 1,
                     "first_group": first_group,
                     "last_group": int(np.searchsorted(groups, last, side="left")),
                     "skipped_rows": first - int(groups[first_group]),
                 }
             elif config.row == "concat":
-                inputs["tokens"] = min(tokens, last * row_tokens) - first * row_tokens
+                begin, end = first * row_tokens, min(tokens, last * row_tokens)
+                inputs |= {"tokens": end - begin, **_stretch(first_tokens, section, begin, end)}
             else:
-                inputs |= {"windows": num_rows, "stream_tokens": tokens}
+                stride = config.stride_tokens
+                own_end = tokens if last == num_rows else last * stride
+                begin, end = first * stride, max((last - 1) * stride + row_tokens, own_end)
+                inputs |= {"windows": num_rows, "own_end": own_end, **_stretch(first_tokens, section, begin, end)}
             units.append(Unit(len(units), inputs, (last - first) * row_tokens * id_bytes))
     return units
+
+
+def _stretch(first_tokens: NDArray[np.int64], section: int, begin: int, end: int) -> Json:
+    """Which partitions hold tokens [begin, end) of a section's stream, and how many of its tokens stand before them."""
+    starts = first_tokens[section]
+    low = int(np.searchsorted(starts, begin, side="right")) - 1
+    high = int(np.searchsorted(starts, end, side="left"))
+    at = section * (len(starts) - 1)
+    return {"first_partition": at + low, "last_partition": at + high, "tokens_before": int(starts[low])}
 
 
 def _num_rows(config: ShardsConfig, tokens: int, groups: NDArray[np.int64] | None) -> int:

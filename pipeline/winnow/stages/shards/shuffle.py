@@ -11,10 +11,7 @@ from winnow.shards.order import order_keys
 from winnow.shards.packing.narrow import NARROW, narrowed
 from winnow.shards.packing.stream import gather_documents
 from winnow.stages.ingest.labels import labels_of, read_labels
-from winnow.stages.tables import column_to_numpy, exchange_output, extents_output, ipc_output, read_ipc, read_parquet
-
-LAYOUT = pa.schema([("split", pa.uint16()), ("first_token", pa.int64())])
-"""For each split, for each partition and one more: stream tokens (end-of-text included) before it."""
+from winnow.stages.tables import column_to_numpy, exchange_output, read_ipc, read_parquet
 
 
 def stage(seed: int, epoch: int, splits: list[str], phases: list[str] | None = None) -> Stage:
@@ -157,27 +154,3 @@ def _sections(
     first = ends[place, phase] - each[place, phase]
     section = np.where(split[place] > 0, split[place] + len(names) - 1, phase)
     return section, first, each[place, phase]
-
-
-def layout_stage(splits: list[str]) -> Stage:
-    """The barrier: all index tables, so that every token's global position is known, and where it lies in the files.
-
-    ``splits`` names all sections: splits, and the phases of train in its place.
-    """
-    return Stage("layout", 2, {"splits": splits}, run_layout)
-
-
-def plan_layout(listing: Json, partitions: int, files: int) -> list[Unit]:
-    """A single unit."""
-    return [Unit(0, {"rows": listing, "partitions": partitions}, files * partitions * 16)]
-
-
-def run_layout(unit: Unit, workspace: Workspace) -> None:
-    """Collect the indexes of all map files, and add up the tokens of every partition."""
-    splits, partitions = len(workspace.settings["splits"]), unit.inputs["partitions"]
-    documents, ids = extents_output(workspace, unit.inputs["rows"], splits * partitions)
-    tokens = ids + documents  # an end-of-text for each
-    with ipc_output(workspace, "layout", LAYOUT) as table:
-        for split in range(splits):
-            first = np.concatenate([[0], np.cumsum(tokens[split * partitions : (split + 1) * partitions])])
-            table.write({"split": np.full(len(first), split, np.uint16), "first_token": first})

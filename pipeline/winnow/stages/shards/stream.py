@@ -67,10 +67,10 @@ def stream_order(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
 def read_documents(store: Store, exchange: Json, first: int, last: int) -> tuple[Documents, Payload]:
     """Documents of partitions [first, last) in the global order, and where their ids lie; no id is read.
 
-    ``exchange`` names the shuffle's files (``rows``, a listing) and their ``extents``.
+    ``exchange`` names two listings: the shuffle's files (``rows``), and where everything lies in them (``extents``).
     """
     paths = [entry["path"] for entry in read_listing(store, exchange["rows"])]
-    extents = read_extents(store, exchange["extents"]["path"], len(paths), first, last)
+    extents = read_extents(store, read_listing(store, exchange["extents"]), len(paths), first, last)
     columns, files, ids_at = read_rows(store, paths, extents)
     order = stream_order(columns)
     documents = Documents(
