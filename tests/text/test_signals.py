@@ -162,6 +162,13 @@ def test_long_documents_against_sorting(distinct: int) -> None:
     assert (found[3:] > 0).any() == (distinct < 1000)
 
 
+def test_ngrams_that_go_on_differently_are_not_the_same() -> None:
+    hashes = np.frombuffer(b"abcdefxbcdefyabcdegzbcdeg", np.uint8).astype(np.uint64)
+    found = count_repetition(WordHashes(hashes, np.array([0, len(hashes)])), np.ones(len(hashes), np.uint32))
+    # five in a row: bcdef and abcde come again, bcdeg only where the walk has stepped over it; six: none
+    assert found[3:, 0].tolist() == [10, 0, 0, 0, 0, 0]
+
+
 def test_batches_do_not_matter() -> None:
     texts = pa.array(["one two. Three\nfour", "", "五 六。七\n\n八", "one two. Three\nfour"], pa.large_string())
     whole = measure(texts).signals
