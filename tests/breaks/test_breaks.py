@@ -55,6 +55,7 @@ def test_who_has_noticed_what():
     assert not verdict(None).noticed and verdict(None, may_hang=True).noticed
 
 
+@pytest.mark.slow
 def test_a_copy_is_broken_and_mended(tmp_path, monkeypatch):
     import subprocess
 

@@ -63,6 +63,7 @@ def answers(files, scratch) -> list:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_they_answer_as_s3fs_does(s3, tmp_path):
     boto3.client("s3").create_bucket(Bucket=BUCKET)

@@ -71,7 +71,7 @@ def _lines(folder: Path) -> str:
     return str(folder / "tiny.txt")
 
 
-@pytest.mark.parametrize("kind", ["softmax", "pruned", "two"])
+@pytest.mark.parametrize("kind", [pytest.param("softmax", marks=pytest.mark.slow), "pruned", "two"])
 def test_large_matrices_stay_in_the_mapped_file(models, kind, monkeypatch):
     path = train(models, kind)
     labels = read_labels(path)

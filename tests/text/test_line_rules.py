@@ -12,6 +12,7 @@ from tests.support import line_rules_reference as reference
 from winnow.text.line_rules.clean import LineCleaner
 from winnow.text.line_rules.config import COLUMNS, RULES, LineRulesConfig
 
+SLOW = pytest.mark.slow
 C4 = {
     "all": {},
     "without terminal punctuation": {"terminal_punctuation": False},
@@ -65,7 +66,7 @@ def cleaned(texts: list[str], **settings):
     return found
 
 
-@pytest.mark.parametrize("name", C4)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW if name == "all" else ()) for name in C4])
 def test_c4_is_its_plain_statement(name):
     texts = pages(250, 1)
     plain = {NAMES.get(key, key): value for key, value in C4[name].items()}

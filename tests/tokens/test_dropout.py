@@ -59,6 +59,7 @@ def test_without_dropout_the_ids_are_tiktokens(encoding):
     assert plain(MergeDropout(known.vocabulary), texts) == rows(known.encode(column(texts)))
 
 
+@pytest.mark.slow
 @needs_shared
 def test_without_dropout_the_ids_of_real_texts_are_tiktokens(o200k):
     texts = []
