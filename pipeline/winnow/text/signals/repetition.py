@@ -113,20 +113,42 @@ def _lengthen_known(grams: Any, places: Any, firsts: Any, later: Any, chosen: An
 @kernel
 def _find_firsts(grams: Any, places: Any, chosen: Any, firsts: Any, room: Any) -> None:
     """Where each of the chosen n-grams stands first among them."""
-    slots = 64
-    while slots < 2 * len(chosen):
-        slots *= 2
+    parts, slots = _parts_and_slots(len(chosen), len(chosen))
     keys, where = room[0][:slots], room[1][:slots]
-    keys[:] = 0
     mask = np.uint64(slots - 1)
-    for k in chosen:
-        key = grams[k] if grams[k] != 0 else np.uint64(1)
-        slot = (key * _SPREAD) >> np.uint64(32) & mask
-        while keys[slot] != 0 and keys[slot] != key:
-            slot = (slot + np.uint64(1)) & mask
-        if keys[slot] == 0:
-            keys[slot], where[slot] = key, places[k]
-        firsts[k] = where[slot]
+    for part in range(parts):
+        keys[:] = 0
+        used = 0
+        for k in chosen:
+            key = grams[k] if grams[k] != 0 else np.uint64(1)
+            spread = key * _SPREAD
+            if parts > 1 and _part_of(spread, parts) != part:
+                continue
+            slot = (spread >> np.uint64(20)) & mask
+            while keys[slot] != 0 and keys[slot] != key:
+                slot = (slot + np.uint64(1)) & mask
+            if keys[slot] == 0:
+                if used + 1 == slots:
+                    continue  # cannot happen but for a text built against this hash
+                used += 1
+                keys[slot], where[slot] = key, places[k]
+            firsts[k] = where[slot]
+
+
+@kernel
+def _parts_and_slots(counted: int, positions: int) -> tuple[int, int]:
+    """In how many turns n-grams are counted exactly, so that a table stays small, and how large it is."""
+    parts = counted // max(_LARGEST_TABLE, positions // 8) + 1
+    slots = 64
+    while slots < 2 * (counted // parts + 1):
+        slots *= 2
+    return parts, slots
+
+
+@kernel
+def _part_of(spread: Any, parts: int) -> int:
+    """In which turn an n-gram is counted."""
+    return np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16))
 
 
 @kernel
@@ -182,10 +204,7 @@ def _exact_top(grams: Any, counts: Any, at_least: int, chosen: Any, room: Any) -
     for i in range(positions):  # without a branch that nobody can predict
         chosen[candidates] = i
         candidates += counts[(grams[i] >> np.uint64(32)) & mask] >= at_least
-    parts = candidates // max(_LARGEST_TABLE, positions // 8) + 1
-    slots = 64
-    while slots < 2 * (candidates // parts + 1):
-        slots *= 2
+    parts, slots = _parts_and_slots(candidates, positions)
     keys, where, times = room[0][:slots], room[1][:slots], room[2][:slots]
     table_mask = np.uint64(slots - 1)
     best: Any = np.uint32(0)
@@ -196,7 +215,7 @@ def _exact_top(grams: Any, counts: Any, at_least: int, chosen: Any, room: Any) -
         for i in chosen[:candidates]:
             value = grams[i]
             spread = value * _SPREAD
-            if parts > 1 and np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)) != part:
+            if parts > 1 and _part_of(spread, parts) != part:
                 continue
             key = value if value != 0 else np.uint64(1)
             slot = (spread >> np.uint64(20)) & table_mask
@@ -222,7 +241,7 @@ def _repetition(all_hashes: Any, offsets: Any, all_lengths: Any, out: Any) -> No
     for document in range(len(offsets) - 1):
         most_tokens = max(most_tokens, offsets[document + 1] - offsets[document])
     slots = 64
-    while slots < 2 * most_tokens:
+    while slots < 2 * (min(most_tokens, max(_LARGEST_TABLE, most_tokens // 8)) + 1):
         slots *= 2
     # of these only what a document needs is touched
     sketch, met = np.empty(_LARGEST_SKETCH, np.uint8), np.empty(most_tokens, np.uint8)
