@@ -146,7 +146,7 @@ def _parts_and_slots(counted: int, positions: int) -> tuple[int, int]:
 
 
 @kernel
-def _part_of(spread: Any, parts: int) -> int:
+def _part_of(spread: Any, parts: int) -> Any:
     """In which turn an n-gram is counted."""
     return np.int64((spread & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16))
 
