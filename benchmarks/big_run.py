@@ -9,7 +9,6 @@ processor count all processes of the command.
 """
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -24,6 +23,7 @@ import yaml
 
 from benchmarks.end_to_end import SHARED, prepare
 from benchmarks.measuring import machine
+from winnow.runs.state import load_run
 
 LINES = 24
 """Lines of the table over time."""
@@ -141,7 +141,7 @@ def main() -> None:
     winnow = [sys.executable, "-m", "jobs"]
     print(f"{machine()}; {options.workers} workers", flush=True)
     seconds, processor, watch, said = timed([*winnow, "run", str(options.work / "config.yaml")], run)
-    megabytes = json.loads((run / "observed.json").read_text())["text_bytes"] / 1e6
+    megabytes = load_run(str(run)).total("measure", "text_bytes") / 1e6
     print(said)
     watch.table()
     highest = max(row[3] for row in watch.rows)

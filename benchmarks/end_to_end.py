@@ -26,6 +26,8 @@ import orjson
 import yaml
 import zstandard
 
+from winnow.runs.state import load_run
+
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
 ORDERS = {size: list(itertools.permutations(range(size))) for size in (4, 5)}
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2,}")
@@ -104,7 +106,7 @@ def run_once(work: Path, scale: int, workers: int, executor: str = "ray") -> dic
     manifest = json.loads((run / state["shards"] / "manifest.json").read_text())
     return {
         "seconds": seconds,
-        "megabytes": observed["text_bytes"] / 1e6,
+        "megabytes": load_run(str(run)).total("measure", "text_bytes") / 1e6,
         "documents": manifest["books"]["records"],
         "kept": manifest["books"]["outcomes"]["kept"],
         "start": observed["start_seconds"],
