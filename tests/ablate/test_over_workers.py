@@ -9,12 +9,10 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed (extra `ablate`)")
 pytest.importorskip("scipy", reason="scipy is not installed (extra `ablate`)")
 
-from tests.ablate.plans import sentences, write_plan
-from tests.ablate.small_arms import small_arm, small_tokeniser
+from tests.ablate.plans import write_plan
+from tests.ablate.small_arms import run_of, two_arms
 from tests.support import fault_hooks
-from winnow.ablate.ablate import open_ablation, run_trials
 from winnow.ablate.plan import Plan, load_plan
-from winnow.engine.stopping import Stop
 from winnow.errors import ClusterError, ConfigError
 from winnow.storage.open_store import open_store
 
@@ -23,10 +21,7 @@ SMALL = ["train.tokens=8192", "train.seeds=1"]
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("arms")
-    ka, su = sentences("ka", 1, 60), sentences("su", 1, 60)
-    tokenise = small_tokeniser(folder, ka + su)
-    return [small_arm(folder, "ka", ka, tokenise), small_arm(folder, "su", su, tokenise)]
+    return two_arms(tmp_path_factory.mktemp("arms"))
 
 
 def plan_of(folder, *overrides):
@@ -34,14 +29,9 @@ def plan_of(folder, *overrides):
     return load_plan(str(plan), Plan, [*SMALL, *overrides])
 
 
-def run(plan, arms):
-    with open_ablation(plan, Stop()) as (store, engine):
-        return run_trials(plan, arms, engine, store)
-
-
 def test_workers_that_cannot_share_a_step_are_refused(arms, tmp_path):
     with pytest.raises(ConfigError, match=r"train\.workers is 3, and a step has 8 rows of 32 tokens"):
-        run(plan_of(tmp_path, "train.workers=3"), arms)
+        run_of(plan_of(tmp_path, "train.workers=3"), arms)
 
 
 def of(found):
@@ -51,26 +41,26 @@ def of(found):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_two_workers_give_the_figures_of_one(arms, tmp_path, local_ray):
-    one = run(plan_of(tmp_path / "one"), arms)
+    one = run_of(plan_of(tmp_path / "one"), arms)
     plan = plan_of(tmp_path / "two", "train.workers=2", "compute.gpus=0")
-    two = run(plan, arms)
+    two = run_of(plan, arms)
     assert "2 workers, 1 core(s) each" in two.cost
     for key, values in of(two).items():
         assert values == pytest.approx(of(one)[key], rel=1e-4)
     for name, arm in two.results.arms.items():
         expected = [loss for _, loss in one.results.arms[name]["curves"][0]]
         assert [loss for _, loss in arm["curves"][0]] == pytest.approx(expected, rel=1e-4)
-    assert run(plan, arms).reused == 2
-    assert run(plan_of(tmp_path / "two"), arms).reused == 0  # another order of adding up, other last digits
+    assert run_of(plan, arms).reused == 2
+    assert run_of(plan_of(tmp_path / "two"), arms).reused == 0  # another order of adding up, other last digits
 
 
 @pytest.mark.slow
 @pytest.mark.ray
 def test_more_workers_than_there_is_room_for_are_refused(arms, tmp_path, local_ray):
     with pytest.raises(ClusterError, match=r"take 4 cores, and Ray has 2"):
-        run(plan_of(tmp_path, "train.workers=4", "compute.gpus=0"), arms)
+        run_of(plan_of(tmp_path, "train.workers=4", "compute.gpus=0"), arms)
     with pytest.raises(ClusterError, match=r"there are GPUs for 1 of them"):
-        run(plan_of(tmp_path, "train.workers=2"), arms)
+        run_of(plan_of(tmp_path, "train.workers=2"), arms)
 
 
 def fails(team):

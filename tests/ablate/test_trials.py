@@ -8,14 +8,12 @@ pytest.importorskip("torch", reason="torch is not installed (extra `ablate`)")
 pytest.importorskip("scipy", reason="scipy is not installed (extra `ablate`)")
 
 from tests.ablate.plans import sentences, write_plan, write_texts
-from tests.ablate.small_arms import small_arm, small_tokeniser
+from tests.ablate.small_arms import run_of, two_arms
 from winnow.ablate import trial
-from winnow.ablate.ablate import open_ablation, run_trials
 from winnow.ablate.arms import check_alike
 from winnow.ablate.plan import Plan, load_plan
 from winnow.ablate.report import headline
 from winnow.ablate.tables import prepare
-from winnow.engine.stopping import Stop
 from winnow.errors import ConfigError
 from winnow.stages.tables import read_ipc
 from winnow.storage.open_store import open_store
@@ -23,35 +21,27 @@ from winnow.storage.open_store import open_store
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("arms")
-    ka, su = sentences("ka", 1, 60), sentences("su", 1, 60)
-    tokenise = small_tokeniser(folder, ka + su)
-    return [small_arm(folder, "ka", ka, tokenise), small_arm(folder, "su", su, tokenise)]
+    return two_arms(tmp_path_factory.mktemp("arms"))
 
 
 def plan_of(folder, *overrides, **sections):
     return load_plan(str(write_plan(folder, **sections)), Plan, ["train.tokens=4096", *overrides])
 
 
-def run(plan, arms):
-    with open_ablation(plan, Stop()) as (store, engine):
-        return run_trials(plan, arms, engine, store)
-
-
 def test_each_seed_is_a_model_of_its_own_and_none_is_trained_twice(arms, tmp_path, monkeypatch):
     plan = plan_of(tmp_path, "train.seeds=2", arms=[{"name": "ka"}, {"name": "su"}])
     trained, real = [], trial.train
     monkeypatch.setattr(trial, "train", lambda given, *rest: trained.append(given) or real(given, *rest))
-    found = run(plan, arms)
+    found = run_of(plan, arms)
     assert [(one.shards, one.seed) for one in trained] == [(arm.shards, seed) for seed in (0, 1) for arm in arms]
     assert all(one.steps == 4096 // 256 for one in trained)
     for row in found.results.rows:
         assert len(set(row.estimate.values)) == 2
     assert "held/ka" in headline(found) or "no difference" in headline(found)
     trained.clear()
-    again = run(plan, arms)
+    again = run_of(plan, arms)
     assert trained == [] and again.results.rows == found.results.rows and again.reused == 4
-    more = run(plan_of(tmp_path, "train.seeds=3", arms=[{"name": "ka"}, {"name": "su"}]), arms)
+    more = run_of(plan_of(tmp_path, "train.seeds=3", arms=[{"name": "ka"}, {"name": "su"}]), arms)
     assert [one.seed for one in trained] == [2, 2]
     assert [row.estimate.values[:2] for row in more.results.rows] == [row.estimate.values for row in found.results.rows]
 
@@ -95,7 +85,7 @@ def test_arms_of_other_vocabularies_or_rows_and_equal_ones_are_refused(arms):
 def test_an_arm_of_less_than_one_step_is_refused(arms, tmp_path):
     plan = plan_of(tmp_path, "train.tokens=100", arms=[{"name": "ka"}, {"name": "su"}])
     with pytest.raises(ConfigError, match=r"train\.batch_tokens"):
-        run(plan, arms)
+        run_of(plan, arms)
 
 
 def test_what_diverges_has_no_figures_and_the_others_have_theirs(arms, tmp_path, monkeypatch):
@@ -110,7 +100,7 @@ def test_what_diverges_has_no_figures_and_the_others_have_theirs(arms, tmp_path,
         return found
 
     monkeypatch.setattr(trial, "train", train)
-    found = run(plan, arms)
+    found = run_of(plan, arms)
     assert {(row.arm, len(row.estimate.values)) for row in found.results.rows} == {("ka", 1)}
     assert all(row.comparison is None for row in found.results.rows)
     assert {name: list(arm["diverged"]) for name, arm in found.results.arms.items()} == {"ka": [1], "su": [0, 1]}
@@ -121,6 +111,6 @@ def test_equal_epochs_are_as_many_steps_as_an_arm_has_text(arms, tmp_path, monke
     plan = plan_of(tmp_path, "train={epochs: 0.5, seeds: 1, batch_tokens: 256}", arms=[{"name": "ka"}, {"name": "su"}])
     trained, real = [], trial.train
     monkeypatch.setattr(trial, "train", lambda given, *rest: trained.append(given) or real(given, *rest))
-    found = run(plan, arms)
+    found = run_of(plan, arms)
     assert [one.steps for one in trained] == [arm.rows // 2 // 8 for arm in arms]
     assert all(about["epochs"] == pytest.approx(0.5, abs=0.1) for about in found.results.arms.values())

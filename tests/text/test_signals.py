@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.specification import hash_word, signals, words
 from winnow.text.characters import TERMINAL_PUNCTUATION
+from winnow.text.signals import repetition
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.signals import MEANINGS, SIGNALS, measure
 from winnow.text.words import WordHashes
@@ -174,3 +175,16 @@ def test_batches_do_not_matter() -> None:
     whole = measure(texts).signals
     for i in range(len(texts)):
         assert measure(texts.slice(i, 1)).signals.to_pylist() == whole.slice(i, 1).to_pylist()
+
+
+def test_a_text_built_against_the_hash_reads_nothing_that_is_not_its_own():
+    """More n-grams of one part than its table has slots: those that find none stand first where they are."""
+    slots, beyond = 1 << 22, 3
+    spread = np.arange(slots + beyond, dtype=np.uint64) << np.uint64(20)  # all of them in the first part of four
+    grams = spread * np.uint64(pow(int(repetition._SPREAD), -1, 1 << 64))
+    chosen = np.concatenate([np.arange(len(grams)), np.zeros(7_000_000 - len(grams))]).astype(np.uint32)
+    places = np.arange(len(grams), dtype=np.uint32)
+    firsts = np.full(len(grams), 0xFFFFFFFF, np.uint32)
+    room = (np.empty(slots, np.uint64), np.empty(slots, np.uint32), np.empty(slots, np.uint32))
+    repetition._find_firsts(grams, places, chosen, firsts, room)
+    assert (firsts == places).all()

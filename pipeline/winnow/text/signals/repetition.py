@@ -128,8 +128,9 @@ def _find_firsts(grams: Any, places: Any, chosen: Any, firsts: Any, room: Any) -
             while keys[slot] != 0 and keys[slot] != key:
                 slot = (slot + np.uint64(1)) & mask
             if keys[slot] == 0:
-                if used + 1 == slots:
-                    continue  # cannot happen but for a text built against this hash
+                if used + 1 == slots:  # cannot happen but for a text built against this hash
+                    firsts[k] = places[k]
+                    continue
                 used += 1
                 keys[slot], where[slot] = key, places[k]
             firsts[k] = where[slot]
