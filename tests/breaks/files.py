@@ -210,4 +210,20 @@ BREAKS = (
         "if False:",
         DUMP,
     ),
+    Break(
+        "a part of a dump, which has its pages in its name, is of no known format",
+        1,
+        "winnow.sources.readers.wiki",
+        'numbered=r"-p\\d+p\\d+"',
+        'numbered=""',
+        ("tests/sources/test_read.py",),
+    ),
+    Break(
+        "a dump in UTF-16 is told as no dump at all",
+        1,
+        "winnow.sources.wiki.dump",
+        "            if _WIDE.match(head):",
+        "            if False:",
+        DUMP,
+    ),
 )

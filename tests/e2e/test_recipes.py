@@ -62,8 +62,10 @@ def test_wikipedia_on_a_dump(tmp_path):
         for n, text in enumerate(texts, 1)
     ]
     pages += [page(90, "Stub", revision(90, "A [[short]] one.")), page(91, "Talk", revision(91, texts[0]), ns=1)]
-    (tmp_path / "x-pages-articles-multistream1.xml.bz2").write_bytes(bz2.compress(dump(*pages)))
-    finished = ran(tmp_path, "wikipedia", f"sources.0.path={tmp_path}/*.xml.bz2")
+    (tmp_path / "x-pages-articles-multistream1.xml-p1p91.bz2").write_bytes(bz2.compress(dump(*pages)))
+    (tmp_path / "x-pages-articles-multistream-index1.txt-p1p91.bz2").write_bytes(bz2.compress(b"640:1:Article 1\n"))
+    shipped = str(yaml.safe_load(recipe_files("wikipedia")["wikipedia.yaml"])["sources"][0]["path"]).rpartition("/")[2]
+    finished = ran(tmp_path, "wikipedia", f"sources.0.path={tmp_path}/{shipped}")
     outcomes = finished.totals(finished.ledger_stage, "outcome")
     assert outcomes["filtered"] == 1
     assert outcomes["kept"] >= 25

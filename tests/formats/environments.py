@@ -1,4 +1,4 @@
-"""Environments of the libraries that read our shards: one each, because their pins exclude each other.
+"""Environments of the libraries that read our shards, or bring real files: one each, as their pins exclude each other.
 
 ``python -m tests.formats.environments [NAME ...]`` makes those that are missing under ``.venv-formats`` (or
 ``WINNOW_FORMAT_ENVIRONMENTS``). Each holds the library itself and what this Python lacks of its imports; everything
@@ -98,6 +98,9 @@ LIBRARIES = {
         "datasets==5.2.0",
         "import datasets",
         {"dill": "dill==0.4.1", "multiprocess": "multiprocess==0.70.19", "pandas": "pandas", **HUB},
+    ),
+    "gensim": Library(
+        "gensim==4.4.0", "import gensim.corpora.wikicorpus", {"smart_open": "smart_open", "wrapt": "wrapt"}
     ),
 }
 _STUB = {

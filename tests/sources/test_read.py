@@ -21,13 +21,24 @@ def _source(path="folder", **settings):
         ("a.parquet", "parquet"),
         ("a.txt.xz", "text"),
         ("README.md", "text"),
+        ("enwiki-20260101-pages-articles1.xml-p1p41242.bz2", "wiki"),
     ],
 )
 def test_suffixes_say_what_a_file_holds(path, expected):
     assert format_of(path, _source()) == expected
 
 
-@pytest.mark.parametrize("path", ["folder/data.xls", "folder/_SUCCESS", "folder/a.gz", "folder/a.jsonl.br"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "folder/data.xls",
+        "folder/_SUCCESS",
+        "folder/a.gz",
+        "folder/a.jsonl.br",
+        "folder/a.xml-part1",
+        "folder/a.jsonl-p1p2",
+    ],
+)
 def test_unknown_suffixes_are_refused_by_name_unless_the_source_is_text(path):
     with pytest.raises(ValueError, match=path.rsplit("/", 1)[1]):
         format_of(path, _source())

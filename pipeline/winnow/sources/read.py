@@ -11,7 +11,7 @@ import pyarrow as pa
 from winnow.operators.config import OperatorConfig
 from winnow.sources.folders import folder_values, tables_with_a_log, with_folder_values
 from winnow.sources.readers.outside import checked_batches, named_faults
-from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields, is_cut_by_bytes
+from winnow.sources.readers.registry import READERS, formats_by_suffix, formats_with_fields, is_cut_by_bytes, suffix_of
 from winnow.sources.records import FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice, OpenBinary
 from winnow.sources.source import AUTO, SourceConfig
@@ -34,7 +34,7 @@ def format_of(path: str, config: SourceConfig) -> str:
     compression = compression_of(path)
     address, path = path, without_query(path)
     bare = path[: len(path) - len(compression)]
-    suffix = PurePosixPath(bare).suffix.lower()
+    suffix = suffix_of(bare)
     suffixes = formats_by_suffix()
     wanted = suffixes.get(suffix)
     if config.format != AUTO and not READERS.get(config.format).has_fields:

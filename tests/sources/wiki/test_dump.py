@@ -6,6 +6,8 @@ import random
 import time
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
 from tests.support.packed import look
 from tests.support.wikis import ARTICLE, ARTICLE_TEXT, HEAD, TAIL, dump, page, revision
 from winnow.sources.readers import decoders, streams
@@ -143,6 +145,13 @@ def test_what_is_no_page_of_an_export_is_told_before_the_first_page_too(tmp_path
     found = look(tmp_path / "a.xml", dump(first, page(2, "B", revision(2, "second"))))
     assert found.texts == ["second"] and found.kinds == [(0, "malformed XML")]
     assert not look(tmp_path / "b.xml", dump()).unreadable
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2"])
+def test_a_dump_in_utf_16_is_told_as_that(tmp_path, name):
+    data = dump(page(1, "A", revision(1, "first"))).decode().encode("utf-16")
+    found = look(tmp_path / name, bz2.compress(data) if name.endswith("bz2") else data)
+    assert found.kinds == [(None, "wrong format")] and "iconv -f utf-16" in found.unreadable[0].reason
 
 
 def test_the_latest_revision_is_that_of_the_latest_time_in_either_order(tmp_path):

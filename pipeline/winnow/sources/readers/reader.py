@@ -79,6 +79,8 @@ class Reader:
     """As in ``sources[].format``: lower-case letters, digits and ``_``."""
     suffixes: tuple[str, ...]
     """Of its files, with the dot, in lower case; no other format has them."""
+    numbered: str = ""
+    """A pattern of what may stand right behind a suffix, such as the number of a part."""
     read: Read
     has_fields: bool = True
     """Whether records have fields that a source can name. A format without them takes every file that is said to be

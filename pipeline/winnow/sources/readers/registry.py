@@ -1,6 +1,8 @@
 """All input formats. A new one is a file with a ``Reader`` and a line here, or an entry point of another package."""
 
+import re
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Any
 
 from winnow.errors import ConfigError
@@ -47,6 +49,17 @@ def formats_by_suffix() -> dict[str, str]:
                     "package that brings the second, or have it take another suffix"
                 )
             found[suffix] = reader.name
+    return found
+
+
+def suffix_of(name: str) -> str:
+    """What a file's name without its compression says of its format: its suffix, in lower case and without a part's
+    number that a format lets stand behind it."""
+    found = PurePosixPath(name).suffix.lower()
+    for reader in READERS.all():
+        for suffix in reader.suffixes if reader.numbered else ():
+            if re.fullmatch(re.escape(suffix) + reader.numbered, found):
+                return str(suffix)
     return found
 
 

@@ -39,7 +39,7 @@ def _documents(
     file_slice: FileSlice, source: SourceConfig, file: StoredFile
 ) -> Iterator[Mapping[str, Any] | BadRecordError | Passed]:
     compression = compression_of(file_slice.path)
-    dump = Dump(read_chunks(file, compression), source.max_document_bytes)
+    dump = Dump(read_chunks(file, compression, wide=True), source.max_document_bytes)
     own = {name.lower() for key, name in dump.site.namespaces.items() if key in _FILES_AND_CATEGORIES}
     namespaces = NAMESPACES | own
     for raw in dump.pages():
@@ -90,4 +90,5 @@ def _document(raw: Raw, source: SourceConfig, site: Site, namespaces: frozenset[
     return Noted(fields, (*notes, *reduced.notes), decoded=True)
 
 
-READER = Reader(name="wiki", suffixes=(".xml",), read=read_wiki)
+# Wikimedia calls parts of a large dump enwiki-20260101-pages-articles1.xml-p1p41242.bz2, by the pages they hold
+READER = Reader(name="wiki", suffixes=(".xml",), numbered=r"-p\d+p\d+", read=read_wiki)

@@ -17,6 +17,7 @@ MOST_HEAD_BYTES = 4 << 20
 _BEGIN, _END, _LAST = b"<page>", b"</page>", b"</mediawiki>"
 _ODD_PAGE = re.compile(rb"<(?:[\w-]+:)?page[\s>]|</mediawiki>")
 """A page that begins in another way than in exports of MediaWiki; or the end of a dump without any."""
+_WIDE = re.compile(rb"\xff\xfe|\xfe\xff|<\0|\0<")
 _OF_REVISION = ("revision", "timestamp", "model", "wikitext", "deleted", "bytes")
 _PATHS = {
     "title": "title",
@@ -89,6 +90,9 @@ class Dump:
         if odd := _ODD_PAGE.search(head):  # told, as between two pages
             head = head[: odd.start()]
         if b"<mediawiki" not in head:
+            if _WIDE.match(head):
+                told = "the XML is UTF-16, and wikis export UTF-8; convert the file: iconv -f utf-16 -t utf-8"
+                raise FileFaultError(f"wrong format: {told}", 0)
             raise self._fault or FileFaultError("wrong format: the XML is no export of a MediaWiki", 0)
         self._drop(len(head))
         return head
