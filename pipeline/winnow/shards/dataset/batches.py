@@ -103,10 +103,9 @@ def make_batch(
             _leave_out_padding(labels, reader.filled(shards, rows) - form.shift)
         mask = reader.loss_mask(shards, rows)
         if mask is not None:
-            np.copyto(labels[:count], IGNORE, where=mask[:, length - seen :] == 0)
+            _leave_out(labels[:count], mask[:, length - seen :] != 0)
     if form.position_ids:
-        batch["position_ids"][:count] = _positions(lens, counts, length)[:, :seen]
-        batch["position_ids"][count:] = np.arange(seen)
+        _write_positions(batch["position_ids"], lens, counts)
     if form.doc_lens:
         batch["doc_lens"][...] = 0
         _write_lens(batch["doc_lens"], lens, counts, seen)
@@ -144,37 +143,46 @@ def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: Bat
 
 def _leave_out_padding(labels: NDArray[Any], ends: NDArray[np.int64]) -> None:
     """Nothing is learned from row i of ``labels`` at ends[i] and behind."""
-    short = np.flatnonzero(ends < labels.shape[1])
     if labels.shape[1] < _LONG_ROW:
-        padding = np.arange(labels.shape[1]) >= ends[short, None]
-        labels[short] = np.where(padding, IGNORE, labels[short])
+        np.copyto(labels[: len(ends)], IGNORE, where=np.arange(labels.shape[1]) >= ends[:, None])
     else:
-        for row, end in zip(short.tolist(), np.maximum(ends[short], 0).tolist(), strict=True):
+        for row, end in enumerate(np.maximum(ends, 0).tolist()):
             labels[row, end:] = IGNORE
 
 
-def _positions(lens: NDArray[np.uint32], counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """int64[n, L]: place of each token in its document piece; padding counts as a piece."""
-    last = np.cumsum(counts + 1) - 1  # the padding of each row among its pieces
-    is_piece = np.ones(len(lens) + len(counts), bool)
-    is_piece[last] = False
-    pieces = np.zeros(len(is_piece), np.int64)
-    pieces[is_piece] = lens
-    ends = np.cumsum(pieces)[last]
-    pieces[last] = length - np.diff(ends, prepend=0)
-    starts = np.cumsum(pieces) - pieces
-    positions: NDArray[np.int64] = np.arange(len(counts) * length) - np.repeat(starts, pieces)
-    return positions.reshape(len(counts), length)
+def _leave_out(labels: NDArray[Any], learned: NDArray[np.bool_]) -> None:
+    """Nothing is learned where ``learned`` is not.
+
+    Three passes without a branch: a masked copy takes five times as long where the mask has no long runs.
+    """
+    labels -= IGNORE
+    labels *= learned
+    labels += IGNORE
+
+
+def _write_positions(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
+    """Place of each token in its document piece; padding counts as a piece, and rows without pieces as one."""
+    out[...] = 1
+    out[:, 0] = 0
+    rows, _, stops = _pieces_in_rows(lens, counts)
+    begins = (stops < out.shape[1]) & (lens > 0)  # of the next piece: there one goes back to 0
+    out[rows[begins], stops[begins]] = 1 - lens[begins].astype(np.int64)
+    np.cumsum(out, axis=1, out=out)
 
 
 def _write_lens(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64], seen: int) -> None:
     """Piece lengths of row i, cut to the first ``seen`` tokens, at the beginning of row i of ``out``."""
-    rows, places = _places(counts)
-    before = np.cumsum(counts) - counts
-    ends = np.cumsum(lens, dtype=np.int64)
-    row_begins = np.concatenate([[0], ends])[before]
-    stops = ends - np.repeat(row_begins, counts)
+    rows, places, stops = _pieces_in_rows(lens, counts)
     out[rows, places] = np.minimum(stops, seen) - np.minimum(stops - lens, seen)
+
+
+def _pieces_in_rows(
+    lens: NDArray[np.uint32], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Row, place in it and end in its tokens, int64[P] each, of every piece of rows with so many pieces int64[n]."""
+    rows, places = _places(counts)
+    ends = np.concatenate([[0], np.cumsum(lens, dtype=np.int64)])
+    return rows, places, ends[1:] - np.repeat(ends[np.cumsum(counts) - counts], counts)
 
 
 def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -208,7 +208,8 @@ def _by_shard(shards: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
     """Each shard number, and the places int64[m] where it stands."""
     if not len(shards):
         return []
-    order = np.argsort(shards, kind="stable")
+    # numbers of 16 bits are sorted by their digits, in a third of the time
+    order = np.argsort(shards.astype(np.uint16) if shards.max() < 1 << 16 else shards, kind="stable")
     sorted_shards = shards[order]
     cuts = [0, *(np.flatnonzero(np.diff(sorted_shards)) + 1).tolist(), len(order)]
     return [(int(sorted_shards[a]), order[a:b]) for a, b in itertools.pairwise(cuts)]
