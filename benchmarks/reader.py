@@ -30,8 +30,12 @@ def main() -> None:
     arguments.add_argument("--shards", type=int, default=8)
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--kinds", action="store_true", help="what batches can hold, in a shuffled epoch")
+    arguments.add_argument("--store", action="store_true", help="one epoch from an S3 server (moto) of this machine")
     arguments.add_argument("--loader", action="store_true", help="torch's DataLoader with 0, 2 and 4 workers")
     options = arguments.parse_args()
+    if options.store:
+        measure_store(options.mb, options.shards, options.runs)
+        return
     if options.kinds or options.loader:
         with tempfile.TemporaryDirectory() as folder:
             for row_tokens, batch in ((129, 512), (4097, 16)):
@@ -125,6 +129,58 @@ def measure_loader(folder: Path, batch: int, runs: int) -> None:
             found.append([(b - a) / len(dataset) * 1e6 for a, b in zip(before, used(), strict=True)])
         told = [statistics.median(column) for column in zip(*found, strict=True)]
         print(f"{folder.name:>6} ids a row, {batch:3} a batch, {workers} workers" + "".join(f"{n:9.0f}" for n in told))
+
+
+def measure_store(megabytes: int, shards: int, runs: int) -> None:
+    """Lines for a set behind S3: MB a second by the clock, of the store alone and of an epoch.
+
+    Behind a network in which a connection gives some 8 MB/s, as those of a store have a bound of their own (50 to 100).
+    The store alone is asked for the same files, whole, one at a time and several at a time.
+    """
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tests.support.bad_network import BadNetwork, Weather
+    from tests.support.objects_server import start_server
+
+    server = start_server()
+    network = BadNetwork(server.port, Weather(latency_s=0.002))
+    try:
+        os.environ.update({**server.environment, "AWS_ENDPOINT_URL": network.endpoint})
+        import s3fs
+
+        files = s3fs.S3FileSystem()
+        with network.running(), tempfile.TemporaryDirectory() as folder:
+            write(Path(folder) / "set", 4097, "uint32", megabytes, shards)
+            files.mkdir("reader")
+            files.put(f"{folder}/set", "reader/set", recursive=True)
+            stored = [path for path in files.find("reader/set") if path.endswith(".parquet")]
+            total = sum(files.size(path) for path in stored) / 1e6
+
+            def alone(at_once: int) -> None:
+                with ThreadPoolExecutor(at_once) as pool:
+                    list(pool.map(lambda path: files.get_file(path, f"{folder}/{Path(path).name}"), stored))
+
+            def epoch(cache: str) -> None:
+                stream = SampleStream(Source("s3://reader/set", cache=cache, file_format="parquet").reader())
+                for _ in stream.batches(ReaderRank(), BATCH, BatchForm(np.dtype("int64")), 0):
+                    pass
+
+            calls = {
+                "the store alone, a file at a time": lambda run: alone(1),
+                "the store alone, eight files at a time": lambda run: alone(8),
+                "an epoch, cache empty": lambda run: epoch(f"{folder}/cache-{run}"),
+                "an epoch, from the cache": lambda run: epoch(f"{folder}/cache-{run}"),
+            }
+            for name, call in calls.items():
+                found = []
+                for run in range(runs):
+                    started = time.perf_counter()
+                    call(run)
+                    found.append(time.perf_counter() - started)
+                print(f"{name:44}{total / statistics.median(found):10.0f}", flush=True)
+    finally:
+        server.stop()
 
 
 def measure(folder: str, file_format: str, row_tokens: int, dtype: str, batch: int, runs: int) -> None:

@@ -68,6 +68,22 @@ BREAKS = (
         ("tests/shards/dataset/test_remote.py",),
     ),
     Break(
+        "a place: shards of a URL are fetched one after another",
+        7,
+        "winnow.shards.dataset.remote",
+        "ThreadPoolExecutor(AT_ONCE, ",
+        "ThreadPoolExecutor(1, ",
+        ("tests/shards/dataset/test_remote.py",),
+    ),
+    Break(
+        "a place: what is fetched ahead pushes out of the cache what is read",
+        7,
+        "winnow.shards.dataset.remote",
+        "under_way + file.bytes <= self._max_bytes // 2",
+        "True",
+        ("tests/shards/dataset/test_remote.py",),
+    ),
+    Break(
         "a place: kernels are taken from a folder that others can write",
         3,
         "winnow.numeric.own_folder",

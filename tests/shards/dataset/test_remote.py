@@ -1,5 +1,6 @@
 import hashlib
 import multiprocessing
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +60,35 @@ def test_the_next_shards_are_fetched_while_one_is_read(url, tmp_path):
     stream = SampleStream(reader, mix_shards=2, epochs=2)
     stream.rows_of(0, 10)
     reader.parts[0].folder._fetcher.shutdown()
-    assert cached(cache) == ["train-00001-of-00005.parquet"]
+    assert cached(cache) == [f"train-0000{n}-of-00005.parquet" for n in range(5)]
     reader = Source(url, cache=str(cache)).reader()
     stream = SampleStream(reader, mix_shards=2, epochs=2)
     stream.rows_of(4000, 4010)  # epoch 1: the second window of two shards
     reader.parts[0].folder._fetcher.shutdown()
     wanted = {stream.reader.shards[n].path for n in stream._order(1).shards_of(1)}
     assert wanted <= set(cached(cache))
+
+
+def test_what_is_fetched_ahead_takes_half_of_the_cache_at_most(url, tmp_path, monkeypatch):
+    folder = RemoteFolder(url, str(tmp_path / "cache"), cache_mb=1)  # of shards of 0.33 MB
+    shards = read_shard_set(folder).splits["train"].shards
+    fetched, leave = [], threading.Event()
+    monkeypatch.setattr(RemoteFolder, "_fetch_ahead", lambda self, file: (leave.wait(60), fetched.append(file.path)))
+    for shard in shards:
+        folder.expect(shard)
+    leave.set()
+    folder._fetcher.shutdown()
+    assert fetched == [shards[0].path]
+
+
+def test_several_shards_are_fetched_at_the_same_time(url, tmp_path, monkeypatch):
+    folder = RemoteFolder(url, str(tmp_path / "cache"))
+    shards = read_shard_set(folder).splits["train"].shards
+    together = threading.Barrier(len(shards))  # none goes on until all are under way
+    monkeypatch.setattr(RemoteFolder, "_fetch_ahead", lambda self, file: together.wait(60))
+    for shard in shards:
+        folder.expect(shard)
+    assert len({found.fetched.result(60) for found in folder._expected.values()}) == len(shards)
 
 
 def test_missing_and_truncated_shards_are_named_by_their_url(url, tmp_path):

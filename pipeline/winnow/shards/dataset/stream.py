@@ -19,6 +19,9 @@ from winnow.shards.dataset.several_sets import Opener, SetPlace
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import ReaderRank, Tail, samples_of
 
+AHEAD = 8
+"""Shards that are announced before they are read, at least: as many are fetched at the same time."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -155,11 +158,10 @@ class SampleStream:
         window = order.window_of(position)
         if (epoch, window) != self._window:
             self._window = epoch, window
-            soon = order.shards_of(window + 1)
-            if len(self.reader.parts) > 1:  # each set is fetched by a thread of its own
-                soon = [*order.shards_of(window), *soon]
-            for number in soon:
-                self.reader.expect(number)
+            windows = max(1, AHEAD // max(1, len(order.shards_of(window))))
+            for following in range(window, window + 1 + windows):
+                for number in order.shards_of(following):
+                    self.reader.expect(number)
 
 
 def positions_as_rows(reader: SplitReader, positions: NDArray[np.int64]) -> Rows:
