@@ -130,6 +130,13 @@ def test_archives_joined_and_what_stands_before_the_first_record():
         read(b"something else\n" * 5, ".gz")
 
 
+@pytest.mark.parametrize("zeros", [1, 512, 300_000])
+def test_zeros_between_and_behind_members_are_padding(zeros):
+    data = archive(PAGES)
+    good, bad = read(data + bytes(zeros) + data + bytes(zeros), ".gz")
+    assert len(good) == 34 and not bad and good[17].position == len(data) + zeros
+
+
 @pytest.mark.parametrize(("factor", "lost"), [(3.0, 1), (0.5, 1), (1e6, 1)])
 def test_a_content_length_that_lies_costs_its_record(factor, lost):
     data = archive(PAGES, gzip=False)

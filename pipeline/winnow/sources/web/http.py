@@ -5,12 +5,13 @@ as it stands, and so is one that says gzip, br or whatever and is HTML. What com
 """
 
 import re
-import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import zstandard
+
+from winnow.sources.readers.decoders import InflateError, inflater
 
 MOST_HEADERS = 500
 MOST_MEMBERS = 1000
@@ -124,12 +125,12 @@ def _decoded(body: bytes, name: str, most_bytes: int) -> tuple[bytes, bool]:
     if name in ("gzip", "x-gzip"):
         if not body.startswith(b"\x1f\x8b"):
             return body, True
-        return _members(body, "gzip", partial(zlib.decompressobj, 31), most_bytes)
+        return _members(body, "gzip", partial(inflater, 31), most_bytes)
     if name in ("deflate", "x-deflate"):
         try:
-            return _members(body, name, partial(zlib.decompressobj, 15), most_bytes)
+            return _members(body, name, partial(inflater, 15), most_bytes)
         except _WrongDataError:
-            return _members(body, name, partial(zlib.decompressobj, -15), most_bytes)
+            return _members(body, name, partial(inflater, -15), most_bytes)
     if name == "zstd":
         frames = zstandard.ZstdDecompressor(max_window_size=1 << 27)
         return _members(body, name, frames.decompressobj, most_bytes)
@@ -157,7 +158,7 @@ def _members(body: bytes, name: str, new: Callable[[], Any], most_bytes: int) ->
             step = view[at : at + _STEP_BYTES]
             try:
                 found += decoder.decompress(step)
-            except (zlib.error, zstandard.ZstdError) as error:
+            except (InflateError, zstandard.ZstdError) as error:
                 if found:
                     return bytes(found), False  # damaged, or something else behind the first member
                 raise _WrongDataError(f"bad content encoding: {name}: {error}") from error

@@ -5,13 +5,13 @@ decompressed ends with a fault; reading goes on at the next member whose text be
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import zstandard
 
-from winnow.sources.readers.decoders import Lz4Decoder
+from winnow.sources.readers.decoders import InflateError, Lz4Decoder, inflater
 from winnow.sources.records import FileFaultError
 from winnow.sources.stored_file import TRANSIENT_ERRORS, StoredFile
 
@@ -25,6 +25,7 @@ MOST_DICTIONARY_BYTES = 64 << 20
 MOST_WINDOW_BYTES = 128 << 20
 ZSTD_DICTIONARY = bytes.fromhex("5d2a4d18")
 """How a skippable frame begins that holds the dictionary of the frames behind it."""
+_ZEROS = re.compile(rb"\0*")
 _LOOKED_AT = 4096  # bytes of a candidate's text
 
 
@@ -175,7 +176,7 @@ def _member(stored: _Stored, kind: _Kind, at: int) -> Iterator[Piece]:
 def _skip_zeros(stored: _Stored) -> bool:
     """Go to the next member; zeros between members are padding. False at the end of the file."""
     while data := stored.take(STORED_BYTES):
-        zeros = len(data) - len(bytes(data).lstrip(b"\0"))
+        zeros = _ZEROS.match(data).end()  # type: ignore[union-attr]  # it matches nothing, too
         stored.give_back(len(data) - zeros)
         if zeros < len(data):
             return True
@@ -216,27 +217,9 @@ def _begins_a_record(near: memoryview, kind: _Kind) -> bool:
     return RECORD_START.match(found.lstrip()) is not None
 
 
-class _GzipMember:
-    """zlib's decoder of one member."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    def decompress(self, data: memoryview) -> bytes:
-        return self._decoder.decompress(data)
-
-
-_FAULTS = (zlib.error, zstandard.ZstdError, ValueError)
+_FAULTS = (InflateError, zstandard.ZstdError, ValueError)
 _LZ4 = _Kind(b"\x04\x22\x4d\x18", 32 << 10, Lz4Decoder, 64 << 10)  # of 32 KiB come 8 MB at most
-_GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, _GzipMember, 4 << 10)  # 32 KiB of deflate are 34 MB at most
+_GZIP = _Kind(b"\x1f\x8b\x08", 32 << 10, partial(inflater, 31), 4 << 10)  # 32 KiB of deflate are 34 MB at most
 
 
 def dictionary_bytes(head: bytes) -> int:
