@@ -240,4 +240,12 @@ BREAKS = (
         '    if source.extract == "raw" or isinstance(source.extract, OperatorConfig):',
         OWN,
     ),
+    Break(
+        "a record whose version is in small letters does not begin",
+        1,
+        "winnow.sources.web.members",
+        'rb"(?i:WARC)/\\d|filedesc',
+        'rb"WARC/\\d|filedesc',
+        ("tests/sources/web/test_framing.py",),
+    ),
 )

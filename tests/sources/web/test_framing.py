@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import random
 import re
 import time
@@ -77,6 +78,17 @@ def test_lines_may_end_with_a_line_feed_alone(ends):
     headers = re.compile(rb"WARC/1\.\d\r\n(?:[^\r\n]+\r\n)+\r\n")
     data = headers.sub(lambda match: match[0].replace(b"\r\n", ends.encode()), data)
     assert kinds(data) == WHOLE
+
+
+def test_the_version_stands_in_any_case():
+    plain = archive([page(n) for n in range(4)], gzip=False)
+    places = itertools.count()
+    odd = re.sub(rb"WARC(?=/1\.\d\r\n)", lambda match: match[0].lower() if next(places) % 2 else match[0], plain)
+    for lies in (False, True):  # about the length of the second response
+        written = [data.replace(b"Content-Length: 7", b"Content-Length: 8", lies) for data in (plain, odd)]
+        (good, bad), (expected, wrong) = read(written[1]), read(written[0])
+        assert [record.body for record in good] == [record.body for record in expected] and len(good) == 9 - lies
+        assert [broken.reason for broken in bad] == [broken.reason for broken in wrong] and len(bad) == lies
 
 
 @pytest.mark.parametrize("pack", ["one member", "members of any size", "zstd", "zstd with a dictionary"])

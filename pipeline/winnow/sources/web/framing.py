@@ -14,11 +14,11 @@ from winnow.sources.web.members import RECORD_START, Piece
 MOST_HEADER_BYTES = 64 << 10
 MOST_HELD_BYTES = 64 << 20
 """Of a record that are held, so that a wrong length can be mended; a longer one is passed over as it says."""
-_HEADERS_END = re.compile(rb"\n(?:\r*\n|(?=WARC/[01]\.\d+\r?\n))")
+_HEADERS_END = re.compile(rb"\n(?:\r*\n|(?=(?i:WARC)/[01]\.\d+\r?\n))")
 _HEADER_LINES = re.compile(rb"\n(?![ \t])")
 _USUAL_HEADER_BYTES = 4 << 10
 _MORE_BYTES = 256  # behind a body, up to the next record, that make its length wrong and harm nothing
-_NEXT = re.compile(rb"\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
+_NEXT = re.compile(rb"\n\r?\n(?=(?i:WARC)/[01]\.\d+\r?\n)")
 _ARC_LINE = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{0,4000}) (\S+) (\d{14}) (\S+)(?: [^\n]{0,4000})?")
 
 
@@ -152,7 +152,7 @@ def _record(text: _Text, position: int, *, apart: bool) -> ArchiveRecord | Broke
     head = bytes(text.held[:_USUAL_HEADER_BYTES])
     if _HEADERS_END.search(head) is None:
         head = bytes(text.held[:MOST_HEADER_BYTES])
-    text.is_arc = not head.startswith(b"WARC/")
+    text.is_arc = head[:5].upper() != b"WARC/"
     size, headers, fault = _arc_headers(head) if text.is_arc else _warc_headers(head)
     identity = headers.get("warc-record-id")
     if not fault and not headers.get("content-length", "").isdecimal():
@@ -298,7 +298,7 @@ def _pass_over(text: _Text, first: int) -> int:
             return passed
 
 
-_WARC_START = re.compile(rb"(?<=\n)WARC/[01]\.\d+\r*\n")
+_WARC_START = re.compile(rb"(?<=\n)(?i:WARC)/[01]\.\d+\r*\n")
 _ARC_START = re.compile(rb"(?<=\n)[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{1,4000} \d{14} [^\n]{1,4000}+(?<=[\d\r])\n")
 _LINE_BYTES = 10 << 10  # in which a line that begins a record ends
 _ACROSS = 32  # bytes held back, so that a line that begins a record is seen whole

@@ -19,8 +19,8 @@ STORED_BYTES = 256 << 10
 """Stored bytes per read."""
 PIECE_BYTES = 1 << 20
 """Decompressed bytes per piece, about."""
-RECORD_START = re.compile(rb"WARC/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{1,4000} \d{14} ")
-"""How a record begins."""
+RECORD_START = re.compile(rb"(?i:WARC)/\d|filedesc://|[a-zA-Z][a-zA-Z0-9+.-]{0,30}:[^\n]{1,4000} \d{14} ")
+"""How a record begins. WARC's own name stands in any case: strings of its grammar (RFC 5234) have none."""
 MOST_DICTIONARY_BYTES = 64 << 20
 MOST_WINDOW_BYTES = 128 << 20
 ZSTD_DICTIONARY = bytes.fromhex("5d2a4d18")
