@@ -22,7 +22,7 @@ RunFolder = Annotated[
 def why(
     name: Annotated[
         str,
-        typer.Argument(metavar="ID", help="The document's id, its number, or a path of an unreadable file."),
+        typer.Argument(metavar="ID", help="The document's id, its number, or an input file: what of it is unreadable."),
     ],
     run: RunFolder,
     text: Annotated[int, typer.Option(help="Characters of the text to show.")] = 300,
@@ -32,7 +32,7 @@ def why(
 ) -> None:
     """Tell what happened to one document: source and row, failed rules, keeper and similarity, split and shards."""
     with true_exit_codes():
-        from winnow.finished.explain import explain, find, unreadable
+        from winnow.finished.explain import explain, files_named, find, unreadable
         from winnow.runs.folder import run_folders
         from winnow.runs.state import load_run
 
@@ -54,7 +54,10 @@ def why(
         others = [doc for doc in find(finished, name, by_number=True) if doc not in found]
         if found and others:
             print(printable(f"winnow: this is the id {name}; --number tells of the document with that number"))
-        if not found and not lost:
+        read = [] if found or lost else files_named(finished, name)
+        for path in read:
+            print(printable(f"{path}: a file of this run, of which nothing is unreadable; give a document's id"))
+        if not (found or lost or read):
             print(
                 printable(
                     f"winnow: no document or unreadable record {name!r} in {run}; ids are exact and case-sensitive"

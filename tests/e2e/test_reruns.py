@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.commands import winnow
 from tests.support.configs import run_config, source_of
 from tests.support.corpora import articles
 from winnow import schemas
@@ -169,6 +170,14 @@ def test_why_speaks_of_the_finished_run_while_another_one_has_failed(tmp_path):
     assert [record.reason.split(":")[0] for record in unreadable(finished, "nothing")] == ["null text"]
     assert unreadable(finished, "l") == []
     assert len(unreadable(finished, "a.jsonl")) == 1
+
+
+def test_why_tells_of_a_file_that_is_whole_and_of_none_that_it_does_not_know(tmp_path):
+    write(tmp_path / "a.jsonl", 1, 60)
+    run(config(tmp_path, tmp_path / "a.jsonl"))
+    code, told = winnow("why", "a.jsonl", str(tmp_path / "run"))
+    assert code == 0 and f"{tmp_path}/a.jsonl: a file of this run, of which nothing is unreadable" in told
+    assert winnow("why", "l", str(tmp_path / "run"))[0] == winnow("why", "b.jsonl", str(tmp_path / "run"))[0] == 2
 
 
 def test_a_file_that_a_passing_fault_hid_is_read_by_the_same_command(tmp_path, monkeypatch):

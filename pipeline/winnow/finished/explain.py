@@ -69,6 +69,11 @@ def unreadable(run: RunRecords, name: str, *, by_number: bool = False) -> list[U
     return records
 
 
+def files_named(run: RunRecords, name: str) -> list[str]:
+    """Paths of the run's input files with this name or path."""
+    return [file.path for file in run.files if name and f"/{file.path}".endswith(f"/{name}")]
+
+
 def explain(run: RunRecords, doc: int, *, with_keeper: bool = True) -> Story:
     """The story of one document that :func:`find` found."""
     number = _part_of(run, doc)
