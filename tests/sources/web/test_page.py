@@ -8,6 +8,7 @@ import pytest
 from tests.support.corpora import documents_of
 from winnow.sources.fields import BadRecordError
 from winnow.sources.source import SourceConfig
+from winnow.sources.web import guard, page
 from winnow.sources.web.guard import refusal, shape_of
 from winnow.sources.web.page import FALLBACK, decode_page, extract
 
@@ -96,6 +97,31 @@ def test_usual_pages_are_not_slow():
     assert shape_of(b"<!-- -- --!>" + b"<div>" * 900).depth == shape_of(b"<!-->" + b"<div>" * 900).depth == 900
     assert shape_of(b"<a b='<div>' c=\"<p>\" d=e f>x").attributes == 4
     assert refusal(b"<" * 100_000) == refusal(b"<a " * 4_000) == refusal(b"<!--" * 9000) == ""
+
+
+def test_elements_that_do_not_nest_and_those_that_hold_text_alone_open_nothing():
+    for name in guard._UNNESTED:
+        assert shape_of(b"<%s a=b>x" % name * 9).depth == 0, name
+        assert shape_of(b"<%s>" % name.upper() * 9).depth == 0, name
+    for name in guard._RAW:
+        assert shape_of(b"<%s><b></%s><i>" % (name, name)).depth == 1, name
+        assert shape_of(b"<%s/><b>" % name).depth == 2, name  # so much for XHTML, as it was
+    for name in (b"div", b"h1", b"x-y:z", b"bodys"):
+        assert shape_of(b"<%s>" % name * 9).depth == 9, name
+
+
+def test_a_page_is_parsed_once_whatever_is_read_of_it(monkeypatch):
+    parse, plain = page._resiliparse()
+    parsed, read = [], []
+    monkeypatch.setattr(page, "_resiliparse", lambda: (lambda html: parsed.append(html) or parse(html), reader))
+
+    def reader(tree, **how):
+        read.append(type(tree))
+        return plain(tree, **how)
+
+    short = "<nav>" + "<p>Much of it is navigation.</p>" * 30 + "</nav><main><p>Little.</p></main>"
+    assert extract(short, source()).note == FALLBACK
+    assert parsed == [short] and len(read) == 2 and str not in read
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,8 @@ lacks. Labels mean what browsers take them for (WHATWG Encoding Standard): latin
 import codecs
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from winnow.errors import ConfigError
 from winnow.operators.config import OperatorConfig
@@ -167,15 +168,16 @@ def extract(html: str, source: SourceConfig, address: str | None = None) -> Extr
         return Extracted(own_text(html, source.extract, source.name, address))
     if source.extract == "trafilatura":
         return Extracted(main_text(html))
-    plain = _resiliparse()
+    parse, plain = _resiliparse()
     try:
+        tree = parse(html)  # once: main text and all text are read from one tree
         if source.extract == "all":
-            return Extracted(plain(html, preserve_formatting=True, alt_texts=False))
+            return Extracted(plain(tree, preserve_formatting=True, alt_texts=False))
         main = plain(
-            html, preserve_formatting=True, main_content=True, alt_texts=False, comments=False, post_meta=False
+            tree, preserve_formatting=True, main_content=True, alt_texts=False, comments=False, post_meta=False
         )
         if len(main) < _LEAST_MAIN:
-            whole = plain(html, preserve_formatting=True, alt_texts=False)
+            whole = plain(tree, preserve_formatting=True, alt_texts=False)
             if len(whole) >= 2 * len(main) + _MUCH_MORE:
                 return Extracted(whole, FALLBACK)
     except (ValueError, RuntimeError) as error:
@@ -189,17 +191,18 @@ def extraction_of(source: SourceConfig) -> str:
     return given.name or given.use if isinstance(given, OperatorConfig) else given
 
 
-def _resiliparse() -> Callable[..., str]:
-    """The extractor; of the extra `web`.
+@cache
+def _resiliparse() -> tuple[Callable[[str], Any], Callable[..., str]]:
+    """The parser and the extractor; of the extra `web`.
 
     Raises:
         ConfigError: it is not installed.
     """
     try:
         from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415
+        from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(
             "text out of HTML needs resiliparse: pip install 'winnow-corpus[web]', or set `extract: raw`"
         ) from error
-    found: Callable[..., str] = extract_plain_text
-    return found
+    return HTMLTree.parse, extract_plain_text
