@@ -1,55 +1,117 @@
-"""What units that look at a whole corpus hold and take, a document: their kernels over made tables of two sizes.
+"""What units that look at a whole corpus hold and take, a document: over made tables of two sizes.
 
     python -m benchmarks.serial_units [--documents 500000 1000000]
 
-Memory is the most that numpy and Python had at once (tracemalloc), inputs included; seconds are of the processor.
+Memory is the most that numpy and Python had at once (tracemalloc), inputs included; seconds are of the processor, and
+measured by themselves. Of the sample's stages, the largest unit is told: it holds a part (64,000 documents here), a
+range or some clusters (16 MB here), so its memory does not grow with the documents.
 """
 
 import argparse
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
 from benchmarks.measuring import machine
+from winnow.config.config import parse_config
 from winnow.dedup.components import connected_components
-from winnow.select.step_configs import SampleConfig
-from winnow.select.steps import Candidates, StepsConfig, take_steps
+from winnow.engine.config import ComputeConfig
+from winnow.engine.engine import Engine
+from winnow.engine.records import Json, Record, Unit
+from winnow.engine.stage import Stage, Workspace
+from winnow.flow.context import RunContext
+from winnow.flow.select_sample import find_sample
+from winnow.stages.select.scores import SCORES
+from winnow.stages.tables import parquet_output
+from winnow.storage.open_store import open_store
+
+PART_DOCUMENTS, PARTITION_MB = 64_000, 16
+EXAMPLES = {"positive": "p.jsonl", "negative": "n.jsonl"}
+EVERYTHING: Json = {
+    "quality": {**EXAMPLES, "threshold": 0.1, "temperature": 1.0},
+    "prototypes": {"drop_share": 0.1},
+    "importance": {"target": "t.jsonl", "max_features": 1000},
+}
 
 
-def sample(documents: int) -> None:
-    """The unit of `sample` with a budget alone."""
-    _take(documents, balanced=False)
+def write_scores(unit: Unit, workspace: Workspace) -> None:
+    """A part of made scores."""
+    random, first, number = np.random.default_rng(unit.number), unit.inputs["first"], unit.inputs["documents"]
+    with parquet_output(workspace, "scores", SCORES) as table:
+        table.write(
+            {
+                "doc": np.arange(first, first + number, dtype=np.uint64),
+                "source": random.integers(0, 4, number).astype(np.uint16),
+                "tokens": random.integers(1, 1000, number),
+                "cluster": random.integers(0, 1000, number).astype(np.int32),
+                "centre_cosine": random.random(number, np.float32),
+                "importance": random.random(number),
+                "features": random.integers(1, 1000, number),
+                "quality": random.random(number),
+                "stays": np.ones(number, bool),
+            }
+        )
+    for name in ("documents", "stay"):
+        workspace.count(name, number)
 
 
-def sample_of_clusters(documents: int) -> None:
-    """The same with clusters to balance, quality, prototypes and importance."""
-    _take(documents, balanced=True)
+@dataclass
+class Measuring(Engine):
+    """An engine that notes what each unit took."""
+
+    memory: bool = False
+    """Whether memory is measured, which takes time."""
+    found: dict[str, list[float]] = field(default_factory=dict)
+    """By stage, of each unit: bytes, or else seconds of the processor."""
+
+    def run(
+        self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
+    ) -> list[Record]:
+        """The same, measured."""
+        took = self.found.setdefault(stage.name, [])
+
+        def measured(unit: Unit, workspace: Workspace) -> None:
+            if self.memory:
+                tracemalloc.start()
+            started = time.process_time()
+            stage.run(unit, workspace)
+            took.append(tracemalloc.get_traced_memory()[1] if self.memory else time.process_time() - started)
+            tracemalloc.stop()
+
+        return super().run(replace(stage, run=measured), units, recompute_if)
 
 
-def _take(documents: int, *, balanced: bool) -> None:
-    random = np.random.default_rng(0)
-    sampled = SampleConfig(target_tokens=documents * 200, cluster_temperature=0.5 if balanced else None)
-    steps = StepsConfig(
-        threshold=0.1 if balanced else None,
-        drop_share=0.1 if balanced else None,
-        sample=sampled,
-        importance=balanced,
-        max_features=1000 if balanced else None,
-        quality_temperature=1.0 if balanced else None,
-    )
-    score = (lambda: random.random(documents, np.float32)) if balanced else (lambda: None)
-    candidates = Candidates(
-        np.arange(documents, dtype=np.uint64),
-        random.integers(0, 4, documents).astype(np.uint16),
-        random.integers(1, 1000, documents),
-        random.integers(0, 1000, documents).astype(np.int32),
-        score(),
-        random.random(documents) if balanced else None,
-        score(),
-    )
-    take_steps(candidates, steps, None)
+def draw(documents: int, select: Json, *, memory: bool) -> dict[str, list[float]]:
+    """The stages of a sample of so many documents; what ``Measuring`` found."""
+    sources = [{"name": name, "path": "x.jsonl"} for name in "abcd"]
+    config = parse_config({"run": "x", "sources": sources, "select": {"semantic": "off", **select}})
+    firsts = range(0, documents, PART_DOCUMENTS)
+    units = [Unit(n, {"first": at, "documents": min(PART_DOCUMENTS, documents - at)}) for n, at in enumerate(firsts)]
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Measuring(open_store(folder), ComputeConfig(executor="inline"), memory=memory)
+        scored = engine.run(Stage("made", 1, {}, write_scores), units)
+        run = SimpleNamespace(parts=[SimpleNamespace(first_doc=at) for at in firsts])
+        sizes = SimpleNamespace(partition_mb=PARTITION_MB)
+        context: Any = SimpleNamespace(engine=engine, config=config, run=run, sizes=sizes)
+        assert config.select is not None
+        find_sample(cast(RunContext, context), config.select, scored)
+        del engine.found["made"]
+        return engine.found
+
+
+def sample(documents: int, name: str, select: Json) -> None:
+    """Print what the stages of a sample take."""
+    seconds, held = (draw(documents, select, memory=memory) for memory in (False, True))
+    print(f"{name}, {documents:,} documents: {sum(map(sum, seconds.values())) / documents * 1e6:.2f} us a document")
+    for stage, took in seconds.items():
+        cost = f"{sum(took) / documents * 1e6:6.2f} us a document, {max(took):6.2f} s"
+        print(f"  {stage:20}{len(took):>5} units, {cost} and {max(held[stage]) / 1e6:6.1f} MB the largest", flush=True)
 
 
 def index_groups(documents: int) -> None:
@@ -75,12 +137,15 @@ def main() -> None:
     parser.add_argument("--documents", type=int, nargs="+", default=[500_000, 1_000_000])
     arguments = parser.parse_args()
     print(machine())
-    for do in (sample, sample_of_clusters, index_groups):
-        do(10_000)  # compiles
-        for documents in arguments.documents:
-            peak, seconds = measured(do, documents)
-            took = f"{peak / documents:6.0f} bytes and {seconds / documents * 1e6:5.2f} us a document"
-            print(f"{do.__name__:20}{documents:>12,} documents: {took}", flush=True)
+    draw(1_000, EVERYTHING | {"sample": {"target_tokens": 9_000}}, memory=False)  # compiles
+    index_groups(10_000)
+    for documents in arguments.documents:
+        budget = {"target_tokens": documents * 200}
+        sample(documents, "a budget alone", {"sample": budget})
+        sample(documents, "everything", EVERYTHING | {"sample": budget | {"cluster_temperature": 0.5}})
+        peak, seconds = measured(index_groups, documents)
+        took = f"{peak / documents:6.0f} bytes and {seconds / documents * 1e6:5.2f} us a document"
+        print(f"index_groups, {documents:,} documents: {took}", flush=True)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_books_close_and_the_budget_is_met(reference):
     assert outcomes[schemas.SEMANTIC_DUPLICATE] > 0
     assert outcomes[schemas.SAMPLED_OUT] > 0
     assert 19_000 < tokens(finished) <= 20_000
-    assert tokens(finished) == context.run.of("sample")[0].counters["taken_tokens"]
+    assert tokens(finished) == context.run.total("sample", "taken_tokens")
 
 
 def test_planted_rewordings_are_semantic_and_not_near_duplicates(sample, tmp_path):
@@ -120,6 +120,7 @@ def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch):
     assert (
         len(context.run.parts) > 10
         and len(context.run.of("semantic_keepers")) > 1
+        and min(len(context.run.of(stage)) for stage in ("sample_levels", "sample_ranges", "sample_places")) > 1
         and context.run.layout["partitions"] > 1
     )
     assert shards(load_run(str(tmp_path / "run"))) == shards(reference[1])
@@ -162,7 +163,9 @@ def test_a_larger_budget_holds_the_smaller_sample_and_embeds_nothing_again(sampl
     larger = {**SELECT, "sample": {**SELECT["sample"], "target_tokens": 40_000}}
     context = run(parse_config(select_settings(sample, folder, larger)))
     again = {summary.name: summary.units - summary.reused for summary in context.engine.summaries}
-    assert {name for name, units in again.items() if units} <= {"sample", "select", "shuffle", "layout", "shards"}
+    assert {name for name, units in again.items() if units} <= {
+        *("sample_limit", "sample_places", "sample", "select", "shuffle", "layout", "shards")
+    }
     small = {doc for doc, row in ledger(finished).items() if row["outcome"] == schemas.KEPT}
     large = {doc for doc, row in ledger(load_run(folder)).items() if row["outcome"] == schemas.KEPT}
     assert small < large

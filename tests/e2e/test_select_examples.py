@@ -115,7 +115,7 @@ def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
     finished = load_run(str(tmp_path / "run"))
     taken = kept(finished)
     assert np.mean([is_sea(name) for name in taken]) > 0.9  # of a quarter in the corpus
-    assert 4_700 < context.run.of("sample")[0].counters["taken_tokens"] <= 5_000
+    assert 4_700 < context.run.total("sample", "taken_tokens") <= 5_000
     assert "embed" not in context.run.records  # nothing looks at vectors
     assert not check_shards(finished)
     assert not check_work(finished, hashes=True)
@@ -123,7 +123,7 @@ def test_a_sample_is_drawn_toward_its_target(data, tmp_path, more):
     # a larger budget holds the smaller sample, and reads no text again
     again = run(config(data, tmp_path / "run", importance(data, 9_000, **more)))
     ran = {s.name for s in again.engine.summaries if s.units > s.reused}
-    assert ran <= {"sample", "select", "shuffle", "layout", "shards"}
+    assert ran <= {"sample_limit", "sample_places", "sample", "select", "shuffle", "layout", "shards"}
     assert set(taken) < set(kept(load_run(str(tmp_path / "run"))))
 
 
@@ -398,8 +398,9 @@ def test_parts_and_example_files_that_hold_nothing(data, tmp_path):
         "encoder": {"dimensions": 64},
         "semantic": "off",
         "quality": quality(data, threshold=0.5) | {"positive": [str(data / "sea.jsonl"), *blank]},
+        "prototypes": "on",
         "importance": {"target": str(data / "sea.jsonl")},
-        "sample": {"target_tokens": 1_000},
+        "sample": {"target_tokens": 1_000, "cluster_temperature": 0.5},
     }
     values = run_config(
         tmp_path / "run",

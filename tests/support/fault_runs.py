@@ -55,6 +55,12 @@ STAGES = (
     "passages",
     "tokenise",
     "embed",
+    "prototypes",
+    "sample_levels",
+    "sample_ranges",
+    "sample_limit",
+    "sample_places",
+    "sample",
     "removals",
     "family_outcomes",
     "bucket_columns",
@@ -72,7 +78,19 @@ STAGES = (
 PUBLISHED = {"document_shards": "documents"}
 """Folder that a stage publishes in, where it is not named like the stage."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
-SELECT_STAGES = ("embed",)
+SAMPLE = {
+    "prototypes": {"drop_share": 0.1},
+    "sample": {"target_tokens": 50_000, "cluster_temperature": 0.5},
+}
+SELECT_STAGES = (
+    "embed",
+    "prototypes",
+    "sample_levels",
+    "sample_ranges",
+    "sample_limit",
+    "sample_places",
+    "sample",
+)
 MIXTURE = {
     "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
     "phases": [
@@ -144,7 +162,7 @@ class Runs:
 
     @cached_property
     def _selecting(self) -> "Runs":
-        return self._with("select", select=SELECT)
+        return self._with("select", select=SELECT | SAMPLE)
 
     @cached_property
     def _mixing(self) -> "Runs":

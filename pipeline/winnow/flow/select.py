@@ -11,6 +11,7 @@ from winnow.flow.components import find_components, stages_of_components
 from winnow.flow.context import RunContext
 from winnow.flow.select_accounting import selection_balances, selection_lines, selection_manifest
 from winnow.flow.select_examples import judge_quality, weigh_importance
+from winnow.flow.select_sample import find_sample, stages_of_sample
 from winnow.flow.step import Step
 from winnow.schemas import SAMPLED_OUT, SEMANTIC_DUPLICATE
 from winnow.select.config import SelectConfig
@@ -44,14 +45,8 @@ def select_documents(context: RunContext) -> None:
     scoring = scores.scores_stage(context.config.shards.cutting_rows)
     units = scores.plan_scores(run.of("tokenise"), decided, filtered, assigned, found, weighed, judged)
     scored = engine.run(scoring, units)
-    drops = None
-    if config.leaves_out_by_score and run.parts:
-        sampling = scores.sample_stage(config, sources)
-        listing = engine.listing(scoring, scored, "scores")
-        starts = engine.publish_list(sampling, "starts", part_starts(run.parts))
-        sampled = engine.run(sampling, scores.plan_sample(listing, scored, starts))
-        drops = engine.listing(sampling, sampled, "drops")
-    engine.run(select.stage(sources), select.plan(decided, filtered, found, drops))
+    sampled = find_sample(context, config, scored) if config.leaves_out_by_score and run.parts else None
+    engine.run(select.stage(sources), select.plan(decided, filtered, found, sampled))
 
 
 def check_encoder(config: Config) -> None:
@@ -187,7 +182,7 @@ def _stages(context: RunContext) -> list[str]:
         ("quality_examples", "quality_embed", "quality_fit", "quality"): config.quality is not None,
         ("importance_target", "importance_counts", "importance_ratio", "importance"): config.importance is not None,
         ("scores",): True,
-        ("sample",): config.leaves_out_by_score,
+        tuple(stages_of_sample(config)): config.leaves_out_by_score,
         ("select",): True,
     }
     return [name for names, there in groups.items() if there for name in names]

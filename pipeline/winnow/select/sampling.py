@@ -1,7 +1,8 @@
 """A sample of so many tokens, exact to one document, repeatable, and monotone in the budget.
 
 Everything rests on one order of all documents that does not depend on the budget: the sample is its longest prefix
-within the budget. A larger budget takes a longer prefix, so it holds the smaller sample.
+within the budget. A larger budget takes a longer prefix, so it holds the smaller sample. :func:`draw_sample` says what
+a sample is, with all documents at hand; a run draws it range by range (:mod:`winnow.select.sample_order`).
 
 Inside a stratum (cluster) documents stand in the order of a keyed hash, or of Gumbel keys where documents have weights:
 sorting by ``ln w + G``, with G independent Gumbel noise, draws without replacement in proportion to w. Strata are
@@ -47,23 +48,23 @@ def draw_sample(
 
     Args:
         docs: uint64[N], distinct.
-        tokens: int64[N], at least 1 each.
+        tokens: int64[N].
         source: int[N], places in ``shares``.
         cluster: int[N].
         log_weight: float64[N] natural logarithms of importance weights; None draws all alike.
         config: budget, temperature, seed.
         shares: float64[sources], or None.
     """
-    key = _keys(docs, log_weight, config.seed)
+    key = draw_keys(docs, log_weight, config.seed)
     order = np.lexsort((docs, -key))
     level = np.arange(len(docs), dtype=np.float64)
     level[order] = level.copy()
     if config.cluster_temperature is not None:
         strata = np.stack([source, cluster], axis=1)
-        level = _levels(strata, order, tokens, None, config.cluster_temperature)
+        level = stratum_levels(strata, order, tokens, None, config.cluster_temperature)
         order = np.lexsort((docs, -key, level))
     if shares is not None or config.cluster_temperature is not None:  # else clusters would move shares between sources
-        level = _levels(np.asarray(source)[:, None], order, tokens, shares, 1.0)
+        level = stratum_levels(np.asarray(source)[:, None], order, tokens, shares, 1.0)
         order = np.lexsort((docs, -key, level))
     filled = np.cumsum(tokens[order])
     number = int(np.searchsorted(filled, config.target_tokens, side="right"))
@@ -73,14 +74,14 @@ def draw_sample(
     return Draw(taken, level, water)
 
 
-def _keys(docs: NDArray[np.uint64], log_weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.float64]:
-    """Gumbel keys: the largest come first."""
+def draw_keys(docs: NDArray[np.uint64], log_weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.float64]:
+    """Gumbel keys float64[N]: the largest come first."""
     place = unit_interval(keyed_hash((seed, _TAG), docs[:, None])[:, 0]) + 2.0**-54  # never 0
     noise = -np.log(-np.log(place))
     return noise if log_weight is None else noise + log_weight
 
 
-def _levels(
+def stratum_levels(
     strata: NDArray[np.integer],
     order: NDArray[np.int64],
     tokens: NDArray[np.int64],
@@ -110,5 +111,6 @@ def _levels(
     else:
         weight = shares[strata[grouped[firsts], 0]]
     level = np.empty(len(tokens), np.float64)
-    level[grouped] = before / np.repeat(weight, sizes)
+    with np.errstate(invalid="ignore"):  # a stratum without tokens weighs nothing; its documents come last
+        level[grouped] = before / np.repeat(weight, sizes)
     return level

@@ -78,39 +78,47 @@ class SelectionResult:
     seen: dict[int, NDArray[np.bool_]]
     """By step that was on, in order: bool[N], the documents that it saw."""
 
+    @staticmethod
+    def of(documents: int) -> "SelectionResult":
+        """All are in, and no step has looked."""
+        zeros = np.zeros((2, documents), np.float32)
+        return SelectionResult(np.full(documents, -1, np.int8), zeros[0], zeros[1], {})
+
+    def see(self, step: int) -> NDArray[np.int64]:
+        """int64[K]: the documents that are still in, which this step looks at."""
+        self.seen[step] = self.rule < 0
+        return np.flatnonzero(self.seen[step])
+
+    def drop(
+        self,
+        step: int,
+        rows: NDArray[np.int64],
+        values: NDArray[np.floating],
+        limits: NDArray[np.floating] | float,
+    ) -> None:
+        """The step leaves out documents int64[K] for values [K] and limits [K]."""
+        self.rule[rows], self.value[rows], self.limit[rows] = step, values, limits
+
 
 def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.float64] | None) -> SelectionResult:
-    """All steps, in order.
+    """All steps, in order, with all documents at hand: what a run decides part by part and range by range.
 
     Args:
         candidates: what semantic dedup left.
         config: which steps are on.
         shares: float64[sources] of the budget, or None.
     """
-    number = len(candidates.docs)
-    rule = np.full(number, -1, np.int8)
-    value, limit = np.zeros(number, np.float32), np.zeros(number, np.float32)
-    seen: dict[int, NDArray[np.bool_]] = {}
-
-    def drop(step: int, rows: NDArray[np.int64], values: NDArray[np.floating], limits: NDArray[np.floating]) -> None:
-        rule[rows], value[rows], limit[rows] = step, values, limits
-
-    if config.threshold is not None:
-        assert candidates.quality is not None
-        seen[QUALITY] = rule < 0
-        low = np.flatnonzero(candidates.quality < config.threshold)  # NaN is not below
-        drop(QUALITY, low, candidates.quality[low], np.full(len(low), config.threshold))
+    result = SelectionResult.of(len(candidates.docs))
+    leave_out_low_quality(candidates, config, result)
     if config.drop_share is not None:
         assert candidates.centre_cosine is not None
-        seen[PROTOTYPES] = rule < 0
-        rows = np.flatnonzero(seen[PROTOTYPES])
+        rows = result.see(PROTOTYPES)
         cosine = candidates.centre_cosine[rows]
         dropped, cut = nearest_to_centre(candidates.docs[rows], candidates.cluster[rows], cosine, config.drop_share)
-        drop(PROTOTYPES, rows[dropped], cosine[dropped], cut[dropped])
+        result.drop(PROTOTYPES, rows[dropped], cosine[dropped], cut[dropped])
     if config.sample is not None:
-        seen[BUDGET] = rule < 0
-        rows = np.flatnonzero(seen[BUDGET])
-        weight = _log_weight(candidates, config)
+        rows = result.see(BUDGET)
+        weight = draw_log_weight(candidates, config)
         draw = draw_sample(
             candidates.docs[rows],
             candidates.tokens[rows],
@@ -121,12 +129,22 @@ def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.f
             shares,
         )
         out = ~draw.taken
-        drop(BUDGET, rows[out], draw.level[out], np.full(int(out.sum()), draw.water))
-    return SelectionResult(rule, value, limit, seen)
+        result.drop(BUDGET, rows[out], draw.level[out], draw.water)
+    return result
 
 
-def _log_weight(candidates: Candidates, config: StepsConfig) -> NDArray[np.float64] | None:
-    """Logarithms of the weights in the draw: those of importance and of quality add up."""
+def leave_out_low_quality(candidates: Candidates, config: StepsConfig, result: SelectionResult) -> None:
+    """The first step, where it is on; it looks at each document alone."""
+    if config.threshold is None:
+        return
+    assert candidates.quality is not None
+    rows = result.see(QUALITY)
+    low = rows[candidates.quality[rows] < config.threshold]  # NaN is not below
+    result.drop(QUALITY, low, candidates.quality[low], config.threshold)
+
+
+def draw_log_weight(candidates: Candidates, config: StepsConfig) -> NDArray[np.float64] | None:
+    """Logarithms float64[N] of the weights in the draw: those of importance and of quality add up."""
     weight = candidates.log_weight
     if config.quality_temperature is not None:
         assert candidates.quality is not None

@@ -19,7 +19,7 @@ from winnow.select.config import SelectConfig
 from winnow.select.quality import Head
 from winnow.select.steps import DROP_RULES, take_steps
 from winnow.select.vectors import unit_rows
-from winnow.stages.select.scores import candidates_of, sample_stage, shares_of, steps_of
+from winnow.stages.select.sample import candidates_of, sample_stage, shares_of, steps_of
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
 SAMPLE = 4096

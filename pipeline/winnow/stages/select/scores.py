@@ -1,30 +1,21 @@
-"""Scores: all that select decides by, side by side, for every kept document; and the steps that decide."""
-
-from typing import Any
+"""Scores: all that select decides by, side by side, for every kept document."""
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.engine.records import Json, Record, Unit, total
+from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.select.config import SelectConfig
-from winnow.select.importance import importance_log_weights
-from winnow.select.steps import DROP_RULES, Candidates, SelectionResult, StepsConfig, take_steps
 from winnow.shards.packing.windows import tokens_in_rows
 from winnow.stages.select.clusters import NO_CLUSTER
 from winnow.stages.tables import (
     column_to_numpy,
-    exchange_output,
     list_lengths,
     parquet_output,
     read_ipc,
-    read_listing,
     read_parquet,
     read_partition,
 )
-from winnow.storage.store import Store
 
 SCORES = pa.schema(
     [
@@ -140,100 +131,3 @@ def _same_documents(workspace: Workspace, reference: Json | None, docs: NDArray[
     if not np.array_equal(column_to_numpy(table, "doc"), docs):
         raise ValueError(f"{reference['path']}: not the documents that were tokenised; it was altered")
     return table
-
-
-def steps_of(config: SelectConfig) -> StepsConfig:
-    """The settings of the steps that look at scores."""
-    quality, importance = config.quality, config.importance
-    return StepsConfig(
-        threshold=quality.threshold if quality else None,
-        drop_share=config.prototypes.drop_share if config.prototypes else None,
-        sample=config.sample,
-        importance=importance is not None,
-        max_features=importance.max_features if importance else None,
-        quality_temperature=quality.temperature if quality and config.sample else None,
-    )
-
-
-def sample_stage(config: SelectConfig, sources: list[str]) -> Stage:
-    """One unit: clusters and the budget are looked at as wholes (about 100 bytes a document in memory)."""
-    return Stage("sample", 3, {"steps": steps_of(config).model_dump(), "sources": sources}, run_sample)
-
-
-def plan_sample(scores: Json, scored: list[Record], starts: Json) -> list[Unit]:
-    """A single unit. ``starts`` lists the first document of every part."""
-    return [Unit(0, {"scores": scores, "starts": starts}, total(scored, "documents") * 40)]
-
-
-def run_sample(unit: Unit, workspace: Workspace) -> None:
-    """Take the steps; send what is left out back to its part, with its value and the limit."""
-    config = StepsConfig.model_validate_json(orjson.dumps(workspace.settings["steps"]))
-    tables = read_listing(workspace.store, unit.inputs["scores"])
-    candidates = candidates_of(workspace.store, tables, config)
-    with workspace.timed("draw"):
-        result = take_steps(candidates, config, shares_of(config, workspace.settings["sources"]))
-    out = np.flatnonzero(result.rule >= 0)
-    starts = np.array([e["first_doc"] for e in read_listing(workspace.store, unit.inputs["starts"])], np.uint64)
-    part = np.searchsorted(starts, candidates.docs[out], side="right") - 1
-    drops: dict[str, NDArray[Any]] = {
-        "doc": candidates.docs[out],
-        "rule": result.rule[out].astype(np.uint8),
-        "value": result.value[out],
-        "threshold": result.limit[out],
-    }
-    exchange_output(workspace, "drops", part, drops, len(starts))
-    _count(workspace, candidates, result)
-
-
-def shares_of(config: StepsConfig, sources: list[str]) -> NDArray[np.float64] | None:
-    """float64[sources] of the budget in the order of ``sources``; None where it has no shares."""
-    if config.sample is None or config.sample.shares is None:
-        return None
-    return np.array([config.sample.shares[name] for name in sources])
-
-
-def candidates_of(store: Store, tables: list[Json], config: StepsConfig) -> Candidates:
-    """What semantic dedup left, with the columns that some step looks at. ``tables`` are the scores, part by part."""
-    names = ["doc", "source", "tokens", "cluster"]
-    names += ["centre_cosine"] if config.drop_share is not None else []
-    names += ["importance", "features"] if config.importance else []
-    names += ["quality"] if config.threshold is not None or config.quality_temperature is not None else []
-    pieces: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for entry in tables:
-        table = read_parquet(store, entry, [*names, "stays"])
-        stays = column_to_numpy(table, "stays")
-        for name in names:
-            pieces[name].append(column_to_numpy(table, name)[stays])  # a null becomes NaN
-    columns = {name: np.concatenate(values) for name, values in pieces.items()}
-    log_weight = None
-    if config.importance:
-        log_weight = importance_log_weights(columns["importance"], columns["features"], config.max_features)
-    return Candidates(
-        columns["doc"],
-        columns["source"],
-        columns["tokens"],
-        columns["cluster"],
-        columns.get("centre_cosine"),
-        log_weight,
-        columns.get("quality"),
-    )
-
-
-def _count(workspace: Workspace, candidates: Candidates, result: SelectionResult) -> None:
-    """Documents and tokens, in all and by step and source."""
-    tokens, taken = candidates.tokens, result.rule < 0
-    workspace.count("documents", len(tokens))
-    workspace.count("tokens", int(tokens.sum()))
-    for step, seen in result.seen.items():
-        name = DROP_RULES[step].removeprefix("select.")
-        workspace.count(f"{name}/documents", seen.sum())
-        workspace.count(f"{name}/tokens", int(tokens[seen].sum()))
-        out = result.rule == step
-        workspace.count(f"{name}/documents_out", out.sum())
-        workspace.count(f"{name}/tokens_out", int(tokens[out].sum()))
-    workspace.count("taken_documents", taken.sum())
-    workspace.count("taken_tokens", int(tokens[taken].sum()))
-    for place, name in enumerate(workspace.settings["sources"]):
-        mine = candidates.source == place
-        workspace.count(f"tokens/{name}", int(tokens[mine].sum()))
-        workspace.count(f"taken_tokens/{name}", int(tokens[taken & mine].sum()))

@@ -13,7 +13,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.select.steps import DROP_RULES
 from winnow.stages.decide.ledger_tables import KEPT, OUTCOMES, Ledger, ledger_units, write_ledger
-from winnow.stages.tables import column_to_numpy, read_parquet, read_partition
+from winnow.stages.tables import column_to_numpy, read_ipc, read_parquet, read_partition
 from winnow.text.rules.config import RULE_NAMES
 from winnow.text.rules.rules import all_names
 
@@ -25,9 +25,12 @@ def stage(sources: list[str]) -> Stage:
     return Stage("select", 2, {"sources": sources}, run)
 
 
-def plan(decided: list[Record], filtered: list[Record], semantic: Json | None, drops: Json | None) -> list[Unit]:
-    """One unit a part. ``semantic`` lists semantic duplicates, ``drops`` what was left out; None where that is off."""
-    found = [{"semantic": semantic, "drops": drops, "part": place} for place in range(len(decided))]
+def plan(
+    decided: list[Record], filtered: list[Record], semantic: Json | None, sampled: list[Record] | None
+) -> list[Unit]:
+    """One unit a part. ``semantic`` lists semantic duplicates, ``sampled`` what was left out; None: that is off."""
+    drops = [None] * len(decided) if sampled is None else [record.outputs["drops"].reference() for record in sampled]
+    found = [{"semantic": semantic, "drops": drops[place], "part": place} for place in range(len(decided))]
     return ledger_units(decided, filtered, found)
 
 
@@ -58,10 +61,10 @@ def run(unit: Unit, workspace: Workspace) -> None:
         outcome[row], keeper[row], similarity[row] = _SEMANTIC, duplicates["keeper"], duplicates["similarity"]
         containment[row], lost[row] = np.nan, -1  # what was found of another pair
     if inputs["drops"] is not None:
-        drops = read_partition(store, inputs["drops"], inputs["part"])
-        row = np.searchsorted(docs, drops["doc"])
-        outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + drops["rule"].astype(np.int64)
-        value[row], threshold[row] = drops["value"], drops["threshold"]
+        drops = read_ipc(store, inputs["drops"])
+        row = np.searchsorted(docs, column_to_numpy(drops, "doc"))
+        outcome[row], rule[row] = _SAMPLED_OUT, len(RULE_NAMES) + column_to_numpy(drops, "rule").astype(np.int64)
+        value[row], threshold[row] = column_to_numpy(drops, "value"), column_to_numpy(drops, "threshold")
     kept = outcome == KEPT
     split[~kept], copies[~kept] = -1, 0
 
