@@ -37,7 +37,12 @@ def pytest_collection_finish() -> None:
     Thousands of collected tests would be gone through by each search for garbage, and by those of every forked child,
     which then copies their pages.
     """
-    for module, name in (("winnow.tokens.vocabulary", "parse_ranks"), ("winnow.stages.versions", "version")):
+    read_once = {
+        "winnow.tokens.vocabulary": "parse_ranks",
+        "winnow.stages.versions": "version",
+        "winnow.flow.surroundings": "version",
+    }
+    for module, name in read_once.items():
         if module in sys.modules:
             setattr(sys.modules[module], name, lru_cache(16)(getattr(sys.modules[module], name)))
     if "winnow.tokens.rank_files" in sys.modules:
