@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# by module, in as many processes as there are cores, up to four
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# by module, in as many processes as there are cores, up to four, none of which compiles anew what another has
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # kernels first, the whole run last
 BENCHMARKS := kernels normalise signals language minhash tokenise read peers end_to_end
 

@@ -1,8 +1,13 @@
 """What all tests share: one Ray for the session, and where the shared test data may be."""
 
+import gc
+import gzip
 import os
+import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +26,29 @@ SHARED = ROOT.parent / "shared"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT / "pipeline"), str(ROOT), os.environ.get("PYTHONPATH")])
 )
+
+# What is synced outlives a loss of power, which no test is about: milliseconds, ten thousands of times.
+os.fsync = os.fstat
+
+
+def pytest_collection_finish() -> None:
+    """What each run in this process would read anew is read once, and what is there now is no garbage of later.
+
+    Thousands of collected tests would be gone through by each search for garbage, and by those of every forked child,
+    which then copies their pages.
+    """
+    read_once = {
+        "winnow.tokens.vocabulary": "parse_ranks",
+        "winnow.stages.versions": "version",
+        "winnow.flow.surroundings": "version",
+    }
+    for module, name in read_once.items():
+        if module in sys.modules:
+            setattr(sys.modules[module], name, lru_cache(16)(getattr(sys.modules[module], name)))
+    if "winnow.tokens.rank_files" in sys.modules:
+        sys.modules["winnow.tokens.rank_files"].gzip = SimpleNamespace(decompress=lru_cache(2)(gzip.decompress))
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

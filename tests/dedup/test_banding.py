@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ def test_pairs_at_the_threshold_are_found(threshold, num_perm):
         assert (bands, rows) in own
 
 
+@cache
 def _lsh(threshold, num_perm, weights):
     try:
         return MinHashLSH(threshold, num_perm, weights=weights)

@@ -66,24 +66,32 @@ def test_why_and_verify(finished):
     assert "shards match the manifest" in output
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "message"),
-    [
-        ("run: r\nsorces: []", 2, "did you mean 'sources'"),
-        ("run: r\nsources: [{name: a, path: nowhere/*.jsonl}]", 2, "no file matches"),
-        ("run: r\nsources: [{name: a, path: c.yaml, format: text}]\ntokenise: {encoding: o300k}", 2, "o300k"),
-        ("run: r\nsources: [{name: a, path: .}]", 2, "c.yaml: source 'a' cannot tell what this file holds"),
-    ],
-)
-def test_mistakes_end_with_code_2_and_a_message(tmp_path, text, code, message):
-    (tmp_path / "c.yaml").write_text(text)
+MISTAKES = {
+    "did you mean 'sources'": "run: r\nsorces: []",
+    "no file matches": "run: r\nsources: [{name: a, path: nowhere/*.jsonl}]",
+    "o300k": "run: r\nsources: [{name: a, path: c.yaml, format: text}]\ntokenise: {encoding: o300k}",
+    "c.yaml: source 'a' cannot tell what this file holds": "run: r\nsources: [{name: a, path: .}]",
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_mistakes_end_with_code_2_and_a_message(tmp_path, monkeypatch, message):
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(MISTAKES[message])
+    code, output = winnow("run", "c.yaml")
+    assert code == 2
+    assert message in output
+    assert not Path("r").exists()
+
+
+def test_a_mistake_ends_a_process_with_code_2_and_no_traceback(tmp_path):
+    (tmp_path / "c.yaml").write_text("run: r\nsources: [{name: a, path: nowhere/*.jsonl}]")
     result = subprocess.run(
         [sys.executable, "-m", "jobs", "run", "c.yaml"], cwd=tmp_path, capture_output=True, text=True
     )
-    assert result.returncode == code
-    assert message in result.stderr
+    assert result.returncode == 2
+    assert "no file matches" in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / "r").exists()
 
 
 def test_too_much_unreadable_ends_with_code_2(finished, tmp_path):

@@ -147,16 +147,6 @@ def test_unit_and_partition_sizes_do_not_change_a_byte(reference, sample, tmp_pa
     assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
 
 
-@pytest.mark.ray
-def test_ray_does_not_change_a_byte(reference, sample, tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
-    many_units(monkeypatch, 80_000)
-    context, _ = reference
-    other = run(parse_config(sample_config(sample, tmp_path / "run", compute={"executor": "ray", "workers": 2})))
-    assert len(other.run.parts) > 3
-    assert shard_hashes(tmp_path / "run") == shard_hashes(Path(context.config.run))
-
-
 @pytest.mark.slow
 def test_processes_do_not_change_a_byte(reference, sample, tmp_path, monkeypatch):
     monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers

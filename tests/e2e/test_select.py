@@ -391,8 +391,9 @@ def test_explore_before_a_first_run_decides_nothing_and_is_gone_on_from(tmp_path
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_parts_of_which_nothing_is_kept(tmp_path, stored):
-    empty = [""] * 90_000  # over a megabyte: a part of its own
+def test_parts_of_which_nothing_is_kept(tmp_path, monkeypatch, stored):
+    many_units(monkeypatch)
+    empty = [""] * 2_000  # a part of its own
     for name, texts in {"a": empty, "b": empty, "c": ["one text here", "and another one", "a third of them"]}.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     np.save(tmp_path / "centres.npy", np.eye(2, 256, dtype=np.float32))
@@ -400,7 +401,6 @@ def test_parts_of_which_nothing_is_kept(tmp_path, stored):
         tmp_path / "run",
         *(source_of(tmp_path / f"{name}.jsonl", name) for name in "abc"),
         select={"clusters": {"centres": str(tmp_path / "centres.npy")} if stored else {}},
-        compute={"unit_mb": 1},
     )
     run(parse_config(config))
     finished = load_run(str(tmp_path / "run"))

@@ -45,6 +45,7 @@ def test_the_archives_of_other_projects(shared, tmp_path) -> None:
         "run": str(tmp_path / "run"),
         "sources": sources,
         "shards": {"sequence_tokens": 255},
+        "report": False,
         "compute": {"executor": "inline", "max_unreadable_share": 0.2},
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))

@@ -4,12 +4,18 @@ import signal
 
 import pytest
 
+from tests.support.configs import sample_config
+from tests.support.corpora import write_sample
+from tests.support.finished import shards_of
+from tests.support.small_work import many_units
+from winnow.config.config import parse_config
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
 from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, MOST_GROUPS, group_units
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.errors import NotReadyError, StorageError
+from winnow.runs.run import run
 from winnow.stages.tables import read_listing
 from winnow.storage.local_store import LocalStore
 from winnow.storage.store import Store
@@ -183,6 +189,18 @@ def test_ray_reports_failures_and_survives_dead_workers(tmp_path, local_ray):
     assert len(records) == 3
     with pytest.raises(StageFailedError, match="unit 0: ValueError"):
         engine(tmp_path / "t", "ray", attempts=1).run(Stage("t", 1, {}, work), units(2, fails=9))
+
+
+@pytest.mark.ray
+def test_a_run_on_ray_has_the_bytes_of_one_in_this_process(tmp_path, local_ray, monkeypatch):
+    """Here, where there is a Ray: a start of it takes seconds."""
+    monkeypatch.setattr("winnow.engine.engine.TINY_STAGE_BYTES", 0)  # every stage goes to the workers
+    write_sample(tmp_path / "data")
+    run(parse_config(sample_config(tmp_path / "data", tmp_path / "inline")))
+    many_units(monkeypatch, 80_000)
+    on_ray = sample_config(tmp_path / "data", tmp_path / "ray", compute={"executor": "ray", "workers": 2})
+    assert len(run(parse_config(on_ray)).run.parts) > 3
+    assert shards_of(tmp_path / "ray") == shards_of(tmp_path / "inline")
 
 
 @pytest.mark.ray

@@ -1,6 +1,8 @@
 import gc
 import weakref
 
+import pytest
+
 from winnow.engine.garbage import kept_to_the_end
 
 
@@ -13,26 +15,19 @@ class Ring:
 
 def test_what_is_made_stays_and_garbage_of_later_goes():
     before = gc.get_freeze_count()
-    try:
-        with kept_to_the_end():
-            assert not gc.isenabled()
-            kept = [Ring() for _ in range(1000)]
-        assert gc.isenabled()
-        assert gc.get_freeze_count() >= before + 1000
-        assert not any(isinstance(found, Ring) for found in gc.get_objects())
-        later = weakref.ref(Ring())
-        gc.collect()
-        assert later() is None
-        assert len(kept) == 1000
-    finally:
-        gc.unfreeze()
+    with kept_to_the_end():
+        assert not gc.isenabled()
+        kept = [Ring() for _ in range(1000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= before + 1000
+    assert not any(isinstance(found, Ring) for found in gc.get_objects())
+    later = weakref.ref(Ring())
+    gc.collect()
+    assert later() is None
+    assert len(kept) == 1000
 
 
 def test_garbage_is_looked_for_again_after_an_import_that_failed():
-    try:
-        with kept_to_the_end():
-            raise ImportError
-    except ImportError:
-        assert gc.isenabled()
-    finally:
-        gc.unfreeze()
+    with pytest.raises(ImportError), kept_to_the_end():
+        raise ImportError
+    assert gc.isenabled()

@@ -68,6 +68,7 @@ def test_a_run_reads_pdfs_and_tells_what_is_none(tmp_path, reader):
         "sources": [{"name": "papers", "path": str(raw), "keep": ["pages"]}],
         "filter": {"mode": "annotate"},
         "shards": {"sequence_tokens": 15},
+        "report": False,
         "compute": {"executor": "inline", "max_unreadable_share": 0.9},
     }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))

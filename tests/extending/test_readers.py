@@ -59,6 +59,7 @@ def write_config(tmp_path: Path, **compute) -> Path:
         "sources": [source],
         "filter": {"mode": "annotate"},
         "shards": {"sequence_tokens": 127, "splits": {"val": 0.2}},
+        "report": False,
         "compute": {"executor": "inline", "max_unreadable_share": 0.2, **compute},
     }
     path = tmp_path / "c.yaml"

@@ -4,8 +4,10 @@ put together when it is imported."""
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 
 import winnow as winnow_library
@@ -21,20 +23,23 @@ print(json.dumps([winnow(*line) for line in json.loads(sys.argv[1])]), file=sys.
 """
 
 
-def winnow_there(site: Path, *lines: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Commands, one after the other, in a process that finds the packages: their exit codes and what they printed."""
-    line = [sys.executable, "-c", COMMANDS, json.dumps(lines)]
-    done = subprocess.run(line, env=environment(site), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stderr.splitlines()[-1])
+@dataclass(frozen=True)
+class Made:
+    """What commands in a process that finds the packages ended with and told, and the runs that they made."""
+
+    gone: list[str]
+    with_step: list[tuple[int, str]]
+    with_typo: tuple[int, str]
+    without_step: tuple[int, str]
+    run: Path
+    """Without the step."""
 
 
-def write_config(tmp_path: Path, **sections) -> Path:
-    if not (tmp_path / "data").exists():
-        write_sample(tmp_path / "data", 40)
+def write_config(folder: Path, name: str, **sections) -> str:
     sections = {"filter": {"mode": "annotate"}, "shards": {"sequence_tokens": 64}} | sections
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(sample_config(tmp_path / "data", tmp_path / "run", **sections)))
-    return tmp_path / "c.yaml"
+    config = sample_config(folder / "data", folder / name.partition("-")[0], **sections)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    return str(folder / f"{name}.yaml")
 
 
 def kept_ids(run: Path) -> list[str]:
@@ -45,19 +50,37 @@ def kept_ids(run: Path) -> list[str]:
     return [row["id"] for row in rows if row["doc"] in kept]
 
 
-def test_a_step_decides_and_is_told_of(tmp_path, site):
-    run = str(tmp_path / "run")
-    assert winnow("run", str(write_config(tmp_path)))[0] == 0
-    before = kept_ids(tmp_path / "run")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Made:
+    """One process does it all: most of its time it imports."""
+    folder = tmp_path_factory.mktemp("steps")
+    write_sample(folder / "data", 40)
+    assert winnow("run", write_config(folder, "run"))[0] == 0
+    before = kept_ids(folder / "run")
     gone = sorted(name for name in before if before.count(name) == 1)[:3]
-    (tmp_path / "list.txt").write_text("\n".join([*gone, "no-such-id"]))
+    (folder / "list.txt").write_text("\n".join([*gone, "no-such-id"]))
 
+    site = folder / "site"
     install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})
-    config = str(write_config(tmp_path, steps={"takedowns": {"list": str(tmp_path / "list.txt")}}))
-    lines = ("plan", config), ("run", config), ("run", config), ("why", gone[0], run), ("verify", run), ("summary", run)
-    done = winnow_there(site, *lines)
-    assert [code for code, _ in done] == [0] * len(lines), done
-    plan, first, again, story, _, summary = (" ".join(told.split()) for _, told in done)
+    install(site, "licences", "winnow.reports", {"licences": "REPORT"})
+    install(site, "broken", "winnow.reports", {"broken": "REPORT"}, code="REPORT = 1 / 0\n")
+    config = write_config(folder, "run-steps", steps={"takedowns": {"list": str(folder / "list.txt")}})
+    run = str(folder / "run")
+    lines = [
+        *(("plan", config), ("run", config), ("run", config), ("why", gone[0], run), ("verify", run), ("summary", run)),
+        ("run", write_config(folder, "typo", steps={"takedown": {}})),
+        ("run", write_config(folder, "plain")),
+    ]
+    line = [sys.executable, "-c", COMMANDS, json.dumps(lines)]
+    done = subprocess.run(line, env=environment(site), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *with_step, with_typo, without_step = map(tuple, json.loads(done.stderr.splitlines()[-1]))
+    return Made(gone, with_step, with_typo, without_step, folder / "plain")
+
+
+def test_a_step_decides_and_is_told_of(made):
+    assert [code for code, _ in made.with_step] == [0] * 6, made.with_step
+    plan, first, again, story, _, summary = (" ".join(told.split()) for _, told in made.with_step)
     assert "takedowns" in plan
     assert "takedowns: 3 documents left out" in first
     assert "0 units computed" in again
@@ -66,24 +89,23 @@ def test_a_step_decides_and_is_told_of(tmp_path, site):
     assert "takedowns: 3 documents left out" in summary
 
 
-def test_a_step_that_there_is_not_is_refused(tmp_path, site):
-    config = write_config(tmp_path, steps={"takedown": {}})
-    code, output = winnow("run", str(config))
-    assert code == 2 and "'takedown' is no known step" in output
-    code, output = winnow("run", str(write_config(tmp_path, steps={"dedup": {}})))
-    assert code == 2 and "steps.dedup" in output
-    install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})
-    ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path, steps={"takedown": {}}))))
+@pytest.mark.parametrize(("name", "told"), [("takedown", "'takedown' is no known step"), ("dedup", "steps.dedup")])
+def test_a_step_that_there_is_not_is_refused(tmp_path, name, told):
+    write_sample(tmp_path / "data", 8)
+    code, output = winnow("run", write_config(tmp_path, "run", steps={name: {}}))
+    assert code == 2 and told in output
+
+
+def test_a_step_that_is_written_wrong_is_refused_with_its_name(made):
+    code, output = made.with_typo
     assert code == 2 and "did you mean 'takedowns'" in output
 
 
-def test_a_report_is_written_and_a_broken_one_harms_nothing(tmp_path, site):
-    install(site, "licences", "winnow.reports", {"licences": "REPORT"})
-    install(site, "broken", "winnow.reports", {"broken": "REPORT"}, code="REPORT = 1 / 0\n")
-    install(site, "takedowns", "winnow.steps", {"takedowns": "STEP"})  # no config names it: it does not run
-    ((code, output),) = winnow_there(site, ("run", str(write_config(tmp_path))))
+def test_a_report_is_written_and_a_broken_one_harms_nothing(made):
+    code, output = made.without_step  # no config names the step: it does not run
     assert code == 0, output
     assert "report broken cannot be made: ConfigError" in output
-    rows = (tmp_path / "run" / "reports" / "licences.csv").read_text().splitlines()
+    assert "takedowns" not in output
+    rows = (made.run / "reports" / "licences.csv").read_text().splitlines()
     assert rows[0] == "source,licence,documents,tokens" and len(rows) > 1
-    assert "records in" in (tmp_path / "run" / "reports" / "summary.txt").read_text()
+    assert "records in" in (made.run / "reports" / "summary.txt").read_text()

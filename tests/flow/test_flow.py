@@ -77,7 +77,7 @@ def test_stages_are_those_that_steps_name(case, tmp_path):
     if "decontaminate" in more:
         (tmp_path / "set.jsonl").write_text(json.dumps({"question": texts[3][:80]}) + "\n")
         more["decontaminate"] = more["decontaminate"] | {"sets": [str(tmp_path / "set.jsonl")]}
-    config = parse_config(settings | more | {"compute": {"executor": "inline"}})
+    config = parse_config(settings | more | {"compute": {"executor": "inline"}, "report": False})
 
     planned = [stage.name for stage in plan_run(config).stages]
     context = run(config)

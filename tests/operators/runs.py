@@ -38,6 +38,7 @@ def config(folder: Path, operators: list, rules: list = (), name: str = "run", *
         "measure": {"operators": operators},
         "filter": {**OFF, "rules": list(rules), **sections.pop("filter", {})},
         "shards": {"sequence_tokens": 127},
+        "report": False,
         **sections,
     }
     values["compute"] = {"executor": "inline", "attempts": 1, **sections.get("compute", {})}

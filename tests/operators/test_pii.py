@@ -232,6 +232,7 @@ def test_conversations_and_pairs_keep_their_structure_and_masks(tmp_path):
             "tokenise": {"encoding": "cl100k_base"},
             "shards": {"sequence_tokens": 127},
             "documents": {"formats": ["parquet"], "columns": ["id", "text"]},
+            "report": False,
             "compute": {"executor": "inline", "attempts": 1},
         }
         path = tmp_path / f"{name}.yaml"

@@ -86,7 +86,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(ROWS.filter(bool), min_size=1, max_size=3), sixteenths=st.integers(0, 16))
 def test_every_group_has_the_value_of_its_rank(tmp_path_factory, parts, sixteenths):
     quantile = sixteenths / 16  # in binary: numpy's own rank is exact, too

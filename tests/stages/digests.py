@@ -76,16 +76,19 @@ class Module:
     tree: ast.Module
     bodies: dict[str, list[ast.stmt]] = field(default_factory=dict)  # definition -> its statements
     imports: dict[str, str] = field(default_factory=dict)  # local name -> what it stands for, dotted
+    calls: list[tuple[ast.stmt, ast.Call]] = field(default_factory=list)  # each with the statement that holds it
 
     def __post_init__(self) -> None:
         for statement in self.tree.body:
             for name in _bound(statement):
                 self.bodies.setdefault(name, []).append(statement)
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                self.imports |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-            elif isinstance(node, ast.Import):
-                self.imports |= {alias.asname: alias.name for alias in node.names if alias.asname}
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Call):
+                    self.calls.append((statement, node))
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    self.imports |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                elif isinstance(node, ast.Import):
+                    self.imports |= {alias.asname: alias.name for alias in node.names if alias.asname}
 
 
 def _bound(statement: ast.stmt) -> list[str]:
@@ -242,19 +245,18 @@ class Package:
         """
         found: dict[str, StageSources] = {}
         for module in self.modules.values():
-            for function in module.tree.body:
-                for call in ast.walk(function):
-                    if isinstance(call, ast.Call) and self._builds_stage(module, call.func):
-                        for stage in self._read_stage(module, function, call):
-                            known = found.setdefault(stage.name, stage)
-                            if known.version != stage.version:
-                                raise DigestError(
-                                    f"stage {stage.name} is built with versions {known.version} and "
-                                    f"{stage.version}; give both the same"
-                                )
-                            found[stage.name] = StageSources(
-                                stage.name, stage.version, {**known.definitions, **stage.definitions}
+            for function, call in module.calls:
+                if self._builds_stage(module, call.func):
+                    for stage in self._read_stage(module, function, call):
+                        known = found.setdefault(stage.name, stage)
+                        if known.version != stage.version:
+                            raise DigestError(
+                                f"stage {stage.name} is built with versions {known.version} and "
+                                f"{stage.version}; give both the same"
                             )
+                        found[stage.name] = StageSources(
+                            stage.name, stage.version, {**known.definitions, **stage.definitions}
+                        )
         return dict(sorted((found | self._operators()).items()))
 
     def _operators(self) -> dict[str, "StageSources"]:
@@ -324,10 +326,8 @@ class Package:
                 at, defaults = arguments.index(name.id), function.args.defaults
                 given: list[ast.expr | None] = list(defaults[at - len(arguments) :][:1]) if defaults else []
                 for other in self.modules.values():
-                    for call in ast.walk(other.tree):
-                        if isinstance(call, ast.Call) and f"{module.name}.{function.name}" in self._uses(
-                            other.name, call.func
-                        ):
+                    for _, call in other.calls:
+                        if f"{module.name}.{function.name}" in self._uses(other.name, call.func):
                             keyword = [k.value for k in call.keywords if k.arg == name.id]
                             given += [*call.args[at : at + 1], *keyword]
                 names = sorted({str(value.value) for value in given if isinstance(value, ast.Constant)})

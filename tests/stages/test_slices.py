@@ -106,7 +106,7 @@ def test_a_small_corpus_has_units_for_more_than_one_core():
     ],
 )
 def test_one_compressed_file_becomes_several_units_with_the_same_shards(tmp_path, monkeypatch, suffix):
-    texts = articles(3, 2_500)
+    texts = articles(3, 600)
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
     path = tmp_path / f"a{suffix}"
     separator = {"separator": "\n<|end|>\n"} if suffix.startswith(".txt") else {}

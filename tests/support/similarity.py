@@ -17,8 +17,17 @@ def shingles(text: str, ngram: int = 5) -> set[tuple[str, ...]]:
     return {tuple(folded[i : i + ngram]) for i in range(max(1, len(folded) - ngram + 1))} if folded else set()
 
 
+_sets = cache(shingles)
+
+
 def jaccard(a: set, b: set) -> float:
     return len(a & b) / len(a | b) if a | b else 0.0
+
+
+@cache
+def _of_texts(one: str, other: str) -> float:
+    """Runs of the same texts, and other tests, ask again."""
+    return jaccard(_sets(one), _sets(other))
 
 
 def shingle_hash(run: tuple[str, ...]) -> int:
@@ -36,9 +45,10 @@ class Truth:
 
     def __init__(self, run: RunRecords) -> None:
         self.texts, self.decisions = texts_and_decisions(run)
-        self.sets = {doc: shingles(text) for doc, text in self.texts.items()}
         self.passed = {doc for doc, row in self.decisions.items() if row["outcome"] != "empty"}
-        self.similarity = {(a, b): jaccard(self.sets[a], self.sets[b]) for a, b in combinations(sorted(self.texts), 2)}
+        self.sets = {doc: _sets(text) for doc, text in self.texts.items()}
+        ordered = sorted(self.texts.items())
+        self.similarity = {(a, b): _of_texts(one, other) for (a, one), (b, other) in combinations(ordered, 2)}
 
     def kept(self, doc: int) -> bool:
         return self.decisions[doc]["outcome"] == "kept"

@@ -101,7 +101,7 @@ def test_corpus_sample_equals_tiktoken(encoding, file):
 
 
 @pytest.mark.parametrize("encoding", RANKS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(texts=st.lists(st.text(max_size=60), max_size=8))
 def test_any_text_equals_tiktoken(encoding, texts):
     assert rows(tokeniser(encoding).encode(column(texts))) == [oracle(encoding).encode_ordinary(text) for text in texts]
@@ -146,7 +146,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.parametrize("encoding", RANKS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(parts=st.lists(PIECES, min_size=4, max_size=60))
 def test_hard_cuts_never_change_the_ids(encoding, parts):
     text = "".join(parts)
@@ -181,7 +181,7 @@ RUNS = st.sampled_from(
 
 
 @pytest.mark.parametrize("encoding", RANKS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     runs=st.lists(st.tuples(RUNS, st.integers(0, 1500), st.integers(0, 2)), min_size=1, max_size=5),
     between=st.lists(PIECES, min_size=5, max_size=5),
@@ -290,7 +290,7 @@ def test_random_letters_in_one_run(encoding, seed):
 @pytest.mark.parametrize("unit", [" ", "a", "\n", "中", "word ", " \n"])
 def test_megabytes_without_a_split(engine, unit):
     # On white space of this length tiktoken alone overflows its stack; in parts it does not.
-    text = unit * ((3 << 20) // len(unit.encode()))
+    text = unit * ((3 << 19) // len(unit.encode()))  # two parts
     encoder = tokeniser(engine=engine)
     result = encoder.encode(column(["x", text, "y"]))
     assert encoder.vocabulary.decode(result.ids[result.offsets[1] : result.offsets[2]]) == text.encode()

@@ -69,11 +69,17 @@ def test_the_published_example():
 
 
 @needs_shared
-@pytest.mark.parametrize(("vocab", "lowercase"), [(CASED, False), pytest.param(UNCASED, True, marks=pytest.mark.slow)])
-def test_ids_of_real_documents_are_those_of_bert_tokenizer(vocab, lowercase):
+@pytest.mark.parametrize(
+    ("vocab", "lowercase", "documents"),
+    [
+        (CASED, False, 20),
+        *(pytest.param(*vocab, 100, marks=pytest.mark.slow) for vocab in ((CASED, False), (UNCASED, True))),
+    ],
+)
+def test_ids_of_real_documents_are_those_of_bert_tokenizer(vocab, lowercase, documents):
     reference = bert_tokenizer(vocab, lowercase=lowercase)
-    texts = real_texts(100)
-    assert len(texts) > 1000
+    texts = real_texts(documents)
+    assert len(texts) > 10 * documents
     assert ours(vocab, texts) == reference(texts)["input_ids"]
 
 
