@@ -316,11 +316,11 @@ def test_equals_python_json_on_real_text(name):
     assert found.bytes_read == path.stat().st_size
 
 
-def test_five_thousand_tiny_files(tmp_path):
+def test_more_tiny_files_than_a_process_may_have_open(tmp_path):
     data = zstandard.compress(b'{"text": "tiny"}\n')
-    for number in range(5_000):
+    for number in range(1_500):
         (tmp_path / f"{number}.jsonl.zst").write_bytes(data)
-    assert sum(len(read(tmp_path / f"{number}.jsonl.zst").rows) for number in range(5_000)) == 5_000
+    assert sum(len(read(tmp_path / f"{number}.jsonl.zst").rows) for number in range(1_500)) == 1_500
 
 
 _LARGE = """

@@ -71,7 +71,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts_of, configs, st.integers(0, 3))
 def test_every_line_is_counted_once_a_document(texts, config, batch):
     expected = counted(texts, config)
@@ -80,7 +80,7 @@ def test_every_line_is_counted_once_a_document(texts, config, batch):
     assert len(set(keys.values())) == len(keys)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(texts_of, configs, st.integers(0, 2))
 def test_removal_is_the_plain_statement(texts, config, skip):
     expected = counted(texts, config)

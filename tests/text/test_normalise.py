@@ -254,7 +254,7 @@ def test_sample_of_every_corpus_file(path: Path | None) -> None:
     assert_equal_to_ftfy(DEFAULT, sample)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(hard_text, max_size=8))
 def test_hard_texts(texts: list[str]) -> None:
     assert_equal_to_ftfy(DEFAULT, texts)
