@@ -13,22 +13,25 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 
 from benchmarks.measuring import machine
-from winnow.config.config import parse_config
-from winnow.dedup.components import connected_components
+from winnow.config.config import Config, parse_config
+from winnow.dedup.index import indexed_documents
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
+from winnow.flow.components import find_groups
 from winnow.flow.context import RunContext
 from winnow.flow.select_sample import find_sample
+from winnow.schemas import LINKS
 from winnow.stages.select.scores import SCORES
-from winnow.stages.tables import parquet_output
+from winnow.stages.tables import ipc_output, parquet_output
 from winnow.storage.open_store import open_store
 
 PART_DOCUMENTS, PARTITION_MB = 64_000, 16
@@ -93,42 +96,63 @@ def draw(documents: int, select: Json, *, memory: bool) -> dict[str, list[float]
     config = parse_config({"run": "x", "sources": sources, "select": {"semantic": "off", **select}})
     firsts = range(0, documents, PART_DOCUMENTS)
     units = [Unit(n, {"first": at, "documents": min(PART_DOCUMENTS, documents - at)}) for n, at in enumerate(firsts)]
-    with tempfile.TemporaryDirectory() as folder:
-        engine = Measuring(open_store(folder), ComputeConfig(executor="inline"), memory=memory)
-        scored = engine.run(Stage("made", 1, {}, write_scores), units)
-        run = SimpleNamespace(parts=[SimpleNamespace(first_doc=at) for at in firsts])
-        sizes = SimpleNamespace(partition_mb=PARTITION_MB)
-        context: Any = SimpleNamespace(engine=engine, config=config, run=run, sizes=sizes)
+
+    def work(context: Any) -> None:
+        scored = context.engine.run(Stage("made", 1, {}, write_scores), units)
+        context.run = SimpleNamespace(parts=[SimpleNamespace(first_doc=at) for at in firsts])
         assert config.select is not None
         find_sample(cast(RunContext, context), config.select, scored)
+
+    return found_by(config, work, memory=memory)
+
+
+def found_by(config: Config, work: Callable[[Any], None], *, memory: bool) -> dict[str, list[float]]:
+    """What ``Measuring`` found while ``work`` ran stages; not of the one that made their input."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Measuring(open_store(folder), ComputeConfig(executor="inline"), memory=memory)
+        work(SimpleNamespace(engine=engine, config=config, sizes=SimpleNamespace(partition_mb=PARTITION_MB)))
         del engine.found["made"]
         return engine.found
 
 
-def sample(documents: int, name: str, select: Json) -> None:
-    """Print what the stages of a sample take."""
-    seconds, held = (draw(documents, select, memory=memory) for memory in (False, True))
+def write_links(unit: Unit, workspace: Workspace) -> None:
+    """A part of a made index, a segment of its own: four documents a component, and one of the segment before."""
+    number, part = unit.inputs["documents"], unit.number
+    rows = np.arange(number, dtype=np.uint64)
+    docs, component = indexed_documents(part, rows), rows // np.uint64(4)
+    if part:
+        docs = np.concatenate([docs, indexed_documents(part - 1, rows[::4])])
+        component = np.concatenate([component, component[::4]])
+    with ipc_output(workspace, "links", LINKS) as table:
+        table.write({"component": component, "doc": docs})
+
+
+def group(documents: int, how: str, *, memory: bool) -> dict[str, list[float]]:
+    """The stages of the components of an index of ten segments; what ``Measuring`` found."""
+    values: Json = {"run": "x", "sources": [{"name": "a", "path": "x"}], "dedup": {"components": how}}
+    config, number = parse_config(values), documents // 10
+
+    def work(context: Any) -> None:
+        made = Stage("made", 1, {}, write_links)
+        written = context.engine.run(made, [Unit(n, {"part": n, "documents": number}) for n in range(10)])
+        entries: list[Json] = [
+            {"part": n, "segment": n, "kept": number, "links": record.outputs["links"].reference()}
+            for n, record in enumerate(written)
+        ]
+        context.run = SimpleNamespace(records={})
+        context.index = SimpleNamespace(run=lambda engine, stage, units: engine.run(stage, units))
+        find_groups(cast(RunContext, context), context.engine.publish_list(made, "index", entries), entries)
+
+    return found_by(config, work, memory=memory)
+
+
+def tell(name: str, documents: int, measure: Callable[..., dict[str, list[float]]]) -> None:
+    """Print what stages take; units of stages that are run several times are told together."""
+    seconds, held = (measure(memory=memory) for memory in (False, True))
     print(f"{name}, {documents:,} documents: {sum(map(sum, seconds.values())) / documents * 1e6:.2f} us a document")
     for stage, took in seconds.items():
         cost = f"{sum(took) / documents * 1e6:6.2f} us a document, {max(took):6.2f} s"
-        print(f"  {stage:20}{len(took):>5} units, {cost} and {max(held[stage]) / 1e6:6.1f} MB the largest", flush=True)
-
-
-def index_groups(documents: int) -> None:
-    """The unit of `index_groups`: stars of three documents, one after the other in ten segments."""
-    linked = np.arange(documents, dtype=np.uint64).reshape(10, -1, 2)
-    chained = [np.concatenate([piece, np.stack([piece[:-1, 0], piece[1:, 0]], 1)[::2]]) for piece in linked]
-    connected_components(iter(chained))
-
-
-def measured(do: Callable[[int], None], documents: int) -> tuple[float, float]:
-    """Bytes and processor seconds."""
-    tracemalloc.start()
-    started = time.process_time()
-    do(documents)
-    seconds, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak, seconds
+        print(f"  {stage:22}{len(took):>5} units, {cost} and {max(held[stage]) / 1e6:6.1f} MB the largest", flush=True)
 
 
 def main() -> None:
@@ -138,14 +162,14 @@ def main() -> None:
     arguments = parser.parse_args()
     print(machine())
     draw(1_000, EVERYTHING | {"sample": {"target_tokens": 9_000}}, memory=False)  # compiles
-    index_groups(10_000)
+    group(1_000, "rounds", memory=False)
     for documents in arguments.documents:
         budget = {"target_tokens": documents * 200}
-        sample(documents, "a budget alone", {"sample": budget})
-        sample(documents, "everything", EVERYTHING | {"sample": budget | {"cluster_temperature": 0.5}})
-        peak, seconds = measured(index_groups, documents)
-        took = f"{peak / documents:6.0f} bytes and {seconds / documents * 1e6:5.2f} us a document"
-        print(f"index_groups, {documents:,} documents: {took}", flush=True)
+        everything = EVERYTHING | {"sample": budget | {"cluster_temperature": 0.5}}
+        tell("a budget alone", documents, partial(draw, documents, {"sample": budget}))
+        tell("everything", documents, partial(draw, documents, everything))
+        for how in ("one_unit", "rounds"):
+            tell(f"an index, {how}", documents, partial(group, documents, how))
 
 
 if __name__ == "__main__":

@@ -206,10 +206,10 @@ BREAKS = (
     Break(
         "an earlier run's links join across its segments",
         3,
-        "winnow.stages.dedup.index_lookup",
-        'names = np.concatenate([column_to_numpy(table, "component") for table in tables])',
-        'names = np.concatenate([numbers(table, "component") * 0 for table in tables])',
-        ("tests/e2e/test_nights.py",),
+        "winnow.stages.dedup.index_groups",
+        "return names, docs",
+        "return names * np.uint64(0), docs",
+        ("tests/stages/test_index_groups.py",),
     ),
     Break(
         "semantic duplicates need a cosine above the threshold by epsilon",

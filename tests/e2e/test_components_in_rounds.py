@@ -12,7 +12,7 @@ from winnow.audit.documents import components_of
 from winnow.config.config import parse_config
 from winnow.runs.run import run
 from winnow.runs.state import load_run
-from winnow.stages.dedup import component_rounds
+from winnow.stages.dedup import component_rounds, index_groups
 from winnow.stages.dedup.components import fit_one_unit
 from winnow.stages.tables import read_ipc
 
@@ -67,19 +67,25 @@ def test_the_same_run_in_one_unit_and_in_rounds(tmp_path, small, executor, worke
 
 
 @pytest.mark.slow
-def test_nights_in_rounds_are_nights_in_one_unit(tmp_path, small):
+def test_nights_in_rounds_are_nights_in_one_unit(tmp_path, small, monkeypatch):
+    for module, row in ((component_rounds, "PAIR_BYTES"), (index_groups, "LINK_BYTES")):
+        monkeypatch.setattr(module, row, 25_000)
     files = write_nights(tmp_path / "data", renamed(articles(4, 120)), 3)
     ledgers = {}
     for how in ("one_unit", "rounds"):
         for number, file in enumerate(files):
             folder = tmp_path / f"{how}-{number}"
-            run(parse_config(night_config(folder, [file], tmp_path / f"index-{how}", dedup={"components": how})))
+            settings = {"dedup": {"components": how}, "compute": {"partition_mb": 1}}
+            run(parse_config(night_config(folder, [file], tmp_path / f"index-{how}", **settings)))
             ledgers[how, number] = ledger(folder)
     for number in range(len(files)):
         assert ledgers["one_unit", number] == ledgers["rounds", number]
     one, rounds = (load_run(str(tmp_path / f"{how}-2")) for how in ("one_unit", "rounds"))
     assert same_tables(one, rounds, output="matched_components") > 0
     assert same_tables(one, rounds, output="indexed") > 0
+    assert same_tables(one, rounds, stage="index_groups", output="groups") > 0
+    assert len(one.of("index_groups")) == 1 and not one.of("index_links")
+    assert min(units := [len(rounds.of(stage)) for stage in ("index_groups", "index_links", "index_edges")]) > 1, units
 
 
 def test_rounds_begin_where_the_one_unit_might_not_fit():

@@ -112,11 +112,16 @@ def test_every_semantic_duplicate_has_a_keeper_that_was_kept(reference):
         assert row["copies"] == 0
 
 
-def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("executor", "workers"),
+    [("inline", 1), *(pytest.param("processes", number, marks=pytest.mark.slow) for number in (2, 4))],
+)
+def test_same_bytes_for_other_units(sample, reference, tmp_path, monkeypatch, executor, workers):
     # the embedding of a document depends on its text alone; where cuts are made must not matter
     many_units(monkeypatch)
     many_partitions(monkeypatch)
-    context = run(parse_config(select_settings(sample, tmp_path / "run")))
+    compute = {"executor": executor, "workers": workers}
+    context = run(parse_config(select_settings(sample, tmp_path / "run", compute=compute)))
     assert (
         len(context.run.parts) > 10
         and len(context.run.of("semantic_keepers")) > 1

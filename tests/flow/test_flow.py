@@ -55,6 +55,13 @@ CASES = {
     "packed": {"shards": {"row": "best_fit", "formats": ["parquet", "mds"]}},
     "mixture": {"shards": {"max_tokens": 2_000}},
     "select": {"select": {"clusters": {"number": 2}, "sample": {"target_tokens": 2_000}}},
+    "all of the sample": {
+        "select": {
+            "clusters": {"number": 2},
+            "prototypes": "on",
+            "sample": {"target_tokens": 2_000, "cluster_temperature": 0.5},
+        }
+    },
     "labels": {"shards": {"row": "document"}, "label": "kind"},
     "text": {"documents": {"columns": ["text", "duplicates"]}},
     "text in order": {"documents": {"order": "input"}},

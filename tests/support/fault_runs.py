@@ -77,20 +77,14 @@ STAGES = (
 )
 PUBLISHED = {"document_shards": "documents"}
 """Folder that a stage publishes in, where it is not named like the stage."""
+WITHOUT_FILES = ("phase2_mixture_limits", "sample_limit")
+"""Stages whose records say all that they found."""
 SELECT = {"encoder": {"dimensions": 32}, "semantic": {"epsilon": 0.05}}
 SAMPLE = {
     "prototypes": {"drop_share": 0.1},
     "sample": {"target_tokens": 50_000, "cluster_temperature": 0.5},
 }
-SELECT_STAGES = (
-    "embed",
-    "prototypes",
-    "sample_levels",
-    "sample_ranges",
-    "sample_limit",
-    "sample_places",
-    "sample",
-)
+SELECT_STAGES = ("embed", "prototypes", "sample_levels", "sample_ranges", "sample_limit", "sample_places", "sample")
 MIXTURE = {
     "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
     "phases": [

@@ -3,7 +3,7 @@
 import pytest
 
 from winnow.engine.exchange_extents import ranges_of
-from winnow.stages.dedup import bands, candidates, component_rounds
+from winnow.stages.dedup import bands, candidates, component_rounds, index_groups
 from winnow.stages.ingest import boilerplate, slices
 from winnow.stages.passages import anchors, windows
 from winnow.stages.select import clusters, sample_ranges, semantic
@@ -20,6 +20,9 @@ def many_units(monkeypatch: pytest.MonkeyPatch, unit_bytes: int = 20_000) -> Non
 def many_partitions(monkeypatch: pytest.MonkeyPatch, number: int = 7) -> None:
     """Exchanges of so many partitions, and few of them in each unit of the layout."""
     monkeypatch.setattr(layout, "ranges_of", lambda partitions, files: ranges_of(partitions, files, 3 * 16 * files))
-    dedups, selects = (bands, boilerplate, candidates, component_rounds), (clusters, sample_ranges, semantic)
+    dedups, selects = (
+        (bands, boilerplate, candidates, component_rounds, index_groups),
+        (clusters, sample_ranges, semantic),
+    )
     for stage in (anchors, *dedups, *selects, shuffle, windows):
         monkeypatch.setattr(stage, "partitions_for", lambda *_size: number)

@@ -1,10 +1,11 @@
-"""Candidate components of the edges of a step: in one unit where that fits a worker, else in rounds."""
+"""Components of a step's edges, and those of an index: in one unit where that fits a worker, else in rounds."""
 
 from winnow.dedup.config import DedupConfig
 from winnow.engine.records import Json, Record, total
 from winnow.engine.stage import Stage
 from winnow.flow.context import RunContext
 from winnow.stages.dedup import component_rounds as rounds
+from winnow.stages.dedup import index_groups
 from winnow.stages.dedup.components import components_stage, fit_one_unit, plan_components
 
 STAGE = "components"
@@ -19,7 +20,7 @@ def stages_of_components(context: RunContext, prefix: str = "") -> list[str]:
 
 
 def find_components(
-    context: RunContext, edging: Stage, edged: list[Record], groups: Record | None = None, prefix: str = ""
+    context: RunContext, edging: Stage, edged: list[Record], groups: list[Record] | None = None, prefix: str = ""
 ) -> list[Record]:
     """Records of the tables of components, in document order.
 
@@ -30,26 +31,63 @@ def find_components(
         groups: of the components that an index already has.
         prefix: of the names of stages.
     """
-    engine, compute = context.engine, context.config.compute
+    engine = context.engine
     edges = engine.listing(edging, edged, "edges")
-    grouped = None if groups is None else groups.outputs["groups"].reference()
-    documents = sum(part.rows for part in context.run.parts) + (total([groups], "documents") if groups else 0)
-    how = _how(context)
-    if how == "auto":
-        how = "one_unit" if fit_one_unit(total(edged, "edges"), documents, compute.worker_memory_mb) else "rounds"
-    if how == "one_unit":
+    grouped = None if groups is None else engine.listing(index_groups.groups_stage(), groups, "groups")
+    documents = sum(part.rows for part in context.run.parts) + total(groups or [], "documents")
+    if _in_one_unit(context, total(edged, "edges"), documents):
         return engine.run(components_stage(prefix), plan_components(edges, edged, grouped))
-    return _find_in_rounds(context, edges, edged, grouped, prefix)
+    starts = rounds.range_starts(context.run.parts, context.sizes.partition_mb, indexed=groups is not None)
+    rows, ranged = _go_in_rounds(context, edges, edged, starts, grouped, prefix)
+    return engine.run(components_stage(prefix), rounds.plan_tables(rows, ranged, starts, grouped))
+
+
+def stages_of_groups(context: RunContext) -> list[str]:
+    """Names of the stages that find the components of an index."""
+    in_rounds = _how(context) == "rounds" or "index_links" in context.run.records
+    halves = ["index_links", "index_edges", *(f"{index_groups.PREFIX}{name}" for name in HALVES)]
+    return [*(halves if in_rounds else []), "index_groups"]
+
+
+def find_groups(context: RunContext, index: Json, entries: list[Json]) -> list[Record]:
+    """Records of the tables of an index's components, in the order of its documents.
+
+    Args:
+        context: the run, which has an index.
+        index: the published list of its parts.
+        entries: these parts.
+    """
+    assert context.index is not None
+    engine, partition_mb = context.engine, context.sizes.partition_mb
+    grouping, links = index_groups.groups_stage(), index_groups.number_of_links(entries)
+    if _in_one_unit(context, links, links):
+        return context.index.run(engine, grouping, index_groups.plan_groups(index, entries))
+    linking, starring = index_groups.links_stage(), index_groups.edges_stage()
+    units = index_groups.plan_links(index, entries, partition_mb)
+    linked = context.index.run(engine, linking, units)
+    listed = engine.listing(linking, linked, "links")
+    edged = engine.run(starring, index_groups.plan_edges(listed, linked, units[0].inputs["partitions"]))
+    starts = index_groups.range_starts(entries, partition_mb)
+    edges = engine.listing(starring, edged, "edges")
+    rows, ranged = _go_in_rounds(context, edges, edged, starts, None, index_groups.PREFIX)
+    return engine.run(grouping, index_groups.plan_group_tables(rows, ranged, starts))
+
+
+def _in_one_unit(context: RunContext, edges: int, documents: int) -> bool:
+    how = _how(context)
+    return how == "one_unit" or (
+        how == "auto" and fit_one_unit(edges, documents, context.config.compute.worker_memory_mb)
+    )
 
 
 def _how(context: RunContext) -> str:
     return (context.config.dedup or DedupConfig()).components
 
 
-def _find_in_rounds(
-    context: RunContext, edges: Json, edged: list[Record], groups: Json | None, prefix: str
-) -> list[Record]:
-    """Rounds until no edge changes."""
+def _go_in_rounds(
+    context: RunContext, edges: Json, edged: list[Record], starts: list[int], groups: Json | None, prefix: str
+) -> tuple[Json, list[Record]]:
+    """Rounds until no edge changes; every document with its component, sent to ranges that begin at ``starts``."""
     engine, partition_mb = context.engine, context.sizes.partition_mb
     linking, larger, smaller = (
         make(prefix) for make in (rounds.links_stage, rounds.large_star_stage, rounds.small_star_stage)
@@ -62,9 +100,8 @@ def _find_in_rounds(
             rows = engine.listing(stage, records, "rows")
             stage, records = half, engine.run(half, rounds.plan_half(rows, records, partition_mb, ways=ways))
             changed += total(records, "changed")
-    starts = rounds.range_starts(context.run.parts, partition_mb, indexed=groups is not None)
-    ranging, writing = rounds.ranges_stage(prefix), components_stage(prefix)
+    ranging = rounds.ranges_stage(prefix)
     listed = engine.publish_list(ranging, "starts", [{"first_doc": start} for start in starts])
     rows = engine.listing(stage, records, "rows")
     ranged = engine.run(ranging, rounds.plan_ranges(rows, records, listed))
-    return engine.run(writing, rounds.plan_tables(engine.listing(ranging, ranged, "rows"), ranged, starts, groups))
+    return engine.listing(ranging, ranged, "rows"), ranged

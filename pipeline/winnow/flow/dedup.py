@@ -6,7 +6,7 @@ from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.alarm import Alarm
-from winnow.flow.components import HALVES, find_components, stages_of_components
+from winnow.flow.components import HALVES, find_components, find_groups, stages_of_components, stages_of_groups
 from winnow.flow.context import RunContext
 from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.guard import guard_lines, losses_of
@@ -33,7 +33,7 @@ def find_duplicates(context: RunContext) -> None:
     index, grouped = None, None
     if context.index is not None and entries:
         index = context.index.listing = engine.publish_list(edging, "index", entries)
-        (grouped,) = run_indexed(index_lookup.groups_stage(), index_lookup.plan_groups(index, entries))
+        grouped = find_groups(context, index, entries)
     edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
     linked = [*edged, *run.of("family_links")]
@@ -66,8 +66,9 @@ def find_duplicates(context: RunContext) -> None:
     listing = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(listing, gathered, partitions, starts, num_perm))
     matched: Json | None = None if index is None else connected[-1].outputs["matched_components"].reference()
-    rounds = [(stage, "rows") for stage in HALVES]
+    rounds = [(f"{prefix}{stage}", "rows") for prefix in ("", "index_") for stage in HALVES]
     context.release(("bands", "bands"), ("edges", "edges"), *rounds)
+    context.release(("index_links", "links"), ("index_edges", "edges"))
     context.release(("candidates", "candidates"), ("index_candidates", "candidates"))
     context.duplicates = engine.listing(choosing, chosen, "member_decisions"), matched
 
@@ -78,7 +79,7 @@ def _stages(context: RunContext) -> list[str]:
     indexed = context.index is not None and bool(context.index.entries)
     names = {
         "bands": True,
-        "index_groups": indexed,
+        **dict.fromkeys(stages_of_groups(context), indexed),
         "edges": True,
         **dict.fromkeys(stages_of_components(context), True),
         "candidate_sizes": reads_texts,

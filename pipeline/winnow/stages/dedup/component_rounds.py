@@ -13,7 +13,7 @@ from winnow.dedup.stars import MOST_PARTITIONS, distinct_pairs, large_star, part
 from winnow.engine.exchange import partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
-from winnow.stages.dedup.components import FIRST_DOC, grouped_edges, linked_groups
+from winnow.stages.dedup.components import FIRST_DOC, grouped_edges
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import exchange_output, read_listing, read_partition
 
@@ -50,8 +50,7 @@ def run_links(unit: Unit, workspace: Workspace) -> None:
     """Union-find over a few files of edges: of what they join, an edge for each document remains."""
     inputs = unit.inputs
     entries = read_listing(workspace.store, inputs["edges"])[inputs["first"] : inputs["last"]]
-    linked, group = linked_groups(workspace.store, inputs.get("groups"))
-    docs, component = connected_components(grouped_edges(workspace.store, entries, linked, group))
+    docs, component = connected_components(grouped_edges(workspace.store, entries, inputs.get("groups")))
     inner = docs != component
     _write_both_ways(workspace, docs[inner], component[inner], inputs["partitions"])
 
@@ -100,14 +99,20 @@ def ranges_stage(prefix: str = "") -> Stage:
 
 def range_starts(parts: list[Part], partition_mb: int, *, indexed: bool) -> list[int]:
     """First document of every range: of parts side by side whose documents all fit a partition; of an index's, one."""
+    starts = starts_of_ranges([(part.first_doc, part.rows) for part in parts], partition_mb)
+    return [*starts, FIRST_INDEXED] if indexed else starts
+
+
+def starts_of_ranges(parts: list[tuple[int, int]], partition_mb: int) -> list[int]:
+    """First document of every range, of parts with (first document, documents at most)."""
     starts: list[int] = []
     room = 0
-    for part in parts:
-        if part.rows > room or not starts:
-            starts.append(part.first_doc)
+    for first_doc, rows in parts:
+        if rows > room or not starts:
+            starts.append(first_doc)
             room = partition_mb * 1_000_000 // PAIR_BYTES
-        room -= part.rows
-    return [*starts, FIRST_INDEXED] if indexed else starts
+        room -= rows
+    return starts
 
 
 def plan_ranges(rows: Json, before: list[Record], starts: Json) -> list[Unit]:

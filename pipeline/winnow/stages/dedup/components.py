@@ -36,7 +36,7 @@ def components_stage(prefix: str = "") -> Stage:
 
 
 def plan_components(listing: Json, edged: list[Record], groups: Json | None = None) -> list[Unit]:
-    """A single unit. ``groups`` are the components that an index already has."""
+    """A single unit. ``groups`` lists the tables of the components that an index already has."""
     inputs = {"edges": listing} | ({} if groups is None else {"groups": groups})
     return [Unit(0, inputs, total(edged, "edges") * 16)]
 
@@ -49,27 +49,26 @@ def run_components(unit: Unit, workspace: Workspace) -> None:
         docs, component = sort_pairs(columns["doc"].astype(np.uint64), columns["other"].astype(np.uint64), False)
         workspace.metadata[FIRST_DOC] = inputs[FIRST_DOC]
     else:
-        linked, group = linked_groups(store, groups)
-        edges = grouped_edges(store, read_listing(store, inputs["edges"]), linked, group)
-        docs, component = connected_components(edges)
+        docs, component = connected_components(grouped_edges(store, read_listing(store, inputs["edges"]), groups))
     write_components(workspace, docs, component, groups)
 
 
-def linked_groups(store: Store, groups: Json | None) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Documents of an index that are in a component, and that component, uint64[L] twice; empty without an index."""
-    if groups is None:
-        return np.empty(0, np.uint64), np.empty(0, np.uint64)
-    table = read_ipc(store, groups)
-    return column_to_numpy(table, "doc"), column_to_numpy(table, "component")
+GroupTables = list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]
+"""Documents of an index that are in a component, sorted, and that component: range by range, mapped, not held."""
 
 
-def grouped_edges(
-    store: Store, entries: list[Json], linked: NDArray[np.uint64], group: NDArray[np.uint64]
-) -> Iterator[NDArray[np.uint64]]:
+def group_tables(store: Store, groups: Json | None) -> GroupTables:
+    """The tables that ``groups`` lists, in order; none without an index."""
+    tables = [] if groups is None else [read_ipc(store, entry) for entry in read_listing(store, groups)]
+    return [(column_to_numpy(table, "doc"), column_to_numpy(table, "component")) for table in tables if table.num_rows]
+
+
+def grouped_edges(store: Store, entries: list[Json], groups: Json | None) -> Iterator[NDArray[np.uint64]]:
     """The edges of each file, uint64[E, 2], documents of an index named by their components there."""
+    tables = group_tables(store, groups)
     for entry in entries:
         table = read_ipc(store, entry)
-        yield np.stack([column_to_numpy(table, "a"), group_of(column_to_numpy(table, "b"), linked, group)], axis=1)
+        yield np.stack([column_to_numpy(table, "a"), group_of(column_to_numpy(table, "b"), tables)], axis=1)
 
 
 def write_components(
@@ -82,7 +81,7 @@ def write_components(
     workspace.count("documents", new)
     workspace.count("components", (docs == component).sum())
     if groups is not None:
-        _write_matched(workspace, docs[new:], component[new:], *linked_groups(workspace.store, groups))
+        _write_matched(workspace, docs[new:], component[new:], group_tables(workspace.store, groups))
 
 
 def table_of(components: list[Record], first_doc: int) -> Json:
@@ -91,32 +90,37 @@ def table_of(components: list[Record], first_doc: int) -> Json:
     return components[max(0, bisect_right(starts, first_doc) - 1)].outputs["components"].reference()
 
 
-def group_of(docs: NDArray[np.uint64], linked: NDArray[np.uint64], group: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """``docs`` uint64[N], those in ``linked`` (sorted) named by their ``group``."""
-    if len(linked) == 0:
+def group_of(docs: NDArray[np.uint64], tables: GroupTables) -> NDArray[np.uint64]:
+    """``docs`` uint64[N], those in some table named by their component there."""
+    if not tables:
         return docs
-    place = np.minimum(np.searchsorted(linked, docs), len(linked) - 1)
-    return np.where(linked[place] == docs, group[place], docs)
+    named = docs.copy()
+    of_table = np.searchsorted([linked[0] for linked, _ in tables], docs, side="right") - 1
+    for number in np.unique(of_table[of_table >= 0]).tolist():
+        here, (linked, group) = np.flatnonzero(of_table == number), tables[number]
+        place = np.minimum(np.searchsorted(linked, docs[here]), len(linked) - 1)
+        found = linked[place] == docs[here]
+        named[here[found]] = group[place[found]]
+    return named
 
 
 def _write_matched(
-    workspace: Workspace,
-    matched_components: NDArray[np.uint64],
-    component: NDArray[np.uint64],
-    linked: NDArray[np.uint64],
-    group: NDArray[np.uint64],
+    workspace: Workspace, matched_components: NDArray[np.uint64], component: NDArray[np.uint64], tables: GroupTables
 ) -> None:
     """The index's components that this run's documents are linked with, and all of their documents."""
     with ipc_output(workspace, "matched_components", schemas.LINKS) as table:
         table.write({"component": component, "doc": matched_components})
-    row, of_row = np.empty(0, np.int64), np.empty(0, np.uint64)
-    if len(matched_components):
+    alone = np.ones(len(matched_components), bool)
+    docs, of_docs = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    for linked, group in tables if len(matched_components) else []:
         place = np.minimum(np.searchsorted(matched_components, group), len(matched_components) - 1)
         row = np.flatnonzero(matched_components[place] == group)
-        of_row = component[place[row]]
-    alone = ~np.isin(matched_components, group[row])
-    docs = np.concatenate([linked[row], matched_components[alone]])
-    order = np.argsort(docs)
+        docs.append(linked[row])
+        of_docs.append(component[place[row]])
+        alone[place[row]] = False
+    found, of_found = sort_pairs(
+        np.concatenate([*docs, matched_components[alone]]), np.concatenate([*of_docs, component[alone]]), False
+    )
     with ipc_output(workspace, "indexed", schemas.COMPONENTS) as table:
-        table.write({"doc": docs[order], "component": np.concatenate([of_row, component[alone]])[order]})
-    workspace.count("documents", len(docs))
+        table.write({"doc": found, "component": of_found})
+    workspace.count("documents", len(found))

@@ -1,19 +1,15 @@
-"""What a run reads of an index: its components, the band keys it shares with it, and the signatures of candidates.
+"""What a run reads of an index: the band keys it shares with it, and the signatures of candidates.
 
 Bands are read key range by key range, signatures are mapped and only those of candidates are read: memory depends
-on the run, not on the index, but for its linked documents (see :mod:`winnow.dedup.components`).
+on the run, not on the index. Its components are found by :mod:`winnow.stages.dedup.index_groups`.
 """
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow import schemas
-from winnow.dedup.bands import group_edges
-from winnow.dedup.components import connected_components
 from winnow.dedup.index import FIRST_PART, first_of_each, indexed_documents, meeting
 from winnow.engine.exchange import ExchangeFile, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
@@ -21,38 +17,11 @@ from winnow.engine.stage import Stage, Workspace
 from winnow.stages.dedup.candidate_sets import first_of_each_text
 from winnow.stages.dedup.candidates import guard_columns, spread_components, write_candidates
 from winnow.stages.ingest.labels import NO_LABEL
-from winnow.stages.tables import column_to_numpy, ipc_output, list_column_to_2d, read_ipc, read_listing
+from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_listing
 from winnow.storage.store import Store
 
 PARTS_IN_UNIT = 64
 KEPT_IN_UNIT = 1_000_000
-
-
-def groups_stage() -> Stage:
-    """One unit: the components of the index, from the links of all its segments."""
-    return Stage("index_groups", 1, {}, run_groups)
-
-
-def plan_groups(index: Json, entries: list[Json]) -> list[Unit]:
-    """A single unit. ``index`` is the published list of the parts, ``entries`` its content."""
-    return [Unit(0, {"index": index}, sum(entry["links"]["rows"] for entry in entries) * 16)]
-
-
-def run_groups(unit: Unit, workspace: Workspace) -> None:
-    """Name the component of every linked document of the index by its earliest one."""
-    store = workspace.store
-
-    def edges(segment: list[Json]) -> NDArray[np.uint64]:
-        tables = [read_ipc(store, entry["links"]) for entry in segment]
-        # a run's components are named by its own document numbers: equal names mean something in one segment only
-        names = np.concatenate([column_to_numpy(table, "component") for table in tables])
-        return group_edges(names, np.concatenate([column_to_numpy(table, "doc") for table in tables]))
-
-    segments = groupby(read_listing(store, unit.inputs["index"]), key=lambda entry: entry["segment"])
-    docs, component = connected_components(edges(list(entries)) for _, entries in segments)
-    with ipc_output(workspace, "groups", schemas.COMPONENTS) as table:
-        table.write({"doc": docs, "component": component})
-    workspace.count("documents", len(docs))
 
 
 def matching_keys(
