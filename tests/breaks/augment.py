@@ -17,6 +17,22 @@ BREAKS = (
         (RUNS + TOGETHER,),
     ),
     Break(
+        "families are looked up in their first partition",
+        2,
+        "winnow.finished.families",
+        'for record in run.of("family_links")]',
+        'for record in run.of("family_links")[:1]]',
+        (RUNS + "test_the_same_bytes_in_other_units_with_other_workers",),
+    ),
+    Break(
+        "what became of families is told of their first partition",
+        2,
+        "winnow.flow.family_outcomes",
+        'outcomes.plan(run.of("family_links"), decisions',
+        'outcomes.plan(run.of("family_links")[:1], decisions',
+        (RUNS + "test_the_same_bytes_in_other_units_with_other_workers",),
+    ),
+    Break(
         "a document may go for a text that was made of it",
         3,
         "winnow.stages.dedup.keepers",

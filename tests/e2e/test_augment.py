@@ -25,6 +25,8 @@ from winnow.config.config import parse_config
 from winnow.errors import BooksError, ConfigError, InputError
 from winnow.finished.augment.augment import augment
 from winnow.finished.explain import explain, find
+from winnow.finished.families import links_of
+from winnow.flow.family_outcomes import synthetic_counts
 from winnow.report.manifest import manifest_of
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -196,6 +198,11 @@ def test_the_same_bytes_in_other_units_with_other_workers(at, made, second, tmp_
     many_partitions(monkeypatch)
     run(parse_config(second_config(at, tmp_path / "small", made_source(made))))
     assert shards_of(tmp_path / "small") == shards_of(second)
+    small, large = load_run(str(tmp_path / "small")), load_run(str(second))
+    assert len(small.of("family_links")) > 1 == len(large.of("family_links"))
+    assert synthetic_counts(small) == synthetic_counts(large)
+    links, expected = (dict(zip(*links_of(run).to_pydict().values(), strict=True)) for run in (small, large))
+    assert links == expected and len(links) > 100
     config = second_config(at, tmp_path / "two", made_source(made), compute={"executor": "processes", "workers": 2})
     monkeypatch.undo()
     run(parse_config(config))
