@@ -22,7 +22,7 @@ BREAKS = (
         "winnow.finished.families",
         'for record in run.of("family_links")]',
         'for record in run.of("family_links")[:1]]',
-        (RUNS + "test_the_same_bytes_in_other_units_with_other_workers",),
+        (RUNS + "test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them",),
     ),
     Break(
         "what became of families is told of their first partition",
@@ -30,7 +30,7 @@ BREAKS = (
         "winnow.flow.family_outcomes",
         'outcomes.plan(run.of("family_links"), decisions',
         'outcomes.plan(run.of("family_links")[:1], decisions',
-        (RUNS + "test_the_same_bytes_in_other_units_with_other_workers",),
+        (RUNS + "test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another",),
     ),
     Break(
         "a document may go for a text that was made of it",

@@ -390,7 +390,8 @@ def words(at: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("first", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another(at, tmp_path, first):
+def test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another(at, tmp_path, first, monkeypatch):
+    many_partitions(monkeypatch)  # also of families
     texts = words(at)
     rows = [
         {"id": f"m{n}", "of": f"w{n}", "text": f"{texts[f'w{n}']} And one sentence more at the end."} for n in range(20)
@@ -419,7 +420,8 @@ def test_texts_of_one_parent_stay_together_where_it_is_not_there_or_was_dropped(
     assert "4 synthetic texts name no parent" in text
 
 
-def test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them(at, tmp_path):
+def test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them(at, tmp_path, monkeypatch):
+    many_partitions(monkeypatch)  # also of families
     rng = random.Random(9)
     rows = [{"id": f"a{n}", "of": f"w{n}", "text": article(rng, 20)} for n in range(40)]
     rows += [{"id": f"b{n}", "of": f"a{n}", "text": article(rng, 20)} for n in range(40)]
