@@ -17,6 +17,22 @@ BREAKS = (
         (RUNS + TOGETHER,),
     ),
     Break(
+        "families are looked up in their first partition",
+        2,
+        "winnow.finished.families",
+        'for record in run.of("family_links")]',
+        'for record in run.of("family_links")[:1]]',
+        (RUNS + "test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them",),
+    ),
+    Break(
+        "what became of families is told of their first partition",
+        2,
+        "winnow.flow.family_outcomes",
+        'outcomes.plan(run.of("family_links"), decisions',
+        'outcomes.plan(run.of("family_links")[:1], decisions',
+        (RUNS + "test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another",),
+    ),
+    Break(
         "a document may go for a text that was made of it",
         3,
         "winnow.stages.dedup.keepers",

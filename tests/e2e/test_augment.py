@@ -25,6 +25,8 @@ from winnow.config.config import parse_config
 from winnow.errors import BooksError, ConfigError, InputError
 from winnow.finished.augment.augment import augment
 from winnow.finished.explain import explain, find
+from winnow.finished.families import links_of
+from winnow.flow.family_outcomes import synthetic_counts
 from winnow.report.manifest import manifest_of
 from winnow.runs.run import run
 from winnow.runs.state import load_run
@@ -196,6 +198,11 @@ def test_the_same_bytes_in_other_units_with_other_workers(at, made, second, tmp_
     many_partitions(monkeypatch)
     run(parse_config(second_config(at, tmp_path / "small", made_source(made))))
     assert shards_of(tmp_path / "small") == shards_of(second)
+    small, large = load_run(str(tmp_path / "small")), load_run(str(second))
+    assert len(small.of("family_links")) > 1 == len(large.of("family_links"))
+    assert synthetic_counts(small) == synthetic_counts(large)
+    links, expected = (dict(zip(*links_of(run).to_pydict().values(), strict=True)) for run in (small, large))
+    assert links == expected and len(links) > 100
     config = second_config(at, tmp_path / "two", made_source(made), compute={"executor": "processes", "workers": 2})
     monkeypatch.undo()
     run(parse_config(config))
@@ -383,7 +390,8 @@ def words(at: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("first", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another(at, tmp_path, first):
+def test_no_document_goes_for_a_text_that_was_made_of_it_or_of_another(at, tmp_path, first, monkeypatch):
+    many_partitions(monkeypatch)  # also of families
     texts = words(at)
     rows = [
         {"id": f"m{n}", "of": f"w{n}", "text": f"{texts[f'w{n}']} And one sentence more at the end."} for n in range(20)
@@ -412,7 +420,8 @@ def test_texts_of_one_parent_stay_together_where_it_is_not_there_or_was_dropped(
     assert "4 synthetic texts name no parent" in text
 
 
-def test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them(at, tmp_path):
+def test_texts_of_texts_are_of_one_family_and_ids_of_several_documents_join_them(at, tmp_path, monkeypatch):
+    many_partitions(monkeypatch)  # also of families
     rng = random.Random(9)
     rows = [{"id": f"a{n}", "of": f"w{n}", "text": article(rng, 20)} for n in range(40)]
     rows += [{"id": f"b{n}", "of": f"a{n}", "text": article(rng, 20)} for n in range(40)]

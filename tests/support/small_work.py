@@ -4,6 +4,7 @@ import pytest
 
 from winnow.engine.exchange_extents import ranges_of
 from winnow.stages.dedup import bands, candidates, component_rounds, index_groups
+from winnow.stages.families import families
 from winnow.stages.ingest import boilerplate, slices
 from winnow.stages.passages import anchors, windows
 from winnow.stages.select import clusters, sample_ranges, semantic
@@ -24,5 +25,5 @@ def many_partitions(monkeypatch: pytest.MonkeyPatch, number: int = 7) -> None:
         (bands, boilerplate, candidates, component_rounds, index_groups),
         (clusters, sample_ranges, semantic),
     )
-    for stage in (anchors, *dedups, *selects, shuffle, windows):
+    for stage in (anchors, *dedups, families, *selects, shuffle, windows):
         monkeypatch.setattr(stage, "partitions_for", lambda *_size: number)

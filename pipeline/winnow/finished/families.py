@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from winnow import schemas
 from winnow.flow.records import RunRecords
@@ -35,12 +36,17 @@ class Family:
     number_of_children: int = 0
 
 
+def links_of(run: RunRecords) -> pa.Table:
+    """Synthetic texts and their parents: of all families, which a run with synthetic texts has."""
+    tables = [read_ipc(run.store, record.outputs["links"].reference()) for record in run.of("family_links")]
+    return pa.concat_tables(tables)
+
+
 def family_of(run: RunRecords, doc: int) -> Family:
     """The family of a document."""
-    found = run.of("family_links")
-    if not found:
+    if not run.of("family_links"):
         return Family()
-    links = read_ipc(run.store, found[0].outputs["links"].reference())
+    links = links_of(run)
     docs, parents = column_to_numpy(links, "doc"), column_to_numpy(links, "parent")
     mine = parents[docs == np.uint64(doc)].tolist()
     children = docs[parents == np.uint64(doc)].tolist()

@@ -17,8 +17,10 @@ def find_families(context: RunContext) -> None:
     collected = engine.run(families.set_stage(), families.plan_set(engine.listing(naming, named, "keys"), named))
     joining = families.members_stage(fields)
     keys = collected[0].outputs["keys"].reference()
-    members = engine.run(joining, families.plan_members(run.parts, run.of("filter"), keys))
-    engine.run(families.links_stage(), families.plan_links(engine.listing(joining, members, "members"), members))
+    partitions = families.partitions_of(named, context.sizes.partition_mb)
+    members = engine.run(joining, families.plan_members(run.parts, run.of("filter"), keys, partitions))
+    listing = engine.listing(joining, members, "members")
+    engine.run(families.links_stage(), families.plan_links(listing, members, partitions))
 
 
 def has_families(config: Config) -> bool:

@@ -16,8 +16,7 @@ def follow_families(context: RunContext) -> None:
         return
     stage = outcomes.stage()
     decisions = engine.publish_list(stage, "decisions", [r.outputs["decisions"].reference() for r in run.ledger])
-    links = run.of("family_links")[0].outputs["links"].reference()
-    engine.run(stage, outcomes.plan(links, decisions, sum(part.rows for part in run.parts)))
+    engine.run(stage, outcomes.plan(run.of("family_links"), decisions, sum(part.rows for part in run.parts)))
 
 
 def synthetic_counts(run: RunRecords) -> Json:

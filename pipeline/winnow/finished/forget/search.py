@@ -20,6 +20,7 @@ from winnow import schemas
 from winnow.engine.executors.private_ray import cores_of
 from winnow.engine.records import Json, Record
 from winnow.finished.earlier import is_earlier, read_earlier, run_of
+from winnow.finished.families import links_of
 from winnow.finished.forget.request import Request
 from winnow.flow.records import RunRecords
 from winnow.flow.removals import address_field
@@ -176,10 +177,9 @@ class _Search:
 
     def _add_synthetic(self) -> None:
         """Every text that was made of one that is found, or of one that was made of it, and so on."""
-        linked = self.run.of("family_links")
-        if not linked:
+        if not self.run.of("family_links"):
             return
-        links = read_ipc(self.run.store, linked[0].outputs["links"].reference())
+        links = links_of(self.run)
         docs, parents = column_to_numpy(links, "doc"), column_to_numpy(links, "parent")
         while new := set(docs[np.isin(parents, self._all())].tolist()) - self.why.keys():
             self.why.update(dict.fromkeys(new, MADE))

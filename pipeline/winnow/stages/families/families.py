@@ -15,20 +15,33 @@ from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.dedup.exact import text_hashes
-from winnow.engine.records import Json, Record, Unit
+from winnow.engine.exchange import Columns, partition_of_hash, partitions_for
+from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.ingest.measure import Part
-from winnow.stages.tables import column_to_numpy, ipc_output, read_ipc, read_listing, read_parquet
+from winnow.stages.tables import (
+    column_to_numpy,
+    exchange_output,
+    ipc_output,
+    read_ipc,
+    read_listing,
+    read_parquet,
+    read_partition,
+)
 from winnow.storage.store import Store
 
 _KEYS = pa.schema([("key", pa.uint64())])
-_MEMBERS = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("synthetic", pa.bool_()), ("passed", pa.bool_())])
+_MEMBERS = ("key", "doc", "synthetic", "passed")
+"""uint64, uint64, and two of bool: whether it names the id, and whether the filter passed it."""
 _ROW_BYTES = 18
+"""Of a member of a family, on its way."""
+MEMBER_BYTES = 120
+"""Of memory, a member takes at most while families are put in order."""
 
 
 def names_stage(fields: dict[str, str]) -> Stage:
     """The ids that synthetic texts of a part name. ``fields`` hold them, by source."""
-    return Stage("parent_names", 1, {"fields": fields}, run_names)
+    return Stage("parent_names", 2, {"fields": fields}, run_names)
 
 
 def plan_names(parts: list[Part]) -> list[Unit]:
@@ -41,6 +54,7 @@ def run_names(unit: Unit, workspace: Workspace) -> None:
     found = [np.empty(0, np.uint64)]
     for ids in _ids(workspace.store, unit.inputs["documents"], workspace.settings["fields"]):
         found.append(hashes_of(ids.parent.drop_null()))
+        workspace.count("links", len(found[-1]))
     with ipc_output(workspace, "keys", _KEYS) as table:
         table.write({"key": np.unique(np.concatenate(found))})
 
@@ -64,16 +78,26 @@ def run_set(unit: Unit, workspace: Workspace) -> None:
 
 
 def members_stage(fields: dict[str, str]) -> Stage:
-    """Who has one of these ids, and who names one."""
-    return Stage("family_members", 1, {"fields": fields}, run_members)
+    """Who has one of these ids, and who names one, sent to where their family is."""
+    return Stage("family_members", 2, {"fields": fields}, run_members)
 
 
-def plan_members(parts: list[Part], filtered: list[Record], keys: Json) -> list[Unit]:
+def partitions_of(named: list[Record], partition_mb: int) -> int:
+    """How many partitions of families hold those that name a parent, and as many parents."""
+    return partitions_for(2 * total(named, "links") * MEMBER_BYTES, partition_mb)
+
+
+def plan_members(parts: list[Part], filtered: list[Record], keys: Json, partitions: int) -> list[Unit]:
     """One unit a part."""
     return [
         Unit(
             part.number,
-            {"documents": part.documents, "verdicts": record.outputs["verdicts"].reference(), "keys": keys},
+            {
+                "documents": part.documents,
+                "verdicts": record.outputs["verdicts"].reference(),
+                "keys": keys,
+                "partitions": partitions,
+            },
             part.rows * 32,
         )
         for part, record in zip(parts, filtered, strict=True)
@@ -86,19 +110,24 @@ def run_members(unit: Unit, workspace: Workspace) -> None:
     keys = column_to_numpy(read_ipc(store, inputs["keys"]), "key")
     verdicts = read_parquet(store, inputs["verdicts"], ["doc", "passed"])
     judged, passed = column_to_numpy(verdicts, "doc"), column_to_numpy(verdicts, "passed")
-    with ipc_output(workspace, "members", _MEMBERS) as table:
-        for ids in _ids(store, inputs["documents"], workspace.settings["fields"]):
-            went_on = passed[np.searchsorted(judged, ids.docs)]
-            names = np.asarray(ids.parent.is_valid())
-            by_name = np.zeros(len(ids.docs), np.uint64)
-            by_name[names] = hashes_of(ids.parent.drop_null())
-            by_id = hashes_of(ids.own)
-            # a synthetic text that was given the id of its parent is not its parent
-            has = np.isin(by_id, keys) & ~(names & (by_id == by_name))
-            for key, who, synthetic in ((by_name, names, True), (by_id, has, False)):
-                of_all = np.full(int(who.sum()), synthetic)
-                table.write({"key": key[who], "doc": ids.docs[who], "synthetic": of_all, "passed": went_on[who]})
-            workspace.count("nameless", (ids.synthetic & ~names).sum())
+    nothing = np.empty(0, np.uint64)
+    found = [(nothing, nothing, np.empty(0, bool), np.empty(0, bool))]
+    for ids in _ids(store, inputs["documents"], workspace.settings["fields"]):
+        went_on = passed[np.searchsorted(judged, ids.docs)]
+        names = np.asarray(ids.parent.is_valid())
+        by_name = np.zeros(len(ids.docs), np.uint64)
+        by_name[names] = hashes_of(ids.parent.drop_null())
+        by_id = hashes_of(ids.own)
+        # a synthetic text that was given the id of its parent is not its parent
+        has = np.isin(by_id, keys) & ~(names & (by_id == by_name))
+        for key, who, synthetic in ((by_name, names, True), (by_id, has, False)):
+            found.append((key[who], ids.docs[who], np.full(int(who.sum()), synthetic), went_on[who]))
+        workspace.count("nameless", (ids.synthetic & ~names).sum())
+    members = [np.concatenate(column) for column in zip(*found, strict=True)]
+    place = partition_of_hash(members[0], inputs["partitions"])
+    order = np.argsort(place, kind="stable")
+    columns: Columns = {name: column[order] for name, column in zip(_MEMBERS, members, strict=True)}
+    exchange_output(workspace, "members", place[order], columns, inputs["partitions"])
 
 
 class _Ids(NamedTuple):
@@ -133,20 +162,19 @@ def _ids(store: Store, documents: Json, fields: dict[str, str]) -> Iterator[_Ids
 
 def links_stage() -> Stage:
     """Who was made of what, and edges between all of a family that the filter passed."""
-    return Stage("family_links", 1, {}, run_links)
+    return Stage("family_links", 2, {}, run_links)
 
 
-def plan_links(listing: Json, members: list[Record]) -> list[Unit]:
-    """A single unit: some bytes a member of a family."""
-    return [Unit(0, {"members": listing}, sum(r.outputs["members"].rows for r in members) * _ROW_BYTES)]
+def plan_links(listing: Json, members: list[Record], partitions: int) -> list[Unit]:
+    """One unit a partition of families."""
+    size = sum(record.outputs["members"].rows for record in members) * _ROW_BYTES // partitions
+    return [Unit(number, {"members": listing, "partition": number}, size) for number in range(partitions)]
 
 
 def run_links(unit: Unit, workspace: Workspace) -> None:
     """Sort members by family; the first document that has the id is the one that the others were made of."""
-    store = workspace.store
-    tables = [read_ipc(store, entry) for entry in read_listing(store, unit.inputs["members"])]
-    joined = pa.concat_tables([_MEMBERS.empty_table(), *tables])
-    key, doc, synthetic, passed = (column_to_numpy(joined, name) for name in _MEMBERS.names)
+    members = read_partition(workspace.store, unit.inputs["members"], unit.inputs["partition"])
+    key, doc, synthetic, passed = (members[name] for name in _MEMBERS)
     order = np.lexsort((doc, synthetic, key))
     key, doc, synthetic, passed = key[order], doc[order], synthetic[order], passed[order]
     begins = np.concatenate([[True], key[1:] != key[:-1]]) if len(key) else np.empty(0, bool)
