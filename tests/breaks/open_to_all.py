@@ -8,6 +8,7 @@ QUANTILES = ("tests/operators/test_quantiles.py",)
 RUNS = "tests/operators/test_runs.py"
 PII = "tests/operators/test_pii.py"
 KINDS = ("tests/text/test_pii.py",)
+READ = "tests/operators/test_needs.py::test_what_is_read_is_what_its_settings_say_with_files_as_this_machine_has_them"
 MODELS = "tests/text/test_fasttext.py"
 PREDICTED = f"{MODELS}::test_probabilities_are_the_librarys"
 BREAKS = (
@@ -135,9 +136,33 @@ BREAKS = (
         "a label that the model has not is found while documents are read",
         7,
         "winnow.operators.find",
-        "        return tuple(target.columns(**own))",
-        "        return ()",
+        '    return _names(entry, "columns", target.columns, own) or ()',
+        "    return ()",
         ("tests/operators/test_fasttext.py::test_what_cannot_be_is_refused_before_any_work",),
+    ),
+    Break(
+        "what an operator reads by its settings is looked at with files where the user has them",
+        7,
+        "winnow.operators.find",
+        "needs=_needs_of(entry, target, mark, with_files),",
+        "needs=_needs_of(entry, target, mark, own),",
+        (READ,),
+    ),
+    Break(
+        "a class reads what its decorator says, whatever its settings are",
+        7,
+        "winnow.operators.find",
+        '    if not inspect.isclass(target) or not hasattr(target, "needs"):',
+        "    if target:",
+        (READ,),
+    ),
+    Break(
+        "one name for the columns that a class reads is a column a letter",
+        7,
+        "winnow.operators.find",
+        "    if not isinstance(said, list | tuple) or not",
+        "    if not",
+        ("tests/operators/test_needs.py::test_what_no_class_can_read_is_refused_before_any_work",),
     ),
     Break(
         "a number may stand inside a longer one",

@@ -8,6 +8,14 @@ LINES = ("tests/text/test_line_rules.py",)
 LINE_RUNS = ("tests/e2e/test_line_rules.py",)
 BREAKS = (
     Break(
+        "every worker has a table of listed hosts in memory of its own",
+        6,
+        "winnow.text.urls.table",
+        "pa.memory_map(path).read_buffer()",
+        "pa.OSFile(path).read_buffer()",
+        ("tests/text/test_urls.py::test_a_table_is_mapped_and_never_read",),
+    ),
+    Break(
         "a listed host does not stand for what is below it",
         5,
         "winnow.text.urls.match",

@@ -2,6 +2,9 @@
 
 import gzip
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -173,6 +176,65 @@ def test_a_table_is_the_same_from_the_same_lists_and_refused_when_it_is_cut(tmp_
         path.write_bytes(damaged or b"\0")
         with pytest.raises(StorageError, match="remove it and run again"):
             open_table(str(path))
+
+
+def mapping(path) -> dict[str, int]:
+    """What the kernel says of a file's mapping in this process: bytes by name; nothing where it has none."""
+    found: dict[str, int] = {}
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if " " in name:  # addresses, rights and the file
+            inside = line.endswith(str(path))
+        elif inside and value.endswith("kB"):
+            found[name] = found.get(name, 0) + 1024 * int(value[:-2])
+    return found
+
+
+ANOTHER = """
+import sys
+from winnow.text.urls.table import open_table
+table = open_table(sys.argv[1])
+print(int(table.heap.sum()) + int(table.starts.sum()), flush=True)
+sys.stdin.read()
+"""
+
+
+asks_linux = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="asks Linux which pages are whose")
+
+
+@asks_linux
+def test_a_table_is_mapped_and_never_read(tmp_path):
+    path = tmp_path / "t.bin"
+    path.write_bytes(
+        b"".join(bytes(memoryview(part).cast("B")) for part in parts_of_file(table("domains", "a.example")))
+    )
+    opened = open_table(str(path))
+    assert opened.entries == 1 and mapping(path)["Size"] >= path.stat().st_size
+    assert not opened.heap.flags.owndata and not opened.heap.flags.writeable
+
+
+@pytest.mark.slow
+@asks_linux
+def test_a_table_of_a_million_hosts_is_opened_without_reading_it_and_held_once_a_machine(tmp_path):
+    text = "\n".join(f"host-{n * 7919 % 1_000_003:07}.example" for n in range(1_000_000))
+    made = table("domains", text)
+    path = tmp_path / "table.bin"
+    path.write_bytes(b"".join(bytes(memoryview(part).cast("B")) for part in parts_of_file(made)))
+    opened = open_table(str(path))
+    assert opened.entries == 1_000_000 and path.stat().st_size > 20 << 20
+    assert mapping(path)["Size"] >= path.stat().st_size and mapping(path)["Rss"] <= 4 << 20
+    given = dict.fromkeys(KINDS, NOTHING) | {"domains": opened}
+    asked = ["http://a.host-0007919.example/x", "http://host-1000003.example/", "http://example/"]
+    assert found(asked, given, "domains") == ["host-0007919.example", None, None]
+    every = int(opened.heap.sum()) + int(opened.starts.sum())
+    with subprocess.Popen(
+        [sys.executable, "-c", ANOTHER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and int(other.stdout.readline()) == every
+        held = mapping(path)  # Pss: a page that n processes have counts as a n-th
+        assert held["Rss"] >= path.stat().st_size and held["Pss"] < 0.6 * held["Rss"] and held["Anonymous"] == 0
+        other.communicate()
 
 
 def test_of_equal_entries_the_first_list_has_it():

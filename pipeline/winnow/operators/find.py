@@ -58,7 +58,8 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         raise ConfigError(f"use: {entry.use}: give it a `name` of letters, digits and _, for its column")
     files, folders, folder_paths, published = _named_files(own, storage)
     plain = {key: value for key, value in own.items() if key not in files and key not in folders}
-    made = _columns_of(entry, target, mark, own | {key: str(published[n].content) for n, key in enumerate(files)})
+    with_files = own | {key: str(published[n].content) for n, key in enumerate(files)}
+    made = _columns_of(entry, target, mark, with_files)
     columns = tuple(f"{name}.{column}" for column in made) or (name,)
     tokens = None
     if mark.kind == "spans":
@@ -68,7 +69,7 @@ def find_operator(entry: OperatorConfig, storage: StorageConfig) -> OperatorConf
         name=name,
         kind=mark.kind,
         version=mark.version,
-        needs=_needs_of(entry, target, mark, own),
+        needs=_needs_of(entry, target, mark, with_files),
         columns=() if mark.kind == "mapper" else columns,
         origin=origin,
         settings=plain,
@@ -138,20 +139,27 @@ def _columns_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, A
     """Names of a signal's columns, where it has several: its decorator's, or what its class makes of the settings."""
     if mark.kind != "signal" or not inspect.isclass(target) or not hasattr(target, "columns"):
         return mark.columns
-    try:
-        return tuple(target.columns(**own))
-    except ValueError as error:
-        raise ConfigError(f"use: {entry.use}: {error}") from error
+    return _names(entry, "columns", target.columns, own) or ()
 
 
 def _needs_of(entry: OperatorConfig, target: Any, mark: Mark, own: dict[str, Any]) -> tuple[str, ...] | None:
     """Columns that an operator reads: its decorator's, or what its class makes of the settings."""
     if not inspect.isclass(target) or not hasattr(target, "needs"):
         return mark.needs
+    return _names(entry, "needs", target.needs, own)
+
+
+def _names(entry: OperatorConfig, what: str, ask: Callable[..., Any], own: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names that a class makes of its settings; None where it says None, as its decorator does by default."""
     try:
-        return tuple(target.needs(**own))
+        said = ask(**own)
     except ValueError as error:
         raise ConfigError(f"use: {entry.use}: {error}") from error
+    if said is None:
+        return None
+    if not isinstance(said, list | tuple) or not all(isinstance(name, str) for name in said):
+        raise ConfigError(f"use: {entry.use}: {what}() gives {said!r:.60}; expected a list of names, such as ['text']")
+    return tuple(said)
 
 
 def _spans_of(
