@@ -35,7 +35,7 @@ def pytest_collection_finish() -> None:
     """What each run in this process would read anew is read once, and what is there now is no garbage of later.
 
     Thousands of collected tests would be gone through by each search for garbage, and by those of every forked child,
-    which then copies their pages.
+    which then copies their pages. And there are fewer searches: a client of S3 alone makes half a million objects.
     """
     read_once = {
         "winnow.tokens.vocabulary": "parse_ranks",
@@ -49,6 +49,7 @@ def pytest_collection_finish() -> None:
         sys.modules["winnow.tokens.rank_files"].gzip = SimpleNamespace(decompress=lru_cache(2)(gzip.decompress))
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")
