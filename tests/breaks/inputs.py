@@ -10,6 +10,7 @@ ARRAY = ("tests/sources/test_json_array.py",)
 PAGES = "tests/sources/test_parquet_pages.py"
 LONG_ROWS = (f"{PAGES}::test_long_rows_are_told_apart_from_the_rest_of_their_group",)
 LOOK = ("tests/runs/test_first_look.py",)
+PLAIN = ("tests/sources/test_plain_json.py",)
 BREAKS = (
     Break(
         "a file that was not fetched from a repository is a document",
@@ -218,5 +219,29 @@ BREAKS = (
         "for at in (0, len(paths) // 2, -1)",
         "for at in (0,)",
         LOOK,
+    ),
+    Break(
+        "half of a pair of surrogates in a plain line becomes bytes that are no text",
+        1,
+        "winnow.sources.readers.json_values",
+        "if code < 0 or 0xDC00 <= code < 0xE000:",
+        "if code < 0:",
+        PLAIN,
+    ),
+    Break(
+        "of a field that a plain line names twice the first is taken",
+        1,
+        "winnow.sources.readers.plain_json",
+        "(field >= 0 and have >> field & 1)",
+        "False",
+        PLAIN,
+    ),
+    Break(
+        "plain lines behind a full batch vanish",
+        1,
+        "winnow.sources.readers.plain_json",
+        "return range(taken.stop, some.stop)",
+        "return range(0)",
+        PLAIN,
     ),
 )

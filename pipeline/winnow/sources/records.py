@@ -159,12 +159,32 @@ class FileFaultError(Exception):
         self.position = position
 
 
-def _large_strings(texts: list[str]) -> pa.LargeStringArray:
-    """large_string[N] of texts without surrogates. ``pa.array``, which grows its buffers, takes twice as long."""
-    encoded = [text.encode() for text in texts]
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    return strings_from_buffers(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+@dataclass(frozen=True)
+class Columns:
+    """N records, column by column."""
+
+    rows: NDArray[np.integer]
+    """int[N], row in the file."""
+    ids: pa.Array
+    """string[N]."""
+    text: NDArray[np.uint8]
+    """Their texts, one behind the other."""
+    sizes: NDArray[np.int64]
+    """int64[N], bytes of each text."""
+    kept: list[pa.Array]
+    """string[N] each."""
+
+    def slice(self, some: range) -> "Columns":
+        """Some of the records."""
+        first, last = some.start, some.stop
+        begin, end = int(self.sizes[:first].sum()), int(self.sizes[:last].sum())
+        return Columns(
+            self.rows[first:last],
+            self.ids[first:last],
+            self.text[begin:end],
+            self.sizes[first:last],
+            [column[first:last] for column in self.kept],
+        )
 
 
 def nothing_read(keep: Iterable[str], bytes_read: int) -> RecordBatch:
@@ -188,6 +208,8 @@ class BatchBuilder:
     passed: dict[str, int] = field(default_factory=dict)
     size: int = 0
     position: int = 0
+    before: list[Columns] = field(default_factory=list)
+    """Records before those that are collected one by one."""
 
     def __post_init__(self) -> None:
         self.kept = [[] for _ in self.keep]
@@ -199,6 +221,12 @@ class BatchBuilder:
         self.ids.append(identity)
         for column, value in zip(self.kept, kept, strict=True):
             column.append(value)
+        self.size += size
+
+    def extend(self, records: Columns, size: int) -> None:
+        """Readable records of about ``size`` bytes."""
+        self._close()
+        self.before.append(records)
         self.size += size
 
     def note(self, row: int, note: str) -> None:
@@ -216,11 +244,18 @@ class BatchBuilder:
     def take(self, position: int) -> RecordBatch:
         """The batch so far, when ``position`` bytes of the file have been read; the builder is empty
         afterwards."""
+        self._close()
+        parts = self.before
+        sizes = np.concatenate([part.sizes for part in parts])
+        offsets = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        text = parts[0].text if len(parts) == 1 else np.concatenate([part.text for part in parts])
+        kept = zip(*(part.kept for part in parts), strict=True)
         batch = RecordBatch(
-            rows=np.array(self.rows, np.uint32),
-            ids=pa.array(self.ids, pa.string()),
-            texts=_large_strings(self.texts),
-            keep={n: pa.array(v, pa.string()) for n, v in zip(self.keep, self.kept, strict=True)},
+            rows=np.concatenate([part.rows for part in parts]).astype(np.uint32),
+            ids=pa.concat_arrays([part.ids for part in parts]),
+            texts=strings_from_buffers(text, offsets),
+            keep={name: pa.concat_arrays(columns) for name, columns in zip(self.keep, kept, strict=True)},
             unreadable=self.unreadable,
             replaced=self.replaced,
             bytes_read=position - self.position,
@@ -228,12 +263,28 @@ class BatchBuilder:
             fields=self.fields,
             passed=self.passed,
         )
-        self.rows, self.ids, self.texts, self.unreadable = [], [], [], []
-        self.kept = [[] for _ in self.keep]
+        self.before, self.unreadable = [], []
         self.noted, self.passed = {}, {}
         self.replaced = self.size = 0
         self.position = position
         return batch
 
+    def _close(self) -> None:
+        """Make columns of the records that were collected one by one; of none, too, where there is nothing else."""
+        if self.before and not self.rows:
+            return
+        encoded = [text.encode() for text in self.texts]  # ``pa.array``, which grows its buffers, takes twice as long
+        self.before.append(
+            Columns(
+                np.array(self.rows, np.int64),
+                pa.array(self.ids, pa.string()),
+                np.frombuffer(b"".join(encoded), np.uint8),
+                np.array([len(text) for text in encoded], np.int64),
+                [pa.array(column, pa.string()) for column in self.kept],
+            )
+        )
+        self.rows, self.ids, self.texts = [], [], []
+        self.kept = [[] for _ in self.keep]
+
     def __bool__(self) -> bool:
-        return bool(self.rows or self.unreadable or self.passed)
+        return bool(self.rows or self.before or self.unreadable or self.passed)

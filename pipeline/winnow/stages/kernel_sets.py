@@ -28,6 +28,8 @@ from winnow.numeric.radix import sort_pairs
 from winnow.shards.order import order_keys
 from winnow.shards.packing.narrow import narrowed, widened
 from winnow.shards.packing.stream import gather_documents, pack_rows, place_documents
+from winnow.sources.readers.plain_json import PlainLines
+from winnow.sources.source import SourceConfig
 from winnow.text.language.config import LanguageConfig
 from winnow.text.language.detect import LanguageIdentifier
 from winnow.text.language.identifier import Identifier
@@ -49,6 +51,13 @@ SAMPLE_TEXTS = pa.array(
 """Takes every kernel that reads text through its paths once, so that all are compiled."""
 SECONDS = 40
 """Of one core, for all sets of a default run."""
+
+
+def use_reading() -> None:
+    """Lines of JSON."""
+    data = b'{"id":"a","text":"b\\u00e9","n":[1,{"c":null}]}\n' * 2
+    lines = PlainLines(SourceConfig(name="lines", path="lines.jsonl", id="id"), longest=len(data))
+    lines.read(lines.cut(data))
 
 
 def use_normalise(normalise: Normaliser | None = None) -> None:
@@ -119,6 +128,7 @@ def use_shards() -> None:
 
 
 MEASURE: dict[str, Callable[[], None]] = {
+    "reading": use_reading,
     "signals": use_signals,
     "normalise": use_normalise,
     "language": use_language,

@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.jit import kernel
+from winnow.text.normalise.byte_ranges import find_byte
+from winnow.text.signals.bits import bytes_between, copy_block, pointer_to, trailing_zeros
 
 CODE_ELEMENTS = ("script", "style", "pre", "code", "programlisting", "screen", "samp", "kbd")
 """Elements of HTML and DocBook whose content is code or what a program prints."""
@@ -32,6 +34,7 @@ _CDATA_END = np.frombuffer(b"]]>", np.uint8)
 _COMMENT = np.frombuffer(b"!--", np.uint8)
 _COMMENT_END = np.frombuffer(b"-->", np.uint8)
 _LONGEST_REFERENCE = 32
+_BLOCK = 64
 
 
 def prose_of(texts: pa.Array) -> pa.LargeStringArray:
@@ -44,7 +47,7 @@ def prose_of(texts: pa.Array) -> pa.LargeStringArray:
         TypeError, ValueError: another type, or nulls.
     """
     data, offsets = string_buffers(texts)
-    out = np.empty(int(offsets[-1] - offsets[0]) + 1, np.uint8)
+    out = np.empty(int(offsets[-1] - offsets[0]) + _BLOCK, np.uint8)
     ends = np.zeros(len(offsets), np.int64)
     _strip(data, offsets, _NAMES, _LENGTHS, _CDATA, _CDATA_END, _COMMENT, _COMMENT_END, out, ends)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(out[: max(1, int(ends[-1]))])]
@@ -66,21 +69,22 @@ def _begins(data: Any, i: int, end: int, wanted: Any, length: int) -> bool:
 @kernel
 def _find(data: Any, i: int, end: int, wanted: Any, length: int) -> int:
     """Where ``wanted[:length]`` begins from i on, or -1."""
-    first = wanted[0]
-    while i + length <= end:
-        if data[i] == first and _begins(data, i, end, wanted, length):
+    i = find_byte(data, i, end, wanted[0])
+    while i < end:
+        if _begins(data, i, end, wanted, length):
             return i
-        i += 1
+        i = find_byte(data, i + 1, end, wanted[0])
     return -1
 
 
 @kernel
 def _find_close(data: Any, i: int, end: int, name: Any, length: int) -> int:
     """Where ``</name`` begins from i on, or -1."""
-    while i + length + 2 <= end:
-        if data[i] == 60 and data[i + 1] == 47 and _begins(data, i + 2, end, name, length):
+    i = find_byte(data, i, end, 60)
+    while i + 1 < end:
+        if data[i + 1] == 47 and _begins(data, i + 2, end, name, length):
             return i
-        i += 1
+        i = find_byte(data, i + 1, end, 60)
     return -1
 
 
@@ -107,9 +111,7 @@ def _fence_at(data: Any, i: int, end: int) -> int:
 
 @kernel
 def _next_line(data: Any, i: int, end: int) -> int:
-    while i < end and data[i] != 10:
-        i += 1
-    return min(i + 1, end)
+    return int(min(find_byte(data, i, end, 10) + 1, end))
 
 
 @kernel
@@ -201,9 +203,10 @@ def _strip(
     data: Any, offsets: Any, names: Any, lengths: Any, cdata: Any, cdata_end: Any, comment: Any, comment_end: Any,
     out: Any, ends: Any,
 ) -> None:  # fmt: skip
-    """Copy what is neither code nor markup. Out: out uint8[<= bytes], ends int64[N + 1]."""
+    """Copy what is neither code nor markup. Out: out uint8[bytes + 64], of which some stay free, ends int64[N + 1]."""
     plain = np.ones(256, np.bool_)
     plain[10] = plain[38] = plain[60] = plain[96] = False
+    source, target = pointer_to(data), pointer_to(out)
     written = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
@@ -227,7 +230,15 @@ def _strip(
                         line_start = True
                         continue
             if plain[byte]:
-                while i < end and plain[data[i]]:
+                step = _BLOCK
+                while step == _BLOCK and i + _BLOCK <= end:  # all that is copied is looked at, and no more is kept
+                    copy_block(source, i, target, written)
+                    stops = bytes_between(source, i, 10, 10) | bytes_between(source, i, 38, 38)
+                    stops |= bytes_between(source, i, 60, 60) | bytes_between(source, i, 96, 96)
+                    step = trailing_zeros(stops)
+                    written += step
+                    i += step
+                while step == _BLOCK and i < end and plain[data[i]]:
                     out[written] = data[i]
                     written += 1
                     i += 1

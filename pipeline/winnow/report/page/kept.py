@@ -67,7 +67,8 @@ def _documents(run: RunRecords, sample: Sample) -> Iterator[pa.Table]:
             **_measured(signals, docs),
             "tokens": pa.array(_tokens(run, number, docs)),
         }
-        yield pa.table(columns).filter(pa.array(np.isin(docs, kept)))
+        first, last = np.searchsorted(kept, docs[0]), np.searchsorted(kept, docs[-1], "right")  # both are rising
+        yield pa.table(columns).filter(pa.array(np.isin(docs, kept[first:last], assume_unique=True)))
 
 
 def _fields(run: RunRecords, reference: Json, wanted: tuple[str, ...]) -> pa.Table:

@@ -22,8 +22,9 @@ from winnow.sources.readers.cuts import SPLIT_COMPRESSIONS
 from winnow.sources.readers.json_array import begins_array, split_array
 from winnow.sources.readers.json_members import without_unread
 from winnow.sources.readers.line_ranges import line_pieces, lines_of
+from winnow.sources.readers.plain_json import PlainLines
 from winnow.sources.readers.reader import Piece, Reader
-from winnow.sources.readers.split import Group, split_chunks
+from winnow.sources.readers.split import Group, Lines, split_chunks
 from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import GUESSED, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
 from winnow.sources.slices import FileSlice
@@ -67,7 +68,8 @@ def read_jsonl(
     batch = BatchBuilder(source.carried, position=file.position)
     parse = _parser_of(source, charset, batch)
     at_front = file_slice.start == 0
-    groups, in_array = _records(chunks, file_slice, maximum)
+    plain = None if charset.stream or charset.named != UTF_8 else PlainLines(source, longest=min(maximum, batch_bytes))
+    groups, in_array = _records(chunks, file_slice, maximum, plain)
     for group in groups:
         records = group.records
         shift = 0
@@ -80,8 +82,16 @@ def read_jsonl(
             yield batch.take(file.position)
             raise FileFaultError(f"too many rows: a file may have {MAX_ROWS:,} lines; split it", group.position)
         offsets = group.offsets
-        first = (0,) if group.dropped_bytes else ()
-        for index in chain(first, compress(range(len(records)), records)):  # blank lines cost as little as can be
+        found = plain.read(records) if plain and isinstance(records, Lines) else None
+        for index in found.steps() if found else _steps(group):
+            if isinstance(index, range):
+                assert found is not None
+                batch.fields = batch.fields or names_of(orjson.loads(records[int(found.columns.rows[index.start])]))
+                while index := found.add_to(batch, index, row, batch_bytes):
+                    yield batch.take(file.position)
+                if batch.size >= batch_bytes:
+                    yield batch.take(file.position)
+                continue
             line = records[index]
             dropped = group.dropped_bytes if index == 0 else 0
             try:
@@ -113,6 +123,12 @@ def read_jsonl(
             yield batch.take(file.position)
         if group.fault is not None:
             raise group.fault
+
+
+def _steps(group: Group) -> Iterator[int | range]:
+    """Numbers of the records that are not empty: blank lines cost as little as can be."""
+    first = (0,) if group.dropped_bytes else ()
+    return chain(first, compress(range(len(group.records)), group.records))
 
 
 _Parsed = tuple[str, str | None, list[str | None], str]
@@ -147,9 +163,12 @@ def _parser_of(
     return parse
 
 
-def _records(chunks: Iterator[Chunk], file_slice: FileSlice, maximum: int) -> tuple[Iterator[Group], bool]:
+def _records(
+    chunks: Iterator[Chunk], file_slice: FileSlice, maximum: int, plain: PlainLines | None
+) -> tuple[Iterator[Group], bool]:
     """The lines of a stream, or the elements of the array that it is; and whether it is one."""
-    cut = partial(split_chunks, separator=b"\n", max_record_bytes=maximum, blank=b"\n" + _BLANK)
+    split = None if plain is None else plain.split
+    cut = partial(split_chunks, separator=b"\n", max_record_bytes=maximum, blank=b"\n" + _BLANK, split=split)
     if file_slice.start or file_slice.stop is not None:  # where a file is cut, it has lines: see _pieces
         return cut(chunks), False
     try:

@@ -1,8 +1,11 @@
 """Cuts a stream of chunks at a separator, as ``bytes.split`` would cut the whole, in bounded memory."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from winnow.sources.readers.streams import Chunk
 from winnow.sources.records import FileFaultError
@@ -13,11 +16,41 @@ SHORT_RECORD_BYTES = 8
 """Runs are looked for in chunks whose records are shorter than that on average."""
 
 
+@dataclass
+class Lines:
+    """The records of a chunk, each made when it is asked for."""
+
+    data: bytes
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    replaced: dict[int, bytes | bytearray] = field(default_factory=dict)
+    """Records that are other bytes than those of the chunk."""
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __getitem__(self, index: int) -> bytes | bytearray:
+        found = self.replaced.get(index)
+        return self.data[self.begins[index] : self.ends[index]] if found is None else found
+
+    def __setitem__(self, index: int, record: bytes | bytearray) -> None:
+        self.replaced[index] = record
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        return map(self.__getitem__, range(len(self)))
+
+    def pop(self) -> bytes | bytearray:
+        """The last record, which is one no longer."""
+        last = self[len(self) - 1]
+        self.begins, self.ends = self.begins[:-1], self.ends[:-1]
+        return last
+
+
 @dataclass(frozen=True)
 class Group:
     """Consecutive records of a stream."""
 
-    records: list[bytes | bytearray]
+    records: "list[bytes | bytearray] | Lines"
     """Without their separators. An oversize first record is empty; see ``dropped_bytes``."""
     start: int
     """Decompressed offset of the first record."""
@@ -36,7 +69,11 @@ class Group:
 
 
 def split_chunks(
-    chunks: Iterator[Chunk], separator: bytes, max_record_bytes: int, blank: bytes = b""
+    chunks: Iterator[Chunk],
+    separator: bytes,
+    max_record_bytes: int,
+    blank: bytes = b"",
+    split: "Callable[[bytes], list[bytes] | Lines] | None" = None,
 ) -> Iterator[Group]:
     """Records of the stream; the last group holds the one record behind the last separator, perhaps empty.
 
@@ -50,6 +87,7 @@ def split_chunks(
         max_record_bytes: what a caller takes.
         blank: records of these bytes alone are none to the caller. Where the separator is one of them, long runs of
             such records are counted and not built.
+        split: splits a chunk at the separator, of one byte; None: ``bytes.split``.
     """
     overlap = len(separator) - 1
     counts_blank = not overlap and separator in blank
@@ -65,14 +103,15 @@ def split_chunks(
                 position = chunk.position
             skipped = 0
             seam = bytes(unfinished[max(0, len(unfinished) - overlap) :]) if overlap and unfinished else b""
-            if counts_blank and chunk.data[:1] in blank and not chunk.data.translate(None, blank):
+            if counts_blank and not chunk.data.strip(blank):
                 first, last_at = chunk.data.find(separator), chunk.data.rfind(separator)
-                parts: list[bytes | bytearray] = [chunk.data]
+                parts: list[bytes | bytearray] | Lines = [chunk.data]
                 if first >= 0:
                     parts = [chunk.data[:first], chunk.data[last_at + 1 :]]
                     skipped = chunk.data.count(separator) - 1
             else:
-                parts = list((seam + chunk.data if seam else chunk.data).split(separator))
+                whole = seam + chunk.data if seam else chunk.data
+                parts = list(whole.split(separator)) if split is None else split(whole)  # type: ignore[assignment]
             offset += len(chunk.data)
             if len(parts) == 1:
                 unfinished += chunk.data
@@ -107,7 +146,8 @@ def split_chunks(
 def _with_runs_apart(chunks: Iterator[Chunk], separator: bytes, run: re.Pattern[bytes]) -> Iterator[Chunk]:
     """The same stream, in which long runs of blank records are chunks of their own."""
     for chunk in chunks:
-        if chunk.data.count(separator) * SHORT_RECORD_BYTES < len(chunk.data):
+        # numpy counts bytes three times as fast as bytes do
+        if np.count_nonzero(np.frombuffer(chunk.data, np.uint8) == separator[0]) * SHORT_RECORD_BYTES < len(chunk.data):
             yield chunk  # most: looking for runs costs more than there could be
             continue
         at = 0

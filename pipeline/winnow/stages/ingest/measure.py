@@ -41,7 +41,7 @@ from winnow.stages.ingest.notes import note_passed, note_readable, note_unreadab
 from winnow.stages.ingest.operators import UnitOperators, beside_texts, with_texts, without_rows
 from winnow.stages.ingest.reading import read_documents
 from winnow.stages.ingest.slices import check_slices, parse_slice
-from winnow.stages.kernel_sets import use_language, use_normalise, use_signals
+from winnow.stages.kernel_sets import use_language, use_normalise, use_reading, use_signals
 from winnow.stages.tables import TableOutput, ipc_output, parquet_output
 from winnow.stages.versions import library_versions
 from winnow.text.config import MeasureConfig
@@ -90,6 +90,7 @@ def _kernels(settings: bytes) -> _Kernels:
     normalise = Normaliser(NormaliseConfig.model_validate(parsed["normalise"]))
     minhash = MinHashConfig.model_validate(parsed["minhash"])
     sets: dict[str, Callable[[], None]] = {
+        "reading": use_reading,
         "signals": partial(use_signals, minhash),
         "normalise": partial(use_normalise, normalise),
     }

@@ -54,6 +54,20 @@ def _compared(folded: bool) -> Any:
     return bytes_between
 
 
+def _copy_block(_context: Any, source: Any, first: Any, target: Any, second: Any) -> Any:
+    """64 bytes of one pointer from ``first`` on, to another from ``second`` on. The caller checks that both exist."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), _BLOCK).as_pointer()
+        from_there, there = (builder.gep(arguments[at], [arguments[at + 1]]) for at in (0, 2))
+        block = builder.load(builder.bitcast(from_there, kind))
+        stored = builder.store(block, builder.bitcast(there, kind))
+        block.align = stored.align = 1
+        return _context.get_dummy_value()
+
+    return types.none(source, types.int64, target, types.int64), generate
+
+
 def _trailing_zeros(_context: Any, value: Any) -> Any:
     """The number of zero bits below the lowest set bit of a uint64 as int64; 64 for zero."""
 
@@ -92,6 +106,7 @@ bytes_between: Any = intrinsic(_compared(folded=False))
 that the bytes exist."""
 folded_between: Any = intrinsic(_compared(folded=True))
 """The same of byte i + k | 32: the lower case of an ASCII letter."""
+copy_block: Any = intrinsic(_copy_block)
 count_ones: Any = intrinsic(_count_ones)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 pointer_to: Any = intrinsic(_pointer_to)

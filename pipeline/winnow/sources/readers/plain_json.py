@@ -1,0 +1,311 @@
+"""JSON lines that are plain, read in one pass over their bytes, without an object of Python's a record.
+
+A line is plain if it is an object whose text is a string and whose other wanted fields are strings, nulls or integers
+of at most 18 digits, each named once by a key without escapes. Whatever else is in it must be JSON by the letter. Any
+other line, of which some are faulty, is left to the general reader: it decides, and says why. What comes out of a plain
+line is what comes out of it there (tests/sources/test_plain_json.py).
+
+Legend: B bytes of a chunk, L lines, F wanted fields (the text first), G plain lines.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from winnow.numeric.jit import kernel
+from winnow.sources.readers.json_values import (
+    ESCAPES,
+    HEX_DIGITS,
+    literal_end,
+    number_end,
+    past_blanks,
+    read_string,
+    value_end,
+)
+from winnow.sources.readers.split import Lines
+from winnow.sources.records import BatchBuilder, Columns
+from winnow.sources.source import SourceConfig
+from winnow.text.signals.bits import bytes_between, pointer_to, trailing_zeros
+
+LEAST_BYTES = 64 << 10
+"""A smaller chunk is not worth a kernel that may have to be compiled."""
+_BLOCK = 64
+_MOST_DIGITS = 18
+_MOST_OTHERS = 1 / 16
+"""Share of lines that are not plain in a chunk that is worth while."""
+_MOST_IN_VAIN = 4
+"""Chunks one after the other that were not."""
+SLOW, PLAIN, EMPTY = range(3)
+"""What a line is: for the general reader, read here, or nothing."""
+
+
+@dataclass(frozen=True)
+class PlainRecords:
+    """What the plain lines of a chunk hold."""
+
+    others: NDArray[np.int64]
+    """Lines that are for the general reader, rising."""
+    columns: Columns
+    """Of the G plain lines; their rows are their numbers among the lines."""
+    ends: NDArray[np.int64]
+    """int64[G], bytes of plain lines up to the end of each."""
+
+    def steps(self) -> Iterator[int | range]:
+        """All lines in their order: the number of one that is for the general reader, or some of the plain ones."""
+        begun = 0
+        for line in self.others.tolist():
+            until = int(np.searchsorted(self.columns.rows, line))
+            if begun < until:
+                yield range(begun, until)
+            begun = until
+            yield line
+        if begun < len(self.ends):
+            yield range(begun, len(self.ends))
+
+    def add_to(self, batch: BatchBuilder, some: range, first_row: int, batch_bytes: int) -> range:
+        """Add some of the plain lines, as many as make the batch full; returns the others."""
+        before = int(self.ends[some.start - 1]) if some.start else 0
+        full = int(np.searchsorted(self.ends, before + batch_bytes - batch.size)) + 1
+        taken = range(some.start, min(some.stop, full))
+        records = self.columns.slice(taken)
+        batch.extend(replace(records, rows=records.rows + first_row), int(self.ends[taken.stop - 1]) - before)
+        return range(taken.stop, some.stop)
+
+
+class PlainLines:
+    """Finds the plain lines of chunks of one source; of sources whose fields need more than a look it finds none."""
+
+    def __init__(self, source: SourceConfig, *, longest: int) -> None:
+        """``longest`` bytes a line may have; longer ones are left to the general reader."""
+        named = [*source.texts, *([] if source.id is None else [source.id]), *source.keep]
+        self._has_id = source.id is not None
+        self._kept = len(source.keep)
+        self._longest = longest
+        self._possible = (
+            len(source.texts) == 1
+            and not source.structure_fields
+            and source.label is None
+            and len(set(named)) == len(named) < 32
+            and not any("." in name for name in named)
+        )
+        self._in_vain = 0
+        encoded = [name.encode() for name in named]
+        self._names = np.frombuffer(b"".join(encoded), np.uint8)
+        self._name_starts = np.cumsum([0, *map(len, encoded)])
+
+    def split(self, data: bytes) -> "Lines | list[bytes]":
+        """The lines of a chunk, not made before somebody asks for one, where they can be read here."""
+        if not self._possible or self._in_vain > _MOST_IN_VAIN or len(data) < LEAST_BYTES:
+            return data.split(b"\n")
+        return self.cut(data)
+
+    @staticmethod
+    def cut(data: bytes) -> Lines:
+        """The lines of a chunk of any size."""
+        bounds = _line_bounds(np.frombuffer(data, np.uint8))
+        return Lines(data, bounds[:-1], bounds[1:] - 1)
+
+    def read(self, lines: Lines) -> PlainRecords | None:
+        """The plain lines; None where all are for the general reader, as those of a chunk that is not UTF-8."""
+        if not len(lines) or not _is_utf8(lines.data, int(lines.begins[0]), int(lines.ends[-1])):
+            return None
+        data = np.frombuffer(lines.data, np.uint8)
+        fields = len(self._name_starts) - 1
+        texts, others_text = np.empty((2, len(data) + _BLOCK), np.uint8)
+        sizes, places = np.zeros(len(lines), np.int64), np.empty((len(lines), fields, 2), np.int64)
+        kinds = np.zeros(len(lines), np.uint8)
+        kinds[list(lines.replaced)] = EMPTY + 1  # not looked at
+        used = _read_lines(
+            data, lines.begins, lines.ends, self._names, self._name_starts, self._longest, ESCAPES, HEX_DIGITS,
+            texts, others_text, sizes, places, kinds,
+        )  # fmt: skip
+        kinds[list(lines.replaced)] = SLOW
+        plain, others = np.flatnonzero(kinds == PLAIN), np.flatnonzero(kinds == SLOW)
+        self._in_vain = self._in_vain + 1 if len(others) > _MOST_OTHERS * len(lines) + 1 else 0
+        if self._in_vain:  # by turns it would take longer
+            return None
+        columns = [_strings(others_text, places[plain, field]) for field in range(1, fields)]
+        ids = columns.pop(0) if self._has_id else pa.nulls(len(plain), pa.string())
+        ends = np.cumsum(lines.ends[plain] - lines.begins[plain])
+        return PlainRecords(others, Columns(plain, ids, texts[:used], sizes[plain], columns), ends)
+
+
+def _is_utf8(data: bytes, begin: int, end: int) -> bool:
+    offsets = pa.py_buffer(np.array([begin, end], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _strings(data: NDArray[np.uint8], places: NDArray[np.int64]) -> pa.Array:
+    """string[G] from int64[G, 2]: begin and length in ``data``; a negative length is null."""
+    valid = places[:, 1] >= 0
+    offsets = np.zeros(len(places) + 1, np.int32)
+    np.cumsum(np.where(valid, places[:, 1], 0), out=offsets[1:])
+    joined = np.empty(int(offsets[-1]), np.uint8)
+    _gather(data, places, joined)
+    bits = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.StringArray.from_buffers(len(places), pa.py_buffer(offsets), pa.py_buffer(joined), bits)
+
+
+@kernel
+def _gather(data: Any, places: Any, joined: Any) -> None:
+    at = 0
+    for row in range(len(places)):
+        for k in range(places[row, 1]):
+            joined[at + k] = data[places[row, 0] + k]
+        at += max(0, places[row, 1])
+
+
+@kernel
+def _line_bounds(array: Any) -> Any:
+    """int64[L + 1]: where each line begins, the end after the last one as if a separator stood there."""
+    data, size = pointer_to(array), len(array)
+    bounds = np.empty(1024, np.int64)
+    bounds[0] = 0
+    found: Any = 1
+    at: Any = 0
+    while at < size:
+        if found + _BLOCK + 1 > len(bounds):
+            more = np.empty(2 * len(bounds), np.int64)
+            for k in range(found):
+                more[k] = bounds[k]
+            bounds = more
+        if at + _BLOCK <= size:
+            ends = bytes_between(data, at, 10, 10)
+            while ends:
+                bounds[found] = at + trailing_zeros(ends) + 1
+                found += 1
+                ends &= ends - np.uint64(1)
+            at += _BLOCK
+        else:
+            if data[at] == 10:
+                bounds[found] = at + 1
+                found += 1
+            at += 1
+    bounds[found] = size + 1
+    return bounds[: found + 1]
+
+
+@kernel
+def _field_of(data: Any, begin: int, end: int, names: Any, name_starts: Any) -> int:
+    """Which wanted field is called so; -1: none, -2: the key has an escape or a control character."""
+    for k in range(begin, end):
+        if data[k] == 92 or data[k] < 32:
+            return -2
+    for field in range(len(name_starts) - 1):
+        first = name_starts[field]
+        if name_starts[field + 1] - first != end - begin:
+            continue
+        same = True
+        for k in range(end - begin):
+            same &= data[begin + k] == names[first + k]
+        if same:
+            return field
+    return -1
+
+
+@kernel
+def _read_line(
+    data: Any, i: int, end: int, size: int, names: Any, name_starts: Any, escapes: Any, digits: Any,
+    texts: Any, text_at: int, others: Any, other_at: int, place: Any,
+) -> tuple[bool, int, int]:  # fmt: skip
+    """Read one line; whether it is plain, and past what was written to ``texts`` and ``others``.
+
+    ``place`` int64[F, 2] becomes begin and length of each field; the length of one that is null or missing is -1.
+    """
+    for field in range(len(place)):
+        place[field, 0], place[field, 1] = 0, -1
+    have = np.int64(0)
+    i = past_blanks(data, i)
+    if data[i] != 123:
+        return False, text_at, other_at
+    i = past_blanks(data, i + 1)
+    while True:
+        if data[i] != 34:
+            return False, text_at, other_at
+        begin = i + 1
+        i = begin
+        while data[i] != 34 and data[i] != 10:
+            i += 1
+        field = _field_of(data, begin, i, names, name_starts)
+        if data[i] == 10 or field == -2 or (field >= 0 and have >> field & 1):
+            return False, text_at, other_at
+        i = past_blanks(data, i + 1)
+        if data[i] != 58:
+            return False, text_at, other_at
+        i = past_blanks(data, i + 1)
+        byte = data[i]
+        if field < 0:
+            i = value_end(data, i, size, escapes, digits, others, other_at)
+        elif byte == 34 and field == 0:
+            begin = text_at
+            i, text_at = read_string(data, i + 1, size, escapes, digits, texts, text_at)
+            place[0, 0], place[0, 1] = begin, text_at - begin
+        elif byte == 34:
+            begin = other_at
+            i, other_at = read_string(data, i + 1, size, escapes, digits, others, other_at)
+            place[field, 0], place[field, 1] = begin, other_at - begin
+        elif field == 0:
+            return False, text_at, other_at
+        elif byte == 110:
+            i = literal_end(data, i)
+        else:
+            begin = i
+            i = number_end(data, i)
+            length = i - begin
+            # as it is written, if that is how Python writes it
+            if length > _MOST_DIGITS or (length > 1 and data[begin] == 45 and data[begin + 1] == 48):
+                return False, text_at, other_at
+            for k in range(max(0, length)):
+                if data[begin + k] != 45 and not 48 <= data[begin + k] <= 57:
+                    return False, text_at, other_at
+                others[other_at + k] = data[begin + k]
+            place[field, 0], place[field, 1] = other_at, length
+            other_at += max(0, length)
+        if i < 0:
+            return False, text_at, other_at
+        if field >= 0:
+            have |= np.int64(1) << field
+        i = past_blanks(data, i)
+        if data[i] == 44:
+            i = past_blanks(data, i + 1)
+            continue
+        if data[i] != 125:
+            return False, text_at, other_at
+        return past_blanks(data, i + 1) == end and have & 1 == 1, text_at, other_at
+
+
+@kernel
+def _read_lines(
+    array: Any, begins: Any, ends: Any, names: Any, name_starts: Any, longest: int, escape_table: Any, digit_table: Any,
+    text_array: Any, other_array: Any, sizes: Any, places: Any, kinds: Any,
+) -> int:  # fmt: skip
+    """Read all lines whose kind is 0, each of which ends before a line end; the bytes of text that were written.
+
+    Out: texts and others uint8[B + 64], sizes int64[L] of the texts, places int64[L, F, 2], kinds uint8[L].
+    """
+    data, escapes, digits = pointer_to(array), pointer_to(escape_table), pointer_to(digit_table)
+    texts, others, size = pointer_to(text_array), pointer_to(other_array), len(array)
+    text_at, other_at = 0, 0
+    for line in range(len(begins)):
+        begin, end = begins[line], ends[line]
+        if kinds[line] or end - begin > longest:
+            continue
+        if begin == end:
+            kinds[line] = 2
+            continue
+        plain, new_text, new_other = _read_line(
+            data, begin, end, size, names, name_starts, escapes, digits, texts, text_at, others, other_at, places[line]
+        )
+        if plain:
+            kinds[line] = 1
+            sizes[line] = new_text - text_at
+            text_at, other_at = new_text, new_other
+    return text_at
