@@ -223,7 +223,7 @@ BREAKS = (
     Break(
         "half of a pair of surrogates in a plain line becomes bytes that are no text",
         1,
-        "winnow.sources.readers.json_values",
+        "winnow.sources.readers.json_scan",
         "if code < 0 or 0xDC00 <= code < 0xE000:",
         "if code < 0:",
         PLAIN,
@@ -231,7 +231,7 @@ BREAKS = (
     Break(
         "of a field that a plain line names twice the first is taken",
         1,
-        "winnow.sources.readers.plain_json",
+        "winnow.sources.readers.json_scan",
         "(field >= 0 and have >> field & 1)",
         "False",
         PLAIN,

@@ -10,31 +10,19 @@ Legend: B bytes of a chunk, L lines, F wanted fields (the text first), G plain l
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.numeric.jit import kernel
-from winnow.sources.readers.json_values import (
-    ESCAPES,
-    HEX_DIGITS,
-    literal_end,
-    number_end,
-    past_blanks,
-    read_string,
-    value_end,
-)
+from winnow.sources.readers.json_scan import ESCAPES, HEX_DIGITS, gather, line_bounds, read_lines
 from winnow.sources.readers.split import Lines
 from winnow.sources.records import BatchBuilder, Columns
 from winnow.sources.source import SourceConfig
-from winnow.text.signals.bits import bytes_between, pointer_to, trailing_zeros
 
 LEAST_BYTES = 64 << 10
 """A smaller chunk is not worth a kernel that may have to be compiled."""
 _BLOCK = 64
-_MOST_DIGITS = 18
 _MOST_OTHERS = 1 / 16
 """Share of lines that are not plain in a chunk that is worth while."""
 _MOST_IN_VAIN = 4
@@ -106,7 +94,7 @@ class PlainLines:
     @staticmethod
     def cut(data: bytes) -> Lines:
         """The lines of a chunk of any size."""
-        bounds = _line_bounds(np.frombuffer(data, np.uint8))
+        bounds = line_bounds(np.frombuffer(data, np.uint8))
         return Lines(data, bounds[:-1], bounds[1:] - 1)
 
     def read(self, lines: Lines) -> PlainRecords | None:
@@ -119,7 +107,7 @@ class PlainLines:
         sizes, places = np.zeros(len(lines), np.int64), np.empty((len(lines), fields, 2), np.int64)
         kinds = np.zeros(len(lines), np.uint8)
         kinds[list(lines.replaced)] = EMPTY + 1  # not looked at
-        used = _read_lines(
+        used = read_lines(
             data, lines.begins, lines.ends, self._names, self._name_starts, self._longest, ESCAPES, HEX_DIGITS,
             texts, others_text, sizes, places, kinds,
         )  # fmt: skip
@@ -149,163 +137,6 @@ def _strings(data: NDArray[np.uint8], places: NDArray[np.int64]) -> pa.Array:
     offsets = np.zeros(len(places) + 1, np.int32)
     np.cumsum(np.where(valid, places[:, 1], 0), out=offsets[1:])
     joined = np.empty(int(offsets[-1]), np.uint8)
-    _gather(data, places, joined)
+    gather(data, places, joined)
     bits = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.StringArray.from_buffers(len(places), pa.py_buffer(offsets), pa.py_buffer(joined), bits)
-
-
-@kernel
-def _gather(data: Any, places: Any, joined: Any) -> None:
-    at = 0
-    for row in range(len(places)):
-        for k in range(places[row, 1]):
-            joined[at + k] = data[places[row, 0] + k]
-        at += max(0, places[row, 1])
-
-
-@kernel
-def _line_bounds(array: Any) -> Any:
-    """int64[L + 1]: where each line begins, the end after the last one as if a separator stood there."""
-    data, size = pointer_to(array), len(array)
-    bounds = np.empty(1024, np.int64)
-    bounds[0] = 0
-    found: Any = 1
-    at: Any = 0
-    while at < size:
-        if found + _BLOCK + 1 > len(bounds):
-            more = np.empty(2 * len(bounds), np.int64)
-            for k in range(found):
-                more[k] = bounds[k]
-            bounds = more
-        if at + _BLOCK <= size:
-            ends = bytes_between(data, at, 10, 10)
-            while ends:
-                bounds[found] = at + trailing_zeros(ends) + 1
-                found += 1
-                ends &= ends - np.uint64(1)
-            at += _BLOCK
-        else:
-            if data[at] == 10:
-                bounds[found] = at + 1
-                found += 1
-            at += 1
-    bounds[found] = size + 1
-    return bounds[: found + 1]
-
-
-@kernel
-def _field_of(data: Any, begin: int, end: int, names: Any, name_starts: Any) -> int:
-    """Which wanted field is called so; -1: none, -2: the key has an escape or a control character."""
-    for k in range(begin, end):
-        if data[k] == 92 or data[k] < 32:
-            return -2
-    for field in range(len(name_starts) - 1):
-        first = name_starts[field]
-        if name_starts[field + 1] - first != end - begin:
-            continue
-        same = True
-        for k in range(end - begin):
-            same &= data[begin + k] == names[first + k]
-        if same:
-            return field
-    return -1
-
-
-@kernel
-def _read_line(
-    data: Any, i: int, end: int, size: int, names: Any, name_starts: Any, escapes: Any, digits: Any,
-    texts: Any, text_at: int, others: Any, other_at: int, place: Any,
-) -> tuple[bool, int, int]:  # fmt: skip
-    """Read one line; whether it is plain, and past what was written to ``texts`` and ``others``.
-
-    ``place`` int64[F, 2] becomes begin and length of each field; the length of one that is null or missing is -1.
-    """
-    for field in range(len(place)):
-        place[field, 0], place[field, 1] = 0, -1
-    have = np.int64(0)
-    i = past_blanks(data, i)
-    if data[i] != 123:
-        return False, text_at, other_at
-    i = past_blanks(data, i + 1)
-    while True:
-        if data[i] != 34:
-            return False, text_at, other_at
-        begin = i + 1
-        i = begin
-        while data[i] != 34 and data[i] != 10:
-            i += 1
-        field = _field_of(data, begin, i, names, name_starts)
-        if data[i] == 10 or field == -2 or (field >= 0 and have >> field & 1):
-            return False, text_at, other_at
-        i = past_blanks(data, i + 1)
-        if data[i] != 58:
-            return False, text_at, other_at
-        i = past_blanks(data, i + 1)
-        byte = data[i]
-        if field < 0:
-            i = value_end(data, i, size, escapes, digits, others, other_at)
-        elif byte == 34 and field == 0:
-            begin = text_at
-            i, text_at = read_string(data, i + 1, size, escapes, digits, texts, text_at)
-            place[0, 0], place[0, 1] = begin, text_at - begin
-        elif byte == 34:
-            begin = other_at
-            i, other_at = read_string(data, i + 1, size, escapes, digits, others, other_at)
-            place[field, 0], place[field, 1] = begin, other_at - begin
-        elif field == 0:
-            return False, text_at, other_at
-        elif byte == 110:
-            i = literal_end(data, i)
-        else:
-            begin = i
-            i = number_end(data, i)
-            length = i - begin
-            # as it is written, if that is how Python writes it
-            if length > _MOST_DIGITS or (length > 1 and data[begin] == 45 and data[begin + 1] == 48):
-                return False, text_at, other_at
-            for k in range(max(0, length)):
-                if data[begin + k] != 45 and not 48 <= data[begin + k] <= 57:
-                    return False, text_at, other_at
-                others[other_at + k] = data[begin + k]
-            place[field, 0], place[field, 1] = other_at, length
-            other_at += max(0, length)
-        if i < 0:
-            return False, text_at, other_at
-        if field >= 0:
-            have |= np.int64(1) << field
-        i = past_blanks(data, i)
-        if data[i] == 44:
-            i = past_blanks(data, i + 1)
-            continue
-        if data[i] != 125:
-            return False, text_at, other_at
-        return past_blanks(data, i + 1) == end and have & 1 == 1, text_at, other_at
-
-
-@kernel
-def _read_lines(
-    array: Any, begins: Any, ends: Any, names: Any, name_starts: Any, longest: int, escape_table: Any, digit_table: Any,
-    text_array: Any, other_array: Any, sizes: Any, places: Any, kinds: Any,
-) -> int:  # fmt: skip
-    """Read all lines whose kind is 0, each of which ends before a line end; the bytes of text that were written.
-
-    Out: texts and others uint8[B + 64], sizes int64[L] of the texts, places int64[L, F, 2], kinds uint8[L].
-    """
-    data, escapes, digits = pointer_to(array), pointer_to(escape_table), pointer_to(digit_table)
-    texts, others, size = pointer_to(text_array), pointer_to(other_array), len(array)
-    text_at, other_at = 0, 0
-    for line in range(len(begins)):
-        begin, end = begins[line], ends[line]
-        if kinds[line] or end - begin > longest:
-            continue
-        if begin == end:
-            kinds[line] = 2
-            continue
-        plain, new_text, new_other = _read_line(
-            data, begin, end, size, names, name_starts, escapes, digits, texts, text_at, others, other_at, places[line]
-        )
-        if plain:
-            kinds[line] = 1
-            sizes[line] = new_text - text_at
-            text_at, other_at = new_text, new_other
-    return text_at
