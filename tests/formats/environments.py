@@ -29,6 +29,8 @@ class Library:
     """What a reader script imports."""
     needs: dict[str, str]
     """Module -> pin, installed only where this Python has no such module."""
+    reads_shards: bool = True
+    """Or is here for the files that it brings."""
     vision_stub: bool = False
     """It imports torchvision, of which nothing here uses anything: a stub takes its place (hundreds of MB less)."""
 
@@ -100,7 +102,10 @@ LIBRARIES = {
         {"dill": "dill==0.4.1", "multiprocess": "multiprocess==0.70.19", "pandas": "pandas", **HUB},
     ),
     "gensim": Library(
-        "gensim==4.4.0", "import gensim.corpora.wikicorpus", {"smart_open": "smart_open", "wrapt": "wrapt"}
+        "gensim==4.4.0",
+        "import gensim.corpora.wikicorpus",
+        {"smart_open": "smart_open", "wrapt": "wrapt"},
+        reads_shards=False,
     ),
 }
 _STUB = {
