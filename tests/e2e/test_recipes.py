@@ -11,6 +11,7 @@ from tests.support.corpora import articles, documents_of
 from tests.support.wikis import dump, page, revision
 from winnow.config.load import load_config
 from winnow.config.recipe_files import recipe_files, recipe_names
+from winnow.finished.explain import explain, find
 from winnow.runs.run import run
 
 pytestmark = pytest.mark.slow
@@ -87,6 +88,22 @@ def test_conversations(tmp_path):
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
     finished = ran(tmp_path, "instructions", f"sources.0.path={tmp_path}/chats.jsonl", "shards.sequence_tokens=2048")
     assert finished.totals(finished.ledger_stage, "outcome")["kept"] > 20
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "answered", "pairs"),
+    [("evals/gsm8k/test.jsonl", "question", "answer", 1319), ("evals/mbpp/mbpp.jsonl", "text", "code", 974)],
+)
+def test_instructions_on_real_questions_and_answers(path, asked, answered, pairs, tmp_path, shared):
+    source = [f"path={shared / path}", "messages=null", f"prompt={asked}", f"response={answered}"]
+    finished = ran(tmp_path, "instructions", *(f"sources.0.{setting}" for setting in source))
+    outcomes = finished.totals(finished.ledger_stage, "outcome")
+    assert sum(outcomes.values()) == pairs and outcomes["kept"] > 0.9 * pairs
+    first = json.loads((shared / path).read_text(encoding="utf-8").splitlines()[0])
+    (doc,) = find(finished, "0", by_number=True)
+    text = explain(finished, doc).text
+    end = text.find(first[asked].strip()[-7:])
+    assert 0 < end < text.find(first[answered].strip()[:5], end)
 
 
 def test_code_on_real_files(tmp_path, shared):
