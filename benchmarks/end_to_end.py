@@ -98,9 +98,9 @@ def run_once(work: Path, scale: int, workers: int, executor: str = "ray") -> dic
     state = json.loads((run / "state.json").read_text())
     for paths in state["records"].values():
         for path in paths:
-            measures = json.loads((run / path).read_text())["measures"]
-            worker_seconds += measures["seconds"]
-            for name, value in measures.items():
+            metrics = json.loads((run / path).read_text())["metrics"]
+            worker_seconds += metrics["seconds"]
+            for name, value in metrics.items():
                 if name.startswith("seconds."):
                     parts[name.removeprefix("seconds.")] += value
     manifest = json.loads((run / state["shards"] / "manifest.json").read_text())
