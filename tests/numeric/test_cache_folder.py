@@ -1,7 +1,9 @@
 """Folders of compiled kernels: what several of them hold takes space once, and those that nobody uses go."""
 
+import ast
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from winnow.numeric import cache_folder, cached_arrays, jit
 from winnow.numeric.cache_folder import UNUSED_DAYS, remove_unused
 from winnow.numeric.cached_arrays import prepared_arrays
 
+PACKAGE = Path(cache_folder.__file__).parents[1]
 TABLES = {"large": np.arange(200_000), "small": np.arange(5)}
 
 
@@ -125,3 +128,20 @@ def test_whoever_compiles_looks_for_unused_folders(tmp_path, monkeypatch):
     for _ in range(2):
         jit.compile_once("set", lambda: done.append("compiled"))
     assert done == ["removed", "compiled"]
+
+
+def test_the_folder_is_another_one_where_a_kernel_that_others_call_has_changed():
+    """A caller is compiled anew with its own file alone, so it would go on with the old one."""
+    defined = {}
+    for path in PACKAGE.rglob("*.py"):
+        names = re.findall(r"^@kernel\ndef (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if names:
+            defined[".".join(("winnow", *path.relative_to(PACKAGE).with_suffix("").parts))] = set(names), path
+    called = set()
+    for _, caller in defined.values():
+        for node in ast.walk(ast.parse(caller.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in defined:
+                names, path = defined[node.module]
+                called |= {path} if names & {alias.name for alias in node.names} else set()
+    assert PACKAGE / "sources/web/tags.py" in called and len(called) > 9
+    assert called <= set(cache_folder._kernel_sources())

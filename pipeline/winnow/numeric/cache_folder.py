@@ -22,12 +22,26 @@ from winnow.numeric.own_folder import own_folder, user_cache
 UNUSED_DAYS = 30
 """A folder of other sources goes when no process has begun with it for so long."""
 _PACKAGE = Path(__file__).resolve().parents[1]
-_KERNEL_PACKAGES = ("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels")
+_KERNEL_PACKAGES = (
+    *("numeric", "text", "dedup", "tokens", "shards", "shards/packing", "audit", "select/kernels"),
+    *("sources/readers", "sources/web"),
+)
+"""All whose kernels others call: numba compiles a caller anew only with its own file."""
 _NAME = re.compile(r"winnow-kernels-[0-9a-f]{16}(|-\d+)")
 _GOING = ".removed"
 _INSTEAD = "set NUMBA_CACHE_DIR to a folder of your own"
 _LEAST_SHARED_BYTES = 1_000_000
 log = logging.getLogger("winnow")
+
+
+def _kernel_sources() -> list[Path]:
+    found = []
+    for package in _KERNEL_PACKAGES:
+        of_package = (
+            _PACKAGE.glob(f"{package}/*.py") if package.startswith("shards") else (_PACKAGE / package).rglob("*.py")
+        )
+        found += sorted(of_package)
+    return found
 
 
 def _cache_folder() -> str:
@@ -37,11 +51,8 @@ def _cache_folder() -> str:
     name in all of these places, this process does without: it compiles for itself, in a folder that goes with it.
     """
     digest = hashlib.blake2b(digest_size=8)
-    here = _PACKAGE
-    for package in _KERNEL_PACKAGES:
-        found = here.glob(f"{package}/*.py") if package.startswith("shards") else (here / package).rglob("*.py")
-        for source in sorted(found):
-            digest.update(source.read_bytes())
+    for source in _kernel_sources():
+        digest.update(source.read_bytes())
     name = f"winnow-kernels-{digest.hexdigest()}"
     places: tuple[Callable[[], Path], ...] = (
         lambda: Path(os.environ["NUMBA_CACHE_DIR"]) / name,

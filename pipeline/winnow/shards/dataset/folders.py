@@ -4,6 +4,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+AT_ONCE = 8
+"""Files that are fetched at the same time: one connection to an object store gives 50 to 100 MB/s."""
+
 
 class OpenedFile(NamedTuple):
     """A file of a shard set, open."""

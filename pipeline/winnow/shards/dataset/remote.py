@@ -19,12 +19,10 @@ from typing import Any, NamedTuple
 from winnow.errors import ShardError
 from winnow.numeric.file_lock import file_lock
 from winnow.numeric.own_folder import user_cache
-from winnow.shards.dataset.folders import FileEntry, OpenedFile
+from winnow.shards.dataset.folders import AT_ONCE, FileEntry, OpenedFile
 
 DEFAULT_CACHE_MB = 20_000
 """Largest size of the cache, in MB: two windows of 16 shards of 256 MB, twice."""
-AT_ONCE = 8
-"""Shards that are fetched at the same time: one connection to an object store gives 50 to 100 MB/s."""
 ATTEMPTS = 5
 """How often a file is asked for, beside what the file system's own library does."""
 FIRST_WAIT_SECONDS = 0.5

@@ -7,20 +7,19 @@ where a training run stands.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
 from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, Rows
+from winnow.shards.dataset.folders import AT_ONCE
 from winnow.shards.dataset.pair_batches import make_pair_batch
 from winnow.shards.dataset.set_order import SetOrder
 from winnow.shards.dataset.several_sets import Opener, SetPlace
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.dataset.steps import ReaderRank, Tail, samples_of
-
-AHEAD = 8
-"""Shards that are announced before they are read, at least: as many are fetched at the same time."""
 
 
 @dataclass(frozen=True)
@@ -158,10 +157,11 @@ class SampleStream:
         window = order.window_of(position)
         if (epoch, window) != self._window:
             self._window = epoch, window
-            windows = max(1, AHEAD // max(1, len(order.shards_of(window))))
-            for following in range(window, window + 1 + windows):
-                for number in order.shards_of(following):
-                    self.reader.expect(number)
+            now = order.shards_of(window)
+            windows = max(1, AT_ONCE // max(1, len(now)))  # ahead, with as many shards as are fetched at a time
+            soon = (order.shards_of(window + number) for number in range(1, windows + 1))
+            for number in chain(now, *soon):
+                self.reader.expect(number)
 
 
 def positions_as_rows(reader: SplitReader, positions: NDArray[np.int64]) -> Rows:

@@ -1,7 +1,6 @@
 """Lines of JSON (RFC 8259) as one pass over their bytes: where they end, and what those that are plain say.
 
-Its kernels are all in this file, for numba compiles callers anew only with the file that they stand in. Every
-line ends with a line feed, and the walks stop at one: it can stand in no value. What is no JSON ends at -1.
+Every line ends with a line feed, and the walks stop at one: it can stand in no value. What is no JSON ends at -1.
 """
 
 from typing import Any

@@ -56,7 +56,7 @@ def suffix_of(name: str) -> str:
     """What a file's name without its compression says of its format: its suffix, in lower case and without a part's
     number that a format lets stand behind it."""
     found = PurePosixPath(name).suffix.lower()
-    for reader in READERS.all():
+    for reader in () if found in formats_by_suffix() else READERS.all():
         for suffix in reader.suffixes if reader.numbered else ():
             if re.fullmatch(re.escape(suffix) + reader.numbered, found):
                 return str(suffix)
