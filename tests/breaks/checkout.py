@@ -42,6 +42,8 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "checkout"
+        self.breaks = 0
+        """How many were put into this copy so far."""
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT,
@@ -85,13 +87,16 @@ class Checkout:
     def broken(self, change: Break) -> Iterator[None]:
         """Inside, the break stands in the copy.
 
-        The file is given back its time of change afterwards, so that what Python and numba compiled from it before
-        counts again, and what they compiled from the broken one never does.
+        Python and numba know what they compiled by the time of change, in whole seconds, and the size of the file.
+        So each break has a time that no other has, or what was compiled a moment before would be run for it; and the
+        file is given back its own afterwards, for which what was compiled before counts again.
         """
         file = file_of(self.root, change.module)
         text, before = file.read_text(), file.stat()
         compiled = kernels = self._compiled
         file.write_text(text.replace(change.old, change.new))
+        self.breaks += 1
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + self.breaks * 1_000_000_000))
         try:
             kernels = self._kernel_folder()
             if kernels != compiled and not any(word in text for word in _COMPILES):

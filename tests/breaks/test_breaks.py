@@ -86,3 +86,8 @@ def test_a_copy_is_broken_and_mended(tmp_path, monkeypatch):
     with copy.broken(example(old="return 1", new="while True: pass")):
         assert copy.test(["t.py"], 3).code is None
     assert (repository / "a/b.py").read_text() == file.read_text()
+    seconds = {file.stat().st_mtime_ns // 1_000_000_000}
+    for new in "234":  # of one size and, on the clock, of one second: what was compiled of one is not run for the other
+        with copy.broken(example(new=new)):
+            seconds.add(file.stat().st_mtime_ns // 1_000_000_000)
+    assert len(seconds) == 4
