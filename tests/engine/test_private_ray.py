@@ -9,8 +9,10 @@ import yaml
 
 from jobs.prestart import workers_needed
 from tests.support.configs import unread_config
+from winnow.engine.executors import private_ray
 from winnow.engine.executors.choose import LARGE_BYTES, SMALL_BYTES
 from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
+from winnow.errors import ClusterError
 
 
 @pytest.mark.ray
@@ -24,6 +26,16 @@ def test_the_installed_ray_has_what_a_lean_start_replaces():
         assert services.get_node is not before["get_node"]
     assert all(getattr(node.Node, name) is before[name] for name in UNUSED_PROCESSES)
     assert services.get_node is before["get_node"]
+
+
+def test_a_ray_that_does_not_start_is_no_fault_of_the_program(monkeypatch):
+    def start(num_cpus, launched):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(private_ray, "_starts", [])
+    monkeypatch.setattr(private_ray, "_start_ray", start)
+    with pytest.raises(ClusterError, match=r"Ray did not start .*timed out during startup.*session_latest/logs.*again"):
+        private_ray.finish_start(1)
 
 
 @pytest.fixture

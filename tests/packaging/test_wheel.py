@@ -79,6 +79,8 @@ print(len(rows), len(rows[0][0]))
     assert int(rows) > 5 and tokens == "63"
     command = [sys.executable, "-S", str(installed / "bin" / "winnow")]
     assert output_of([*command, "--version"], repository, environment) == f"winnow {winnow_version()}\n"
+    module = [sys.executable, "-S", "-m", "winnow", "--version"]
+    assert output_of(module, repository, environment) == f"winnow {winnow_version()}\n"
     (repository / "c.yaml").write_text(f"run: {tmp_path}/other\nsources: [{{name: s, path: {tmp_path}/data/notes}}]\n")
     assert "units" in output_of([*command, "plan", "c.yaml"], repository, environment)
 

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import bytes_between, copy_block, pointer_to, trailing_zeros
 from winnow.numeric.jit import kernel
 from winnow.text.normalise.byte_ranges import find_byte
-from winnow.text.signals.bits import bytes_between, copy_block, pointer_to, trailing_zeros
 
 CODE_ELEMENTS = ("script", "style", "pre", "code", "programlisting", "screen", "samp", "kbd")
 """Elements of HTML and DocBook whose content is code or what a program prints."""

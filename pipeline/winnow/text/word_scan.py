@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from winnow.numeric.bits import bytes_between, folded_between, load_eight, pointer_to, trailing_zeros
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import IGNORED, LETTER, SPACELESS, WORD, class_of, code_point_at
-from winnow.text.signals.bits import bytes_between, folded_between, load_eight, pointer_to, trailing_zeros
 
 START = np.uint64(0x9E3779B97F4A7C15)
 _CHUNK = np.uint64(0xD6E8FEB86659FD93)

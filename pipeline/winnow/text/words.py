@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables, code_point_at
-from winnow.text.signals.bits import pointer_to
 from winnow.text.word_scan import (
     BETWEEN,
     BYTES,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from winnow.engine.executors.cores import usable_cores
-from winnow.errors import ClusterError
+from winnow.errors import ClusterError, WinnowError
 from winnow.numeric.own_folder import own_folder
 
 UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
@@ -29,8 +29,8 @@ LOOK_SECONDS = 0.02
 """How often to ask whether the node has come up."""
 LAUNCH_SECONDS = 2.0
 """How long a caller waits at most for Ray's processes to be on their way."""
-WAIT_SECONDS = 10.0
-"""After this the question is left to Ray."""
+WAIT_SECONDS = 120.0
+"""After this the question is left to Ray, which gives up 30 s later: too early on a machine that is busy."""
 
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - their own folders in them, looked at before use
 """Where Ray's sockets go when the temporary folder's path is too long for them."""
@@ -99,7 +99,7 @@ def finish_start(num_cpus: int) -> None:
     """Wait until Ray is there, starting it if nobody has begun to; nothing where the caller has one already.
 
     Raises:
-        Exception: whatever kept Ray from starting.
+        ClusterError: Ray did not start; the message says why.
     """
     if not _starts or _starts[-1].done.is_set():
         ray: Any = sys.modules.get("ray")
@@ -109,6 +109,12 @@ def finish_start(num_cpus: int) -> None:
             begin_start(num_cpus)
     start = _starts[-1]
     start.done.wait()
+    if isinstance(start.error, Exception) and not isinstance(start.error, WinnowError):
+        raise ClusterError(
+            f"Ray did not start on this machine: {type(start.error).__name__}: {start.error}. Its logs are in "
+            f"{_temporary_folder()}/ray/session_latest/logs; the usual cause is a machine that is short of memory or "
+            "processor time. Run the same command again, or set compute.executor: processes, which needs no Ray"
+        ) from start.error
     if start.error is not None:
         raise start.error
 
@@ -130,13 +136,17 @@ def _start_ray(num_cpus: int, launched: threading.Event) -> None:
         )
 
 
+def _temporary_folder() -> str:
+    return os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray chooses
+
+
 def _short_temporary_folder() -> str | None:
     """Where Ray's sockets go if the folder that it would take makes their paths too long; else None.
 
     Raises:
         ClusterError: there is no folder with a short path.
     """
-    given = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray chooses
+    given = _temporary_folder()
     if len(os.fsencode(given)) <= MAX_TEMPORARY_BYTES:
         return None
     for parent in SHORT_FOLDERS:

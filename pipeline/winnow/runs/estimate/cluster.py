@@ -14,16 +14,16 @@ from winnow.select.encoder_config import HASHING
 from winnow.stages.dedup.components import TABLE_BYTES, fit_one_unit
 
 CORE_SECONDS_A_MB = {
-    "measure": 0.0269,
-    "filter, decide": 0.0013,
-    "dedup": 0.0060,
-    "tokenise": 0.0089,
-    "shuffle": 0.0015,
-    "shards": 0.0039,
+    "measure": 0.0222,
+    "filter, decide": 0.0011,
+    "dedup": 0.0054,
+    "tokenise": 0.0081,
+    "shuffle": 0.0018,
+    "shards": 0.0033,
     "between stages": 0.0003,
 }
-"""Marginal, 1x to 3x of the corpus on 2 cores: stages' wall seconds times 2, a MB of text (docs/performance.md, End to
-end; together 20.5 MB/s a core). ``python -m benchmarks.end_to_end --scales 1 3`` gives them for another machine."""
+"""A run of 10 GB on 2 cores: stages' wall seconds times 2, a MB of text (docs/performance.md, A large run; together
+23.7 MB/s a core). ``python -m benchmarks.end_to_end --scales 1 3`` gives them for another machine."""
 SELECT_CORE_SECONDS_A_MB = 0.037
 """Embedding by hashing, clusters and a sample (docs/select.md: 15 s for 408 MB)."""
 LINES_CORE_SECONDS_A_MB = 0.015

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import bytes_between, copy_block, pointer_to, trailing_zeros
 from winnow.numeric.jit import kernel
-from winnow.text.signals.bits import bytes_between, copy_block, pointer_to, trailing_zeros
 
 _BLOCK = 64
 _MOST_DIGITS = 18

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import LETTER, character_tables, class_of, code_point_at
-from winnow.text.signals.bits import pointer_to
 
 NOT_SURE = -1
 """In place of a label: the best two are too close for the reference's rounding."""

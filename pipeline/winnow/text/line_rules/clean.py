@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import strings_from_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import BREAK, character_tables, class_of, code_point_at
 from winnow.text.line_rules.config import RULES, LineRulesConfig
@@ -34,7 +35,6 @@ from winnow.text.line_rules.judge import (
     words_and_longest,
 )
 from winnow.text.lines.line_keys import LINE_FEED, readable_buffers
-from winnow.text.signals.bits import pointer_to
 from winnow.text.signals.lines import skip_space, strip_end
 
 _R = len(RULES)

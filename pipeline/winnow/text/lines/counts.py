@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.lines.config import LinesConfig
 from winnow.text.lines.line_keys import is_long, line_key, next_piece, readable_buffers
-from winnow.text.signals.bits import pointer_to
 
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)

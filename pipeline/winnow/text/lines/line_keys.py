@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import bytes_between, trailing_zeros
 from winnow.numeric.jit import kernel
-from winnow.text.signals.bits import bytes_between, trailing_zeros
 from winnow.text.signals.lines import count_characters, hash_line, skip_space, strip_end
 
 LINE_FEED = 10

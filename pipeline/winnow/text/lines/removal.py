@@ -10,11 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import strings_from_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.lines.config import LinesConfig
 from winnow.text.lines.line_keys import LINE_FEED, is_long, line_key, next_piece, readable_buffers
-from winnow.text.signals.bits import pointer_to
 from winnow.text.signals.lines import count_characters
 
 EXAMPLE_BYTES = 400

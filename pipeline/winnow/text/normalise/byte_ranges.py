@@ -5,9 +5,9 @@
 
 import numpy as np
 
+from winnow.numeric.bits import bytes_between, pointer_to, trailing_zeros
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.normalise.tables import AMPERSAND, NEWLINE
-from winnow.text.signals.bits import bytes_between, pointer_to, trailing_zeros
 
 NO_ENTITY = 0
 ENTITY = 1

@@ -7,9 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import bytes_between, count_ones, folded_between, pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import LETTER, character_tables, class_of, code_point_at
-from winnow.text.signals.bits import bytes_between, count_ones, folded_between, pointer_to
 
 BLOCKS = {
     "Hangul Jamo": (0x1100, 0x11FF),

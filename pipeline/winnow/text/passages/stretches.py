@@ -13,10 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.passages.windows import BLOCK, Blocks
-from winnow.text.signals.bits import pointer_to
 from winnow.text.word_scan import next_word, word_tables
 
 JOINT = "\n\n"

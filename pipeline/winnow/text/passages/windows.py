@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import character_tables
-from winnow.text.signals.bits import pointer_to
 from winnow.text.word_scan import next_words, word_tables
 from winnow.text.words import room_for_words
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from winnow.numeric.bits import bytes_between, folded_between
 from winnow.numeric.jit import kernel
-from winnow.text.signals.bits import bytes_between, folded_between
 
 BLOCK = 64
 READ_AHEAD = 2

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from winnow.numeric.bits import load_eight
 from winnow.numeric.jit import kernel
 from winnow.text.characters import SPACE, TERMINAL, class_of, code_point_at
-from winnow.text.signals.bits import load_eight
 from winnow.text.signals.c4 import begin_line, count_printed_line, is_ascii_space, last_class
 from winnow.text.signals.counts import (
     BULLET_LINES,

@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import count_ones, pointer_to, trailing_zeros
 from winnow.numeric.jit import kernel
 from winnow.text.characters import (
     BREAK,
@@ -29,7 +30,6 @@ from winnow.text.characters import (
     class_of,
     code_point_at,
 )
-from winnow.text.signals.bits import count_ones, pointer_to, trailing_zeros
 from winnow.text.signals.blocks import BLOCK, READ_AHEAD, read_block
 from winnow.text.signals.c4 import CURLY, begin_line, end_sentence, last_class, note_letter
 from winnow.text.signals.counts import (

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
-from winnow.text.signals.bits import pointer_to
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import IGNORED, LETTER, MARK, SPACELESS, WORD, character_tables, class_of, code_point_at
-from winnow.text.signals.bits import pointer_to
 from winnow.text.words import ReadWords, WordHashes
 
 GOES_ON = "-/\\@^|~+."

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.lines.line_keys import readable_buffers
-from winnow.text.signals.bits import pointer_to
 from winnow.text.urls.parts import PERCENT, find_host
 
 PACKAGES = ("idna", "unicodedata")

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from winnow.errors import ConfigError
 from winnow.numeric.arrow_strings import strings_from_buffers
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.sources.readers.streams import read_chunks
 from winnow.sources.records import FileFaultError
 from winnow.sources.stored_file import StoredFile, compression_of
-from winnow.text.signals.bits import pointer_to
 from winnow.text.urls.match import keys_of
 from winnow.text.urls.parts import find_host, is_digit, is_letter
 from winnow.text.urls.table import LONGEST

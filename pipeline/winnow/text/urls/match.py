@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.lines.line_keys import readable_buffers
-from winnow.text.signals.bits import pointer_to
 from winnow.text.urls.config import KINDS
 from winnow.text.urls.hosts import with_plain_hosts
 from winnow.text.urls.parts import DOT, address_end, find_host, lower, next_word

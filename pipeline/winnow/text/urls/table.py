@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.errors import StorageError
+from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.numeric.radix import sort_pairs
-from winnow.text.signals.bits import pointer_to
 
 LONGEST = 65_535
 """Bytes of an entry."""
