@@ -6,6 +6,7 @@ follow (``normalise_steps``).
 """
 
 import unicodedata
+from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -34,6 +35,10 @@ from winnow.text.normalise.prove import (
 from winnow.text.normalise.splice import count_changed, splice
 from winnow.text.normalise.steps import ExtraSteps
 from winnow.text.normalise.tables import Tables, build_tables
+
+REMEMBERED, REMEMBERED_BYTES = 4096, 1000
+"""Segments that ftfy repaired last and how long one may be: the footer of a site's pages comes again and again, and
+ftfy takes a tenth of a millisecond for a line."""
 
 
 def _tables(config: TextFixerConfig) -> Tables:
@@ -168,7 +173,7 @@ class _Repair:
         ftfy_bytes = int((holes[:, SOURCE_END] - holes[:, SOURCE_START]).sum())
         segments = [data[start:end].tobytes() for start, end in holes[:, [SOURCE_START, SOURCE_END]].tolist()]
         fixed = [
-            self._fix_segment(segment, self._options[int(cjk[document])], bool(unescape))
+            _fix_segment(segment, self._options[int(cjk[document])], bool(unescape))
             for segment, (document, unescape) in zip(segments, holes[:, DOCUMENT:].tolist(), strict=True)
         ]
         fixed_offsets = np.zeros(len(fixed) + 1, np.int64)
@@ -188,9 +193,19 @@ class _Repair:
         splice(data, offsets, edits, np.frombuffer(b"".join(fixed), np.uint8), fixed_offsets, target, target_offsets)
         return _Repaired(strings_from_buffers(target, target_offsets), changed, substituted_bytes, ftfy_bytes, given)
 
-    def _fix_segment(self, segment: bytes, options: TextFixerConfig, unescape: bool) -> bytes:
-        fixed = fix_and_explain(segment.decode(), options if unescape else options._replace(unescape_html=False)).text
-        try:
-            return fixed.encode()
-        except UnicodeEncodeError:  # CESU-8 mojibake with fix_surrogates off; Arrow cannot hold a surrogate
-            return fix_surrogates(fixed).encode()
+
+def _fix_segment(segment: bytes, options: TextFixerConfig, unescape: bool) -> bytes:
+    """What ftfy makes of a segment that the scanner leaves to it."""
+    fix = _fix_again if len(segment) <= REMEMBERED_BYTES else _fix
+    return fix(segment, options, unescape)
+
+
+def _fix(segment: bytes, options: TextFixerConfig, unescape: bool) -> bytes:
+    fixed = fix_and_explain(segment.decode(), options if unescape else options._replace(unescape_html=False)).text
+    try:
+        return fixed.encode()
+    except UnicodeEncodeError:  # CESU-8 mojibake with fix_surrogates off; Arrow cannot hold a surrogate
+        return fix_surrogates(fixed).encode()
+
+
+_fix_again = lru_cache(REMEMBERED)(_fix)
