@@ -105,7 +105,7 @@ def everything(data: Path, tokens: int = 2_000) -> dict:
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    context = run(config(data, folder, everything(data)))
+    context = run(config(data, folder, everything(data), keep="needed"))
     return context, load_run(str(folder))
 
 
@@ -177,6 +177,16 @@ def test_books_of_all_steps(data, whole):
             assert row["value"] < row["threshold"]
         if row["rule"] == "select.prototypes":
             assert row["value"] >= row["threshold"]
+
+
+def test_what_a_sample_was_ordered_by_goes(whole):
+    _, finished = whole
+    folder = Path(finished.store.root) / "work"
+    stages = [name for name in finished.records if name.startswith(("prototype", "sample_"))]
+    assert len(stages) == 7
+    assert [
+        path for name in stages for path in (folder / name).rglob("*.*") if path.suffix in (".arrow", ".exchange")
+    ] == []
 
 
 def test_altered_scores_in_the_ledger_are_found(whole):
@@ -275,7 +285,7 @@ def test_plan_knows_the_stages(data, tmp_path, whole):
         "importance_ratio",
         "importance",
     ]
-    done = plan_run(config(data, Path(whole[1].store.root), everything(data)))
+    done = plan_run(whole[1].config)
     assert all(stage.done == stage.units for stage in done.stages)
 
 

@@ -19,6 +19,11 @@ def stages_of_components(context: RunContext, prefix: str = "") -> list[str]:
     return [f"{prefix}{name}" for name in (*(HALVES if in_rounds else ()), STAGE)]
 
 
+def rows_of_rounds(prefix: str = "") -> list[tuple[str, str]]:
+    """Outputs of the stages of rounds, (stage, output), that nothing reads once the tables of components are there."""
+    return [(f"{prefix}{stage}", "rows") for stage in HALVES]
+
+
 def find_components(
     context: RunContext, edging: Stage, edged: list[Record], groups: list[Record] | None = None, prefix: str = ""
 ) -> list[Record]:

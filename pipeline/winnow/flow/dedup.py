@@ -6,7 +6,13 @@ from winnow import schemas
 from winnow.config.config import Config
 from winnow.engine.records import Json
 from winnow.flow.alarm import Alarm
-from winnow.flow.components import HALVES, find_components, find_groups, stages_of_components, stages_of_groups
+from winnow.flow.components import (
+    find_components,
+    find_groups,
+    rows_of_rounds,
+    stages_of_components,
+    stages_of_groups,
+)
 from winnow.flow.context import RunContext
 from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.guard import guard_lines, losses_of
@@ -66,8 +72,7 @@ def find_duplicates(context: RunContext) -> None:
     listing = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(listing, gathered, partitions, starts, num_perm))
     matched: Json | None = None if index is None else connected[-1].outputs["matched_components"].reference()
-    rounds = [(f"{prefix}{stage}", "rows") for prefix in ("", "index_") for stage in HALVES]
-    context.release(("bands", "bands"), ("edges", "edges"), *rounds)
+    context.release(("bands", "bands"), ("edges", "edges"), *rows_of_rounds(), *rows_of_rounds("index_"))
     context.release(("index_links", "links"), ("index_edges", "edges"))
     context.release(("candidates", "candidates"), ("index_candidates", "candidates"))
     context.duplicates = engine.listing(choosing, chosen, "member_decisions"), matched
