@@ -27,7 +27,7 @@ from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.flow.components import find_groups
+from winnow.flow.components import find_groups, find_members
 from winnow.flow.context import RunContext
 from winnow.flow.select_sample import find_sample
 from winnow.schemas import LINKS
@@ -149,6 +149,13 @@ def write_links(unit: Unit, workspace: Workspace) -> None:
         table.write({"component": component, "doc": docs})
 
 
+def write_matched(unit: Unit, workspace: Workspace) -> None:
+    """What a made run meets: every fifth component of that index, all named by documents of its first part."""
+    names = indexed_documents(0, np.arange(0, unit.inputs["documents"], 20, dtype=np.uint64))
+    with ipc_output(workspace, "matched_components", LINKS) as table:
+        table.write({"component": np.arange(len(names), dtype=np.uint64), "doc": names})
+
+
 def group(documents: int, how: str, *, memory: bool) -> dict[str, list[float]]:
     """The stages of the components of an index of ten segments; what ``Measuring`` found."""
     values: Json = {"run": "x", "sources": [{"name": "a", "path": "x"}], "dedup": {"components": how}}
@@ -162,8 +169,10 @@ def group(documents: int, how: str, *, memory: bool) -> dict[str, list[float]]:
             for n, record in enumerate(written)
         ]
         context.run = SimpleNamespace(records={})
-        context.index = SimpleNamespace(run=lambda engine, stage, units: engine.run(stage, units))
-        find_groups(cast(RunContext, context), context.engine.publish_list(made, "index", entries), entries)
+        context.index = SimpleNamespace(run=lambda engine, stage, units: engine.run(stage, units), entries=entries)
+        grouped = find_groups(cast(RunContext, context), context.engine.publish_list(made, "index", entries), entries)
+        met = context.engine.run(Stage("made", 1, {}, write_matched), [Unit(0, {"documents": number})])
+        find_members(cast(RunContext, context), met, grouped)
 
     return found_by(config, work, memory=memory)
 
