@@ -20,19 +20,22 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.measuring import machine
+from winnow.audit.verify.sample import IN, SampleCheck
 from winnow.config.config import Config, parse_config
 from winnow.dedup.index import indexed_documents
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
-from winnow.flow.components import find_groups
+from winnow.flow.components import find_groups, find_members
 from winnow.flow.context import RunContext
 from winnow.flow.select_sample import find_sample
 from winnow.schemas import LINKS
+from winnow.stages.select.sample import candidates_of, steps_of
 from winnow.stages.select.scores import SCORES
-from winnow.stages.tables import ipc_output, parquet_output
+from winnow.stages.tables import column_to_numpy, ipc_output, parquet_output, read_ipc
 from winnow.storage.open_store import open_store
+from winnow.storage.store import Store
 
 PART_DOCUMENTS, PARTITION_MB = 64_000, 16
 EXAMPLES = {"positive": "p.jsonl", "negative": "n.jsonl"}
@@ -77,17 +80,22 @@ class Measuring(Engine):
         self, stage: Stage, units: list[Unit], recompute_if: Callable[[Record], bool] = lambda _record: False
     ) -> list[Record]:
         """The same, measured."""
-        took = self.found.setdefault(stage.name, [])
+        self.found.setdefault(stage.name, [])
 
-        def measured(unit: Unit, workspace: Workspace) -> None:
-            if self.memory:
-                tracemalloc.start()
-            started = time.process_time()
-            stage.run(unit, workspace)
-            took.append(tracemalloc.get_traced_memory()[1] if self.memory else time.process_time() - started)
-            tracemalloc.stop()
+        def run(unit: Unit, workspace: Workspace) -> None:
+            self.measured(stage.name, partial(stage.run, unit, workspace))
 
-        return super().run(replace(stage, run=measured), units, recompute_if)
+        return super().run(replace(stage, run=run), units, recompute_if)
+
+    def measured(self, name: str, work: Callable[[], None]) -> None:
+        """Do some work of this name, and note what it took."""
+        if self.memory:
+            tracemalloc.start()
+        started = time.process_time()
+        work()
+        took = tracemalloc.get_traced_memory()[1] if self.memory else time.process_time() - started
+        self.found.setdefault(name, []).append(took)
+        tracemalloc.stop()
 
 
 def draw(documents: int, select: Json, *, memory: bool) -> dict[str, list[float]]:
@@ -101,9 +109,23 @@ def draw(documents: int, select: Json, *, memory: bool) -> dict[str, list[float]
         scored = context.engine.run(Stage("made", 1, {}, write_scores), units)
         context.run = SimpleNamespace(parts=[SimpleNamespace(first_doc=at) for at in firsts])
         assert config.select is not None
-        find_sample(cast(RunContext, context), config.select, scored)
+        sampled = find_sample(cast(RunContext, context), config.select, scored)
+        context.engine.measured("verify", partial(verify, context.engine.store, config, scored, sampled))
 
     return found_by(config, work, memory=memory)
+
+
+def verify(store: Store, config: Config, scored: list[Record], sampled: list[Record]) -> None:
+    """What `winnow verify` looks at of a sample, part by part."""
+    assert config.select is not None
+    steps = steps_of(config.select)
+    check = SampleCheck(steps, None)
+    for scores, lost in zip(scored, sampled, strict=True):
+        candidates = candidates_of(store, [scores.outputs["scores"].reference()], steps)
+        drops, step = read_ipc(store, lost.outputs["drops"].reference()), np.full(len(candidates.docs), IN, np.int8)
+        step[np.searchsorted(candidates.docs, column_to_numpy(drops, "doc"))] = column_to_numpy(drops, "rule")
+        check.add(candidates, step)
+    assert all(balance.expected == balance.found for balance in check.balances())
 
 
 def found_by(config: Config, work: Callable[[Any], None], *, memory: bool) -> dict[str, list[float]]:
@@ -127,6 +149,13 @@ def write_links(unit: Unit, workspace: Workspace) -> None:
         table.write({"component": component, "doc": docs})
 
 
+def write_matched(unit: Unit, workspace: Workspace) -> None:
+    """What a made run meets: every fifth component of that index, all named by documents of its first part."""
+    names = indexed_documents(0, np.arange(0, unit.inputs["documents"], 20, dtype=np.uint64))
+    with ipc_output(workspace, "matched_components", LINKS) as table:
+        table.write({"component": np.arange(len(names), dtype=np.uint64), "doc": names})
+
+
 def group(documents: int, how: str, *, memory: bool) -> dict[str, list[float]]:
     """The stages of the components of an index of ten segments; what ``Measuring`` found."""
     values: Json = {"run": "x", "sources": [{"name": "a", "path": "x"}], "dedup": {"components": how}}
@@ -140,8 +169,10 @@ def group(documents: int, how: str, *, memory: bool) -> dict[str, list[float]]:
             for n, record in enumerate(written)
         ]
         context.run = SimpleNamespace(records={})
-        context.index = SimpleNamespace(run=lambda engine, stage, units: engine.run(stage, units))
-        find_groups(cast(RunContext, context), context.engine.publish_list(made, "index", entries), entries)
+        context.index = SimpleNamespace(run=lambda engine, stage, units: engine.run(stage, units), entries=entries)
+        grouped = find_groups(cast(RunContext, context), context.engine.publish_list(made, "index", entries), entries)
+        met = context.engine.run(Stage("made", 1, {}, write_matched), [Unit(0, {"documents": number})])
+        find_members(cast(RunContext, context), met, grouped)
 
     return found_by(config, work, memory=memory)
 

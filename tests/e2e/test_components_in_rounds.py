@@ -82,10 +82,12 @@ def test_nights_in_rounds_are_nights_in_one_unit(tmp_path, small, monkeypatch):
         assert ledgers["one_unit", number] == ledgers["rounds", number]
     one, rounds = (load_run(str(tmp_path / f"{how}-2")) for how in ("one_unit", "rounds"))
     assert same_tables(one, rounds, output="matched_components") > 0
-    assert same_tables(one, rounds, output="indexed") > 0
+    assert same_tables(one, rounds, stage="index_members", output="indexed") > 0
     assert same_tables(one, rounds, stage="index_groups", output="groups") > 0
     assert len(one.of("index_groups")) == 1 and not one.of("index_links")
-    assert min(units := [len(rounds.of(stage)) for stage in ("index_groups", "index_links", "index_edges")]) > 1, units
+    assert sum("matched_components" in record.outputs for record in rounds.of("components")) > 1
+    stages = ("index_groups", "index_links", "index_edges", "index_members")
+    assert min(units := [len(rounds.of(stage)) for stage in stages]) > 1, units
 
 
 def test_rounds_begin_where_the_one_unit_might_not_fit():

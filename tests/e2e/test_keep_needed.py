@@ -17,6 +17,18 @@ from winnow.runs.run import run
 from winnow.runs.state import load_run
 
 GONE = {"bands", "edges", "candidates", "tokens"}
+OF_SAMPLE = {
+    ("assign", "members"),
+    ("semantic_links", "edges"),
+    ("semantic_candidates", "candidates"),
+    ("prototype_clusters", "members"),
+    ("prototypes", "drops"),
+    ("sample_draw", "members"),
+    ("sample_levels", "rows"),
+    ("sample_ranges", "rows"),
+    ("sample_ranges", "sums"),
+    ("sample_places", "drops"),
+}
 
 
 def config_of(tmp_path, name, keep, **sections):
@@ -36,6 +48,12 @@ def runs(tmp_path_factory):
 
 def files_in(folder):
     return {path.name.split(".")[1] for path in (folder / "work").rglob("*.*") if path.suffix not in (".json",)}
+
+
+def tables_in(folder):
+    """Stages and their outputs, lists apart."""
+    files = [path for path in (folder / "work").rglob("*.*") if path.suffix not in (".json", ".listing")]
+    return {(path.parts[-3], path.name.split(".")[1]) for path in files}
 
 
 def test_shards_are_the_same_and_tables_are_gone(runs):
@@ -77,6 +95,37 @@ def test_what_other_settings_need_is_computed_again(runs, tmp_path, sections):
         run(config_of(tmp_path, keep, keep, **sections))
     assert shards_of(tmp_path / "needed") == shards_of(tmp_path / "all")
     assert text_files_of(tmp_path / "needed") == text_files_of(tmp_path / "all")
+
+
+@pytest.mark.slow
+def test_tables_that_a_sample_was_found_with_go_and_another_budget_computes_them_again(runs, tmp_path):
+    (tmp_path / "data").symlink_to(runs / "data")
+
+    def both(tokens):
+        select = {
+            "encoder": {"dimensions": 32},
+            "clusters": {"number": 5},
+            "semantic": {"epsilon": 0.05},
+            "prototypes": {"drop_share": 0.2},
+            "sample": {"target_tokens": tokens, "cluster_temperature": 0.5},
+        }
+        for keep in ("all", "needed"):
+            run(config_of(tmp_path, keep, keep, select=select))
+        assert shards_of(tmp_path / "all") == shards_of(tmp_path / "needed")
+
+    both(3_000)
+    one, less = (load_run(str(tmp_path / keep)) for keep in ("all", "needed"))
+    assert tables_in(tmp_path / "all") - tables_in(tmp_path / "needed") == OF_SAMPLE | {
+        ("bands", "bands"),
+        ("edges", "edges"),
+        ("candidates", "candidates"),
+        ("tokenise", "tokens"),
+    }
+    assert check_shards(less) == check_work(less, hashes=True) == []
+    assert [str(balance) for balance in recount(one)] == [str(balance) for balance in recount(less)]
+    again = run(less.config)
+    assert all(stage.reused == stage.units for stage in again.engine.summaries)
+    both(2_000)
 
 
 def test_a_removal_that_was_cut_short_is_ended_by_the_next_attempt(runs, tmp_path):

@@ -36,8 +36,8 @@ class ComputeConfig(Section):
     keep: Keep = "all"
     """What stays in `work/`: `all` that was computed, so that changed settings find it; or `needed`, where tables that
     no later stage of the run reads are removed once it has gone past: band keys, edges and candidates of duplicates,
-    and token ids once they are shuffled. The disk then holds a third less at its fullest, and what changed settings
-    need of these tables is computed again."""
+    what a sample was ordered by, and token ids once they are shuffled. The disk then holds a third less at its fullest,
+    and what changed settings need of these tables is computed again."""
     attempts: int = Field(3, ge=1)
     """How often a failing unit is tried before the run fails; in the last one, documents that end their worker are
     looked for and recorded as unreadable."""

@@ -5,7 +5,7 @@ from winnow.engine.records import Json, Record, total
 from winnow.engine.stage import Stage
 from winnow.flow.context import RunContext
 from winnow.stages.dedup import component_rounds as rounds
-from winnow.stages.dedup import index_groups
+from winnow.stages.dedup import index_groups, index_members
 from winnow.stages.dedup.components import components_stage, fit_one_unit, plan_components
 
 STAGE = "components"
@@ -17,6 +17,11 @@ def stages_of_components(context: RunContext, prefix: str = "") -> list[str]:
     """Names of the stages; the ones of rounds where the config asks for them, or they have begun."""
     in_rounds = _how(context) == "rounds" or f"{prefix}{HALVES[0]}" in context.run.records
     return [f"{prefix}{name}" for name in (*(HALVES if in_rounds else ()), STAGE)]
+
+
+def rows_of_rounds(prefix: str = "") -> list[tuple[str, str]]:
+    """Outputs of the stages of rounds, (stage, output), that nothing reads once the tables of components are there."""
+    return [(f"{prefix}{stage}", "rows") for stage in HALVES]
 
 
 def find_components(
@@ -37,9 +42,28 @@ def find_components(
     documents = sum(part.rows for part in context.run.parts) + total(groups or [], "documents")
     if _in_one_unit(context, total(edged, "edges"), documents):
         return engine.run(components_stage(prefix), plan_components(edges, edged, grouped))
-    starts = rounds.range_starts(context.run.parts, context.sizes.partition_mb, indexed=groups is not None)
+    starts = rounds.range_starts(context.run.parts, context.sizes.partition_mb)
+    if groups is not None:
+        assert context.index is not None
+        starts += index_groups.range_starts(context.index.entries, context.sizes.partition_mb)
     rows, ranged = _go_in_rounds(context, edges, edged, starts, grouped, prefix)
     return engine.run(components_stage(prefix), rounds.plan_tables(rows, ranged, starts, grouped))
+
+
+def find_members(context: RunContext, connected: list[Record], grouped: list[Record]) -> tuple[Json, list[Record]]:
+    """Where the index's components that the run meets are listed; records of the tables of their documents.
+
+    Args:
+        context: the run, which has an index.
+        connected: records of the run's components.
+        grouped: of the index's.
+    """
+    assert context.index is not None
+    engine = context.engine
+    named = [record for record in connected if "matched_components" in record.outputs]
+    matched = engine.listing(components_stage(), named, "matched_components")
+    starts = index_groups.range_starts(context.index.entries, context.sizes.partition_mb)[: len(grouped)]
+    return matched, engine.run(index_members.stage(), index_members.plan(grouped, matched, starts))
 
 
 def stages_of_groups(context: RunContext) -> list[str]:

@@ -4,9 +4,16 @@ from functools import partial
 
 from winnow import schemas
 from winnow.config.config import Config
-from winnow.engine.records import Json
+from winnow.engine.records import Record
 from winnow.flow.alarm import Alarm
-from winnow.flow.components import HALVES, find_components, find_groups, stages_of_components, stages_of_groups
+from winnow.flow.components import (
+    find_components,
+    find_groups,
+    find_members,
+    rows_of_rounds,
+    stages_of_components,
+    stages_of_groups,
+)
 from winnow.flow.context import RunContext
 from winnow.flow.dedup_alarms import dedup_alarms
 from winnow.flow.guard import guard_lines, losses_of
@@ -30,18 +37,20 @@ def find_duplicates(context: RunContext) -> None:
     edging = bands.edges_stage()
     entries = context.index.entries if context.index else []
     run_indexed = partial(context.index.run, engine) if context.index else engine.run
-    index, grouped = None, None
+    index, grouped, matched = None, None, None
     if context.index is not None and entries:
         index = context.index.listing = engine.publish_list(edging, "index", entries)
         grouped = find_groups(context, index, entries)
     edged = run_indexed(edging, bands.plan_edges(listing, banded, band_units[0].inputs["partitions"], index))
 
     linked = [*edged, *run.of("family_links")]
-    connected = find_components(context, edging, linked, grouped)
+    connected, members = find_components(context, edging, linked, grouped), list[Record]()
+    if grouped is not None:
+        matched, members = find_members(context, connected, grouped)
     sets = config.verification.reads_texts
     sized = engine.run(candidate_sets.sizes_stage(), candidate_sets.plan_sizes(parts, connected)) if sets else None
     if sized is not None and index is not None:
-        units = index_lookup.plan_candidates(index, entries, connected)
+        units = index_lookup.plan_candidates(index, entries, members)
         sized = sized + run_indexed(index_lookup.sizes_stage(), units)
     num_perm = config.minhash.num_perm
     labels = run.labels.table if run.labels else None
@@ -49,12 +58,12 @@ def find_duplicates(context: RunContext) -> None:
     ngram = config.minhash.ngram if sets else None
     gathering = candidates.candidates_stage(num_perm, ngram, context.config.guard_language)
     gather_units = candidates.plan_candidates(
-        parts, filtered, connected, num_perm, partition_mb, sized, labels, guarded=guarded
+        parts, filtered, [*connected, *members], num_perm, partition_mb, sized, labels, guarded=guarded
     )
     gathered = engine.run(gathering, gather_units)
     partitions = gather_units[0].inputs["partitions"]
     if index is not None:
-        units = index_lookup.plan_candidates(index, entries, connected, partitions)
+        units = index_lookup.plan_candidates(index, entries, members, partitions)
         gathered = gathered + run_indexed(
             index_lookup.candidates_stage(num_perm, sets=sets, labelled=labels is not None, guarded=guarded), units
         )
@@ -65,9 +74,7 @@ def find_duplicates(context: RunContext) -> None:
     starts = engine.publish_list(choosing, "starts", keepers.part_starts(parts))
     listing = engine.listing(gathering, gathered, "candidates")
     chosen = engine.run(choosing, keepers.plan(listing, gathered, partitions, starts, num_perm))
-    matched: Json | None = None if index is None else connected[-1].outputs["matched_components"].reference()
-    rounds = [(f"{prefix}{stage}", "rows") for prefix in ("", "index_") for stage in HALVES]
-    context.release(("bands", "bands"), ("edges", "edges"), *rounds)
+    context.release(("bands", "bands"), ("edges", "edges"), *rows_of_rounds(), *rows_of_rounds("index_"))
     context.release(("index_links", "links"), ("index_edges", "edges"))
     context.release(("candidates", "candidates"), ("index_candidates", "candidates"))
     context.duplicates = engine.listing(choosing, chosen, "member_decisions"), matched
@@ -82,6 +89,7 @@ def _stages(context: RunContext) -> list[str]:
         **dict.fromkeys(stages_of_groups(context), indexed),
         "edges": True,
         **dict.fromkeys(stages_of_components(context), True),
+        "index_members": indexed,
         "candidate_sizes": reads_texts,
         "index_candidate_sizes": reads_texts and indexed,
         "candidates": True,

@@ -7,11 +7,11 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.records import Json, Record
 from winnow.engine.stage import Stage
 from winnow.errors import CentresError, ConfigError, ModelFolderError
-from winnow.flow.components import find_components, stages_of_components
+from winnow.flow.components import find_components, rows_of_rounds, stages_of_components
 from winnow.flow.context import RunContext
 from winnow.flow.select_accounting import selection_balances, selection_lines, selection_manifest
 from winnow.flow.select_examples import judge_quality, weigh_importance
-from winnow.flow.select_sample import find_sample, stages_of_sample
+from winnow.flow.select_sample import PASSED, find_sample, stages_of_sample
 from winnow.flow.step import Step
 from winnow.schemas import SAMPLED_OUT, SEMANTIC_DUPLICATE
 from winnow.select.config import SelectConfig
@@ -47,6 +47,8 @@ def select_documents(context: RunContext) -> None:
     scored = engine.run(scoring, units)
     sampled = find_sample(context, config, scored) if config.leaves_out_by_score and run.parts else None
     engine.run(select.stage(sources), select.plan(decided, filtered, found, sampled))
+    context.release(("assign", "members"), ("semantic_links", "edges"), *rows_of_rounds("semantic_"))
+    context.release(("semantic_candidates", "candidates"), *PASSED)
 
 
 def check_encoder(config: Config) -> None:

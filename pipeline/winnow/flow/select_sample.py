@@ -6,6 +6,18 @@ from winnow.select.config import SelectConfig
 from winnow.stages.dedup.keepers import part_starts
 from winnow.stages.select import sample, sample_ranges
 
+PASSED = (
+    ("prototype_clusters", "members"),
+    ("prototypes", "drops"),
+    ("sample_draw", "rows"),
+    ("sample_draw", "members"),
+    ("sample_levels", "rows"),
+    ("sample_ranges", "rows"),
+    ("sample_ranges", "sums"),
+    ("sample_places", "drops"),
+)
+"""What nothing reads once the sample is found: stages and their outputs."""
+
 
 def stages_of_sample(config: SelectConfig) -> list[str]:
     """Names of the stages."""

@@ -1,6 +1,7 @@
 """Are the documents that quality, prototypes and the budget left out those that the ledger names?
 
-Steps are taken again from the scores; qualities and cosines are computed again from the stored vectors.
+Who is in and who is out is looked at from the scores (:mod:`winnow.audit.verify.sample`); qualities and cosines are
+computed again from the stored vectors.
 """
 
 from typing import Any
@@ -11,15 +12,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from winnow import schemas
+from winnow.audit.verify.sample import check_sample
 from winnow.audit.verify.semantic import vectors_of
+from winnow.audit.verify.streams import Spread
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
 from winnow.looking.texts import parts_holding
-from winnow.select.config import SelectConfig
 from winnow.select.quality import Head
-from winnow.select.steps import DROP_RULES, take_steps
 from winnow.select.vectors import unit_rows
-from winnow.stages.select.sample import candidates_of, sample_stage, shares_of, steps_of
+from winnow.stages.select.sample import sample_stage
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_parquet
 
 SAMPLE = 4096
@@ -35,7 +36,7 @@ def check_steps(run: RunRecords) -> list[Balance]:
     balances = []
     stage = sample_stage(config, [source.name for source in run.config.sources])
     if config.leaves_out_by_score and run.of("sample")[0].fingerprint == stage.fingerprint:
-        balances.append(_taken_again(run, config))  # an earlier version's steps may have decided otherwise
+        balances += check_sample(run, config)  # an earlier version's steps may have decided otherwise
     if config.quality is not None and config.quality.threshold is not None:
         head = Head.from_json(run.store.read(run.of("quality_fit")[0].outputs["head"].path))
         doc, value = _left_out(run, "select.quality")
@@ -67,55 +68,26 @@ def check_steps(run: RunRecords) -> list[Balance]:
     return balances
 
 
-def _taken_again(run: RunRecords, select: SelectConfig) -> Balance:
-    """All steps once more, from the scores: does the ledger keep and leave out the same documents by the same rules?"""
-    config, names = steps_of(select), [source.name for source in run.config.sources]
-    scores = [record.outputs["scores"].reference() for record in run.of("scores")]
-    candidates = candidates_of(run.store, scores, config)
-    result = take_steps(candidates, config, shares_of(config, names))
-    right = 0
-    for record in run.of(run.decided_stage):
-        table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule"])
-        docs = column_to_numpy(table, "doc")
-        begin, end = np.searchsorted(candidates.docs, [docs[0], docs[-1] + 1]) if len(docs) else (0, 0)
-        row = np.searchsorted(docs, candidates.docs[begin:end])
-        outcome, rule = (
-            np.asarray(table.column(name).cast(pa.string()).to_numpy(zero_copy_only=False), object)[row]
-            for name in ("outcome", "rule")
-        )
-        step = result.rule[begin:end]
-        kept = (step < 0) & (outcome == schemas.KEPT)
-        left_out = (step >= 0) & (outcome == schemas.SAMPLED_OUT) & (rule == np.array(DROP_RULES, object)[step])
-        right += int((kept | left_out).sum())
-    name = "documents that the steps of select keep or leave out as the ledger says"
-    return Balance(name, len(candidates.docs), right)
-
-
-def _spread(docs: NDArray[np.uint64]) -> slice:
-    return slice(None, None, max(1, len(docs) // SAMPLE))
-
-
 def _left_out(run: RunRecords, rule: str) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Some documents that a rule left out, rising, and their values."""
-    docs, values = [], []
+    chosen = Spread(SAMPLE)
     for record in run.of(run.decided_stage):
         table = read_parquet(run.store, record.outputs["decisions"].reference(), ["doc", "outcome", "rule", "value"])
         mine = pc.and_(
             pc.equal(table.column("outcome").cast(pa.string()), schemas.SAMPLED_OUT),
             pc.equal(table.column("rule").cast(pa.string()), rule).fill_null(False),
         )
-        found = table.filter(mine)
-        docs.append(column_to_numpy(found, "doc"))
-        values.append(column_to_numpy(found, "value"))
-    doc, value = np.concatenate(docs), np.concatenate(values)
-    return doc[_spread(doc)], value[_spread(doc)]
+        chosen.add(table.filter(mine).select(["doc", "value"]))
+    found = chosen.rows()
+    return column_to_numpy(found, "doc"), column_to_numpy(found, "value")
 
 
 def _kept(run: RunRecords) -> NDArray[np.uint64]:
     """Some kept documents, rising."""
-    tables = [read_ipc(run.store, record.outputs["survivors"].reference()) for record in run.of(run.decided_stage)]
-    docs = np.concatenate([column_to_numpy(table, "doc") for table in tables])
-    return docs[_spread(docs)]
+    chosen = Spread(SAMPLE)
+    for record in run.of(run.decided_stage):
+        chosen.add(read_ipc(run.store, record.outputs["survivors"].reference()).select(["doc"]))
+    return column_to_numpy(chosen.rows(), "doc")
 
 
 def _of_vectors(run: RunRecords, docs: NDArray[np.uint64], compute: Any) -> NDArray[np.float64]:

@@ -1,10 +1,12 @@
 """Verify: hash every shard against the manifest, and close the books again from the tables themselves."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from winnow import schemas
 from winnow.audit.verify.contamination import check_contamination
@@ -16,6 +18,7 @@ from winnow.audit.verify.screen import check_screen
 from winnow.audit.verify.semantic import check_semantics
 from winnow.audit.verify.similarity import check_similarities
 from winnow.audit.verify.steps import check_steps
+from winnow.audit.verify.streams import count_kept
 from winnow.dedup.index import indexed_documents
 from winnow.engine.records import Json
 from winnow.engine.release import Released
@@ -138,16 +141,19 @@ def check_keepers(run: RunRecords) -> Balance:
     Kept means: by the step that removed the duplicate. What dedup kept may repeat another document in other words, and
     what semantic dedup kept may be left out of the sample.
     """
-    kept, keepers = [], []
-    for decided in run.of("decide"):
-        reference = decided.outputs["decisions"].reference()
-        table = read_parquet(run.store, reference, ["doc", "outcome", "keeper"])
-        kept.append(column_to_numpy(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc"))
-        keepers.append(table.column("keeper").drop_null().to_numpy())
-    for entry in run.index_parts.values():
-        kept.append(indexed_documents(entry["part"], np.arange(entry["kept"], dtype=np.uint32)))
-    found = np.isin(np.concatenate(keepers), np.concatenate(kept)) if keepers else np.empty(0, bool)
-    return Balance("duplicates whose keeper is kept", len(found), int(found.sum()))
+
+    def tables(columns: list[str]) -> Iterator[pa.Table]:
+        for decided in run.of("decide"):
+            yield read_parquet(run.store, decided.outputs["decisions"].reference(), columns)
+
+    def kept() -> Iterator[NDArray[np.uint64]]:
+        for table in tables(["doc", "outcome"]):
+            yield column_to_numpy(table.filter(pc.equal(table.column("outcome"), schemas.KEPT)), "doc")
+        for entry in run.index_parts.values():
+            yield indexed_documents(entry["part"], np.arange(entry["kept"], dtype=np.uint32))
+
+    keepers = (table.column("keeper").drop_null().to_numpy() for table in tables(["keeper"]))
+    return Balance("duplicates whose keeper is kept", *count_kept(keepers, kept))
 
 
 def check_lines(run: RunRecords) -> list[Balance]:

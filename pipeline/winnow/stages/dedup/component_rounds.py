@@ -97,10 +97,9 @@ def ranges_stage(prefix: str = "") -> Stage:
     return Stage(f"{prefix}component_ranges", 1, {}, run_ranges)
 
 
-def range_starts(parts: list[Part], partition_mb: int, *, indexed: bool) -> list[int]:
-    """First document of every range: of parts side by side whose documents all fit a partition; of an index's, one."""
-    starts = starts_of_ranges([(part.first_doc, part.rows) for part in parts], partition_mb)
-    return [*starts, FIRST_INDEXED] if indexed else starts
+def range_starts(parts: list[Part], partition_mb: int) -> list[int]:
+    """First document of every range: of parts side by side whose documents all fit a partition."""
+    return starts_of_ranges([(part.first_doc, part.rows) for part in parts], partition_mb)
 
 
 def starts_of_ranges(parts: list[tuple[int, int]], partition_mb: int) -> list[int]:
@@ -132,13 +131,13 @@ def run_ranges(unit: Unit, workspace: Workspace) -> None:
 
 
 def plan_tables(rows: Json, before: list[Record], starts: list[int], groups: Json | None = None) -> list[Unit]:
-    """Units of the stage `components`, one a range. The last one's documents are those of an index with ``groups``."""
+    """Units of the stage `components`, one a range; with ``groups`` the last ones are of documents of an index."""
     size = sum(record.outputs["rows"].rows for record in before) * PAIR_BYTES // len(starts)
     return [
         Unit(
             number,
             {"rows": rows, "partition": number, FIRST_DOC: start}
-            | ({"groups": groups} if groups is not None and start == FIRST_INDEXED else {}),
+            | ({"groups": groups} if groups is not None and start >= FIRST_INDEXED else {}),
             size,
         )
         for number, start in enumerate(starts)

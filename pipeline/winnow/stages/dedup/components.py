@@ -50,15 +50,15 @@ def run_components(unit: Unit, workspace: Workspace) -> None:
         workspace.metadata[FIRST_DOC] = inputs[FIRST_DOC]
     else:
         docs, component = connected_components(grouped_edges(store, read_listing(store, inputs["edges"]), groups))
-    write_components(workspace, docs, component, groups)
+    write_components(workspace, docs, component, indexed=groups is not None)
 
 
 GroupTables = list[tuple[NDArray[np.uint64], NDArray[np.uint64]]]
-"""Documents of an index that are in a component, sorted, and that component: range by range, mapped, not held."""
+"""Documents of an index, sorted, and the component of each: range by range, mapped, not held."""
 
 
 def group_tables(store: Store, groups: Json | None) -> GroupTables:
-    """The tables that ``groups`` lists, in order; none without an index."""
+    """The tables of documents and components that ``groups`` lists, in order; none without an index."""
     tables = [] if groups is None else [read_ipc(store, entry) for entry in read_listing(store, groups)]
     return [(column_to_numpy(table, "doc"), column_to_numpy(table, "component")) for table in tables if table.num_rows]
 
@@ -72,16 +72,17 @@ def grouped_edges(store: Store, entries: list[Json], groups: Json | None) -> Ite
 
 
 def write_components(
-    workspace: Workspace, docs: NDArray[np.uint64], component: NDArray[np.uint64], groups: Json | None
+    workspace: Workspace, docs: NDArray[np.uint64], component: NDArray[np.uint64], *, indexed: bool
 ) -> None:
-    """Write documents uint64[M], sorted, with their components; those of an index, which ``groups`` are of, apart."""
+    """Write documents uint64[M], sorted, with their components; ``indexed``: those of an index apart."""
     new = int(np.searchsorted(is_indexed(docs), True))  # documents of the index have the largest numbers
     with ipc_output(workspace, "components", schemas.COMPONENTS) as table:
         table.write({"doc": docs[:new], "component": component[:new]})
     workspace.count("documents", new)
     workspace.count("components", (docs == component).sum())
-    if groups is not None:
-        _write_matched(workspace, docs[new:], component[new:], group_tables(workspace.store, groups))
+    if indexed:
+        with ipc_output(workspace, "matched_components", schemas.LINKS) as table:
+            table.write({"component": component[new:], "doc": docs[new:]})
 
 
 def table_of(components: list[Record], first_doc: int) -> Json:
@@ -102,25 +103,3 @@ def group_of(docs: NDArray[np.uint64], tables: GroupTables) -> NDArray[np.uint64
         found = linked[place] == docs[here]
         named[here[found]] = group[place[found]]
     return named
-
-
-def _write_matched(
-    workspace: Workspace, matched_components: NDArray[np.uint64], component: NDArray[np.uint64], tables: GroupTables
-) -> None:
-    """The index's components that this run's documents are linked with, and all of their documents."""
-    with ipc_output(workspace, "matched_components", schemas.LINKS) as table:
-        table.write({"component": component, "doc": matched_components})
-    alone = np.ones(len(matched_components), bool)
-    docs, of_docs = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
-    for linked, group in tables if len(matched_components) else []:
-        place = np.minimum(np.searchsorted(matched_components, group), len(matched_components) - 1)
-        row = np.flatnonzero(matched_components[place] == group)
-        docs.append(linked[row])
-        of_docs.append(component[place[row]])
-        alone[place[row]] = False
-    found, of_found = sort_pairs(
-        np.concatenate([*docs, matched_components[alone]]), np.concatenate([*of_docs, component[alone]]), False
-    )
-    with ipc_output(workspace, "indexed", schemas.COMPONENTS) as table:
-        table.write({"doc": found, "component": of_found})
-    workspace.count("documents", len(found))

@@ -19,6 +19,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.numeric.radix import sort_pairs
 from winnow.stages.dedup.candidate_sets import content_sets, guard_languages, sets_of
+from winnow.stages.dedup.components import group_tables
 from winnow.stages.ingest.measure import Part
 from winnow.stages.tables import (
     column_to_numpy,
@@ -175,12 +176,10 @@ def _write_links(
     workspace: Workspace, inputs: Json, component: NDArray[np.uint64], docs: NDArray[np.uint64], store: Store
 ) -> None:
     """Members of components, and the components of the index that were linked with one named by a document here."""
-    if inputs["matched_components"] is not None:
-        matched_components = read_ipc(store, inputs["matched_components"])
-        names = column_to_numpy(matched_components, "component")
+    for matched, names in group_tables(store, inputs["matched_components"]):
         here = np.flatnonzero((names >= inputs["first_doc"]) & (names < inputs["end_doc"]))
         component = np.concatenate([component, names[here]])
-        docs = np.concatenate([docs, column_to_numpy(matched_components, "doc")[here]])
+        docs = np.concatenate([docs, matched[here]])
     component, docs = sort_pairs(component, docs, True)
     with ipc_output(workspace, "links", schemas.LINKS) as links:
         links.write({"component": component, "doc": docs})

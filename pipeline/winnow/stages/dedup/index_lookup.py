@@ -16,6 +16,7 @@ from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.stages.dedup.candidate_sets import first_of_each_text
 from winnow.stages.dedup.candidates import guard_columns, spread_components, write_candidates
+from winnow.stages.dedup.index_members import tables_of
 from winnow.stages.ingest.labels import NO_LABEL
 from winnow.stages.tables import column_to_numpy, list_column_to_2d, read_ipc, read_listing
 from winnow.storage.store import Store
@@ -61,8 +62,9 @@ def sizes_stage() -> Stage:
 def run_sizes(unit: Unit, workspace: Workspace) -> None:
     """Count shingles, repeats included: an upper bound of what will be sent."""
     store, inputs = workspace.store, unit.inputs
-    linked = column_to_numpy(read_ipc(store, inputs["indexed"]), "doc")
-    for entry in _entries(store, inputs):
+    entries = _entries(store, inputs)
+    linked, _ = _members(store, inputs["indexed"], entries)
+    for entry in entries:
         rows = _kept_rows(entry, linked)[1]
         workspace.count(
             "shingles", column_to_numpy(read_ipc(store, entry["signatures"]), "shingles")[rows].sum(dtype=np.int64)
@@ -80,19 +82,23 @@ def candidates_stage(num_perm: int, *, sets: bool, labelled: bool = False, guard
 
 
 def plan_candidates(
-    index: Json, entries: list[Json], components: list[Record], partitions: int | None = None
+    index: Json, entries: list[Json], members: list[Record], partitions: int | None = None
 ) -> list[Unit]:
     """One unit for a run of parts of the index, all those of small runs together.
 
-    Without ``partitions``: units of the sizes stage.
+    Args:
+        index: the published list of its parts.
+        entries: these parts.
+        members: records of :mod:`winnow.stages.dedup.index_members`.
+        partitions: where candidates are sent; without: units of the sizes stage.
     """
-    indexed = components[-1].outputs["indexed"].reference()
     units: list[Unit] = []
     first = kept = 0
     for number, entry in enumerate(entries):
         kept += entry["kept"]
         last = number + 1
         if last == len(entries) or last - first >= PARTS_IN_UNIT or kept >= KEPT_IN_UNIT:
+            indexed = tables_of(members, *_range_of(entries[first:last]))
             inputs = {"index": index, "first": first, "last": last, "indexed": indexed}
             if partitions is not None:
                 inputs["partitions"] = partitions
@@ -104,9 +110,8 @@ def plan_candidates(
 def run_candidates(unit: Unit, workspace: Workspace) -> None:
     """Send the candidates of some parts of the index to the partition of their component."""
     store, inputs, num_perm = workspace.store, unit.inputs, workspace.settings["num_perm"]
-    indexed = read_ipc(store, inputs["indexed"])
-    linked, component = column_to_numpy(indexed, "doc"), column_to_numpy(indexed, "component")
     entries = _entries(store, inputs)
+    linked, component = _members(store, inputs["indexed"], entries)
     pieces = [_gather(store, entry, linked, component, num_perm) for entry in entries]
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order, spread = spread_components(columns["component"], columns["doc"])
@@ -188,6 +193,25 @@ def _add_contents(
 
 def _entries(store: Store, inputs: Json) -> list[Json]:
     return read_listing(store, inputs["index"])[inputs["first"] : inputs["last"]]
+
+
+def _range_of(entries: list[Json]) -> tuple[int, int]:
+    """First document of some parts side by side, and that behind them."""
+    first, end = (
+        indexed_documents(part, np.zeros(1, np.uint64)) for part in (entries[0]["part"], entries[-1]["part"] + 1)
+    )
+    return int(first[0]), int(end[0])
+
+
+def _members(store: Store, tables: list[Json], entries: list[Json]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Documents uint64[M] of some parts that are in a component of the run, sorted, and that component."""
+    pieces: list[tuple[NDArray[Any], NDArray[Any]]] = [(np.empty(0, np.uint64), np.empty(0, np.uint64))]
+    for entry in tables:
+        table = read_ipc(store, entry)
+        docs, component = column_to_numpy(table, "doc"), column_to_numpy(table, "component")
+        first, end = np.searchsorted(docs, np.array(_range_of(entries), np.uint64))
+        pieces.append((docs[first:end], component[first:end]))
+    return np.concatenate([docs for docs, _ in pieces]), np.concatenate([component for _, component in pieces])
 
 
 def _kept_rows(entry: Json, linked: NDArray[np.uint64]) -> tuple[slice, NDArray[np.int64]]:
