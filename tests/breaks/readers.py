@@ -54,9 +54,9 @@ BREAKS = (
     Break(
         "the loss mask of the first row's set is that of all",
         2,
-        "winnow.shards.dataset.split_reader",
-        "        if len(sets) == 1:\n",
-        "        if len(sets) >= 1 and LOSS_MASK not in self.shard(int(shards[0])).names:\n",
+        "winnow.shards.dataset.picked_rows",
+        "        if all(masked) or not any(masked):\n",
+        "        if all(masked) or not masked[0]:\n",
         SEVERAL,
     ),
     Break(

@@ -60,12 +60,12 @@ def pairs_of(columns: Mapping[str, Any], row_tokens: int, end_of_text: int) -> t
         ValueError: a row holds more than ``row_tokens`` ids.
     """
     lists = [columns[name] for name in PARTS]
-    offsets = [column.offsets.to_numpy().astype(np.int64) for column in lists]
+    offsets = [np.from_dlpack(column.offsets).astype(np.int64) for column in lists]
     lengths = np.stack([np.diff(some) for some in offsets], axis=1)
     borders = np.concatenate([np.zeros((len(lengths), 1), np.int64), np.cumsum(lengths, axis=1)], axis=1)
     if borders.max(initial=0) >= row_tokens:
         raise ValueError(f"a preference pair holds {borders.max():,} ids, more than {row_tokens - 1:,}")
-    values = [column.values.to_numpy()[some[0] : some[-1]] for column, some in zip(lists, offsets, strict=True)]
+    values = [np.from_dlpack(column.values)[some[0] : some[-1]] for column, some in zip(lists, offsets, strict=True)]
     rows = np.full((len(lengths), row_tokens), end_of_text, values[0].dtype)
     at = np.arange(row_tokens)
     for (begin, end), ids in zip(pairwise(borders.T), values, strict=True):

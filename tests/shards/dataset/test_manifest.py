@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.shard_sets import numbered_rows, write_set
 from winnow.errors import ShardError
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.stream import Source, positions_as_rows
 from winnow.shards.manifest import parse_manifest
 from winnow.storage.address import inside
@@ -18,7 +19,7 @@ ELSEWHERE = ("/etc/passwd", "../secret", "train/../../secret", "s3://bucket/secr
 
 def read_all(folder, **options):
     source = Source(str(folder), **options).reader()
-    return source.values(*positions_as_rows(source, np.arange(source.starts[-1])))
+    return PickedRows(source, *positions_as_rows(source, np.arange(source.starts[-1]))).values()
 
 
 def changed(value, place: tuple, new):

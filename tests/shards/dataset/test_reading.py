@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from tests.support.shard_sets import END_OF_TEXT, numbered_rows, write_set
 from winnow.errors import ShardError
 from winnow.shards.dataset.batches import IGNORE, BatchForm, make_batch
 from winnow.shards.dataset.columns import DecodedColumn, PlainColumn
+from winnow.shards.dataset.picked_rows import PickedRows
+from winnow.shards.dataset.plain_pages import Pages
 from winnow.shards.dataset.steps import ReaderRank
 from winnow.shards.dataset.stream import SampleStream, Source, positions_as_rows
 
@@ -27,7 +30,7 @@ def reader(folder, **options):
 
 def read_all(source, name="input_ids", numbers=None):
     numbers = np.arange(source.starts[-1]) if numbers is None else np.asarray(numbers)
-    return source.values(*positions_as_rows(source, numbers), name)
+    return PickedRows(source, *positions_as_rows(source, numbers)).values(name)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the threads of a process through /proc")
@@ -38,11 +41,12 @@ def test_reading_starts_no_thread_that_could_outlive_the_program(tmp_path):
     program = f"""
 import os
 import numpy as np
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.stream import Source
 reader = Source({str(tmp_path)!r}).reader()
 before = len(os.listdir("/proc/self/task"))
-reader.values(np.zeros(4000, int), np.arange(4000))
-reader.pieces(np.zeros(4000, int), np.arange(4000))
+rows = PickedRows(reader, np.zeros(4000, int), np.arange(4000))
+rows.values(), rows.piece_ends()
 print(len(os.listdir("/proc/self/task")) - before)
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "0\n"
@@ -53,9 +57,11 @@ def test_the_reader_needs_no_torch_no_ray_no_numba_and_no_scipy(tmp_path):
     program = f"""
 import sys
 import winnow.shards
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.stream import Source
 import numpy as np
-Source({str(tmp_path)!r}).reader().values(np.zeros(3, int), np.arange(3))
+rows = PickedRows(Source({str(tmp_path)!r}).reader(), np.zeros(3, int), np.arange(3))
+rows.values(), rows.piece_ends()
 heavy = [name for name in ("torch", "ray", "numba", "scipy", "pydantic", "orjson", "pandas") if name in sys.modules]
 assert not heavy, heavy
 try:
@@ -90,6 +96,26 @@ def test_rows_are_what_arrow_reads(tmp_path, dtype, compression):
     assert np.array_equal(read_all(source, numbers=some), wanted[some])
     runs = np.concatenate([np.arange(100, 900), np.arange(2400, 2600), [3, 3, 0]])
     assert np.array_equal(read_all(source, numbers=runs), wanted[runs])
+
+
+@given(st.integers(1, 5), st.integers(1, 12), st.lists(st.integers(0, 60), max_size=8), st.data())
+def test_rows_may_go_over_pages(length, count, cuts, data):
+    """Arrow has ended pages with rows since some version; others need not."""
+    values = np.arange(count * length, dtype="<u4")
+    first_values = [0, *sorted({cut for cut in cuts if 0 < cut < len(values)}), len(values)]
+    content, offsets = b"", []
+    for first, last in pairwise(first_values):
+        content += b"#" * (1 + first % 3)
+        offsets.append(len(content))
+        content += values[first:last].tobytes()
+    pages = Pages(np.array(first_values), np.array(offsets), 4)
+    column = PlainColumn(memoryview(content), pages, length, values.dtype)
+    wanted = values.reshape(count, length)
+    rows = np.array(data.draw(st.lists(st.integers(0, count - 1), min_size=1)))
+    assert np.array_equal(column.items(rows).view("<u4").reshape(-1, length), wanted[rows])
+    first = data.draw(st.integers(0, count - 1))
+    run = column.run(first, data.draw(st.integers(1, count - first)))
+    assert np.array_equal(run, wanted[first : first + len(run)])
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -165,39 +191,72 @@ def test_labels_stand_one_ahead_and_leave_padding_and_masked_tokens_out(tmp_path
     assert whole["labels"].dtype == np.int32
 
 
-@pytest.mark.parametrize("row_tokens", [9, 1030])  # padding is left out in two ways
-@pytest.mark.parametrize("shift", [True, False])
-def test_batches_of_rows_out_of_several_shards_are_those_of_a_plain_loop(tmp_path, row_tokens, shift):
-    rng = np.random.default_rng(row_tokens)
+def plain_row(ids, pieces, mask, seen, most_pieces):
+    """What a batch holds of one row, by a plain loop."""
+    text = sum(pieces)
+    labels = [int(token) if n < text and mask[n] else IGNORE for n, token in enumerate(ids)]
+    lens, at = [], 0
+    for length in pieces:
+        lens.append(min(at + length, seen) - min(at, seen))
+        at += length
+    return {
+        "input_ids": ids[:seen].tolist(),
+        "labels": labels[len(ids) - seen :],
+        "position_ids": [place for length in [*pieces, len(ids) - text] for place in range(length)][:seen],
+        "doc_lens": lens + [0] * (most_pieces - len(lens)),
+        "loss_mask": mask[:seen].tolist(),
+    }
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    row_tokens=st.sampled_from([2, 3, 9, 300]),  # positions are made 8 and 16 bits wide
+    counts=st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    asked=st.integers(0, 14),
+    in_a_row=st.booleans(),
+    values=st.sampled_from([1, 2, 4]),  # a mask that leaves all out, one of 0 and 1, and one of other numbers
+    ids=st.sampled_from(["uint16", "uint32"]),
+    dtype=st.sampled_from(["int32", "int64"]),
+    shift=st.booleans(),
+    kind=st.sampled_from(["none", "zstd", "raw"]),
+)
+def test_batches_are_those_of_a_plain_loop(
+    tmp_path_factory, seed, row_tokens, counts, asked, in_a_row, values, ids, dtype, shift, kind
+):
+    rng = np.random.default_rng(seed)
     rows, lens, columns = [], [], []
-    for count in (40, 7, 23):
-        rows.append(rng.integers(10, 60_000, (count, row_tokens)).astype(np.uint32))
-        lens.append([rng.integers(1, row_tokens // 3, rng.integers(1, 4)).tolist() for _ in range(count)])
-        lens[-1][::5] = [[row_tokens]] * len(lens[-1][::5])
-        columns.append({"loss_mask": rng.integers(0, 2, (count, row_tokens)).astype(np.uint8)})
-    write_set(tmp_path, {"train": rows}, {"train": lens}, columns={"train": columns})
-    source = reader(tmp_path)
+    for count in counts:
+        rows.append(rng.integers(10, 60_000, (count, row_tokens)).astype(ids))
+        cuts = np.sort(rng.integers(0, row_tokens + 1, (count, 4)), axis=1)
+        lens.append([row[row > 0].tolist()[: rng.integers(0, 5)] for row in np.diff(cuts)])
+        lens[-1][0] = [row_tokens]
+        columns.append({"loss_mask": rng.integers(0, values, (count, row_tokens)).astype(np.uint8)})
+    folder = tmp_path_factory.mktemp("set")
+    formats, compression = (("raw",), "none") if kind == "raw" else (("parquet",), kind)
+    write_set(folder, {"train": rows}, {"train": lens}, compression, {"train": columns}, formats)
+    source = reader(folder)
+    shards = rng.integers(0, len(counts), asked)
+    numbers = rng.integers(0, source.shard_rows[shards])
+    if in_a_row:
+        numbers = np.arange(min(asked, counts[-1]))
+        shards = np.full(len(numbers), len(counts) - 1)
+    form = BatchForm(np.dtype(dtype), shift, position_ids=True, doc_lens=True, columns=("loss_mask",))
+    batch = make_batch(source, shards, numbers, asked + 2, form)
     seen = row_tokens - shift
-    form = BatchForm(INT64, shift, position_ids=True, doc_lens=True, columns=("loss_mask",))
-    for _ in range(10):
-        shards = rng.integers(0, 3, 20)
-        numbers = rng.integers(0, source.shard_rows[shards])
-        batch = make_batch(source, shards, numbers, 22, form)
-        for at, (shard, row) in enumerate(zip(shards, numbers, strict=True)):
-            ids, pieces, mask = rows[shard][row], lens[shard][row], columns[shard]["loss_mask"][row]
-            text = sum(pieces)
-            positions = [place for length in [*pieces, row_tokens - text] for place in range(length)]
-            labels = [int(ids[n]) if n < text and mask[n] else IGNORE for n in range(row_tokens)]
-            ends = np.minimum(np.cumsum(pieces), seen)
-            assert batch["input_ids"][at].tolist() == ids[:seen].tolist()
-            assert batch["labels"][at].tolist() == labels[row_tokens - seen :]
-            assert batch["position_ids"][at].tolist() == positions[:seen]
-            assert batch["loss_mask"][at].tolist() == mask[:seen].tolist()
-            width = batch["doc_lens"].shape[1]
-            assert batch["doc_lens"][at].tolist() == [*np.diff(ends, prepend=0), *[0] * (width - len(pieces))]
-        assert (batch["labels"][20:] == IGNORE).all()
-        assert (batch["doc_lens"][20:] == 0).all()
-        assert batch["position_ids"][20:].tolist() == [list(range(seen))] * 2
+    picked = [(rows[s][n], lens[s][n], columns[s]["loss_mask"][n]) for s, n in zip(shards, numbers, strict=True)]
+    most = max((len(pieces) for _, pieces, _ in picked), default=0)
+    empty = {
+        "input_ids": [END_OF_TEXT] * seen,
+        "labels": [IGNORE] * seen,
+        "position_ids": list(range(seen)),
+        "doc_lens": [0] * most,
+        "loss_mask": [0] * seen,
+    }
+    expected = [plain_row(*row, seen, most) for row in picked] + [empty] * (asked + 2 - len(picked))
+    for name, array in batch.items():
+        assert array.dtype == dtype
+        assert array.tolist() == [row[name] for row in expected], name
 
 
 def test_shards_that_are_decoded_and_shards_that_are_not_mix(tmp_path):
@@ -296,7 +355,7 @@ def test_raw_shards_give_the_same_batches_and_the_same_order(tmp_path, dtype):
                 assert np.array_equal(batch[name], values), name
     next((tmp_path / "raw" / "raw").glob("*1.idx")).unlink()
     with pytest.raises(ShardError, match=r"train-00001.idx is missing"):
-        Source(str(tmp_path / "raw")).reader().shard(1).filled()
+        Source(str(tmp_path / "raw")).reader().shard(1).filled(np.arange(4))
 
 
 @pytest.mark.parametrize("verify", [False, True])
@@ -309,7 +368,7 @@ def test_a_cut_or_altered_index_of_a_raw_shard_is_named(tmp_path, verify):
     def message(content):
         path.write_bytes(content)
         with pytest.raises(ShardError, match=r"train-00000\.idx is .*; copy it again") as error:
-            reader(tmp_path, verify=verify).shard(0).filled()
+            reader(tmp_path, verify=verify).shard(0).filled(np.arange(9))
         return str(error.value)
 
     assert f"cut short: {len(data) - 9:,} bytes, but the manifest says {len(data):,}" in message(data[:-9])
@@ -323,12 +382,12 @@ def test_a_cut_or_altered_index_of_a_raw_shard_is_named(tmp_path, verify):
     swapped = data[:34] + data[38:42] + data[34:38] + data[42:]  # lengths 5, 2 instead of 2, 5: as many tokens
     assert "altered" in message(swapped)
     path.write_bytes(data)
-    assert reader(tmp_path, verify=verify).shard(0).filled().tolist() == [5] * 8 + [4]
+    assert reader(tmp_path, verify=verify).shard(0).filled(np.arange(9)).tolist() == [5] * 8 + [4]
     described = json.loads((tmp_path / "manifest.json").read_bytes())
     described["shards"]["splits"]["train"]["shards"][0]["files"] = []
     (tmp_path / "manifest.json").write_text(json.dumps(described))
     with pytest.raises(ShardError, match=r"lists no \.idx beside raw/train-00000\.bin"):
-        reader(tmp_path).shard(0).filled()
+        reader(tmp_path).shard(0).filled(np.arange(9))
 
 
 def test_no_altered_footer_reaches_arrow(tmp_path, monkeypatch):
@@ -355,7 +414,7 @@ def test_a_broken_page_header_is_named(tmp_path, column, compression):
         path.write_bytes(data[:at] + junk + data[at + 8 :])
         with pytest.raises(ShardError, match=rf"{path.name} is altered: .*; copy it again"):
             source = reader(tmp_path)
-            read_all(source), len(source.pieces(*positions_as_rows(source, np.arange(9)))[1]) == 9
+            read_all(source), PickedRows(source, *positions_as_rows(source, np.arange(9))).piece_ends().shape[1] == 9
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
@@ -370,7 +429,7 @@ def test_any_altered_byte_of_the_pages_gives_rows_or_names_the_shard(tmp_path, c
         source = reader(tmp_path)
         try:
             assert read_all(source).shape == (9, 20)
-            assert len(source.pieces(*positions_as_rows(source, np.arange(9)))[1]) == 9
+            assert PickedRows(source, *positions_as_rows(source, np.arange(9))).piece_ends().shape[1] == 9
         except ShardError as error:
             assert path.name in str(error)
             named += 1
@@ -398,4 +457,4 @@ def test_a_set_of_formats_that_are_not_read_says_which_are(tmp_path):
 def test_pieces_longer_than_their_row_are_refused(tmp_path):
     write_set(tmp_path, {"train": [numbered_rows(2)]}, {"train": [[[7], [3]]]})  # as many tokens as two full rows
     with pytest.raises(ShardError, match="train-00000-of-00001.parquet is altered: .* more tokens than their row"):
-        reader(tmp_path).shard(0).pieces()
+        reader(tmp_path).shard(0).piece_ends()

@@ -9,6 +9,7 @@ import pytest
 from tests.support.objects_server import start_server
 from tests.support.shard_sets import numbered_rows, write_set
 from winnow.errors import ShardError
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.remote import ATTEMPTS, RemoteFolder
 from winnow.shards.dataset.shard_set import read_shard_set
 from winnow.shards.dataset.split_reader import SplitReader
@@ -24,7 +25,7 @@ def url(tmp_path):
 
 
 def read_all(reader: SplitReader):
-    return reader.values(*positions_as_rows(reader, np.arange(reader.starts[-1])))
+    return PickedRows(reader, *positions_as_rows(reader, np.arange(reader.starts[-1]))).values()
 
 
 def cached(cache):

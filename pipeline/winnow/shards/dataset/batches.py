@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.provenance import NO_PIECE
 from winnow.shards.dataset.split_reader import SplitReader
 
 IGNORE = -100
 """Label of what the loss must leave out: the default ``ignore_index`` of torch's cross entropy."""
 LABEL = "label"
-_LONG_ROW = 1024
-"""From here on a step of Python for each row costs less than looking at every token of it."""
+_IGNORE = np.uint32(IGNORE % (1 << 32))
 Batch = dict[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 Allocate = Callable[[Shapes], Batch]
@@ -26,6 +26,18 @@ Allocate = Callable[[Shapes], Batch]
 def new_arrays(shapes: Shapes) -> Batch:
     """An array for each name, of the shape and dtype given."""
     return {name: np.empty(shape, dtype) for name, (shape, dtype) in shapes.items()}
+
+
+def keep_freed_memory() -> None:
+    """Have malloc keep what batches free for the next ones.
+
+    New memory costs a page fault for each 4 KB: batches took twice as long at times. glibc gives memory back to the
+    system where more than twice the largest block lies free that ever was; one of almost 32 MB, the largest that
+    counts, is allocated and freed here, and never written to.
+
+    Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -86,46 +98,44 @@ def make_batch(
     length = reader.shard_set.row_tokens
     seen = length - form.shift
     count = len(rows)
-    lens, counts, sources = np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int32)
+    picked = PickedRows(reader, shards, rows)
+    ends, sources = np.zeros((0, count), np.uint32), np.zeros((0, count), np.int32)
     if form.sources:
-        sources, counts = reader.sources(shards, rows)
+        sources = picked.sources()
     if form.position_ids or form.doc_lens:
-        lens, counts = reader.pieces(shards, rows)
-    batch = allocate(_shapes(reader, shards, size, form, int(counts.max(initial=0))))
-    inputs, labels = batch["input_ids"], batch["labels"]
+        ends = picked.piece_ends()
+    columns = form.read(bool(reader.shard_set.labels))
+    batch = allocate(_shapes(reader, shards, size, form, columns, max(len(ends), len(sources))))
     if count < size:
-        inputs[count:], labels[count:] = reader.shard_set.end_of_text, IGNORE
-    if count:
-        ids = reader.values(shards, rows)
-        inputs[:count] = ids[:, :seen]
-        labels[:count] = ids[:, length - seen :]
-        if not reader.full:
-            _leave_out_padding(labels, reader.filled(shards, rows) - form.shift)
-        mask = reader.loss_mask(shards, rows)
-        if mask is not None:
-            _leave_out(labels[:count], mask[:, length - seen :] != 0)
+        empty = {"input_ids": reader.shard_set.end_of_text, "labels": IGNORE, LABEL: IGNORE, "sources": NO_PIECE}
+        for name, array in batch.items():
+            array[count:] = 0 if name in columns else empty.get(name, 0)
     if form.position_ids:
-        _write_positions(batch["position_ids"], lens, counts)
+        _write_positions(batch["position_ids"], ends)
+    if not count:
+        return batch
     if form.doc_lens:
-        batch["doc_lens"][...] = 0
-        _write_lens(batch["doc_lens"], lens, counts, seen)
+        batch["doc_lens"][:count] = np.diff(np.minimum(ends, np.uint32(seen)), axis=0, prepend=np.uint32(0)).T
     if form.sources:
-        batch["sources"][...] = NO_PIECE
-        batch["sources"][_places(counts)] = sources
+        batch["sources"][:count] = sources.T
+    ids, mask = picked.values(), picked.loss_mask()
+    batch["input_ids"][:count] = ids[:, :seen]
+    labels = batch["labels"][:count]
+    labels[...] = (ids if mask is None else _masked(ids, mask))[:, length - seen :]
+    if not reader.full:
+        filled = ends[-1].astype(np.int64) if len(ends) else picked.filled()
+        _leave_out_padding(labels, filled - form.shift)
     if form.label and reader.shard_set.labels:
-        batch[LABEL][count:] = IGNORE
-        if count:
-            batch[LABEL][:count] = reader.values(shards, rows, LABEL)[:, 0]
-    for name in form.read(bool(reader.shard_set.labels)):
-        column = batch[name]
-        column[count:] = 0
-        if count:
-            values = reader.values(shards, rows, name)
-            column[:count] = values[:, : column.shape[1]] if column.ndim > 1 else values[:, 0]
+        columns.append(LABEL)
+    for name in columns:
+        values, column = picked.values(name), batch[name][:count]
+        column[...] = values[:, : column.shape[1]] if column.ndim > 1 else values[:, 0]
     return batch
 
 
-def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: BatchForm, pieces: int) -> Shapes:
+def _shapes(
+    reader: SplitReader, shards: NDArray[np.int64], size: int, form: BatchForm, columns: list[str], pieces: int
+) -> Shapes:
     """Shape and dtype of all arrays of a batch whose rows have ``pieces`` document pieces at most."""
     seen = reader.shard_set.row_tokens - form.shift
     names = ("input_ids", "labels", "position_ids") if form.position_ids else ("input_ids", "labels")
@@ -134,59 +144,41 @@ def _shapes(reader: SplitReader, shards: NDArray[np.int64], size: int, form: Bat
         shapes[name] = ((size, pieces), form.dtype)
     if form.label and reader.shard_set.labels:
         shapes[LABEL] = (size,), form.dtype
-    for name in form.read(bool(reader.shard_set.labels)):
+    for name in columns:
         column = reader.shard(int(shards[0]) if len(shards) else 0).column(name)
         shape = (size,) if column.length == 1 else (size, min(column.length, seen))
         shapes[name] = shape, column.dtype if column.dtype.kind == "f" else form.dtype
     return shapes
 
 
+def _masked(ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.int32]:
+    """The ids int32[n, L], and -100 where the mask [n, L] is 0.
+
+    Without a branch, in as few bytes as hold both: a masked copy takes ten times as long where the mask has no long
+    runs. Arithmetic is modulo 2^32.
+    """
+    labels: NDArray[np.uint32] = ids - _IGNORE
+    ones = mask.view(f"u{mask.itemsize}")
+    labels *= ones if ones.max() <= 1 else mask != 0
+    labels += _IGNORE
+    return labels.view(np.int32)
+
+
 def _leave_out_padding(labels: NDArray[Any], ends: NDArray[np.int64]) -> None:
     """Nothing is learned from row i of ``labels`` at ends[i] and behind."""
-    if labels.shape[1] < _LONG_ROW:
-        np.copyto(labels[: len(ends)], IGNORE, where=np.arange(labels.shape[1]) >= ends[:, None])
-    else:
-        for row, end in enumerate(np.maximum(ends, 0).tolist()):
-            labels[row, end:] = IGNORE
+    width = labels.shape[1]
+    step = np.arange(2 * width) >= width
+    windows = np.ndarray(width + 1, np.dtype((np.void, width)), step, strides=(1,))
+    padding = windows[width - np.maximum(ends, 0)].view(np.bool_).reshape(labels.shape)
+    np.copyto(labels, IGNORE, where=padding)
 
 
-def _leave_out(labels: NDArray[Any], learned: NDArray[np.bool_]) -> None:
-    """Nothing is learned where ``learned`` is not.
-
-    Three passes without a branch: a masked copy takes five times as long where the mask has no long runs.
-    """
-    labels -= IGNORE
-    labels *= learned
-    labels += IGNORE
-
-
-def _write_positions(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
-    """Place of each token in its document piece; padding counts as a piece, and rows without pieces as one."""
-    out[...] = 1
-    out[:, 0] = 0
-    rows, _, stops = _pieces_in_rows(lens, counts)
-    begins = (stops < out.shape[1]) & (lens > 0)  # of the next piece: there one goes back to 0
-    out[rows[begins], stops[begins]] = 1 - lens[begins].astype(np.int64)
-    np.cumsum(out, axis=1, out=out)
-
-
-def _write_lens(out: NDArray[Any], lens: NDArray[np.uint32], counts: NDArray[np.int64], seen: int) -> None:
-    """Piece lengths of row i, cut to the first ``seen`` tokens, at the beginning of row i of ``out``."""
-    rows, places, stops = _pieces_in_rows(lens, counts)
-    out[rows, places] = np.minimum(stops, seen) - np.minimum(stops - lens, seen)
-
-
-def _pieces_in_rows(
-    lens: NDArray[np.uint32], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Row, place in it and end in its tokens, int64[P] each, of every piece of rows with so many pieces int64[n]."""
-    rows, places = _places(counts)
-    ends = np.concatenate([[0], np.cumsum(lens, dtype=np.int64)])
-    return rows, places, ends[1:] - np.repeat(ends[np.cumsum(counts) - counts], counts)
-
-
-def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and place in it, int64[P] each, of every piece of rows with so many pieces int64[n]."""
-    rows = np.repeat(np.arange(len(counts)), counts)
-    before = np.cumsum(counts) - counts
-    return rows, np.arange(len(rows)) - before[rows]
+def _write_positions(out: NDArray[Any], ends: NDArray[np.uint32]) -> None:
+    """Place of each token in its document piece, whose ends are given; what is behind the last counts as a piece."""
+    size, width = out.shape
+    borders = np.zeros((len(ends) + 2, size), np.int64)
+    borders[1:-1, : ends.shape[1]] = np.minimum(ends, np.uint32(width))
+    borders[-1] = width
+    narrow = np.min_scalar_type(width)
+    begins = np.repeat(borders[:-1].T.astype(narrow).ravel(), (borders[1:] - borders[:-1]).T.ravel())
+    out[...] = np.arange(width, dtype=narrow) - begins.reshape(out.shape)

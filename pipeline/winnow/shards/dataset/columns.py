@@ -73,7 +73,7 @@ class PlainColumn:
         size = length * dtype.itemsize
         # an item at every byte of the file: rows begin where page headers happen to end
         self._items: NDArray[np.void] = np.ndarray(max(0, len(data) - size + 1), item_type(self), data, strides=(1,))
-        self._rows: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+        self._starts: NDArray[np.int64] | None = None
 
     def run(self, first: int, count: int) -> NDArray[Any]:
         """The values [count, L] of rows that follow each other: without a copy where they lie in one page."""
@@ -89,24 +89,27 @@ class PlainColumn:
 
     def items(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
         """The rows int64[n] as items of :func:`item_type`."""
-        if self._rows is None:
-            self._rows = self._places()
-        starts, torn = self._rows
-        found: NDArray[np.void] = self._items[starts[rows]]
-        for at in np.flatnonzero(torn[rows]).tolist():
+        if self._starts is None:
+            self._starts = self._row_starts()
+        starts = self._starts.take(rows)
+        found: NDArray[np.void] = self._items[np.maximum(starts, 0) if self._torn else starts]
+        for at in np.flatnonzero(starts < 0).tolist() if self._torn else ():
             found[at] = self.run(int(rows[at]), 1).tobytes()
         return found
 
     def _page_of(self, value: int) -> int:
         return int(np.searchsorted(self._pages.first_values, value, side="right")) - 1
 
-    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """int64[R], where each row begins in the file, and bool[R], whether it goes over several pages."""
+    def _row_starts(self) -> NDArray[np.int64]:
+        """int64[R], where each row begins in the file; -1 for rows that go over several pages."""
         values, offsets, width = self._pages
-        begins = np.arange(int(values[-1]) // self.length) * self.length
-        pages = np.searchsorted(values, begins, side="right") - 1
-        torn = begins + self.length > values[pages + 1]
-        return np.where(torn, 0, offsets[pages] + (begins - values[pages]) * width), torn
+        first_rows = -(-values // self.length)  # that begin in each page, or behind it
+        rows = np.diff(first_rows)
+        starts = np.arange(rows.sum()) * (self.length * width) + np.repeat(offsets - values[:-1] * width, rows)
+        torn = first_rows[1:][(rows > 0) & (first_rows[1:] * self.length > values[1:])] - 1
+        starts[torn] = -1
+        self._torn = len(torn) > 0
+        return starts
 
 
 class DecodedGroups:
@@ -205,8 +208,8 @@ def arrow_column(file: pq.ParquetFile, path: Path, name: str, groups: DecodedGro
             if isinstance(column, pa.ChunkedArray):
                 column = column.combine_chunks()
             values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
-            array = values.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
-            return np.ascontiguousarray(array).reshape(rows[group], length)
+            numbers = values.cast(pa.from_numpy_dtype(dtype))
+            return np.from_dlpack(numbers).reshape(rows[group], length)  # to_numpy() would import pandas
 
     return DecodedColumn((str(path), name), rows, decode, length, dtype, groups)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, new_arrays
+from winnow.shards.dataset.picked_rows import PickedRows
 from winnow.shards.dataset.split_reader import SplitReader
 from winnow.shards.preferences import PARTS
 
@@ -33,8 +34,9 @@ def make_pair_batch(
         ``input_ids`` [2 B, T], prompt and answer, padded with end-of-text; ``attention_mask`` [2 B, T], 1 on both;
         ``completion_mask`` [2 B, T], 1 on the answer.
     """
-    lens, _ = reader.pieces(shards, rows)
-    prompt, chosen, rejected = lens.reshape(-1, len(PARTS)).astype(np.int64).T
+    picked = PickedRows(reader, shards, rows)
+    ends = picked.piece_ends().astype(np.int64).reshape(len(PARTS), -1)
+    prompt, chosen, rejected = np.diff(ends, axis=0, prepend=0)
     rejected = rejected - 1  # the end-of-text of the row
     longest = int((prompt + np.maximum(chosen, rejected)).max(initial=1))
     names = ("input_ids", "attention_mask", "completion_mask")
@@ -44,7 +46,7 @@ def make_pair_batch(
     batch["completion_mask"][...] = 0
     if not len(rows):
         return batch
-    ids = reader.values(shards, rows)
+    ids = picked.values()
     at = np.arange(longest)
     for first, begin, length in ((0, prompt, chosen), (size, prompt + chosen, rejected)):
         mine = slice(first, first + len(rows))

@@ -38,6 +38,6 @@ def pair_lists(file: pq.ParquetFile, group: int) -> dict[str, pa.ListArray]:
 def pair_pieces(file: pq.ParquetFile) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Pieces uint32[3 R] of a shard, the end-of-text behind them counted to the last, and offsets int64[R + 1]."""
     table = file.read(columns=list(PARTS), use_threads=False)
-    lengths = np.stack([table.column(name).combine_chunks().value_lengths().to_numpy() for name in PARTS], axis=1)
+    lengths = np.stack([np.from_dlpack(table.column(name).combine_chunks().value_lengths()) for name in PARTS], axis=1)
     lengths[:, -1] += 1
     return lengths.ravel().astype(np.uint32), np.arange(len(lengths) + 1) * len(PARTS)

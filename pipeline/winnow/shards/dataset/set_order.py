@@ -10,7 +10,7 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.shards.dataset.epoch_order import Rows
+from winnow.shards.dataset.epoch_order import Rows, parts_between
 
 _BLOCK_ROWS = 1 << 16
 """Rows that are put in order at a time; no position depends on it."""
@@ -36,13 +36,10 @@ class SetOrder:
             self._block_starts += _rows_before(self._times, rows)
         self._blocks: OrderedDict[int, NDArray[np.int64]] = OrderedDict()
 
-    def rows_at(self, positions: NDArray[np.int64]) -> Rows:
-        """Shard numbers and row numbers of the rows at the given positions int64[n] of the epoch."""
-        blocks = np.searchsorted(self._block_starts, positions, side="right") - 1
-        numbers = np.empty_like(positions)
-        for block in np.unique(blocks).tolist():
-            inside = blocks == block
-            numbers[inside] = self._block(block)[positions[inside] - self._block_starts[block]]
+    def rows_between(self, first: int, last: int) -> Rows:
+        """Shard numbers and row numbers of the rows at the positions first .. last - 1 of the epoch."""
+        parts = [self._block(at)[low:high] for at, low, high in parts_between(self._block_starts, first, last)]
+        numbers = np.concatenate([np.zeros(0, np.int64), *parts])
         shards = np.searchsorted(self._starts, numbers, side="right") - 1
         return shards, numbers - self._starts[shards]
 

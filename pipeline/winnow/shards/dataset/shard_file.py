@@ -70,7 +70,7 @@ class ShardFile:
         self._verify = verify
         self._path, self._entry, self._set, self._decoded, self._folder = path, entry, shard_set, decoded, folder
         self._columns: dict[str, FixedColumn] = {}
-        self._pieces: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
+        self._piece_ends: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
         self._sources: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None
         self._filled: NDArray[np.int64] = np.zeros(0, np.int64)  # known once the pieces are
         self._data = self._mapped(file)
@@ -117,26 +117,24 @@ class ShardFile:
                 self._columns[name] = self._open_column(name)
         return self._columns[name]
 
-    def pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Lengths uint32[P] of the document pieces, row after row, and offsets int64[R + 1] into them.
+    def piece_ends(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Where the document pieces end in their rows uint32[P], row after row, and offsets int64[R + 1] into them.
 
         Raises:
             ShardError: they are not there, or do not fit the rows and tokens that the manifest says.
         """
-        if self._pieces is None:
+        if self._piece_ends is None:
             if self._file and self._set.preferences:
                 with reading(self._path):
-                    self._pieces = pair_pieces(self._file)
-                self._check_pieces(self._path, *self._pieces)
+                    found = pair_pieces(self._file)
+                self._piece_ends = self._in_rows(self._path, *found)
             elif self._file and PIECES in self.names:
-                pieces, offsets = self._lists(self._file, PIECES)
-                self._check_pieces(self._path, pieces, offsets)
-                self._pieces = pieces, offsets
+                self._piece_ends = self._in_rows(self._path, *self._lists(self._file, PIECES))
             elif self._file:
                 raise ShardError(f"{self._path} has no column {PIECES!r}; it has {', '.join(self.names)}")
             else:
-                self._pieces = self._indexed_pieces()
-        return self._pieces
+                self._piece_ends = self._in_rows(*self._indexed_pieces())
+        return self._piece_ends
 
     def sources(self, known: Sequence[RowSource]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The source of each piece, int32[P] into ``known``, and offsets int64[R + 1] as those of the pieces.
@@ -151,21 +149,18 @@ class ShardFile:
                     "which makes the Parquet shards anew and nothing before them"
                 )
             docs, offsets = self._lists(self._file, DOCS)
-            _, expected = self.pieces()
+            _, expected = self.piece_ends()
             if not np.array_equal(offsets, expected):
                 raise ShardError(f"{self._path} is altered: {DOCS!r} and {PIECES!r} differ in length; {WHAT_TO_DO}")
             self._sources = source_numbers(docs, self._set.sources, known, self._path), offsets
         return self._sources
 
-    def filled(self) -> NDArray[np.int64]:
-        """int64[R], how many ids at the beginning of each row are text; the rest is padding."""
-        self.pieces()
-        return self._filled
-
-    @property
-    def full(self) -> bool:
-        """No row has padding, by the manifest's count of tokens: no piece length need be read."""
-        return self._entry.tokens == self._entry.rows * self._set.row_tokens
+    def filled(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[n], how many ids at the beginning of the rows int64[n] are text; the rest is padding."""
+        if self._entry.tokens == self._entry.rows * self._set.row_tokens:  # no piece length need be read
+            return np.full(len(rows), self._set.row_tokens)
+        self.piece_ends()
+        return self._filled[rows]
 
     @property
     def _payload_bytes(self) -> int:
@@ -180,8 +175,9 @@ class ShardFile:
                 column = column.combine_chunks()
             if not pa.types.is_list(column.type):
                 raise ShardError(f"{self._path}: column {name!r} is of type {column.type}; {WHAT_TO_DO}")
-            offsets = column.offsets.to_numpy().astype(np.int64)
-            return column.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0]
+            # not to_numpy(), which imports pandas
+            offsets = np.from_dlpack(column.offsets).astype(np.int64)
+            return np.from_dlpack(column.values)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
     def _open_column(self, name: str) -> FixedColumn:
         length, dtype = self._set.row_tokens, self._set.dtype
@@ -218,15 +214,14 @@ class ShardFile:
                     return PlainColumn(self._data, found, decoded.length, np.dtype(f"<{decoded.dtype.kind}{width}"))
         return decoded
 
-    def _indexed_pieces(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """What Megatron's index of the documents beside a raw payload says."""
+    def _indexed_pieces(self) -> tuple[Path, NDArray[np.uint32], NDArray[np.int64]]:
+        """Where Megatron's index of the documents beside a raw payload lies, and what it says."""
         path, index = self._read_beside(".idx")
         try:
             pieces, offsets, _ = raw.read_index(self._payload_bytes, index, self._set.row_tokens)
         except FormatError as error:
             raise ShardError(f"{path} is altered: {error}; {WHAT_TO_DO}") from None
-        self._check_pieces(path, pieces, offsets)
-        return pieces, offsets
+        return path, pieces, offsets
 
     def _beside(self, suffix: str) -> FileFields | None:
         """The manifest's entry of a file beside a raw payload."""
@@ -251,8 +246,10 @@ class ShardFile:
                 content = decrypted(content, str(path), self._set.key)
         return path, content
 
-    def _check_pieces(self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]) -> None:
-        """Against rows and tokens of the manifest; also finds how much of each row they fill."""
+    def _in_rows(
+        self, path: Path, pieces: NDArray[np.uint32], offsets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Lengths uint32[P] of pieces as ends in their rows, if they fit rows and tokens of the manifest."""
         ends = np.concatenate([[0], np.cumsum(pieces, dtype=np.int64)])
         tokens = int(ends[-1])
         if tokens != self._entry.tokens or len(offsets) != self._entry.rows + 1:
@@ -260,9 +257,11 @@ class ShardFile:
                 f"{path} is altered: its documents have {tokens:,} tokens in {len(offsets) - 1:,} rows, but the "
                 f"manifest says {self._entry.tokens:,} in {self._entry.rows:,}; {WHAT_TO_DO}"
             )
-        self._filled = np.diff(ends[offsets])
+        begins = ends[offsets]
+        self._filled = np.diff(begins)
         if self._filled.max(initial=0) > self._set.row_tokens:
             raise ShardError(f"{path} is altered: its documents have more tokens than their row; {WHAT_TO_DO}")
+        return (ends[1:] - np.repeat(begins[:-1], np.diff(offsets))).astype(np.uint32), offsets
 
     def _mapped(self, file: BufferedReader) -> memoryview:
         _check_size(self._path, file.seek(0, 2), self._entry.bytes)

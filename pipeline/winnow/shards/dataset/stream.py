@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, make_batch, new_arrays
+from winnow.shards.dataset.batches import Allocate, Batch, BatchForm, keep_freed_memory, make_batch, new_arrays
 from winnow.shards.dataset.epoch_order import EpochOrder, PhasedOrder, Rows
 from winnow.shards.dataset.folders import AT_ONCE
 from winnow.shards.dataset.pair_batches import make_pair_batch
@@ -74,6 +74,7 @@ class SampleStream:
     ) -> None:
         if mix_shards < 1 or (epochs is not None and epochs < 1):
             raise ValueError(f"mix_shards ({mix_shards}) and epochs ({epochs}) must be at least 1")
+        keep_freed_memory()
         self.reader, self._seed, self._mix, self._shuffle_first = reader, seed, mix_shards, shuffle_first
         self.rows = int(reader.starts[-1])
         """N, samples of an epoch."""
@@ -99,7 +100,7 @@ class SampleStream:
             low, high = max(first - epoch * self.rows, 0), min(last - epoch * self.rows, self.rows)
             order = self._order(epoch)
             self._announce(epoch, order, low)
-            parts.append(order.rows_at(np.arange(low, high)))
+            parts.append(order.rows_between(low, high))
         if len(parts) == 1:
             return parts[0]
         if not parts:
