@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.support.call_runs import KINDS
+
 SAMPLE, SEED = 12, 20
 SHARES = 4
 """Tests that share all cases, so that as many processes can work."""
@@ -21,8 +23,9 @@ def tried(store: str, *options: str, **environment: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_sample_of_the_calls_of_a_disk():
-    tried("disk", "--sample", str(SAMPLE), "--seed", str(SEED))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_of_the_calls_of_a_disk(kind):
+    tried("disk", "--run", kind, "--sample", str(SAMPLE), "--seed", str(SEED))
 
 
 @pytest.mark.slow
@@ -30,13 +33,21 @@ def test_a_sample_of_the_requests_to_an_s3_server(s3):
     tried("s3", "--sample", str(SAMPLE), "--seed", str(SEED), **s3.environment)
 
 
-@pytest.mark.longest
-@pytest.mark.parametrize("share", range(1, SHARES + 1))
-def test_all_calls_of_a_disk(share):
-    tried("disk", "--share", f"{share}/{SHARES}")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_sample_of_the_requests_to_an_object_store(kind):
+    tried("objects", "--run", kind, "--sample", str(SAMPLE), "--seed", str(SEED))
 
 
 @pytest.mark.longest
 @pytest.mark.parametrize("share", range(1, SHARES + 1))
-def test_all_requests_to_an_object_store(share):
-    tried("objects", "--share", f"{share}/{SHARES}")
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_calls_of_a_disk(kind, share):
+    tried("disk", "--run", kind, "--share", f"{share}/{SHARES}")
+
+
+@pytest.mark.longest
+@pytest.mark.parametrize("share", range(1, SHARES + 1))
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_requests_to_an_object_store(kind, share):
+    tried("objects", "--run", kind, "--share", f"{share}/{SHARES}")

@@ -1,10 +1,11 @@
 """Every call of storage goes wrong once, in a run of its own: the run ends true, and resumes to the same bytes.
 
-    python -m tests.support.every_call disk|objects|s3 [--sample 40 --seed 7] [--only "KIND: CALL"]
+    python -m tests.support.every_call disk|objects|s3 [--run select] [--sample 40 --seed 7] [--only "KIND: CALL"]
 
-A process that has loaded everything forks one child a run, so that a run takes a fraction of a second. ``objects`` is a
-store of a few lines in a folder (``small_objects``), ``s3`` the S3 server that AWS_ENDPOINT_URL names. Source of the
-idea: SQLite, "How SQLite Is Tested", sections 3.1 and 3.2 (out-of-memory and I/O error testing).
+A process that has loaded everything forks one child a run, so that a run takes a fraction of a second. ``--run`` names
+one of ``call_runs``; of those with further stages, calls of these stages alone are tried. ``objects`` is a store of a
+few lines in a folder (``small_objects``), ``s3`` the S3 server that AWS_ENDPOINT_URL names. Source of the idea: SQLite,
+"How SQLite Is Tested", sections 3.1 and 3.2 (out-of-memory and I/O error testing).
 """
 
 import argparse
@@ -19,16 +20,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from rich.console import Console
 
+from tests.support.call_runs import KINDS, prepare
 from tests.support.configs import sample_config
-from tests.support.corpora import write_sample
 from tests.support.small_objects import FolderObjects
 from tests.support.storage_calls import Calls, in_object_store, kinds_of, lasting, on_disk
+from winnow import fault_point
 from winnow.audit.verify.verify import check_shards, recount
 from winnow.config.config import Config, parse_config
 from winnow.engine import engine, progress
@@ -41,7 +43,6 @@ from winnow.storage.config import StorageConfig
 from winnow.storage.open_store import open_store
 
 FINE, REFUSED, WRONG = 0, 10, 11
-DOCUMENTS = 12
 CASE = "case"
 """All runs have the same folder, one after the other: some files hold its name."""
 VARIES = re.compile(r"work/.*\.json$|reports/|quarantine/")
@@ -52,20 +53,25 @@ MOST_ABSENT = 0.02
 
 
 class Cases:
-    """A small corpus, an index with one segment, and what a second run over both must end with."""
+    """A small corpus, an index of the runs before, and what one more run over both must end with."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, address: str, kind: str, stages: Sequence[str] = ()) -> None:
         self.folder, self.address = folder, address
         self.data = folder / "data"
-        write_sample(self.data, DOCUMENTS)
+        self.kind = prepare(kind, self.data)
+        self.stages = stages or self.kind.stages
         self.is_far = address.startswith("s3:")
         warmed = self.config("warmed").model_dump(mode="json")
         _leave_out_what_asks_no_storage()
-        run(parse_config(warmed | {"run": f"{folder}/warmed/run", "dedup": {}}))  # loads what children need
+        warmed |= {"run": f"{folder}/warmed/run", "dedup": warmed["dedup"] | {"index": None}}
+        run(parse_config(warmed))  # loads what children need
         gc.collect()
         gc.freeze()  # else a child's first collection copies the pages of everything
-        first = self.config("first", index="base")
-        _must(self._fork(lambda: run(first)), "the first run")
+        for number, night in enumerate(self.kind.nights):
+            before = self.config(f"night-{number}", night)
+            _must(self._fork(lambda before=before: run(before)), "a run before")
+        if self.stages:
+            _must(self._fork(self._come_to_the_stages), "what comes before the stages")
         self.names = self._recorded()
         once = self._found()
         _must(self._fork(lambda: (self._begin(), self._go_on())), "a second run without faults")
@@ -75,42 +81,72 @@ class Cases:
         self.varying = {name for name, _ in self.varying}
         self.reference = self._without_varying(once)
 
-    def config(self, case: str = CASE, index: str = "") -> Config:
+    def config(self, case: str = CASE, night: tuple[str, ...] = ()) -> Config:
+        sections = dict(self.kind.sections)
         values = sample_config(
             self.data,
             f"{self.address}/{case}/run",
-            dedup={"index": f"{self.address}/{index or case}/index", "keep": ["first"]},
+            dedup={"keep": ["first"]} | self._index("base" if night else case) | sections.pop("dedup", {}),
             documents={"formats": ["jsonl.zst"]},
-            compute={"attempts": 2, "max_unreadable_share": 0.2},
+            compute={"attempts": 2, "max_unreadable_share": 0.2} | sections.pop("compute", {}),
+            **({} if night else sections),
         )
-        if index:  # of other texts, so that the second run finds some of its own and some of these
-            values["sources"] = values["sources"][1:2]
+        values["sources"] += self.kind.sources
+        if night:  # of other texts, so that the run finds some of its own and some of these
+            values["sources"] = [source for source in values["sources"] if source["name"] in night]
         if self.is_far:
             values["storage"] = {"retries": 1, "scratch": f"{self.folder}/scratch"}
         return parse_config(values)
 
+    def _index(self, case: str) -> dict[str, str]:
+        return {"index": f"{self.address}/{case}/index"} if self.kind.nights else {}
+
     def _begin(self) -> None:
-        """The index as the first run left it."""
+        """The index as the runs before left it, and the run as it was before the stages whose calls are tried."""
+        self._copy("base", CASE)
+
+    def _copy(self, one: str, other: str) -> None:
         if not self.is_far:
-            shutil.rmtree(f"{self.address}/{CASE}", ignore_errors=True)
-            shutil.copytree(f"{self.address}/base", f"{self.address}/{CASE}")
+            shutil.rmtree(f"{self.address}/{other}", ignore_errors=True)
+            if Path(f"{self.address}/{one}").exists():
+                shutil.copytree(f"{self.address}/{one}", f"{self.address}/{other}")
             return
         shutil.rmtree(self.folder / "scratch", ignore_errors=True)
         store = open_store(self.address, StorageConfig())
-        for path in store.files_below(CASE):
+        for path in store.files_below(other):
             store.remove(path)
-        for path in store.files_below("base"):
-            store.replace(f"{CASE}{path.removeprefix('base')}", store.read(path))
+        for path in store.files_below(one):
+            store.replace(f"{other}{path.removeprefix(one)}", store.read(path))
+
+    def _come_to_the_stages(self) -> None:
+        """What comes before them is done once for all cases."""
+
+        def stop(stage: str) -> None:
+            if stage in self.stages:
+                raise _ThereError
+
+        self._begin()
+        with _told_of_stages(stop), contextlib.suppress(_ThereError):
+            run(self.config())
+        self._copy(CASE, "base")
 
     def _recorded(self) -> list[str]:
-        """Names of all calls of a run without faults."""
+        """Names of the calls of a run without faults: of all, or of those while certain stages are at work."""
         found = self.folder / "calls"
 
         def record() -> None:
             self._begin()
             calls = self._counted()
-            run(self.config())
-            found.write_text("\n".join(sorted(set(calls.names))))
+            begun = [("", 0)]
+            with _told_of_stages(lambda stage: begun.append((stage, len(calls.names)))):
+                run(self.config())
+            names = calls.names
+            if self.stages:
+                assert not (absent := {*self.stages} - dict(begun).keys()), f"the run has no stage {absent}"
+                ends = [number for _, number in begun[1:]] + [len(names)]
+                pieces = [names[at:end] for (stage, at), end in zip(begun, ends, strict=True) if stage in self.stages]
+                names = [name for piece in pieces for name in piece]
+            found.write_text("\n".join(sorted(set(names))))
             calls.mend()
             self._look()
 
@@ -133,7 +169,8 @@ class Cases:
         assert check_shards(finished) == []
         assert all(balance.expected == balance.found for balance in recount(finished))
         lines = []
-        for store in (finished.store, open_store(f"{self.address}/{CASE}/index", config.storage)):
+        folders = [open_store(path, config.storage) for path in self._index(CASE).values()]
+        for store in (finished.store, *folders):
             paths = store.files_below("")
             assert not [path for path in paths if ".draft-" in path or path.endswith("lease.json")], paths
             lines += [f"{store.hash(path)} {lasting(path)}" for path in paths if not VARIES.match(path)]
@@ -199,6 +236,23 @@ class Cases:
         return f"other outputs: {sorted(different)[:6]}" if different else ""
 
 
+class _ThereError(WinnowError):
+    """The run has come to the stages whose calls are tried."""
+
+
+@contextlib.contextmanager
+def _told_of_stages(tell: Callable[[str], object]) -> Iterator[None]:
+    """Meanwhile, stages that begin to compute are told."""
+
+    def told(point: str, stage: str = "", **_: object) -> None:
+        if point == "stage":
+            tell(stage)
+
+    fault_point._NAME, fault_point._hook = "told", lambda: told  # type: ignore[assignment]
+    yield
+    fault_point._NAME = ""
+
+
 def _leave_out_what_asks_no_storage() -> None:
     """Two fifths of a run's time: a vocabulary and versions read again, tables drawn, threads that tell the time."""
     run_module.load_vocabulary = cache(run_module.load_vocabulary)  # type: ignore[assignment]
@@ -216,6 +270,8 @@ def main() -> None:
     """Try all, or a sample; names every case that does not hold, and ends with 1 then."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", choices=("disk", "objects", "s3"))
+    parser.add_argument("--run", choices=KINDS, default="plain", dest="kind")
+    parser.add_argument("--stages", default="", help="of calls while one of these is at work alone, as in bands,edges")
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
@@ -238,7 +294,7 @@ def main() -> None:
 
             address = f"s3://calls-{os.getpid()}"
             boto3.client("s3").create_bucket(Bucket=address.removeprefix("s3://"))
-        cases = Cases(Path(folder), address)
+        cases = Cases(Path(folder), address, options.kind, options.stages.split(",") if options.stages else ())
         every = [(kind, name) for name in cases.names for kind in kinds_of(name, far=cases.is_far)]
         chosen = every
         if options.calls:
@@ -260,7 +316,7 @@ def main() -> None:
             absent += problem == ABSENT
             if problem not in ("", ABSENT):
                 wrong += 1
-                print(f'--only "{kind}: {name}"\n    {problem}', flush=True)
+                print(f'--run {options.kind} --only "{kind}: {name}"\n    {problem}', flush=True)
     print(f"{wrong} of {len(chosen)} do not hold; {absent} calls did not come", flush=True)
     sys.exit(1 if wrong or absent > MOST_ABSENT * len(chosen) + 1 else 0)
 

@@ -1,6 +1,7 @@
 """What the fault tests share: a corpus of several units a stage, its shards without faults, and runs with some."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -28,9 +29,17 @@ STAGES = (
     "provenance",
     "filter",
     "parent_names",
+    "parent_set",
     "family_members",
     "family_links",
     "bands",
+    "index_links",
+    "index_edges",
+    "index_component_links",
+    "index_large_star",
+    "index_small_star",
+    "index_component_ranges",
+    "index_groups",
     "edges",
     "components",
     "component_links",
@@ -38,6 +47,7 @@ STAGES = (
     "small_star",
     "component_ranges",
     "candidates",
+    "index_candidates",
     "keepers",
     "decide",
     "evaluation_items",
@@ -55,7 +65,9 @@ STAGES = (
     "passages",
     "tokenise",
     "embed",
+    "prototype_clusters",
     "prototypes",
+    "sample_draw",
     "sample_levels",
     "sample_ranges",
     "sample_limit",
@@ -84,7 +96,17 @@ SAMPLE = {
     "prototypes": {"drop_share": 0.1},
     "sample": {"target_tokens": 50_000, "cluster_temperature": 0.5},
 }
-SELECT_STAGES = ("embed", "prototypes", "sample_levels", "sample_ranges", "sample_limit", "sample_places", "sample")
+SELECT_STAGES = (
+    "embed",
+    "prototype_clusters",
+    "prototypes",
+    "sample_draw",
+    "sample_levels",
+    "sample_ranges",
+    "sample_limit",
+    "sample_places",
+    "sample",
+)
 MIXTURE = {
     "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
     "phases": [
@@ -100,9 +122,16 @@ MIXTURE_STAGES = (
     "phase2_mixture_limits",
     "mixture",
 )
-FAMILY_STAGES = ("parent_names", "family_members", "family_links", "family_outcomes")
+FAMILY_STAGES = ("parent_names", "parent_set", "family_members", "family_links", "family_outcomes")
 WEB_STAGES = ("url_lists", "provenance")
 ROUND_STAGES = ("component_links", "large_star", "small_star", "component_ranges")
+INDEX_STAGES = (
+    "index_links",
+    "index_edges",
+    *(f"index_{stage}" for stage in ROUND_STAGES),
+    "index_groups",
+    "index_candidates",
+)
 ITEM_STAGES = (
     "evaluation_items",
     "contamination",
@@ -125,6 +154,8 @@ class Runs:
 
     listed = b""
     """A list of removal requests that lies in every run folder."""
+    index: Path | None = None
+    """An index of earlier runs, of which every run has a copy of its own."""
 
     def __init__(self, folder: Path, documents: int = 900) -> None:
         self.data = folder / "data"
@@ -134,8 +165,7 @@ class Runs:
         self._compute_reference()
 
     def _compute_reference(self) -> None:
-        self._put_list(Path(self.config["run"]))
-        run(parse_config(self.config))
+        run(parse_config(self._in(Path(self.config["run"]))))
         self.reference = shards_of(Path(self.config["run"])) | text_files_of(Path(self.config["run"]))
 
     def having(self, stage: str) -> "Runs":
@@ -148,6 +178,8 @@ class Runs:
             return self._with_lists
         if stage in ROUND_STAGES:
             return self._in_rounds
+        if stage in INDEX_STAGES:
+            return self._with_index
         if stage in FAMILY_STAGES:
             return self._with_families
         if stage == "removals":
@@ -167,6 +199,20 @@ class Runs:
         rounds = self._with("rounds", dedup={"components": "rounds"})
         assert rounds.reference == self.reference
         return rounds
+
+    @cached_property
+    def _with_index(self) -> "Runs":
+        """Its components go in rounds; two runs were there before, the second with duplicates of the first."""
+        other, dedup = copy(self), {"components": "rounds", "keep": ["first"]}
+        index = Path(f"{self.config['run']}-nights-index")
+        for number, seed in enumerate((2, 8)):
+            rows = [{"text": text} for text in [*articles(seed, 60), *articles(2, 60)[: 30 * number]]]
+            path = self.data / f"night-{number}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            night = {"run": f"{self.config['run']}-night-{number}", "sources": [source_of(path, "night")]}
+            run(parse_config(self.config | night | {"dedup": dedup | {"index": str(index)}}))
+        other.index = index
+        return other._with("index", dedup=dedup)
 
     @cached_property
     def _with_lists(self) -> "Runs":
@@ -215,11 +261,19 @@ class Runs:
         other.listed = RemovalList(ids=tuple(sorted(keys))).to_json()
         return other._with("removals")
 
-    def _put_list(self, folder: Path) -> None:
+    def _in(self, folder: Path) -> dict:
+        """The config of a run in this folder; what must be there before it begins is put there."""
+        config = self.config | {"run": str(folder)}
         if self.listed:
             path = folder / "forget/001/list.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.listed)
+        if self.index is not None:
+            index = index_of(folder)
+            if not index.exists():
+                shutil.copytree(self.index, index)
+            config["dedup"] = config["dedup"] | {"index": str(index)}
+        return config
 
     def _with(self, name: str, **sections: object) -> "Runs":
         other = copy(self)
@@ -229,12 +283,9 @@ class Runs:
 
     def line(self, folder: Path, executor: str = "inline", **compute: object) -> list[str]:
         """The command of a run in ``folder``/run."""
-        config = self.config | {
-            "run": str(folder / "run"),
-            "compute": self.config["compute"] | {"executor": executor, "workers": 2} | compute,
-        }
         folder.mkdir(parents=True, exist_ok=True)
-        self._put_list(folder / "run")
+        config = self._in(folder / "run")
+        config["compute"] = config["compute"] | {"executor": executor, "workers": 2} | compute
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         return [sys.executable, "-m", "jobs", "run", str(folder / "config.yaml")]
 
@@ -244,8 +295,14 @@ class Runs:
         finished = load_run(str(folder / "run"))
         assert check_shards(finished) == []
         assert all(balance.expected == balance.found for balance in recount(finished))
-        assert not list((folder / "run").rglob(".draft-*"))
-        assert not (folder / "run" / "lease.json").exists()
+        for there in (folder / "run", index_of(folder / "run")):
+            assert not list(there.rglob(".draft-*"))
+            assert not (there / "lease.json").exists()
+
+
+def index_of(folder: Path) -> Path:
+    """Where the index of the run in this folder is, if it has one."""
+    return folder.with_name(f"{folder.name}-index")
 
 
 def started(line: list[str], marks: Path, *faults: dict, **variables: str) -> subprocess.Popen[str]:
