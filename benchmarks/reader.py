@@ -7,6 +7,7 @@ a resume in the middle of the data, imports left out.
 """
 
 import argparse
+import mmap
 import statistics
 import tempfile
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.shard_sets import write_set
-from winnow.shards.dataset.batches import BatchForm
+from winnow.shards.dataset.batches import BatchForm, new_arrays
 from winnow.shards.dataset.steps import ReaderRank
 from winnow.shards.dataset.stream import SampleStream, Source
 
@@ -41,7 +42,11 @@ def main() -> None:
             for row_tokens, batch in ((129, 512), (4097, 16)):
                 path = Path(folder) / str(row_tokens)
                 write(path, row_tokens, "uint32", options.mb, options.shards, columns=options.kinds)
-                measure_kinds(path, batch, options.runs) if options.kinds else measure_loader(path, batch, options.runs)
+                if options.loader:
+                    measure_loader(path, batch, options.runs)
+                    continue
+                measure_kinds(path, batch, options.runs)
+                measure_bounds(path, row_tokens, batch, options.mb, options.runs)
         return
     print(f"{'GB/s of ids, one core':44}{'order':>10}{'int64':>8}{'int32':>8}{'Arrow':>8}")
     with tempfile.TemporaryDirectory() as folder:
@@ -96,6 +101,32 @@ def measure_kinds(folder: Path, batch: int, runs: int) -> None:
             found.append((steps * batch * stream.reader.shard_set.row_tokens * 4 / 1e9 / seconds, made / 1e9 / seconds))
         ids, made = (statistics.median(rates) for rates in zip(*found, strict=True))
         print(f"{folder.name:>6} ids a row, {batch:3} a batch, {name:28}{ids:8.2f}{made:8.2f}", flush=True)
+
+
+def measure_bounds(folder: Path, row_tokens: int, batch: int, megabytes: int, runs: int) -> None:
+    """Lines for what numpy and the system take alone.
+
+    As many rows of one array in memory, taken in random order and cast twice; and the files mapped, a byte of each
+    page read, and let go.
+    """
+    rng = np.random.default_rng(1)
+    rows = rng.integers(0, 60_000, (megabytes * 1_000_000 // (row_tokens * 4), row_tokens), np.uint32)
+    steps = rng.permutation(len(rows))[: len(rows) // batch * batch].reshape(-1, batch)
+    made = new_arrays(dict.fromkeys(("inputs", "labels"), ((batch, row_tokens - 1), np.dtype("int64"))))
+
+    def epoch() -> None:
+        for picked in steps:
+            ids = rows.take(picked, axis=0)
+            made["inputs"][...], made["labels"][...] = ids[:, :-1], ids[:, 1:]
+
+    def map_files() -> None:
+        for path in (folder / "padded").glob("*.parquet"):
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                np.frombuffer(mapped, np.uint8)[::4096].sum()
+
+    for name, call in (("numpy alone: take, two casts", epoch), ("files mapped, pages touched", map_files)):
+        rate = steps.size * row_tokens * 4 / 1e9 / statistics.median(timed(call) for _ in range(runs))
+        print(f"{row_tokens:>6} ids a row, {batch:3} a batch, {name:28}{rate:8.2f}", flush=True)
 
 
 def measure_loader(folder: Path, batch: int, runs: int) -> None:
