@@ -476,4 +476,12 @@ BREAKS = (
         "",
         ("tests/engine/test_doing.py",),
     ),
+    Break(
+        "a stage of the sample meets no fault in any test",
+        4,
+        "winnow.flow.select_sample",
+        '("sample_draw",)',
+        '("sample_draw", "sample_new")',
+        ("tests/faults/test_every_call.py",),
+    ),
 )

@@ -6,10 +6,20 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.support.call_runs import KINDS
+from tests.support.call_runs import KINDS, Kind, prepare
+from tests.support.configs import sample_config
+from tests.support.fault_runs import STAGES
+from winnow.config.config import parse_config
+from winnow.flow import dedup, families, select
+from winnow.flow.select_sample import stages_of_sample
+from winnow.flow.step import Step
+from winnow.select.config import SelectConfig
 
 SAMPLE, SEED = 12, 20
 SHARES = 4
@@ -20,6 +30,31 @@ def tried(store: str, *options: str, **environment: str) -> None:
     line = [sys.executable, "-m", "tests.support.every_call", store, *options]
     done = subprocess.run(line, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, f"{' '.join(line)}\n{done.stdout}"
+
+
+def stages_of(kind: str, step: Step, data: Path, patch: pytest.MonkeyPatch) -> tuple[set[str], Kind]:
+    """What a step does in this kind of run, whose index holds something."""
+    found = prepare(kind, data, patch)
+    context: Any = SimpleNamespace(
+        config=parse_config(sample_config(data, data / "run", **found.sections)),
+        run=SimpleNamespace(records={}),
+        index=SimpleNamespace(entries=["a part"]),
+    )
+    return set(step.stages(context)), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"), [("families", families.STEP), ("select", select.STEP), ("rounds", dedup.STEP)], ids=KINDS[1:]
+)
+def test_no_stage_of_these_steps_is_left_out(kind, step, tmp_path, monkeypatch):
+    """Neither here, nor where workers are killed and frozen; of select, embedding and what the sample needs there."""
+    names, run = stages_of(kind, step, tmp_path, monkeypatch)
+    plain, _ = stages_of("plain", step, tmp_path, monkeypatch) if step is dedup.STEP else (set(), None)
+    assert names - plain
+    assert names - plain <= set(run.stages)
+    if kind == "select":
+        names = set(stages_of_sample(SelectConfig(**run.sections["select"])))
+    assert names - plain <= set(STAGES)
 
 
 @pytest.mark.slow

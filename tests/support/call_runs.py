@@ -36,12 +36,11 @@ KINDS = ("plain", "families", "select", "rounds")
 _HALVES = ("component_links", "large_star", "small_star", "component_ranges")
 
 
-def prepare(kind: str, data: Path) -> Kind:
+def prepare(kind: str, data: Path, patch: pytest.MonkeyPatch) -> Kind:
     """Write the corpus; make this process cut work into small pieces."""
     write_sample(data, DOCUMENTS)
     if kind == "plain":
         return Kind()
-    patch = pytest.MonkeyPatch()
     many_partitions(patch, 2)
     many_units(patch, 50_000)
     if kind == "families":

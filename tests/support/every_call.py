@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from tests.support.call_runs import KINDS, prepare
@@ -58,7 +59,7 @@ class Cases:
     def __init__(self, folder: Path, address: str, kind: str, stages: Sequence[str] = ()) -> None:
         self.folder, self.address = folder, address
         self.data = folder / "data"
-        self.kind = prepare(kind, self.data)
+        self.kind = prepare(kind, self.data, pytest.MonkeyPatch())
         self.stages = stages or self.kind.stages
         self.is_far = address.startswith("s3:")
         warmed = self.config("warmed").model_dump(mode="json")
