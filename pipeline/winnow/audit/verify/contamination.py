@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow import schemas
+from winnow.audit.verify.streams import Spread
 from winnow.engine.records import Json
 from winnow.flow.records import RunRecords
 from winnow.flow.step import Balance
@@ -28,7 +29,7 @@ def check_contamination(run: RunRecords) -> list[Balance]:
     config = run.config.decontaminate
     if config is None or not run.of("contamination"):
         return []
-    rows: list[Json] = []
+    some = Spread(SAMPLE)
     wrong = documents = 0
     for number, searched in enumerate(run.of("contamination")):
         places = read_parquet(run.store, searched.outputs["places"].reference())
@@ -41,8 +42,8 @@ def check_contamination(run: RunRecords) -> list[Balance]:
         left_out = table.filter(pc.equal(table.column("outcome"), schemas.CONTAMINATED)).column("doc").to_pylist()
         documents += len(held | set(left_out))
         wrong += len(held ^ set(left_out))
-        rows += places.to_pylist()
-    chosen = rows[:: max(1, len(rows) // SAMPLE)]
+        some.add(places)
+    chosen = some.rows().to_pylist()
     texts = text_by_document(run, {row["doc"] for row in chosen})
     items = _items(run) if chosen else Items()
     rule = rule_of(config)

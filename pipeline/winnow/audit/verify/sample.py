@@ -4,6 +4,8 @@ A run sorts to find where each cluster's prototypes begin and where the budget e
 enough to look at borders: in a group of documents (a cluster, or a cluster of a source), the last that is in has to
 come before the first that is out. Levels rise with the order inside a group, so those two stand for their group among
 the groups of a source, and the two at a source's border for it among the sources. What is held is two rows a group.
+Levels of documents without tokens tie with others, so these only must not stand on the wrong side of both documents of
+their group; between the two they may be in or out, which changes no token.
 
 Legend: N documents, G groups.
 """
@@ -22,6 +24,7 @@ from winnow.flow.step import Balance
 from winnow.select.config import SelectConfig
 from winnow.select.sampling import draw_keys
 from winnow.select.steps import BUDGET, DROP_RULES, PROTOTYPES, QUALITY, Candidates, StepsConfig, draw_log_weight
+from winnow.stages.mixture import RULE as MIXTURE
 from winnow.stages.select.sample import candidates_of, shares_of, steps_of
 from winnow.stages.tables import column_to_numpy, read_parquet
 
@@ -71,6 +74,16 @@ class Borders:
         wrong: NDArray[np.int64] = group[1:][out[:-1] & ~out[1:] & (group[:-1] == group[1:])]
         return wrong
 
+    def misplaced_among(self, others: "Borders") -> NDArray[np.int64]:
+        """Groups in which one of these is out and comes before one of the others that is in, or vice versa."""
+        found = []
+        for out in (False, True):
+            mixed = Borders(*self.order)
+            for rows, of in ((self.rows(), out), (others.rows(), not out)):
+                mixed._rows.append({name: column[rows["out"] == of] for name, column in rows.items()})
+            found.append(mixed.misplaced())
+        return np.unique(np.concatenate(found))
+
     def merged(self, group: NDArray[np.int64], weight: NDArray[np.float64]) -> "Borders":
         """Groups merged into larger ones, ordered by level first: tokens before a document over its group's weight.
 
@@ -107,7 +120,8 @@ class SampleCheck:
         """``shares`` float64[sources] of the budget, or None."""
         self._config, self._shares = config, shares
         self._documents = self._told = self._judged = 0
-        self._clusters, self._groups = Borders("cosine", "doc"), Borders("key", "doc")
+        self._clusters = Borders("cosine", "doc")
+        self._groups, self._empty = Borders("key", "doc"), Borders("key", "doc")
 
     def add(self, candidates: Candidates, step: NDArray[np.int8]) -> None:
         """A part: what select looked at, and what the ledger says, int8[N]: a place in ``DROP_RULES``, or as above."""
@@ -135,7 +149,8 @@ class SampleCheck:
             elif self._shares is None:
                 group = np.zeros(len(seen), np.int64)
             columns = {"key": key, "doc": candidates.docs[seen], "tokens": candidates.tokens[seen]}
-            self._groups.add(group, step[seen] == BUDGET, columns)
+            for borders, of in ((self._groups, columns["tokens"] > 0), (self._empty, columns["tokens"] == 0)):
+                borders.add(group[of], step[seen[of]] == BUDGET, {name: c[of] for name, c in columns.items()})
 
     def balances(self) -> list[Balance]:
         """What is right, of all parts that were added."""
@@ -161,11 +176,13 @@ class SampleCheck:
         return Balance(name, documents, documents - wrong)
 
     def _in_budget(self, budget: int, temperature: float | None) -> list[Balance]:
-        wrong = 0
+        misplaced = self._empty.misplaced_among(self._groups)
+        wrong = self._groups.documents_of(misplaced) + self._empty.documents_of(misplaced)
         for groups in self._levels(temperature):
             wrong = max(wrong, groups.documents_of(groups.misplaced()))
         rows = groups.rows()  # of all documents together
-        documents, taken = int(rows["documents"].sum()), int(rows["all_tokens"][~rows["out"]].sum())
+        documents = int(rows["documents"].sum() + self._empty.rows()["documents"].sum())
+        taken = int(rows["all_tokens"][~rows["out"]].sum())
         fits = taken + rows["tokens"][rows["out"]] <= budget
         name = "documents of groups in whose order the sample takes the first"
         return [
@@ -195,14 +212,15 @@ def check_sample(run: RunRecords, select: SelectConfig) -> list[Balance]:
     for scored, decided in zip(run.of("scores"), run.of(run.decided_stage), strict=True):
         candidates = candidates_of(run.store, [scored.outputs["scores"].reference()], config)
         table = read_parquet(run.store, decided.outputs["decisions"].reference(), ["doc", "outcome", "rule"])
-        check.add(candidates, _steps_told(table, candidates.docs))
+        check.add(candidates, steps_told(table, candidates.docs))
     return check.balances()
 
 
-def _steps_told(table: pa.Table, docs: NDArray[np.uint64]) -> NDArray[np.int8]:
-    """What decisions say of documents uint64[N]."""
+def steps_told(table: pa.Table, docs: NDArray[np.uint64]) -> NDArray[np.int8]:
+    """What decisions say of documents uint64[N]; what a mixture left out of the sample is in."""
     outcome, rule = (table.column(name).cast(pa.string()) for name in ("outcome", "rule"))
-    step = pc.index_in(rule, pa.array(DROP_RULES)).fill_null(OTHERWISE).to_numpy()
+    by_rule = pc.index_in(rule, pa.array(DROP_RULES)).fill_null(OTHERWISE).to_numpy()
+    step = np.where(pc.equal(rule, MIXTURE).fill_null(False).to_numpy(), IN, by_rule)
     left_out, kept = (pc.equal(outcome, name).to_numpy() for name in (schemas.SAMPLED_OUT, schemas.KEPT))
     told = np.append(np.where(kept, IN, np.where(left_out, step, OTHERWISE)), OTHERWISE)  # of documents not there
     there = column_to_numpy(table, "doc")
