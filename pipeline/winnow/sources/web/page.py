@@ -1,7 +1,8 @@
 """Text out of a page: which encoding its bytes are in, and what of it is text.
 
 The encoding is found in this order: a byte order mark; UTF-8, where all bytes are that and one is not ASCII; what HTTP
-says, where all bytes are that; what the page says, likewise; a guess; Windows-1252 with U+FFFD for the bytes that it
+says, where all bytes are that; what the page says, likewise; of both the better, but for a bad byte in 100 characters
+beyond ASCII; a guess; Windows-1252 with U+FFFD for the bytes that it
 lacks. Labels mean what browsers take them for (WHATWG Encoding Standard): latin-1 is Windows-1252, gb2312 is GB18030.
 """
 
@@ -110,10 +111,19 @@ def decode_page(page: bytes, http_charset: str = "") -> DecodedPage:
     for name, how in claims:
         if name and (text := _strict(page, name)) is not None:
             return DecodedPage(text, name, how, 0)
+    named = [_replacing(page, name, how) for name, how in claims[1:3] if name]
+    if named and _hardly_damaged(best := min(named, key=lambda found: found.replaced)):
+        return best
     guessed = guess_encoding(page)
     if guessed and (text := _strict(page, guessed)) is not None:
         return DecodedPage(text, guessed, "guessed", 0)
     return _replacing(page, "cp1252" if not _mostly_utf_8(page) else "utf_8", "windows-1252")
+
+
+def _hardly_damaged(page: DecodedPage) -> bool:
+    """Whether a page was cut or has a bad byte in 100 characters beyond ASCII (one in 20 at least), and no more."""
+    beyond = len(page.text) - len(page.text.encode("ascii", "ignore"))
+    return page.replaced <= max(1, beyond // 100) and page.replaced * 20 <= beyond
 
 
 def _mostly_utf_8(page: bytes) -> bool:
