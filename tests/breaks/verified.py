@@ -404,6 +404,22 @@ BREAKS = (
         ("tests/sources/web/test_page.py",),
     ),
     Break(
+        "one bad byte makes rubbish of a page that names its encoding",
+        3,
+        "winnow.sources.web.page",
+        "return page.replaced <= max(1, beyond // 100) and page.replaced * 20 <= beyond",
+        "return False",
+        ("tests/sources/web/test_page.py",),
+    ),
+    Break(
+        "pages in Hebrew that say iso-8859-8-i are guessed at",
+        3,
+        "winnow.sources.web.page",
+        "iso-8859-8-e iso-8859-8-i iso88598",
+        "iso-8859-8-e iso88598",
+        ("tests/sources/web/test_page.py",),
+    ),
+    Break(
         "a page may be as deep as it likes",
         3,
         "winnow.sources.web.guard",

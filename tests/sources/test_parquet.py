@@ -106,6 +106,25 @@ def test_bytes_that_are_not_utf8_whatever_the_column_claims(tmp_path, kind):
     assert found.kinds == [(1, "invalid UTF-8"), (2, "null text"), (3, "invalid UTF-8")]
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.string()])
+def test_ids_that_are_not_utf8_stay_different(tmp_path, kind):
+    hashes = [bytes([0x80 + n]) * 4 for n in range(3)]
+    path = _file(tmp_path, {"text": ["a", "b", "c", "d"], "id": pa.array([*hashes, b"e"], pa.binary()).view(kind)})
+    assert read(path, id="id").ids == [*(value.hex() for value in hashes), "e"]
+    path = _file(tmp_path, {"text": ["a", "x" * 1_000_001], "id": pa.array([b"a", hashes[0]], pa.binary()).view(kind)})
+    assert [bad.id for bad in read(path, id="id", max_document_mb=1).unreadable] == [hashes[0].hex()]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.string()])
+def test_ids_and_kept_fields_are_read_in_the_encoding_of_the_source(tmp_path, kind):
+    names = pa.array(["café".encode("latin-1"), "cafè".encode("latin-1"), "café".encode()], pa.binary()).view(kind)
+    path = _file(tmp_path, {"text": names, "name": names})
+    found = read(path, id="name", keep=("name",), encoding="latin-1")
+    assert found.ids == found.texts == found.keep["name"] == ["café", "cafè", "café"]
+    found = read(path, id="name", keep=("name",), encoding="ascii", invalid_utf8="reject")
+    assert found.texts == ["café"] and found.ids == found.keep["name"] == ["café"]
+
+
 def test_too_large_cells_are_unreadable(tmp_path):
     found = read(_file(tmp_path, {"text": ["a", "x" * 1_000_001, "b"]}), max_document_mb=1)
     assert found.texts == ["a", "b"] and found.kinds == [(1, "too large")]

@@ -159,7 +159,8 @@ class SourceConfig(Section):
     (`{use: "extract.py:NAME"}`, as in `measure.operators`). Of books `main` is all text; of format wiki `raw` is the
     wikitext."""
     id: str | None = Field(default=None, min_length=1)
-    """Field or column that holds the document's id; None derives one from source, path and row."""
+    """Field or column that holds the document's id; None derives one from source, path and row. Bytes of a column of
+    Parquet that are no text, such as hashes, are hexadecimal digits."""
     keep: Annotated[tuple[str, ...], BeforeValidator(_list_as_tuple)] = ()
     """Fields or columns to carry along, or the key of folders named `key=value`, for records without such a field.
     Strings stay as they are, everything else becomes its JSON text (columns of Parquet: their Arrow text form, a UUID

@@ -45,6 +45,70 @@ def test_the_encoding_of_a_page(page, charset, encoding, how):
     assert "\ufffd" not in found.text
 
 
+@pytest.mark.parametrize(
+    ("labels", "encoding", "text"),
+    [
+        ("iso-8859-8-i iso-8859-8-e logical visual csiso88598i csiso88598e iso88598", "iso8859_8", "דג סקרן שט בים"),
+        ("windows-874 dos-874 iso885911 tis-620", "cp874", "เป็นมนุษย์สุดประเสริฐ"),
+        ("iso-8859-6-i iso-8859-6-e csiso88596e csiso88596i iso88596", "iso8859_6", "نص حكيم له سر قاطع"),
+        ("x-cp1251", "cp1251", "Съешь ещё этих булок"),
+        ("koi koi8 cskoi8r", "koi8_r", "Съешь ещё этих булок"),
+        ("koi8-ru", "koi8_u", "Щастя її ґанок"),
+        ("x-mac-cyrillic x-mac-ukrainian", "mac_cyrillic", "Съешь ещё этих булок"),
+        ("x-mac-roman mac csmacintosh macintosh", "mac_roman", "Voilà l’été"),
+        ("iso88592 l2", "iso8859_2", "Zażółć gęślą jaźń"),
+        ("iso88595 cyrillic", "iso8859_5", "Съешь ещё этих булок"),
+        ("iso88597 sun_eu_greek", "iso8859_7", "Ξεσκεπάζω την"),
+        ("iso885915 csisolatin9", "iso8859_15", "œufs à 5 €"),
+        ("iso88591 x-cp1252", "cp1252", "Voilà l’été"),
+        ("iso88599 x-cp1254", "cp1254", "Pijamalı hasta yağız"),
+        ("x-cp1250", "cp1250", "Zażółć gęślą jaźń"),
+        ("x-cp1253", "cp1253", "Ξεσκεπάζω την"),
+        ("x-cp1255", "cp1255", "דג סקרן שט בים"),
+        ("x-cp1256", "cp1256", "نص حكيم له سر قاطع"),
+        ("windows-31j", "cp932", "日本語の文章"),
+        ("cseucpkdfmtjapanese", "euc_jp", "日本語の文章"),
+        ("cseuckr csksc56011987 iso-ir-149 ks_c_5601-1989 ksc_5601", "cp949", "한국어 문장"),
+        ("csgb2312 gb_2312 gb_2312-80", "gb18030", "简体字的文章"),
+        ("cn-big5 x-x-big5", "big5hkscs", "繁體字的文章"),
+    ],
+)
+def test_every_label_of_browsers_is_believed(labels, encoding, text):
+    for label in labels.split():
+        found = decode_page(f"<meta charset={label}>{text}".encode(encoding))
+        assert (found.encoding, found.how) == (encoding, "meta") and found.text.endswith(text)
+
+
+@pytest.mark.parametrize("label", ["http", "meta"])
+@pytest.mark.parametrize(
+    ("encoding", "name", "text", "bad"),
+    [
+        ("windows-1251", "cp1251", "Съешь ещё этих мягких булок. " * 8, b"\x98"),
+        ("gb2312", "gb18030", "简体字的文章在这里。" * 20, b"\xff"),
+        ("shift_jis", "cp932", JAPANESE, b"\x85\x40\xfd"),
+        ("euc-kr", "cp949", "한국어 문장이 여기에 있습니다. " * 20, b"\xff"),
+        ("big5", "big5hkscs", "繁體字的文章在這裡。" * 20, b"\xff"),
+        ("windows-1255", "cp1255", "דג סקרן שט בים מאוכזב ולפתע. " * 6, b"\xd9"),
+        ("windows-1253", "cp1253", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. " * 6, b"\xaa"),
+        ("windows-1252", "cp1252", "Voilà l’été où les élèves mangent des œufs. " * 6, b"\x9d"),
+        ("gb2312", "gb18030", "简体字的文章在这里。" * 20, "简".encode("gb18030")[:1]),
+    ],
+)
+def test_one_bad_byte_does_not_lose_the_encoding_that_a_page_names(encoding, name, text, bad, label):
+    data = text.encode(name) + bad
+    found = (
+        decode_page(data, encoding) if label == "http" else decode_page(f"<meta charset={encoding}>".encode() + data)
+    )
+    assert (found.encoding, found.how) == (name, label) and text in found.text and 0 < found.replaced <= 2
+
+
+def test_a_named_encoding_that_many_bytes_are_not_in_is_not_believed():
+    data = JAPANESE.encode("shift_jis")
+    assert decode_page(data, "iso-8859-1").encoding == "cp932"
+    assert decode_page(b"<meta charset=shift_jis>" + data + b"\x82", "iso-8859-1")[1:] == ("cp932", "meta", 1)
+    assert decode_page(JAPANESE.encode("euc_jp"), "shift_jis").encoding == "euc_jp"
+
+
 def test_a_page_that_is_damaged_says_how_much_was_replaced():
     cut = GERMAN.encode()[:-1].replace("ö".encode(), b"\xc3", 1)
     found = decode_page(cut)

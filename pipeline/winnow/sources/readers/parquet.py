@@ -5,7 +5,8 @@ Legend: N rows of a batch.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -183,7 +184,8 @@ def _batches_of(
         named = columns.get(source.id or "")
         if named is not None and sizes[source.id or ""][start] > maximum:
             named = None
-        identity = as_strings(None if named is None else named.slice(start, 1), 1)[0][0].as_py()
+        named = None if named is None else named.slice(start, 1)
+        identity = as_strings(named, 1, partial(_id_text, charset=charset))[0][0].as_py()
         yield _refused(source, Unreadable(first_row + start, position, reason, size, identity))
 
 
@@ -227,13 +229,13 @@ def _to_batch(
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     awkward: dict[int, str] = {}
 
-    def strings(name: str) -> pa.Array:
-        values, reasons = as_strings(column_of(table, name), len(rows))
+    def strings(name: str, foreign: Callable[..., str] = _side_text) -> pa.Array:
+        values, reasons = as_strings(column_of(table, name), len(rows), partial(foreign, charset=charset))
         for index, reason in reasons.items():
             awkward.setdefault(index, f"unreadable value: column {name!r} ({reason})")
         return values
 
-    ids = pa.nulls(len(rows), pa.string()) if source.id is None else strings(source.id)
+    ids = pa.nulls(len(rows), pa.string()) if source.id is None else strings(source.id, _id_text)
     keep = {name: strings(name) for name in source.keep}
     structured = _structured(table, source) if source.structure_fields else None
     raw = _texts(table, source) if structured is None else structured.texts
@@ -334,6 +336,20 @@ def _decode(value: bytes, charset: Charset) -> tuple[str, str]:
         return value.decode(), ""
     except UnicodeDecodeError:
         return charset.decode(value)
+
+
+def _side_text(value: bytes, charset: Charset) -> str:
+    """The text of a kept field or label that is not UTF-8: in the source's encoding, with U+FFFD for what is none."""
+    try:
+        return charset.decode(value).text
+    except BadRecordError:  # only texts are rejected for it
+        return value.decode(errors="replace")
+
+
+def _id_text(value: bytes, charset: Charset) -> str:
+    """The same of an id; hexadecimal digits where characters would be lost, so that ids stay different (hashes)."""
+    text = _side_text(value, charset)
+    return value.hex() if "\ufffd" in text else text
 
 
 def _line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ Legend: N rows of a batch.
 
 import contextlib
 import uuid
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -37,16 +38,23 @@ def as_binary(column: pa.Array) -> pa.Array:
     return column.cast(pa.large_binary())
 
 
-def as_strings(column: pa.Array | None, rows: int) -> tuple[pa.Array, dict[int, str]]:
+def _with_replaced(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def as_strings(
+    column: pa.Array | None, rows: int, foreign: Callable[[bytes], str] = _with_replaced
+) -> tuple[pa.Array, dict[int, str]]:
     """A column as string[N], and why single rows have none.
 
-    Strings stay as they are and bytes are read as UTF-8, with U+FFFD for what is none; a UUID is written with hyphens,
-    other bytes of a fixed size in hexadecimal digits. Numbers, dates and times have Arrow's text form (ISO 8601 with a
-    blank), years beyond 9999, too. Nested values are JSON, with ISO 8601 for dates and times.
+    Strings stay as they are and bytes are read as UTF-8, what is none as ``foreign`` says (else with U+FFFD); a UUID is
+    written with hyphens, other bytes of a fixed size in hexadecimal digits. Numbers, dates and times have Arrow's text
+    form (ISO 8601 with a blank), years beyond 9999, too. Nested values are JSON, with ISO 8601 for dates and times.
 
     Args:
         column: of any type; None gives nulls.
         rows: N.
+        foreign: the text of a value that is not UTF-8; not of those inside nested values.
     """
     if column is None:
         return pa.nulls(rows, pa.string()), {}
@@ -57,8 +65,7 @@ def as_strings(column: pa.Array | None, rows: int) -> tuple[pa.Array, dict[int, 
         try:
             return raw.cast(pa.string()), {}
         except pa.ArrowInvalid:
-            replaced = [None if v is None else v.decode(errors="replace") for v in raw.to_pylist()]
-            return pa.array(replaced, pa.string()), {}
+            return pa.array([None if v is None else _text_of(v, foreign) for v in raw.to_pylist()], pa.string()), {}
     nested, careful = pa.types.is_nested(column.type), _needs_care(column.type)
     if not careful:
         try:
@@ -69,6 +76,13 @@ def as_strings(column: pa.Array | None, rows: int) -> tuple[pa.Array, dict[int, 
         except (pa.ArrowException, *_AWKWARD):
             pass  # one by one
     return _one_by_one(column, as_they_are=nested and not careful)
+
+
+def _text_of(value: bytes, foreign: Callable[[bytes], str]) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return foreign(value)
 
 
 _AWKWARD = (ValueError, OverflowError, TypeError, RecursionError)

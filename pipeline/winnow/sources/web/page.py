@@ -1,7 +1,8 @@
 """Text out of a page: which encoding its bytes are in, and what of it is text.
 
 The encoding is found in this order: a byte order mark; UTF-8, where all bytes are that and one is not ASCII; what HTTP
-says, where all bytes are that; what the page says, likewise; a guess; Windows-1252 with U+FFFD for the bytes that it
+says, where all bytes are that; what the page says, likewise; of both the better, but for a bad byte in 100 characters
+beyond ASCII; a guess; Windows-1252 with U+FFFD for the bytes that it
 lacks. Labels mean what browsers take them for (WHATWG Encoding Standard): latin-1 is Windows-1252, gb2312 is GB18030.
 """
 
@@ -41,14 +42,31 @@ _BROWSERS = {
     "big5": "big5hkscs",
 }
 _OTHER_NAMES = {
-    "x-sjis": "cp932",
-    "x-gbk": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "x-euc-jp": "euc_jp",
-    "windows-949": "cp949",
-    "x-mac-cyrillic": "mac_cyrillic",
-    "unicode-1-1-utf-8": "utf_8",
+    label: name
+    for name, labels in {
+        "utf_8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8",
+        **{f"iso8859_{part}": f"iso8859{part}" for part in (2, 3, 4, 5, 10, 13, 14)},
+        "iso8859_6": "csiso88596e csiso88596i iso-8859-6-e iso-8859-6-i iso88596",
+        "iso8859_7": "iso88597 sun_eu_greek",
+        "iso8859_8": "csiso88598e csiso88598i iso-8859-8-e iso-8859-8-i iso88598 logical visual",
+        "iso8859_15": "csisolatin9 iso885915",
+        **{f"cp{page}": f"x-cp{page}" for page in (1250, 1251, 1253, 1255, 1256, 1257, 1258)},
+        "cp874": "dos-874 iso885911 windows-874",
+        "cp1252": "iso88591 x-cp1252",
+        "cp1254": "iso88599 x-cp1254",
+        "koi8_r": "koi koi8",
+        "koi8_u": "koi8-ru",
+        "mac_roman": "csmacintosh mac x-mac-roman",
+        "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
+        "gb18030": "csgb2312 gb_2312 gb_2312-80 x-gbk",
+        "big5hkscs": "cn-big5 x-x-big5",
+        "euc_jp": "cseucpkdfmtjapanese x-euc-jp",
+        "cp932": "windows-31j x-sjis",
+        "cp949": "cseuckr csksc56011987 iso-ir-149 ks_c_5601-1987 ks_c_5601-1989 ksc_5601 windows-949",
+    }.items()
+    for label in labels.split()
 }
+"""Labels of the standard that Python does not know, or means something else by."""
 _OF_BROWSERS = {
     *(f"iso8859_{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
     *(f"cp{page}" for page in (866, 874, 932, 949, *range(1250, 1259))),
@@ -93,10 +111,19 @@ def decode_page(page: bytes, http_charset: str = "") -> DecodedPage:
     for name, how in claims:
         if name and (text := _strict(page, name)) is not None:
             return DecodedPage(text, name, how, 0)
+    named = [_replacing(page, name, how) for name, how in claims[1:3] if name]
+    if named and _hardly_damaged(best := min(named, key=lambda found: found.replaced)):
+        return best
     guessed = guess_encoding(page)
     if guessed and (text := _strict(page, guessed)) is not None:
         return DecodedPage(text, guessed, "guessed", 0)
     return _replacing(page, "cp1252" if not _mostly_utf_8(page) else "utf_8", "windows-1252")
+
+
+def _hardly_damaged(page: DecodedPage) -> bool:
+    """Whether a page was cut or has a bad byte in 100 characters beyond ASCII (one in 20 at least), and no more."""
+    beyond = len(page.text) - len(page.text.encode("ascii", "ignore"))
+    return page.replaced <= max(1, beyond // 100) and page.replaced * 20 <= beyond
 
 
 def _mostly_utf_8(page: bytes) -> bool:
