@@ -88,7 +88,7 @@ def _rounds(data: Path, patch: pytest.MonkeyPatch) -> Kind:
     books = articles(2, DOCUMENTS // 2)
     (data / "again.jsonl").write_text("\n".join(renamed([f"{text} Again." for text in books[:4]])) + "\n")
     again = source_of(data / "again.jsonl", "again", id="id")
-    halves = ("index_links", "index_edges", *(f"index_{half}" for half in _HALVES), "index_groups")
+    halves = ("index_links", "index_edges", *(f"index_{half}" for half in _HALVES), "index_groups", "index_members")
     return Kind(
         (*halves, "edges", *_HALVES, "components", "keepers"),
         {"dedup": {"components": "rounds"}, "compute": {"partition_mb": 1, "keep": "needed"}},

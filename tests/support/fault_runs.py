@@ -40,6 +40,7 @@ STAGES = (
     "index_small_star",
     "index_component_ranges",
     "index_groups",
+    "index_members",
     "edges",
     "components",
     "component_links",
@@ -130,6 +131,7 @@ INDEX_STAGES = (
     "index_edges",
     *(f"index_{stage}" for stage in ROUND_STAGES),
     "index_groups",
+    "index_members",
     "index_candidates",
 )
 ITEM_STAGES = (
