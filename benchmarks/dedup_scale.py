@@ -1,7 +1,7 @@
 """Near-duplicate removal at scale: millions of made-up signatures through the real stages, and the law for more.
 
     python -m benchmarks.dedup_scale [--documents 20000000] [--folder FOLDER] [--executor inline]
-    python -m benchmarks.dedup_scale --documents 100000000 --slabs 2    (in 38 GB of disk instead of 160)
+    python -m benchmarks.dedup_scale --documents 100000000 --slabs 2    (in 38 GB of disk instead of 165)
     python -m benchmarks.dedup_scale --rounds --partition-mb 8 (components in rounds, in as small partitions)
     python -m benchmarks.dedup_scale --components 250000000    (components in one unit, alone)
     python -m benchmarks.dedup_scale --rounds --components 50000000    (the same documents in rounds, edges on disk)
