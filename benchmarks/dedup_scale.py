@@ -1,15 +1,19 @@
 """Near-duplicate removal at scale: millions of made-up signatures through the real stages, and the law for more.
 
     python -m benchmarks.dedup_scale [--documents 20000000] [--folder FOLDER] [--executor inline]
+    python -m benchmarks.dedup_scale --documents 100000000 --slabs 2    (in 38 GB of disk instead of 165)
     python -m benchmarks.dedup_scale --rounds --partition-mb 8 (components in rounds, in as small partitions)
     python -m benchmarks.dedup_scale --components 250000000    (components in one unit, alone)
     python -m benchmarks.dedup_scale --rounds --components 50000000    (the same documents in rounds, edges on disk)
     python -m benchmarks.dedup_scale --hard                    (a million copies of one text, 100,000 near-copies)
 
 Writes the tables that the stages read (1.06 KB a document), runs bands, edges, components, candidates and keepers
-through the engine, prints time, disk and peak memory of each, and removes everything again. Band keys are deleted as
-soon as the edges are there, so the disk needs about 1.5 KB a document. Memory is that of one process, which runs all
-units one after another (with `--executor ray`: the largest worker's).
+through the engine, prints time, disk and peak memory of each, and removes everything again. Components are found as a
+run would at that size; where that is in rounds, union-find does the same edges once more, for comparison. Tables are
+removed as soon as nothing reads them, so the disk needs about 1.6 KB a document. With ``--slabs`` signatures are made
+when they are read, and band keys stand for so many shares of the partitions one after another
+(:mod:`benchmarks.dedup_slabs`): 0.38 KB a document with 2. Memory is that of one process, which runs all units one
+after another (with `--executor ray`: the largest worker's).
 """
 
 import argparse
@@ -18,15 +22,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
+from benchmarks.dedup_slabs import AGAIN, IN_ONE_UNIT, SlabEngine, leave_free
 from benchmarks.dedup_tables import (
     CLUSTERED,
     PART_DOCUMENTS,
     MadeUpParts,
+    UnwrittenStore,
     WatchedEngine,
     clusters_of,
     deduplicate,
@@ -41,7 +50,7 @@ from winnow.dedup.components import connected_components
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import StageSummary
-from winnow.engine.records import Record, Unit, total
+from winnow.engine.records import Unit, total
 from winnow.engine.stage import Stage, Workspace, peak_memory_mb
 from winnow.flow.components import HALVES, STAGE, find_components
 from winnow.flow.context import RunContext
@@ -52,78 +61,87 @@ from winnow.storage.local_store import LocalStore
 
 LAWS = (250_000_000, 2_500_000_000)
 """Documents of 1 TB and of 10 TB of text, at 4 KB each."""
-DISK_BYTES_A_DOCUMENT = 1_600
+WRITTEN_BYTES, BAND_BYTES, EDGES_BYTES, CANDIDATES_BYTES = 1_650, 512, 120, 350
+"""Of disk, a document: all tables; band keys; edges beside them, and beside the candidates what else stands."""
 EDGES_A_CANDIDATE = 16
 """Two documents have an edge in every partition where they share a band: 2.5 a candidate in 2 partitions, 6.7 in 8,
 15.9 in 410, where hardly two shared bands are left together."""
-EDGE_BYTES = 16
-
-
-class ScaleEngine(WatchedEngine):
-    """Deletes band keys as soon as the edges are there: nothing reads them again."""
-
-    def run(self, stage: Stage, units: list[Unit], *rest: object) -> list[Record]:
-        """As the engine does."""
-        if stage.name in ("components", "component_links") and "bands" in self.committed:
-            for record in self.committed["bands"]:
-                self.store.remove(record.outputs["bands"].path)
-            del self.committed["bands"]
-        return super().run(stage, units, *rest)
 
 
 def print_stages(summaries: list[StageSummary], documents: int) -> None:
     """One row a stage: what was measured."""
-    print(f"{'stage':16}{'units':>8}{'seconds':>10}{'CPU s':>9}{'CPU us/doc':>12}{'MB':>10}{'peak MB':>9}")
+    print(f"{'stage':20}{'units':>8}{'seconds':>10}{'CPU s':>9}{'CPU us/doc':>12}{'MB':>10}{'peak MB':>9}")
     for summary in summaries:
         print(
-            f"{summary.name:16}{summary.units:>8,}{summary.seconds:>10,.1f}{summary.cpu_seconds:>9,.1f}"
+            f"{summary.name:20}{summary.units:>8,}{summary.seconds:>10,.1f}{summary.cpu_seconds:>9,.1f}"
             f"{summary.cpu_seconds / documents * 1e6:>12.2f}{summary.output_bytes / 1e6:>10,.0f}"
             f"{summary.peak_memory_mb:>9,.0f}"
         )
 
 
 def print_laws(summaries: list[StageSummary], documents: int, candidates: int, edges: int) -> None:
-    """CPU hours and disk grow with the documents, edges and components with the edges that many partitions give."""
-    print(f"\n{'law':16}" + "".join(f"{f'{law / 1e6:,.0f} M documents':>30}" for law in LAWS))
-    print(f"{'':16}" + "".join(f"{'CPU hours':>15}{'GB on disk':>15}" for _ in LAWS))
+    """CPU hours and disk grow with the documents; what reads edges, with the edges that many partitions give."""
+    print(f"\n{'law':20}" + "".join(f"{f'{law / 1e6:,.0f} M documents':>30}" for law in LAWS))
+    print(f"{'':20}" + "".join(f"{'CPU hours':>15}{'GB on disk':>15}" for _ in LAWS))
     share = candidates / documents
+    more_edges = share * EDGES_A_CANDIDATE * documents / edges
+    rounds = any(summary.name == HALVES[0] for summary in summaries)
+    hours: dict[str, float] = {}
+    gigabytes: dict[str, float] = {}
     for summary in summaries:
-        hours, gigabytes = summary.cpu_seconds / 3600 / documents, summary.output_bytes / 1e9 / documents
-        if summary.name == "edges":
-            gigabytes = share * EDGES_A_CANDIDATE * EDGE_BYTES / 1e9
-        elif summary.name == "components":
-            hours *= share * EDGES_A_CANDIDATE * documents / edges
-        print(f"{summary.name:16}" + "".join(f"{hours * law:>15,.2f}{gigabytes * law:>15,.0f}" for law in LAWS))
-    print(f"{'candidates, M':16}" + "".join(f"{share * law / 1e6:>30,.0f}" for law in LAWS))
+        if summary.name in ("made", AGAIN):
+            continue
+        name = "in rounds" if summary.name in HALVES or (rounds and summary.name == STAGE) else summary.name
+        grown = more_edges if summary.name in (HALVES[0], IN_ONE_UNIT + STAGE) or name == STAGE else 1.0
+        larger = more_edges if summary.name in (HALVES[0], "edges") else 1.0
+        hours[name] = hours.get(name, 0.0) + grown * summary.cpu_seconds / 3600 / documents
+        gigabytes[name] = gigabytes.get(name, 0.0) + larger * summary.output_bytes / 1e9 / documents
+    for name in hours:
+        print(f"{name:20}" + "".join(f"{hours[name] * law:>15,.2f}{gigabytes[name] * law:>15,.0f}" for law in LAWS))
+    print(f"{'candidates, M':20}" + "".join(f"{share * law / 1e6:>30,.0f}" for law in LAWS))
     memory = "".join(f"{share * law * TABLE_BYTES / 1e9:>30,.1f}" for law in LAWS)
-    print(f"{'components, GB':16}{memory}   of memory, in one unit; in rounds, and in other stages, a partition")
+    print(f"{'components, GB':20}{memory}   of memory, in one unit; in rounds, and in other stages, a partition")
 
 
-def run_stages(documents: int, folder: Path, compute: ComputeConfig, how: str) -> None:
-    """Make the tables, run the stages, print."""
+def run_stages(documents: int, folder: Path, compute: ComputeConfig, how: str, slabs: int | None) -> None:
+    """Make the tables, run the stages, print. Without ``slabs`` all tables are written whole."""
     free = shutil.disk_usage(folder).free
-    if free < documents * DISK_BYTES_A_DOCUMENT:
+    needed = documents * (WRITTEN_BYTES if slabs is None else max(BAND_BYTES // slabs + EDGES_BYTES, CANDIDATES_BYTES))
+    if free < needed:
         sys.exit(
-            f"{folder} has {free / 1e9:,.0f} GB free; {documents:,} documents need "
-            f"{documents * DISK_BYTES_A_DOCUMENT / 1e9:,.0f}: name another --folder or fewer --documents"
+            f"{folder} has {free / 1e9:,.0f} GB free; {documents:,} documents need {needed / 1e9:,.0f}: name another "
+            "--folder, more --slabs or fewer --documents"
         )
-    engine = ScaleEngine(LocalStore(str(folder)), compute)
-    parts, filtered = make_parts(engine, documents, DedupConfig().minhash)
+    engine = SlabEngine(UnwrittenStore(str(folder)), compute, guard=partial(leave_free, folder), slabs=slabs or 1)
+    parts, filtered = make_parts(engine, documents, DedupConfig().minhash, written=slabs is None)
     committed = deduplicate(engine, parts, filtered, {"components": how})
-    chosen = fates(engine, committed["keepers"])
+    chosen = fates(engine, committed["keepers"], "component", "keeper", "exact")
     sizes = np.unique(chosen["component"], return_counts=True)[1]
     edges = total(committed["edges"], "edges")
-    print(f"{documents:,} documents, {CLUSTERED:.0%} of them in clusters of power-law sizes")
+    print(f"\n{documents:,} documents, {CLUSTERED:.0%} of them in clusters of power-law sizes")
     print(
         f"candidates {len(chosen['doc']):,} in {len(sizes):,} components (largest {sizes.max():,}), {edges:,} edges; "
-        f"removed {int((chosen['keeper'] != schemas.NO_DOC).sum()):,}, {int(chosen['exact'].sum()):,} of them copies\n"
+        f"removed {int((chosen['keeper'] != schemas.NO_DOC).sum()):,}, {int(chosen['exact'].sum()):,} of them copies"
     )
+    print(f"decisions {digest_of(chosen)}; on disk after any stage at most {engine.most_bytes / 1e9:,.1f} GB")
+    if slabs is not None:
+        made = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in engine.making.items() if seconds)
+        print(
+            f"band keys of 1/{slabs} of the partitions at a time; signatures made for {made} of CPU, not counted below"
+        )
+    print()
     print_stages(engine.summaries, documents)
-    if how == "rounds":
+    if HALVES[0] in committed:
         print_rounds(engine.summaries, len(chosen["doc"]))
-        return
-    laws = [summary for summary in engine.summaries if summary.name != "made"]
-    print_laws(laws, documents, len(chosen["doc"]), edges)
+    print_laws(engine.summaries, documents, len(chosen["doc"]), edges)
+
+
+def digest_of(columns: dict[str, NDArray[Any]]) -> str:
+    """Hex digits that say whether two runs decided the same."""
+    hashed = xxhash.xxh3_64()
+    for name in sorted(columns):
+        hashed.update(np.ascontiguousarray(columns[name]))
+    return hashed.hexdigest()
 
 
 def print_rounds(summaries: list[StageSummary], candidates: int) -> None:
@@ -179,7 +197,7 @@ def run_hard(folder: Path) -> None:
         ("one template, 0.79 alike", 25_000, 0.11),
     ):
         with tempfile.TemporaryDirectory(prefix="dedup-scale-", dir=folder) as run:
-            engine = ScaleEngine(LocalStore(run), ComputeConfig(executor="inline"))
+            engine = WatchedEngine(LocalStore(run), ComputeConfig(executor="inline"))
             committed = deduplicate(engine, *make_parts(engine, documents, DedupConfig().minhash, change=change))
             chosen = fates(engine, committed["keepers"])
             removed = chosen["keeper"] != schemas.NO_DOC
@@ -230,11 +248,14 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to make a folder")
     parser.add_argument("--executor", choices=("inline", "ray"), default="inline")
-    parser.add_argument("--rounds", action="store_true", help="join candidates in rounds")
+    parser.add_argument("--rounds", action="store_true", help="join candidates in rounds, however few")
+    parser.add_argument("--slabs", type=int, metavar="N", help="write no signatures, and band keys in N shares")
     parser.add_argument("--partition-mb", type=int, default=256, help="of exchanges")
     parser.add_argument("--components", type=int, metavar="DOCUMENTS", help="only the union-find of so many documents")
     parser.add_argument("--hard", action="store_true", help="only components that are hard by themselves")
     arguments = parser.parse_args()
+    if arguments.slabs and arguments.executor != "inline":
+        parser.error("--slabs counts what making signatures takes in this process: leave --executor inline")
     print(machine())
     if arguments.hard:
         run_hard(arguments.folder)
@@ -247,8 +268,8 @@ def main() -> None:
         if arguments.components:
             run_rounds(arguments.components, Path(folder), compute)
         else:
-            how = "rounds" if arguments.rounds else "one_unit"
-            run_stages(arguments.documents, Path(folder), compute, how)
+            how = "rounds" if arguments.rounds else "auto"
+            run_stages(arguments.documents, Path(folder), compute, how, arguments.slabs)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ the r-th largest is proportional to r^-0.7 (sizes s then have a tail of s^-2.4),
 the corpus. Three members in ten are exact copies of the cluster's origin; every other one has changed a share
 0.4 u^2 of the origin's entries, u uniform: half of them under a tenth, the rest reaching far below the threshold.
 
-Imported by ``dedup_scale.py`` and by tests.
+Imported by ``dedup_scale.py``, ``dedup_slabs.py`` and by tests.
 """
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow import schemas
@@ -21,14 +23,15 @@ from winnow.config.config import parse_config
 from winnow.dedup.minhash_config import MinHashConfig
 from winnow.engine.engine import Engine
 from winnow.engine.exchange import ExchangeFile
-from winnow.engine.records import Record, Unit
+from winnow.engine.records import Output, Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.flow.context import RunContext
 from winnow.flow.dedup import find_duplicates
 from winnow.flow.records import RunRecords
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.stages.ingest.measure import Part
-from winnow.stages.tables import dictionary_column, ipc_output, parquet_output
+from winnow.stages.tables import TableOutput, dictionary_column, ipc_output, parquet_output
+from winnow.storage.local_store import LocalStore
 
 CLUSTERED = 0.3
 """Share of documents that have near-duplicates."""
@@ -38,6 +41,8 @@ EXACT_COPIES = 0.3
 LARGEST_CHANGE = 0.4
 PART_DOCUMENTS = 16_000
 """64 MB of text, at 4 KB a document."""
+UNWRITTEN = "unwritten/"
+"""Folder of signatures that stand nowhere: `FIRST-LAST-TOTAL-ENTRIES` says which documents' they are."""
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
@@ -116,6 +121,11 @@ def write_part(workspace: Workspace, docs: NDArray[np.uint64], columns: dict[str
     """The tables that ``measure`` and ``filter`` would have left: signatures, and verdicts that let everything pass."""
     with ipc_output(workspace, "signatures", schemas.signatures(columns["signature"].shape[1])) as table:
         table.write({"doc": docs} | columns)
+    write_verdicts(workspace, docs)
+
+
+def write_verdicts(workspace: Workspace, docs: NDArray[np.uint64]) -> None:
+    """The table that ``filter`` would have left: everything passes."""
     with parquet_output(workspace, "verdicts", schemas.VERDICTS, plain=("doc",)) as table:
         table.write(
             {
@@ -135,6 +145,11 @@ def write_made(unit: Unit, workspace: Workspace) -> None:
     first, last, total = (unit.inputs[name] for name in ("first", "last", "total"))
     docs = np.arange(first, last, dtype=np.uint64)
     num_perm, change = workspace.settings["num_perm"], workspace.settings["change"]
+    if not workspace.settings["written"]:
+        path = f"{UNWRITTEN}{first}-{last}-{total}-{num_perm}"
+        workspace.outputs["signatures"] = Output(path, 0, len(docs), path)
+        write_verdicts(workspace, docs)
+        return
     if change is None:
         columns = power_law(docs, total, num_perm)
     else:
@@ -149,12 +164,15 @@ def make_parts(
     config: MinHashConfig,
     part_documents: int = PART_DOCUMENTS,
     change: float | None = None,
+    *,
+    written: bool = True,
 ) -> tuple[list[Part], list[Record]]:
     """Write a corpus of ``total`` documents; returns its parts and the records that stand for the filter's.
 
     With ``change`` all have one origin, of whose signature each has changed that share (0: copies of one text).
+    Without ``written`` the engine's store, an :class:`UnwrittenStore`, makes signatures when they are read.
     """
-    made = Stage("made", 1, {"num_perm": config.num_perm, "change": change}, write_made)
+    made = Stage("made", 1, {"num_perm": config.num_perm, "change": change, "written": written}, write_made)
     starts = range(0, total, part_documents)
     units = [
         Unit(
@@ -177,6 +195,30 @@ def as_parts(records: list[Record], first_docs: list[int]) -> tuple[list[Part], 
             Part(record.number, first_doc, signatures.rows * 4096, signatures.rows, none, none, signatures.reference())
         )
     return parts, records
+
+
+class UnwrittenStore(LocalStore):
+    """Signatures of made-up parts never lie on its disk: they are computed for the unit that reads them."""
+
+    making_seconds = 0.0
+    """Of processor time that this took."""
+
+    def mapped(self, relative: str, version: str = "") -> pa.NativeFile:
+        """As any store does, or the table that :func:`write_part` would have written there."""
+        if not relative.startswith(UNWRITTEN):
+            return super().mapped(relative, version)
+        begun = time.process_time()
+        first, last, total, num_perm = (int(number) for number in relative.removeprefix(UNWRITTEN).split("-"))
+        docs, schema, sink = (
+            np.arange(first, last, dtype=np.uint64),
+            schemas.signatures(num_perm),
+            pa.BufferOutputStream(),
+        )
+        with pa.ipc.new_file(sink, schema) as writer:
+            TableOutput(writer, schema).write({"doc": docs} | power_law(docs, total, num_perm))
+        table = pa.BufferReader(sink.getvalue())
+        self.making_seconds += time.process_time() - begun
+        return table
 
 
 def restart_peak() -> None:
@@ -220,13 +262,14 @@ def deduplicate(
     return engine.committed
 
 
-def fates(engine: Engine, clustered: list[Record]) -> dict[str, NDArray[Any]]:
-    """What the keepers stage decided of every candidate: its columns, in order of documents."""
+def fates(engine: Engine, clustered: list[Record], *names: str) -> dict[str, NDArray[Any]]:
+    """What the keepers stage decided of every candidate: its columns (or some, and `doc`), in order of documents."""
     pieces = []
     for record in clustered:
         with engine.store.open(record.outputs["member_decisions"].path) as file:
             exchange = ExchangeFile.open(file)
-            pieces.append(exchange.read(0, exchange.num_partitions))
+            piece = exchange.read(0, exchange.num_partitions)
+        pieces.append({name: piece[name] for name in ("doc", *names)} if names else piece)
     columns = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     order = np.argsort(columns["doc"])
     return {name: values[order] for name, values in columns.items()}

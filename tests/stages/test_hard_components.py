@@ -1,9 +1,20 @@
 """Whole components that are hard by themselves, through the real stages: copies, near-copies, one template."""
 
+import sys
+
 import numpy as np
 import pytest
 
-from benchmarks.dedup_tables import WatchedEngine, clusters_of, deduplicate, fates, make_parts, restart_peak
+from benchmarks.dedup_slabs import SlabEngine
+from benchmarks.dedup_tables import (
+    UnwrittenStore,
+    WatchedEngine,
+    clusters_of,
+    deduplicate,
+    fates,
+    make_parts,
+    restart_peak,
+)
 from winnow import schemas
 from winnow.dedup.config import DedupConfig
 from winnow.engine.config import ComputeConfig
@@ -66,3 +77,27 @@ def test_a_corpus_of_clusters_is_the_same_for_any_sizes(tmp_path):
     assert removed.sum() > 2000
     assert (cluster[one["doc"][removed]] == cluster[one["keeper"][removed]]).all()  # only ever by its own kind
     assert (cluster[one["doc"][removed]] >= 0).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="holes in files are Linux's")
+def test_slabs_of_partitions_without_written_signatures_decide_the_same(tmp_path):
+    """What the benchmark does otherwise than a run changes nothing but how much lies on the disk."""
+    minhash, compute = DedupConfig().minhash, ComputeConfig(executor="inline", partition_mb=1)
+    whole = WatchedEngine(LocalStore(str(tmp_path / "whole")), compute)
+    slabs = SlabEngine(UnwrittenStore(str(tmp_path / "slabs")), compute, slabs=3)
+    decided = []
+    for engine, written in ((whole, True), (slabs, False)):
+        parts, filtered = make_parts(engine, 12_000, minhash, 4000, written=written)
+        decided.append(deduplicate(engine, parts, filtered, {"components": "one_unit" if written else "rounds"}))
+    one, other = decided
+    for stage, output in (("bands", "bands"), ("edges", "edges"), ("candidates", "candidates")):
+        hashes = [[record.outputs[output].hash for record in of[stage]] for of in decided]
+        assert hashes[0] == hashes[1], stage
+    members = [fates(engine, of["keepers"]) for engine, of in ((whole, one), (slabs, other))]
+    for name, values in members[0].items():
+        np.testing.assert_array_equal(values, members[1][name], err_msg=name)
+    names = [summary.name for summary in slabs.summaries]
+    assert names.count("edges") == 3 and names.count("bands again") == 2 and "one_unit_components" in names
+    keys = sum(record.outputs["bands"].bytes for record in one["bands"])
+    assert slabs.most_bytes < 0.8 * keys  # a third of the keys, and what stands beside them
+    assert not list((tmp_path / "slabs").rglob("*.bands.exchange")) and not list(tmp_path.glob("slabs/**/*signatures*"))
