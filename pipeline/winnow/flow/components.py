@@ -120,9 +120,9 @@ def _go_in_rounds(
     changed = 1
     while changed:
         changed = 0
-        for half, ways in ((larger, 1), (smaller, 2)):
+        for half in (larger, smaller):
             rows = engine.listing(stage, records, "rows")
-            stage, records = half, engine.run(half, rounds.plan_half(rows, records, partition_mb, ways=ways))
+            stage, records = half, engine.run(half, rounds.plan_half(rows, records, partition_mb))
             changed += total(records, "changed")
     ranging = rounds.ranges_stage(prefix)
     listed = engine.publish_list(ranging, "starts", [{"first_doc": start} for start in starts])

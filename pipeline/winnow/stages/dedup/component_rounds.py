@@ -65,10 +65,11 @@ def small_star_stage(prefix: str = "") -> Stage:
     return Stage(f"{prefix}small_star", 1, {}, run_small_star)
 
 
-def plan_half(rows: Json, before: list[Record], partition_mb: int, *, ways: int) -> list[Unit]:
-    """One unit a partition of what the stage before wrote. Each edge that this half makes is sent ``ways`` ways."""
+def plan_half(rows: Json, before: list[Record], partition_mb: int) -> list[Unit]:
+    """One unit a partition of what the stage before wrote, whose edges go to partitions of half a partition's size:
+    small-star, which reads each edge once, writes it for both its documents."""
     count, edges = partitions_of(before), total(before, "edges")
-    partitions = _partitions(ways * edges, partition_mb)
+    partitions = _partitions(2 * edges, partition_mb)
     size = total(before, "rows") * PAIR_BYTES // count
     return [
         Unit(number, {"rows": rows, "partition": number, "partitions": partitions}, size) for number in range(count)

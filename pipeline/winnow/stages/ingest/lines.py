@@ -41,7 +41,7 @@ def stage(config: LinesConfig, normalise: NormaliseConfig, runtime: Json) -> Sta
         "lines": counting_settings(config),
         "versions": library_versions("ftfy", "pyarrow", "unicodedata"),
     }
-    return Stage("lines", 3, settings, run, runtime, prepare)
+    return Stage("lines", 4, settings, run, runtime, prepare)
 
 
 def counting_settings(config: LinesConfig) -> Json:

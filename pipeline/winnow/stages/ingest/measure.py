@@ -73,7 +73,7 @@ def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | No
         operators = [entry.found for entry in config.operators]
         settings["operators"] = [operator.described for operator in operators]
         runtime = {**runtime, "operator_folders": {operator.name: operator.folder_paths for operator in operators}}
-    return Stage("measure", 4, settings, run, runtime, prepare)
+    return Stage("measure", 5, settings, run, runtime, prepare)
 
 
 class _Kernels(NamedTuple):

@@ -34,7 +34,7 @@ IMPORTANCE = pa.schema([("doc", pa.uint64()), ("importance", pa.float64()), ("fe
 def target_stage(config: ImportanceConfig, normalise: NormaliseConfig, batch_bytes: int) -> Stage:
     """Features of the target's files."""
     settings = reading_settings(normalise) | {"buckets": config.buckets}
-    return Stage("importance_target", 3, settings, run_target, {"batch_bytes": batch_bytes})
+    return Stage("importance_target", 4, settings, run_target, {"batch_bytes": batch_bytes})
 
 
 def run_target(unit: Unit, workspace: Workspace) -> None:

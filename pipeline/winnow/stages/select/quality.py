@@ -37,7 +37,7 @@ QUALITY = pa.schema([("doc", pa.uint64()), ("quality", pa.float64())])
 
 def examples_stage(normalise: NormaliseConfig, batch_bytes: int) -> Stage:
     """Texts of the examples, in the form in which the corpus is embedded."""
-    return Stage("quality_examples", 3, reading_settings(normalise), run_examples, {"batch_bytes": batch_bytes})
+    return Stage("quality_examples", 4, reading_settings(normalise), run_examples, {"batch_bytes": batch_bytes})
 
 
 def run_examples(unit: Unit, workspace: Workspace) -> None:
