@@ -1,6 +1,7 @@
 """What is replaced in Ray must be there in the tested version, and be put back; an early start only where it helps."""
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def test_a_ray_that_does_not_start_is_no_fault_of_the_program(monkeypatch):
     def start(num_cpus, launched):
         raise Exception("The current node timed out during startup.")
 
+    monkeypatch.setitem(sys.modules, "ray", None)  # another test may have started one
     monkeypatch.setattr(private_ray, "_starts", [])
     monkeypatch.setattr(private_ray, "_start_ray", start)
     with pytest.raises(ClusterError, match=r"Ray did not start .*timed out during startup.*session_latest/logs.*again"):
