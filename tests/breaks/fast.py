@@ -5,6 +5,31 @@ from tests.breaks.change import Break
 COUNTED = ("tests/runs/test_counted_by_hand.py",)
 BREAKS = (
     Break(
+        "units of small-star write twice a partition",
+        6,
+        "winnow.stages.dedup.component_rounds",
+        "_partitions(2 * edges, partition_mb)",
+        "_partitions(edges, partition_mb)",
+        ("tests/stages/test_component_rounds.py",),
+    ),
+    Break(
+        "a Ray that does not start is told as a fault of the program",
+        6,
+        "winnow.engine.executors.private_ray",
+        "    if isinstance(start.error, Exception) and not isinstance(start.error, WinnowError):",
+        "    if False:",
+        ("tests/engine/test_private_ray.py",),
+    ),
+    Break(
+        "what ftfy repaired is remembered whatever its options are",
+        1,
+        "winnow.text.normalise.normalise",
+        "_fix_again = lru_cache(REMEMBERED)(_fix)",
+        "_seen: dict[bytes, bytes] = {}\n\n\ndef _fix_again(segment, options, unescape):\n"
+        "    return _seen.setdefault(segment, _fix(segment, options, unescape))",
+        ("tests/text/test_normalise.py", "tests/text/test_normalise_cjk.py"),
+    ),
+    Break(
         "auto leaves a cluster that is joined",
         6,
         "winnow.engine.executors.choose",
