@@ -23,6 +23,17 @@ from winnow.runs.run import run
 from winnow.runs.state import load_run
 from winnow.stages.removals.lists import RemovalList, hexadecimal, keys_of_ids
 
+SELECT_STAGES = (
+    "embed",
+    "prototype_clusters",
+    "prototypes",
+    "sample_draw",
+    "sample_levels",
+    "sample_ranges",
+    "sample_limit",
+    "sample_places",
+    "sample",
+)
 STAGES = (
     "measure",
     "url_lists",
@@ -65,15 +76,7 @@ STAGES = (
     "passage_spans",
     "passages",
     "tokenise",
-    "embed",
-    "prototype_clusters",
-    "prototypes",
-    "sample_draw",
-    "sample_levels",
-    "sample_ranges",
-    "sample_limit",
-    "sample_places",
-    "sample",
+    *SELECT_STAGES,
     "removals",
     "family_outcomes",
     "bucket_columns",
@@ -97,17 +100,6 @@ SAMPLE = {
     "prototypes": {"drop_share": 0.1},
     "sample": {"target_tokens": 50_000, "cluster_temperature": 0.5},
 }
-SELECT_STAGES = (
-    "embed",
-    "prototype_clusters",
-    "prototypes",
-    "sample_draw",
-    "sample_levels",
-    "sample_ranges",
-    "sample_limit",
-    "sample_places",
-    "sample",
-)
 MIXTURE = {
     "buckets": [{"name": "long", "signal": "words", "quantiles": [0.5], "names": ["short", "long"]}],
     "phases": [
