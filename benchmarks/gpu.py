@@ -159,7 +159,7 @@ def steps_of(work: Path, corpus: Path, *, dry: bool) -> list[Step]:
             [*module, "jobs", "run", str(run)],
             lambda: units_in_actors(work / "run", 0.0 if dry else 1.0),
         ),
-        Step("an ablation", 90, [*module, "jobs", "ablate", str(write_ablation(work, 4_000 if dry else 4_000_000))]),
+        Step("an ablation", 90, [*module, "jobs", "ablate", str(write_ablation(work, 8_192 if dry else 4_000_000))]),
         Step(
             "tests of what asks for a device",
             100,

@@ -118,6 +118,11 @@ def test_an_empty_held_out_set_is_refused(done, tmp_path):
     assert "name the field of the text" in said
 
 
+def test_fewer_tokens_than_a_step_are_refused_with_what_a_model_reads(done):
+    said = refused(done[0], ["train.tokens=100"])
+    assert "arm both: a model reads 100 tokens, and a step takes 256" in said
+
+
 def test_a_split_of_an_arm_is_judged_source_by_source(done):
     found = ablate(load_plan(str(done[0]), Plan, ["evaluate.sets=[{name: val, arm: both}]", "train.seeds=1"]))
     assert list(found.sets) == ["val/ka", "val/su"] and found.sets["val/ka"]["documents"] > 3

@@ -171,8 +171,9 @@ def training_of(plan: Plan, arm: Arm, seed: int) -> "Training":
     tokens = train.equal_tokens
     steps = int(arm.rows * (train.epochs or 0) if tokens is None else tokens / arm.row) // rows
     if steps < 1:
+        read = arm.rows * arm.row * (train.epochs or 0) if tokens is None else tokens
         raise ConfigError(
-            f"arm {arm.name}: {arm.rows * arm.row:,} tokens, and a step takes {rows * arm.row:,}; give "
+            f"arm {arm.name}: a model reads {read:,.0f} tokens, and a step takes {rows * arm.row:,}; give "
             "`train.batch_tokens` a smaller number, or more `tokens` or `epochs`"
         )
     if rows % train.workers:
