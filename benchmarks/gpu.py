@@ -94,7 +94,7 @@ def write_run(work: Path, corpus: Path, documents: int, gpus: int) -> Path:
 
 
 def write_ablation(work: Path, tokens: int) -> Path:
-    """A plan of one arm and one seed over the documents of :func:`write_run`, whose model runs in bf16 on a GPU."""
+    """A plan of two arms and two seeds over the documents of :func:`write_run`; models run in bf16 on a GPU."""
     base = {
         "run": "unused",
         "sources": [{"name": "corpus", "path": str(work / "documents.jsonl")}],

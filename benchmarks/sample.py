@@ -14,11 +14,11 @@ import time
 
 import numpy as np
 
+from tests.support.whole_sample import draw_sample
 from winnow.dedup.components import connected_components
 from winnow.engine.stage import peak_memory_mb
 from winnow.select.backends import nearest_centres
 from winnow.select.clusters import fit_centres
-from winnow.select.sampling import draw_sample
 from winnow.select.semantic import choose_semantic_keepers, links_in_cluster, visited
 from winnow.select.step_configs import SampleConfig
 from winnow.select.vectors import stored_vectors, unit_rows

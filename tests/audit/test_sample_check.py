@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.whole_sample import take_steps
 from winnow.audit.verify.sample import IN, OTHERWISE, SampleCheck, steps_told
 from winnow.select.sampling import draw_keys
 from winnow.select.step_configs import SampleConfig
-from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
+from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig
 
 SHARES = np.array([3.0, 1.0, 0.5])
 

@@ -118,10 +118,10 @@ BREAKS = (
     Break(
         "the sample is one document over its budget",
         2,
-        "winnow.select.sampling",
-        'number = int(np.searchsorted(filled, config.target_tokens, side="right"))',
-        'number = int(np.searchsorted(filled, config.target_tokens, side="right")) + 1',
-        ("tests/select/test_sampling.py",),
+        "winnow.select.sample_order",
+        'budget, side="right"))]',
+        'budget, side="right")) + 1]',
+        ("tests/select/test_sample_order.py",),
     ),
     Break(
         "the sample that ranges draw is one document under its budget",

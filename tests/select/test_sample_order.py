@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.whole_sample import draw_sample
 from winnow.select.sample_order import ORDER, Ranges, by_range, find_limit, in_order, levels_of, range_starts, sortable
-from winnow.select.sampling import draw_keys, draw_sample, stratum_levels
+from winnow.select.sampling import draw_keys, stratum_levels
 from winnow.select.step_configs import SampleConfig
 
 

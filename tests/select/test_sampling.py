@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.select.sampling import draw_sample
+from tests.support.whole_sample import draw_sample
 from winnow.select.step_configs import SampleConfig
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.whole_sample import take_steps
 from winnow.select.prototypes import nearest_to_centre
 from winnow.select.step_configs import SampleConfig
-from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig, take_steps
+from winnow.select.steps import BUDGET, PROTOTYPES, QUALITY, Candidates, StepsConfig
 
 OFF = StepsConfig(
     threshold=None, drop_share=None, sample=None, importance=False, max_features=None, quality_temperature=None

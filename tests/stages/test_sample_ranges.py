@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.whole_sample import take_steps
 from winnow.config.config import parse_config
 from winnow.engine.engine import Engine
 from winnow.engine.records import Unit
 from winnow.engine.stage import Stage
 from winnow.flow.select_sample import find_sample, stages_of_sample
-from winnow.select.steps import BUDGET, DROP_RULES, Candidates, take_steps
+from winnow.select.steps import BUDGET, DROP_RULES, Candidates
 from winnow.stages.select import sample, sample_ranges
 from winnow.stages.select.scores import SCORES
 from winnow.stages.tables import parquet_output, read_ipc

@@ -1,8 +1,8 @@
 """A sample of so many tokens, exact to one document, repeatable, and monotone in the budget.
 
 Everything rests on one order of all documents that does not depend on the budget: the sample is its longest prefix
-within the budget. A larger budget takes a longer prefix, so it holds the smaller sample. :func:`draw_sample` says what
-a sample is, with all documents at hand; a run draws it range by range (:mod:`winnow.select.sample_order`).
+within the budget. A larger budget takes a longer prefix, so it holds the smaller sample. A run draws it range by range
+(:mod:`winnow.select.sample_order`).
 
 Inside a stratum (cluster) documents stand in the order of a keyed hash, or of Gumbel keys where documents have weights:
 sorting by ``ln w + G``, with G independent Gumbel noise, draws without replacement in proportion to w. Strata are
@@ -15,63 +15,12 @@ Sources: T. Vieira, "Gumbel-max trick and weighted reservoir sampling" (2014); P
 Legend: N documents.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.select.step_configs import SampleConfig
 from winnow.shards.order import keyed_hash, unit_interval
 
 _TAG = 0x627564676574  # "budget": draws share no keys with splits and orders
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Which documents are in, bool[N]; their levels float64[N] in the order; the first level left out (inf: none)."""
-
-    taken: NDArray[np.bool_]
-    level: NDArray[np.float64]
-    water: float
-
-
-def draw_sample(
-    docs: NDArray[np.uint64],
-    tokens: NDArray[np.int64],
-    source: NDArray[np.integer],
-    cluster: NDArray[np.integer],
-    log_weight: NDArray[np.float64] | None,
-    config: SampleConfig,
-    shares: NDArray[np.float64] | None,
-) -> Draw:
-    """Draw the sample.
-
-    Args:
-        docs: uint64[N], distinct.
-        tokens: int64[N].
-        source: int[N], places in ``shares``.
-        cluster: int[N].
-        log_weight: float64[N] natural logarithms of importance weights; None draws all alike.
-        config: budget, temperature, seed.
-        shares: float64[sources], or None.
-    """
-    key = draw_keys(docs, log_weight, config.seed)
-    order = np.lexsort((docs, -key))
-    level = np.arange(len(docs), dtype=np.float64)
-    level[order] = level.copy()
-    if config.cluster_temperature is not None:
-        strata = np.stack([source, cluster], axis=1)
-        level = stratum_levels(strata, order, tokens, None, config.cluster_temperature)
-        order = np.lexsort((docs, -key, level))
-    if shares is not None or config.cluster_temperature is not None:  # else clusters would move shares between sources
-        level = stratum_levels(np.asarray(source)[:, None], order, tokens, shares, 1.0)
-        order = np.lexsort((docs, -key, level))
-    filled = np.cumsum(tokens[order])
-    number = int(np.searchsorted(filled, config.target_tokens, side="right"))
-    taken = np.zeros(len(docs), np.bool_)
-    taken[order[:number]] = True
-    water = float(level[order[number]]) if number < len(order) else float("inf")
-    return Draw(taken, level, water)
 
 
 def draw_keys(docs: NDArray[np.uint64], log_weight: NDArray[np.float64] | None, seed: int) -> NDArray[np.float64]:

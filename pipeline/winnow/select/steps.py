@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.section import Section
-from winnow.select.prototypes import nearest_to_centre
 from winnow.select.quality import quality_log_weights
-from winnow.select.sampling import draw_sample
 from winnow.select.step_configs import SampleConfig
 
 BUDGET, QUALITY, PROTOTYPES = range(3)
@@ -98,39 +96,6 @@ class SelectionResult:
     ) -> None:
         """The step leaves out documents int64[K] for values [K] and limits [K]."""
         self.rule[rows], self.value[rows], self.limit[rows] = step, values, limits
-
-
-def take_steps(candidates: Candidates, config: StepsConfig, shares: NDArray[np.float64] | None) -> SelectionResult:
-    """All steps, in order, with all documents at hand: what a run decides part by part and range by range.
-
-    Args:
-        candidates: what semantic dedup left.
-        config: which steps are on.
-        shares: float64[sources] of the budget, or None.
-    """
-    result = SelectionResult.of(len(candidates.docs))
-    leave_out_low_quality(candidates, config, result)
-    if config.drop_share is not None:
-        assert candidates.centre_cosine is not None
-        rows = result.see(PROTOTYPES)
-        cosine = candidates.centre_cosine[rows]
-        dropped, cut = nearest_to_centre(candidates.docs[rows], candidates.cluster[rows], cosine, config.drop_share)
-        result.drop(PROTOTYPES, rows[dropped], cosine[dropped], cut[dropped])
-    if config.sample is not None:
-        rows = result.see(BUDGET)
-        weight = draw_log_weight(candidates, config)
-        draw = draw_sample(
-            candidates.docs[rows],
-            candidates.tokens[rows],
-            candidates.source[rows],
-            candidates.cluster[rows],
-            None if weight is None else weight[rows],
-            config.sample,
-            shares,
-        )
-        out = ~draw.taken
-        result.drop(BUDGET, rows[out], draw.level[out], draw.water)
-    return result
 
 
 def leave_out_low_quality(candidates: Candidates, config: StepsConfig, result: SelectionResult) -> None:
