@@ -23,7 +23,12 @@ _SALT = 0x9E3779B97F4A7C15
 
 def indexed_documents(part: int, rows: NDArray[np.unsignedinteger]) -> NDArray[np.uint64]:
     """``doc`` uint64[N] of rows [N] of one part of an index."""
-    return np.uint64((FIRST_PART + part) << 32) | rows.astype(np.uint64)
+    return np.uint64(first_document_of(part)) | rows.astype(np.uint64)
+
+
+def first_document_of(part: int) -> int:
+    """``doc`` of the first row of one part of an index; of the part behind the last, where documents end."""
+    return (FIRST_PART + part) << 32
 
 
 def is_indexed(docs: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.dedup.index import indexed_documents, is_indexed
+from winnow.dedup.index import first_document_of, is_indexed
 from winnow.engine.exchange import ExchangeFile, partition_of_hash
 from winnow.engine.records import Json
 from winnow.index.folder import Index, Segment
@@ -71,8 +71,8 @@ def _check_rows(store: Store, part: Json) -> list[str]:
 
     links = read_ipc(store, outputs["links"])
     docs = column_to_numpy(links, "doc")
-    own_end = indexed_documents(part["part"] + 1, np.zeros(1, np.uint32))[0]
-    own = docs[(docs >= indexed_documents(part["part"], np.zeros(1, np.uint32))[0]) & (docs < own_end)]
+    own_end = first_document_of(part["part"] + 1)
+    own = docs[(docs >= first_document_of(part["part"])) & (docs < own_end)]
     if not is_indexed(docs).all() or (docs >= own_end).any() or ((own & np.uint64(0xFFFF_FFFF)) >= rows).any():
         faults.append(f"{outputs['links']['path']}: names documents that are not in the index")
 

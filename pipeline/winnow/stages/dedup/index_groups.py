@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from winnow import schemas
 from winnow.dedup.bands import group_edges
 from winnow.dedup.components import connected_components
-from winnow.dedup.index import indexed_documents
+from winnow.dedup.index import first_document_of
 from winnow.engine.exchange import partition_of_hash, partitions_for
 from winnow.engine.records import Json, Record, Unit, total
 from winnow.engine.stage import Stage, Workspace
@@ -142,8 +142,5 @@ def range_starts(entries: list[Json], partition_mb: int) -> list[int]:
 
     Documents of a part that are linked are kept, or were linked by the run that removed them.
     """
-    zero = np.zeros(1, np.uint64)
-    parts = [
-        (int(indexed_documents(entry["part"], zero)[0]), entry["kept"] + entry["links"]["rows"]) for entry in entries
-    ]
+    parts = [(first_document_of(entry["part"]), entry["kept"] + entry["links"]["rows"]) for entry in entries]
     return starts_of_ranges(parts, partition_mb)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from winnow.dedup.index import FIRST_PART, first_of_each, indexed_documents, meeting
+from winnow.dedup.index import FIRST_PART, first_document_of, first_of_each, indexed_documents, meeting
 from winnow.engine.exchange import ExchangeFile, partition_of_hash
 from winnow.engine.records import Json, Record, Unit
 from winnow.engine.stage import Stage, Workspace
@@ -197,10 +197,7 @@ def _entries(store: Store, inputs: Json) -> list[Json]:
 
 def _range_of(entries: list[Json]) -> tuple[int, int]:
     """First document of some parts side by side, and that behind them."""
-    first, end = (
-        indexed_documents(part, np.zeros(1, np.uint64)) for part in (entries[0]["part"], entries[-1]["part"] + 1)
-    )
-    return int(first[0]), int(end[0])
+    return first_document_of(entries[0]["part"]), first_document_of(entries[-1]["part"] + 1)
 
 
 def _members(store: Store, tables: list[Json], entries: list[Json]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
