@@ -1,24 +1,28 @@
 """Shingle sets against Python's own sets."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.dedup import shingle_sets as module
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.dedup.shingles import shingle_hashes
 
 
-@pytest.mark.parametrize("group", [1, 7, 1 << 20])
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 3), max_size=30), max_size=12), st.integers(1, 6))
-def test_sets_equal_pythons(group, documents, ngram):
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.lists(st.integers(0, 3), max_size=30), st.lists(st.integers(0, 1 << 63), min_size=45, max_size=300)
+        ),
+        max_size=12,
+    ),
+    st.integers(1, 6),
+)
+def test_sets_equal_pythons(documents, ngram):
+    """Of short documents, which are put in order one by one, and of long ones, which are sorted."""
     words = np.array([word for document in documents for word in document], np.uint64)
     offsets = np.concatenate([[0], np.cumsum([len(document) for document in documents])]).astype(np.int64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_GROUP_SHINGLES", group)
-        values, starts = shingle_sets(words, offsets, ngram)
+    values, starts = shingle_sets(words, offsets, ngram)
     assert values.dtype == np.uint32 and len(starts) == len(documents) + 1
     shingles, begins = shingle_hashes(words, offsets, ngram)
     for number in range(len(documents)):

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winnow.dedup.shingles import shingle_hashes
+from winnow.numeric.jit import kernel
+from winnow.numeric.radix import sort_by_bytes
 
-_GROUP_SHINGLES = 1 << 20
-"""Shingles sorted together, 8 bytes each. A document with more is sorted alone, in place."""
+_FEW = 48
+"""Up to so many shingles are put in order one by one; more are sorted by their bytes."""
 
 
 def shingle_sets(
@@ -35,33 +37,44 @@ def shingle_sets(
         ValueError: ``ngram`` is below 1.
     """
     shingles, starts = shingle_hashes(word_hashes, word_offsets, ngram)
-    documents = len(starts) - 1
-    distinct = np.zeros(documents + 1, np.int64)
-    kept = first = 0
-    while first < documents:
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + _GROUP_SHINGLES, side="right")) - 1)
-        group, lengths = _distinct(shingles[starts[first] : starts[last]], np.diff(starts[first : last + 1]))
-        shingles[kept : kept + len(group)] = group  # never beyond what has been read
-        distinct[first + 1 : last + 1] = lengths
-        kept += len(group)
-        first = last
-    return shingles[:kept].copy(), np.cumsum(distinct)
+    longest = int(np.diff(starts).max(initial=0))
+    distinct = _sort_distinct(shingles, starts, np.empty(longest, np.uint32))
+    return shingles[: distinct[-1]].copy(), distinct
 
 
-def _distinct(shingles: NDArray[np.uint32], lengths: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Sorted distinct shingles of consecutive documents, and how many each has. Sorts a single document in place."""
-    if len(lengths) == 1:
-        shingles.sort()
-        found = shingles[_first_of_run(shingles)]
-        return found, np.array([len(found)])
-    documents = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
-    keys = (documents << np.uint64(32)) | shingles
-    keys.sort()
-    keys = keys[_first_of_run(keys)]
-    return keys.astype(np.uint32), np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
+@kernel
+def _sort_distinct(
+    shingles: NDArray[np.uint32], starts: NDArray[np.int64], room: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """Sort the shingles of each document and drop repeats, in place, all sets one behind the other.
 
+    A document fits a core's caches, which a sort of many documents together does not.
 
-def _first_of_run(values: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:
-    first = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=first[1:])
-    return first
+    Args:
+        shingles: uint32[W], changed.
+        starts: int64[N + 1], where each document's begin.
+        room: uint32, as long as the longest document.
+
+    Returns:
+        int64[N + 1], where each document's set begins.
+    """
+    found = np.zeros(len(starts), np.int64)
+    counts = np.empty((4, 256), np.int64)
+    kept = 0
+    for document in range(len(starts) - 1):
+        values = shingles[starts[document] : starts[document + 1]]
+        if len(values) > _FEW:
+            sort_by_bytes(values, room, counts)
+        else:
+            for end in range(1, len(values)):
+                value, at = values[end], end
+                while at > 0 and values[at - 1] > value:
+                    values[at] = values[at - 1]
+                    at -= 1
+                values[at] = value
+        for i in range(len(values)):
+            if i == 0 or values[i] != shingles[kept - 1]:
+                shingles[kept] = values[i]  # never beyond what has been read
+                kept += 1
+        found[document + 1] = kept
+    return found

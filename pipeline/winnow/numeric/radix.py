@@ -1,4 +1,4 @@
-"""Radix sort of pairs of 64-bit numbers: linear time, stable, the same order on every machine.
+"""Radix sort of pairs of 64-bit numbers and of short lists: linear time, stable, the same order on every machine.
 
 Legend: K pairs.
 """
@@ -54,3 +54,35 @@ def sort_pairs(
             a, a_next = a_next, a
             b, b_next = b_next, b
     return a, b
+
+
+@kernel
+def sort_by_bytes(values: NDArray[np.uint32], room: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
+    """Sort uint32[K] in place, from the lowest byte to the highest (LSD radix sort; Knuth, TAOCP 3, 5.2.5).
+
+    ``room`` (uint32, K or more) and ``counts`` (int64[4, 256]) are scratch, so that many short lists share them.
+    """
+    counts[:] = 0
+    for value in values:
+        for place in range(4):
+            counts[place, value >> np.uint32(8 * place) & np.uint32(255)] += 1
+    for place in range(4):
+        total = 0
+        for byte in range(256):
+            size = counts[place, byte]
+            counts[place, byte] = total
+            total += size
+    for place in range(0, 4, 2):
+        _move(values, room, counts[place], place, len(values))
+        _move(room, values, counts[place + 1], place + 1, len(values))
+
+
+@kernel
+def _move(
+    source: NDArray[np.uint32], target: NDArray[np.uint32], starts: NDArray[np.int64], place: int, count: int
+) -> None:
+    shift = np.uint32(8 * place)
+    for i in range(count):
+        byte = source[i] >> shift & np.uint32(255)
+        target[starts[byte]] = source[i]
+        starts[byte] += 1
