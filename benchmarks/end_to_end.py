@@ -26,6 +26,7 @@ import orjson
 import yaml
 import zstandard
 
+from benchmarks.yardsticks import measured, told
 from winnow.runs.state import load_run
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "corpus"
@@ -140,8 +141,9 @@ def main() -> None:
     options = options_with_copies(__doc__)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.workers} workers")
     # Compiles kernels, fills the page cache, and touches the memory that a virtual machine's host gives out slowly.
-    run_once(options.work, max(options.scales), options.workers)
+    run_once(options.work, max(options.scales), options.workers, options.executor)
     report(options.scales, [median_run(options, scale) for scale in options.scales], options.workers)
+    print(f"minutes later, {told(measured(options.corpus, options.workers, options.runs))}")
 
 
 def median_run(options: argparse.Namespace, scale: int) -> dict:

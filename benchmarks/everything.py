@@ -20,21 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ftfy
 import orjson
 import pyarrow as pa
-import tiktoken
 
 from benchmarks.contamination import SETS
 from benchmarks.measuring import add_corpus, corpus_files, even_sample, one_core, read_records, read_texts, text_bytes
+from benchmarks.yardsticks import SAMPLE_BYTES, work_of
 from tests.support.everything import everything_config, plain_config, train_models
 from winnow.config.config import parse_config
 from winnow.engine.stage import peak_memory_mb
 from winnow.operators.apply import Applier
 from winnow.report.reports import write_reports
 from winnow.runs.run import run
-from winnow.tokens.config import TokeniserConfig
-from winnow.tokens.vocabulary import load_vocabulary
 
 STEPS = {
     "boilerplate lines": r"lines|boilerplate.*",
@@ -111,11 +108,8 @@ def told(plain: dict[str, float], whole: dict[str, float], size: int) -> None:
 
 def yardsticks(texts: list[str]) -> None:
     """Two libraries that nobody here wrote, on one core."""
-    vocabulary = load_vocabulary(TokeniserConfig())
-    assert vocabulary.pattern is not None
-    regex, size = vocabulary.pattern.regex, sum(len(text.encode()) for text in texts)
-    encoding = tiktoken.Encoding("default", pat_str=regex, mergeable_ranks=vocabulary.ranks, special_tokens={})
-    calls: dict[str, Callable[[str], object]] = {"tiktoken": encoding.encode_ordinary, "ftfy": ftfy.fix_text}
+    size = sum(len(text.encode()) for text in texts)
+    calls: dict[str, Callable[[str], object]] = {name: work_of(name) for name in SAMPLE_BYTES}
     for name, call in calls.items():
         started = time.process_time()
         for text in texts:
