@@ -17,9 +17,7 @@ from tests.support.configs import sample_config
 from tests.support.fault_runs import STAGES
 from winnow.config.config import parse_config
 from winnow.flow import dedup, families, select
-from winnow.flow.select_sample import stages_of_sample
 from winnow.flow.step import Step
-from winnow.select.config import SelectConfig
 
 SAMPLE, SEED = 12, 20
 SHARES = 4
@@ -47,13 +45,11 @@ def stages_of(kind: str, step: Step, data: Path, patch: pytest.MonkeyPatch) -> t
     ("kind", "step"), [("families", families.STEP), ("select", select.STEP), ("rounds", dedup.STEP)], ids=KINDS[1:]
 )
 def test_no_stage_of_these_steps_is_left_out(kind, step, tmp_path, monkeypatch):
-    """Neither here, nor where workers are killed and frozen; of select, embedding and what the sample needs there."""
+    """Neither here, nor where workers are killed and frozen."""
     names, run = stages_of(kind, step, tmp_path, monkeypatch)
     plain, _ = stages_of("plain", step, tmp_path, monkeypatch) if step is dedup.STEP else (set(), None)
     assert names - plain
     assert names - plain <= set(run.stages)
-    if kind == "select":
-        names = set(stages_of_sample(SelectConfig(**run.sections["select"])))
     assert names - plain <= set(STAGES)
 
 

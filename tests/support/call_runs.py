@@ -65,7 +65,7 @@ def _select(data: Path) -> Kind:
     select = {
         "encoder": {"dimensions": 16},
         "clusters": {"number": 3, "iterations": 3},
-        "semantic": "off",
+        "semantic": {"epsilon": 0.05},
         "quality": {"positive": good, "negative": bad, "threshold": 0.05, "temperature": 1.0},
         "prototypes": {"drop_share": 0.3},
         "importance": {"target": good, "buckets": 64},
@@ -73,6 +73,7 @@ def _select(data: Path) -> Kind:
     }
     stages = (
         *("embed", "centres", "assign"),
+        *("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers"),
         *("quality_examples", "quality_embed", "quality_fit", "quality"),
         *("importance_target", "importance_counts", "importance_ratio", "importance"),
         *("scores", "prototype_clusters", "prototypes"),

@@ -24,15 +24,12 @@ from winnow.runs.state import load_run
 from winnow.stages.removals.lists import RemovalList, hexadecimal, keys_of_ids
 
 SELECT_STAGES = (
-    "embed",
-    "prototype_clusters",
-    "prototypes",
-    "sample_draw",
-    "sample_levels",
-    "sample_ranges",
-    "sample_limit",
-    "sample_places",
-    "sample",
+    *("embed", "centres", "assign"),
+    *("semantic_links", "semantic_components", "semantic_candidates", "semantic_keepers"),
+    *("quality_examples", "quality_embed", "quality_fit", "quality"),
+    *("importance_target", "importance_counts", "importance_ratio", "importance"),
+    *("scores", "prototype_clusters", "prototypes"),
+    *("sample_draw", "sample_levels", "sample_ranges", "sample_limit", "sample_places", "sample", "select"),
 )
 STAGES = (
     "measure",
@@ -182,7 +179,15 @@ class Runs:
 
     @cached_property
     def _selecting(self) -> "Runs":
-        return self._with("select", select=SELECT | SAMPLE)
+        """Also by quality and likeness to a target, for which there are a few examples."""
+        offers = [f"Buy {number} now! Click here, only {number + 1} left. " * 9 for number in range(40)]
+        for name, texts in (("good", articles(7, 60)), ("bad", offers)):
+            rows = [json.dumps({"text": text}) + "\n" for text in texts]
+            (self.data / f"{name}.jsonl").write_text("".join(rows))
+        good, bad = (str(self.data / f"{name}.jsonl") for name in ("good", "bad"))
+        quality = {"positive": good, "negative": bad, "threshold": 0.05, "temperature": 1.0}
+        importance = {"target": good, "buckets": 64}
+        return self._with("select", select=SELECT | SAMPLE | {"quality": quality, "importance": importance})
 
     @cached_property
     def _mixing(self) -> "Runs":
