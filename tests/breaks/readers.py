@@ -171,4 +171,20 @@ BREAKS = (
         "return names[0] if len(names) >= 1 else",
         SEVERAL,
     ),
+    Break(
+        "bytes replaced in kept fields are not told of",
+        2,
+        "winnow.sources.readers.parquet",
+        "        if column is not None and lost:",
+        "        if column is not None and lost and len(lost) > 1_000:",
+        ("tests/sources/test_parquet.py::test_bytes_replaced_in_kept_fields_and_labels_are_noted",),
+    ),
+    Break(
+        "names of members that are not UTF-8 are not told of",
+        2,
+        "winnow.sources.packed.documents",
+        "if member.has_lossy_name else found",
+        "if member.has_lossy_name and not found else found",
+        ("tests/sources/packed/test_tar.py::test_names_that_are_not_utf8_are_noted",),
+    ),
 )

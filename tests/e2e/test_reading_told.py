@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.commands import winnow
@@ -69,6 +71,15 @@ def test_a_guess_is_counted_by_encoding_and_is_an_alarm_where_many_are(tmp_path,
     (alarm,) = [line for line in summary.splitlines() if line.startswith("ALARM")]
     assert "source prose: 12 of 12 documents (100.0%) were read in an encoding that was guessed" in alarm
     assert load_run(config["run"]).manifest["sources"]["prose"]["reading"] == {"guessed cp1252": 12}
+
+
+def test_bytes_replaced_in_kept_fields_are_told(tmp_path):
+    by = pa.array([b"caf\xe9", *[b"a"] * 4], pa.binary())
+    pq.write_table(pa.table({"text": [GERMAN.format(n) for n in range(5)], "by": by}), tmp_path / "a.parquet")
+    config = config_of(tmp_path, source_of(tmp_path / "a.parquet", id=None, keep=["by"]))
+    what = "source s: 1 documents hold bytes that are not UTF-8 in 'by': U+FFFD stands for them, in an id hexadecimal"
+    assert what in told(config)
+    assert load_run(config["run"]).manifest["sources"]["s"]["reading"] == {"replaced field by": 1}
 
 
 def test_a_named_encoding_is_read_without_a_word(tmp_path, prose):

@@ -110,7 +110,8 @@ def test_bytes_that_are_not_utf8_whatever_the_column_claims(tmp_path, kind):
 def test_ids_that_are_not_utf8_stay_different(tmp_path, kind):
     hashes = [bytes([0x80 + n]) * 4 for n in range(3)]
     path = _file(tmp_path, {"text": ["a", "b", "c", "d"], "id": pa.array([*hashes, b"e"], pa.binary()).view(kind)})
-    assert read(path, id="id").ids == [*(value.hex() for value in hashes), "e"]
+    found = read(path, id="id")
+    assert found.ids == [*(value.hex() for value in hashes), "e"] and found.noted == {"replaced field id": 3}
     path = _file(tmp_path, {"text": ["a", "x" * 1_000_001], "id": pa.array([b"a", hashes[0]], pa.binary()).view(kind)})
     assert [bad.id for bad in read(path, id="id", max_document_mb=1).unreadable] == [hashes[0].hex()]
 
@@ -123,6 +124,15 @@ def test_ids_and_kept_fields_are_read_in_the_encoding_of_the_source(tmp_path, ki
     assert found.ids == found.texts == found.keep["name"] == ["café", "cafè", "café"]
     found = read(path, id="name", keep=("name",), encoding="ascii", invalid_utf8="reject")
     assert found.texts == ["café"] and found.ids == found.keep["name"] == ["café"]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.string()])
+def test_bytes_replaced_in_kept_fields_and_labels_are_noted(tmp_path, kind):
+    raw = pa.array([b"a", b"b\xe9", b"\xff", "\ufffd".encode()], pa.binary()).view(kind)
+    path = _file(tmp_path, {"text": list("abcd"), "by": raw, "stars": raw})
+    found = read(path, keep=("by",), label="stars")
+    assert found.keep["by"] == ["a", "b\ufffd", "\ufffd", "\ufffd"]
+    assert found.noted == {"replaced field by": 2, "replaced field stars": 2} and found.replaced == 0
 
 
 def test_too_large_cells_are_unreadable(tmp_path):

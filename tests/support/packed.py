@@ -16,7 +16,6 @@ class Told(Gathered):
     """Records, and what is counted beside them."""
 
     passed: dict[str, int] = field(default_factory=dict)
-    noted: dict[str, int] = field(default_factory=dict)
 
     @property
     def bad(self) -> dict[str | None, str]:
@@ -37,8 +36,6 @@ def look(path: Path, data: bytes | None = None, batch_bytes: int = 1 << 20, **se
         found.add(batch)
         for what, number in batch.passed.items():
             found.passed[what] = found.passed.get(what, 0) + number
-        for note, (number, _) in batch.noted.items():
-            found.noted[note] = found.noted.get(note, 0) + number
     return found
 
 

@@ -18,6 +18,7 @@ class Gathered:
     keep: dict[str, list[str | None]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     replaced: int = 0
+    noted: dict[str, int] = field(default_factory=dict)
     bytes_read: int = 0
     batches: int = 0
 
@@ -40,6 +41,8 @@ class Gathered:
             self.keep.setdefault(name, []).extend(values.to_pylist())
         self.unreadable += batch.unreadable
         self.replaced += batch.replaced
+        for note, (number, _) in batch.noted.items():
+            self.noted[note] = self.noted.get(note, 0) + number
         self.bytes_read += batch.bytes_read
         self.batches += 1
 

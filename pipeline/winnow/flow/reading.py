@@ -8,7 +8,7 @@ from winnow.flow.alarm import Alarm
 from winnow.flow.records import RunRecords
 from winnow.sources.encoding import DETECT, UTF_8
 from winnow.sources.read import odd_files
-from winnow.sources.records import FOREIGN, GUESSED, OPT_OUT, REPLACED
+from winnow.sources.records import FOREIGN, GUESSED, OPT_OUT, REPLACED, REPLACED_FIELD, REPLACED_NAME
 from winnow.sources.source import SourceConfig
 from winnow.stages.provenance.provenance import OPT_OUT as OPT_OUT_FIELD
 
@@ -222,6 +222,11 @@ def _what(note: str, encoding: str, run: RunRecords) -> str:
         return f"are not {encoding}: U+FFFD stands for much of what is not ASCII in them"
     if note == REPLACED:
         return f"hold some bytes that are not {encoding}, or lone surrogates: U+FFFD stands for them"
+    if note == REPLACED_NAME:
+        return "come from members of archives whose names are not UTF-8: U+FFFD stands for those bytes of the name"
+    if note.startswith(REPLACED_FIELD):
+        field = note.removeprefix(REPLACED_FIELD)
+        return f"hold bytes that are not {encoding} in {field!r}: U+FFFD stands for them, in an id hexadecimal digits"
     if not note.startswith(GUESSED):
         return f"noted: {note}"
     return f"are not UTF-8 and were read as {note.removeprefix(GUESSED)}, which is a guess"

@@ -207,6 +207,19 @@ def test_numbers_of_json_keep_their_digits(tmp_path):
     assert found.kinds == [(1, "malformed JSON")]
 
 
+def test_names_that_are_not_utf8_are_noted(tmp_path):
+    latin = io.BytesIO()
+    with tarfile.open(fileobj=latin, mode="w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as tar:
+        for name, data in (("caf\u00e9.txt", b"one"), ("cafe.txt", b"two"), ("\u00e9.jsonl", b'{"text": "three"}\n')):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    found = look(tmp_path / "a.tar", latin.getvalue(), keep=["member"])
+    assert found.texts == ["one", "two", "three"] and found.noted == {"replaced name": 2}
+    assert found.keep["member"] == ["caf\ufffd.txt", "cafe.txt", "\ufffd.jsonl"]
+    assert look(tmp_path / "b.tar", archive({"\ufffd.txt": b"own"})).noted == {}
+
+
 def test_encodings_of_members(tmp_path):
     wide = archive({"a.txt": "語り 語り 語り".encode("utf-16"), "b.txt": b"plain"})
     found = look(tmp_path / "a.tar", wide, encoding="detect")

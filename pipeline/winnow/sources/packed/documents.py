@@ -19,7 +19,7 @@ from winnow.sources.readers.charset import Charset, wide_encoding
 from winnow.sources.readers.from_records import Noted, Passed
 from winnow.sources.readers.split import split_chunks
 from winnow.sources.readers.streams import Chunk
-from winnow.sources.records import GUESSED, FileFaultError
+from winnow.sources.records import GUESSED, REPLACED_NAME, FileFaultError
 from winnow.sources.source import SourceConfig
 from winnow.sources.web.records import page_fields
 
@@ -91,9 +91,14 @@ def _read(member: Member, source: SourceConfig, charset: Charset) -> _Read:
         return _Read("", Passed(f"member: {kind}"))
     try:
         data = member.read()
-        return _Read(kind, _fields(member.name, kind, data, source, charset), len(data))
+        return _Read(kind, _noted(member, _fields(member.name, kind, data, source, charset)), len(data))
     except BadRecordError as bad:
         return _Read(kind, BadRecordError(str(bad), member.name, member.size, member.position))
+
+
+def _noted(member: Member, found: Noted) -> Noted:
+    """The record, told of if its name is not as the archive has it."""
+    return Noted(found, (*found.notes, REPLACED_NAME), decoded=True) if member.has_lossy_name else found
 
 
 def _lines(member: Member, most: int) -> Iterator[Document]:
@@ -110,7 +115,7 @@ def _lines(member: Member, most: int) -> Iterator[Document]:
                     if size > most:
                         raise BadRecordError(f"too large: a line of {size:,} bytes; max_document_mb is less")
                     if line.strip() and group.fault is None:
-                        yield _record(member.name, bytes(line), "line")
+                        yield _noted(member, _record(member.name, bytes(line), "line"))
                 except BadRecordError as bad:
                     yield BadRecordError(str(bad), member.name, size, member.position)
             if group.fault is not None:

@@ -44,6 +44,8 @@ class Member:
     """Of a tar archive: where the headers that tell of it begin, in the text; reading may begin there."""
     fault: str = ""
     """Why it cannot be read, where that is known before."""
+    has_lossy_name: bool = False
+    """Whether U+FFFD stands for bytes of its name that are not UTF-8."""
 
     def read(self) -> bytes:
         """All of its bytes.

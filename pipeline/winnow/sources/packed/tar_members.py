@@ -166,7 +166,7 @@ def _member(
     entry, begin = begins
     told = pax.get(b"size", b"")
     size = int(told) if told.isdigit() and len(told) < _DIGITS else header.size
-    shown = name.decode(errors="replace").replace("\0", "")
+    shown, is_lossy = _shown(name)
     kind = _KINDS.get(header.kind, FILE if header.kind in (*_FILES, b"S") else "member of another kind")
     if kind == FILE and shown.endswith("/"):
         kind = FOLDER
@@ -184,10 +184,18 @@ def _member(
                 raise BadRecordError("cut off: the file ends within the member", shown, size - left[0])
             yield data
 
-    yield Member(shown, kind, size, begin if exact else None, pieces, entry, fault)
+    yield Member(shown, kind, size, begin if exact else None, pieces, entry, fault, is_lossy)
     if _passed(stream, left[0], -size % BLOCK):
         cut = FileFaultError("truncated file: the tar archive ends within a member", stream.offset if exact else 0)
         raise stream.fault or cut
+
+
+def _shown(name: bytes) -> tuple[str, bool]:
+    """A member's name, and whether U+FFFD stands for some of its bytes."""
+    try:
+        return name.decode().replace("\0", ""), False
+    except UnicodeDecodeError:
+        return name.decode(errors="replace").replace("\0", ""), True
 
 
 def _faulty(name: str, size: int, position: int | None, reason: str) -> Member:

@@ -28,7 +28,16 @@ from winnow.sources.readers.parquet_columns import (
 )
 from winnow.sources.readers.reader import Piece, Reader
 from winnow.sources.readers.side_columns import as_binary, as_strings, plain_value
-from winnow.sources.records import FOREIGN, MAX_ROWS, REPLACED, BatchBuilder, FileFaultError, RecordBatch, Unreadable
+from winnow.sources.records import (
+    FOREIGN,
+    MAX_ROWS,
+    REPLACED,
+    REPLACED_FIELD,
+    BatchBuilder,
+    FileFaultError,
+    RecordBatch,
+    Unreadable,
+)
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import LABEL, STRUCTURE, SourceConfig
 from winnow.sources.stored_file import StoredFile, fault_of
@@ -228,9 +237,22 @@ def _to_batch(
 ) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     awkward: dict[int, str] = {}
+    noted: dict[str, tuple[int, int]] = {}
 
     def strings(name: str, foreign: Callable[..., str] = _side_text) -> pa.Array:
-        values, reasons = as_strings(column_of(table, name), len(rows), partial(foreign, charset=charset))
+        lost: set[bytes] = set()
+
+        def told(value: bytes) -> str:
+            text = foreign(value, charset)
+            if text == value.hex() or "\ufffd" in text:
+                lost.add(value)
+            return text
+
+        column = column_of(table, name)
+        values, reasons = as_strings(column, len(rows), told)
+        if column is not None and lost:
+            holding = [at for at, value in enumerate(as_binary(column).to_pylist()) if value in lost]
+            noted[REPLACED_FIELD + name] = len(holding), int(rows[holding[0]])
         for index, reason in reasons.items():
             awkward.setdefault(index, f"unreadable value: column {name!r} ({reason})")
         return values
@@ -258,7 +280,6 @@ def _to_batch(
                 f"too large: a text of {lengths[index]:,} bytes; max_document_mb is less",
                 lengths[index],
             )
-    noted: dict[str, tuple[int, int]] = {}
     if structured and structured.replaced:
         noted[REPLACED] = len(structured.replaced), int(rows[structured.replaced[0]])
     try:
