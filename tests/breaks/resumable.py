@@ -44,6 +44,14 @@ BREAKS = (
         ("tests/e2e/test_keep_needed.py",),
     ),
     Break(
+        "workers are told to stop after their stage has ended",
+        4,
+        "winnow.engine.executors.execute",
+        "                    if not over.is_set():\n",
+        "                    if True:\n",
+        ("tests/engine/test_stopping.py",),
+    ),
+    Break(
         "Ray is first to end a driver whose control service is gone",
         4,
         "winnow.engine.executors.lost_ray",

@@ -108,6 +108,8 @@ def _hand_over_quickly() -> None:
         manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
 
 
+STOP_LOOK_SECONDS = 0.2
+"""How soon the thread that waits for a stop sees that there is nothing to wait for any more."""
 LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
 GROUPS_A_SLOT = 6
@@ -230,23 +232,27 @@ def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:
 
 @contextlib.contextmanager
 def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
-    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit."""
-    over = threading.Event()
+    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit.
+
+    The thread that waits is not waited for: a stage would end up to STOP_LOOK_SECONDS later. The lock sees to it that
+    it creates nothing once the block has ended.
+    """
+    over, creating = threading.Event(), threading.Lock()
 
     def watch() -> None:
         while not over.is_set():
-            if stop.asked.wait(0.2):
-                if not over.is_set():
-                    store.create_exclusive(marker, b"")
+            if stop.asked.wait(STOP_LOOK_SECONDS):
+                with creating:
+                    if not over.is_set():
+                        store.create_exclusive(marker, b"")
                 return
 
-    watcher = threading.Thread(target=watch, daemon=True, name="stop")
-    watcher.start()
+    threading.Thread(target=watch, daemon=True, name="stop").start()
     try:
         yield
     finally:
-        over.set()
-        watcher.join()
+        with creating:
+            over.set()
         store.remove(marker)
 
 
