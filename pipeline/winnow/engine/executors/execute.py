@@ -20,9 +20,11 @@ from typing import Any
 import orjson
 
 from winnow.engine.config import ComputeConfig
+from winnow.engine.executors import private_ray
 from winnow.engine.executors.connect import connect_ray, slots
 from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
 from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
+from winnow.engine.executors.lean_data import leave_out_actors
 from winnow.engine.executors.lost_ray import watched
 from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
 from winnow.engine.records import Record, Unit
@@ -165,6 +167,8 @@ def run_on_ray(
 
     connect_ray(config.workers, config.worker_memory_mb, stop)
     _hand_over_quickly()
+    if private_ray.is_ours():
+        leave_out_actors()
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
