@@ -20,6 +20,10 @@ class OneNode:
 
     def __init__(self, *_arguments: object, **_options: object) -> None:
         """Whoever asks gets the same."""
+        import ray  # noqa: PLC0415 - it is loaded
+
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        self._there = {name: there[name] for name in RESOURCES if name in there}
 
     def request_resources(self, *_arguments: object, **_options: object) -> None:
         """Nobody is asked."""
@@ -28,11 +32,8 @@ class OneNode:
         """Nothing was asked for."""
 
     def get_reserved_resources(self) -> dict[str, dict[str, float]]:
-        """By node: what Ray has in all."""
-        import ray  # noqa: PLC0415 - it is loaded
-
-        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return {"": {name: there[name] for name in RESOURCES if name in there}}
+        """By node: what Ray has in all. It is asked again and again, ten times a second."""
+        return {"": self._there}
 
 
 def leave_out_actors() -> None:

@@ -30,10 +30,13 @@ LOADED = (
     "ray._private.ray_logging",
     "ray._private.runtime_env.setup_hook",
     "ray.actor",
+    "ray.util.state",
     "winnow.engine.executors.execute",
 )
-"""What every worker of Ray needs, beside the stages; loaded when the node asks for the first one. Not Ray Data: it
-draws ids when it is imported (:func:`draws_differ`)."""
+"""What every worker of Ray needs, beside the stages; loaded when the node asks for the first one."""
+DRAWING = ("ray.data",)
+"""Likewise, but ids are drawn when it is imported (:func:`draws_differ`): each fork loads it before its first unit
+comes."""
 TOLD = ("RAY_RAYLET_PID", "RAY_JOB_ID")
 """What Ray's node tells a worker in the environment, and Ray's C++ reads when it is loaded, and never again."""
 _BEGIN = (
@@ -187,5 +190,6 @@ def _become(worker: _Worker) -> None:
         os.close(stream)
     os.chdir(worker.folder)
     _set_environment(worker.environment)
+    load(DRAWING)
     sys.argv[:] = worker.program
     runpy.run_path(sys.argv[0], run_name="__main__")
