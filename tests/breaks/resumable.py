@@ -60,6 +60,14 @@ BREAKS = (
         ("tests/engine/test_worker_template.py",),
     ),
     Break(
+        "workers are begun for a node that has ended",
+        4,
+        "winnow.engine.executors.stand_in_worker",
+        " and os.getppid() == node:",
+        ":",
+        ("tests/engine/test_worker_template.py",),
+    ),
+    Break(
         "a worker is forked for one that has given up",
         4,
         "winnow.engine.executors.worker_template",

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -104,6 +105,32 @@ def test_one_that_has_given_up_gets_no_worker(program, tmp_path):
     assert ask(template.name, program, folder=tmp_path)["forked"]  # it has come to the next
     time.sleep(0.2)
     assert written.read_bytes() == b""
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_no_worker_is_begun_for_a_node_that_has_ended(tmp_path, ends):
+    """A driver that is killed takes the node and the template with it."""
+    written, name = tmp_path / "written", f"winnow-test-{os.getpid()}-{ends}"
+    worker = [sys.executable, "-c", f"open({str(written)!r}, 'w').write('x')"]
+    line = [sys.executable, "-I", "-S", stand_in_worker.__file__, name, *worker]
+    node = f"import subprocess, sys; subprocess.Popen({line!r}); print(flush=True); sys.stdin.read()"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as template:
+        template.bind(f"\0{name}")
+        template.listen()
+        with subprocess.Popen([sys.executable, "-c", node], stdin=subprocess.PIPE) as process:
+            caller, _ = template.accept()
+            beginning = Path(
+                f"/proc/{struct.unpack('3i', caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]}"
+            )
+            if ends:
+                process.kill()
+                process.wait()
+            caller.close()
+            deadline = time.monotonic() + SOON
+            while beginning.exists() and "Z" not in (beginning / "stat").read_text().rpartition(")")[2][:3]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+    assert written.exists() != ends
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="calls as somebody else")

@@ -47,7 +47,7 @@ def is_forked(name: str, program: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    line = sys.argv[2:]
+    node, line = os.getppid(), sys.argv[2:]
     asked = program_of(line)
-    if not (asked and is_forked(sys.argv[1], asked)):
+    if not (asked and is_forked(sys.argv[1], asked)) and os.getppid() == node:  # else there is nobody to work for
         os.execv(line[0], line)  # noqa: S606 - Ray's own command
