@@ -36,7 +36,7 @@ def start_workers_early(config: str, overrides: list[str]) -> None:
             from winnow.engine.executors.private_ray import begin_start, cores_of
 
             say(f"starting Ray on this machine, {cores_of(workers)} cores")
-            begin_start(cores_of(workers))
+            begin_start(cores_of(workers), LOADED)
             import ray.data  # noqa: F401 - needed in any case, and Ray's processes take their time
 
 

@@ -20,17 +20,18 @@ from winnow.errors import ClusterError
 def test_the_installed_ray_has_what_a_lean_start_replaces():
     from ray._private import node, services
 
-    before = {name: getattr(node.Node, name) for name in UNUSED_PROCESSES} | {"get_node": services.get_node}
+    before = {name: getattr(node.Node, name) for name in UNUSED_PROCESSES}
+    functions = {name: getattr(services, name) for name in ("get_node", "start_ray_process")}
     with lean_start(threading.Event()):
         # another Ray may have renamed them: then its start is to be measured again
         assert all(getattr(node.Node, name) is not before[name] for name in UNUSED_PROCESSES)
-        assert services.get_node is not before["get_node"]
+        assert all(getattr(services, name) is not functions[name] for name in functions)
     assert all(getattr(node.Node, name) is before[name] for name in UNUSED_PROCESSES)
-    assert services.get_node is before["get_node"]
+    assert all(getattr(services, name) is functions[name] for name in functions)
 
 
 def test_a_ray_that_does_not_start_is_no_fault_of_the_program(monkeypatch):
-    def start(num_cpus, launched):
+    def start(num_cpus, launched, modules):
         raise Exception("The current node timed out during startup.")
 
     monkeypatch.setitem(sys.modules, "ray", None)  # another test may have started one

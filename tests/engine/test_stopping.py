@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine
+from winnow.engine.executors.execute import _marked_when_asked
 from winnow.engine.records import Unit
 from winnow.engine.stage import Stage
 from winnow.engine.stopping import Stop
@@ -73,3 +75,31 @@ def test_the_end_of_the_grace_time_ends_at_once(tmp_path):
 
 def test_without_a_signal_nothing_stops(tmp_path):
     assert len(run(tmp_path, [Unit(n, {"n": n}) for n in range(3)])) == 3
+
+
+class Late:
+    """An event whose waiter is told only when the test lets it be."""
+
+    def __init__(self) -> None:
+        self.told, self.waits = threading.Event(), threading.Event()
+
+    def wait(self, _seconds: float) -> bool:
+        self.waits.set()
+        return self.told.wait(20)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_workers_are_told_while_a_stage_runs_and_its_end_waits_for_nobody(tmp_path, in_time):
+    store, stop, asked = LocalStore(str(tmp_path)), Stop(), Late()
+    stop.asked = asked  # type: ignore[assignment]
+    with _marked_when_asked(stop, store, "marker"):
+        assert asked.waits.wait(20)
+        (watcher,) = (thread for thread in threading.enumerate() if thread.name == "stop")
+        if in_time:
+            asked.told.set()
+            watcher.join(20)
+            assert store.exists("marker")
+    assert watcher.is_alive() != in_time  # the stage has ended, and it waits still
+    asked.told.set()
+    watcher.join(20)
+    assert not store.exists("marker")

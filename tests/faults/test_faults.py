@@ -279,17 +279,17 @@ def test_a_worker_killed_from_outside(runs, tmp_path, executor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("title", "times"),
+    ("program", "times"),
     [
-        ("ray::RuntimeEnvAgent", 1),
-        ("ray::DashboardAgent", 1),
+        ("/runtime_env/agent/main.py", 1),
+        ("/dashboard/agent.py", 1),
         pytest.param("/gcs/gcs_server", 1, marks=pytest.mark.longest),
         pytest.param("/raylet/raylet", 1, marks=pytest.mark.longest),
         ("/raylet/raylet", 2),
     ],
 )
-def test_the_ray_of_the_command_ends(runs, tmp_path, title, times):
-    """With one of its agents, or by itself: the command begins again by itself, and the second time it says so."""
+def test_the_ray_of_the_command_ends(runs, tmp_path, program, times):
+    """With what stands for an agent, or alone: the command begins again by itself, the second time it says so."""
     line = runs.line(tmp_path, "ray")
     slow = {"point": "commit", "is": {"stage": "tokenise"}, "do": "sleep", "seconds": 4, "times": 2 * times}
     process = started(line, tmp_path / "marks", slow)
@@ -297,7 +297,7 @@ def test_the_ray_of_the_command_ends(runs, tmp_path, title, times):
         wait_for(lambda least=2 * time_number: len(list((tmp_path / "marks").iterdir())) > least, process)
         family = psutil.Process(process.pid).children(recursive=True)
         alive = [member for member in family if member.status() != psutil.STATUS_ZOMBIE]
-        (one,) = [member for member in alive if title in member.cmdline()[0]]
+        (one,) = [member for member in alive if any(part.endswith(program) for part in member.cmdline())]
         one.kill()
     _, messages = process.communicate(timeout=240)
     assert "Ray's node on this machine has ended" in messages

@@ -332,7 +332,8 @@ class Engine:
         if self.start_seconds == 0:
             started = time.perf_counter()
             tell_start(self.compute.workers)
-            connect_ray(self.compute.workers, self.compute.worker_memory_mb, self.stop)
+            modules = (stage.run.__module__,)
+            connect_ray(self.compute.workers, self.compute.worker_memory_mb, self.stop, modules)
             check_gpus(self.compute, self.stop)
             prestart_workers(stage, self.compute.workers)
             self.start_seconds = time.perf_counter() - started

@@ -16,10 +16,11 @@ from winnow.errors import ClusterError
 Workers = int | Literal["auto"]
 
 
-def connect_ray(workers: Workers, worker_memory_mb: int, stop: Stop) -> None:
+def connect_ray(workers: Workers, worker_memory_mb: int, stop: Stop, modules: tuple[str, ...] = ()) -> None:
     """Join the cluster that RAY_ADDRESS names (``ray job submit`` sets it), or start Ray on this machine.
 
-    Where no node offers a core yet, this waits for one, and says so.
+    Where no node offers a core yet, this waits for one, and says so. All workers of a Ray that is started here have
+    ``modules``.
 
     Raises:
         ClusterError: nobody is there, or no node has the memory for a worker.
@@ -27,7 +28,7 @@ def connect_ray(workers: Workers, worker_memory_mb: int, stop: Stop) -> None:
     if joins_cluster():
         _join_cluster(os.environ["RAY_ADDRESS"])
     else:
-        private_ray.finish_start(private_ray.cores_of(workers))
+        private_ray.finish_start(private_ray.cores_of(workers), modules)
     await_nodes("CPU", {"CPU": 1}, stop)
     offered = most_offered("memory")
     if offered is not None and offered < worker_memory_mb * 1_000_000:

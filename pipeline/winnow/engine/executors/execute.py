@@ -20,9 +20,11 @@ from typing import Any
 import orjson
 
 from winnow.engine.config import ComputeConfig
+from winnow.engine.executors import private_ray
 from winnow.engine.executors.connect import connect_ray, slots
 from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
 from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
+from winnow.engine.executors.lean_data import leave_out_actors
 from winnow.engine.executors.lost_ray import watched
 from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
 from winnow.engine.records import Record, Unit
@@ -108,6 +110,8 @@ def _hand_over_quickly() -> None:
         manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
 
 
+STOP_LOOK_SECONDS = 0.2
+"""How soon the thread that waits for a stop sees that there is nothing to wait for any more."""
 LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
 GROUPS_A_SLOT = 6
@@ -163,6 +167,8 @@ def run_on_ray(
 
     connect_ray(config.workers, config.worker_memory_mb, stop)
     _hand_over_quickly()
+    if private_ray.is_ours():
+        leave_out_actors()
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -230,23 +236,27 @@ def _elsewhere(avoid: frozenset[str]) -> dict[str, str] | None:
 
 @contextlib.contextmanager
 def _marked_when_asked(stop: Stop, store: Store, marker: str) -> Iterator[None]:
-    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit."""
-    over = threading.Event()
+    """Create a file as soon as this process is asked to stop: workers on all nodes see it before their next unit.
+
+    The thread that waits is not waited for: a stage would end up to STOP_LOOK_SECONDS later. The lock sees to it that
+    it creates nothing once the block has ended.
+    """
+    over, creating = threading.Event(), threading.Lock()
 
     def watch() -> None:
         while not over.is_set():
-            if stop.asked.wait(0.2):
-                if not over.is_set():
-                    store.create_exclusive(marker, b"")
+            if stop.asked.wait(STOP_LOOK_SECONDS):
+                with creating:
+                    if not over.is_set():
+                        store.create_exclusive(marker, b"")
                 return
 
-    watcher = threading.Thread(target=watch, daemon=True, name="stop")
-    watcher.start()
+    threading.Thread(target=watch, daemon=True, name="stop").start()
     try:
         yield
     finally:
-        over.set()
-        watcher.join()
+        with creating:
+            over.set()
         store.remove(marker)
 
 

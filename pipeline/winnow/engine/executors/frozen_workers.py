@@ -6,6 +6,7 @@ node looks whether this job's workers move: a live one switches context several 
 
 import contextlib
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -14,13 +15,18 @@ from typing import Any
 Steps = dict[int, int]
 """By process: how much it has moved since it began, in context switches and clock ticks."""
 LOOK_TIMEOUT_SECONDS = 20.0
+OF_NO_JOB = "ffffffff"
+"""In place of a job in the name of a worker's log: it was begun before there was one."""
+MARK = re.compile(rb"^:job_id:([0-9a-f]+)$", re.MULTILINE)
+TOLD_BYTES = 4096
+"""So much of a log is looked through for the mark."""
 
 
 class NodeWatch:
     """On one node: this job's workers. An actor, because an idle worker that is frozen may be given tasks."""
 
     def __init__(self, job: str) -> None:
-        self._of_job = f"-{job}-"
+        self._job = job
 
     def steps(self) -> Steps:
         """How much each worker but this one has moved; only where there is /proc."""
@@ -31,13 +37,21 @@ class NodeWatch:
                 title = (folder / "cmdline").read_bytes()
                 if process == os.getpid() or not title.startswith(b"ray::"):
                     continue
-                if self._of_job not in str((folder / "fd" / "1").readlink()):  # worker-<worker>-<job>-<process>.out
+                if not self._is_ours((folder / "fd" / "1").readlink()):
                     continue
                 # where it runs a task, other threads may move for a main one that never will; else that one waits
                 runs_task = title.startswith(b"ray::MapBatches(")
                 threads = [folder / "task" / folder.name] if runs_task else (folder / "task").iterdir()
                 found[process] = sum(map(_moved, threads))
         return found
+
+    def _is_ours(self, log: Path) -> bool:
+        """Whether it is a worker of this job, by the file that it writes to, or one that no job has had yet."""
+        _worker, _id, begun_for, _process = log.name.split("-")  # worker-<worker>-<job>-<process>.out
+        if begun_for != OF_NO_JOB:
+            return begun_for == self._job
+        told = MARK.findall(log.read_bytes()[:TOLD_BYTES])  # Ray writes it when the worker gets a task of the job
+        return not told or told[-1].decode() == self._job
 
     def kill(self, process: int) -> None:
         """End a worker."""

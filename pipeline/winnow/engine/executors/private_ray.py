@@ -2,8 +2,9 @@
 
 ``ray.init`` starts a job and dashboard server, the autoscaler's monitor and a log reader, each of them a Python process
 of a second's work, and waits for the first before it starts the node; then it asks once a second whether the node
-is there. A Ray that one command starts and ends has no use for them: on two cores the first task runs after 1.9
-seconds instead of 4.8, and Ray is gone after 0.4 instead of 1.6.
+is there. The node starts two more (:mod:`lean_node`), and each worker as a Python of its own (:mod:`worker_template`).
+A Ray that one command starts and ends has no use for them: on two cores the first task ran after 1.9 seconds instead
+of 4.8 before the last two were left out, and Ray is gone after 0.4 instead of 1.6.
 
 Ray has no settings for this. What is replaced here are methods of the tested Ray versions; where they are gone, Ray
 starts as it does by itself.
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from winnow.engine.executors.cores import usable_cores
+from winnow.engine.executors.lean_node import lean_command
+from winnow.engine.executors.worker_template import WorkerTemplate
 from winnow.errors import ClusterError, WinnowError
 from winnow.numeric.own_folder import own_folder
 
@@ -46,8 +49,10 @@ _starts: list["_Start"] = []
 class _Start:
     """Ray coming up in a thread of its own, which then stays: Ray's processes end with the thread that started them."""
 
-    def __init__(self, num_cpus: int) -> None:
+    def __init__(self, num_cpus: int, modules: tuple[str, ...]) -> None:
         self.num_cpus = num_cpus
+        self.modules = modules
+        self.template: WorkerTemplate | None = None
         self.process = os.getpid()
         self.error: BaseException | None = None
         self.launched, self.done = threading.Event(), threading.Event()
@@ -55,7 +60,7 @@ class _Start:
 
     def _run(self) -> None:
         try:
-            _start_ray(self.num_cpus, self.launched)
+            self.template = _start_ray(self.num_cpus, self.launched, self.modules)
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for it
             self.error = error
         self.launched.set()
@@ -74,6 +79,11 @@ def is_begun() -> bool:
     return bool(_starts) or (ray is not None and ray.is_initialized())
 
 
+def is_ours() -> bool:
+    """Whether the Ray at work is one that this process has begun."""
+    return bool(_starts) and _starts[-1].process == os.getpid()
+
+
 def quiet_ray_environment() -> None:
     """Settings that Ray reads from the environment when it is imported; what the user has set is left alone."""
     for name, value in {
@@ -86,17 +96,22 @@ def quiet_ray_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def begin_start(num_cpus: int) -> None:
+def begin_start(num_cpus: int, modules: tuple[str, ...] = ()) -> None:
     """Start Ray with so many cores while the caller does something else; :func:`finish_start` waits for it.
 
-    Returns when Ray's processes are on their way: until then imports of the caller would only delay them.
+    Returns when Ray's processes are on their way: until then imports of the caller would only delay them. All workers
+    have ``modules`` (:mod:`worker_template`).
     """
-    _starts.append(_Start(num_cpus))
+    _starts.append(_Start(num_cpus, modules))
     _starts[-1].launched.wait(LAUNCH_SECONDS)
 
 
-def finish_start(num_cpus: int) -> None:
+def finish_start(num_cpus: int, modules: tuple[str, ...] = ()) -> None:
     """Wait until Ray is there, starting it if nobody has begun to; nothing where the caller has one already.
+
+    Args:
+        num_cpus: as for :func:`begin_start`.
+        modules: likewise.
 
     Raises:
         ClusterError: Ray did not start; the message says why.
@@ -106,7 +121,7 @@ def finish_start(num_cpus: int) -> None:
         if ray is not None and ray.is_initialized():
             return
         if not _starts or _starts[-1].error is None:
-            begin_start(num_cpus)
+            begin_start(num_cpus, modules)
     start = _starts[-1]
     start.done.wait()
     if isinstance(start.error, Exception) and not isinstance(start.error, WinnowError):
@@ -119,12 +134,13 @@ def finish_start(num_cpus: int) -> None:
         raise start.error
 
 
-def _start_ray(num_cpus: int, launched: threading.Event) -> None:
+def _start_ray(num_cpus: int, launched: threading.Event, modules: tuple[str, ...]) -> WorkerTemplate | None:
     quiet_ray_environment()
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
+    template = WorkerTemplate(modules) if sys.platform == "linux" else None
     import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
 
-    with lean_start(launched):
+    with lean_start(launched, template):
         ray.init(
             num_cpus=num_cpus,
             include_dashboard=False,
@@ -134,6 +150,7 @@ def _start_ray(num_cpus: int, launched: threading.Event) -> None:
             log_to_driver=False,
             _temp_dir=_short_temporary_folder(),
         )
+    return template
 
 
 def _temporary_folder() -> str:
@@ -172,7 +189,7 @@ def leave_ray() -> bool:
     On Linux what ``ray.shutdown`` has not ended by then, or what is only just starting, dies with this process (Ray
     asks the kernel for it).
     """
-    if not _starts or _starts[-1].process != os.getpid():
+    if not is_ours():
         return False
     start = _starts[-1]
     if sys.platform == "linux" and not start.done.is_set():
@@ -187,10 +204,11 @@ def leave_ray() -> bool:
 
 
 @contextlib.contextmanager
-def lean_start(launched: threading.Event) -> Iterator[None]:
+def lean_start(launched: threading.Event, template: WorkerTemplate | None = None) -> Iterator[None]:
     """While this lasts, ``ray.init`` starts only what runs tasks, and sees at once when that is there.
 
-    ``launched`` is set when Ray's processes have been started, and only their coming up is waited for.
+    ``launched`` is set when Ray's processes have been started, and only their coming up is waited for. Workers are
+    forks of the ``template``, if there is one.
     """
     from ray._private import node, services  # noqa: PLC0415 - takes a second, as ray itself
 
@@ -205,6 +223,8 @@ def lean_start(launched: threading.Event) -> Iterator[None]:
         replace(node.Node, name, _start_nothing)
     if hasattr(services, "get_node"):
         replace(services, "get_node", _look_often(services.get_node, launched))
+    if hasattr(services, "start_ray_process"):
+        replace(services, "start_ray_process", _start_lean(services.start_ray_process, template))
     try:
         yield
     finally:
@@ -214,6 +234,15 @@ def lean_start(launched: threading.Event) -> Iterator[None]:
 
 def _start_nothing(_node: Any, *_arguments: Any, **_options: Any) -> None:
     """Stands for a method that starts a process."""
+
+
+def _start_lean(start_process: Any, template: WorkerTemplate | None) -> Any:
+    """``services.start_ray_process`` with the commands of a node that are told in :mod:`lean_node`."""
+
+    def start(command: list[str], *arguments: Any, **options: Any) -> Any:
+        return start_process(lean_command(command, None if template is None else template.name), *arguments, **options)
+
+    return start
 
 
 def _look_often(get_node: Any, launched: threading.Event) -> Any:

@@ -7,7 +7,6 @@ with it, and it ends with the driver: its socket is then closed.
 
 import contextlib
 import ctypes
-import importlib
 import logging
 import os
 import pickle
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from winnow.engine.garbage import kept_to_the_end
+from winnow.engine.executors.forking import call, load
 
 MESSAGE = struct.Struct("<cq")
 """To the server: what to do, and with which process. A fork comes with the descriptor that the worker listens on."""
@@ -41,10 +40,7 @@ def serve(control: int, modules: list[str]) -> None:
     """
     _leave_signals_to_the_driver()
     asked = socket.socket(fileno=control)
-    with kept_to_the_end():  # a search for garbage would touch, and so copy, every page of every worker
-        for name in modules:
-            with contextlib.suppress(Exception):  # whoever needs it says what is wrong
-                _find(name)
+    load(modules)
     children: set[int] = set()
     while True:
         message, handles, _, _ = socket.recv_fds(asked, MESSAGE.size, 1)
@@ -67,14 +63,6 @@ def serve(control: int, modules: list[str]) -> None:
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     os._exit(0)
-
-
-def _find(name: str) -> None:
-    """Load a module; of ``module:function``, call the function."""
-    module, _, function = name.partition(":")
-    found = importlib.import_module(module)
-    if function:
-        getattr(found, function)()
 
 
 def _leave_signals_to_the_driver() -> None:
@@ -124,7 +112,7 @@ class _Worker:
             os.environ.update(message["environment"])
             sys.path[:] = message["path"]
         if "call" in message:
-            _find(message["call"])
+            call(message["call"])
             return None
         unit = message["unit"]
         if "job" in message:

@@ -24,6 +24,7 @@ from typing import Any
 from winnow.engine.config import ComputeConfig
 from winnow.engine.executors.cores import usable_cores, usable_memory
 from winnow.engine.executors.execute import DEAD_WORKER_RETRIES, Failure
+from winnow.engine.executors.forking import module_path, worker_environment
 from winnow.engine.executors.process_server import ANSWER, FORK, MESSAGE, REAP
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage
@@ -39,8 +40,6 @@ _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
     "from winnow.engine.executors.process_server import serve; serve(int(sys.argv[1]), json.loads(sys.argv[3]))"
 )
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-"""One core means one core; Ray sets the first for its tasks, too."""
 
 
 class LocalProcesses:
@@ -51,11 +50,11 @@ class LocalProcesses:
         self.process = os.getpid()
         self._control = ours
         self._server = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BEGIN, str(theirs.fileno()), json.dumps(_path()), json.dumps(modules)],
+            [sys.executable, "-P", "-c", _BEGIN, str(theirs.fileno()), json.dumps(module_path()), json.dumps(modules)],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C is the driver's to hear
-            env=_environment(),
+            env=worker_environment(),
         )
         theirs.close()
         self.workers: list[Worker] = []
@@ -116,15 +115,6 @@ class LocalProcesses:
             self._server.wait()
 
 
-def _path() -> list[str]:
-    """Where this process finds modules. ``-P`` above: a `json.py` of the working directory is not found before."""
-    return [entry for entry in sys.path if isinstance(entry, str)]  # Python, too, passes over a Path
-
-
-def _environment() -> dict[str, str]:
-    return {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
-
-
 class Worker:
     """One worker process, and what it is at."""
 
@@ -149,7 +139,7 @@ class Worker:
     def send(self, message: dict[str, Any]) -> None:
         """Send what it is to do."""
         if "unit" not in message or "job" in message:
-            message |= {"environment": _environment(), "path": _path()}
+            message |= {"environment": worker_environment(), "path": module_path()}
         with contextlib.suppress(OSError):  # it has died: told where its answer is waited for
             self.connection.send_bytes(pickle.dumps(message))
 
