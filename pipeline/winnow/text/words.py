@@ -24,18 +24,8 @@ from numpy.typing import NDArray
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
-from winnow.text.characters import character_tables, code_point_at
-from winnow.text.word_scan import (
-    BETWEEN,
-    BYTES,
-    PLAIN,
-    START,
-    finished,
-    general_word,
-    next_words,
-    plain_run,
-    word_tables,
-)
+from winnow.text.characters import character_tables
+from winnow.text.word_scan import HAS_LETTER, IS_FOLDED, IS_SPACELESS, next_words, word_tables
 
 _TAKEN = 512
 """Words that are taken at a time."""
@@ -145,10 +135,14 @@ def _read_words(
     masks: Any,
 ) -> None:
     data_end = len(data)
-    data = pointer_to(data)
-    pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
-    fold_pages, folds = pointer_to(tables.fold_pages), pointer_to(tables.folds)
+    data, tables = pointer_to(data), word_tables(tables)
     keys, stop_masks = pointer_to(stop.keys), pointer_to(stop.masks)
+    hashes, lengths, places = pointer_to(hashes), pointer_to(lengths), pointer_to(places)
+    found, begins, behind = np.empty(_TAKEN, np.uint64), np.empty(_TAKEN, np.int64), np.empty(_TAKEN, np.int64)
+    characters, kinds = np.empty(_TAKEN, np.int64), np.empty(_TAKEN, np.uint8)
+    listed = np.empty(_TAKEN, np.uint16)
+    # both are held as long as the pointers are in use: the loops below read them
+    characters_there, kinds_there = pointer_to(characters), pointer_to(kinds)
     number = 0
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
@@ -156,42 +150,33 @@ def _read_words(
         in_words, with_letter, without_spaces = 0, 0, 0
         mask_low, mask_high = np.uint64(0), np.uint64(0)
         while i < end:
-            kind = BYTES[data[i]]
-            if kind == BETWEEN:
-                i += 1
-                continue
-            start = i
-            value = START
-            letters = np.uint64(0)
-            differs = np.uint64(0)
-            if kind == PLAIN:
-                i, value, letters, differs = plain_run(data, i, end, data_end)
-            characters = i - start
-            has_letter, changed = letters != 0, differs != 0
-            spaceless = False
-            if kind != PLAIN or (i < end and data[i] >= 128):
-                i, value, characters, has_letter, changed, spaceless = general_word(
-                    data, start, end, pages, classes, fold_pages, folds
-                )
-                if characters == 0:  # a character that is not of a word
-                    i = start + code_point_at(data, start)[1]
-                    continue
-            value = finished(value)
-            hashes[number] = value
-            lengths[number] = characters
-            places[number, 0], places[number, 1] = start - begin, i - begin
-            number += 1
-            in_words += characters
-            with_letter += has_letter
-            without_spaces += spaceless
-            slot = np.int64(value >> np.uint64(54))
-            while keys[slot] != 0:
-                if keys[slot] == value:
-                    exact = stop.exact if changed else np.uint64(0)
-                    mask_low |= stop_masks[2 * slot] & ~exact
-                    mask_high |= stop_masks[2 * slot + 1]
-                    break
-                slot = (slot + 1) & 1023
+            i, have = next_words(
+                data, i, end, data_end, tables, found, begins, behind, 0, _TAKEN, characters_there, kinds_there
+            )
+            may_be = 0
+            for k in range(have):  # without a branch that nobody can predict
+                hashes[number + k] = found[k]
+                lengths[number + k] = characters[k]
+                listed[may_be] = k
+                may_be += keys[np.int64(found[k] >> np.uint64(54))] != 0
+            for k in range(have):
+                places[2 * (number + k)] = begins[k] - begin
+                places[2 * (number + k) + 1] = behind[k] - begin
+            for k in range(have):
+                in_words += characters[k]
+                with_letter += kinds[k] & HAS_LETTER
+                without_spaces += kinds[k] // IS_SPACELESS
+            for k in listed[:may_be]:
+                value = found[k]
+                slot = np.int64(value >> np.uint64(54))
+                while keys[slot] != 0:
+                    if keys[slot] == value:
+                        exact = stop.exact if kinds[k] & IS_FOLDED else np.uint64(0)
+                        mask_low |= stop_masks[2 * slot] & ~exact
+                        mask_high |= stop_masks[2 * slot + 1]
+                        break
+                    slot = (slot + 1) & 1023
+            number += have
         ends[document + 1] = number
         counts[0, document] = in_words
         counts[1, document] = with_letter
