@@ -12,6 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.specification import hash_word, signals, words
+from winnow.numeric.bits import pointer_to
+from winnow.numeric.jit import kernel
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.signals import repetition
 from winnow.text.signals.repetition import count_repetition
@@ -177,6 +179,14 @@ def test_batches_do_not_matter() -> None:
         assert measure(texts.slice(i, 1)).signals.to_pylist() == whole.slice(i, 1).to_pylist()
 
 
+@kernel
+def find_firsts(grams, places, chosen, firsts, keys, where):  # type: ignore[no-untyped-def]
+    repetition._find_firsts(
+        pointer_to(grams), pointer_to(places), pointer_to(chosen), len(chosen), pointer_to(firsts), pointer_to(keys),
+        pointer_to(where),
+    )  # fmt: skip
+
+
 def test_a_text_built_against_the_hash_reads_nothing_that_is_not_its_own():
     """More n-grams of one part than its table has slots: those that find none stand first where they are."""
     slots, beyond = 1 << 22, 3
@@ -185,6 +195,6 @@ def test_a_text_built_against_the_hash_reads_nothing_that_is_not_its_own():
     chosen = np.concatenate([np.arange(len(grams)), np.zeros(7_000_000 - len(grams))]).astype(np.uint32)
     places = np.arange(len(grams), dtype=np.uint32)
     firsts = np.full(len(grams), 0xFFFFFFFF, np.uint32)
-    room = (np.empty(slots, np.uint64), np.empty(slots, np.uint32), np.empty(slots, np.uint32))
-    repetition._find_firsts(grams, places, chosen, firsts, room)
+    keys, where = np.empty(slots, np.uint64), np.empty(slots, np.uint32)
+    find_firsts(grams, places, chosen, firsts, keys, where)
     assert (firsts == places).all()

@@ -214,7 +214,7 @@ def next_words(
         end: of the text.
         data_end: how many bytes there are.
         tables: of :func:`word_tables`.
-        hashes: uint64[K], of the words.
+        hashes: uint64[K], of the words; array or pointer, as the next two.
         begins: int64[K], their first bytes.
         ends: int64[K], their ends.
         have: how many of the K places are taken.
