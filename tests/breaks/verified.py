@@ -476,6 +476,14 @@ BREAKS = (
         ("tests/text/test_signals.py",),
     ),
     Break(
+        "a wide space is a word of a line",
+        3,
+        "winnow.text.signals.c4",
+        "        if wide:\n",
+        "        if False:\n",
+        ("tests/text/test_signals.py::test_words_of_a_line_and_what_it_is_indented_by",),
+    ),
+    Break(
         "digits are Afrikaans",
         3,
         "winnow.text.language.detect",

@@ -140,6 +140,27 @@ def test_what_lies_across_the_blocks_of_64_bytes(before: str) -> None:
         check([before * (size // len(before.encode())) + " a b " + thing + " c d" for size in range(45, 64)])
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\x1c", "\x1f", "\u3000", "\u00a0", " \u3000 "])
+def test_words_of_a_line_and_what_it_is_indented_by(space: str) -> None:
+    """Fewer than three words drop a line, wherever the 64 bytes end that are looked at first."""
+    lines = [
+        "a",
+        "a b",
+        "a b c",
+        "a 字",
+        "字 b",
+        "字字字",
+        "a é b",
+        "a b\u3000",
+        "'a' b",
+        "x" * 70 + " b",
+        "x" * 61 + " b c",
+    ]
+    lines += [f"a{space}b", f"a{space}b{space}c", f"a{space}{space}b", "x" * 62 + f"{space}b{space}c"]
+    check(["\n".join(space * number + line + "." for line in lines) for number in (0, 1, 3, 62, 63, 64, 65, 130)])
+    check([space * number for number in (1, 63, 64, 65, 200)] + ["a", f"a{space}", "a b c."])
+
+
 def test_scratch_grows_and_is_clean_for_the_next_document() -> None:
     rng = np.random.default_rng(5)
     big = " ".join(f"w{n}" for n in rng.integers(0, 900, 70_000)) + "\n" * 5
