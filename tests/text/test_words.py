@@ -118,6 +118,7 @@ def test_words_across_the_blocks_of_64_bytes(thing: str) -> None:
     """Wherever in a block it stands, alone, before, behind and within words; and where the masks reach the end."""
     pieces = [f"{thing}", f"Ab{thing}", f"{thing}cd", f"x9{thing}YZ", f" {thing} ", f"internationalised{thing}a b"]
     texts = [f"{'x' * size} a {piece} the end" for size in range(40, 66) for piece in pieces]
+    texts += [f"日本語。{piece}のテ\u3000スト、{piece}" for piece in pieces]
     texts += [f"{'It is 12 o.clock ' * 5}{'y' * size}{piece}" for size in range(66) for piece in pieces]
     got = hash_words(column(*texts, "z" * 80))
     read = read_words(column(*texts, "z" * 80), NO_STOP_WORDS)

@@ -270,6 +270,21 @@ def next_words(
             i += go_on
             if not remains or have == room or not (other or go_on == 0):
                 continue
+        # characters of scripts without spaces, and marks between them
+        while have < room and i + _BEHIND <= data_end and i < end and 0xE0 <= data[i] < 0xF0:
+            code_point, wide = code_point_at(data, i)
+            known = class_of(tables[0], tables[1], code_point)
+            if known & WORD:
+                if not known & SPACELESS:
+                    break
+                chunk = load_eight(data, i) & np.uint64(0xFFFFFF)
+                hashes[have], begins[have], ends[have] = finished(_add_chunk(START, chunk)), i, i + 3
+                if characters is not None:
+                    characters[have], kinds[have] = 1, _kind(known & LETTER != 0, False, True)
+                have += 1
+            i += 3
+        if have == room or i >= end:
+            break
         after, value, length, kind = _word_at(data, i, end, data_end, tables)
         if length:
             hashes[have], begins[have], ends[have] = value, i, after
