@@ -19,9 +19,11 @@ import pyarrow as pa
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
 from winnow.text.rules.config import RulesConfig
 from winnow.text.rules.rules import evaluate
+from winnow.text.signals.counts import MARKS
 from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.scan import scan
 from winnow.text.signals.signals import measure
+from winnow.text.signals.tokens import read_tokens
 from winnow.text.stop_words import stop_table
 from winnow.text.words import read_words
 
@@ -67,17 +69,14 @@ def main() -> None:
     megabytes = sum(batch.nbytes for batch in texts) / 1e6
     documents = sum(len(batch) for batch in texts)
     print(f"{documents:,} documents, {megabytes:,.0f} MB")
-    words = {id(batch): read_words(batch, stop_table()) for batch in texts}
-    words[0] = read_words(texts[0].slice(0, 10), stop_table())
-
-    def repetition(batch: pa.Array) -> object:
-        found = words.get(id(batch), words[0])
-        return count_repetition(found.words, found.lengths)
-
+    read = {id(batch): read_words(batch, stop_table()) for batch in texts}
+    marks = {id(batch): int(scan(batch)[MARKS].sum(dtype=np.int64)) for batch in texts}
+    tokens = {id(batch): read_tokens(batch, read[id(batch)], marks[id(batch)]) for batch in texts}
     steps: dict[str, Callable[[pa.Array], object]] = {
         "words": lambda batch: read_words(batch, stop_table()),
         "scan": scan,
-        "repetition": repetition,
+        "tokens": lambda batch: read_tokens(batch, read[id(batch)], marks[id(batch)]),
+        "repetition": lambda batch: count_repetition(*tokens[id(batch)]),
         "measure": measure,
     }
     for name, step in steps.items():

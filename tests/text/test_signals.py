@@ -12,6 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.specification import hash_word, signals, words
+from winnow.numeric.bits import pointer_to
+from winnow.numeric.jit import kernel
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.signals import repetition
 from winnow.text.signals.repetition import count_repetition
@@ -138,6 +140,27 @@ def test_what_lies_across_the_blocks_of_64_bytes(before: str) -> None:
         check([before * (size // len(before.encode())) + " a b " + thing + " c d" for size in range(45, 64)])
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\x1c", "\x1f", "\u3000", "\u00a0", " \u3000 "])
+def test_words_of_a_line_and_what_it_is_indented_by(space: str) -> None:
+    """Fewer than three words drop a line, wherever the 64 bytes end that are looked at first."""
+    lines = [
+        "a",
+        "a b",
+        "a b c",
+        "a 字",
+        "字 b",
+        "字字字",
+        "a é b",
+        "a b\u3000",
+        "'a' b",
+        "x" * 70 + " b",
+        "x" * 61 + " b c",
+    ]
+    lines += [f"a{space}b", f"a{space}b{space}c", f"a{space}{space}b", "x" * 62 + f"{space}b{space}c"]
+    check(["\n".join(space * number + line + "." for line in lines) for number in (0, 1, 3, 62, 63, 64, 65, 130)])
+    check([space * number for number in (1, 63, 64, 65, 200)] + ["a", f"a{space}", "a b c."])
+
+
 def test_scratch_grows_and_is_clean_for_the_next_document() -> None:
     rng = np.random.default_rng(5)
     big = " ".join(f"w{n}" for n in rng.integers(0, 900, 70_000)) + "\n" * 5
@@ -177,6 +200,14 @@ def test_batches_do_not_matter() -> None:
         assert measure(texts.slice(i, 1)).signals.to_pylist() == whole.slice(i, 1).to_pylist()
 
 
+@kernel
+def find_firsts(grams, places, chosen, firsts, keys, where):  # type: ignore[no-untyped-def]
+    repetition._find_firsts(
+        pointer_to(grams), pointer_to(places), pointer_to(chosen), len(chosen), pointer_to(firsts), pointer_to(keys),
+        pointer_to(where),
+    )  # fmt: skip
+
+
 def test_a_text_built_against_the_hash_reads_nothing_that_is_not_its_own():
     """More n-grams of one part than its table has slots: those that find none stand first where they are."""
     slots, beyond = 1 << 22, 3
@@ -185,6 +216,6 @@ def test_a_text_built_against_the_hash_reads_nothing_that_is_not_its_own():
     chosen = np.concatenate([np.arange(len(grams)), np.zeros(7_000_000 - len(grams))]).astype(np.uint32)
     places = np.arange(len(grams), dtype=np.uint32)
     firsts = np.full(len(grams), 0xFFFFFFFF, np.uint32)
-    room = (np.empty(slots, np.uint64), np.empty(slots, np.uint32), np.empty(slots, np.uint32))
-    repetition._find_firsts(grams, places, chosen, firsts, room)
+    keys, where = np.empty(slots, np.uint64), np.empty(slots, np.uint32)
+    find_firsts(grams, places, chosen, firsts, keys, where)
     assert (firsts == places).all()

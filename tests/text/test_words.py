@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.specification import fold, hash_word, words
 from winnow.dedup.shingle_sets import shingle_sets
 from winnow.text.characters import IGNORABLE, character_tables, spans
-from winnow.text.words import hash_words
+from winnow.text.words import NO_STOP_WORDS, hash_words, read_words
 
 
 def column(*texts: str) -> pa.Array:
@@ -111,6 +111,31 @@ def test_equals_specification(texts: list[str]) -> None:
     for i, text in enumerate(texts):
         expected = [hash_word(word) for word in words(text)]
         assert got.hashes[got.offsets[i] : got.offsets[i + 1]].tolist() == expected
+
+
+@pytest.mark.parametrize("thing", ["é", "’", "字", "\u200b", "한", "🎉", "É", "٣", "-", "Ab9" * 30])
+def test_words_across_the_blocks_of_64_bytes(thing: str) -> None:
+    """Wherever in a block it stands, alone, before, behind and within words; and where the masks reach the end."""
+    pieces = [f"{thing}", f"Ab{thing}", f"{thing}cd", f"x9{thing}YZ", f" {thing} ", f"internationalised{thing}a b"]
+    texts = [f"{'x' * size} a {piece} the end" for size in range(40, 66) for piece in pieces]
+    texts += [f"日本語。{piece}のテ\u3000スト、{piece}" for piece in pieces]
+    texts += [f"{'It is 12 o.clock ' * 5}{'y' * size}{piece}" for size in range(66) for piece in pieces]
+    got = hash_words(column(*texts, "z" * 80))
+    read = read_words(column(*texts, "z" * 80), NO_STOP_WORDS)
+    assert read.words.hashes.tolist() == got.hashes.tolist()
+    for i, text in enumerate(texts):
+        here = slice(got.offsets[i], got.offsets[i + 1])
+        expected = words(text)
+        assert got.hashes[here].tolist() == [hash_word(word) for word in expected]
+        ends = [text.encode()[first:last].decode() for first, last in read.places[here].tolist()]
+        assert [end.replace("\u200b", "") for end in ends] == expected
+        assert read.lengths[here].tolist() == [len(word) for word in expected]
+        assert read.counts[1, i] == sum(any(c.isalpha() for c in word) for word in expected)
+
+
+def test_many_words_at_a_time_stop_where_the_room_does() -> None:
+    text = " ".join(f"w{n}é" if n % 7 == 0 else f"w{n}" for n in range(2_000))
+    assert hash_words(column(text)).hashes.tolist() == [hash_word(word) for word in words(text)]
 
 
 IN_WORDS = ["\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\ufe0f", "\u034f", "\u200b\u00ad\u200b"]

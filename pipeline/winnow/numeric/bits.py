@@ -91,13 +91,24 @@ def _pointer_to(_context: Any, array: Any) -> Any:
 
     Numba counts references to arrays around most calls that pass one, by calls that it cannot drop: half of the time
     of a scan that calls small functions a million times a second. A pointer has no count, no length and no negative
-    indices.
+    indices. Of a pointer: itself.
     """
+    if isinstance(array, types.CPointer):
+        return array(array), lambda _context, _builder, _signature, arguments: arguments[0]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
     return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
+
+
+def _pointer_behind(_context: Any, pointer: Any, items: Any) -> Any:
+    """A pointer to the item so many behind the one that a pointer points to."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, types.int64), generate
 
 
 load_eight: Any = intrinsic(_load_eight)
@@ -110,3 +121,4 @@ copy_block: Any = intrinsic(_copy_block)
 count_ones: Any = intrinsic(_count_ones)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 pointer_to: Any = intrinsic(_pointer_to)
+pointer_behind: Any = intrinsic(_pointer_behind)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from winnow.numeric.bits import bytes_between, folded_between, load_eight, pointer_to, trailing_zeros
+from winnow.numeric.bits import bytes_between, count_ones, folded_between, load_eight, pointer_to, trailing_zeros
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import IGNORED, LETTER, SPACELESS, WORD, class_of, code_point_at
 
@@ -34,6 +34,9 @@ BYTES = np.zeros(256, np.uint8)
 """uint8[256]: what a byte is."""
 BYTES[[*range(48, 58), *range(65, 91), *range(97, 123)]] = PLAIN
 BYTES[128:] = 2
+
+HAS_LETTER, IS_FOLDED, IS_SPACELESS = 1, 2, 4
+"""Bits of a word's kind: it has a letter; case folding changes it; it is a character of a script without spaces."""
 
 
 @inline_kernel
@@ -141,6 +144,34 @@ def word_tables(tables: Any) -> Any:
     )
 
 
+@inline_kernel
+def _kind(letter: bool, folded: bool, spaceless: bool) -> Any:
+    return np.uint8(letter * HAS_LETTER | folded * IS_FOLDED | spaceless * IS_SPACELESS)
+
+
+@kernel
+def _word_at(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[int, Any, int, Any]:
+    """The word that begins at byte i: its end, hash, code points and kind; where none does, where to go on, 0, 0, 0."""
+    pages, classes, fold_pages, folds = tables
+    kind = BYTES[data[i]]
+    if kind == BETWEEN:
+        return i + 1, np.uint64(0), 0, np.uint8(0)
+    if kind == PLAIN:
+        after, value, letters, differs = plain_run(data, i, end, data_end)
+        if after >= end or data[after] < 128:
+            return after, finished(value), after - i, _kind(letters != 0, differs != 0, False)
+    else:
+        code_point, size = code_point_at(data, i)
+        known = class_of(pages, classes, code_point)
+        if not known & WORD:
+            return i + size, np.uint64(0), 0, np.uint8(0)
+        if known & SPACELESS:  # of these, no case is folded
+            chunk = _eight_bytes(data, i, i + size, data_end) & ((np.uint64(1) << np.uint64(8 * size)) - np.uint64(1))
+            return i + size, finished(_add_chunk(START, chunk)), 1, _kind(known & LETTER != 0, False, True)
+    after, value, characters, letter, folded, spaceless = general_word(data, i, end, pages, classes, fold_pages, folds)
+    return after, finished(value), characters, _kind(letter, folded, spaceless)
+
+
 @kernel
 def next_word(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[int, int, Any]:
     """The first word at or behind byte i: its first byte, its end and its hash; (end, end, 0) where there is none.
@@ -152,36 +183,28 @@ def next_word(data: Any, i: int, end: int, data_end: int, tables: Any) -> tuple[
         data_end: how many bytes there are.
         tables: of :func:`word_tables`.
     """
-    pages, classes, fold_pages, folds = tables
     while i < end:
-        kind = BYTES[data[i]]
-        if kind == BETWEEN:
-            i += 1
-            continue
-        start = i
-        if kind == PLAIN:
-            i, value, _, _ = plain_run(data, i, end, data_end)
-            if i >= end or data[i] < 128:
-                return start, i, finished(value)
-        else:
-            code_point, size = code_point_at(data, i)
-            known = class_of(pages, classes, code_point)
-            if not known & WORD:
-                i += size
-                continue
-            if known & SPACELESS:  # of these, no case is folded
-                chunk = np.uint64(0)
-                for k in range(size):
-                    chunk |= np.uint64(data[i + k]) << np.uint64(8 * k)
-                return start, i + size, finished(_add_chunk(START, chunk))
-        i, value, _, _, _, _ = general_word(data, start, end, pages, classes, fold_pages, folds)
-        return start, i, finished(value)
+        after, value, characters, _ = _word_at(data, i, end, data_end, tables)
+        if characters:
+            return i, after, value
+        i = after
     return end, end, np.uint64(0)
 
 
 @kernel
 def next_words(
-    data: Any, i: int, end: int, data_end: int, tables: Any, hashes: Any, begins: Any, ends: Any, have: int, room: int
+    data: Any,
+    i: int,
+    end: int,
+    data_end: int,
+    tables: Any,
+    hashes: Any,
+    begins: Any,
+    ends: Any,
+    have: int,
+    room: int,
+    characters: Any = None,
+    kinds: Any = None,
 ) -> tuple[int, int]:
     """Words at or behind byte i, up to a number.
 
@@ -191,49 +214,82 @@ def next_words(
         end: of the text.
         data_end: how many bytes there are.
         tables: of :func:`word_tables`.
-        hashes: uint64[K], of the words.
+        hashes: uint64[K], of the words; array or pointer, as the next two.
         begins: int64[K], their first bytes.
         ends: int64[K], their ends.
         have: how many of the K places are taken.
         room: how many may be.
+        characters: pointer to int64[K], their code points; or None.
+        kinds: pointer to uint8[K], their bits of ``HAS_LETTER`` and so on; None if ``characters`` is.
 
     Returns:
         Where to go on, and how many places are taken now: fewer than ``room`` where the text ends.
     """
+    one, all_ones = np.uint64(1), ~np.uint64(0)
+    hashes, begins, ends = pointer_to(hashes), pointer_to(begins), pointer_to(ends)
     while have < room and i < end:
-        size = min(_BLOCK, end - i)
-        stop, odd = 0, True
         if data[i] < 128 and i + _BLOCK + _BEHIND <= data_end:
-            inside = ~np.uint64(0) >> np.uint64(_BLOCK - size)
-            plain = (folded_between(data, i, 97, 122) | bytes_between(data, i, 48, 57)) & inside
+            size = min(_BLOCK, end - i)
+            inside = all_ones >> np.uint64(_BLOCK - size)
+            letters = folded_between(data, i, 97, 122)
+            plain = (letters | bytes_between(data, i, 48, 57)) & inside
             other = bytes_between(data, i, 128, 255) & inside
-            rest = plain | other
-            stop, odd = size, False
-            while rest:
-                first = trailing_zeros(rest)
-                last = first + trailing_zeros(~(plain >> np.uint64(first)))
-                if last >= size and i + size < end:  # it may go on behind the block
-                    stop, odd = first, first == 0
-                    break
-                if last < _BLOCK and (other >> np.uint64(last)) & np.uint64(1):
-                    stop, odd = first, True
-                    break
-                if have == room:
-                    return i + first, have
+            behind = plain << one  # bytes with a letter or digit before them
+            first_bits, end_bits = plain & ~behind, behind & ~plain
+            remains = False  # the last word may go on behind what the masks tell
+            go_on = size
+            if other:
+                at = trailing_zeros(other)
+                first_bits &= (one << np.uint64(at)) - one
+                code_point, wide = code_point_at(data, i + at)
+                known = class_of(tables[0], tables[1], code_point)
+                go_on = at if known & (WORD | IGNORED) else at + wide
+                remains = (
+                    known & (WORD | IGNORED) != 0 and not known & SPACELESS and (behind >> np.uint64(at)) & one != 0
+                )
+            elif i + size < end:
+                remains = plain >> np.uint64(_BLOCK - 1) != 0
+            for _ in range(min(count_ones(first_bits) - remains, room - have)):
+                first, last = trailing_zeros(first_bits), trailing_zeros(end_bits)
+                first_bits &= first_bits - one
+                end_bits &= end_bits - one
                 value, at, left = START, i + first, last - first
                 while left > 8:
                     value = _add_chunk(value, load_eight(data, at) | _CASE)
                     at, left = at + 8, left - 8
-                chunk = (load_eight(data, at) | _CASE) & (~np.uint64(0) >> np.uint64(64 - 8 * left))
+                chunk = (load_eight(data, at) | _CASE) & (all_ones >> np.uint64(64 - 8 * left))
                 hashes[have], begins[have], ends[have] = finished(_add_chunk(value, chunk)), i + first, i + last
+                if characters is not None:
+                    characters[have] = last - first
+                    shape = (all_ones >> np.uint64(_BLOCK - (last - first))) << np.uint64(first)
+                    upper = bytes_between(data, i, 65, 90)
+                    kinds[have] = _kind(letters & shape != 0, upper & shape != 0, False)
                 have += 1
-                if last >= _BLOCK:
+            if first_bits:
+                go_on = trailing_zeros(first_bits)
+            i += go_on
+            if not remains or have == room or not (other or go_on == 0):
+                continue
+        # characters of scripts without spaces, and marks between them
+        while have < room and i + _BEHIND <= data_end and i < end and 0xE0 <= data[i] < 0xF0:
+            code_point, wide = code_point_at(data, i)
+            known = class_of(tables[0], tables[1], code_point)
+            if known & WORD:
+                if not known & SPACELESS:
                     break
-                rest &= ~np.uint64(0) << np.uint64(last)
-        i += stop
-        if odd and have < room:
-            start, i, value = next_word(data, i, end, data_end, tables)
-            if start < i:
-                hashes[have], begins[have], ends[have] = value, start, i
+                chunk = load_eight(data, i) & np.uint64(0xFFFFFF)
+                hashes[have], begins[have], ends[have] = finished(_add_chunk(START, chunk)), i, i + 3
+                if characters is not None:
+                    characters[have], kinds[have] = 1, _kind(known & LETTER != 0, False, True)
                 have += 1
+            i += 3
+        if have == room or i >= end:
+            break
+        after, value, length, kind = _word_at(data, i, end, data_end, tables)
+        if length:
+            hashes[have], begins[have], ends[have] = value, i, after
+            if characters is not None:
+                characters[have], kinds[have] = length, kind
+            have += 1
+        i = after
     return i, have

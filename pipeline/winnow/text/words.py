@@ -22,20 +22,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_to
-from winnow.numeric.jit import kernel
-from winnow.text.characters import character_tables, code_point_at
-from winnow.text.word_scan import (
-    BETWEEN,
-    BYTES,
-    PLAIN,
-    START,
-    finished,
-    general_word,
-    next_words,
-    plain_run,
-    word_tables,
-)
+from winnow.numeric.bits import pointer_behind, pointer_to
+from winnow.numeric.jit import inline_kernel, kernel
+from winnow.text.characters import character_tables
+from winnow.text.word_scan import HAS_LETTER, IS_FOLDED, IS_SPACELESS, next_words, word_tables
 
 _TAKEN = 512
 """Words that are taken at a time."""
@@ -66,7 +56,43 @@ class ReadWords(NamedTuple):
     stop_words: NDArray[np.uint64]  # [2, N] the stop words that occur: bits of StopTable.masks
 
 
+class Block(NamedTuple):
+    """Words that are taken at a time: scratch, as arrays or as pointers to them."""
+
+    hashes: Any  # uint64[_TAKEN]
+    begins: Any  # int64[_TAKEN]
+    ends: Any  # int64[_TAKEN]
+    lengths: Any  # int64[_TAKEN], code points
+    kinds: Any  # uint8[_TAKEN]
+    listed: Any  # uint16[_TAKEN], those that may be stop words
+
+
 NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
+
+
+def new_block() -> Block:
+    """Arrays for the words that are taken at a time."""
+    kinds = (np.uint64, np.int64, np.int64, np.int64, np.uint8, np.uint16)
+    return Block(*(np.empty(_TAKEN, kind) for kind in kinds))
+
+
+@inline_kernel
+def block_pointers(block: Block) -> Block:
+    """The same as pointers, for use while the caller holds the arrays."""
+    return Block(
+        pointer_to(block.hashes),
+        pointer_to(block.begins),
+        pointer_to(block.ends),
+        pointer_to(block.lengths),
+        pointer_to(block.kinds),
+        pointer_to(block.listed),
+    )
+
+
+@inline_kernel
+def stop_pointers(stop: StopTable) -> StopTable:
+    """The same as pointers, for use while the caller holds the table."""
+    return StopTable(pointer_to(stop.keys), pointer_to(stop.masks), stop.exact)
 
 
 def hash_words(texts: pa.Array) -> WordHashes:
@@ -111,7 +137,7 @@ def read_words(texts: pa.Array, stop: StopTable) -> ReadWords:
     counts = np.zeros((3, documents), np.uint32)
     masks = np.zeros((2, documents), np.uint64)
     ends = np.zeros(documents + 1, np.int64)
-    _read_words(data, offsets, character_tables(), stop, hashes, lengths, places, ends, counts, masks)
+    _read_words(data, offsets, character_tables(), stop, new_block(), hashes, lengths, places, ends, counts, masks)
     total = int(ends[-1])
     return ReadWords(WordHashes(hashes[:total], ends), lengths[:total], places[:total], counts, masks)
 
@@ -137,6 +163,7 @@ def _read_words(
     offsets: Any,
     tables: Any,
     stop: Any,
+    block: Any,
     hashes: Any,
     lengths: Any,
     places: Any,
@@ -145,56 +172,102 @@ def _read_words(
     masks: Any,
 ) -> None:
     data_end = len(data)
-    data = pointer_to(data)
-    pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
-    fold_pages, folds = pointer_to(tables.fold_pages), pointer_to(tables.folds)
-    keys, stop_masks = pointer_to(stop.keys), pointer_to(stop.masks)
+    data, tables, stop, block = pointer_to(data), word_tables(tables), stop_pointers(stop), block_pointers(block)
+    hashes, lengths, places = pointer_to(hashes), pointer_to(lengths), pointer_to(places)
     number = 0
     for document in range(len(offsets) - 1):
-        begin, end = offsets[document], offsets[document + 1]
-        i = begin
-        in_words, with_letter, without_spaces = 0, 0, 0
-        mask_low, mask_high = np.uint64(0), np.uint64(0)
-        while i < end:
-            kind = BYTES[data[i]]
-            if kind == BETWEEN:
-                i += 1
-                continue
-            start = i
-            value = START
-            letters = np.uint64(0)
-            differs = np.uint64(0)
-            if kind == PLAIN:
-                i, value, letters, differs = plain_run(data, i, end, data_end)
-            characters = i - start
-            has_letter, changed = letters != 0, differs != 0
-            spaceless = False
-            if kind != PLAIN or (i < end and data[i] >= 128):
-                i, value, characters, has_letter, changed, spaceless = general_word(
-                    data, start, end, pages, classes, fold_pages, folds
-                )
-                if characters == 0:  # a character that is not of a word
-                    i = start + code_point_at(data, start)[1]
-                    continue
-            value = finished(value)
-            hashes[number] = value
-            lengths[number] = characters
-            places[number, 0], places[number, 1] = start - begin, i - begin
-            number += 1
-            in_words += characters
-            with_letter += has_letter
-            without_spaces += spaceless
+        number += words_of(
+            data,
+            offsets[document],
+            offsets[document + 1],
+            data_end,
+            tables,
+            stop,
+            block,
+            pointer_behind(hashes, number),
+            pointer_behind(lengths, number),
+            pointer_behind(places, 2 * number),
+            counts[:, document],
+            masks[:, document],
+        )
+        ends[document + 1] = number
+
+
+@kernel
+def words_of(
+    data: Any,
+    begin: int,
+    end: int,
+    data_end: int,
+    tables: Any,
+    stop: Any,
+    block: Any,
+    hashes: Any,
+    lengths: Any,
+    places: Any,
+    counts: Any,
+    masks: Any,
+) -> int:
+    """Hash, measure and look up the words of the text of bytes ``begin`` to ``end``: their number.
+
+    Args:
+        data: pointer to the bytes.
+        begin: the text's first byte.
+        end: of the text.
+        data_end: how many bytes there are.
+        tables: of :func:`winnow.text.word_scan.word_tables`.
+        stop: of :func:`stop_pointers`.
+        block: of :func:`block_pointers`.
+        hashes: pointer to uint64[W], to be written.
+        lengths: pointer to uint32[W], code points.
+        places: pointer to uint32[2 * W], first byte and end of each word, from ``begin`` on.
+        counts: uint32[3], as in ``ReadWords``.
+        masks: uint64[2], as in ``ReadWords``.
+    """
+    i = begin
+    number = 0
+    in_words, with_letter, without_spaces = 0, 0, 0
+    low, high = np.uint64(0), np.uint64(0)
+    while i < end:
+        i, have = next_words(
+            data,
+            i,
+            end,
+            data_end,
+            tables,
+            block.hashes,
+            block.begins,
+            block.ends,
+            0,
+            _TAKEN,
+            block.lengths,
+            block.kinds,
+        )
+        may_be = 0
+        for k in range(have):  # without a branch that nobody can predict
+            hashes[number + k] = block.hashes[k]
+            lengths[number + k] = block.lengths[k]
+            block.listed[may_be] = k
+            may_be += stop.keys[block.hashes[k] >> np.uint64(54)] != 0
+        for k in range(have):
+            places[2 * (number + k)] = block.begins[k] - begin
+            places[2 * (number + k) + 1] = block.ends[k] - begin
+        for k in range(have):
+            in_words += block.lengths[k]
+            with_letter += block.kinds[k] & HAS_LETTER
+            without_spaces += block.kinds[k] // IS_SPACELESS
+        for listed in range(may_be):
+            k = block.listed[listed]
+            value = block.hashes[k]
             slot = np.int64(value >> np.uint64(54))
-            while keys[slot] != 0:
-                if keys[slot] == value:
-                    exact = stop.exact if changed else np.uint64(0)
-                    mask_low |= stop_masks[2 * slot] & ~exact
-                    mask_high |= stop_masks[2 * slot + 1]
+            while stop.keys[slot] != 0:
+                if stop.keys[slot] == value:
+                    exact = stop.exact if block.kinds[k] & IS_FOLDED else np.uint64(0)
+                    low |= stop.masks[2 * slot] & ~exact
+                    high |= stop.masks[2 * slot + 1]
                     break
                 slot = (slot + 1) & 1023
-        ends[document + 1] = number
-        counts[0, document] = in_words
-        counts[1, document] = with_letter
-        counts[2, document] = without_spaces
-        masks[0, document] = mask_low
-        masks[1, document] = mask_high
+        number += have
+    counts[0], counts[1], counts[2] = in_words, with_letter, without_spaces
+    masks[0], masks[1] = low, high
+    return number

@@ -138,7 +138,7 @@ def _take_c4_line(
     if rule != KEPT:
         return rule, start, 0
     if line == begun:  # what a citation has left before the text
-        clear = skip_space(out, line, at, pages, classes)
+        clear = skip_space(out, line, at, at, pages, classes)
         at = _copy(out, clear, at, out, line)
     return KEPT, at, cited
 
@@ -173,7 +173,7 @@ def _clean(
             start = i
             stop, i = _next_line(bytes_, start, end, c4, pages, classes)
             over = start >= end
-            first = skip_space(bytes_, start, stop, pages, classes)
+            first = skip_space(bytes_, start, stop, len(data), pages, classes)
             if first == stop and not over:
                 blanks += 1
                 _blank(state, start, i)

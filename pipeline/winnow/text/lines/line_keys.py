@@ -46,14 +46,14 @@ def next_piece(
     and its number of lines.
     """
     stop = _next_feed(data, i, end, data_end)
-    first = skip_space(data, i, stop, pages, classes)
+    first = skip_space(data, i, stop, data_end, pages, classes)
     if first == stop:
         return first, first, stop, 1
     last = strip_end(data, first, stop, pages, classes)
     lines = 1
     while paragraphs and stop < end:
         next_stop = _next_feed(data, stop + 1, end, data_end)
-        next_first = skip_space(data, stop + 1, next_stop, pages, classes)
+        next_first = skip_space(data, stop + 1, next_stop, data_end, pages, classes)
         if next_first == next_stop:
             break
         last = strip_end(data, next_first, next_stop, pages, classes)

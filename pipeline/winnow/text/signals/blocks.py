@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from winnow.numeric.bits import bytes_between, folded_between
-from winnow.numeric.jit import kernel
+from winnow.numeric.jit import inline_kernel, kernel
 
 BLOCK = 64
 READ_AHEAD = 2
@@ -60,3 +60,9 @@ def read_block(data: Any, i: int, size: int) -> Block:
         leads=bytes_between(data, i, 0xC0, 0xFF) & valid,
         inside=bytes_between(data, i, 0x80, 0xBF) & valid,
     )
+
+
+@inline_kernel
+def ascii_spaces(data: Any, i: int) -> Any:
+    """Bit k is set where byte i + k is ASCII white space, as ``str.isspace`` has it; 64 bytes must exist."""
+    return bytes_between(data, i, 9, 13) | bytes_between(data, i, 28, 32)

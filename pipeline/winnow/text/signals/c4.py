@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from winnow.numeric.bits import bytes_between, count_ones
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import BREAK, SPACE, SPACELESS, TERMINAL, WORD, class_of, code_point_at
+from winnow.text.signals.blocks import BLOCK, ascii_spaces
 
 C4_COUNTS = (
     "c4_lines",
@@ -109,11 +111,22 @@ def end_sentence(data: Any, i: int, end: int, pages: Any, classes: Any, found: A
 @inline_kernel
 def is_ascii_space(byte: int) -> bool:
     """White space as ``str.isspace`` has it, of a byte below 128."""
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
+    return 28 <= byte <= 32 or 9 <= byte <= 13
 
 
 @kernel
-def _has_three_words(data: Any, i: int, end: int, pages: Any, classes: Any) -> bool:
+def _has_three_words(data: Any, i: int, end: int, data_end: int, pages: Any, classes: Any) -> bool:
+    if data[i] < 128 and i + BLOCK <= data_end:
+        size = min(BLOCK, end - i)
+        line = ~np.uint64(0) >> np.uint64(BLOCK - size)
+        wide = bytes_between(data, i, 128, 255) & line
+        filled = ~ascii_spaces(data, i) & line
+        if wide:
+            filled &= (wide & (np.uint64(0) - wide)) - np.uint64(1)  # the bytes before them
+        if count_ones(filled & ~(filled << np.uint64(1))) >= _WORDS_A_LINE:
+            return True
+        if not wide and i + size == end:
+            return False
     words = 0
     inside = False
     while i < end:
@@ -205,12 +218,12 @@ def last_class(data: Any, start: int, end: int, pages: Any, classes: Any) -> int
 
 @kernel
 def count_printed_line(
-    data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any, base: int
+    data: Any, start: int, end: int, data_end: int, pages: Any, classes: Any, found: Any, counts: Any, base: int
 ) -> None:
     """Add one stripped, non-blank printed line to counts[base : base + 8] (``C4_COUNTS``)."""
     if end - start > _LONGEST_WORD and _has_long_word(data, start, end, pages, classes):
         return
-    if not _has_three_words(data, start, end, pages, classes):
+    if not _has_three_words(data, start, end, data_end, pages, classes):
         return
     _add_line(found, counts, base)
     close = _without_citations(data, start, end)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from winnow.numeric.bits import load_eight
+from winnow.numeric.bits import load_eight, trailing_zeros
 from winnow.numeric.jit import kernel
 from winnow.text.characters import SPACE, TERMINAL, class_of, code_point_at
+from winnow.text.signals.blocks import BLOCK, ascii_spaces
 from winnow.text.signals.c4 import begin_line, count_printed_line, is_ascii_space, last_class
 from winnow.text.signals.counts import (
     BULLET_LINES,
@@ -97,14 +98,16 @@ def count_characters(data: Any, i: int, end: int) -> Any:
 
 
 @kernel
-def skip_space(data: Any, i: int, end: int, pages: Any, classes: Any) -> int:
-    """The first byte from i on that is not white space, or ``end``."""
+def skip_space(data: Any, i: int, end: int, data_end: int, pages: Any, classes: Any) -> int:
+    """The first byte from i on that is not white space, or ``end``; there are ``data_end`` bytes."""
     while i < end:
         byte = data[i]
         if byte < 128:
             if not is_ascii_space(byte):
                 break
             i += 1
+            if i + BLOCK <= data_end:
+                i = min(i + trailing_zeros(~ascii_spaces(data, i)), end)
             continue
         code_point, size = code_point_at(data, i)
         if not class_of(pages, classes, code_point) & SPACE:
@@ -160,7 +163,7 @@ def close_line(
     if not new:
         counts[DUPLICATE_LINES] += 1
         counts[DUPLICATE_LINE_CHARACTERS] += length
-    if skip_space(data, start, end, pages, classes) < end:
+    if skip_space(data, start, end, found[DATA_END], pages, classes) < end:
         counts[FILLED_LINES] += 1
         counts[TERMINAL_LINES] += last_class(data, start, end, pages, classes) & TERMINAL != 0
         counts[SHORT_LINES] += length <= SHORT_LINE_CHARACTERS
@@ -185,7 +188,7 @@ def close_line(
 def close_printed_line(data: Any, start: int, end: int, pages: Any, classes: Any, found: Any, counts: Any) -> None:
     """The printed line that starts at byte ``start`` ends before byte ``end``."""
     counts[PRINTED_LINES] += 1
-    start = skip_space(data, start, end, pages, classes)
+    start = skip_space(data, start, end, found[DATA_END], pages, classes)
     end = strip_end(data, start, end, pages, classes)
     if start < end:
         first = code_point_at(data, start)[0]
@@ -194,5 +197,5 @@ def close_printed_line(data: Any, start: int, end: int, pages: Any, classes: Any
             counts[ELLIPSIS_LINES] += end - start >= 3 and data[end - 2] == 46 and data[end - 3] == 46
         elif end - start >= 3:
             counts[ELLIPSIS_LINES] += data[end - 3] == 0xE2 and data[end - 2] == 0x80 and data[end - 1] == 0xA6
-        count_printed_line(data, start, end, pages, classes, found, counts, FIRST_C4_COUNT)
+        count_printed_line(data, start, end, found[DATA_END], pages, classes, found, counts, FIRST_C4_COUNT)
     begin_line(found)

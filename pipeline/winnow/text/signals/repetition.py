@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from winnow.numeric.bits import pointer_behind, pointer_to
 from winnow.numeric.jit import kernel
+from winnow.text.signals.room import LARGEST_TABLE, pointers_to_room, room_for, sketch_slots
 from winnow.text.words import WordHashes
 
 REPETITION_COUNTS = (
@@ -26,9 +28,7 @@ REPETITION_COUNTS = (
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
-_LARGEST_SKETCH = 1 << 17  # half a megabyte: stays in a core's second cache
-_SPARSE_SKETCH = 1 << 11  # below, four times the slots cost less than n-grams that share one
-_LARGEST_TABLE = 1 << 21  # n-grams counted exactly at a time; an eighth of them where there are more
+_HIGHEST = np.int64(0xFFFFFFFF)
 
 
 def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -42,36 +42,42 @@ def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray
         uint32[len(REPETITION_COUNTS), N].
     """
     out = np.zeros((len(REPETITION_COUNTS), len(tokens.offsets) - 1), np.uint32)
-    _repetition(tokens.hashes, tokens.offsets, lengths, out)
+    room = room_for(int(np.diff(tokens.offsets).max(initial=0)))
+    _repetition(tokens.hashes, tokens.offsets, lengths, room, out)
     return out
 
 
 @kernel
-def _sketch(grams: Any, room: Any) -> tuple[Any, Any]:
-    """Count n-grams by slot; the counts, at most too high, and the highest."""
-    slots = 64
-    while slots < 2 * len(grams) and (slots < _LARGEST_SKETCH or 8 * slots < len(grams)):
-        slots *= 2
-    if slots < _SPARSE_SKETCH:
-        slots *= 4  # fewer share a slot
-    counts = room[:slots] if slots <= len(room) else np.empty(slots, np.uint8)
-    counts[:] = 0
-    mask = np.uint64(slots - 1)
-    most: Any = np.int64(0)
-    for value in grams:
-        slot = (value >> np.uint64(32)) & mask
-        count: Any = min(np.int64(counts[slot]) + 1, 255)
-        counts[slot] = count
-        most = max(most, count)
-    return counts, most
+def _repetition(hashes: Any, offsets: Any, lengths: Any, room: Any, out: Any) -> None:
+    hashes, lengths, room = pointer_to(hashes), pointer_to(lengths), pointers_to_room(room)
+    for document in range(len(offsets) - 1):
+        begin, tokens = offsets[document], offsets[document + 1] - offsets[document]
+        repetition_of(pointer_behind(hashes, begin), pointer_behind(lengths, begin), tokens, room, out[:, document])
 
 
 @kernel
-def _keep_repeated(grams: Any, places: Any, counts: Any) -> Any:
+def _sketch(grams: Any, number: int, counts: Any) -> tuple[int, int]:
+    """Count n-grams by slot: how many slots there are, and the highest count. Counts are at most too high."""
+    slots = sketch_slots(number)
+    for slot in range(slots):
+        counts[slot] = 0
+    mask = np.uint64(slots - 1)
+    for k in range(number):
+        at = (grams[k] >> np.uint64(32)) & mask
+        count = counts[at]
+        counts[at] = count + (count < 255)
+    most = np.uint8(0)
+    for slot in range(slots):
+        most = max(most, counts[slot])
+    return slots, np.int64(most)  # type: ignore[return-value]
+
+
+@kernel
+def _keep_repeated(grams: Any, places: Any, number: int, counts: Any, slots: int) -> int:
     """Move the n-grams that may occur twice to the front; their number."""
-    mask = np.uint64(len(counts) - 1)
-    left: Any = 0
-    for k in range(len(grams)):  # without a branch that nobody can predict
+    mask = np.uint64(slots - 1)
+    left = 0
+    for k in range(number):  # without a branch that nobody can predict
         value = grams[k]
         grams[left], places[left] = value, places[k]
         left += counts[(value >> np.uint64(32)) & mask] > 1
@@ -79,13 +85,13 @@ def _keep_repeated(grams: Any, places: Any, counts: Any) -> Any:
 
 
 @kernel
-def _lengthen(grams: Any, places: Any, later: Any) -> Any:
+def _lengthen(grams: Any, places: Any, number: int, later: Any) -> int:
     """Make n-grams of those of n - 1 tokens that stand where the next begins a token later; their number.
 
     ``later`` are the tokens n - 1 further on.
     """
-    left: Any = 0
-    for k in range(len(grams) - 1):
+    left = 0
+    for k in range(number - 1):
         place = places[k]
         grams[left], places[left] = grams[k] * _STEP + later[place], place
         left += places[k + 1] == place + np.uint32(1)
@@ -93,14 +99,14 @@ def _lengthen(grams: Any, places: Any, later: Any) -> Any:
 
 
 @kernel
-def _lengthen_known(grams: Any, places: Any, firsts: Any, later: Any, chosen: Any) -> Any:
+def _lengthen_known(grams: Any, places: Any, number: int, firsts: Any, later: Any, chosen: Any) -> tuple[int, int]:
     """The same where it is known where each n-gram stands first, which is true of longer ones that go on alike.
 
     Returns how many are left, and of how many, listed in ``chosen``, it must be found out.
     """
-    left: Any = 0
-    unlike: Any = 0
-    for k in range(len(grams) - 1):
+    left = 0
+    unlike = 0
+    for k in range(number - 1):
         place, first = places[k], firsts[k]
         grams[left], places[left], firsts[left] = grams[k] * _STEP + later[place], place, first
         goes_on = places[k + 1] == place + np.uint32(1)
@@ -111,35 +117,36 @@ def _lengthen_known(grams: Any, places: Any, firsts: Any, later: Any, chosen: An
 
 
 @kernel
-def _find_firsts(grams: Any, places: Any, chosen: Any, firsts: Any, room: Any) -> None:
-    """Where each of the chosen n-grams stands first among them."""
-    parts, slots = _parts_and_slots(len(chosen), len(chosen))
-    keys, where = room[0][:slots], room[1][:slots]
+def _find_firsts(grams: Any, places: Any, chosen: Any, number: int, firsts: Any, keys: Any, where: Any) -> None:
+    """Where each of the chosen n-grams, so many, stands first among them; ``keys`` and ``where`` are scratch."""
+    parts, slots = _parts_and_slots(number, number)
     mask = np.uint64(slots - 1)
     for part in range(parts):
-        keys[:] = 0
+        for slot in range(slots):
+            keys[slot] = 0
         used = 0
-        for k in chosen:
+        for i in range(number):
+            k = chosen[i]
             key = grams[k] if grams[k] != 0 else np.uint64(1)
             spread = key * _SPREAD
             if parts > 1 and _part_of(spread, parts) != part:
                 continue
-            slot = (spread >> np.uint64(20)) & mask
-            while keys[slot] != 0 and keys[slot] != key:
-                slot = (slot + np.uint64(1)) & mask
-            if keys[slot] == 0:
+            at = (spread >> np.uint64(20)) & mask
+            while keys[at] != 0 and keys[at] != key:
+                at = (at + np.uint64(1)) & mask
+            if keys[at] == 0:
                 if used + 1 == slots:  # cannot happen but for a text built against this hash
                     firsts[k] = places[k]
                     continue
                 used += 1
-                keys[slot], where[slot] = key, places[k]
-            firsts[k] = where[slot]
+                keys[at], where[at] = key, places[k]
+            firsts[k] = where[at]
 
 
 @kernel
 def _parts_and_slots(counted: int, positions: int) -> tuple[int, int]:
     """In how many turns n-grams are counted exactly, so that a table stays small, and how large it is."""
-    parts = counted // max(_LARGEST_TABLE, positions // 8) + 1
+    parts = counted // max(LARGEST_TABLE, positions // 8) + 1
     slots = 64
     while slots < 2 * (counted // parts + 1):
         slots *= 2
@@ -153,137 +160,133 @@ def _part_of(spread: Any, parts: int) -> Any:
 
 
 @kernel
-def _duplicate_characters(places: Any, firsts: Any, before: Any, n: int, met: Any) -> Any:
+def _duplicate_characters(places: Any, number: int, firsts: Any, before: Any, n: int, met: Any) -> int:
     """Walk over the n-grams that may occur twice: characters of those met before.
 
     ``before`` are the characters before each token; ``met`` holds, by first place, the n at which one was met last.
     """
-    total: Any = 0
-    k: Any = 0
-    while k < len(places):
+    total = 0
+    k = 0
+    while k < number:
         if met[firsts[k]] != n:
             met[firsts[k]] = n
             k += 1
             continue
         place = np.int64(places[k])
         total += before[place + n] - before[place]
-        if k + n < len(places) and places[k + n] == place + n:  # amid a long repetition
+        if k + n < number and places[k + n] == place + n:  # amid a long repetition
             k += n
             continue
         k += 1
-        while k < len(places) and places[k] < place + n:
+        while k < number and places[k] < place + n:
             k += 1
     return total
 
 
 @kernel
-def _top_gram(grams: Any, counts: Any, most: Any, chosen: Any, room: Any) -> tuple[int, int]:
+def _top_gram(room: Any, number: int, slots: int, most: int) -> tuple[int, int]:
     """The most frequent n-gram, of equally frequent ones the first: where it stands in ``grams``, and how often.
 
-    ``counts`` are those of the sketch, ``most`` the highest; 0, 1 where nothing occurs twice.
+    There are so many n-grams, counted in so many slots, at most ``most`` times; 0, 1 where nothing occurs twice.
     """
-    at_least: Any = np.int64(max(2, most - most // 4))
-    while len(grams):
-        found, occurrences = _exact_top(grams, counts, at_least, chosen, room)
+    at_least = max(2, most - most // 4)
+    while number:
+        found, occurrences = _exact_top(room, number, slots, at_least)
         if occurrences >= at_least:
             return found, occurrences
         if at_least == 2:
             break
-        at_least = np.int64(max(2, occurrences))  # of one type, or what is called is compiled twice
+        at_least = max(2, occurrences)
     return 0, 1
 
 
 @kernel
-def _exact_top(grams: Any, counts: Any, at_least: int, chosen: Any, room: Any) -> tuple[int, int]:
-    """The most frequent among the n-grams whose slot of the sketch reached ``at_least``.
-
-    ``chosen`` and ``room`` are scratch: as many numbers as n-grams; hashes, first positions and occurrences of a table.
-    """
-    positions = len(grams)
-    mask = np.uint64(len(counts) - 1)
-    candidates: Any = 0
-    for i in range(positions):  # without a branch that nobody can predict
+def _exact_top(room: Any, number: int, slots: int, at_least: int) -> tuple[int, int]:
+    """The most frequent among the n-grams whose slot of the sketch reached ``at_least``; 0, 0 where none did."""
+    grams, counts, chosen = room.grams, room.counts, room.chosen
+    keys, where, times = room.keys, room.where, room.times
+    mask = np.uint64(slots - 1)
+    candidates = 0
+    for i in range(number):  # without a branch that nobody can predict
         chosen[candidates] = i
         candidates += counts[(grams[i] >> np.uint64(32)) & mask] >= at_least
-    parts, slots = _parts_and_slots(candidates, positions)
-    keys, where, times = room[0][:slots], room[1][:slots], room[2][:slots]
-    table_mask = np.uint64(slots - 1)
-    best: Any = np.uint32(0)
-    best_position: Any = np.uint32(0)
+    parts, table_slots = _parts_and_slots(candidates, number)
+    table_mask = np.uint64(table_slots - 1)
+    best, best_position = np.uint32(0), np.uint32(0)
     for part in range(parts):  # of the n-grams, so that the table is bounded
-        keys[:] = 0
+        for slot in range(table_slots):
+            keys[slot] = 0
         used = 0
-        for i in chosen[:candidates]:
+        for k in range(candidates):
+            i = chosen[k]
             value = grams[i]
             spread = value * _SPREAD
             if parts > 1 and _part_of(spread, parts) != part:
                 continue
             key = value if value != 0 else np.uint64(1)
-            slot = (spread >> np.uint64(20)) & table_mask
-            while keys[slot] != 0 and keys[slot] != key:
-                slot = (slot + np.uint64(1)) & table_mask
-            if keys[slot] == 0:
-                if used + 1 == slots:
+            at = (spread >> np.uint64(20)) & table_mask
+            while keys[at] != 0 and keys[at] != key:
+                at = (at + np.uint64(1)) & table_mask
+            if keys[at] == 0:
+                if used + 1 == table_slots:
                     continue  # cannot happen but for a text built against this hash
                 used += 1
-                keys[slot] = key
-                times[slot] = 0
-                where[slot] = i
-            occurrences = times[slot] + np.uint32(1)
-            times[slot] = occurrences
-            if occurrences > best or (occurrences == best and where[slot] < best_position):
-                best, best_position = occurrences, where[slot]
-    return int(best_position), int(best)
+                keys[at] = key
+                times[at] = 0
+                where[at] = i
+            occurrences = np.uint32(times[at] + np.uint32(1))
+            times[at] = occurrences
+            if occurrences > best or (occurrences == best and where[at] < best_position):
+                best, best_position = occurrences, where[at]
+    return np.int64(best_position), np.int64(best)  # type: ignore[return-value]
 
 
 @kernel
-def _repetition(all_hashes: Any, offsets: Any, all_lengths: Any, out: Any) -> None:
-    most_tokens = 0
-    for document in range(len(offsets) - 1):
-        most_tokens = max(most_tokens, offsets[document + 1] - offsets[document])
-    slots = 64
-    while slots < 2 * (min(most_tokens, max(_LARGEST_TABLE, most_tokens // 8)) + 1):
-        slots *= 2
-    # of these only what a document needs is touched
-    sketch, met = np.empty(_LARGEST_SKETCH, np.uint8), np.empty(most_tokens, np.uint8)
-    room = (np.empty(slots, np.uint64), np.empty(slots, np.uint32), np.empty(slots, np.uint32))
-    grams, before = np.empty(most_tokens, np.uint64), np.zeros(most_tokens + 1, np.int64)
-    places, firsts, chosen = (
-        np.empty(most_tokens, np.uint32), np.empty(most_tokens, np.uint32), np.empty(most_tokens, np.uint32)
+def repetition_of(hashes: Any, lengths: Any, tokens: int, room: Any, out: Any) -> None:
+    """Count the characters of repeated n-grams of a document.
+
+    Args:
+        hashes: pointer to uint64[tokens].
+        lengths: pointer to uint32[tokens], their code points.
+        tokens: their number.
+        room: pointers.
+        out: uint32[len(REPETITION_COUNTS)], zeros; the counts.
+    """
+    grams, places, firsts, chosen, before, met = (
+        room.grams, room.places, room.firsts, room.chosen, room.before, room.met
     )  # fmt: skip
-    for document in range(len(offsets) - 1):
-        hashes = all_hashes[offsets[document] : offsets[document + 1]]
-        lengths = all_lengths[offsets[document] : offsets[document + 1]]
-        tokens = len(hashes)
-        for token in range(tokens - 1):
-            grams[token], places[token] = hashes[token] * _STEP + hashes[token + 1], token
-        number: Any = max(0, tokens - 1)
-        for n in range(2, min(10, tokens) + 1):
-            later = hashes[n - 1 :]
-            if n > 5:
-                number, unlike = _lengthen_known(grams[:number], places, firsts, later, chosen)
-                _find_firsts(grams, places, chosen[:unlike], firsts, room)
-            else:
-                if n > 2:
-                    number = _lengthen(grams[:number], places, later)
-                counts, most = _sketch(grams[:number], sketch)
-                number = _keep_repeated(grams[:number], places, counts) if most > 1 else 0
+    for token in range(tokens - 1):
+        grams[token], places[token] = hashes[token] * _STEP + hashes[token + 1], token
+    number = max(0, tokens - 1)
+    for n in range(2, min(10, tokens) + 1):
+        later = pointer_behind(hashes, n - 1)
+        if n > 5:
+            number, unlike = _lengthen_known(grams, places, number, firsts, later, chosen)
+            _find_firsts(grams, places, chosen, unlike, firsts, room.keys, room.where)
+        elif n > 2:
+            number = _lengthen(grams, places, number, later)
+        if n < 5 or (n == 5 and 8 * number < tokens):  # most of many repeated ones go on alike
+            slots, most = _sketch(grams, number, room.counts)
+            number = _keep_repeated(grams, places, number, room.counts, slots) if most > 1 else 0
             if n < 5:
-                found, occurrences = _top_gram(grams[:number], counts, most, chosen, room)
+                found, occurrences = _top_gram(room, number, slots, most)
                 place: Any = np.int64(places[found]) if occurrences > 1 else 0
                 length: Any = n - 1
                 for k in range(place, place + n):
                     length += np.int64(lengths[k])
-                out[n - 2, document] = min(length * occurrences, 0xFFFFFFFF)
+                out[n - 2] = min(length * occurrences, _HIGHEST)
                 continue
-            if number == 0:
-                break
-            if n == 5:
-                met[:tokens] = 0
-                for token in range(tokens):
-                    before[token + 1] = before[token] + np.int64(lengths[token])
-                for k in range(number):
-                    chosen[k] = k
-                _find_firsts(grams, places, chosen[:number], firsts, room)
-            characters = _duplicate_characters(places[:number], firsts, before, n, met)
-            out[n - 2, document] = min(characters, 0xFFFFFFFF)
+        if number == 0:
+            break
+        if n == 5:
+            total: Any = 0
+            for token in range(tokens):
+                met[token] = 0
+                before[token] = total
+                total += np.int64(lengths[token])
+            before[tokens] = total
+            for k in range(number):
+                chosen[k] = k
+            _find_firsts(grams, places, chosen, number, firsts, room.keys, room.where)
+        characters = _duplicate_characters(places, number, firsts, before, n, met)
+        out[n - 2] = min(characters, _HIGHEST)

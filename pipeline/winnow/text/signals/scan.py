@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
 from winnow.numeric.bits import count_ones, pointer_to, trailing_zeros
-from winnow.numeric.jit import kernel
+from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import (
     BREAK,
     MARK,
@@ -177,6 +177,13 @@ def _read_leads(
     return marks, next_marks, events
 
 
+@inline_kernel
+def _has_room(found: Any) -> bool:
+    """Whether both sets stay at most half full when each byte of the next block ends a line and a paragraph."""
+    lines = 2 * (found[LINES_KEPT] + BLOCK) <= found[LINE_SLOTS]
+    return bool(lines and 2 * (found[PARAGRAPHS_KEPT] + BLOCK) <= found[PARAGRAPH_SLOTS])
+
+
 @kernel
 def _scan_text(
     data: Any, data_end: int, tail: Any, start: int, end: int, pages: Any, classes: Any, plain: Any, lines: Any,
@@ -192,7 +199,7 @@ def _scan_text(
     begin_line(found)
     found[DATA_END] = data_end
     found[LINE_START] = found[PRINTED_START] = start
-    found[STRIPPED_START] = skip_space(data, start, end, pages, classes)
+    found[STRIPPED_START] = skip_space(data, start, end, data_end, pages, classes)
     found[STRIPPED_END] = strip_end(data, found[STRIPPED_START], end, pages, classes)
     inside: Any = 0  # bytes before the block that continue a character; those before the line
     inside_before_line: Any = 0
@@ -201,61 +208,65 @@ def _scan_text(
     while at <= end:
         line_keys, found[LINE_SLOTS] = pointer_to(lines), len(lines)
         paragraph_keys, found[PARAGRAPH_SLOTS] = pointer_to(paragraphs), len(paragraphs)
-        size = min(BLOCK, end - at)
-        if at + BLOCK + READ_AHEAD <= data_end:
-            block = read_block(data, at, size)
-        else:
-            block = read_block(tail, at - max(0, data_end - BLOCK - READ_AHEAD), size)
-        marks = block.marks | next_marks
-        next_marks = events = np.uint64(0)
-        wide = block.leads | block.inside
-        if block.leads:
-            wide_marks, next_marks, events = _read_leads(
-                data, at, block.leads, start, end, pages, classes, plain, counts
-            )
-            marks |= wide_marks
-        counts[MARKS] += count_ones(block.marks)
-        counts[MARK_RUNS] += count_ones(marks & ~(marks << one | marks_before))
-        counts[HASH_SIGNS] += count_ones(block.hashes)
-        if block.quotes:
-            before, after = block.word << one | words_before, block.word >> one
-            unsure = block.quotes & (wide << one | wide_before | wide >> one | one << np.uint64(BLOCK - 1))
-            counts[MARK_RUNS] -= count_ones(block.quotes & ~unsure & before & after)
-            while unsure:
-                i: Any = at + trailing_zeros(unsure)
-                unsure &= unsure - one
-                counts[MARK_RUNS] -= _between_words(data, i, i + 1, start, end, pages, classes)
-        events |= (block.stops & ~(block.stops << one | stops_before) | block.shouts) & ~(block.word >> one)
-        events |= block.feeds | block.breaks | block.curly | block.phrases
-        if size < BLOCK:
-            events |= one << np.uint64(size)  # the end of the text
-        while events:
-            bit: Any = trailing_zeros(events)
-            events &= events - one
-            i = at + bit
-            if i < end and data[i] != 10:
-                _event(data, i, start, end, pages, classes, found, counts)
-                continue
-            counts[LINE_FEEDS] += i < end
-            if i > found[LINE_START]:
-                inside_line = inside + count_ones(block.inside & ((one << np.uint64(bit)) - one)) - inside_before_line
-                length = i - found[LINE_START] - inside_line
-                close_line(data, i, end, length, pages, classes, line_keys, found, counts)
-                inside_before_line += inside_line
-                if i == end:
-                    close_paragraph(paragraph_keys, found, counts)
+        # within the inner loop no array is named: numba counts references with each turn that could change one
+        while at <= end and _has_room(found):
+            size = min(BLOCK, end - at)
+            if at + BLOCK + READ_AHEAD <= data_end:
+                block = read_block(data, at, size)
             else:
-                counts[PRINTED_LINES] += i < end
-                close_paragraph(paragraph_keys, found, counts)
-            found[LINE_START] = found[PRINTED_START] = i + 1
-        inside += count_ones(block.inside)
-        last = np.uint64(BLOCK - 1)
-        marks_before, stops_before = marks >> last, block.stops >> last
-        words_before, wide_before = block.word >> last, wide >> last
-        at += BLOCK
-        if 2 * (found[LINES_KEPT] + BLOCK) > len(lines):
+                block = read_block(tail, at - max(0, data_end - BLOCK - READ_AHEAD), size)
+            marks = block.marks | next_marks
+            next_marks = events = np.uint64(0)
+            wide = block.leads | block.inside
+            if block.leads:
+                wide_marks, next_marks, events = _read_leads(
+                    data, at, block.leads, start, end, pages, classes, plain, counts
+                )
+                marks |= wide_marks
+            counts[MARKS] += count_ones(block.marks)
+            counts[MARK_RUNS] += count_ones(marks & ~(marks << one | marks_before))
+            counts[HASH_SIGNS] += count_ones(block.hashes)
+            if block.quotes:
+                before, after = block.word << one | words_before, block.word >> one
+                unsure = block.quotes & (wide << one | wide_before | wide >> one | one << np.uint64(BLOCK - 1))
+                counts[MARK_RUNS] -= count_ones(block.quotes & ~unsure & before & after)
+                while unsure:
+                    i: Any = at + trailing_zeros(unsure)
+                    unsure &= unsure - one
+                    counts[MARK_RUNS] -= _between_words(data, i, i + 1, start, end, pages, classes)
+            events |= (block.stops & ~(block.stops << one | stops_before) | block.shouts) & ~(block.word >> one)
+            events |= block.feeds | block.breaks | block.curly | block.phrases
+            if size < BLOCK:
+                events |= one << np.uint64(size)  # the end of the text
+            while events:
+                bit: Any = trailing_zeros(events)
+                events &= events - one
+                i = at + bit
+                if i < end and data[i] != 10:
+                    _event(data, i, start, end, pages, classes, found, counts)
+                    continue
+                counts[LINE_FEEDS] += i < end
+                if i > found[LINE_START]:
+                    inside_line = (
+                        inside + count_ones(block.inside & ((one << np.uint64(bit)) - one)) - inside_before_line
+                    )
+                    length = i - found[LINE_START] - inside_line
+                    close_line(data, i, end, length, pages, classes, line_keys, found, counts)
+                    inside_before_line += inside_line
+                    if i == end:
+                        close_paragraph(paragraph_keys, found, counts)
+                else:
+                    counts[PRINTED_LINES] += i < end
+                    close_paragraph(paragraph_keys, found, counts)
+                found[LINE_START] = found[PRINTED_START] = i + 1
+            inside += count_ones(block.inside)
+            last = np.uint64(BLOCK - 1)
+            marks_before, stops_before = marks >> last, block.stops >> last
+            words_before, wide_before = block.word >> last, wide >> last
+            at += BLOCK
+        if 2 * (found[LINES_KEPT] + BLOCK) > found[LINE_SLOTS]:
             lines = grown(lines)
-        if 2 * (found[PARAGRAPHS_KEPT] + BLOCK) > len(paragraphs):
+        if 2 * (found[PARAGRAPHS_KEPT] + BLOCK) > found[PARAGRAPH_SLOTS]:
             paragraphs = grown(paragraphs)
     if counts[PARAGRAPHS] == 0:
         counts[PARAGRAPHS] = 1

@@ -4,17 +4,24 @@ They depend on the text alone: not on the config, not on the language that was f
 the text again.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from winnow.numeric.arrow_strings import string_buffers
+from winnow.numeric.bits import pointer_behind, pointer_to
+from winnow.numeric.jit import kernel
+from winnow.text.characters import character_tables
 from winnow.text.signals.counts import MARKS, SCAN_COUNTS
-from winnow.text.signals.repetition import REPETITION_COUNTS, count_repetition
+from winnow.text.signals.repetition import REPETITION_COUNTS, repetition_of
+from winnow.text.signals.room import Room, pointers_to_room, room_for
 from winnow.text.signals.scan import scan
-from winnow.text.signals.tokens import read_tokens
+from winnow.text.signals.tokens import ROLES, tokens_of
 from winnow.text.stop_words import STOP_WORDS, stop_table
-from winnow.text.words import WordHashes, read_words
+from winnow.text.word_scan import word_tables
+from winnow.text.words import Block, WordHashes, block_pointers, new_block, room_for_words, stop_pointers, words_of
 
 _COUNTS = (
     "words",
@@ -93,11 +100,68 @@ def measure(texts: pa.Array) -> Measured:
     Raises:
         TypeError, ValueError: another type, or nulls.
     """
-    read, scanned = read_words(texts, stop_table()), scan(texts)
-    tokens = read_tokens(texts, read, int(scanned[MARKS].sum(dtype=np.int64)))
-    words = np.minimum(np.diff(read.words.offsets), 0xFFFFFFFF).astype(np.uint32)
-    counts = (words, *read.counts, *scanned, *count_repetition(*tokens))
-    lists = read.stop_words.view(np.uint8).reshape(2, len(words), 8)
-    distinct = np.bitwise_count(lists).transpose(0, 2, 1).reshape(16, len(words))
-    columns = [pa.array(column) for column in (*counts, *distinct[: len(STOP_WORDS)])]
-    return Measured(pa.record_batch(columns, pa.schema(SIGNALS.items())), read.words)
+    data, offsets = string_buffers(texts)
+    documents = len(texts)
+    scanned = scan(texts)
+    hashes, ends = np.empty(room_for_words(offsets), np.uint64), np.zeros(documents + 1, np.int64)
+    counts, repetition = np.zeros((3, documents), np.uint32), np.zeros((len(REPETITION_COUNTS), documents), np.uint32)
+    masks = np.zeros((2, documents), np.uint64)
+    scratch = _scratch(int(np.diff(offsets).max(initial=0)), int(scanned[MARKS].max(initial=0)))
+    _measure(data, offsets, character_tables(), stop_table(), ROLES, scratch, hashes, ends, counts, masks, repetition)
+    words = np.minimum(np.diff(ends), 0xFFFFFFFF).astype(np.uint32)
+    lists = masks.view(np.uint8).reshape(2, documents, 8)
+    distinct = np.bitwise_count(lists).transpose(0, 2, 1).reshape(16, documents)
+    columns = [pa.array(column) for column in (words, *counts, *scanned, *repetition, *distinct[: len(STOP_WORDS)])]
+    return Measured(pa.record_batch(columns, pa.schema(SIGNALS.items())), WordHashes(hashes[: int(ends[-1])], ends))
+
+
+class _Scratch(NamedTuple):
+    """Room for what is known of one document at a time; what it does not need is not touched."""
+
+    block: Block
+    lengths: NDArray[np.uint32]  # of its words
+    places: NDArray[np.uint32]
+    token_hashes: NDArray[np.uint64]
+    token_lengths: NDArray[np.uint32]
+    repetition: Room
+
+
+def _scratch(longest: int, most_marks: int) -> _Scratch:
+    """Scratch for documents of at most so many bytes and marks."""
+    words = room_for_words(np.array([0, longest]))
+    tokens = words + most_marks
+    return _Scratch(
+        new_block(),
+        np.empty(words, np.uint32),
+        np.empty(2 * words, np.uint32),
+        np.empty(tokens, np.uint64),
+        np.empty(tokens, np.uint32),
+        room_for(tokens),
+    )
+
+
+@kernel
+def _measure(
+    data: Any, offsets: Any, tables: Any, stop: Any, roles: Any, scratch: Any, hashes: Any, ends: Any, counts: Any,
+    masks: Any, repetition: Any,
+) -> None:  # fmt: skip
+    """Words, tokens and repetition, a document at a time: what is known of its words stays in a core's cache."""
+    data_end = len(data)
+    data, tables, stop, roles = pointer_to(data), word_tables(tables), stop_pointers(stop), pointer_to(roles)
+    hashes, block, room = pointer_to(hashes), block_pointers(scratch.block), pointers_to_room(scratch.repetition)
+    lengths, places = pointer_to(scratch.lengths), pointer_to(scratch.places)
+    token_hashes, token_lengths = pointer_to(scratch.token_hashes), pointer_to(scratch.token_lengths)
+    number = 0
+    for document in range(len(offsets) - 1):
+        begin, end = offsets[document], offsets[document + 1]
+        own = pointer_behind(hashes, number)
+        words = words_of(
+            data, begin, end, data_end, tables, stop, block, own, lengths, places, counts[:, document],
+            masks[:, document],
+        )  # fmt: skip
+        number += words
+        ends[document + 1] = number
+        tokens = tokens_of(
+            data, begin, end, tables[0], tables[1], roles, own, lengths, places, words, token_hashes, token_lengths
+        )
+        repetition_of(token_hashes, token_lengths, tokens, room, repetition[:, document])

@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_to
+from winnow.numeric.bits import pointer_behind, pointer_to
 from winnow.numeric.jit import inline_kernel, kernel
 from winnow.text.characters import IGNORED, LETTER, MARK, SPACELESS, WORD, character_tables, class_of, code_point_at
 from winnow.text.words import ReadWords, WordHashes
@@ -46,7 +46,8 @@ def _roles() -> NDArray[np.uint8]:
     return roles
 
 
-_ROLES = _roles()
+ROLES = _roles()
+"""uint8[_ROLES_END]: what a mark does, by its code point."""
 
 
 def read_tokens(texts: pa.Array, read: ReadWords, marks: int) -> tuple[WordHashes, NDArray[np.uint32]]:
@@ -69,9 +70,7 @@ def read_tokens(texts: pa.Array, read: ReadWords, marks: int) -> tuple[WordHashe
     ends = np.zeros(len(offsets), np.int64)
     words, tables = read.words, character_tables()
     places = read.places.reshape(-1)
-    _read_tokens(
-        data, offsets, tables, _ROLES, words.hashes, words.offsets, read.lengths, places, hashes, lengths, ends
-    )
+    _read_tokens(data, offsets, tables, ROLES, words.hashes, words.offsets, read.lengths, places, hashes, lengths, ends)
     total = int(ends[-1])
     return WordHashes(hashes[:total], ends), lengths[:total]
 
@@ -108,67 +107,86 @@ def _read_tokens(
     data: Any, offsets: Any, tables: Any, roles: Any, word_hashes: Any, word_offsets: Any, word_lengths: Any,
     places: Any, hashes: Any, lengths: Any, ends: Any,
 ) -> None:  # fmt: skip
-    data, places, roles = pointer_to(data), pointer_to(places), pointer_to(roles)
+    data, roles, hashes, lengths = pointer_to(data), pointer_to(roles), pointer_to(hashes), pointer_to(lengths)
+    word_hashes, word_lengths, places = pointer_to(word_hashes), pointer_to(word_lengths), pointer_to(places)
     pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
-    number: Any = 0
+    number = 0
     for document in range(len(offsets) - 1):
-        begin, end = offsets[document], offsets[document + 1]
-        i = begin
-        core: Any = -1  # the token that goes on, and where its last word or mark ends
-        core_end: Any = begin
-        pending: Any = 0  # marks after it, which are tokens unless a word follows
-        mark: Any = 0  # the last of them, and how many of it
-        run = 0
-        for word in range(word_offsets[document], word_offsets[document + 1] + 1):
-            last = word == word_offsets[document + 1]
-            start = end if last else begin + np.int64(places[2 * word])
-            while i < start:
-                point: Any = np.int64(data[i])
-                size: Any = 1
-                if point <= 0x20:
-                    core, pending = -1, 0
-                    i += 1
-                    continue
-                if point >= 0x7F:  # what else is ASCII and in no word is a mark
-                    point, size = code_point_at(data, i)
-                    kind = class_of(pages, classes, point)
-                    if not kind & MARK:
-                        if not kind & IGNORED:
-                            core, pending = -1, 0
-                        i += size
-                        continue
-                mark, run = point, 1
-                value = _joined(_MIX, np.uint64(mark))
-                if mark in (_FULL_STOP, _HYPHEN):
-                    while i + run < start and data[i + run] == mark:
-                        value = _joined(value, np.uint64(mark))
-                        run += 1
-                i += size * run
-                hashes[number], lengths[number] = value, run
-                number += 1
-                if core >= 0:
-                    pending += 1
-                elif mark < _ROLES_END and roles[mark] & _BEGINS and not (mark == _FULL_STOP and run > 1):
-                    core, core_end = number - 1, i
-            if last:
-                break
-            value, length = word_hashes[word], word_lengths[word]
-            i = begin + np.int64(places[2 * word + 1])
-            if data[start] >= 0xE0 and class_of(pages, classes, code_point_at(data, start)[0]) & SPACELESS:
-                hashes[number], lengths[number] = value, length
-                number += 1
-                core, pending = -1, 0
-                continue
-            if core >= 0 and not (pending == 1 and _separates(data, mark, run, core_end, start, pages, classes, roles)):
-                for k in range(core + 1, number):
-                    hashes[core] = _joined(hashes[core], hashes[k])
-                    lengths[core] += lengths[k]
-                hashes[core] = _joined(hashes[core], value)
-                lengths[core] += length
-                number = core + 1
-            else:
-                hashes[number], lengths[number] = value, length
-                core = number
-                number += 1
-            pending, core_end = 0, i
+        first, words = word_offsets[document], word_offsets[document + 1] - word_offsets[document]
+        number += tokens_of(
+            data, offsets[document], offsets[document + 1], pages, classes, roles,
+            pointer_behind(word_hashes, first), pointer_behind(word_lengths, first), pointer_behind(places, 2 * first),
+            words, pointer_behind(hashes, number), pointer_behind(lengths, number),
+        )  # fmt: skip
         ends[document + 1] = number
+
+
+@kernel
+def tokens_of(
+    data: Any, begin: int, end: int, pages: Any, classes: Any, roles: Any, word_hashes: Any, word_lengths: Any,
+    places: Any, words: int, hashes: Any, lengths: Any,
+) -> int:  # fmt: skip
+    """Join the words of one text, bytes ``begin`` to ``end``, with its marks: the number of its tokens.
+
+    Arrays come as pointers: the text's words, the class tables, ``ROLES``, and hashes and lengths of tokens to write.
+    """
+    number: Any = 0
+    i: Any = begin
+    core: Any = -1  # the token that goes on, and where its last word or mark ends
+    core_end: Any = begin
+    pending: Any = 0  # marks after it, which are tokens unless a word follows
+    mark: Any = 0  # the last of them, and how many of it
+    run = 0
+    for word in range(words + 1):
+        last = word == words
+        start: Any = end if last else begin + np.int64(places[2 * word])
+        while i < start:
+            point: Any = np.int64(data[i])
+            size: Any = 1
+            if point <= 0x20:
+                core, pending = -1, 0
+                i += 1
+                continue
+            if point >= 0x7F:  # what else is ASCII and in no word is a mark
+                point, size = code_point_at(data, i)
+                kind = class_of(pages, classes, point)
+                if not kind & MARK:
+                    if not kind & IGNORED:
+                        core, pending = -1, 0
+                    i += size
+                    continue
+            mark, run = point, 1
+            value = _joined(_MIX, np.uint64(mark))
+            if mark in (_FULL_STOP, _HYPHEN):
+                while i + run < start and data[i + run] == mark:
+                    value = _joined(value, np.uint64(mark))
+                    run += 1
+            i += size * run
+            hashes[number], lengths[number] = value, run
+            number += 1
+            if core >= 0:
+                pending += 1
+            elif mark < _ROLES_END and roles[mark] & _BEGINS and not (mark == _FULL_STOP and run > 1):
+                core, core_end = number - 1, i
+        if last:
+            break
+        value, length = word_hashes[word], word_lengths[word]
+        i = begin + np.int64(places[2 * word + 1])
+        if data[start] >= 0xE0 and class_of(pages, classes, code_point_at(data, start)[0]) & SPACELESS:
+            hashes[number], lengths[number] = value, length
+            number += 1
+            core, pending = -1, 0
+            continue
+        if core >= 0 and not (pending == 1 and _separates(data, mark, run, core_end, start, pages, classes, roles)):
+            for k in range(core + 1, number):
+                hashes[core] = _joined(hashes[core], hashes[k])
+                lengths[core] += lengths[k]
+            hashes[core] = _joined(hashes[core], value)
+            lengths[core] += length
+            number = core + 1
+        else:
+            hashes[number], lengths[number] = value, length
+            core = number
+            number += 1
+        pending, core_end = 0, i
+    return number  # type: ignore[no-any-return]
