@@ -41,6 +41,18 @@ def test_a_ray_that_does_not_start_is_no_fault_of_the_program(monkeypatch):
         private_ray.finish_start(1)
 
 
+def test_a_ray_that_never_comes_up_is_given_up(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(private_ray, "_starts", [])
+    monkeypatch.setattr(private_ray, "_start_ray", lambda *_: over.wait())
+    monkeypatch.setattr(private_ray, "START_SECONDS", 0.05)
+    monkeypatch.setattr(private_ray, "LAUNCH_SECONDS", 0.05)
+    with pytest.raises(ClusterError, match=r"Ray did not start .*not come up within 0 s.*again"):
+        private_ray.finish_start(1)
+    over.set()
+
+
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """Writes a config over ``size`` bytes of input; returns its path."""

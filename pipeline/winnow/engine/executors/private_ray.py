@@ -35,6 +35,9 @@ LAUNCH_SECONDS = 2.0
 WAIT_SECONDS = 120.0
 """After this the question is left to Ray, which gives up 30 s later: too early on a machine that is busy."""
 
+START_SECONDS = 300.0
+"""After this a start is given up: Ray waits without end for a first worker that has died."""
+
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - their own folders in them, looked at before use
 """Where Ray's sockets go when the temporary folder's path is too long for them."""
 _SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.10"
@@ -123,7 +126,8 @@ def finish_start(num_cpus: int, modules: tuple[str, ...] = ()) -> None:
         if not _starts or _starts[-1].error is None:
             begin_start(num_cpus, modules)
     start = _starts[-1]
-    start.done.wait()
+    if not start.done.wait(START_SECONDS):
+        start.error = TimeoutError(f"it has not come up within {START_SECONDS:.0f} s")
     if isinstance(start.error, Exception) and not isinstance(start.error, WinnowError):
         raise ClusterError(
             f"Ray did not start on this machine: {type(start.error).__name__}: {start.error}. Its logs are in "
