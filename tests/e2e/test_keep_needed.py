@@ -1,6 +1,7 @@
 """`compute.keep: needed`: less on the disk, the same shards, and nothing that a run or a question needs is missed."""
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.configs import sample_config
@@ -72,6 +73,7 @@ def test_what_is_asked_of_a_finished_run_is_answered(runs):
     one, less = (load_run(str(runs / keep)) for keep in ("all", "needed"))
     assert check_shards(less) == check_work(less, hashes=True) == []
     assert [str(balance) for balance in recount(one)] == [str(balance) for balance in recount(less)]
+    assert [compression_of_texts(one), compression_of_texts(less)] == [{"LZ4"}, {"ZSTD"}]  # fast, and small
     assert shard_stats(one)["sources"] == shard_stats(less)["sources"]
     for name in ("web/1", "web/20", "web/0"):
         told = [explain(finished, find(finished, name)[0]) for finished in (one, less)]
@@ -95,6 +97,12 @@ def test_what_other_settings_need_is_computed_again(runs, tmp_path, sections):
         run(config_of(tmp_path, keep, keep, **sections))
     assert shards_of(tmp_path / "needed") == shards_of(tmp_path / "all")
     assert text_files_of(tmp_path / "needed") == text_files_of(tmp_path / "all")
+
+
+def compression_of_texts(found):
+    files = [pq.ParquetFile(found.store.columns_of(part.documents["path"])) for part in found.parts]
+    columns = [file.schema_arrow.names.index("text") for file in files]
+    return {file.metadata.row_group(0).column(at).compression for file, at in zip(files, columns, strict=True)}
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ def test_sizes_by_hand():
     assert sizes.fullest_bytes == sizes.written_bytes
     less = sizes_of(Corpus(10**9, 10**9, 100_000), config(compute={"keep": "needed"}), 4)
     assert less.fullest_bytes == 300_000_000 + 105_200_000 + 6_000_000 + 920_000_000 + 690_000_000
+    far = sizes_of(Corpus(10**9, 10**9, 100_000), config(run="s3://bucket/run"), 4)
+    assert [found.tables["text and signals"] for found in (sizes, less, far)] == [450_000_000, 300_000_000, 300_000_000]
     assert sizes.tables["signatures"] == 100_000 * (256 * 4 + 28)
     assert sizes.tables["bands"] == 100_000 * 32 * 16
     assert sizes.tables["candidates"] == pytest.approx(29_000 * (1024 + 64) + 180_000_000, abs=2)

@@ -1,5 +1,6 @@
 """From files to measured documents: what is read, cleaned and measured once."""
 
+from winnow.config.config import Config
 from winnow.dedup.config import DedupConfig
 from winnow.engine.quarantine import quarantined_documents
 from winnow.engine.records import Json, Record, Unit
@@ -16,7 +17,8 @@ from winnow.sources.catalogue import InputFile, build_catalogue
 from winnow.sources.stored_file import TRANSIENT_ERRORS
 from winnow.stages.ingest import afar, boilerplate, line_removal, lines, measure, slices
 from winnow.stages.ingest.extractors import publish_extractors
-from winnow.stages.tables import read_parquet
+from winnow.stages.tables import Compression, read_parquet
+from winnow.storage.address import is_url
 from winnow.text.language.codes import NO_LANGUAGE, UNDETERMINED
 from winnow.text.lines.config import LinesConfig
 
@@ -39,7 +41,11 @@ def measure_documents(context: RunContext) -> None:
     told = afar.ask(run.files, sources, unit_bytes, engine.store, save=not engine.dry)
     counted = engine.run(slices.count_stage(), slices.plan_count(run.files, sources, unit_bytes, told))
     minhash = (config.dedup or DedupConfig()).minhash
-    runtime = {"batch_bytes": batch_bytes(config.compute.worker_memory_mb), "part_bytes": unit_bytes}
+    runtime = {
+        "batch_bytes": batch_bytes(config.compute.worker_memory_mb),
+        "part_bytes": unit_bytes,
+        "text_compression": text_compression(config),
+    }
     lines_config = config.dedup.lines if config.dedup else None
     if not engine.dry:
         publish(engine.store, config.measure.named_files)
@@ -54,6 +60,11 @@ def measure_documents(context: RunContext) -> None:
         check_classes(config)
     engine.run(measuring, planned, recompute_if=had_transient_error)
     check_unreadable(run)
+
+
+def text_compression(config: Config) -> Compression:
+    """How the run keeps its texts: small where the disk is short or behind a network, else fast."""
+    return "zstd" if config.compute.keep == "needed" or is_url(config.run) else "lz4"
 
 
 def _find_boilerplate(context: RunContext, units: list[Unit], config: LinesConfig, runtime: Json) -> list[Unit]:

@@ -13,14 +13,16 @@ from winnow.dedup.config import DedupConfig
 from winnow.engine.config import Keep
 from winnow.engine.work_sizes import WorkSizes, work_sizes
 from winnow.flow.flow import part_work, stages_of
+from winnow.flow.measure import text_compression
 from winnow.shards.formats.formats import FORMATS, indexed
+from winnow.stages.tables import Compression
 
 MEAN_DOCUMENT_BYTES = 4_500
 """Bytes of text a document, where nobody knows better: pages of the web. (The measured corpus: 7,400.)"""
 TOKENS_A_BYTE = 0.23
 """Tokens a byte of text, o200k_base on mixed text (docs/performance.md: 408 MB of mixed sources)."""
-TEXT_BYTES_A_BYTE = 0.30
-"""Normalised text and signals, after zstd, a byte of text (docs/performance.md, Disk)."""
+TEXT_BYTES_A_BYTE: dict[Compression, float] = {"zstd": 0.30, "lz4": 0.45}
+"""Normalised text and signals, a byte of text (docs/performance.md, Disk)."""
 EXACT_HASH_BYTES = 28
 """What the signatures table has besides the signature: document, 128-bit hash of the text, number of shingles."""
 KEY_BYTES = 16
@@ -113,7 +115,7 @@ def sizes_of(corpus: Corpus, config: Config, id_bytes: int, tokens: int | None =
         candidates += int(text * CONTENT_BYTES_A_BYTE) if dedup.guarded else 0
     ids = tokens * id_bytes
     tables = {
-        "text and signals": int(text * TEXT_BYTES_A_BYTE),
+        "text and signals": int(text * TEXT_BYTES_A_BYTE[text_compression(config)]),
         "signatures": documents * (signature + EXACT_HASH_BYTES),
         "bands": bands,
         "candidates": candidates,

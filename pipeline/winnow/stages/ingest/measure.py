@@ -56,7 +56,7 @@ from winnow.text.words import WordHashes
 
 
 def stage(config: MeasureConfig, minhash: MinHashConfig, lines: LinesConfig | None, runtime: Json) -> Stage:
-    """The stage; ``runtime`` holds ``batch_bytes`` and ``part_bytes``.
+    """The stage; ``runtime`` holds ``batch_bytes``, ``part_bytes`` and ``text_compression``.
 
     With ``lines``, each unit's inputs names the boilerplate of its sources, which is removed from the normalised
     text before anything is measured.
@@ -293,7 +293,13 @@ class _Parts(contextlib.AbstractContextManager["_Parts"]):
             part = f"{self._number:03d}"
             self._tables = (
                 self._open.enter_context(
-                    parquet_output(self._workspace, f"documents-{part}", self._documents, plain=("text", "id", "doc"))
+                    parquet_output(
+                        self._workspace,
+                        f"documents-{part}",
+                        self._documents,
+                        ("text", "id", "doc"),
+                        self._workspace.runtime["text_compression"],
+                    )
                 ),
                 self._open.enter_context(parquet_output(self._workspace, f"signals-{part}", self._signals)),
                 self._open.enter_context(ipc_output(self._workspace, f"signatures-{part}", self._signatures)),
