@@ -82,6 +82,17 @@ def test_bytes_replaced_in_kept_fields_are_told(tmp_path):
     assert load_run(config["run"]).manifest["sources"]["s"]["reading"] == {"replaced field by": 1}
 
 
+@pytest.mark.parametrize("field", ["meta/by", "is/foreign"])
+def test_a_field_of_any_name_is_told_of(tmp_path, field):
+    values = pa.array([b"caf\xe9", b"a", b"\xff"], pa.binary())
+    pq.write_table(
+        pa.table({"text": [*(GERMAN.format(n) for n in range(2)), None], field: values}), tmp_path / "a.parquet"
+    )
+    config = config_of(tmp_path, source_of(tmp_path / "a.parquet", id=None, keep=[field]), share=0.5)
+    assert f"source s: 1 documents hold bytes that are not UTF-8 in {field!r}" in told(config)  # not of the refused row
+    assert load_run(config["run"]).manifest["sources"]["s"]["reading"] == {f"replaced field {field}": 1}
+
+
 def test_a_named_encoding_is_read_without_a_word(tmp_path, prose):
     config = config_of(tmp_path, source_of(prose, "prose", encoding="cp1252"))
     assert "source prose" not in told(config)

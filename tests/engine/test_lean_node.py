@@ -132,6 +132,13 @@ def test_an_agent_ends_with_the_node(tmp_path):
         time.sleep(0.05)
 
 
+def test_an_agent_of_a_node_that_has_ended_meanwhile_ends(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as node:
+        node.wait()
+    line = [sys.executable, "-I", "-S", stand_in_agent.__file__, "", str(tmp_path / "a"), "--"]
+    subprocess.run(line, env=os.environ | {"RAY_RAYLET_PID": str(node.pid)}, timeout=SOON, check=True)
+
+
 def is_there(process: int) -> bool:
     try:
         os.kill(process, 0)

@@ -26,7 +26,7 @@ print(json.dumps({
     "arguments": sys.argv[1:], "name": __name__, "folder": os.getcwd(), "own group": os.getpgid(0) == os.getpid(),
     "told": os.environ.get("TOLD"), "job": os.environ.get("RAY_JOB_ID"), "threads": os.environ.get("OMP_NUM_THREADS"),
     "forked": "winnow.engine.executors.worker_template" in sys.modules, "loaded": "colorsys" in sys.modules,
-    "drawn": drawn,
+    "drawn": drawn, "killed first": open("/proc/self/oom_score_adj").read().strip(),
 }), flush=True)
 """
 
@@ -66,6 +66,7 @@ def test_a_fork_is_the_worker_that_ray_wanted(program, tmp_path):
         "forked": True,
         "loaded": True,
         "drawn": None,
+        "killed first": "1000",
     }
     # Ray's C++ was loaded with what the first was told, and would say the same to all
     other = ask(template.name, program, "--language=PYTHON", folder=tmp_path, **told | {"RAY_JOB_ID": "01000000"})
@@ -73,6 +74,21 @@ def test_a_fork_is_the_worker_that_ray_wanted(program, tmp_path):
     assert (other["job"], other["arguments"]) == ("01000000", ["--language=PYTHON"])
     again = ask(template.name, program, folder=tmp_path, **told)
     assert again["forked"]
+
+
+def test_callers_that_give_up_leave_nothing_open(program, tmp_path):
+    template = WorkerTemplate(())
+    assert ask(template.name, program, folder=tmp_path)["forked"]
+    open_files = Path(f"/proc/{template.process.pid}/fd")
+    before = len(list(open_files.iterdir()))
+    data = json.dumps({"program": [program], "environment": dict(os.environ), "folder": str(tmp_path)}).encode()
+    for sent in (data, data[:9], b"{}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.connect(f"\0{template.name}")
+            socket.send_fds(caller, [len(sent).to_bytes(8, "little")], [0, 1, 2])
+            caller.sendall(sent)
+    assert ask(template.name, program, folder=tmp_path)["forked"]  # those before have had their turn
+    assert len(list(open_files.iterdir())) == before
 
 
 def test_ids_that_all_forks_would_draw_leave_workers_to_ray(program, tmp_path):

@@ -27,14 +27,15 @@ def noted(run: RunRecords) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {source.name: {} for source in run.config.sources}
     for stage in _READING:
         for key, number in run.totals(stage, "noted").items():
-            name, _, note = key.rpartition("/")
+            name, _, note = key.partition("/")  # a field that a note names may have one, too
             counts.setdefault(name, {})[note] = number
     return {name: numbers for name, numbers in counts.items() if numbers}
 
 
 def foreign_documents(run: RunRecords) -> int:
     """Documents of which much of what is not ASCII was lost: they count as what cannot be read does."""
-    return sum(number for key, number in run.totals("measure", "noted").items() if key.endswith(f"/{FOREIGN}"))
+    found = run.totals("measure", "noted").items()
+    return sum(number for key, number in found if key.partition("/")[2] == FOREIGN)
 
 
 def reading_lines(run: RunRecords) -> list[str]:

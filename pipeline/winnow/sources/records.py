@@ -21,7 +21,7 @@ FOREIGN = "foreign"
 """Note of a record in which U+FFFD stands for most that is not ASCII: it is in another encoding."""
 REPLACED_FIELD = "replaced field "
 """Begins the note of a record in which bytes of an id, a kept field or a label are not as its source says: U+FFFD
-stands for them, or hexadecimal digits for an id. The field's name follows."""
+stands for them, or hexadecimal digits for an id. The field's name follows. Bytes inside nested values are not noted."""
 REPLACED_NAME = "replaced name"
 """Note of a record out of an archive whose member's name is not UTF-8: U+FFFD stands for its bytes."""
 GUESSED = "guessed "

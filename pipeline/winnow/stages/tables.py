@@ -67,7 +67,8 @@ def parquet_output(
     compression: Compression = STRING_COMPRESSION,
 ) -> Iterator[TableOutput]:
     """A Parquet output of the unit; one row group a batch; ``plain`` columns get no dictionary and no statistics, and
-    numbers no dictionary. ``compression`` is that of strings."""
+    numbers no dictionary. ``compression`` is that of strings. Columns are not nested: leaves have other
+    names."""
     path = workspace.output_path(f"{name}.parquet")
     with workspace.create(path) as draft:
         texts = {field.name for field in schema if not pa.types.is_primitive(field.type)}

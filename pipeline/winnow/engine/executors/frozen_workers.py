@@ -50,7 +50,8 @@ class NodeWatch:
         _worker, _id, begun_for, _process = log.name.split("-")  # worker-<worker>-<job>-<process>.out
         if begun_for != OF_NO_JOB:
             return begun_for == self._job
-        told = MARK.findall(log.read_bytes()[:TOLD_BYTES])  # Ray writes it when the worker gets a task of the job
+        with log.open("rb") as file:
+            told = MARK.findall(file.read(TOLD_BYTES))  # Ray writes it when the worker gets a task of the job
         return not told or told[-1].decode() == self._job
 
     def kill(self, process: int) -> None:

@@ -21,7 +21,8 @@ def stand(arguments: list[str]) -> None:
     """Until the node ends, or somebody calls."""
     split = arguments.index("--")
     (address, *files), command = arguments[:split], arguments[split + 1 :]
-    node, port, listening = os.getppid(), -1, None
+    # Ray's node says who it is; it may have ended before this began
+    node, port, listening = int(os.environ.get("RAY_RAYLET_PID") or os.getppid()), -1, None
     if address:
         family, kind, _, _, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)

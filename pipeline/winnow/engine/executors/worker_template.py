@@ -2,8 +2,8 @@
 
 Ray starts each worker as a Python of its own, which imports Ray twice and then what the first unit needs: two and a
 half seconds of processor time a core. A fork takes some milliseconds, and shares the memory of what was loaded. So
-Ray's node is given another command for workers (:mod:`stand_in_worker`), and this is the process that it asks. It has
-one thread, and does nothing else, so that no lock is held where a fork happens.
+Ray's node is given another command for workers (:mod:`stand_in_worker`), and this is the process that it asks. It runs
+Python in one thread, and does nothing else, so that no lock is held where a fork happens.
 
 Only on Linux: its sockets have names there that are no files, and tell who calls.
 """
@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from winnow.engine.executors.forking import load, module_path, worker_environment
@@ -46,6 +47,8 @@ _BEGIN = (
 )
 _CREDENTIALS = struct.Struct("3i")
 """Of who calls: process, user, group (unix(7), SO_PEERCRED)."""
+KILLED_FIRST = "RAY_worker_oom_score_adjustment"
+"""What a user may set of it; Ray's own value is 1000."""
 CALL_SECONDS = 5.0
 """How long a caller may take to say what it wants."""
 _QUEUE = 512
@@ -117,12 +120,16 @@ def _fork(listening: socket.socket, told: list[str | None]) -> _Worker | None:
 
     Of what Ray's node has ``told``, the first caller's is what Ray is loaded with; another one is left to Ray.
     """
-    with contextlib.suppress(OSError, ValueError, TypeError), listening.accept()[0] as caller:
+    with (
+        contextlib.suppress(OSError, ValueError, TypeError),
+        listening.accept()[0] as caller,
+        contextlib.ExitStack() as held,
+    ):
         seen = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         if _CREDENTIALS.unpack(seen)[1] != os.getuid():
             return None
         caller.settimeout(CALL_SECONDS)
-        worker = _asked(caller)
+        worker = _asked(caller, held)
         if not told:
             told += map(worker.environment.get, TOLD)
             _set_environment(worker.environment)
@@ -131,10 +138,9 @@ def _fork(listening: socket.socket, told: list[str | None]) -> _Worker | None:
                 told.append("which would be the same in all forks")
         if told == [worker.environment.get(name) for name in TOLD] and _waits(caller):
             if os.fork() == 0:
+                held.pop_all()  # the streams are its own from here on
                 return worker
             caller.sendall(DONE)
-        for stream in worker.streams:
-            os.close(stream)
     return None
 
 
@@ -170,8 +176,11 @@ def _set_environment(environment: dict[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _asked(caller: socket.socket) -> _Worker:
+def _asked(caller: socket.socket, held: contextlib.ExitStack) -> _Worker:
+    """What a caller wants; its streams are closed with ``held``."""
     head, streams, _, _ = socket.recv_fds(caller, 8, 3)
+    for stream in streams:
+        held.callback(os.close, stream)
     length, data = int.from_bytes(head, "little"), b""
     while len(data) < length and (more := caller.recv(length - len(data))):
         data += more
@@ -189,6 +198,8 @@ def _become(worker: _Worker) -> None:
         os.dup2(stream, handle)
         os.close(stream)
     os.chdir(worker.folder)
+    with contextlib.suppress(OSError):  # where memory is short, the system ends a worker first: Ray's node sets it
+        Path("/proc/self/oom_score_adj").write_text(worker.environment.get(KILLED_FIRST, "1000"))
     _set_environment(worker.environment)
     load(DRAWING)
     sys.argv[:] = worker.program

@@ -6,7 +6,6 @@ Legend: N rows of a batch.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from winnow.sources.fields import BadRecordError
-from winnow.sources.readers.charset import Charset
+from winnow.sources.readers.charset import Charset, Decoded
 from winnow.sources.readers.parquet_batches import MAX_BATCH_ROWS, Rows, cut, joined, row_bytes, rows_of
 from winnow.sources.readers.parquet_columns import (
     check_columns,
@@ -46,6 +45,8 @@ from winnow.sources.structured.parts import StructureError
 from winnow.sources.structured.structure import structure_reader
 from winnow.sources.watched_file import WatchedFile
 
+_LOST = (REPLACED, FOREIGN)
+"""Notes of what has U+FFFD in place of bytes."""
 PIECE_BYTES = 8 << 20
 """A row group is cut into pieces of at least so much; they are joined to units again."""
 MOST_PIECES_OF_A_GROUP = 8
@@ -194,7 +195,7 @@ def _batches_of(
         if named is not None and sizes[source.id or ""][start] > maximum:
             named = None
         named = None if named is None else named.slice(start, 1)
-        identity = as_strings(named, 1, partial(_id_text, charset=charset))[0][0].as_py()
+        identity = as_strings(named, 1, lambda value: _id_text(value, charset).text)[0][0].as_py()
         yield _refused(source, Unreadable(first_row + start, position, reason, size, identity))
 
 
@@ -237,22 +238,21 @@ def _to_batch(
 ) -> RecordBatch:
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.uint32)
     awkward: dict[int, str] = {}
-    noted: dict[str, tuple[int, int]] = {}
+    damaged: dict[str, list[int]] = {}
 
-    def strings(name: str, foreign: Callable[..., str] = _side_text) -> pa.Array:
+    def strings(name: str, foreign: Callable[[bytes, Charset], Decoded] = _side_text) -> pa.Array:
         lost: set[bytes] = set()
 
         def told(value: bytes) -> str:
-            text = foreign(value, charset)
-            if text == value.hex() or "\ufffd" in text:
+            text, note = foreign(value, charset)
+            if note in _LOST:
                 lost.add(value)
             return text
 
         column = column_of(table, name)
         values, reasons = as_strings(column, len(rows), told)
         if column is not None and lost:
-            holding = [at for at, value in enumerate(as_binary(column).to_pylist()) if value in lost]
-            noted[REPLACED_FIELD + name] = len(holding), int(rows[holding[0]])
+            damaged[name] = [at for at, value in enumerate(as_binary(column).to_pylist()) if value in lost]
         for index, reason in reasons.items():
             awkward.setdefault(index, f"unreadable value: column {name!r} ({reason})")
         return values
@@ -280,6 +280,7 @@ def _to_batch(
                 f"too large: a text of {lengths[index]:,} bytes; max_document_mb is less",
                 lengths[index],
             )
+    noted: dict[str, tuple[int, int]] = {}
     if structured and structured.replaced:
         noted[REPLACED] = len(structured.replaced), int(rows[structured.replaced[0]])
     try:
@@ -306,6 +307,9 @@ def _to_batch(
         for index in np.flatnonzero(readable & ((sizes < 1) | (sizes > MAX_LABEL_BYTES))).tolist():
             named = fault_of_name(int(sizes[index]), source.label) if sizes[index] >= 0 else None
             refuse(index, named or f"missing label: field {source.label!r} is null", int(lengths[index]))
+    for name, places in damaged.items():
+        if held := [at for at in places if readable[at]]:
+            noted[REPLACED_FIELD + name] = len(held), int(rows[held[0]])
     if unreadable:
         unreadable.sort(key=lambda bad: bad.row or 0)
         mask = pa.array(readable)
@@ -359,18 +363,18 @@ def _decode(value: bytes, charset: Charset) -> tuple[str, str]:
         return charset.decode(value)
 
 
-def _side_text(value: bytes, charset: Charset) -> str:
+def _side_text(value: bytes, charset: Charset) -> Decoded:
     """The text of a kept field or label that is not UTF-8: in the source's encoding, with U+FFFD for what is none."""
     try:
-        return charset.decode(value).text
+        return charset.decode(value)
     except BadRecordError:  # only texts are rejected for it
-        return value.decode(errors="replace")
+        return Decoded(value.decode(errors="replace"), REPLACED)
 
 
-def _id_text(value: bytes, charset: Charset) -> str:
+def _id_text(value: bytes, charset: Charset) -> Decoded:
     """The same of an id; hexadecimal digits where characters would be lost, so that ids stay different (hashes)."""
-    text = _side_text(value, charset)
-    return value.hex() if "\ufffd" in text else text
+    text, note = _side_text(value, charset)
+    return Decoded(value.hex() if note in _LOST else text, note)
 
 
 def _line(error: BaseException) -> str:
