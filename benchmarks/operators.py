@@ -175,7 +175,7 @@ class Work:
             for batch in batches(pa.array(texts, pa.large_string()))
         ]
         publish(self._store, config.measure.named_files)
-        runtime = {"batch_bytes": 32_000_000, "part_bytes": 64_000_000}
+        runtime = {"batch_bytes": 32_000_000, "part_bytes": 64_000_000, "text_compression": "lz4"}
         self._stage = measure.stage(config.measure, MinHashConfig(), None, runtime)
         path = folder / "in.jsonl"
         status = path.stat()

@@ -202,7 +202,7 @@ def hashes(finished: RunRecords) -> list[str]:
 
 def test_same_bytes_however_the_work_is_cut(data, finished, tmp_path, monkeypatch):
     stage, planned = measure.stage, slices.plan_measure
-    small = {"batch_bytes": 10_000, "part_bytes": 60_000}
+    small = {"batch_bytes": 10_000, "part_bytes": 60_000, "text_compression": "zstd"}
     monkeypatch.setattr(measure, "stage", lambda *settings: stage(*settings[:3], small))
     monkeypatch.setattr(slices, "plan_measure", lambda *args: planned(*args[:3], 100_000))
     monkeypatch.setattr(label_cuts, "range_bits", lambda labels: 3)
