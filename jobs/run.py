@@ -73,7 +73,6 @@ def run(
             from rich.console import Console
 
             from winnow.config.load import load_config
-            from winnow.engine.executors.private_ray import begin_leave
             from winnow.report.alarms import check_alarms
             from winnow.report.summary import print_summary
             from winnow.runs.corpus import add_new_inputs, is_unchanged
@@ -86,7 +85,7 @@ def run(
         if new_only:
             context = add_new_inputs(loaded, name, stop, started)
         elif not (if_changed and is_unchanged(loaded)):
-            context = run_pipeline(loaded, stop, started=started, computed=begin_leave)
+            context = run_pipeline(loaded, stop, started=started)
         telling.close()
         if context is None:
             print(f"winnow: nothing is new for {loaded.run}; nothing was done")

@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -52,29 +51,6 @@ def test_a_ray_that_never_comes_up_is_given_up(monkeypatch):
     with pytest.raises(ClusterError, match=r"Ray did not start .*not come up within 0 s.*again"):
         private_ray.finish_start(1)
     over.set()
-
-
-def test_ray_is_ended_once_while_the_command_does_what_needs_none(monkeypatch):
-    begun, over, ended = threading.Event(), threading.Event(), []
-
-    def shutdown():
-        begun.set()
-        over.wait()
-        ended.append(True)
-
-    start = SimpleNamespace(process=os.getpid(), done=begun, error=None)
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(shutdown=shutdown))
-    monkeypatch.setattr(private_ray, "_starts", [start])
-    monkeypatch.setattr(private_ray, "_ends", [])
-    private_ray.begin_leave()  # not there yet
-    assert private_ray._ends == []
-    start.done = threading.Event()
-    start.done.set()
-    private_ray.begin_leave()
-    private_ray.begin_leave()
-    assert begun.wait(5) and not ended
-    over.set()
-    assert private_ray.leave_ray() and ended == [True]
 
 
 @pytest.fixture

@@ -68,11 +68,7 @@ log = logging.getLogger("winnow")
 
 
 def run(
-    config: Config,
-    stop: Stop | None = None,
-    corpus: str | None = None,
-    started: float | None = None,
-    computed: Callable[[], object] | None = None,
+    config: Config, stop: Stop | None = None, corpus: str | None = None, started: float | None = None
 ) -> RunContext:
     """Do what is missing, close the books, publish the shard set.
 
@@ -81,7 +77,6 @@ def run(
         stop: whether this process is asked to stop while it runs.
         corpus: the folder of the corpus that this run adds a set to.
         started: when the command began, by ``time.perf_counter``; None is now.
-        computed: called when all is computed, and the reports alone are still to be written.
 
     Raises:
         InputError, LeaseHeldError, StageFailedError, UnreadableShareError, BooksError, StorageError, StoppedError:
@@ -151,8 +146,6 @@ def run(
                 seconds, engine.start_seconds, stages, engine.executor_told, lineage.sent, lineage.lost
             )
             save_observations(context.run)
-            if computed is not None:
-                computed()
             with doing("writing the reports"):
                 write_reports(context.run)
         store.remove_drafts()  # of workers that were killed on the way

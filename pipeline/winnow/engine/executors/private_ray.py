@@ -47,8 +47,6 @@ MAX_TEMPORARY_BYTES = (103 if sys.platform == "darwin" else 107) - len(_SOCKET)
 log = logging.getLogger("winnow")
 _starts: list["_Start"] = []
 """The one start of this process, if there was one."""
-_ends: list[threading.Thread] = []
-"""The thread that ends what was started, if it has begun."""
 
 
 class _Start:
@@ -189,18 +187,6 @@ def _short_temporary_folder() -> str | None:
     )
 
 
-def begin_leave() -> None:
-    """Begin to end the Ray that this process started, while the caller does what needs none: it takes half a second.
-
-    For a command that ends afterwards, by :func:`leave_ray`.
-    """
-    if is_ours() and _starts[-1].done.is_set() and not _ends:
-        import ray  # noqa: PLC0415 - it is loaded
-
-        _ends.append(threading.Thread(target=ray.shutdown, daemon=True))
-        _ends[-1].start()
-
-
 def leave_ray() -> bool:
     """End the Ray that this process started, quickly; returns whether there was one. The caller then ends the process.
 
@@ -213,9 +199,11 @@ def leave_ray() -> bool:
     if sys.platform == "linux" and not start.done.is_set():
         return True
     start.done.wait()
-    begin_leave()
-    for ending in _ends:
-        ending.join(0.7 if sys.platform == "linux" else None)
+    import ray  # noqa: PLC0415 - it is loaded
+
+    ending = threading.Thread(target=ray.shutdown, daemon=True)
+    ending.start()
+    ending.join(0.7 if sys.platform == "linux" else None)
     return True
 
 
