@@ -17,13 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.measuring import add_corpus, batches, corpus_files, median_seconds, one_core, read_texts
+from tests.support.parts_of_signals import count_repetition, read_tokens
 from winnow.text.rules.config import RulesConfig
 from winnow.text.rules.rules import evaluate
 from winnow.text.signals.counts import MARKS
-from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.scan import scan
 from winnow.text.signals.signals import measure
-from winnow.text.signals.tokens import read_tokens
 from winnow.text.stop_words import stop_table
 from winnow.text.words import read_words
 

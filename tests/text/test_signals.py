@@ -11,12 +11,12 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.parts_of_signals import count_repetition
 from tests.support.specification import hash_word, signals, words
 from winnow.numeric.bits import pointer_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import TERMINAL_PUNCTUATION
 from winnow.text.signals import repetition
-from winnow.text.signals.repetition import count_repetition
 from winnow.text.signals.signals import MEANINGS, SIGNALS, measure
 from winnow.text.words import WordHashes
 

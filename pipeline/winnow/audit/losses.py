@@ -18,10 +18,9 @@ from winnow.finished.earlier import is_earlier, read_earlier
 from winnow.flow.guard import losses_of
 from winnow.flow.records import RunRecords
 from winnow.looking.texts import ids_of, text_by_document
-from winnow.text.words import StopTable, read_words
+from winnow.text.words import NO_STOP_WORDS, read_words
 
 _CONTEXT = 60  # characters shown before and after what is marked
-_NO_STOP_WORDS = StopTable(np.zeros(1024, np.uint64), np.zeros((1024, 2), np.uint64), np.uint64(0))
 
 _Row = tuple[int, int, int, float, float]
 """Runs lost with a minus, document, keeper, similarity, containment."""
@@ -118,7 +117,7 @@ def _with_texts(run: RunRecords, worst: list[_Row], characters: int) -> tuple[Lo
 
 def content_ngrams(text: str) -> NDArray[np.uint32]:
     """Different runs of three words of a text."""
-    words = read_words(pa.array([text], pa.large_string()), _NO_STOP_WORDS).words
+    words = read_words(pa.array([text], pa.large_string()), NO_STOP_WORDS).words
     return np.unique(shingle_hashes(words.hashes, words.offsets, CONTENT_WORDS)[0])
 
 
@@ -131,7 +130,7 @@ def marked(text: str, others: NDArray[np.uint32] | None, characters: int) -> tup
         characters: shown at most, notes of what is cut apart.
     """
     encoded = text.encode(errors="surrogatepass")
-    read = read_words(pa.array([text], pa.large_string()), _NO_STOP_WORDS)
+    read = read_words(pa.array([text], pa.large_string()), NO_STOP_WORDS)
     hashes, _ = shingle_hashes(read.words.hashes, read.words.offsets, CONTENT_WORDS)
     missing = np.flatnonzero(~np.isin(hashes, others)) if others is not None else np.empty(0, np.int64)
     depth = np.zeros(len(read.lengths) + CONTENT_WORDS + 1, np.int64)

@@ -47,8 +47,8 @@ _BEGIN = (
 )
 _CREDENTIALS = struct.Struct("3i")
 """Of who calls: process, user, group (unix(7), SO_PEERCRED)."""
-KILLED_FIRST = "RAY_worker_oom_score_adjustment"
-"""What a user may set of it; Ray's own value is 1000."""
+OOM_SETTING = "RAY_worker_oom_score_adjustment"
+"""How early the system ends a worker where memory is short, as a user may set it for Ray, whose own value is 1000."""
 CALL_SECONDS = 5.0
 """How long a caller may take to say what it wants."""
 _QUEUE = 512
@@ -199,7 +199,7 @@ def _become(worker: _Worker) -> None:
         os.close(stream)
     os.chdir(worker.folder)
     with contextlib.suppress(OSError):  # where memory is short, the system ends a worker first: Ray's node sets it
-        Path("/proc/self/oom_score_adj").write_text(worker.environment.get(KILLED_FIRST, "1000"))
+        Path("/proc/self/oom_score_adj").write_text(worker.environment.get(OOM_SETTING, "1000"))
     _set_environment(worker.environment)
     load(DRAWING)
     sys.argv[:] = worker.program

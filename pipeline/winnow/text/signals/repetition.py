@@ -13,12 +13,10 @@ as often as the two of n - 1 tokens in it: from n to n, only the places are kept
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from winnow.numeric.bits import pointer_behind, pointer_to
+from winnow.numeric.bits import pointer_behind
 from winnow.numeric.jit import kernel
-from winnow.text.signals.room import LARGEST_TABLE, pointers_to_room, room_for, sketch_slots
-from winnow.text.words import WordHashes
+from winnow.text.signals.room import LARGEST_TABLE, sketch_slots
 
 REPETITION_COUNTS = (
     *(f"top_{n}_gram_characters" for n in (2, 3, 4)),
@@ -29,30 +27,6 @@ REPETITION_COUNTS = (
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
 _HIGHEST = np.int64(0xFFFFFFFF)
-
-
-def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Count the characters of repeated n-grams.
-
-    Args:
-        tokens: of N documents.
-        lengths: uint32[T] code points of each token.
-
-    Returns:
-        uint32[len(REPETITION_COUNTS), N].
-    """
-    out = np.zeros((len(REPETITION_COUNTS), len(tokens.offsets) - 1), np.uint32)
-    room = room_for(int(np.diff(tokens.offsets).max(initial=0)))
-    _repetition(tokens.hashes, tokens.offsets, lengths, room, out)
-    return out
-
-
-@kernel
-def _repetition(hashes: Any, offsets: Any, lengths: Any, room: Any, out: Any) -> None:
-    hashes, lengths, room = pointer_to(hashes), pointer_to(lengths), pointers_to_room(room)
-    for document in range(len(offsets) - 1):
-        begin, tokens = offsets[document], offsets[document + 1] - offsets[document]
-        repetition_of(pointer_behind(hashes, begin), pointer_behind(lengths, begin), tokens, room, out[:, document])
 
 
 @kernel

@@ -49,7 +49,7 @@ def room_for(tokens: int) -> Room:
 
 
 @inline_kernel
-def pointers_to_room(room: Room) -> Room:
+def room_pointers(room: Room) -> Room:
     """The same as pointers, for use while the caller holds the arrays."""
     return Room(
         pointer_to(room.counts),

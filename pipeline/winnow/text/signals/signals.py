@@ -16,7 +16,7 @@ from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.signals.counts import MARKS, SCAN_COUNTS
 from winnow.text.signals.repetition import REPETITION_COUNTS, repetition_of
-from winnow.text.signals.room import Room, pointers_to_room, room_for
+from winnow.text.signals.room import Room, room_for, room_pointers
 from winnow.text.signals.scan import scan
 from winnow.text.signals.tokens import ROLES, tokens_of
 from winnow.text.stop_words import STOP_WORDS, stop_table
@@ -148,7 +148,7 @@ def _measure(
     """Words, tokens and repetition, a document at a time: what is known of its words stays in a core's cache."""
     data_end = len(data)
     data, tables, stop, roles = pointer_to(data), word_tables(tables), stop_pointers(stop), pointer_to(roles)
-    hashes, block, room = pointer_to(hashes), block_pointers(scratch.block), pointers_to_room(scratch.repetition)
+    hashes, block, room = pointer_to(hashes), block_pointers(scratch.block), room_pointers(scratch.repetition)
     lengths, places = pointer_to(scratch.lengths), pointer_to(scratch.places)
     token_hashes, token_lengths = pointer_to(scratch.token_hashes), pointer_to(scratch.token_lengths)
     number = 0

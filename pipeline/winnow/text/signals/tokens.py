@@ -17,14 +17,10 @@ The hash of a token of one word is that word's; others are mixed from those of t
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_behind, pointer_to
 from winnow.numeric.jit import inline_kernel, kernel
-from winnow.text.characters import IGNORED, LETTER, MARK, SPACELESS, WORD, character_tables, class_of, code_point_at
-from winnow.text.words import ReadWords, WordHashes
+from winnow.text.characters import IGNORED, LETTER, MARK, SPACELESS, WORD, class_of, code_point_at
 
 GOES_ON = "-/\\@^|~+."
 """Marks that begin a token with what follows them."""
@@ -48,31 +44,6 @@ def _roles() -> NDArray[np.uint8]:
 
 ROLES = _roles()
 """uint8[_ROLES_END]: what a mark does, by its code point."""
-
-
-def read_tokens(texts: pa.Array, read: ReadWords, marks: int) -> tuple[WordHashes, NDArray[np.uint32]]:
-    """Join the words of each text with its marks.
-
-    Args:
-        texts: large_string[N] without nulls.
-        read: their words.
-        marks: marks in all of them, or more.
-
-    Returns:
-        Hash and place of T tokens, as words have them, and uint32[T], the code points of each.
-
-    Raises:
-        TypeError, ValueError: another type, or nulls.
-    """
-    data, offsets = string_buffers(texts)
-    room = len(read.lengths) + marks
-    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.uint32)
-    ends = np.zeros(len(offsets), np.int64)
-    words, tables = read.words, character_tables()
-    places = read.places.reshape(-1)
-    _read_tokens(data, offsets, tables, ROLES, words.hashes, words.offsets, read.lengths, places, hashes, lengths, ends)
-    total = int(ends[-1])
-    return WordHashes(hashes[:total], ends), lengths[:total]
 
 
 @inline_kernel
@@ -100,25 +71,6 @@ def _separates(data: Any, mark: int, run: int, before: int, after: int, pages: A
     if not class_of(pages, classes, code_point_at(data, after)[0]) & LETTER:
         return False
     return bool(_class_before(data, before, pages, classes) & (LETTER if role & _LETTERS else WORD))
-
-
-@kernel
-def _read_tokens(
-    data: Any, offsets: Any, tables: Any, roles: Any, word_hashes: Any, word_offsets: Any, word_lengths: Any,
-    places: Any, hashes: Any, lengths: Any, ends: Any,
-) -> None:  # fmt: skip
-    data, roles, hashes, lengths = pointer_to(data), pointer_to(roles), pointer_to(hashes), pointer_to(lengths)
-    word_hashes, word_lengths, places = pointer_to(word_hashes), pointer_to(word_lengths), pointer_to(places)
-    pages, classes = pointer_to(tables.class_pages), pointer_to(tables.classes)
-    number = 0
-    for document in range(len(offsets) - 1):
-        first, words = word_offsets[document], word_offsets[document + 1] - word_offsets[document]
-        number += tokens_of(
-            data, offsets[document], offsets[document + 1], pages, classes, roles,
-            pointer_behind(word_hashes, first), pointer_behind(word_lengths, first), pointer_behind(places, 2 * first),
-            words, pointer_behind(hashes, number), pointer_behind(lengths, number),
-        )  # fmt: skip
-        ends[document + 1] = number
 
 
 @kernel
