@@ -8,10 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_behind, pointer_to
+from winnow.numeric.bits import pointer_behind, pointer_to, pointers_to
 from winnow.text.characters import character_tables
 from winnow.text.signals.repetition import REPETITION_COUNTS, repetition_of
-from winnow.text.signals.room import room_for, room_pointers
+from winnow.text.signals.room import room_for
 from winnow.text.signals.tokens import ROLES, tokens_of
 from winnow.text.words import ReadWords, WordHashes
 
@@ -69,7 +69,7 @@ def count_repetition(tokens: WordHashes, lengths: NDArray[np.uint32]) -> NDArray
 
 @numba.njit
 def _repetition(hashes: Any, offsets: Any, lengths: Any, room: Any, out: Any) -> None:
-    hashes, lengths, room = pointer_to(hashes), pointer_to(lengths), room_pointers(room)
+    hashes, lengths, room = pointer_to(hashes), pointer_to(lengths), pointers_to(room)
     for document in range(len(offsets) - 1):
         begin, tokens = offsets[document], offsets[document + 1] - offsets[document]
         repetition_of(pointer_behind(hashes, begin), pointer_behind(lengths, begin), tokens, room, out[:, document])

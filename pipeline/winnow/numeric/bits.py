@@ -102,6 +102,23 @@ def _pointer_to(_context: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
 
 
+def _pointers_to(_context: Any, record: Any) -> Any:
+    """A named tuple with a pointer in place of each array, as ``pointer_to`` has it; other fields stay."""
+    of_arrays = [isinstance(kind, types.Array) for kind in record.types]
+    pointer: Any = types.CPointer
+    kinds = [pointer(kind.dtype) if array else kind for kind, array in zip(record.types, of_arrays, strict=True)]
+    pointers = types.BaseTuple.from_types(kinds, record.instance_class)  # type: ignore[no-untyped-call]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        fields = [builder.extract_value(arguments[0], place) for place in range(len(of_arrays))]
+        for place, array in enumerate(of_arrays):
+            if array:
+                fields[place] = context.make_array(record.types[place])(context, builder, fields[place]).data
+        return context.make_tuple(builder, signature.return_type, fields)
+
+    return pointers(record), generate
+
+
 def _pointer_behind(_context: Any, pointer: Any, items: Any) -> Any:
     """A pointer to the item so many behind the one that a pointer points to."""
 
@@ -121,4 +138,5 @@ copy_block: Any = intrinsic(_copy_block)
 count_ones: Any = intrinsic(_count_ones)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 pointer_to: Any = intrinsic(_pointer_to)
+pointers_to: Any = intrinsic(_pointers_to)
 pointer_behind: Any = intrinsic(_pointer_behind)

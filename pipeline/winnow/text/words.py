@@ -22,8 +22,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_behind, pointer_to
-from winnow.numeric.jit import inline_kernel, kernel
+from winnow.numeric.bits import pointer_behind, pointer_to, pointers_to
+from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.word_scan import HAS_LETTER, IS_FOLDED, IS_SPACELESS, next_words, word_tables
 
@@ -74,25 +74,6 @@ def new_block() -> Block:
     """Arrays for the words that are taken at a time."""
     kinds = (np.uint64, np.int64, np.int64, np.int64, np.uint8, np.uint16)
     return Block(*(np.empty(_TAKEN, kind) for kind in kinds))
-
-
-@inline_kernel
-def block_pointers(block: Block) -> Block:
-    """The same as pointers, for use while the caller holds the arrays."""
-    return Block(
-        pointer_to(block.hashes),
-        pointer_to(block.begins),
-        pointer_to(block.ends),
-        pointer_to(block.lengths),
-        pointer_to(block.kinds),
-        pointer_to(block.listed),
-    )
-
-
-@inline_kernel
-def stop_pointers(stop: StopTable) -> StopTable:
-    """The same as pointers, for use while the caller holds the table."""
-    return StopTable(pointer_to(stop.keys), pointer_to(stop.masks), stop.exact)
 
 
 def hash_words(texts: pa.Array) -> WordHashes:
@@ -172,7 +153,7 @@ def _read_words(
     masks: Any,
 ) -> None:
     data_end = len(data)
-    data, tables, stop, block = pointer_to(data), word_tables(tables), stop_pointers(stop), block_pointers(block)
+    data, tables, stop, block = pointer_to(data), word_tables(tables), pointers_to(stop), pointers_to(block)
     hashes, lengths, places = pointer_to(hashes), pointer_to(lengths), pointer_to(places)
     number = 0
     for document in range(len(offsets) - 1):
@@ -216,8 +197,8 @@ def words_of(
         end: of the text.
         data_end: how many bytes there are.
         tables: of :func:`winnow.text.word_scan.word_tables`.
-        stop: of :func:`stop_pointers`.
-        block: of :func:`block_pointers`.
+        stop: a :class:`StopTable` as :func:`pointers_to` makes it.
+        block: a :class:`Block`, likewise.
         hashes: pointer to uint64[W], to be written.
         lengths: pointer to uint32[W], code points.
         places: pointer to uint32[2 * W], first byte and end of each word, from ``begin`` on.

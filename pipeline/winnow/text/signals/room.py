@@ -4,8 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from winnow.numeric.bits import pointer_to
-from winnow.numeric.jit import inline_kernel, kernel
+from winnow.numeric.jit import kernel
 
 _LARGEST_SKETCH = 1 << 18  # a quarter of a megabyte: stays in a core's second cache
 _SPARSE_SKETCH = 1 << 11  # below, four times the slots cost less than n-grams that share one
@@ -45,23 +44,6 @@ def room_for(tokens: int) -> Room:
         chosen=np.empty(tokens, np.uint32),
         before=np.empty(tokens + 1, np.int64),
         met=np.empty(tokens, np.uint8),
-    )
-
-
-@inline_kernel
-def room_pointers(room: Room) -> Room:
-    """The same as pointers, for use while the caller holds the arrays."""
-    return Room(
-        pointer_to(room.counts),
-        pointer_to(room.keys),
-        pointer_to(room.where),
-        pointer_to(room.times),
-        pointer_to(room.grams),
-        pointer_to(room.places),
-        pointer_to(room.firsts),
-        pointer_to(room.chosen),
-        pointer_to(room.before),
-        pointer_to(room.met),
     )
 
 

@@ -11,17 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_behind, pointer_to
+from winnow.numeric.bits import pointer_behind, pointer_to, pointers_to
 from winnow.numeric.jit import kernel
 from winnow.text.characters import character_tables
 from winnow.text.signals.counts import MARKS, SCAN_COUNTS
 from winnow.text.signals.repetition import REPETITION_COUNTS, repetition_of
-from winnow.text.signals.room import Room, room_for, room_pointers
+from winnow.text.signals.room import Room, room_for
 from winnow.text.signals.scan import scan
 from winnow.text.signals.tokens import ROLES, tokens_of
 from winnow.text.stop_words import STOP_WORDS, stop_table
 from winnow.text.word_scan import word_tables
-from winnow.text.words import Block, WordHashes, block_pointers, new_block, room_for_words, stop_pointers, words_of
+from winnow.text.words import Block, WordHashes, new_block, room_for_words, words_of
 
 _COUNTS = (
     "words",
@@ -147,8 +147,8 @@ def _measure(
 ) -> None:  # fmt: skip
     """Words, tokens and repetition, a document at a time: what is known of its words stays in a core's cache."""
     data_end = len(data)
-    data, tables, stop, roles = pointer_to(data), word_tables(tables), stop_pointers(stop), pointer_to(roles)
-    hashes, block, room = pointer_to(hashes), block_pointers(scratch.block), room_pointers(scratch.repetition)
+    data, tables, stop, roles = pointer_to(data), word_tables(tables), pointers_to(stop), pointer_to(roles)
+    hashes, block, room = pointer_to(hashes), pointers_to(scratch.block), pointers_to(scratch.repetition)
     lengths, places = pointer_to(scratch.lengths), pointer_to(scratch.places)
     token_hashes, token_lengths = pointer_to(scratch.token_hashes), pointer_to(scratch.token_lengths)
     number = 0
