@@ -1,5 +1,7 @@
 """Arrays that are built once a node."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def own_folder(monkeypatch, tmp_path):
 def counting():
     def build():
         build.calls += 1
-        return {"a": np.arange(5), "b": np.array(["x", "yz"])}
+        return {"a": np.arange(5), "b": np.array(["x", "yz"]), "mapped": np.arange(10_000)}
 
     build.calls = 0
     return build
@@ -41,8 +43,18 @@ def test_other_versions_or_options_are_built_anew():
 
 def test_writing_to_mapped_arrays_reaches_nobody_else():
     build = counting()
-    prepared_arrays("t", (), build)["a"][:] = 7
+    for array in prepared_arrays("t", (), build).values():
+        array[:] = 7
     assert prepared_arrays("t", (), build)["a"].tolist() == [0, 1, 2, 3, 4]
+    assert prepared_arrays("t", (), build)["mapped"].tolist() == list(range(10_000))
+
+
+def test_small_arrays_hold_no_file_open():
+    prepared_arrays("t", (), counting())
+    opened = len(os.listdir("/proc/self/fd"))
+    held = prepared_arrays("t", (), counting())
+    assert len(os.listdir("/proc/self/fd")) == opened + 1
+    assert isinstance(held["mapped"].base, np.memmap)
 
 
 def test_a_cache_cut_short_is_built_again(own_folder):

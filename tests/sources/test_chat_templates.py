@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.support.many_descriptors import many_descriptors
+from winnow.sources.structured import rendering
 from winnow.sources.structured.chat import (
     CHATML,
     DATE,
@@ -227,6 +229,13 @@ def test_only_the_conversation_that_ends_the_process_is_refused():
     talks = [[{"role": "user", "content": str(size)}] for size in (1, 10**11, 2)]
     found = render(TemplateSettings(text=template), [{"messages": talk, "tools": None} for talk in talks])
     assert [isinstance(one, ChatTemplateError) for one in found] == [False, True, False]
+
+
+def test_the_process_that_renders_may_hold_a_high_descriptor(monkeypatch):
+    monkeypatch.setattr(rendering, "_running", None)
+    with many_descriptors():
+        assert one("{{ messages[0].content }}").text == one("{{ messages[0].content }}").text
+        rendering._running.end()
 
 
 def test_templates_that_cannot_be_used_are_refused():

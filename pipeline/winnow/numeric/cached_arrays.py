@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from winnow.numeric.cache_folder import CACHE_FOLDER, store_once
 
 Arrays = dict[str, NDArray[Any]]
+MAPPED_BYTES = 64 * 2**10
+"""A file from this size on is mapped, which holds it open; a smaller one is read."""
 
 
 def prepared_arrays(name: str, made_of: tuple[object, ...], build: Callable[[], Arrays]) -> Arrays:
@@ -48,11 +50,16 @@ def prepared_arrays(name: str, made_of: tuple[object, ...], build: Callable[[], 
 def _load(folder: Path) -> Arrays | None:
     try:
         paths = sorted(folder.glob("*.npy"))
-        # mapped copy-on-write: kernels see ordinary writable arrays
-        return {path.stem: np.asarray(np.load(path, mmap_mode="c", allow_pickle=False)) for path in paths} or None
+        return {path.stem: _array(path) for path in paths} or None
     except (OSError, ValueError):  # cut short by a full disk: built again
         shutil.rmtree(folder, ignore_errors=True)
         return None
+
+
+def _array(path: Path) -> NDArray[Any]:
+    # mapped copy-on-write: kernels see ordinary writable arrays
+    mapped: Literal["c"] | None = "c" if path.stat().st_size >= MAPPED_BYTES else None
+    return np.asarray(np.load(path, mmap_mode=mapped, allow_pickle=False))
 
 
 def _save(folder: Path, arrays: Arrays) -> None:

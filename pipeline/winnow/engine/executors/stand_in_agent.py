@@ -34,8 +34,11 @@ def stand(arguments: list[str]) -> None:
         with open(f"{path}.draft", "w") as file:  # noqa: PTH123 - pathlib takes as long to import as all of this
             file.write(str(port))
         os.rename(f"{path}.draft", path)  # noqa: PTH104 - it appears whole
+    waiting = select.poll()
+    if listening:
+        waiting.register(listening, select.POLLIN)
     while os.getppid() == node:
-        if select.select([listening] if listening else [], [], [], LOOK_SECONDS)[0] and listening:
+        if waiting.poll(LOOK_SECONDS * 1000) and listening:
             listening.close()
             line = [f"{PORT}{port}" if argument.startswith(PORT) else argument for argument in command]
             os.execv(line[0], line)  # noqa: S606 - Ray's own command

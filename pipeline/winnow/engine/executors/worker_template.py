@@ -103,9 +103,11 @@ def serve(calls: int, control: int, modules: list[str]) -> None:
     load(modules)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here asks how workers end: Ray's node sees it
     told: list[str | None] = []
+    waiting = select.poll()
+    for handle in (calls, control):
+        waiting.register(handle, select.POLLIN)
     while True:
-        ready, _, _ = select.select([listening, driver], [], [])
-        if driver in ready:
+        if control in (handle for handle, _ in waiting.poll()):
             os._exit(0)
         worker = _fork(listening, told)
         if worker is not None:

@@ -67,9 +67,10 @@ class _Process:
 
     def _read(self, length: int) -> bytes:
         source = cast("IO[bytes]", self._process.stdout)
-        found = bytearray()
+        found, waiting = bytearray(), select.poll()
+        waiting.register(source, select.POLLIN)
         while len(found) < length:
-            if not select.select([source], [], [], _WAIT_SECONDS)[0]:
+            if not waiting.poll(_WAIT_SECONDS * 1000):
                 raise _EndedError
             piece = os.read(source.fileno(), min(length - len(found), 1 << 20))
             if not piece:
