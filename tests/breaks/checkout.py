@@ -17,7 +17,7 @@ from tests.breaks.change import SOURCE_ROOTS, Break, file_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = "not slow and not longest"
-COMPILED = "winnow.numeric.jit"
+COMPILED = "winnow.numeric.kernel_files"
 """The module that says where compiled kernels are kept."""
 _COMPILES = ("@kernel", "@inline_kernel", "njit")
 

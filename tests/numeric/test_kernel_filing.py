@@ -5,7 +5,7 @@ import time
 
 from numba.core.caching import IndexDataCacheFile
 
-from winnow.numeric import jit
+from winnow.numeric import kernel_files
 
 
 def test_processes_that_file_code_at_once_take_different_numbers(tmp_path, monkeypatch):
@@ -33,4 +33,4 @@ def test_processes_that_file_code_at_once_take_different_numbers(tmp_path, monke
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
     assert time.monotonic() - began > 0.3
     assert {name: filed.load(name) for name in names} == {name: name for name in names}
-    assert IndexDataCacheFile.save is jit._save_alone
+    assert IndexDataCacheFile.save is kernel_files._save_alone

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from winnow.runs.first_look import LOOK_BYTES
 from winnow.sources.read import read_slice
 from winnow.sources.readers import plain_json
 from winnow.sources.readers.json_scan import line_bounds
-from winnow.sources.readers.plain_json import PlainLines
+from winnow.sources.readers.plain_json import LEAST_BYTES, PlainLines
+from winnow.sources.readers.split import Lines
 from winnow.sources.slices import FileSlice
 from winnow.sources.source import SourceConfig
 
@@ -117,6 +119,14 @@ def test_which_lines_are_plain():
     filler = [b'{"text":"filler"}'] * 800
     plain = _kinds(b"\n".join([*PLAIN, *OTHERS, *filler, b""]), **FIELDS)
     assert plain == [True] * len(PLAIN) + [False] * len(OTHERS) + [True] * len(filler)
+
+
+def test_who_wants_little_at_once_loads_no_kernel():
+    """As the look at a source's first records, in a process that leaves the work to others."""
+    data = b'{"text": "a"}\n' * LEAST_BYTES
+    source = SourceConfig(name="s", path="x")
+    assert isinstance(PlainLines(source, longest=LOOK_BYTES).split(data), list)
+    assert isinstance(PlainLines(source, longest=LOOK_BYTES + 1).split(data), Lines)
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 300, 1 << 20])

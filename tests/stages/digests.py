@@ -41,6 +41,7 @@ INFRASTRUCTURE = (
     "winnow.fault_point",
     "winnow.section",  # the base class of settings
     "winnow.numeric.jit",  # compiles what is written elsewhere
+    "winnow.numeric.kernel_files",
     "winnow.numeric.cached_arrays",  # keeps what is built elsewhere
     "winnow.numeric.prefetch",
 )
@@ -50,6 +51,7 @@ BUT = (
     "winnow.engine.exchange_extents",
     "winnow.numeric.jit.kernel",
     "winnow.numeric.jit.inline_kernel",
+    "winnow.numeric.kernel_files.dispatcher",
 )
 """... except the layout of exchange files, which decides what goes to which partition and in which order, and the
 options that kernels are compiled with."""

@@ -7,13 +7,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from winnow.numeric import bits
 from winnow.numeric.arrow_strings import string_buffers
-from winnow.numeric.bits import pointer_behind, pointer_to, pointers_to
 from winnow.text.characters import character_tables
-from winnow.text.signals.repetition import REPETITION_COUNTS, repetition_of
+from winnow.text.signals import repetition
+from winnow.text.signals import tokens as signal_tokens
+from winnow.text.signals.repetition import REPETITION_COUNTS
 from winnow.text.signals.room import room_for
-from winnow.text.signals.tokens import ROLES, tokens_of
+from winnow.text.signals.tokens import ROLES
 from winnow.text.words import ReadWords, WordHashes
+
+# what numba's own decorator can call
+pointer_behind, pointer_to, pointers_to, tokens_of, repetition_of = (
+    deferred.made()
+    for deferred in (
+        bits.pointer_behind,
+        bits.pointer_to,
+        bits.pointers_to,
+        signal_tokens.tokens_of,
+        repetition.repetition_of,
+    )
+)
 
 
 def read_tokens(texts: pa.Array, read: ReadWords, marks: int) -> tuple[WordHashes, NDArray[np.uint32]]:

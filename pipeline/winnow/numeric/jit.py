@@ -1,66 +1,100 @@
 """The one decorator of all compiled kernels.
 
 Compiled code is kept on disk, so a node compiles once. ``nogil`` lets a reader thread decode the next batch
-meanwhile; ``fastmath`` stays off because results must not depend on the machine.
-
-numba files a kernel under its own source file alone: after a change in a kernel that others call, the callers would go
-on with the old code. So the cache folder is named by a hash of all packages that hold kernels.
+meanwhile. numba is loaded by the first kernel that is called, not where one is defined: a command that leaves the work
+to others never loads it.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import update_wrapper
 from pathlib import Path
-from typing import Any
+from types import CodeType, FunctionType
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-import numba
-from numba import njit
-from numba.core.caching import IndexDataCacheFile, UserProvidedCacheLocator
-
-from winnow.numeric.cache_folder import _PACKAGE, CACHE_FOLDER, remove_unused
+from winnow.numeric.cache_folder import CACHE_FOLDER, remove_unused
 from winnow.numeric.file_lock import file_lock
 
-numba.config.CACHE_DIR = CACHE_FOLDER  # type: ignore[attr-defined]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class KernelLocator(UserProvidedCacheLocator):
-    """Files kernels by their place in this package, not by where the package lies.
+class Deferred(Generic[P, T]):
+    """What only compiled code needs, made when it is first used.
 
-    A job's driver and its workers have the package in different folders, and the next job in others again; the cache
-    folder's name says that the sources are the same.
+    numba takes what a kernel calls from the kernel's module, and must find its own objects there: whatever is made puts
+    itself in place of the deferred one there, and so does all that it calls.
     """
 
-    @classmethod
-    def get_suitable_cache_subpath(cls, py_file: str) -> str:
-        """E.g. ``text.signals``."""
-        return ".".join(Path(py_file).resolve().parent.relative_to(_PACKAGE).parts)
+    _lock = threading.RLock()
 
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> Any:
-        """None for functions of other packages: the locators behind this one file them."""
-        if not Path(py_file).resolve().is_relative_to(_PACKAGE):
-            return None
-        return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
+    def __init__(self, make: Callable[[], Any], function: FunctionType | None = None) -> None:
+        """``make`` gives the object. Of a kernel, ``function`` is what is compiled."""
+        self._make, self._function = make, function
+        self._made, self._in_place = None, False
+        if function is not None:
+            update_wrapper(self, function)
+
+    def made(self) -> Any:
+        """The object."""
+        if not self._in_place:
+            with self._lock:
+                if self._made is None:  # else this thread is at it: kernels may call each other
+                    self._made = self._make()
+                    if self._function is not None:
+                        _put_in_place(self._function, self, self._made)
+                    self._in_place = True
+        return self._made
+
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> T:
+        """Call the kernel."""
+        return cast(T, self.made()(*arguments, **named))
+
+    def __getattr__(self, name: str) -> Any:
+        """What numba's object has."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.made(), name)
 
 
-numba.config.CACHE_LOCATOR_CLASSES = (  # type: ignore[attr-defined]  # numba without it files by path
-    f"{__name__}.KernelLocator,UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator"
-)
+def _put_in_place(function: FunctionType, own: Deferred[..., Any], made: Any) -> None:
+    places = function.__globals__
+    for name in (function.__name__, *_names(function.__code__)):
+        found = places.get(name)
+        if found is own:
+            places[name] = made
+        elif isinstance(found, Deferred):
+            places[name] = found.made()
+    for cell in function.__closure__ or ():
+        if isinstance(cell.cell_contents, Deferred):
+            cell.cell_contents = made if cell.cell_contents is own else cell.cell_contents.made()
 
 
-_save = IndexDataCacheFile.save
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
-def _save_alone(file: Any, key: object, data: object) -> None:
-    """Keep compiled code while no other process files code of the same kernel.
+def _deferred(function: Callable[P, T], **options: Any) -> Deferred[P, T]:
+    def make() -> Any:
+        from winnow.numeric.kernel_files import dispatcher  # noqa: PLC0415 - loads numba
 
-    numba reads the kernel's index, takes the next free number and writes both: two processes that compile a kernel for
-    different types at the same time would take one number, and then run code that was compiled for other types.
-    """
-    with file_lock(Path(f"{file._index_path}.lock")):
-        _save(file, key, data)  # type: ignore[no-untyped-call]
+        return dispatcher(function, **options)
+
+    return Deferred(make, cast(FunctionType, function))
 
 
-IndexDataCacheFile.save = _save_alone  # type: ignore[method-assign]
+def kernel(function: Callable[P, T]) -> Deferred[P, T]:
+    """Compile a kernel on first call with the types it is called with."""
+    return _deferred(function)
+
+
+def inline_kernel(function: Callable[P, T]) -> Deferred[P, T]:
+    """The same for small helpers that a kernel calls for every byte."""
+    return _deferred(function, inline="always")
 
 
 def compile_once(name: str, use_kernels: Callable[[], object], *, wait: bool = True) -> None:
@@ -94,10 +128,3 @@ def is_compiled(name: str) -> bool:
 
 def _mark(name: str) -> Path:
     return Path(CACHE_FOLDER) / f"{name}.compiled"
-
-
-kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
-"""Compile a kernel on first call with the types it is called with."""
-
-inline_kernel = njit(cache=True, nogil=True, fastmath=False, boundscheck=False, inline="always")
-"""The same for small helpers that a kernel calls for every byte."""

@@ -6,6 +6,7 @@ missing when a run begins, one process a core compiles them while inputs are lis
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -40,17 +41,20 @@ from winnow.text.scripts import dominant_scripts
 from winnow.text.signals.signals import measure
 from winnow.tokens.cuts import cut_long
 
-SAMPLE_TEXTS = pa.array(
-    (
+SECONDS = 40
+"""Of one core, for all sets of a default run."""
+
+
+@cache
+def sample_texts() -> pa.Array:
+    """Takes every kernel that reads text through its paths once, so that all are compiled. (Arrow loads pandas for the
+    first array that is made of anything of Python's.)"""
+    texts = (
         "A line.\r\n\u201cAnother\u201d one, \u00e9t\u00e9.\n\nAnd \u65e5\u672c\u8a9e. " * 3,
         "caf\u00c3\u00a9",
         "",
-    ),
-    pa.large_string(),
-)
-"""Takes every kernel that reads text through its paths once, so that all are compiled."""
-SECONDS = 40
-"""Of one core, for all sets of a default run."""
+    )
+    return pa.array(texts, pa.large_string())
 
 
 def use_reading() -> None:
@@ -62,17 +66,17 @@ def use_reading() -> None:
 
 def use_normalise(normalise: Normaliser | None = None) -> None:
     """Repair of text."""
-    (normalise or Normaliser(NormaliseConfig()))(SAMPLE_TEXTS)
+    (normalise or Normaliser(NormaliseConfig()))(sample_texts())
 
 
 def use_language(identify: Identifier | None = None) -> None:
     """Naming of languages."""
-    (identify or LanguageIdentifier(LanguageConfig()))(SAMPLE_TEXTS)
+    (identify or LanguageIdentifier(LanguageConfig()))(sample_texts())
 
 
 def use_signals(minhash: MinHashConfig | None = None) -> None:
     """Words, signals, shingles and signatures."""
-    words = measure(SAMPLE_TEXTS).words
+    words = measure(sample_texts()).words
     signatures(words.hashes, words.offsets, minhash or MinHashConfig())
 
 
@@ -105,9 +109,9 @@ def use_dedup() -> None:
 
 def use_candidates() -> None:
     """What candidates say: sets, prose and scripts."""
-    words = measure(SAMPLE_TEXTS).words
+    words = measure(sample_texts()).words
     items, starts = shingle_sets(words.hashes, words.offsets, 5)
-    dominant_scripts(SAMPLE_TEXTS, prose_of(SAMPLE_TEXTS))
+    dominant_scripts(sample_texts(), prose_of(sample_texts()))
     list(gather_documents(items, starts[:-1], np.diff(starts)))
 
 

@@ -68,7 +68,8 @@ class PlainLines:
     """Finds the plain lines of chunks of one source; of sources whose fields need more than a look it finds none."""
 
     def __init__(self, source: SourceConfig, *, longest: int) -> None:
-        """``longest`` bytes a line may have; longer ones are left to the general reader."""
+        """``longest`` bytes a line may have; longer ones are left to the general reader, as all are to one who wants
+        no more at once than a kernel is worth."""
         named = [*source.texts, *([] if source.id is None else [source.id]), *source.keep]
         self._has_id = source.id is not None
         self._kept = len(source.keep)
@@ -78,6 +79,7 @@ class PlainLines:
             and not source.structure_fields
             and source.label is None
             and len(set(named)) == len(named) < 32
+            and longest > LEAST_BYTES
             and not any("." in name for name in named)
         )
         self._in_vain = 0
