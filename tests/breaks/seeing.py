@@ -6,7 +6,7 @@ COMPARED, ALARMED = ("tests/looking/test_compare.py",), ("tests/report/test_alar
 TABLES, SHEET = ("tests/report/test_outcome_tables.py",), ("tests/report/test_sheet.py",)
 LINEAGE, STATUS = ("tests/runs/test_lineage.py",), ("tests/e2e/test_status.py",)
 RULES, RULE_TABLES = ("tests/report/test_rule_tables.py",), "winnow.report.rule_tables"
-LANGUAGES = ("tests/report/test_languages.py",)
+LANGUAGES, DRAWING = ("tests/report/test_languages.py",), ("tests/report/test_drawing.py",)
 PAIRS, COUNTS = "winnow.looking.compare.pairs", "winnow.looking.compare.compare"
 BREAKS = (
     Break(
@@ -264,5 +264,21 @@ BREAKS = (
         ".get(found.state, FAILED)",
         ".get(found.state, OK)",
         STATUS,
+    ),
+    Break(
+        "a chart is lost with the process that draws",
+        5,
+        "winnow.report.page.drawing",
+        "return self._ask(request) or as_svg(specification)",
+        "return self._ask(request)",
+        DRAWING,
+    ),
+    Break(
+        "the process that draws is left behind",
+        5,
+        "winnow.report.page.drawing",
+        "        drawer.end()\n",
+        "        wait(drawer._asked)\n",
+        DRAWING,
     ),
 )

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from xml.etree import ElementTree
 
-from markupsafe import Markup
-
 from winnow.engine.records import Json
+from winnow.report.page.draw_process import as_svg
+from winnow.report.page.drawing import begin_drawing
 from winnow.report.safe_html import spelled
 
 _INK = "#010203"
@@ -35,11 +35,29 @@ _COLOURS = {
 }
 
 
-class Drawing(Markup):
-    """A chart as an element of the page."""
+class Drawing:
+    """A chart as an element of the page: drawn by the time that the page asks for it."""
 
-    specification: Json
-    """That it was drawn from, in Vega-Lite."""
+    def __init__(self, specification: Json) -> None:
+        self.specification = specification
+        """That it is drawn from, in Vega-Lite."""
+        self._drawn_from = {**specification, "config": _CONFIG}
+        self._beside = begin_drawing(self._drawn_from)
+
+    def __html__(self) -> str:
+        """The element; vl-convert escapes names.
+
+        Raises:
+            ValueError: it holds what no drawing needs (a link, a script, another file).
+        """
+        svg = (as_svg(self._drawn_from) if self._beside is None else self._beside.result()).replace(
+            _INK, "currentColor"
+        )
+        for element in ElementTree.fromstring(svg).iter():  # noqa: S314 - made by vl-convert, without a document type
+            name = element.tag.rpartition("}")[2]
+            if name not in _DRAWING or any(key.startswith("on") or key.endswith("href") for key in element.attrib):
+                raise ValueError(f"a chart holds <{name}>, which no drawing needs")
+        return svg
 
 
 def are_drawn() -> bool:
@@ -67,7 +85,7 @@ def stacked_bars(rows: Sequence[tuple[str, str, float]], kinds: Sequence[str], u
         {"name": labels[name], "kind": kind, "amount": amount, "at": kinds.index(kind)} for name, kind, amount in rows
     ]
     stack, form = ("normalize", "%") if share else ("zero", "~s")
-    return _drawn(
+    return Drawing(
         {
             "data": {"values": values},
             "mark": "bar",
@@ -125,14 +143,14 @@ def histogram(
         mark = {"type": "rule", "color": _DROPPED, "strokeDash": [5, 3], "strokeWidth": 2}
         there = {"x": _quantity("at", title, scale=scale)}
         layers.append({"data": {"values": [{"at": line}]}, "mark": mark, "encoding": there})
-    return _drawn({"layer": layers, "width": 460, "height": 130})
+    return Drawing({"layer": layers, "width": 460, "height": 130})
 
 
 def curves(points: Sequence[tuple[str, float, float]], x: str, y: str) -> Drawing:
     """A line a name through its points (name, x, y), which need not be in order; x and y are titles of the axes."""
     labels = _labels([name for name, _, _ in points])
     values = [{"kind": labels[name], "x": across, "y": up} for name, across, up in points]
-    return _drawn(
+    return Drawing(
         {
             "data": {"values": values},
             "mark": {"type": "line", "strokeWidth": 1.5},
@@ -174,7 +192,7 @@ def points_and_ranges(
             "encoding": {"x": _quantity("at", title, scale={"zero": False}), "y": named},
         },
     ]  # fmt: skip
-    return _drawn({"layer": layers, "width": 520, "height": {"step": 26}})
+    return Drawing({"layer": layers, "width": 520, "height": {"step": 26}})
 
 
 def _quantity(field: str, title: str, **more: object) -> Json:
@@ -240,26 +258,3 @@ def on_white(specification: Json) -> Json:
     """The same for a page of its own: dark on white, with nothing left to who shows it."""
     config = json.loads(json.dumps(_CONFIG).replace(_INK, "#1d2733")) | {"background": "white"}
     return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **specification, "config": config}
-
-
-def as_svg(specification: Json) -> str:
-    """The drawing of a specification."""
-    import vl_convert  # noqa: PLC0415 - an extra
-
-    return str(vl_convert.vegalite_to_svg(specification, vl_version="5.20"))
-
-
-def _drawn(specification: Json) -> Drawing:
-    """The drawing as an element of the page.
-
-    Raises:
-        ValueError: it holds what no drawing needs (a link, a script, another file).
-    """
-    svg = as_svg({**specification, "config": _CONFIG}).replace(_INK, "currentColor")
-    for element in ElementTree.fromstring(svg).iter():  # noqa: S314 - made by vl-convert, without a document type
-        name = element.tag.rpartition("}")[2]
-        if name not in _DRAWING or any(key.startswith("on") or key.endswith("href") for key in element.attrib):
-            raise ValueError(f"a chart holds <{name}>, which no drawing needs")
-    drawing = Drawing(svg)  # vl-convert escapes names, and what it made was looked through
-    drawing.specification = specification
-    return drawing

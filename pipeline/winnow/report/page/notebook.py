@@ -9,6 +9,8 @@ from winnow.engine.records import Json
 from winnow.errors import ConfigError
 from winnow.flow.records import RunRecords
 from winnow.report.page import charts
+from winnow.report.page.draw_process import as_svg
+from winnow.report.page.drawing import drawn_beside
 from winnow.report.page.page import page_with, parts_of
 from winnow.report.page.parts import Part
 from winnow.report.page.sample import Sample, take_sample
@@ -32,7 +34,7 @@ class Chart:
     @cached_property
     def svg(self) -> str:
         """The drawing."""
-        return charts.as_svg(self.specification)
+        return as_svg(self.specification)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -69,9 +71,8 @@ class RunReport:
         found: dict[str, Chart] = {}
         for part in _each(self._parts):
             for number, figure in enumerate(part.figures):
-                if isinstance(figure.svg, charts.Drawing):
-                    title = f"{part.title} ({number + 1})" if number else part.title
-                    found[title] = Chart(figure.caption, figure.svg.specification)
+                title = f"{part.title} ({number + 1})" if number else part.title
+                found[title] = Chart(figure.caption, figure.svg.specification)
         return found
 
     def _repr_html_(self) -> str:
@@ -86,7 +87,9 @@ class RunReport:
 
     @cached_property
     def _parts(self) -> list[Part]:
-        return parts_of(self._run, self._sample, draw=charts.are_drawn())
+        draw = charts.are_drawn()
+        with drawn_beside(draw=draw):
+            return parts_of(self._run, self._sample, draw=draw)
 
 
 def _each(parts: list[Part]) -> Iterator[Part]:

@@ -9,6 +9,7 @@ from winnow.flow.records import RunRecords
 from winnow.report.alarms import alarms_of
 from winnow.report.manifest import outcomes_of
 from winnow.report.page import charts, sections
+from winnow.report.page.drawing import drawn_beside
 from winnow.report.page.groups import groups_section
 from winnow.report.page.kept import kept_section
 from winnow.report.page.mixture import mixture_section
@@ -26,8 +27,10 @@ _HERE = Path(__file__).parent
 
 def page_of(run: RunRecords) -> bytes:
     """The page of a finished run."""
-    draw, sample = charts.are_drawn(), take_sample(run)
-    return page_with(run, sample, parts_of(run, sample, draw=draw), draw=draw).encode()
+    draw = charts.are_drawn()
+    with drawn_beside(draw=draw):
+        sample = take_sample(run)
+        return page_with(run, sample, parts_of(run, sample, draw=draw), draw=draw).encode()
 
 
 def parts_of(run: RunRecords, sample: Sample, *, draw: bool) -> list[Part]:

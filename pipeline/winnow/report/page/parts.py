@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from markupsafe import Markup
-
 from winnow.report.differences import Piece
+from winnow.report.page.charts import Drawing
 
 
 @dataclass(frozen=True)
@@ -13,8 +12,7 @@ class Figure:
     """A chart with what it shows."""
 
     caption: str
-    svg: Markup
-    """Empty where nothing can be drawn here."""
+    svg: Drawing
 
 
 @dataclass(frozen=True)
