@@ -21,8 +21,8 @@ from winnow.shards.manifest import json_bytes
 from winnow.stages.tables import read_parquet
 
 LANGUAGES_SHOWN = 10
-_AT_ONCE = 16
-"""Parts that are read at a time: from afar each takes some trips."""
+_AT_ONCE, _AT_ONCE_FROM_AFAR = 4, 16
+"""Parts that are read at a time: from afar each takes some trips; here more threads only wait for Python's lock."""
 _FILE = "languages.json"
 _UNKNOWN = "unknown"
 """Stands for no language."""
@@ -48,7 +48,8 @@ def _outcomes(run: RunRecords) -> Outcomes:
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # not there, or no run wrote it
         pass
     found: Outcomes = {}
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="languages") as pool:
+    at_once = _AT_ONCE_FROM_AFAR if run.store.is_remote else _AT_ONCE
+    with ThreadPoolExecutor(at_once, thread_name_prefix="languages") as pool:
         for rows in pool.map(lambda number: _of_part(run, number), range(len(run.parts))):
             for row in rows:
                 found.setdefault(row["language"] or _UNKNOWN, Counter())[row["outcome"]] += row["documents"]

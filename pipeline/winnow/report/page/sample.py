@@ -116,7 +116,9 @@ def chosen_parts(rows: list[int], most: int = MOST_DOCUMENTS) -> list[int]:
 
 
 def _names(table: pa.Table, column: str) -> NDArray[np.str_]:
-    return np.array(pc.fill_null(table.column(column).cast(pa.string()), "unknown").to_pylist(), dtype=np.str_)
+    codes = pc.fill_null(table.column(column).cast(pa.string()), "unknown").combine_chunks().dictionary_encode()
+    found: NDArray[np.str_] = np.array(codes.dictionary.to_pylist(), np.str_)[codes.indices.to_numpy()]
+    return found
 
 
 def _empty() -> Sample:
