@@ -281,4 +281,12 @@ BREAKS = (
         "        wait(drawer._asked)\n",
         DRAWING,
     ),
+    Break(
+        "a run waits for what draws its charts to start",
+        5,
+        "winnow.runs.run",
+        "begin_reports(config, until_reported)",
+        "until_reported",
+        DRAWING,
+    ),
 )

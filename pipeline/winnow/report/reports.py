@@ -5,6 +5,7 @@ They are for people: no result depends on them, and one that cannot be made is t
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 
 from winnow.config.config import Config
@@ -29,6 +30,8 @@ class Report:
     """Whether a run writes it."""
     folder: Callable[[RunRecords], str] = lambda _run: FOLDER
     """Of the run, where it lies."""
+    begin: Callable[[Config], AbstractContextManager[None]] = lambda _config: nullcontext()
+    """What takes its time to be ready and asks for no result: entered before the last step of a run."""
 
 
 REPORTS: Registry[Report] = Registry(
@@ -46,6 +49,15 @@ REPORTS: Registry[Report] = Registry(
     },
 )
 """All reports. A new one is a file and a line here, or an entry point of another package."""
+
+
+def begin_reports(config: Config, until: ExitStack) -> None:
+    """Begin what reports need that takes its time; it ends with ``until``. A fault is told when they are written."""
+    for name in REPORTS:
+        with suppress(Exception):
+            report = REPORTS.get(name)
+            if report.enabled(config):
+                until.enter_context(report.begin(config))
 
 
 def write_report(run: RunRecords, report: Report) -> str:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from winnow.errors import (
     StoppedError,
 )
 from winnow.flow.context import RunContext
-from winnow.flow.flow import balances, check_steps, close_books, published_files, run_steps, stage_names
+from winnow.flow.flow import FLOW, balances, check_steps, close_books, published_files, run_steps, stage_names
 from winnow.flow.records import Observations
 from winnow.flow.select import check_encoder
 from winnow.flow.shards import shards_folder
@@ -40,7 +40,7 @@ from winnow.index.join import hold_index, index_of, join_index
 from winnow.operators.config import OperatorConfig
 from winnow.operators.files import publish
 from winnow.report.manifest import manifest_of
-from winnow.report.reports import write_reports
+from winnow.report.reports import begin_reports, write_reports
 from winnow.runs.estimate.stage_time import stage_weights
 from winnow.runs.first_look import look_at_sources
 from winnow.runs.folder import CONFIG, check_folder
@@ -65,6 +65,7 @@ from winnow.tokens.dropout import pattern_of
 from winnow.tokens.vocabulary import Vocabulary, load_vocabulary
 
 log = logging.getLogger("winnow")
+_SHARDS = [step.name for step in FLOW].index("shards")
 
 
 def run(
@@ -120,7 +121,9 @@ def run(
             engine = Engine(store, config.compute, guard=guard, stop=stop, attempt=attempt, surroundings=surroundings)
             context = RunContext.of(config, engine, inputs, vocabulary, joined)
             attempt.planned = stage_weights(stage_names(context))
-            run_steps(context)
+            run_steps(context, FLOW[:_SHARDS])
+            begin_reports(config, until_reported)  # beside the last units: at the end somebody would wait for it
+            run_steps(context, FLOW[_SHARDS:])
             note_facts(context)
             close_books(balances(context.run))
             context.run.shards = shards_folder(context.run)
@@ -134,8 +137,8 @@ def run(
                 context.index.append(context.engine)  # after the shards: what the index holds has come out somewhere
             return context
 
-        lineage = Lineage(config, store.root)
-        with record_outcome(attempt, lineage):
+        lineage, until_reported = Lineage(config, store.root), ExitStack()
+        with record_outcome(attempt, lineage), until_reported:
             lineage.start()
             context = rerun_without_quarantined(attempt_run, attempt)
             engine = context.engine

@@ -84,7 +84,13 @@ def page_with(run: RunRecords, sample: Sample, parts: list[Part], *, draw: bool)
     )
 
 
-REPORT = Report("page", "report.html", page_of, lambda config: config.report)
+REPORT = Report(
+    "page",
+    "report.html",
+    page_of,
+    lambda config: config.report,
+    begin=lambda _config: drawn_beside(draw=charts.are_drawn()),
+)
 
 
 @cache

@@ -51,12 +51,12 @@ def rules_section(run: RunRecords, sample: Sample, *, draw: bool) -> Part | None
         ],
     )
     shown = failing[:SHOWN_RULES]
+    part.parts = [_rule(run, sample, rule, failed, draw=draw) for rule in shown]  # drawn while texts are read
     chosen = [[] if rule.threshold is None or run.is_encrypted else _chosen(rule, failed) for rule in shown]
     # of all rules together: each call looks through the parts' tables
     texts = shown_texts(run, {int(sample.docs[row]) for rows_of in chosen for _, row in rows_of})
-    for rule, rows_of in zip(shown, chosen, strict=True):
-        part.parts.append(_rule(run, sample, rule, failed, draw=draw))
-        part.parts[-1].examples = _examples(run, sample, rule, rows_of, texts)
+    for inner, rule, rows_of in zip(part.parts, shown, chosen, strict=True):
+        inner.examples = _examples(run, sample, rule, rows_of, texts)
     return part
 
 
