@@ -156,6 +156,9 @@ def test_groups_hold_every_unit_once_and_about_the_same_work():
     assert len(groups) == 12
     assert max(loads) - min(loads) <= 11_000_000
     assert [len(group) for group in group_units(many[:5], 2)] == [1] * 5
+    little = [Unit(n, {"n": n}, 700_000) for n in range(10)]
+    assert [len(group_units(little, slots)) for slots in (1, 2, 8, 64)] == [1, 2, 8, 10]
+    assert len(group_units([Unit(n, {}, 2_000_000) for n in range(10)], 2)) == 5
     assert len(group_units([Unit(n, {"n": n}, 200_000_000) for n in range(50)], 2)) == 40
     assert len(group_units([Unit(n, {}, 256_000_000) for n in range(20_000)], 2)) == MOST_GROUPS
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +46,12 @@ os._exit(0)
 def tell(_unit, workspace) -> None:
     """What the worker is like."""
     forked = "winnow.engine.executors.worker_template" in sys.modules
-    workspace.metadata = {"process": os.getpid(), "forked": forked, "loaded": "colorsys" in sys.modules}
+    workspace.metadata = {
+        "process": os.getpid(),
+        "forked": forked,
+        "loaded": "colorsys" in sys.modules,
+        "measured": any("poll_uss" in thread.name for thread in threading.enumerate()),
+    }
 
 
 @pytest.mark.ray
@@ -57,7 +63,7 @@ def test_units_are_done_by_forks_and_no_actor_is_begun(tmp_path):
     done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     told, titles, own = json.loads(done.stdout)
-    assert all(unit["forked"] and unit["loaded"] for unit in told)
+    assert all(unit["forked"] and unit["loaded"] and not unit["measured"] for unit in told)
     assert titles  # there are workers
     assert not [title for title in titles if title.startswith(("ray::_", "ray::Dashboard", "ray::RuntimeEnv"))]
     assert own == "x"  # the agent that a user asks is there then

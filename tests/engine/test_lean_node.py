@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from winnow.engine.executors import lean_node, stand_in_agent, stand_in_worker
-from winnow.engine.executors.lean_node import AGENTS, ASKED, WORKERS, lean_command
+from winnow.engine.executors.lean_node import AGENTS, ASKED, BEGUN_BY_ITSELF, WORKERS, lean_command
 
 SOON = 30.0
 ID = "0a" * 28
@@ -23,6 +23,7 @@ NODE = [
     "--python_worker_command=python setup_worker.py default_worker.py --node-ip-address=127.0.0.1",
     "--dashboard_agent_command=python dashboard/agent.py --grpc-port=0",
     "--runtime_env_agent_command=python runtime_env/agent/main.py --runtime-env-agent-port=0",
+    "--num_prestart_python_workers=2",
     "--head",
 ]
 
@@ -59,6 +60,13 @@ def test_workers_are_asked_for_where_there_is_a_template():
     assert " ".join(stood(WORKERS)[5:]) == " ".join(stood(WORKERS, None)) == NODE[4].partition("=")[2]
 
 
+@pytest.mark.parametrize("template", ["name", None])
+def test_the_node_begins_no_workers_that_its_driver_would_wait_for(template):
+    pytest.importorskip("ray")
+    assert stood(BEGUN_BY_ITSELF, template) == ["0"]
+    assert lean_command(NODE, template)[-1] == "--head"
+
+
 def test_other_commands_and_other_rays_are_left_alone(monkeypatch):
     from ray import _raylet
 
@@ -76,7 +84,7 @@ def test_the_installed_ray_starts_its_node_with_these_options():
     from ray._private import services
 
     starting = inspect.getsource(services.start_raylet)
-    for option in (*AGENTS, WORKERS, "--node_id", "--node_ip_address", "--session_dir"):
+    for option in (*AGENTS, WORKERS, BEGUN_BY_ITSELF, "--node_id", "--node_ip_address", "--session_dir"):
         assert f'"{option}=' in starting, option
     assert all(hasattr(_raylet, name) for names in AGENTS.values() for name in names)
     assert _raylet.get_port_filename(ID, "a") != _raylet.get_port_filename(ID, "b")

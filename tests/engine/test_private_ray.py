@@ -1,6 +1,7 @@
 """What is replaced in Ray must be there in the tested version, and be put back; an early start only where it helps."""
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,19 +16,62 @@ from winnow.engine.executors.choose import LARGE_BYTES, SMALL_BYTES
 from winnow.engine.executors.private_ray import UNUSED_PROCESSES, lean_start
 from winnow.errors import ClusterError
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.mark.ray
 def test_the_installed_ray_has_what_a_lean_start_replaces():
-    from ray._private import node, services
+    from ray._private import node, services, utils
 
-    before = {name: getattr(node.Node, name) for name in UNUSED_PROCESSES}
-    functions = {name: getattr(services, name) for name in ("get_node", "start_ray_process")}
+    replaced = [(node.Node, name) for name in UNUSED_PROCESSES]
+    replaced += [(services, "get_node"), (services, "start_ray_process"), (utils, "get_dashboard_dependency_error")]
+    before = [getattr(owner, name) for owner, name in replaced]
     with lean_start(threading.Event()):
         # another Ray may have renamed them: then its start is to be measured again
-        assert all(getattr(node.Node, name) is not before[name] for name in UNUSED_PROCESSES)
-        assert all(getattr(services, name) is not functions[name] for name in functions)
-    assert all(getattr(node.Node, name) is before[name] for name in UNUSED_PROCESSES)
-    assert all(getattr(services, name) is functions[name] for name in functions)
+        assert all(getattr(*one) is not value for one, value in zip(replaced, before, strict=True))
+        assert isinstance(utils.get_dashboard_dependency_error(), ImportError)
+    assert all(getattr(*one) is value for one, value in zip(replaced, before, strict=True))
+
+
+HELD = """
+import os, sys, time
+from pathlib import Path
+from winnow.engine.executors import private_ray
+
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))  # where its workers find what they wait for
+private_ray.begin_start(2, ("waits_for_the_driver",))
+private_ray.finish_start(2)
+(folder / "driver").touch()
+end = time.monotonic() + 60
+while len(list(folder.glob("fork-*"))) < 4 and time.monotonic() < end:
+    time.sleep(0.05)
+private_ray.leave_ray()
+os._exit(0)
+"""
+WAITS = """
+import os, time
+from pathlib import Path
+
+folder = Path(__file__).parent
+end = time.monotonic() + 30
+while not (folder / "driver").exists() and time.monotonic() < end:
+    time.sleep(0.05)
+if not (folder / "driver").exists():
+    (folder / "waited in vain").touch()
+os.register_at_fork(after_in_child=lambda: (folder / f"fork-{os.getpid()}").touch())
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_the_driver_does_not_wait_for_workers_and_they_come_unasked(tmp_path):
+    (tmp_path / "waits_for_the_driver.py").write_text(WAITS)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'pipeline'}:{ROOT}"}
+    environment.pop("RAY_ADDRESS", None)
+    subprocess.run([sys.executable, "-c", HELD, str(tmp_path)], env=environment, check=True, timeout=200)
+    assert not (tmp_path / "waited in vain").exists()
+    assert len(list(tmp_path.glob("fork-*"))) >= 4  # two workers, and two forks that only draw an id
 
 
 def test_a_ray_that_does_not_start_is_no_fault_of_the_program(monkeypatch):

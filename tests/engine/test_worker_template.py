@@ -22,12 +22,15 @@ PROGRAM = """
 import json, os, sys
 drawn = None
 if "ray._raylet" in sys.modules:
-    drawn = sys.modules["ray._raylet"].UniqueID.from_random().hex()
+    drawn = [
+        sys.modules["ray._raylet"].UniqueID.from_random().hex(),
+        sys.modules["ray.actor"].ActorClassID.from_random().hex(),
+    ]
 print(json.dumps({
     "arguments": sys.argv[1:], "name": __name__, "folder": os.getcwd(), "own group": os.getpgid(0) == os.getpid(),
     "told": os.environ.get("TOLD"), "job": os.environ.get("RAY_JOB_ID"), "threads": os.environ.get("OMP_NUM_THREADS"),
     "forked": "winnow.engine.executors.worker_template" in sys.modules, "loaded": "colorsys" in sys.modules,
-    "drawn": drawn, "killed first": open("/proc/self/oom_score_adj").read().strip(),
+    "drawn": drawn, "data": "ray.data" in sys.modules, "killed first": open("/proc/self/oom_score_adj").read().strip(),
 }), flush=True)
 """
 
@@ -55,7 +58,8 @@ def test_a_fork_is_the_worker_that_ray_wanted(program, tmp_path):
     first, second = (
         ask(template.name, program, f"--id={number}", "--language=PYTHON", folder=tmp_path, **told) for number in "12"
     )
-    assert first["drawn"] != second["drawn"]  # else one would find an object that it stores there already
+    # else one would find an object that it stores there already
+    assert len({*first["drawn"], *second["drawn"]}) == 4
     assert first | {"drawn": None} == {
         "arguments": ["--id=1"],
         "name": "__main__",
@@ -67,6 +71,7 @@ def test_a_fork_is_the_worker_that_ray_wanted(program, tmp_path):
         "forked": True,
         "loaded": True,
         "drawn": None,
+        "data": True,
         "killed first": "1000",
     }
     # Ray's C++ was loaded with what the first was told, and would say the same to all

@@ -115,6 +115,8 @@ STOP_LOOK_SECONDS = 0.2
 LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a full disk gives; from the store it comes as a StorageError, and is no fault of a node's."""
 GROUPS_A_SLOT = 6
+LEAST_GROUP_BYTES = 4_000_000
+"""Unless each slot has a group, none is made of less work: to hand one over costs a slot what this much work does."""
 GROUP_BYTES = 256_000_000
 GROUP_BYTES_WHERE_NODES_JOIN = 64_000_000
 """A group is done by one worker, so it may not hold what a node that joins later could have done."""
@@ -130,10 +132,11 @@ def group_units(units: list[Unit], num_slots: int, group_bytes: int = GROUP_BYTE
 
     Between two tasks a worker waits for Ray Data to hand it the next, so units of a second or less are handed out
     several at a time: six groups a slot, or as many as keep a group under ``group_bytes``, whichever is more, but of
-    the latter no more than MOST_GROUPS.
+    the latter no more than MOST_GROUPS, and none under LEAST_GROUP_BYTES while each slot has one.
     """
     work = sum(unit.work_bytes for unit in units)
-    number = min(len(units), max(GROUPS_A_SLOT * num_slots, min(-(-work // group_bytes), MOST_GROUPS)))
+    most = max(num_slots, work // LEAST_GROUP_BYTES)
+    number = min(len(units), most, max(GROUPS_A_SLOT * num_slots, min(-(-work // group_bytes), MOST_GROUPS)))
     groups: list[list[Unit]] = [[] for _ in range(number)]
     loads = [(0, index) for index in range(number)]  # a heap: the lightest group takes the next unit
     for unit in sorted(units, key=lambda unit: (-unit.work_bytes, unit.number)):
@@ -171,6 +174,7 @@ def run_on_ray(
         leave_out_actors()
     context = ray.data.DataContext.get_current()
     context.print_on_execution_start = False
+    context.memory_usage_poll_interval_s = None  # else a thread a task measures memory that nobody asks for
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     # map_batches has no named argument for max_retries yet; 2.60 only announces the end of the present way
     warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")

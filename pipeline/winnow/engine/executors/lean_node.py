@@ -1,4 +1,5 @@
-"""The command that starts the node of a private Ray: agents that nobody asks are left out, workers are forked.
+"""The command that starts the node of a private Ray: agents that nobody asks are left out, workers are forked, and the
+driver does not wait for them.
 
 Ray has no settings for this. What is looked for is in the commands of the tested Ray versions; where it is not, the
 node is started as Ray would.
@@ -23,6 +24,9 @@ AGENTS = {
 ASKED = "--runtime_env_agent_command"
 """It makes the environments of tasks that want one of their own, which are none of ours, but may be a user's."""
 WORKERS = "--python_worker_command"
+BEGUN_BY_ITSELF = "--num_prestart_python_workers"
+"""How many workers a node begins by itself. It lets the first driver in only when all of them are there, and until then
+every thread of the driver stands still: Ray's C++ waits with Python's lock held. So none: tasks have them begun."""
 
 
 def lean_command(command: list[str], template: str | None) -> list[str]:
@@ -40,7 +44,10 @@ def lean_command(command: list[str], template: str | None) -> list[str]:
         return command
     if template is not None:
         stand_ins[WORKERS] = [stand_in_worker.__file__, template]
-    return [_standing(option, stand_ins) for option in command]
+    return [
+        f"{BEGUN_BY_ITSELF}=0" if option.startswith(f"{BEGUN_BY_ITSELF}=") else _standing(option, stand_ins)
+        for option in command
+    ]
 
 
 def _agent(option: str, options: dict[str, str]) -> list[str]:

@@ -154,7 +154,23 @@ def _start_ray(num_cpus: int, launched: threading.Event, modules: tuple[str, ...
             log_to_driver=False,
             _temp_dir=_short_temporary_folder(),
         )
+    _begin_workers(num_cpus)
     return template
+
+
+def _begin_workers(number: int) -> None:
+    """Have the node begin so many workers; does not wait. It begins some for tasks alone (:mod:`lean_node`), and one
+    worker more than there are tasks."""
+    import ray  # noqa: PLC0415 - it is loaded
+
+    remote: Any = ray.remote(num_cpus=1)
+    task = remote(_do_nothing)
+    for _ in range(max(1, number - 1)):
+        task.remote()
+
+
+def _do_nothing() -> None:
+    """A task for a worker to begin for."""
 
 
 def _temporary_folder() -> str:
@@ -214,7 +230,7 @@ def lean_start(launched: threading.Event, template: WorkerTemplate | None = None
     ``launched`` is set when Ray's processes have been started, and only their coming up is waited for. Workers are
     forks of the ``template``, if there is one.
     """
-    from ray._private import node, services  # noqa: PLC0415 - takes a second, as ray itself
+    from ray._private import node, services, utils  # noqa: PLC0415 - takes a second, as ray itself
 
     replaced: list[tuple[Any, str, Any]] = []
 
@@ -225,6 +241,7 @@ def lean_start(launched: threading.Event, template: WorkerTemplate | None = None
 
     for name in UNUSED_PROCESSES:
         replace(node.Node, name, _start_nothing)
+    replace(utils, "get_dashboard_dependency_error", _without_dashboard)
     if hasattr(services, "get_node"):
         replace(services, "get_node", _look_often(services.get_node, launched))
     if hasattr(services, "start_ray_process"):
@@ -238,6 +255,11 @@ def lean_start(launched: threading.Event, template: WorkerTemplate | None = None
 
 def _start_nothing(_node: Any, *_arguments: Any, **_options: Any) -> None:
     """Stands for a method that starts a process."""
+
+
+def _without_dashboard() -> ImportError:
+    """Says that what a dashboard needs is not there: Ray would import it to see, for a sixth of a second."""
+    return ImportError("left out")
 
 
 def _start_lean(start_process: Any, template: WorkerTemplate | None) -> Any:

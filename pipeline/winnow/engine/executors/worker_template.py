@@ -9,6 +9,7 @@ Only on Linux: its sockets have names there that are no files, and tell who call
 """
 
 import contextlib
+import importlib
 import json
 import os
 import runpy
@@ -21,6 +22,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from winnow.engine.executors.forking import load, module_path, worker_environment
@@ -32,12 +34,13 @@ LOADED = (
     "ray._private.runtime_env.setup_hook",
     "ray.actor",
     "ray.util.state",
+    "winnow.engine.executors.worker_template:draw_from_the_system",
+    "ray.data",
+    "ray.data._internal.execution.operators.map_operator",
+    "ray.data._internal.planner.plan_udf_map_op",
     "winnow.engine.executors.execute",
 )
 """What every worker of Ray needs, beside the stages; loaded when the node asks for the first one."""
-DRAWING = ("ray.data",)
-"""Likewise, but ids are drawn when it is imported (:func:`draws_differ`): each fork loads it before its first unit
-comes."""
 TOLD = ("RAY_RAYLET_PID", "RAY_JOB_ID")
 """What Ray's node tells a worker in the environment, and Ray's C++ reads when it is loaded, and never again."""
 _BEGIN = (
@@ -173,6 +176,14 @@ def draws_differ() -> bool:
     return all(drawn) and len(set(drawn)) == len(drawn)
 
 
+def draw_from_the_system() -> None:
+    """Have ids of classes of actors drawn by the system, not by Ray's C++: one is drawn for each class of Ray Data's
+    when it is imported, and all forks would draw the same ids from then on."""
+    actor: Any = importlib.import_module("ray.actor")
+    drawn = actor.ActorClassID
+    actor.ActorClassID = SimpleNamespace(from_random=lambda: drawn(os.urandom(drawn.size())))
+
+
 def _set_environment(environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -203,6 +214,5 @@ def _become(worker: _Worker) -> None:
     with contextlib.suppress(OSError):  # where memory is short, the system ends a worker first: Ray's node sets it
         Path("/proc/self/oom_score_adj").write_text(worker.environment.get(OOM_SETTING, "1000"))
     _set_environment(worker.environment)
-    load(DRAWING)
     sys.argv[:] = worker.program
     runpy.run_path(sys.argv[0], run_name="__main__")
