@@ -70,12 +70,20 @@ BREAKS = (
         ("tests/engine/test_lean_data.py",),
     ),
     Break(
+        "the end of a task is noticed when all that run have ended, or at the next look",
+        6,
+        "winnow.engine.executors.hand_over",
+        "self._ray.wait(tasks, num_returns=1, ",
+        "self._ray.wait(tasks, num_returns=num_returns, ",
+        ("tests/engine/test_engine.py::test_the_first_task_to_end_is_noticed_at_once_and_others_with_it",),
+    ),
+    Break(
         "a little work is cut into as many tasks as much of it",
         6,
         "winnow.engine.executors.execute",
         "min(len(units), most, ",
         "min(len(units), ",
-        ("tests/engine/test_engine.py",),
+        ("tests/engine/test_engine.py::test_groups_hold_every_unit_once_and_about_the_same_work",),
     ),
     Break(
         "what ftfy repaired is remembered whatever its options are",

@@ -1,6 +1,8 @@
 import errno
+import inspect
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,8 @@ from tests.support.small_work import many_units
 from winnow.config.config import parse_config
 from winnow.engine.config import ComputeConfig
 from winnow.engine.engine import Engine, StageFailedError
-from winnow.engine.executors.execute import HAND_OVER_SECONDS, LIMITS_SECONDS, MOST_GROUPS, group_units
+from winnow.engine.executors.execute import MOST_GROUPS, group_units
+from winnow.engine.executors.hand_over import GATHER_SECONDS, HAND_OVER_SECONDS, LIMITS_SECONDS, FirstReady
 from winnow.engine.records import Record, Unit
 from winnow.engine.stage import Stage, Workspace
 from winnow.errors import NotReadyError, StorageError
@@ -184,6 +187,26 @@ def test_the_installed_ray_data_is_told_to_hand_over_quickly(tmp_path, local_ray
     # another Ray may have renamed it: then the wait between tasks is to be measured again
     assert streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S == HAND_OVER_SECONDS
     assert resource_manager.ResourceManager.GLOBAL_LIMITS_UPDATE_INTERVAL_S == LIMITS_SECONDS
+    assert isinstance(streaming_executor_state.ray, FirstReady)
+    assert "ray.wait(" in inspect.getsource(streaming_executor_state.process_completed_tasks)
+
+
+def test_the_first_task_to_end_is_noticed_at_once_and_others_with_it():
+    asked = []
+
+    def wait(tasks, *, num_returns, timeout, fetch_local):
+        asked.append((num_returns, timeout, fetch_local))
+        ready = tasks[: 2 if len(asked) == 2 else first]
+        return ready, tasks[len(ready) :]
+
+    ray = FirstReady(SimpleNamespace(wait=wait, other=3))
+    first = 1
+    assert ray.wait(["a", "b", "c"], num_returns=3, timeout=0.05, fetch_local=False) == (["a", "b"], ["c"])
+    assert asked == [(1, 0.05, False), (3, GATHER_SECONDS, False)]
+    assert ray.other == 3
+    asked, first = [(0, 0, 0)] * 2, 0
+    assert ray.wait(["a", "b"], num_returns=2, timeout=0.05, fetch_local=False) == ([], ["a", "b"])
+    assert len(asked) == 3  # nothing has ended: one look was enough
 
 
 @pytest.mark.ray

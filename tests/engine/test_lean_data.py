@@ -36,8 +36,10 @@ for folder in Path("/proc").glob("[0-9]*"):
     except OSError:
         pass
 import ray
+from ray.data._internal.execution import metadata_fetcher
 own = ray.remote(lambda: os.environ["OWN"]).options(runtime_env={"env_vars": {"OWN": "x"}})
-print(json.dumps([[record.metadata for record in records], titles, ray.get(own.remote(), timeout=60)]), flush=True)
+print(json.dumps([[record.metadata for record in records], titles, ray.get(own.remote(), timeout=60),
+    metadata_fetcher._PREFETCH_ON_THREAD]), flush=True)
 private_ray.leave_ray()
 os._exit(0)
 """
@@ -62,10 +64,11 @@ def test_units_are_done_by_forks_and_no_actor_is_begun(tmp_path):
     line = [sys.executable, "-c", RUN, str(tmp_path)]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    told, titles, own = json.loads(done.stdout)
+    told, titles, own, on_thread = json.loads(done.stdout)
     assert all(unit["forked"] and unit["loaded"] and not unit["measured"] for unit in told)
     assert titles  # there are workers
     assert not [title for title in titles if title.startswith(("ray::_", "ray::Dashboard", "ray::RuntimeEnv"))]
+    assert on_thread is False  # else the end of a task is seen a look later
     assert own == "x"  # the agent that a user asks is there then
 
 

@@ -24,6 +24,7 @@ from winnow.engine.executors import private_ray
 from winnow.engine.executors.connect import connect_ray, slots
 from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
 from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
+from winnow.engine.executors.hand_over import hand_over_quickly
 from winnow.engine.executors.lean_data import leave_out_actors
 from winnow.engine.executors.lost_ray import watched
 from winnow.engine.executors.stuck_workers import kill_stuck_workers, report_current_unit
@@ -89,27 +90,6 @@ def run_inline(stage: Stage, units: list[Unit], store: Store, stop: Stop | None 
         yield attempt(stage, unit, store)
 
 
-HAND_OVER_SECONDS = 0.05
-"""How long Ray Data's loop sleeps at most before it looks for finished tasks. Its own 0.1 s, once or twice a task,
-left workers idle for 0.15 s between tasks; at 0.05 s it is 0.06 s. Looking more often costs more than it brings."""
-
-
-LIMITS_SECONDS = 0.1
-"""How old what Ray Data knows of the cluster may be. It begins with nothing, and with its own 1 s each stage ran
-one task for its first second, however large the cluster."""
-
-
-def _hand_over_quickly() -> None:
-    """Ray Data has no settings for these: constants of the tested Ray versions, left alone where they are gone."""
-    from ray.data._internal.execution import resource_manager, streaming_executor_state  # noqa: PLC0415 - as ray itself
-
-    if hasattr(streaming_executor_state, "WAIT_FOR_TASK_COMPLETION_TIMEOUT_S"):
-        streaming_executor_state.WAIT_FOR_TASK_COMPLETION_TIMEOUT_S = HAND_OVER_SECONDS
-    manager: Any = resource_manager.ResourceManager
-    if hasattr(manager, "GLOBAL_LIMITS_UPDATE_INTERVAL_S"):
-        manager.GLOBAL_LIMITS_UPDATE_INTERVAL_S = LIMITS_SECONDS
-
-
 STOP_LOOK_SECONDS = 0.2
 """How soon the thread that waits for a stop sees that there is nothing to wait for any more."""
 LOCAL_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -169,7 +149,7 @@ def run_on_ray(
     import ray.data  # noqa: PLC0415
 
     connect_ray(config.workers, config.worker_memory_mb, stop)
-    _hand_over_quickly()
+    hand_over_quickly()
     if private_ray.is_ours():
         leave_out_actors()
     context = ray.data.DataContext.get_current()

@@ -141,6 +141,8 @@ def finish_start(num_cpus: int, modules: tuple[str, ...] = ()) -> None:
 def _start_ray(num_cpus: int, launched: threading.Event, modules: tuple[str, ...]) -> WorkerTemplate | None:
     quiet_ray_environment()
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a private cluster on the loopback interface
+    # what a task tells is here at once, so no thread has to wait for it; with one, its end is seen a look later
+    os.environ.setdefault("RAY_DATA_METADATA_PREFETCH_ON_THREAD", "0")
     template = WorkerTemplate(modules) if sys.platform == "linux" else None
     import ray  # noqa: PLC0415 - takes a second that `inline` and `--help` need not pay
 
