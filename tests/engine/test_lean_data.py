@@ -74,9 +74,10 @@ def test_units_are_done_by_forks_and_no_actor_is_begun(tmp_path):
 
 def test_the_installed_ray_data_has_what_is_left_out():
     """Another one may have renamed it: then its actors are begun, and a run is to be measured."""
-    from ray.data._internal import stats
+    from ray.data._internal import metadata_exporter, stats
     from ray.data._internal.cluster_autoscaler import rate_based_cluster_autoscaler as rate_based
 
+    assert hasattr(metadata_exporter.Topology, "create_topology_metadata")
     assert all(hasattr(stats._StatsManager, name) for name in (*TOLD, "gen_dataset_id_from_stats_actor"))
     abstract = rate_based.AutoscalingCoordinator.__abstractmethods__
     assert issubclass(rate_based.DefaultAutoscalingCoordinator, rate_based.AutoscalingCoordinator)
@@ -84,9 +85,11 @@ def test_the_installed_ray_data_has_what_is_left_out():
 
 
 def test_nothing_is_begun_and_numbers_differ(monkeypatch):
-    from ray.data._internal import stats
+    from ray.data._internal import metadata_exporter, stats
     from ray.data._internal.cluster_autoscaler import rate_based_cluster_autoscaler as rate_based
 
+    describe = metadata_exporter.Topology.create_topology_metadata
+    monkeypatch.setattr(metadata_exporter.Topology, "create_topology_metadata", staticmethod(describe))
     monkeypatch.setattr(stats, "get_or_create_stats_actor", lambda: pytest.fail("an actor is begun"))
     for name in (*TOLD, "gen_dataset_id_from_stats_actor"):
         monkeypatch.setattr(stats._StatsManager, name, getattr(stats._StatsManager, name))
@@ -94,7 +97,8 @@ def test_nothing_is_begun_and_numbers_differ(monkeypatch):
     lean_data.leave_out_actors()
     stats._StatsManager.update_execution_metrics("tag", [], [], {})
     stats._StatsManager.update_iteration_metrics(None, "tag")
-    stats._StatsManager.register_dataset_to_stats_actor("tag", [], None, None)
+    topology = metadata_exporter.Topology.create_topology_metadata(None, {})
+    stats._StatsManager.register_dataset_to_stats_actor("tag", [], topology, None)
     assert len({stats._StatsManager.gen_dataset_id_from_stats_actor() for _ in range(3)}) == 3
     there = {"CPU": 2.0, "memory": 5.0, "node:10.0.0.1": 1.0}
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(cluster_resources=lambda: there))

@@ -38,13 +38,16 @@ class OneNode:
 
 def leave_out_actors() -> None:
     """From now on datasets of this process go without them."""
-    from ray.data._internal import stats  # noqa: PLC0415 - it is loaded
+    from ray.data._internal import metadata_exporter, stats  # noqa: PLC0415 - it is loaded
     from ray.data._internal.cluster_autoscaler import rate_based_cluster_autoscaler as rate_based  # noqa: PLC0415
 
     manager: Any = getattr(stats, "_StatsManager", None)
     for name in TOLD:
         if hasattr(manager, name):
             setattr(manager, name, staticmethod(_tell_nobody))
+    described: Any = getattr(metadata_exporter, "Topology", None)
+    if hasattr(described, "create_topology_metadata"):  # copies all that a dataset has, for nobody then
+        described.create_topology_metadata = staticmethod(_tell_nobody)
     if hasattr(manager, "gen_dataset_id_from_stats_actor"):
         manager.gen_dataset_id_from_stats_actor = staticmethod(_next_number)
     if hasattr(rate_based, "DefaultAutoscalingCoordinator"):
