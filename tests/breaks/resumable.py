@@ -60,6 +60,14 @@ BREAKS = (
         ("tests/engine/test_worker_template.py",),
     ),
     Break(
+        "workers of a private Ray outlive a driver that begins again",
+        4,
+        "winnow.engine.executors.worker_template",
+        "            _end(forks)\n",
+        "",
+        ("tests/engine/test_worker_template.py::test_workers_end_with_the_driver",),
+    ),
+    Break(
         "actors' classes are drawn alike in all forks",
         4,
         "winnow.engine.executors.worker_template",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -80,6 +81,28 @@ def test_a_fork_is_the_worker_that_ray_wanted(program, tmp_path):
     assert (other["job"], other["arguments"]) == ("01000000", ["--language=PYTHON"])
     again = ask(template.name, program, folder=tmp_path, **told)
     assert again["forked"]
+
+
+def test_workers_end_with_the_driver(tmp_path):
+    """Whatever has become of Ray's node."""
+    path, begun = tmp_path / "worker.py", tmp_path / "begun"
+    path.write_text(f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+    template = WorkerTemplate(())
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", stand_in_worker.__file__, template.name, "python", path]
+    ) as call:
+        assert call.wait(SOON) == 0
+    deadline = time.monotonic() + SOON
+    while not (begun.exists() and begun.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    worker = os.pidfd_open(int(begun.read_text()))
+    template._control.close()
+    assert template.process.wait(SOON) == 0
+    ended = select.poll()
+    ended.register(worker, select.POLLIN)
+    assert ended.poll(SOON * 1000)
+    os.close(worker)
 
 
 def test_a_driver_may_hold_many_files_open(program, tmp_path):

@@ -20,6 +20,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,13 +107,15 @@ def serve(calls: int, control: int, modules: list[str]) -> None:
     load(modules)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here asks how workers end: Ray's node sees it
     told: list[str | None] = []
+    forks: list[int] = []
     waiting = select.poll()
     for handle in (calls, control):
         waiting.register(handle, select.POLLIN)
     while True:
         if control in (handle for handle, _ in waiting.poll()):
+            _end(forks)
             os._exit(0)
-        worker = _fork(listening, told)
+        worker = _fork(listening, told, forks)
         if worker is not None:
             listening.close()
             driver.close()
@@ -120,10 +123,32 @@ def serve(calls: int, control: int, modules: list[str]) -> None:
             return
 
 
-def _fork(listening: socket.socket, told: list[str | None]) -> _Worker | None:
+def _end(forks: list[int]) -> None:
+    """End workers with the driver. Ray's own way is to look for the node's process, which stays in the table of
+    processes where a driver begins again (:mod:`lost_ray`): they would go on with the units of their group."""
+    for handle in forks:
+        with contextlib.suppress(OSError):  # it has ended
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+
+
+def _without_ended(forks: list[int]) -> Iterator[int]:
+    """Those that are there; the others' descriptors are closed."""
+    looking = select.poll()
+    for handle in forks:
+        looking.register(handle, select.POLLIN)
+    ended = {handle for handle, _ in looking.poll(0)}
+    for handle in forks:
+        if handle in ended:
+            os.close(handle)
+        else:
+            yield handle
+
+
+def _fork(listening: socket.socket, told: list[str | None], forks: list[int]) -> _Worker | None:
     """Answer one caller; in the forked process, what it is to become.
 
-    Of what Ray's node has ``told``, the first caller's is what Ray is loaded with; another one is left to Ray.
+    Of what Ray's node has ``told``, the first caller's is what Ray is loaded with; another one is left to Ray. A
+    descriptor of the fork is added to ``forks``.
     """
     with (
         contextlib.suppress(OSError, ValueError, TypeError),
@@ -142,9 +167,15 @@ def _fork(listening: socket.socket, told: list[str | None]) -> _Worker | None:
             if not draws_differ():
                 told.append("which would be the same in all forks")
         if told == [worker.environment.get(name) for name in TOLD] and _waits(caller):
-            if os.fork() == 0:
+            forks[:] = _without_ended(forks)
+            process = os.fork()
+            if process == 0:
+                for handle in forks:
+                    os.close(handle)
                 held.pop_all()  # the streams are its own from here on
                 return worker
+            with contextlib.suppress(OSError, AttributeError):  # it has ended already; an old system
+                forks.append(os.pidfd_open(process))
             caller.sendall(DONE)
     return None
 
