@@ -8,9 +8,9 @@ from typing import Any
 
 HAND_OVER_SECONDS = 0.05
 """How long Ray Data's loop sleeps at most before it looks around; its own is 0.1 s."""
-GATHER_SECONDS = 0.01
-"""How long it waits for others when a task has ended. Each look takes some milliseconds of the driver, so there are no
-more than a hundred a second."""
+GATHER_SECONDS, GATHER_SECONDS_A_TASK = 0.01, 1e-5
+"""How long it waits for others when a task has ended, up to HAND_OVER_SECONDS. Each look takes some milliseconds of the
+driver, and more the more tasks run."""
 LIMITS_SECONDS = 0.1
 """How old what Ray Data knows of the cluster may be. It begins with nothing, and with its own 1 s each stage ran
 one task for its first second, however large the cluster."""
@@ -29,11 +29,12 @@ class FirstReady:
         return getattr(self._ray, name)
 
     def wait(self, tasks: list[Any], *, num_returns: int = 1, timeout: float | None = None, **options: Any) -> Any:
-        """As ``ray.wait``, but over GATHER_SECONDS after the first one is ready; those ready by then are returned."""
+        """As ``ray.wait``, but over some milliseconds after the first is ready; those ready by then are returned."""
         found = self._ray.wait(tasks, num_returns=1, timeout=timeout, **options)
         if num_returns == 1 or not found[0]:
             return found
-        return self._ray.wait(tasks, num_returns=num_returns, timeout=GATHER_SECONDS, **options)
+        gather = min(HAND_OVER_SECONDS, GATHER_SECONDS + GATHER_SECONDS_A_TASK * len(tasks))
+        return self._ray.wait(tasks, num_returns=num_returns, timeout=gather, **options)
 
 
 def hand_over_quickly() -> None:
