@@ -289,4 +289,12 @@ BREAKS = (
         "until_reported",
         DRAWING,
     ),
+    Break(
+        "the time in which shards are written is counted twice",
+        5,
+        "winnow.stages.shards.shards",
+        '    write_rows(workspace, ShardId(*inputs["place"]), packed)\n',
+        '    with workspace.timed("write"):\n        write_rows(workspace, ShardId(*inputs["place"]), packed)\n',
+        ("tests/e2e/test_formats.py",),
+    ),
 )

@@ -66,6 +66,14 @@ def test_the_manifest_names_every_file_of_every_format(finished):
     assert all(rows == sizes["parquet"] for rows in sizes.values())
 
 
+def test_the_parts_of_a_units_time_are_no_more_than_all_of_it(finished):
+    records = [record for stage in finished.records.values() for record in stage]
+    assert {name for record in records for name in record.metrics} >= {"seconds.read", "seconds.write_mds"}
+    for record in records:
+        parts = [seconds for name, seconds in record.metrics.items() if name.startswith("seconds.")]
+        assert sum(parts) <= record.metrics["seconds"], record.stage
+
+
 def test_splits_that_change_names_leave_the_published_set_alone(sample, tmp_path):
     """Of two splits of equal share the names may be exchanged: what is stored of them by number stays the same."""
     sets = {}

@@ -171,8 +171,7 @@ def run(unit: Unit, workspace: Workspace) -> None:
     inputs = unit.inputs
     with workspace.timed("pack"):
         packed = read_rows(workspace, inputs)
-    with workspace.timed("write"):
-        write_rows(workspace, ShardId(*inputs["place"]), packed)
+    write_rows(workspace, ShardId(*inputs["place"]), packed)
     workspace.metadata["split"] = inputs["split"]  # the section
     workspace.count("rows", len(packed.rows))
     workspace.count("tokens", packed.pieces.sum(dtype=np.int64))
