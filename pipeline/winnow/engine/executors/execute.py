@@ -7,6 +7,7 @@ that the others go on.
 import contextlib
 import errno
 import heapq
+import importlib
 import logging
 import secrets
 import sys
@@ -15,6 +16,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -126,6 +128,14 @@ def group_units(units: list[Unit], num_slots: int, group_bytes: int = GROUP_BYTE
     return sorted(groups, key=lambda group: (-sum(unit.work_bytes for unit in group), group[0].number))
 
 
+@cache
+def _load_numba_beside() -> None:
+    """Small work is done by this process itself, whose first kernel loads numba: half a second, for which nobody waits
+    while the first units are at work."""
+    module = "winnow.numeric.kernel_files"
+    threading.Thread(target=importlib.import_module, args=(module,), name="numba", daemon=True).start()
+
+
 def run_on_ray(
     stage: Stage,
     units: list[Unit],
@@ -150,6 +160,7 @@ def run_on_ray(
 
     connect_ray(config.workers, config.worker_memory_mb, stop)
     hand_over_quickly()
+    _load_numba_beside()
     if private_ray.is_ours():
         leave_out_actors()
     context = ray.data.DataContext.get_current()
