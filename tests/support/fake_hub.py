@@ -8,11 +8,13 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
+
+from tests.support.http_server import BreakingServer
 
 TOKEN = "hf_test_token_of_nobody"
 LARGE = 10_000
@@ -293,7 +295,7 @@ def ranged(content: bytes, headers: dict[str, str], told: dict[str, str]) -> tup
     return 206, told | {"Content-Range": f"bytes {first}-{last}/{len(content)}"}, content[first : last + 1]
 
 
-def _server(hub: FakeHub, which: str) -> ThreadingHTTPServer:
+def _server(hub: FakeHub, which: str) -> BreakingServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -355,13 +357,7 @@ def _server(hub: FakeHub, which: str) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            pass  # connections that were closed on order
-
-    return Server(("127.0.0.1", 0), Handler)
+    return BreakingServer(("127.0.0.1", 0), Handler)
 
 
 @pytest.fixture

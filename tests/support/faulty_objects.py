@@ -5,7 +5,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.http_server import BreakingServer
 
 Fault = Callable[[str, str], int | str | None]
 """By method and path: a status to refuse with, ``"lost"`` (done, but no answer comes), ``"hang up"``, or None."""
@@ -68,13 +70,7 @@ class FaultyServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                pass  # connections that were closed on order
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = BreakingServer(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager

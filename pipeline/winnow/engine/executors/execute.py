@@ -7,7 +7,6 @@ that the others go on.
 import contextlib
 import errno
 import heapq
-import importlib
 import logging
 import secrets
 import sys
@@ -25,6 +24,7 @@ from winnow.engine.config import ComputeConfig
 from winnow.engine.executors import private_ray
 from winnow.engine.executors.connect import connect_ray, slots
 from winnow.engine.executors.demand import Bundle, Demand, asked_for, joins_cluster
+from winnow.engine.executors.forking import call
 from winnow.engine.executors.gpu_pool import ON_GPU, gpu_actors, most_actors, on_gpus
 from winnow.engine.executors.hand_over import hand_over_quickly
 from winnow.engine.executors.lean_data import leave_out_actors
@@ -132,8 +132,7 @@ def group_units(units: list[Unit], num_slots: int, group_bytes: int = GROUP_BYTE
 def _load_numba_beside() -> None:
     """Small work is done by this process itself, whose first kernel loads numba: half a second, for which nobody waits
     while the first units are at work."""
-    module = "winnow.numeric.kernel_files"
-    threading.Thread(target=importlib.import_module, args=(module,), name="numba", daemon=True).start()
+    threading.Thread(target=call, args=("winnow.numeric.kernel_files",), name="numba", daemon=True).start()
 
 
 def run_on_ray(
